@@ -1,0 +1,254 @@
+//! A batch: tensors with names (or positions), all with the same number of rows.
+//!
+//! A loader collates columns; [`FromColumns`] (derived: `#[derive(Batch)]`) makes the user's own
+//! struct of them, after the loader has checked names and dtypes against [`FromColumns::COLUMNS`].
+//! Tuples of tensors are batches too, dispatched by position.
+
+use std::collections::BTreeMap;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::error::{Error, InStage, Result};
+
+/// Tensors that a model reads in one forward pass.
+///
+/// Implemented by `#[derive(Batch)]` for structs and here for tuples of up to eight tensors, each
+/// of which may be `Option<Tensor>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a batch",
+    label = "not a batch",
+    note = "write `#[derive(Batch)]` on a struct of tensors, or use a tuple of `Tensor` and `Option<Tensor>`"
+)]
+pub trait Batch: Sized + Send + 'static {
+    /// The tensors that are present, with the names of their fields (or positions).
+    fn tensors(&self) -> Vec<(&'static str, &Tensor)>;
+
+    /// The same batch with each present tensor replaced by what `change` makes of it.
+    fn map(&self, change: &mut dyn FnMut(&'static str, &Tensor) -> Result<Tensor>) -> Result<Self>;
+
+    /// The tensor of this name, where it is present.
+    fn column(&self, name: &str) -> Option<&Tensor> {
+        self.tensors().into_iter().find(|(column, _)| *column == name).map(|(_, tensor)| tensor)
+    }
+
+    /// Number of examples: the first dimension of the first tensor; 0 without any.
+    fn rows(&self) -> usize {
+        self.tensors()
+            .first()
+            .and_then(|(_, tensor)| tensor.size().first().copied())
+            .and_then(|rows| usize::try_from(rows).ok())
+            .unwrap_or(0)
+    }
+
+    /// The first `rows` rows, or all where there are fewer.
+    fn first_rows(&self, rows: usize) -> Result<Self> {
+        let length = i64::try_from(rows.min(self.rows())).unwrap_or(i64::MAX);
+        self.map(&mut |name, tensor| tensor.f_narrow(0, 0, length).in_stage(name))
+    }
+
+    /// The batch on a device; tensors that are there already are shared, not copied.
+    fn to_device(&self, device: Device) -> Result<Self> {
+        self.map(&mut |name, tensor| tensor.f_to_device(device).in_stage(name))
+    }
+}
+
+/// A column that a batch declares.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Column {
+    /// The name of the field, and of the column in the data.
+    pub name: &'static str,
+    /// The dtype of the tensor.
+    pub kind: Kind,
+    /// What fills rows up to the longest of the batch; without it a list column must have rows of
+    /// one length.
+    pub pad: Option<f64>,
+    /// The data may lack it: the field is an `Option`.
+    pub optional: bool,
+}
+
+/// A batch that can be made of named columns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be filled from columns of data",
+    label = "its columns have no names and dtypes",
+    note = "write `#[derive(Batch)]` on a struct whose fields carry `#[column(i64, pad = 0)]`"
+)]
+pub trait FromColumns: Batch {
+    /// The columns in the order of the fields.
+    const COLUMNS: &'static [Column];
+
+    /// Takes its columns out of `columns`; what it does not declare is left.
+    fn from_columns(columns: &mut Columns) -> Result<Self>;
+}
+
+/// Collated tensors by column name.
+#[derive(Debug, Default)]
+pub struct Columns(BTreeMap<String, Tensor>);
+
+impl Columns {
+    /// No columns yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a column, in place of one of the same name.
+    pub fn insert(&mut self, name: impl Into<String>, tensor: Tensor) {
+        self.0.insert(name.into(), tensor);
+    }
+
+    /// Takes a column that must be there.
+    pub fn take(&mut self, name: &str) -> Result<Tensor> {
+        self.0.remove(name).ok_or_else(|| {
+            let near = crate::error::suggest(name, self.0.keys().map(String::as_str));
+            Error::invalid(format!("the batch needs the column `{name}`, which the data lacks{near}"))
+        })
+    }
+
+    /// Takes a column that may be absent.
+    pub fn take_optional(&mut self, name: &str) -> Result<Option<Tensor>> {
+        Ok(self.0.remove(name))
+    }
+}
+
+/// A field of a tuple batch: `Tensor` or `Option<Tensor>`.
+pub trait Field: Sized + Send + 'static {
+    /// The tensor, where it is present.
+    fn tensor(&self) -> Option<&Tensor>;
+    /// The same field with its tensor replaced, where it is present.
+    fn map(&self, change: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self>;
+}
+
+impl Field for Tensor {
+    fn tensor(&self) -> Option<&Tensor> {
+        Some(self)
+    }
+    fn map(&self, change: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        change(self)
+    }
+}
+
+impl Field for Option<Tensor> {
+    fn tensor(&self) -> Option<&Tensor> {
+        self.as_ref()
+    }
+    fn map(&self, change: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        self.as_ref().map(change).transpose()
+    }
+}
+
+macro_rules! tuple_batch {
+    ($($field:ident $index:tt),*) => {
+        impl<$($field: Field),*> Batch for ($($field,)*) {
+            fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
+                [$((stringify!($index), self.$index.tensor())),*]
+                    .into_iter()
+                    .filter_map(|(name, tensor)| tensor.map(|tensor| (name, tensor)))
+                    .collect()
+            }
+            fn map(&self, change: &mut dyn FnMut(&'static str, &Tensor) -> Result<Tensor>) -> Result<Self> {
+                Ok(($(self.$index.map(&mut |tensor| change(stringify!($index), tensor))?,)*))
+            }
+        }
+    };
+}
+
+tuple_batch!(A 0);
+tuple_batch!(A 0, B 1);
+tuple_batch!(A 0, B 1, C 2);
+tuple_batch!(A 0, B 1, C 2, D 3);
+tuple_batch!(A 0, B 1, C 2, D 3, E 4);
+tuple_batch!(A 0, B 1, C 2, D 3, E 4, F 5);
+tuple_batch!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+tuple_batch!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+
+/// Batches for a teacher and a student that read different ones: other tokenizers, other lengths.
+#[derive(Debug)]
+pub struct Both<T, S> {
+    /// What every teacher reads.
+    pub teacher: T,
+    /// What the student reads; it has the same rows in the same order.
+    pub student: S,
+}
+
+/// A batch that serves teachers which read `T` and a student which reads `S`.
+#[diagnostic::on_unimplemented(
+    message = "batches of `{Self}` do not feed this pipeline: its teachers read `{T}`, its student reads `{S}`",
+    label = "batches of another type than the models read",
+    note = "where teacher and student read different batches, stream `Both<TeacherBatch, StudentBatch>`"
+)]
+pub trait Feeds<T, S>: Send {
+    /// What the teachers read.
+    fn teacher(&self) -> &T;
+    /// What the student reads.
+    fn student(&self) -> &S;
+    /// The first `rows` rows of both.
+    fn first_rows(&self, rows: usize) -> Result<Self>
+    where
+        Self: Sized;
+    /// Both on a device.
+    fn to_device(&self, device: Device) -> Result<Self>
+    where
+        Self: Sized;
+}
+
+impl<B: Batch> Feeds<B, B> for B {
+    fn teacher(&self) -> &B {
+        self
+    }
+    fn student(&self) -> &B {
+        self
+    }
+    fn first_rows(&self, rows: usize) -> Result<Self> {
+        Batch::first_rows(self, rows)
+    }
+    fn to_device(&self, device: Device) -> Result<Self> {
+        Batch::to_device(self, device)
+    }
+}
+
+impl<T: Batch, S: Batch> Feeds<T, S> for Both<T, S> {
+    fn teacher(&self) -> &T {
+        &self.teacher
+    }
+    fn student(&self) -> &S {
+        &self.student
+    }
+    fn first_rows(&self, rows: usize) -> Result<Self> {
+        Ok(Both { teacher: self.teacher.first_rows(rows)?, student: self.student.first_rows(rows)? })
+    }
+    fn to_device(&self, device: Device) -> Result<Self> {
+        Ok(Both { teacher: self.teacher.to_device(device)?, student: self.student.to_device(device)? })
+    }
+}
+
+/// A stream of batches that can be walked again, one epoch after another.
+///
+/// brew-data implements it over Arrow data; a `Vec` of batches is one too.
+pub trait Batches {
+    /// What it yields.
+    type Batch;
+
+    /// Batches in every epoch, where it is known before it is walked.
+    fn batches_per_epoch(&self) -> Option<usize>;
+
+    /// Examples in every epoch, where it is known.
+    fn rows(&self) -> Option<usize>;
+
+    /// The batches of this epoch (from 0), in an order that depends on the epoch alone.
+    fn epoch(&self, epoch: u64) -> Result<Box<dyn Iterator<Item = Result<Self::Batch>> + '_>>;
+}
+
+impl<B: Batch> Batches for Vec<B> {
+    type Batch = B;
+
+    fn batches_per_epoch(&self) -> Option<usize> {
+        Some(self.len())
+    }
+
+    fn rows(&self) -> Option<usize> {
+        Some(self.iter().map(Batch::rows).sum())
+    }
+
+    fn epoch(&self, _: u64) -> Result<Box<dyn Iterator<Item = Result<B>> + '_>> {
+        Ok(Box::new(self.iter().map(|batch| batch.map(&mut |_, tensor| Ok(tensor.shallow_clone())))))
+    }
+}

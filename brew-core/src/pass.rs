@@ -1,0 +1,113 @@
+//! What a forward pass is for: training or not, which features are wanted, at which step.
+//!
+//! The plan knows which features its losses read. Models are told through [`Pass::wants`], so that
+//! hidden states nobody matches are not kept and attention runs fused when its maps are not wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::role::Role;
+
+/// The circumstances of one forward pass.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    training: bool,
+    step: u64,
+    wants: Wants,
+}
+
+impl Pass {
+    /// A pass of training: dropout is on.
+    pub fn training(step: u64, wants: Wants) -> Self {
+        Pass { training: true, step, wants }
+    }
+
+    /// A pass of evaluation: dropout is off.
+    pub fn evaluation(wants: Wants) -> Self {
+        Pass { training: false, step: 0, wants }
+    }
+
+    /// The same pass without dropout, with other wishes: what a teacher is given.
+    pub(crate) fn for_teacher(&self, wants: Wants) -> Self {
+        Pass { training: false, step: self.step, wants }
+    }
+
+    /// Whether dropout and its like are on.
+    pub fn is_training(&self) -> bool {
+        self.training
+    }
+
+    /// The optimizer step this pass belongs to, from 0.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Which features somebody reads.
+    pub fn wants(&self) -> &Wants {
+        &self.wants
+    }
+}
+
+/// The features that somebody reads, by role and layer.
+///
+/// ```
+/// use brew_core::prelude::*;
+/// use brew_core::role::{Attention, Hidden};
+///
+/// let wants = Wants::nothing().and_layer("hidden", 0).and_layer("hidden", -1);
+/// assert!(wants.layer::<Hidden>(0, 4) && wants.layer::<Hidden>(3, 4));
+/// assert!(!wants.layer::<Hidden>(1, 4) && !wants.role::<Attention>());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wants(BTreeMap<String, Layers>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Layers {
+    All,
+    These(BTreeSet<i64>),
+}
+
+impl Wants {
+    /// Nobody reads anything.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// The whole role is read, too.
+    #[must_use]
+    pub fn and_role(mut self, role: impl Into<String>) -> Self {
+        self.0.insert(role.into(), Layers::All);
+        self
+    }
+
+    /// This layer of the role is read, too; negative layers count from the end.
+    #[must_use]
+    pub fn and_layer(mut self, role: impl Into<String>, layer: i64) -> Self {
+        match self.0.entry(role.into()).or_insert_with(|| Layers::These(BTreeSet::new())) {
+            Layers::All => {}
+            Layers::These(layers) => {
+                layers.insert(layer);
+            }
+        }
+        self
+    }
+
+    /// Whether anybody reads any part of the role.
+    pub fn role<R: Role>(&self) -> bool {
+        self.0.contains_key(R::NAME)
+    }
+
+    /// Whether anybody reads this layer, of a role that has `layers` of them.
+    ///
+    /// A model that does not keep a layer puts an undefined tensor (`Tensor::new()`) in its place,
+    /// so that the others keep their numbers.
+    pub fn layer<R: Role>(&self, layer: usize, layers: usize) -> bool {
+        let (Ok(index), Ok(count)) = (i64::try_from(layer), i64::try_from(layers)) else { return false };
+        match self.0.get(R::NAME) {
+            None => false,
+            Some(Layers::All) => true,
+            Some(Layers::These(wanted)) => wanted.contains(&index) || wanted.contains(&(index - count)),
+        }
+    }
+}

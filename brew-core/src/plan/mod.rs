@@ -1,0 +1,4 @@
+//! The plan.
+
+/// Placeholder until the plan's rooms stand.
+pub type Problem = String;

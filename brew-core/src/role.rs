@@ -1,0 +1,54 @@
+//! What a tensor means to distillation.
+//!
+//! Models return what they like; a [`Role`] says what each part is for, and losses ask for roles,
+//! not for fields. The seven built-in roles are the field's own (TextBrewer calls them adaptor
+//! keys); any type that implements [`Role`] is one more.
+
+/// A meaning that a tensor, or a list of tensors, can have.
+///
+/// ```
+/// use brew_core::role::Role;
+///
+/// /// One vector a sentence: a role of the user's own.
+/// struct SentenceEmbedding;
+/// impl Role for SentenceEmbedding {
+///     const NAME: &'static str = "sentence_embedding";
+/// }
+/// ```
+pub trait Role: 'static {
+    /// The name that plans, configs, errors and metrics use.
+    const NAME: &'static str;
+}
+
+macro_rules! roles {
+    ($($(#[doc = $doc:literal])* $role:ident = $name:literal;)*) => {
+        $($(#[doc = $doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $role;
+        impl Role for $role {
+            const NAME: &'static str = $name;
+        })*
+
+        /// The names of the built-in roles.
+        pub const BUILT_IN: &[&str] = &[$($name),*];
+    };
+}
+
+roles! {
+    /// Scores before the softmax: `(batch, classes)` or `(batch, length, classes)`; a list where a
+    /// model has several heads (start and end of a span).
+    Logits = "logits";
+    /// Which positions of the logits count: `(batch, length)`, 0 or 1; one may serve a whole list.
+    LogitsMask = "logits_mask";
+    /// The ground truth: `(batch,)` or `(batch, length)`, classes from 0; a list where logits are.
+    Labels = "labels";
+    /// The model's own hard-label loss: one value an example, `(batch,)`, or a scalar that is their
+    /// mean.
+    Losses = "losses";
+    /// Attention maps, one a layer: `(batch, heads, length, length)`.
+    Attention = "attention";
+    /// Hidden states, embeddings first: layers + 1 tensors of `(batch, length, width)`.
+    Hidden = "hidden";
+    /// Which input positions are not padding: `(batch, length)`, 0 or 1.
+    InputsMask = "inputs_mask";
+}
