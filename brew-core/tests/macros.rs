@@ -50,7 +50,7 @@ impl Reader {
         Answer {
             start: input_ids.shallow_clone(),
             end: share(names),
-            hidden: [share(start), Tensor::new()],
+            hidden: [share(start), share(names)],
             loss: None,
         }
     }

@@ -1,6 +1,9 @@
 //! A function of an adaptor with a receiver, an unknown argument, or nothing to give.
 use brew_core::prelude::*;
-use compile_fail::page::{Prediction, Review};
+use page::{Prediction, Review};
+
+#[path = "../src/page.rs"]
+mod page;
 
 struct View;
 

@@ -1,6 +1,9 @@
 //! A forward argument whose type cannot hold its column: how a column is passed.
 use brew_core::prelude::*;
-use compile_fail::page::{Prediction, Review};
+use page::{Prediction, Review};
+
+#[path = "../src/page.rs"]
+mod page;
 
 struct Strict;
 

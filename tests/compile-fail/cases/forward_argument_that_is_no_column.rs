@@ -1,6 +1,9 @@
 //! A forward argument that is no column of the batch: the argument, and the columns there are.
 use brew_core::prelude::*;
-use compile_fail::page::{Prediction, Review};
+use page::{Prediction, Review};
+
+#[path = "../src/page.rs"]
+mod page;
 
 struct Misspelled;
 

@@ -1,6 +1,9 @@
 //! An `impl` whose `forward` is missing, hides its output or takes the model by value.
 use brew_core::prelude::*;
-use compile_fail::page::{Prediction, Review};
+use page::Prediction;
+
+#[path = "../src/page.rs"]
+mod page;
 
 struct NoForward;
 
@@ -13,7 +16,7 @@ struct NoBatch;
 
 #[distill]
 impl NoBatch {
-    fn forward(&self, input_ids: &Tensor) {}
+    fn forward(&self, _input_ids: &Tensor) {}
 }
 
 type Outcome = Result<Prediction>;

@@ -1,6 +1,9 @@
 //! A logits_mask without logits: a mask needs what it masks.
 use brew_core::prelude::*;
-use compile_fail::page::{Prediction, Review};
+use page::{Prediction, Review};
+
+#[path = "../src/page.rs"]
+mod page;
 
 #[distill(batch = Review, logits_mask = attention_mask)]
 struct Output {

@@ -1,6 +1,9 @@
 //! A model seen by an adaptor of another batch or output, by what is no adaptor, or without `forward`.
 use brew_core::prelude::*;
-use compile_fail::page::{Classifier, Prediction, PredictionAdaptor, Review};
+use page::{Classifier, Prediction, PredictionAdaptor, Review};
+
+#[path = "../src/page.rs"]
+mod page;
 
 struct Output;
 

@@ -1,6 +1,9 @@
 //! `#[distill]` without a batch, with a type that is none, and an output with parameters.
 use brew_core::prelude::*;
-use compile_fail::page::Review;
+use page::Review;
+
+#[path = "../src/page.rs"]
+mod page;
 
 #[distill]
 struct NoBatch {

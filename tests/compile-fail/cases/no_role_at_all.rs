@@ -1,6 +1,9 @@
 //! No role at all: an adaptor must provide at least one.
 use brew_core::prelude::*;
-use compile_fail::page::{Prediction, Review};
+use page::{Prediction, Review};
+
+#[path = "../src/page.rs"]
+mod page;
 
 #[distill(batch = Review)]
 struct Output {

@@ -1,6 +1,9 @@
 //! A role that does not exist: a bare word; paths are users' own.
 use brew_core::prelude::*;
-use compile_fail::page::{Prediction, Review};
+use page::{Prediction, Review};
+
+#[path = "../src/page.rs"]
+mod page;
 
 #[distill(batch = Review, inputs_maks = attention_mask)]
 struct Output {

@@ -1,6 +1,9 @@
 //! A role twice: which two.
 use brew_core::prelude::*;
-use compile_fail::page::{Prediction, Review};
+use page::{Prediction, Review};
+
+#[path = "../src/page.rs"]
+mod page;
 
 #[distill(batch = Review, labels = labels, labels = input_ids)]
 struct Output {

@@ -1,6 +1,9 @@
 //! A field or return type a role cannot have: what the role takes.
 use brew_core::prelude::*;
-use compile_fail::page::{Prediction, Review};
+use page::{Prediction, Review};
+
+#[path = "../src/page.rs"]
+mod page;
 
 #[distill(batch = Review)]
 struct Output {

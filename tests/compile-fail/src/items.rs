@@ -1,4 +1,5 @@
-//! Several fields, or several columns, of one role: a list in the order of the items.
+//! Several fields, or several columns, of one role: a list in the order of the items. And an output
+//! that a user's own macro writes.
 
 use brew_core::prelude::*;
 
@@ -39,6 +40,34 @@ impl Model for Reader {
         Parameters::default()
     }
 }
+
+macro_rules! output {
+    ($batch:ty, $name:ident, $view:ident, $column:ident, $field:ident: $type:ty) => {
+        /// An output of a user's own macro.
+        #[distill(batch = $batch, inputs_mask = $column)]
+        #[derive(Debug)]
+        pub struct $name {
+            #[role(logits)]
+            $field: $type,
+        }
+
+        /// An adaptor of a user's own macro.
+        #[derive(Debug)]
+        pub struct $view;
+
+        #[adaptor(batch = $batch, output = $name)]
+        impl $view {
+            fn logits(output: &$name) -> &$type {
+                &output.$field
+            }
+            fn inputs_mask(batch: &$batch) -> &Tensor {
+                &batch.$column
+            }
+        }
+    };
+}
+
+output!(Paragraph, FromMacro, FromMacroView, input_ids, scores: Vec<Tensor>);
 
 /// Model and adaptor fit.
 pub fn seen() -> Seen<SpanAdaptor> {

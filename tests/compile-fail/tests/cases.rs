@@ -1,4 +1,5 @@
-//! Every program in `cases/` is refused, with the message in the file beside it.
+//! Every program in `cases/` is refused, with the message in the file beside it; and the library of
+//! this package, which must be accepted, is compiled on the way.
 //!
 //! A new row is one new file there; `TRYBUILD=overwrite` writes its message, which a person then
 //! reads. The messages are those of the compiler in `rust-toolchain.toml`.
