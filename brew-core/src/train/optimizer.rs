@@ -152,3 +152,71 @@ impl Entry {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::Tensor;
+
+    use super::super::clip::clip;
+    use super::*;
+
+    // The script (PyTorch 2.11, float64), with weight_decay=0 for b's group in the exact semantics:
+    //
+    //   w = Parameter([[1, -2], [.5, 3]]); b = Parameter([.1, -.2])
+    //   o = torch.optim.AdamW([w, b], lr=.1, weight_decay=.01); x = tensor([[1, 2], [3, -1]])
+    //   for s in range(3):
+    //       o.zero_grad(); ((x @ w.T + b) ** 2).mean().backward()
+    //       torch.nn.utils.clip_grad_norm_([w, b], 1.0)
+    //       for g in o.param_groups: g["lr"] = .1 * (1 - s / 3)
+    //       o.step()
+    fn three_steps(semantics: Semantics) -> (Vec<f64>, Vec<f64>) {
+        let weight = Tensor::from_slice(&[1.0, -2.0, 0.5, 3.0]).view([2, 2]).set_requires_grad(true);
+        let bias = Tensor::from_slice(&[0.1, -0.2]).set_requires_grad(true);
+        let input = Tensor::from_slice(&[1.0, 2.0, 3.0, -1.0]).view([2, 2]);
+        let named = [("w".to_owned(), weight.shallow_clone()), ("b".to_owned(), bias.shallow_clone())];
+        let settings = AdamW::with_lr(0.1).weight_decay(0.01);
+        let mut optimizer = Optimizer::new(settings, semantics, &Parameters::new(named)).unwrap();
+        for step in 0..3 {
+            optimizer.zero_gradients();
+            let output = input.matmul(&weight.tr()) + &bias;
+            output.square().mean(tch::Kind::Double).backward();
+            clip(optimizer.parameters(), 1.0).unwrap();
+            optimizer.step(0.1 * (1.0 - f64::from(step) / 3.0)).unwrap();
+        }
+        let values = |tensor: &Tensor| Vec::<f64>::try_from(tensor.detach().view([-1])).unwrap();
+        (values(&weight), values(&bias))
+    }
+
+    #[track_caller]
+    fn assert_close(found: &[f64], expected: &[f64]) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-12, "found {found}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn decay_on_everything_equals_pytorchs_adamw_with_clipping() {
+        let (weight, bias) = three_steps(Semantics::TextBrewer);
+        assert_close(
+            &weight,
+            &[0.7983931710402676, -1.7960402147530452, 0.3579197715370632, 2.7940127605077696],
+        );
+        assert_close(&bias, &[-0.09873534737646414, -0.39903106094354307]);
+    }
+
+    #[test]
+    fn exact_semantics_spare_the_bias() {
+        let (weight, bias) = three_steps(Semantics::Exact);
+        assert_close(
+            &weight,
+            &[0.7983929820607305, -1.7960402241998712, 0.35799048430156044, 2.7940127930108085],
+        );
+        assert_close(&bias, &[-0.09865851562493518, -0.3995522723416938]);
+    }
+
+    #[test]
+    fn settings_out_of_range_are_all_reported() {
+        let problems = AdamW::with_lr(f64::NAN).betas(1.0, 0.999).weight_decay(-1.0).problems();
+        assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+}
