@@ -3,6 +3,8 @@
 
 mod golden;
 mod gradient;
+mod toy;
 
 pub use golden::{golden, mask, seq};
 pub use gradient::finite_difference_error;
+pub use toy::{Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, sentences};

@@ -18,10 +18,11 @@ use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
 use crate::distill::Pipeline;
 use crate::error::{Error, InStage, Result};
+use crate::feature::Feature;
 use crate::model::Side;
 use crate::pass::Pass;
 use crate::plan::{Flow, FlowId, Owner, Plan, Stage, StageId, StageKind};
-use crate::role::{Losses as LossesRole, Role};
+use crate::role::{Labels, Losses as LossesRole, Role};
 
 pub use probe::Probe;
 pub use projections::Projections;
@@ -143,7 +144,10 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
                 let _guard = tch::no_grad_guard();
                 self.teacher(index)?.forward(batch.teacher(), &pass.for_teacher(wants))
             }
-            _ => self.student().forward(batch.student(), &pass.for_student(wants)),
+            _ => self
+                .student()
+                .forward(batch.student(), &pass.for_student(wants))
+                .map_err(|error| with_label_range(error, self.student(), batch.student())),
         }
         .in_stage(&stage.name)
     }
@@ -236,5 +240,21 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
     fn loss_of(&self, id: StageId) -> Result<&dyn crate::loss::Loss> {
         let loss = self.pipeline.losses.get(&id);
         loss.map(|loss| &**loss).ok_or_else(|| Error::invalid("the plan has a loss that the pipeline lacks"))
+    }
+}
+
+/// Adds the range of the batch's labels to a student's error: libtorch names a label that is out of
+/// bounds, not where it came from.
+fn with_label_range<B: 'static>(error: Error, student: &dyn Side<B>, batch: &B) -> Error {
+    let labels = student.read_batch(Labels::NAME, batch).ok().flatten().map(Feature::into_tensors);
+    let range = labels.and_then(|labels| {
+        let labels = labels.into_iter().next()?.f_to_kind(tch::Kind::Double).ok()?;
+        Some((labels.f_min().ok()?.f_double_value(&[]).ok()?, labels.f_max().ok()?.f_double_value(&[]).ok()?))
+    });
+    match (error, range) {
+        (Error::Torch { stage, message }, Some((low, high))) => {
+            Error::Torch { stage, message: format!("{message} (the batch's labels are {low} to {high})") }
+        }
+        (error, _) => error,
     }
 }
