@@ -70,7 +70,10 @@ impl Error {
 
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
-        let text = error.to_string();
+        let text = match error {
+            tch::TchError::Torch(text) => text,
+            other => other.to_string(),
+        };
         let message = text.lines().next().unwrap_or("libtorch gave no message").to_owned();
         Error::Torch { stage: None, message }
     }
