@@ -22,6 +22,9 @@ pub mod prelude {
     pub use crate::adaptor::{Adaptor, Provides};
     pub use crate::batch::{Batch, Batches, Both};
     pub use crate::error::{Error, Result};
+    pub use crate::model::{
+        BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, Keep, TextBatch,
+    };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
     pub use crate::pass::{Pass, Wants};
     pub use crate::role;
