@@ -96,7 +96,7 @@ impl<T, E: Into<Error>> InStage<T> for std::result::Result<T, E> {
 }
 
 /// "title:" and one numbered line an item; a single item stands on the title's own line.
-fn numbered(title: &str, items: &[impl fmt::Display]) -> String {
+pub(crate) fn numbered(title: &str, items: &[impl fmt::Display]) -> String {
     match items {
         [one] => format!("{title}: {one}"),
         many => many
