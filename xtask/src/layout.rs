@@ -28,7 +28,7 @@ pub(crate) struct Layout {
     pub(crate) wheels: Wheels,
     /// Size of the download in megabytes.
     pub(crate) download_megabytes: u64,
-    /// Free space to do it: the wheels twice, since pip copies them, and what is unpacked.
+    /// Free space in megabytes: the wheels twice, since pip copies them, what is unpacked, and a build.
     pub(crate) disk_megabytes: u64,
     /// Which files are kept, as [`python::unpack`] takes them.
     pub(crate) keep: &'static [&'static str],

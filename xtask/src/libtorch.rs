@@ -58,8 +58,8 @@ pub(crate) fn layout(gpu: bool) -> Layout {
             version: CUDA_VERSION,
             also_served_by: &[],
             wheels: Wheels { requirements: &["torch==2.11.0"], with_dependencies: true },
-            download_megabytes: 2_500,
-            disk_megabytes: 12_000,
+            download_megabytes: 2_720,
+            disk_megabytes: 10_500,
             keep: &[
                 r"torch/(include/.+)",
                 r"torch/(lib/(?!libtorch_python)[^/]+\.so[^/]*)",
