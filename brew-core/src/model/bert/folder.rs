@@ -8,7 +8,7 @@ use super::encoder::LAYERS;
 use super::{BertConfig, BertForSequenceClassification, Head};
 use crate::error::{Error, Result};
 use crate::model::folder::{
-    CONFIG, WEIGHTS, companions, copy_companions, read_config, read_weights, write_file, write_weights,
+    CONFIG, WEIGHTS, companions, copy_companions, read_config, read_weights, write_weights,
 };
 use crate::model::weights::Weights;
 use crate::model::{Model, Parameters};
@@ -94,7 +94,7 @@ impl Model for BertForSequenceClassification {
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
         write_weights(&folder.join(WEIGHTS), &self.parameters())?;
         let config = serde_json::to_vec_pretty(&self.config.to_file()?).map_err(Error::other)?;
-        write_file(&folder.join(CONFIG), &config)?;
+        crate::disk::write(&folder.join(CONFIG), &config)?;
         copy_companions(&self.companions, folder)
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 
 pub(crate) use checkpoint::read_weights;
-pub(crate) use write::{write_file, write_weights};
+pub(crate) use write::write_weights;
 
 /// The config of a model folder.
 pub(crate) const CONFIG: &str = "config.json";
@@ -51,7 +51,7 @@ pub(crate) fn copy_companions(companions: &[PathBuf], folder: &Path) -> Result<(
             let advice = "the model was saved, but this file of its tokenizer could not be copied beside it";
             Error::file(source, format!("{advice}: {error}"))
         })?;
-        write_file(&folder.join(name), &bytes)?;
+        crate::disk::write(&folder.join(name), &bytes)?;
     }
     Ok(())
 }

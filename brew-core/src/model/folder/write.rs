@@ -1,33 +1,14 @@
-//! Writing files so that a crash never leaves half of one.
-//!
-//! A file is written under a temporary name in the same folder, synced, and renamed: whoever reads
-//! the folder finds the old file or the new one.
+//! Parameters as a safetensors file.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use tch::{Device, Kind};
 
+use crate::disk;
 use crate::error::{Error, InStage, Result};
 use crate::model::Parameters;
-
-/// Writes a whole file in one step, over an older one of the same name.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let write = || {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)?;
-        // The rename itself is safe on disk only once the folder is synced too.
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    };
-    write().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
-}
 
 /// Writes parameters as float32 safetensors, with the note by which Python's readers know whose
 /// layout it is.
@@ -44,7 +25,7 @@ pub(crate) fn write_weights(path: &Path, parameters: &Parameters) -> Result<()> 
         .collect::<Result<Vec<_>, _>>()
         .map_err(refused)?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    write_file(path, &serialize(views, Some(metadata)).map_err(refused)?)
+    disk::write(path, &serialize(views, Some(metadata)).map_err(refused)?)
 }
 
 fn bytes_of(tensor: &tch::Tensor) -> Result<(Vec<usize>, Vec<u8>)> {
