@@ -165,7 +165,7 @@ impl<A: Adaptor, M: Forward<A::Batch, Output = A::Output> + Model> Runs<A> for M
 }
 
 /// One side of a pipeline with the adaptor erased as well: what the executor drives.
-pub(crate) trait Side<B>: Model {
+pub trait Side<B>: Model {
     /// The roles its adaptor provides.
     fn roles(&self) -> &'static [&'static str];
     /// One forward pass; the output is opaque to all but [`Side::read`].
