@@ -109,7 +109,7 @@ pub(crate) fn numbered(title: &str, items: &[impl fmt::Display]) -> String {
 }
 
 /// `; did you mean …?` for the nearest of the known names, or the list of them.
-pub(crate) fn suggest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn suggest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let nearest = known.iter().map(|name| (strsim::damerau_levenshtein(unknown, name), *name)).min();
     match nearest {
