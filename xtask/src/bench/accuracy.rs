@@ -22,7 +22,7 @@ pub(crate) fn command(fresh: bool, arguments: &[String]) -> Result<()> {
 fn measure(folder: &Path, fresh: bool, arguments: &[String]) -> Result<String> {
     let stage = |kind, seed| Stage::new(kind, seed, folder, arguments);
     let teacher = stage(Kind::Teacher, 0);
-    if fresh || !teacher.is_done() {
+    if fresh || !teacher.is_done()? {
         // Students depend on the teacher: what is known of students of another one says nothing.
         if folder.exists() {
             fs::remove_dir_all(folder).at("remove", folder)?;
@@ -34,7 +34,7 @@ fn measure(folder: &Path, fresh: bool, arguments: &[String]) -> Result<String> {
     for seed in SEEDS {
         let [plain, distilled] = [Kind::Plain, Kind::Distill].map(|kind| stage(kind, seed));
         for student in [&plain, &distilled] {
-            if !student.is_done() {
+            if !student.is_done()? {
                 student.run()?;
             }
         }

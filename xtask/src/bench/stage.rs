@@ -1,13 +1,13 @@
 //! One run of `sentiment` within a benchmark, remembered so that an interrupted benchmark goes on.
 //!
-//! `sentiment` writes its report; afterwards the arguments are written beside it. A report without its
-//! arguments, or with others, is of no use.
+//! `sentiment` writes its report; afterwards the arguments are written beside it. A report without them
+//! is that of a run that did not come to its end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::bench::report;
-use crate::failure::{AtPath, Result};
+use crate::failure::{AtPath, Failure, Result};
 use crate::sentiment;
 
 /// What a run trains; the name is `sentiment`'s own.
@@ -54,8 +54,19 @@ impl Stage {
     }
 
     /// Whether an earlier run with the same arguments came to its end.
-    pub(crate) fn is_done(&self) -> bool {
-        self.report.is_file() && fs::read_to_string(&self.done).is_ok_and(|text| text == self.note())
+    ///
+    /// # Errors
+    ///
+    /// If one with other arguments did: it may have taken hours, and is not thrown away unasked.
+    pub(crate) fn is_done(&self) -> Result<bool> {
+        match fs::read_to_string(&self.done) {
+            Ok(note) if note == self.note() => Ok(self.report.is_file()),
+            Ok(_) => Err(Failure::new(format!(
+                "`{}` was made with other arguments: repeat them, or add --fresh to start over",
+                self.report.display()
+            ))),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Runs it, whether it is done or not.
@@ -91,13 +102,14 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("brew-xtask-{}-stage", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let stage = Stage::new(Kind::Plain, 1, &folder, &["--epochs".into(), "3".into()]);
-        assert!(!stage.is_done());
+        assert_eq!(stage.is_done(), Ok(false));
         fs::write(folder.join("plain-seed-1.report.json"), "{}").unwrap();
-        assert!(!stage.is_done(), "a report that nobody closed is that of an interrupted run");
+        assert_eq!(stage.is_done(), Ok(false), "the run was interrupted");
         fs::write(folder.join("plain-seed-1.arguments"), stage.note()).unwrap();
-        assert!(stage.is_done());
+        assert_eq!(stage.is_done(), Ok(true));
         let other = Stage::new(Kind::Plain, 1, &folder, &["--epochs".into(), "4".into()]);
-        assert!(!other.is_done());
+        let failure = other.is_done().unwrap_err().to_string();
+        assert!(failure.contains("plain-seed-1.report.json` was made with other arguments"), "{failure}");
         fs::remove_dir_all(&folder).unwrap();
     }
 }
