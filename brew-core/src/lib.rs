@@ -4,12 +4,19 @@ extern crate self as brew_core;
 
 pub mod adaptor;
 pub mod batch;
+mod disk;
+pub mod distill;
 pub mod error;
+pub mod execute;
 pub mod feature;
+pub mod loss;
 pub mod model;
+pub mod observe;
 pub mod pass;
 pub mod plan;
 pub mod role;
+pub mod schedule;
+pub mod train;
 
 #[doc(hidden)]
 pub mod __private;
@@ -21,10 +28,22 @@ pub use tch;
 pub mod prelude {
     pub use crate::adaptor::{Adaptor, Provides};
     pub use crate::batch::{Batch, Batches, Both};
+    pub use crate::distill::{
+        AndMore, Distill, Pipeline, Supervised, WithWeight, attention, features, hidden, student_layer,
+        teacher_layer,
+    };
     pub use crate::error::{Error, Result};
+    pub use crate::loss::{HiddenMse, KdCe, KdMse};
+    pub use crate::model::{
+        BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, Keep, TextBatch,
+    };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
+    pub use crate::observe::{Accuracy, Metric, Predictions};
     pub use crate::pass::{Pass, Wants};
+    pub use crate::plan::{Plan, Projection, Semantics};
     pub use crate::role;
+    pub use crate::schedule::Warmup;
+    pub use crate::train::{AdamW, Trained, Trainer};
     pub use brew_macros::{Batch, adaptor, distill};
     pub use tch::{Device, Kind, Tensor};
 }

@@ -33,6 +33,11 @@ impl Pass {
         Pass { training: false, step: self.step, wants }
     }
 
+    /// The same pass with other wishes: what the student is given.
+    pub(crate) fn for_student(&self, wants: Wants) -> Self {
+        Pass { wants, ..*self }
+    }
+
     /// Whether dropout and its like are on.
     pub fn is_training(&self) -> bool {
         self.training

@@ -4,6 +4,13 @@
 //! [`Model`], which says what is trained and how it is saved. [`SeenBy::seen_by`] then joins a model
 //! to an adaptor; from there on the model's own type is erased and the adaptor's stays.
 
+pub mod bert;
+mod folder;
+mod keep;
+mod normal;
+mod parts;
+mod weights;
+
 use std::any::Any;
 use std::fmt;
 use std::path::Path;
@@ -16,6 +23,12 @@ use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::feature::Feature;
 use crate::pass::Pass;
+
+pub use bert::{
+    BertConfig, BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, TextBatch,
+};
+pub use keep::Keep;
+pub use parts::Activation;
 
 /// The parameters of a model and how it is written to disk.
 #[diagnostic::on_unimplemented(
@@ -165,7 +178,7 @@ impl<A: Adaptor, M: Forward<A::Batch, Output = A::Output> + Model> Runs<A> for M
 }
 
 /// One side of a pipeline with the adaptor erased as well: what the executor drives.
-pub(crate) trait Side<B>: Model {
+pub trait Side<B>: Model {
     /// The roles its adaptor provides.
     fn roles(&self) -> &'static [&'static str];
     /// One forward pass; the output is opaque to all but [`Side::read`].

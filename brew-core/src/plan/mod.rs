@@ -1,4 +1,224 @@
-//! The plan.
+//! The plan: stages and what flows between them, as plain data.
+//!
+//! A [`Plan`] holds no tensor and no model. It can be printed ([`Plan::explain`]), drawn
+//! ([`Plan::to_dot`], [`Plan::to_mermaid`]), compared, written to disk and checked
+//! ([`Plan::check`]) before anything runs; the executor alone touches tensors. petgraph stays behind
+//! this type.
+//!
+//! ```text
+//! batch ─┬─ teacher ─ teacher adaptor ──────────────────────┬─ hidden_mse ─┐
+//!        └─ student ─ student adaptor ─ projection ─────────┴─ kd_ce ──────┴─ sum
+//! ```
 
-/// Placeholder until the plan's rooms stand.
-pub type Problem = String;
+mod check;
+mod draw;
+mod explain;
+mod stage;
+
+use std::collections::BTreeSet;
+
+use petgraph::Direction;
+use petgraph::algo::toposort;
+use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
+use petgraph::visit::EdgeRef;
+use serde::{Deserialize, Serialize};
+
+use crate::pass::Wants;
+
+pub use check::Problem;
+pub use stage::{Activation, Flow, KINDS, KindRow, LossStage, Owner, Projection, Stage, StageId, StageKind};
+
+/// Which of two sets of numeric rules a run follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Semantics {
+    /// The textbook's: projections are clipped with the student, weight decay spares biases and
+    /// norms, and a window of accumulated batches divides by what the whole window counts.
+    #[default]
+    Exact,
+    /// TextBrewer's: only the student is clipped, weight decay reaches every parameter, and a window
+    /// is the mean of its batches' means.
+    TextBrewer,
+}
+
+/// The stages of a pipeline and what flows between them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "PlanFile", into = "PlanFile")]
+pub struct Plan {
+    semantics: Semantics,
+    graph: DiGraph<Stage, Flow>,
+}
+
+/// The form of a plan on disk: lists that a person can read and compare.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanFile {
+    semantics: Semantics,
+    stages: Vec<Stage>,
+    flows: Vec<(StageId, StageId, Flow)>,
+}
+
+impl Plan {
+    /// A plan without stages.
+    pub fn new(semantics: Semantics) -> Self {
+        Plan { semantics, graph: DiGraph::new() }
+    }
+
+    /// The numeric rules it is to be run with.
+    pub fn semantics(&self) -> Semantics {
+        self.semantics
+    }
+
+    /// Adds a stage.
+    pub fn add(&mut self, stage: Stage) -> StageId {
+        StageId::of(self.graph.add_node(stage))
+    }
+
+    /// Lets something flow from one stage to another.
+    pub fn connect(&mut self, from: StageId, to: StageId, flow: Flow) {
+        self.graph.add_edge(from.node(), to.node(), flow);
+    }
+
+    /// Every stage with its position.
+    pub fn stages(&self) -> impl Iterator<Item = (StageId, &Stage)> {
+        self.graph.node_indices().map(|node| (StageId::of(node), &self.graph[node]))
+    }
+
+    /// The stage at a position of this plan.
+    pub fn stage(&self, id: StageId) -> Option<&Stage> {
+        self.graph.node_weight(id.node())
+    }
+
+    /// What flows into a stage, in the order it was connected.
+    pub fn inputs(&self, id: StageId) -> Vec<(FlowId, StageId, &Flow)> {
+        self.flows(id, Direction::Incoming)
+    }
+
+    /// What flows out of a stage, in the order it was connected.
+    pub fn outputs(&self, id: StageId) -> Vec<(FlowId, StageId, &Flow)> {
+        self.flows(id, Direction::Outgoing)
+    }
+
+    fn flows(&self, id: StageId, direction: Direction) -> Vec<(FlowId, StageId, &Flow)> {
+        let mut flows: Vec<_> = self
+            .graph
+            .edges_directed(id.node(), direction)
+            .map(|edge| {
+                let other = if direction == Direction::Incoming { edge.source() } else { edge.target() };
+                (FlowId(edge.id()), StageId::of(other), edge.weight())
+            })
+            .collect();
+        flows.sort_by_key(|(flow, ..)| *flow);
+        flows
+    }
+
+    /// The stages in an order in which each comes after all it reads; the names around a cycle
+    /// where there is none.
+    pub fn order(&self) -> Result<Vec<StageId>, Vec<String>> {
+        match toposort(&self.graph, None) {
+            // petgraph's order is a reversed depth-first one; the position breaks ties, so that a
+            // plan always runs in the order it was written in.
+            Ok(_) => Ok(self.order_as_written()),
+            Err(_) => Err(petgraph::algo::tarjan_scc(&self.graph)
+                .into_iter()
+                .find(|cycle| cycle.len() > 1 || self.graph.contains_edge(cycle[0], cycle[0]))
+                .unwrap_or_default()
+                .into_iter()
+                .rev()
+                .map(|node| self.graph[node].name.clone())
+                .collect()),
+        }
+    }
+
+    fn order_as_written(&self) -> Vec<StageId> {
+        let mut done = BTreeSet::new();
+        let mut order = Vec::new();
+        while order.len() < self.graph.node_count() {
+            let ready = self.graph.node_indices().find(|node| {
+                !done.contains(node)
+                    && self
+                        .graph
+                        .neighbors_directed(*node, Direction::Incoming)
+                        .all(|before| done.contains(&before))
+            });
+            let Some(node) = ready else { break };
+            done.insert(node);
+            order.push(StageId::of(node));
+        }
+        order
+    }
+
+    /// The features that somebody reads of this adaptor: what its model is told to keep.
+    pub fn wants(&self, adaptor: StageId) -> Wants {
+        self.outputs(adaptor).into_iter().fold(Wants::nothing(), |wants, (_, _, flow)| match flow {
+            Flow::Feature { role, layers: Some(layers) } => {
+                layers.iter().fold(wants, |wants, layer| wants.and_layer(role, *layer))
+            }
+            Flow::Feature { role, layers: None } => wants.and_role(role),
+            _ => wants,
+        })
+    }
+
+    /// Everything that is wrong with the plan itself, all at once.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] with every [`Problem`].
+    pub fn check(&self) -> crate::Result<()> {
+        let problems = check::problems(self);
+        if problems.is_empty() { Ok(()) } else { Err(crate::Error::Plan(problems)) }
+    }
+}
+
+impl PartialEq for Plan {
+    fn eq(&self, other: &Self) -> bool {
+        PlanFile::from(self.clone()) == PlanFile::from(other.clone())
+    }
+}
+
+impl PartialEq for PlanFile {
+    fn eq(&self, other: &Self) -> bool {
+        (self.semantics, &self.stages, &self.flows) == (other.semantics, &other.stages, &other.flows)
+    }
+}
+
+impl From<PlanFile> for Plan {
+    fn from(file: PlanFile) -> Self {
+        let mut plan = Plan::new(file.semantics);
+        for stage in file.stages {
+            plan.add(stage);
+        }
+        for (from, to, flow) in file.flows {
+            // A flow of a stage that is not there would be petgraph's panic; `check` reports what
+            // then lacks its input.
+            if plan.stage(from).is_some() && plan.stage(to).is_some() {
+                plan.connect(from, to, flow);
+            }
+        }
+        plan
+    }
+}
+
+impl From<Plan> for PlanFile {
+    fn from(plan: Plan) -> Self {
+        let flows = plan
+            .graph
+            .edge_references()
+            .map(|edge| (StageId::of(edge.source()), StageId::of(edge.target()), edge.weight().clone()))
+            .collect();
+        PlanFile { semantics: plan.semantics, stages: plan.graph.node_weights().cloned().collect(), flows }
+    }
+}
+
+/// The position of a flow in a [`Plan`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlowId(EdgeIndex);
+
+impl StageId {
+    fn of(node: NodeIndex) -> Self {
+        StageId(u32::try_from(node.index()).unwrap_or(u32::MAX))
+    }
+
+    fn node(self) -> NodeIndex {
+        NodeIndex::new(self.0 as usize)
+    }
+}

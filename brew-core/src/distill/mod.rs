@@ -1,0 +1,151 @@
+//! The builder: teachers, a student and losses become a pipeline, checked by the compiler.
+//!
+//! Every bound sits on a method or on its argument, so that a missing role is reported at the loss
+//! that reads it. What types cannot know (layers, widths, classes) is checked on two rows before the
+//! first step: see [`crate::execute::Probe`].
+
+mod matching;
+mod pipeline;
+mod supervised;
+mod targets;
+mod teachers;
+
+use std::marker::PhantomData;
+
+use crate::adaptor::Adaptor;
+use crate::error::Result;
+use crate::loss::{HardLabels, Loss};
+use crate::model::{Seen, Side};
+use crate::plan::{Projection, Semantics};
+use crate::role::Losses;
+
+pub use matching::{
+    LayerChoice, Match, MatchLoss, Matches, OneLayer, Pair, StudentLayer, TeacherLayer, TwoLayers, attention,
+    features, hidden, student_layer, teacher_layer,
+};
+pub use pipeline::Pipeline;
+pub(crate) use pipeline::mask_of;
+pub use supervised::Supervised;
+pub use targets::{SoftTargets, Weighted, WithWeight};
+pub use teachers::{And, AndMore, Gives, Teachers};
+
+/// The state of a builder without a loss.
+#[derive(Debug)]
+pub struct NoLoss;
+/// The state of a builder with a loss.
+#[derive(Debug)]
+pub struct SomeLoss;
+
+/// Says that a pipeline has a loss.
+#[diagnostic::on_unimplemented(
+    message = "the pipeline has no loss",
+    label = "add one of `.soft_targets(…)`, `.matching(…)`, `.hard_labels(…)` before this"
+)]
+pub trait HasLoss {}
+impl HasLoss for SomeLoss {}
+
+/// Builds a pipeline: teachers `T`, a student `S`, and whether it has a loss yet.
+///
+/// ```no_run
+/// # use brew_core::prelude::*;
+/// # fn example<A: Adaptor + Provides<role::Logits> + Provides<role::Losses>>(teacher: Seen<A>, student: Seen<A>) -> Result<()> {
+/// let pipeline = Distill::new(teacher, student)
+///     .soft_targets(KdCe::at(8.0))
+///     .hard_labels(1.0)
+///     .plan()?;
+/// println!("{}", pipeline.explain());
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a pipeline does nothing until `.plan()`"]
+#[derive(Debug)]
+pub struct Distill<T, S, L = NoLoss> {
+    teachers: T,
+    student: S,
+    losses: Vec<Declared>,
+    semantics: Semantics,
+    state: PhantomData<fn() -> L>,
+}
+
+/// A loss as the builder collects it.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    pub(crate) name: String,
+    pub(crate) weight: f64,
+    pub(crate) loss: Box<dyn Loss>,
+    pub(crate) reads: Reads,
+}
+
+/// Where a loss's features come from.
+#[derive(Debug)]
+pub(crate) enum Reads {
+    /// The logits of every teacher and of the student.
+    Logits,
+    /// The student's own losses.
+    Losses,
+    /// Layers of a role of one teacher and of the student.
+    Layers { role: &'static str, teacher: Vec<i64>, student: Vec<i64>, projection: Option<Projection> },
+}
+
+impl<T: Teachers, A: Adaptor> Distill<T, Seen<A>> {
+    /// Distils these teachers (one, a `Vec` of one kind, or `a.and(b)`) into this student.
+    pub fn new(teachers: T, student: Seen<A>) -> Self {
+        Distill { teachers, student, losses: Vec::new(), semantics: Semantics::default(), state: PhantomData }
+    }
+}
+
+impl<T, S, L> Distill<T, S, L> {
+    fn with(mut self, losses: impl IntoIterator<Item = Declared>) -> Distill<T, S, SomeLoss> {
+        self.losses.extend(losses);
+        let Distill { teachers, student, losses, semantics, .. } = self;
+        Distill { teachers, student, losses, semantics, state: PhantomData }
+    }
+
+    /// Adds a loss on logits. Several teachers' logits are averaged first, as TextBrewer does.
+    pub fn soft_targets<K: SoftTargets<T, S>>(self, loss: K) -> Distill<T, S, SomeLoss> {
+        let (loss, weight) = loss.into_loss();
+        let name = loss.name().to_owned();
+        self.with([Declared { name, weight, loss, reads: Reads::Logits }])
+    }
+
+    /// Adds losses between layers: one match, an array or a `Vec` of matches.
+    pub fn matching<M: Matches<T, S>>(self, matches: M) -> Distill<T, S, SomeLoss> {
+        self.with(matches.into_declared())
+    }
+
+    /// Adds the student's own loss against the labels, with this weight.
+    pub fn hard_labels(self, weight: f64) -> Distill<T, S, SomeLoss>
+    where
+        S: Gives<Losses>,
+    {
+        self.with([Declared::hard_labels(weight)])
+    }
+
+    /// The numeric rules to run with; [`Semantics::Exact`] unless said otherwise.
+    pub fn semantics(self, semantics: Semantics) -> Self {
+        Distill { semantics, ..self }
+    }
+}
+
+impl<T: Teachers, A: Adaptor, L> Distill<T, Seen<A>, L> {
+    /// Lays the plan and checks it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] with everything that is wrong with the plan or with a loss's options.
+    pub fn plan(self) -> Result<Pipeline<T::Batch, A>>
+    where
+        L: HasLoss,
+    {
+        Pipeline::lay(self.teachers.into_sides(), self.student, self.losses, self.semantics)
+    }
+}
+
+impl Declared {
+    pub(crate) fn hard_labels(weight: f64) -> Self {
+        let name = HardLabels.name().to_owned();
+        Declared { name, weight, loss: Box::new(HardLabels), reads: Reads::Losses }
+    }
+}
+
+/// The sides of a pipeline's teachers, in order.
+pub(crate) type Sides<B> = Vec<Box<dyn Side<B>>>;

@@ -1,0 +1,262 @@
+//! The executor: a plan on a device. The only room where the plan meets tensors.
+//!
+//! Stages run in the plan's order. Each flow between two stages holds handles of its own, which the
+//! reading stage takes away: so a tensor is dropped after its last reader, and a model's output as
+//! soon as its adaptor has picked the features somebody wants.
+
+mod probe;
+mod projections;
+mod reads;
+mod window;
+
+use std::any::Any;
+use std::collections::BTreeMap;
+
+use tch::{Kind, Tensor};
+
+use crate::adaptor::Adaptor;
+use crate::batch::Feeds;
+use crate::distill::Pipeline;
+use crate::error::{Error, InStage, Result};
+use crate::feature::Feature;
+use crate::model::{Model as _, Side};
+use crate::pass::Pass;
+use crate::plan::{Flow, FlowId, Owner, Plan, Stage, StageId, StageKind};
+use crate::role::{Labels, Losses as LossesRole, Role};
+
+pub use probe::Probe;
+pub use projections::Projections;
+pub use window::Window;
+
+/// Runs the plan of a pipeline.
+#[derive(Debug)]
+pub struct Executor<'p, T: 'static, A: Adaptor> {
+    pipeline: &'p Pipeline<T, A>,
+    order: Vec<StageId>,
+    projections: Projections,
+}
+
+/// What one run of a plan gives.
+#[derive(Debug)]
+pub struct StepLosses {
+    /// The weighted sum, a scalar with the gradient.
+    pub total: Tensor,
+    /// Each loss before its weight, a scalar without gradient, in the plan's order.
+    pub terms: Vec<(String, Tensor)>,
+}
+
+/// Called after each stage with the number of tensors that are held for later stages.
+pub type Watch<'w> = dyn FnMut(&Stage, usize) + 'w;
+
+/// The tensors and outputs that wait for their readers.
+#[derive(Default)]
+struct Held {
+    outputs: BTreeMap<StageId, Box<dyn Any>>,
+    flows: BTreeMap<FlowId, Vec<Tensor>>,
+}
+
+impl Held {
+    /// Distinct tensors among the flows; handles of one tensor count once.
+    fn tensors(&self) -> usize {
+        let pointers = self.flows.values().flatten().map(|tensor| tensor.data_ptr() as usize);
+        pointers.collect::<std::collections::BTreeSet<_>>().len()
+    }
+}
+
+impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
+    /// Prepares a pipeline: freezes its teachers and makes its projections from this seed.
+    pub fn new(pipeline: &'p Pipeline<T, A>, seed: i64) -> Result<Self> {
+        pipeline.plan.check()?;
+        let order =
+            pipeline.plan.order().map_err(|names| Error::Plan(vec![crate::plan::Problem::Cycle(names)]))?;
+        for teacher in &pipeline.teachers {
+            teacher.parameters().require_gradients(false);
+        }
+        let parameters = pipeline.student.parameters();
+        let double = parameters.iter().any(|(_, parameter)| parameter.kind() == Kind::Double);
+        let kind = if double { Kind::Double } else { Kind::Float };
+        let projections = Projections::new(&pipeline.plan, (kind, parameters.device()), seed)?;
+        Ok(Executor { pipeline, order, projections })
+    }
+
+    /// The learned projections.
+    pub fn projections(&self) -> &Projections {
+        &self.projections
+    }
+
+    /// The plan that is run.
+    pub fn plan(&self) -> &Plan {
+        &self.pipeline.plan
+    }
+
+    /// One pass over the plan. The wishes of `pass` are replaced by the plan's own; teachers never
+    /// train. `window` says what to divide by where the batch is one of several.
+    pub fn run<B: Feeds<T, A::Batch>>(
+        &self,
+        batch: &B,
+        pass: &Pass,
+        window: Option<&Window>,
+        watch: &mut Watch<'_>,
+    ) -> Result<StepLosses> {
+        let mut held = Held::default();
+        let mut losses = StepLosses { total: Tensor::new(), terms: Vec::new() };
+        for &id in &self.order {
+            let Some(stage) = self.plan().stage(id) else { continue };
+            match &stage.kind {
+                StageKind::Batch => {}
+                StageKind::Teacher { .. } | StageKind::Student => {
+                    let output = self.forward(id, stage, batch, pass)?;
+                    held.outputs.insert(id, output);
+                }
+                StageKind::Adaptor { owner, .. } => {
+                    for (flow, feature) in self.adapt(id, *owner, batch, &mut held)? {
+                        held.flows.insert(flow, feature.in_stage(&stage.name)?);
+                    }
+                }
+                StageKind::Projection(_) => {
+                    let features = self.project(id, &mut held).in_stage(&stage.name)?;
+                    held.flows.extend(features);
+                }
+                StageKind::Loss(loss) => {
+                    let value = self.loss(id, window, &mut held).in_stage(&stage.name)?;
+                    losses.terms.push((stage.name.clone(), value.f_detach()?));
+                    let weighted = value.f_mul_scalar(loss.weight)?;
+                    for (flow, ..) in self.plan().outputs(id) {
+                        held.flows.insert(flow, vec![weighted.shallow_clone()]);
+                    }
+                }
+                StageKind::Sum => losses.total = self.sum(id, &mut held).in_stage(&stage.name)?,
+            }
+            watch(stage, held.tensors());
+        }
+        Ok(losses)
+    }
+
+    fn forward<B: Feeds<T, A::Batch>>(
+        &self,
+        id: StageId,
+        stage: &Stage,
+        batch: &B,
+        pass: &Pass,
+    ) -> Result<Box<dyn Any>> {
+        let adaptors = self.plan().outputs(id);
+        let wants = adaptors.first().map(|(_, adaptor, _)| self.plan().wants(*adaptor)).unwrap_or_default();
+        match stage.kind {
+            StageKind::Teacher { index } => {
+                let _guard = tch::no_grad_guard();
+                self.teacher(index)?.forward(batch.teacher(), &pass.for_teacher(wants))
+            }
+            _ => self
+                .student()
+                .forward(batch.student(), &pass.for_student(wants))
+                .map_err(|error| with_label_range(error, self.student(), batch.student())),
+        }
+        .in_stage(&stage.name)
+    }
+
+    /// The features that flow out of an adaptor, each with its own error.
+    fn adapt<B: Feeds<T, A::Batch>>(
+        &self,
+        id: StageId,
+        owner: Owner,
+        batch: &B,
+        held: &mut Held,
+    ) -> Result<Vec<(FlowId, Result<Vec<Tensor>>)>> {
+        let model = self.plan().inputs(id).into_iter().find(|(_, _, flow)| matches!(flow, Flow::Output));
+        let output = model.and_then(|(_, model, _)| held.outputs.remove(&model));
+        let output = output.ok_or_else(|| Error::invalid("an adaptor has no output to read"))?;
+        let _guard = matches!(owner, Owner::Teacher(_)).then(tch::no_grad_guard);
+        let mut features = Vec::new();
+        for (flow, _, kind) in self.plan().outputs(id) {
+            let Flow::Feature { role, layers } = kind else { continue };
+            let feature = match owner {
+                Owner::Teacher(index) => self.teacher(index)?.read(role, batch.teacher(), &*output),
+                Owner::Student => self.student().read(role, batch.student(), &*output),
+            };
+            let feature = feature.and_then(|feature| reads::pick(role, feature, layers.as_deref()));
+            let rows = crate::batch::Batch::rows(batch.student());
+            let feature = match role.as_str() {
+                LossesRole::NAME => feature.and_then(|losses| reads::one_value_a_row(losses, rows)),
+                _ => feature,
+            };
+            features.push((flow, feature));
+        }
+        Ok(features)
+    }
+
+    fn project(&self, id: StageId, held: &mut Held) -> Result<Vec<(FlowId, Vec<Tensor>)>> {
+        let inputs = self.plan().inputs(id);
+        let features = inputs.iter().filter_map(|(flow, ..)| held.flows.remove(flow)).flatten();
+        let projected =
+            features.map(|feature| self.projections.apply(id, &feature)).collect::<Result<Vec<_>>>()?;
+        Ok(self
+            .plan()
+            .outputs(id)
+            .into_iter()
+            .map(|(flow, ..)| (flow, projected.iter().map(Tensor::shallow_clone).collect()))
+            .collect())
+    }
+
+    /// The value of a loss: its terms, each divided, added up.
+    fn loss(&self, id: StageId, window: Option<&Window>, held: &mut Held) -> Result<Tensor> {
+        let loss = self.loss_of(id)?;
+        let (role, pairs) = reads::gather(self.plan(), id, held)?;
+        let mut total: Option<Tensor> = None;
+        for (student, teacher) in pairs {
+            reads::same_masks(&student, &teacher)?;
+            let term = loss.term(&student, &teacher)?;
+            let value = match window {
+                Some(window) => window.divide(&term, &role)?,
+                None => term.mean()?,
+            };
+            total = Some(match total {
+                Some(sum) => sum.f_add(&value)?,
+                None => value,
+            });
+        }
+        total.ok_or_else(|| Error::invalid("a loss was given nothing to compare"))
+    }
+
+    fn sum(&self, id: StageId, held: &mut Held) -> Result<Tensor> {
+        let inputs = self.plan().inputs(id);
+        let terms: Vec<Tensor> =
+            inputs.iter().filter_map(|(flow, ..)| held.flows.remove(flow)).flatten().collect();
+        Ok(Tensor::f_stack(&terms, 0)?.f_sum(None)?)
+    }
+
+    fn teacher(&self, index: usize) -> Result<&dyn Side<T>> {
+        let teachers = &self.pipeline.teachers;
+        teachers.get(index).map(|teacher| &**teacher).ok_or_else(|| {
+            Error::invalid(format!(
+                "the plan runs teacher {}, and the pipeline has {}",
+                index + 1,
+                teachers.len()
+            ))
+        })
+    }
+
+    fn student(&self) -> &dyn Side<A::Batch> {
+        &self.pipeline.student
+    }
+
+    fn loss_of(&self, id: StageId) -> Result<&dyn crate::loss::Loss> {
+        let loss = self.pipeline.losses.get(&id);
+        loss.map(|loss| &**loss).ok_or_else(|| Error::invalid("the plan has a loss that the pipeline lacks"))
+    }
+}
+
+/// Adds the range of the batch's labels to a student's error: libtorch names a label that is out of
+/// bounds, not where it came from.
+fn with_label_range<B: 'static>(error: Error, student: &dyn Side<B>, batch: &B) -> Error {
+    let labels = student.read_batch(Labels::NAME, batch).ok().flatten().map(Feature::into_tensors);
+    let range = labels.and_then(|labels| {
+        let labels = labels.into_iter().next()?.f_to_kind(tch::Kind::Double).ok()?;
+        Some((labels.f_min().ok()?.f_double_value(&[]).ok()?, labels.f_max().ok()?.f_double_value(&[]).ok()?))
+    });
+    match (error, range) {
+        (Error::Torch { stage, message }, Some((low, high))) => {
+            Error::Torch { stage, message: format!("{message} (the batch's labels are {low} to {high})") }
+        }
+        (error, _) => error,
+    }
+}

@@ -1,0 +1,171 @@
+//! From flows to what a loss reads: layers picked, heads paired, teachers averaged.
+
+use tch::Tensor;
+
+use super::Held;
+use crate::error::{Error, Result};
+use crate::feature::Feature;
+use crate::loss::Read;
+use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
+use crate::role::{InputsMask, Logits, LogitsMask, Losses, Role};
+
+/// The wanted layers of a feature, in the order they are wanted; all of it without layers.
+pub(super) fn pick(role: &str, feature: Option<Feature>, layers: Option<&[i64]>) -> Result<Vec<Tensor>> {
+    let Some(feature) = feature else {
+        return Err(Error::invalid(format!(
+            "`{role}` is absent: the model or the batch left it out (hard labels need the batch's labels)"
+        )));
+    };
+    let tensors = feature.into_tensors();
+    let Some(layers) = layers else { return Ok(tensors) };
+    let count = tensors.len();
+    layers
+        .iter()
+        .map(|&layer| {
+            let index = if layer < 0 { layer + i64::try_from(count).unwrap_or(i64::MAX) } else { layer };
+            let tensor = usize::try_from(index).ok().and_then(|index| tensors.get(index)).ok_or_else(|| {
+                Error::invalid(format!(
+                    "layer {layer} of `{role}` does not exist: the adaptor gives {count}, 0 to {}",
+                    count.saturating_sub(1)
+                ))
+            })?;
+            if tensor.defined() {
+                Ok(tensor.shallow_clone())
+            } else {
+                Err(Error::invalid(format!(
+                    "layer {layer} of `{role}` is empty: the model did not keep it although `pass.wants()` names it"
+                )))
+            }
+        })
+        .collect()
+}
+
+/// A model's own loss as one value an example: a scalar is the mean of its batch.
+pub(super) fn one_value_a_row(losses: Vec<Tensor>, rows: usize) -> Result<Vec<Tensor>> {
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    losses
+        .into_iter()
+        .map(|loss| if loss.dim() == 0 { Ok(loss.f_expand([rows], false)?) } else { Ok(loss) })
+        .collect()
+}
+
+/// Takes what flows into a loss: the role it compares and the pairs, one a head or one in all.
+pub(super) fn gather(plan: &Plan, id: StageId, held: &mut Held) -> Result<(String, Vec<(Read, Read)>)> {
+    let mut compared = String::new();
+    let mut student = Side::default();
+    let mut teachers: Vec<Side> = Vec::new();
+    for (flow, from, kind) in plan.inputs(id) {
+        let Flow::Feature { role, .. } = kind else { continue };
+        let Some(tensors) = held.flows.remove(&flow) else {
+            return Err(Error::invalid(format!("`{role}` did not arrive")));
+        };
+        let side = match owner(plan, from) {
+            Owner::Student => &mut student,
+            Owner::Teacher(index) => {
+                teachers.resize_with(teachers.len().max(index + 1), Side::default);
+                &mut teachers[index]
+            }
+        };
+        if role == InputsMask::NAME || role == LogitsMask::NAME {
+            side.masks = tensors;
+        } else {
+            compared.clone_from(role);
+            side.features = tensors;
+        }
+    }
+    let pairs = if compared == Logits::NAME || compared == Losses::NAME {
+        by_head(&compared, student, teachers)?
+    } else {
+        let teacher = teachers.into_iter().next().unwrap_or_default();
+        vec![(student.whole(), teacher.whole())]
+    };
+    Ok((compared, pairs))
+}
+
+/// Features and masks of one side.
+#[derive(Default)]
+struct Side {
+    features: Vec<Tensor>,
+    masks: Vec<Tensor>,
+}
+
+impl Side {
+    fn whole(self) -> Read {
+        Read { features: self.features, mask: self.masks.into_iter().next() }
+    }
+
+    /// The mask of a head: one serves all of them, or each has its own.
+    fn mask(&self, head: usize) -> Option<Tensor> {
+        let index = if self.masks.len() == 1 { 0 } else { head };
+        self.masks.get(index).map(Tensor::shallow_clone)
+    }
+}
+
+/// One pair a head; several teachers' logits are averaged.
+fn by_head(role: &str, student: Side, teachers: Vec<Side>) -> Result<Vec<(Read, Read)>> {
+    let heads = student.features.len();
+    if heads == 0 {
+        return Err(Error::invalid(format!("the student's `{role}` is an empty list")));
+    }
+    for (side, owner) in
+        std::iter::once((&student, "the student")).chain(teachers.iter().map(|side| (side, "a teacher")))
+    {
+        if !matches!(side.masks.len(), 0 | 1) && side.masks.len() != heads {
+            return Err(Error::invalid(format!(
+                "{owner} gives {} masks for {heads} `{role}`: give one mask for all, or one each",
+                side.masks.len()
+            )));
+        }
+    }
+    if let Some(teacher) = teachers.iter().find(|teacher| teacher.features.len() != heads) {
+        return Err(Error::invalid(format!(
+            "the student gives {heads} `{role}`, a teacher {}: both must have the same heads",
+            teacher.features.len()
+        )));
+    }
+    (0..heads)
+        .map(|head| {
+            let read =
+                Read { features: vec![student.features[head].shallow_clone()], mask: student.mask(head) };
+            let of_teachers: Vec<&Tensor> = teachers.iter().map(|teacher| &teacher.features[head]).collect();
+            let features = match of_teachers.as_slice() {
+                [] => Vec::new(),
+                [one] => vec![one.shallow_clone()],
+                many => vec![Tensor::f_stack(many, 0)?.f_mean_dim(0, false, None)?],
+            };
+            let mask = teachers.first().and_then(|teacher| teacher.mask(head));
+            Ok((read, Read { features, mask }))
+        })
+        .collect()
+}
+
+fn owner(plan: &Plan, from: StageId) -> Owner {
+    match plan.stage(from).map(|stage| &stage.kind) {
+        Some(StageKind::Adaptor { owner, .. }) => *owner,
+        // Only the student's features are projected.
+        _ => Owner::Student,
+    }
+}
+
+/// Checks that both sides mask the same positions; names the first row that differs.
+pub(super) fn same_masks(student: &Read, teacher: &Read) -> Result<()> {
+    let (Some(of_student), Some(of_teacher)) = (&student.mask, &teacher.mask) else { return Ok(()) };
+    if of_student.data_ptr() == of_teacher.data_ptr() {
+        return Ok(());
+    }
+    if of_student.size() != of_teacher.size() {
+        return Err(Error::invalid(format!(
+            "the student's mask is {:?}, the teacher's {:?}: both sides must read the same rows at the same length",
+            of_student.size(),
+            of_teacher.size()
+        )));
+    }
+    let differs = of_student.f_ne_tensor(of_teacher)?.f_any_dim(-1, false)?;
+    if differs.f_any()?.f_int64_value(&[])? == 0 {
+        return Ok(());
+    }
+    let row = differs.f_to_kind(tch::Kind::Int)?.f_argmax(0, false)?.f_int64_value(&[])?;
+    Err(Error::invalid(format!(
+        "the masks of teacher and student differ from row {row} of the batch on: losses over positions need the same tokens on both sides"
+    )))
+}

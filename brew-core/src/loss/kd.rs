@@ -1,0 +1,169 @@
+//! Soft targets: the student's logits against the teacher's, at a temperature.
+//!
+//! Formulas of the rows r (examples, or positions whose mask is 1) and classes c, with temperature T:
+//!
+//! - `kd_ce`: mean_r( - sum_c softmax(t/T)_c * log_softmax(s/T)_c )
+//! - `kd_mse`: mean_{r,c}( (s/T - t/T)^2 )
+//!
+//! Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015);
+//! TextBrewer's `kd_ce_loss` and `kd_mse_loss`. As in TextBrewer `kd_ce` is the cross-entropy: its
+//! minimum is the teacher's own entropy and not 0, its gradient is that of the Kullback-Leibler
+//! divergence. Neither is multiplied by T squared unless asked.
+
+use serde_json::json;
+use tch::{Kind, Tensor};
+
+use super::term::shape;
+use super::{Loss, Read, Term};
+use crate::error::Result;
+
+/// Cross-entropy with the teacher's softened probabilities (TextBrewer's `ce`).
+///
+/// Logits are `(batch, classes)`, or `(batch, length, classes)` with a `(batch, length)` mask or
+/// without; both sides have one shape.
+///
+/// ```
+/// use brew_core::loss::{KdCe, Loss, Read};
+/// use brew_core::tch::Tensor;
+///
+/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let loss = KdCe::at(2.0).term(&student, &teacher)?.mean()?;
+/// // -(softmax(t/2) * log_softmax(s/2)).sum() in PyTorch 2.11
+/// assert!((loss.double_value(&[]) - 1.124_820_555).abs() < 1e-6);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KdCe {
+    temperature: f64,
+    temperature_squared: bool,
+}
+
+/// Mean squared difference of the logits divided by the temperature (TextBrewer's `mse`).
+///
+/// Shapes are those of [`KdCe`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KdMse {
+    temperature: f64,
+}
+
+impl KdCe {
+    /// At a temperature in (0, inf).
+    pub fn at(temperature: f64) -> Self {
+        KdCe { temperature, temperature_squared: false }
+    }
+
+    /// Multiplies the loss by T squared, so that its gradient keeps its size whatever the temperature
+    /// (Hinton, section 2.1). TextBrewer does not.
+    #[must_use]
+    pub fn times_temperature_squared(self) -> Self {
+        KdCe { temperature_squared: true, ..self }
+    }
+}
+
+impl KdMse {
+    /// At a temperature in (0, inf).
+    pub fn at(temperature: f64) -> Self {
+        KdMse { temperature }
+    }
+}
+
+impl Loss for KdCe {
+    fn name(&self) -> &'static str {
+        "kd_ce"
+    }
+
+    fn options(&self) -> serde_json::Value {
+        json!({ "temperature": self.temperature, "temperature_squared": self.temperature_squared })
+    }
+
+    fn problems(&self) -> Vec<String> {
+        temperature_problem(self.temperature)
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        logits_mismatches(student, teacher)
+    }
+
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let student_logits = student.first()?.f_div_scalar(self.temperature)?;
+        let teacher_logits = teacher.first()?.f_div_scalar(self.temperature)?;
+        let kind = student_logits.kind();
+        let probabilities = teacher_logits.f_softmax(-1, kind)?;
+        let per_row = (probabilities.f_mul(&student_logits.f_log_softmax(-1, kind)?)?)
+            .f_sum_dim_intlist(-1, false, kind)?
+            .f_neg()?;
+        let term = averaged(&per_row, student.mask.as_ref())?;
+        if self.temperature_squared { term.times(self.temperature * self.temperature) } else { Ok(term) }
+    }
+}
+
+impl Loss for KdMse {
+    fn name(&self) -> &'static str {
+        "kd_mse"
+    }
+
+    fn options(&self) -> serde_json::Value {
+        json!({ "temperature": self.temperature })
+    }
+
+    fn problems(&self) -> Vec<String> {
+        temperature_problem(self.temperature)
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        logits_mismatches(student, teacher)
+    }
+
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let difference = (student.first()?.f_sub(&teacher.first()?)?).f_div_scalar(self.temperature)?;
+        let per_row = difference.f_square()?.f_mean_dim(-1, false, difference.kind())?;
+        averaged(&per_row, student.mask.as_ref())
+    }
+}
+
+/// One value a row, or one a position.
+fn averaged(per_row: &Tensor, mask: Option<&Tensor>) -> Result<Term> {
+    if per_row.dim() == 1 { Term::rows(per_row) } else { Term::positions(per_row, mask) }
+}
+
+fn temperature_problem(temperature: f64) -> Vec<String> {
+    if temperature.is_finite() && temperature > 0.0 {
+        return Vec::new();
+    }
+    vec![format!(
+        "the temperature is {temperature}; it must be finite and above 0 (1 leaves the logits as they are)"
+    )]
+}
+
+fn logits_mismatches(student: &Read, teacher: &Read) -> Vec<String> {
+    let (of_student, of_teacher) = (student.shape(), teacher.shape());
+    if of_student != of_teacher {
+        return vec![format!(
+            "the student's logits are {}, the teacher's {}: both must have the same batch, length and classes",
+            shape(&of_student),
+            shape(&of_teacher)
+        )];
+    }
+    if !matches!(of_student.len(), 2 | 3) {
+        return vec![format!(
+            "the logits are {}; they must be (batch, classes) or (batch, length, classes)",
+            shape(&of_student)
+        )];
+    }
+    match &student.mask {
+        Some(mask) if of_student.len() == 3 && mask.size() != of_student[..2] => vec![format!(
+            "logits_mask is {}; it must be (batch, length), here {}",
+            shape(&mask.size()),
+            shape(&of_student[..2])
+        )],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a mask holds only 0 and 1.
+pub(crate) fn is_binary(mask: &Tensor) -> Result<bool> {
+    let mask = mask.f_to_kind(Kind::Double)?;
+    let off = mask.f_mul(&mask.f_sub_scalar(1.0)?)?.f_abs()?.f_max()?;
+    Ok(off.f_double_value(&[])? == 0.0)
+}

@@ -1,0 +1,65 @@
+//! `metrics.jsonl`: one JSON object a line for every logged step and every evaluation.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::{Event, Observer};
+use crate::error::{Error, Result};
+
+/// Writes events as JSON lines.
+///
+/// A step is `{"event": "step", "step": 10, "epoch": 0, "learning_rate": …, "examples_per_second": …,
+/// "losses": {"total": …, "kd_ce": …}}`, an evaluation `{"event": "evaluation", "step": …, "epoch": …,
+/// "accuracy": …}`. Each line is written whole and at once, so that another program can follow.
+#[derive(Debug)]
+pub struct MetricsFile {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl MetricsFile {
+    /// Starts a file; one that is there already is an error, never overwritten.
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = File::create_new(path).map_err(|error| Error::file(path, error))?;
+        Ok(MetricsFile { path: path.to_owned(), file: Some(file) })
+    }
+
+    fn write(&mut self, value: &Value) {
+        let Some(file) = &mut self.file else { return };
+        if let Err(error) = file.write_all(format!("{value}\n").as_bytes()) {
+            let _ = writeln!(
+                std::io::stderr(),
+                "warning: {}: {error}; no more metrics are written",
+                self.path.display()
+            );
+            self.file = None;
+        }
+    }
+}
+
+impl Observer for MetricsFile {
+    fn on(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Step(report) => {
+                let Some(losses) = &report.losses else { return };
+                let losses: Map<String, Value> =
+                    losses.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+                self.write(&json!({
+                    "event": "step",
+                    "step": report.step,
+                    "epoch": report.epoch,
+                    "learning_rate": report.learning_rate,
+                    "examples_per_second": report.examples_per_second,
+                    "losses": losses,
+                }));
+            }
+            Event::Evaluated { epoch, step, metric, value } => {
+                self.write(&json!({ "event": "evaluation", "step": step, "epoch": epoch, *metric: value }));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Events of a run and who listens: the loop tells, observers show.
+//!
+//! An observer cannot stop a run: what it cannot do it says once, on standard error.
+
+mod evaluate;
+mod metrics_file;
+mod progress;
+
+use std::path::Path;
+
+use crate::plan::Plan;
+
+pub use evaluate::{Accuracy, Metric, Predictions};
+pub use metrics_file::MetricsFile;
+pub use progress::Progress;
+
+/// What happens in a run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Two rows went through; the first step follows.
+    Started {
+        /// The plan that is run.
+        plan: &'a Plan,
+        /// What the two rows showed, a line each.
+        found: &'a [String],
+        /// Optimizer steps in the whole run.
+        steps: u64,
+        /// Epochs in the whole run.
+        epochs: u64,
+    },
+    /// An optimizer step is done.
+    Step(&'a StepReport),
+    /// The development data was evaluated.
+    Evaluated {
+        /// The epoch that ended, from 0.
+        epoch: u64,
+        /// Optimizer steps so far.
+        step: u64,
+        /// The metric's name.
+        metric: &'a str,
+        /// Its value.
+        value: f64,
+    },
+    /// Something was written.
+    Saved(&'a Path),
+    /// Something a person should know, though the run goes on.
+    Warning(&'a str),
+    /// The run is over.
+    Finished(&'a Summary),
+}
+
+/// One optimizer step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    /// The epoch, from 0.
+    pub epoch: u64,
+    /// Optimizer steps so far, this one included.
+    pub step: u64,
+    /// Optimizer steps in the whole run.
+    pub steps: u64,
+    /// The learning rate of this step.
+    pub learning_rate: f64,
+    /// `total` and each loss before its weight; only on steps that are logged, since reading a value
+    /// makes the device wait.
+    pub losses: Option<Vec<(String, f64)>>,
+    /// Examples a second, over the run so far.
+    pub examples_per_second: f64,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Summary {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Examples the student saw, each epoch's counted.
+    pub examples: u64,
+    /// Seconds of training, evaluation left out.
+    pub seconds: f64,
+    /// Examples a second of training.
+    pub examples_per_second: f64,
+    /// The metric after each epoch; empty without evaluation.
+    pub evaluations: Vec<f64>,
+}
+
+/// Listens to a run.
+///
+/// ```
+/// use brew_core::observe::{Event, Observer};
+///
+/// struct Count(u64);
+/// impl Observer for Count {
+///     fn on(&mut self, event: &Event<'_>) {
+///         if let Event::Step(_) = event {
+///             self.0 += 1;
+///         }
+///     }
+/// }
+/// ```
+pub trait Observer {
+    /// Called for each event, in order.
+    fn on(&mut self, event: &Event<'_>);
+}

@@ -1,0 +1,126 @@
+//! Progress on standard error: a bar on a terminal, a plain line every few seconds elsewhere.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Event, Observer, StepReport};
+
+/// How long plain lines keep apart.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// Shows steps, losses, examples a second and the time left.
+#[derive(Debug)]
+pub struct Progress {
+    title: String,
+    bar: Option<ProgressBar>,
+    terminal: bool,
+    started: Instant,
+    last_line: Instant,
+    last_losses: String,
+}
+
+impl Progress {
+    /// Shows a run under this title.
+    pub fn new(title: impl Into<String>) -> Self {
+        let now = Instant::now();
+        Progress {
+            title: title.into(),
+            bar: None,
+            terminal: std::io::stderr().is_terminal(),
+            started: now,
+            last_line: now,
+            last_losses: String::new(),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| write_line(&self.title, text)),
+            None => write_line(&self.title, text),
+        }
+    }
+
+    fn step(&mut self, report: &StepReport) {
+        if let Some(losses) = &report.losses {
+            self.last_losses = losses_text(losses);
+        }
+        let message = format!("{}  {:.1} examples/s", self.last_losses, report.examples_per_second);
+        if let Some(bar) = &self.bar {
+            bar.set_position(report.step);
+            bar.set_message(message);
+        } else if self.last_line.elapsed() >= QUIET {
+            self.last_line = Instant::now();
+            let done = report.step.max(1) as f64;
+            let left = self.started.elapsed().as_secs_f64() / done * (report.steps as f64 - done);
+            self.line(&format!("step {}/{}  {message}  {} left", report.step, report.steps, duration(left)));
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn on(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Started { found, steps, epochs, .. } => {
+                self.started = Instant::now();
+                self.line(&format!("{steps} steps, {epochs} epochs; two rows went through:"));
+                for line in *found {
+                    self.line(&format!("  {line}"));
+                }
+                if self.terminal {
+                    let bar = ProgressBar::new(*steps);
+                    let template = "{prefix} {bar:24} {pos}/{len} steps  {msg}  {eta} left";
+                    bar.set_style(
+                        ProgressStyle::with_template(template)
+                            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+                    );
+                    bar.set_prefix(self.title.clone());
+                    self.bar = Some(bar);
+                }
+            }
+            Event::Step(report) => self.step(report),
+            Event::Evaluated { epoch, metric, value, .. } => {
+                self.line(&format!("epoch {}: {metric} {value:.4}", epoch + 1));
+            }
+            Event::Saved(path) => self.line(&format!("wrote {}", path.display())),
+            Event::Warning(text) => self.line(&format!("warning: {text}")),
+            Event::Finished(summary) => {
+                if let Some(bar) = self.bar.take() {
+                    bar.finish_and_clear();
+                }
+                self.line(&format!(
+                    "{} steps, {} examples in {} ({:.1} examples/s)",
+                    summary.steps,
+                    summary.examples,
+                    duration(summary.seconds),
+                    summary.examples_per_second
+                ));
+            }
+        }
+    }
+}
+
+/// A closed standard error must not stop a run.
+fn write_line(title: &str, text: &str) {
+    let _ = writeln!(std::io::stderr(), "{title}: {text}");
+}
+
+fn losses_text(losses: &[(String, f64)]) -> String {
+    let mut text = String::new();
+    for (name, value) in losses {
+        let _ = write!(text, "{}{name} {value:.4}", if text.is_empty() { "" } else { ", " });
+    }
+    text
+}
+
+/// `1 h 02 min`, `3 min 20 s` or `4.2 s`.
+fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{:.1} s", seconds.max(0.0)),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}

@@ -1,0 +1,168 @@
+//! The rules a plan must keep: one function a rule, one row in a table, all problems at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Flow, Plan, StageKind};
+use crate::error::suggest;
+
+/// Something that keeps a plan from running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A stage reads a role that the adaptor it reads from does not give.
+    MissingRole {
+        /// The stage that reads.
+        stage: String,
+        /// The role.
+        role: String,
+        /// The adaptor.
+        adaptor: String,
+        /// The nearest role it gives, as a question.
+        hint: String,
+    },
+    /// Stages wait for one another.
+    Cycle(Vec<String>),
+    /// Two stages have one name.
+    SameName(String),
+    /// A stage has too few or too many inputs.
+    Inputs {
+        /// The stage.
+        stage: String,
+        /// What its kind reads.
+        reads: String,
+        /// How many flows it was given.
+        given: usize,
+    },
+    /// No loss: nothing would be learned.
+    NoLoss,
+    /// A value, shape or option does not fit.
+    Unfit {
+        /// The stage.
+        stage: String,
+        /// What is wrong, and the mend.
+        message: String,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::MissingRole { stage, role, adaptor, hint } => {
+                write!(formatter, "stage `{stage}` reads `{role}`, which `{adaptor}` does not provide{hint}")
+            }
+            Problem::Cycle(names) => write!(formatter, "stages wait for one another: {}", names.join(" -> ")),
+            Problem::SameName(name) => write!(
+                formatter,
+                "two stages are named `{name}`: metrics and checkpoints need names of their own; give one another with `.named(\"…\")`"
+            ),
+            Problem::Inputs { stage, reads, given } => {
+                write!(formatter, "stage `{stage}` reads {reads}, but has {given} inputs")
+            }
+            Problem::NoLoss => formatter.write_str(
+                "the pipeline has no loss: add one of `.soft_targets(…)`, `.matching(…)`, `.hard_labels(…)`",
+            ),
+            Problem::Unfit { stage, message } => write!(formatter, "stage `{stage}`: {message}"),
+        }
+    }
+}
+
+type Rule = fn(&Plan) -> Vec<Problem>;
+
+const RULES: &[(&str, Rule)] = &[
+    ("there is a loss", there_is_a_loss),
+    ("no stage waits for itself", no_cycles),
+    ("names are unique", names_are_unique),
+    ("stages have their inputs", stages_have_their_inputs),
+    ("roles are provided", roles_are_provided),
+    ("weights are finite", weights_are_finite),
+    ("projections have widths", projections_have_widths),
+];
+
+/// What all rules find.
+pub(super) fn problems(plan: &Plan) -> Vec<Problem> {
+    RULES.iter().flat_map(|(_, rule)| rule(plan)).collect()
+}
+
+fn there_is_a_loss(plan: &Plan) -> Vec<Problem> {
+    let found = plan.stages().any(|(_, stage)| matches!(stage.kind, StageKind::Loss(_)));
+    if found { Vec::new() } else { vec![Problem::NoLoss] }
+}
+
+fn no_cycles(plan: &Plan) -> Vec<Problem> {
+    plan.order().err().map(Problem::Cycle).into_iter().collect()
+}
+
+fn names_are_unique(plan: &Plan) -> Vec<Problem> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, stage) in plan.stages() {
+        *counts.entry(&stage.name).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .filter(|(_, count)| *count > 1)
+        .map(|(name, _)| Problem::SameName(name.to_owned()))
+        .collect()
+}
+
+fn stages_have_their_inputs(plan: &Plan) -> Vec<Problem> {
+    plan.stages()
+        .filter_map(|(id, stage)| {
+            let row = stage.kind.row();
+            let given = plan.inputs(id).len();
+            (!row.inputs.contains(&given)).then(|| Problem::Inputs {
+                stage: stage.name.clone(),
+                reads: row.reads.to_owned(),
+                given,
+            })
+        })
+        .collect()
+}
+
+fn roles_are_provided(plan: &Plan) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (id, adaptor) in plan.stages() {
+        let StageKind::Adaptor { roles, .. } = &adaptor.kind else { continue };
+        for (_, reader, flow) in plan.outputs(id) {
+            let (Flow::Feature { role, .. }, Some(reader)) = (flow, plan.stage(reader)) else { continue };
+            if !roles.contains(role) {
+                problems.push(Problem::MissingRole {
+                    stage: reader.name.clone(),
+                    role: role.clone(),
+                    adaptor: adaptor.name.clone(),
+                    hint: suggest(role, roles.iter().map(String::as_str)),
+                });
+            }
+        }
+    }
+    problems
+}
+
+fn weights_are_finite(plan: &Plan) -> Vec<Problem> {
+    unfit(plan, |kind| match kind {
+        StageKind::Loss(loss) if !loss.weight.is_finite() => {
+            Some(format!("its weight is {}; it must be finite", loss.weight))
+        }
+        _ => None,
+    })
+}
+
+fn projections_have_widths(plan: &Plan) -> Vec<Problem> {
+    unfit(plan, |kind| match kind {
+        StageKind::Projection(projection) if projection.student < 1 || projection.teacher < 1 => {
+            Some(format!(
+                "a projection from {} to {}; both widths must be at least 1",
+                projection.student, projection.teacher
+            ))
+        }
+        _ => None,
+    })
+}
+
+fn unfit(plan: &Plan, complaint: impl Fn(&StageKind) -> Option<String>) -> Vec<Problem> {
+    plan.stages()
+        .filter_map(|(_, stage)| {
+            complaint(&stage.kind).map(|message| Problem::Unfit { stage: stage.name.clone(), message })
+        })
+        .collect()
+}

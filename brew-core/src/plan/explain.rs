@@ -1,0 +1,92 @@
+//! The plan as a table: what each stage reads and provides, and with which rules it runs.
+
+use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+
+use super::{Flow, Plan, Semantics, StageId, StageKind};
+
+impl Plan {
+    /// What is declared, as text; nothing has run yet.
+    pub fn explain(&self) -> String {
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(["stage", "kind", "reads", "provides", "gradient", "notes"]);
+        for (id, stage) in self.stages() {
+            table.add_row([
+                stage.name.clone(),
+                stage.kind.row().name.to_owned(),
+                self.reads(id),
+                self.provides(id),
+                if stage.kind.needs_gradient() { "yes" } else { "no" }.to_owned(),
+                notes(&stage.kind),
+            ]);
+        }
+        format!("{table}\n{}\n", rules(self.semantics))
+    }
+
+    fn reads(&self, id: StageId) -> String {
+        let inputs = self.inputs(id);
+        if matches!(self.stage(id).map(|stage| &stage.kind), Some(StageKind::Sum)) {
+            return format!("{} terms", inputs.len());
+        }
+        let read = |(_, from, flow): &(_, StageId, &Flow)| {
+            let from = self.stage(*from).map_or("?", |stage| stage.name.as_str());
+            match flow {
+                Flow::Batch => "batch".to_owned(),
+                Flow::Output => format!("{from}'s output"),
+                feature => format!("{from}: {feature}"),
+            }
+        };
+        if inputs.is_empty() {
+            "the data".to_owned()
+        } else {
+            inputs.iter().map(read).collect::<Vec<_>>().join("\n")
+        }
+    }
+
+    fn provides(&self, id: StageId) -> String {
+        let mut provided: Vec<String> = Vec::new();
+        for (_, _, flow) in self.outputs(id) {
+            let text = flow.to_string();
+            if !provided.contains(&text) {
+                provided.push(text);
+            }
+        }
+        if provided.is_empty() { "the loss".to_owned() } else { provided.join("\n") }
+    }
+}
+
+fn notes(kind: &StageKind) -> String {
+    match kind {
+        StageKind::Teacher { .. } => "frozen, evaluation mode".to_owned(),
+        StageKind::Student => "trained".to_owned(),
+        StageKind::Projection(projection) => {
+            format!("{:?} {} -> {}", projection.activation, projection.student, projection.teacher)
+                .to_lowercase()
+        }
+        StageKind::Loss(loss) => {
+            let mut notes = vec![format!("weight {}", loss.weight)];
+            if let serde_json::Value::Object(options) = &loss.options {
+                notes.extend(options.iter().map(|(name, value)| format!("{name} {value}")));
+            }
+            match loss.average {
+                Some(average) => notes.push(format!("averages over {average:?}").to_lowercase()),
+                None => notes.push("each batch averages by itself".to_owned()),
+            }
+            notes.join("\n")
+        }
+        StageKind::Batch | StageKind::Adaptor { .. } | StageKind::Sum => String::new(),
+    }
+}
+
+fn rules(semantics: Semantics) -> &'static str {
+    match semantics {
+        Semantics::Exact => {
+            "semantics: exact (clips student and projections together; no weight decay on biases and norms; \
+             an accumulation window divides by what the whole window counts)"
+        }
+        Semantics::TextBrewer => {
+            "semantics: TextBrewer (clips the student only; weight decay on every parameter; \
+             an accumulation window is the mean of its batches' means)"
+        }
+    }
+}

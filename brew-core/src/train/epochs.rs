@@ -1,0 +1,214 @@
+//! The loop: epochs, windows of batches, steps.
+
+use std::time::Instant;
+
+use super::optimizer::Optimizer;
+use super::{Trained, Trainer, clip, run_folder::RunFolder};
+use crate::adaptor::Adaptor;
+use crate::batch::{Batch as _, Batches, Feeds};
+use crate::error::{Error, Result};
+use crate::execute::{Executor, StepLosses, Window};
+use crate::model::Model as _;
+use crate::observe::{Event, MetricsFile, Progress, StepReport, Summary};
+use crate::pass::{Pass, Wants};
+use crate::plan::Semantics;
+
+/// Everything that moves during a run.
+struct Run<'r, 'o, T: 'static, A: Adaptor> {
+    trainer: &'r Trainer<'o, T, A>,
+    executor: Executor<'r, T, A>,
+    /// The student's parameters and those of the projections, each with its moments.
+    student: Optimizer,
+    projections: Optimizer,
+    steps: u64,
+    step: u64,
+    examples: u64,
+    seconds: f64,
+    evaluations: Vec<f64>,
+}
+
+/// Trains a pipeline on data of known length.
+pub(super) fn run<'o, T, A, B, D>(mut trainer: Trainer<'o, T, A>, data: &D) -> Result<Trained<A>>
+where
+    T: 'static,
+    A: Adaptor,
+    B: Feeds<T, A::Batch>,
+    D: Batches<Batch = B>,
+{
+    let batches =
+        data.batches_per_epoch().ok_or_else(|| Error::invalid("epochs need data whose length is known"))?;
+    if batches == 0 {
+        return Err(Error::invalid("there is nothing to train on: the data has no rows"));
+    }
+    let steps_per_epoch = batches.div_ceil(trainer.accumulation) as u64;
+    let mut observers = std::mem::take(&mut trainer.observers);
+    if observers.is_empty() {
+        observers.push(Box::new(Progress::new("brew")));
+    }
+    let executor = Executor::new(&trainer.pipeline, trainer.seed)?;
+    let first = data.epoch(0)?.next().ok_or_else(|| Error::invalid("the data's first epoch is empty"))??;
+    let device = trainer.pipeline.student.parameters().device();
+    let probe = executor.probe(&first.to_device(device)?)?;
+    drop(first);
+
+    let folder = match &trainer.run_dir {
+        Some(path) => Some(RunFolder::create(path, &trainer.config(), executor.plan())?),
+        None => None,
+    };
+    if let Some(folder) = &folder {
+        observers.push(Box::new(MetricsFile::create(&folder.metrics())?));
+    }
+    let mut tell = |event: &Event<'_>| observers.iter_mut().for_each(|observer| observer.on(event));
+    if let Some(aside) = folder.as_ref().and_then(RunFolder::moved_aside) {
+        tell(&Event::Warning(&format!("the folder held a run already; it is now {}", aside.display())));
+    }
+
+    let steps = steps_per_epoch * trainer.epochs;
+    tell(&Event::Started { plan: executor.plan(), found: &probe.found, steps, epochs: trainer.epochs });
+    let semantics = trainer.semantics();
+    let mut run = Run {
+        student: Optimizer::new(trainer.optimizer, semantics, &trainer.pipeline.student.parameters())?,
+        projections: Optimizer::new(trainer.optimizer, semantics, &executor.projections().parameters())?,
+        trainer: &trainer,
+        executor,
+        steps,
+        step: 0,
+        examples: 0,
+        seconds: 0.0,
+        evaluations: Vec::new(),
+    };
+    if run.student.count() == 0 {
+        return Err(Error::invalid(
+            "the student has no parameter that requires a gradient: nothing would be trained",
+        ));
+    }
+    for epoch in 0..trainer.epochs {
+        run.epoch(epoch, data, &mut tell)?;
+    }
+    let summary = run.summary();
+    tell(&Event::Finished(&summary));
+    if let Some(folder) = &folder {
+        trainer.pipeline.student.save(&folder.student())?;
+        tell(&Event::Saved(&folder.student()));
+    }
+    Ok(Trained { student: trainer.pipeline.into_student(), summary })
+}
+
+impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
+    fn epoch<B, D>(&mut self, epoch: u64, data: &D, tell: &mut impl FnMut(&Event<'_>)) -> Result<()>
+    where
+        B: Feeds<T, A::Batch>,
+        D: Batches<Batch = B>,
+    {
+        let device = self.trainer.pipeline.student.parameters().device();
+        let mut batches = data.epoch(epoch)?;
+        let mut index = 0_usize;
+        loop {
+            let started = Instant::now();
+            let mut window = Vec::with_capacity(self.trainer.accumulation);
+            for batch in batches.by_ref().take(self.trainer.accumulation) {
+                window.push(batch?.to_device(device)?);
+            }
+            if window.is_empty() {
+                break;
+            }
+            let first = index;
+            index += window.len();
+            let report = self.window(epoch, &window).map_err(|error| {
+                Error::other(format!("epoch {epoch}, batches {first} to {}: {error}", index - 1))
+            })?;
+            self.examples += window.iter().map(|batch| batch.student().rows() as u64).sum::<u64>();
+            self.seconds += started.elapsed().as_secs_f64();
+            tell(&Event::Step(&StepReport { examples_per_second: self.speed(), ..report }));
+        }
+        if let Some(evaluation) = &self.trainer.evaluation {
+            let value = (evaluation.of)(&self.trainer.pipeline.student)?;
+            self.evaluations.push(value);
+            tell(&Event::Evaluated { epoch, step: self.step, metric: evaluation.metric, value });
+        }
+        Ok(())
+    }
+
+    /// One optimizer step over a window of batches.
+    fn window<B: Feeds<T, A::Batch>>(&mut self, epoch: u64, batches: &[B]) -> Result<StepReport> {
+        let trainer = self.trainer;
+        let counts = match batches.len() {
+            1 => None,
+            _ => Some(Window::of::<T, A, B>(trainer.semantics(), batches)?),
+        };
+        self.student.zero_gradients();
+        self.projections.zero_gradients();
+        let log = self.step.is_multiple_of(trainer.log_every) || self.step + 1 == self.steps;
+        let mut logged = Vec::new();
+        for (index, batch) in batches.iter().enumerate() {
+            // Seeded anew each time, so that a step can be replayed without the steps before it.
+            tch::manual_seed(mix(trainer.seed, self.step, index as u64));
+            let pass = Pass::training(self.step, Wants::nothing());
+            let losses = self.executor.run(batch, &pass, counts.as_ref(), &mut |_, _| {})?;
+            losses.total.f_backward()?;
+            if log {
+                add_up(&mut logged, &losses)?;
+            }
+        }
+        if let Some(norm) = trainer.max_gradient_norm {
+            match trainer.semantics() {
+                Semantics::TextBrewer => clip::clip(self.student.parameters(), norm)?,
+                Semantics::Exact => {
+                    clip::clip(self.student.parameters().chain(self.projections.parameters()), norm)?
+                }
+            }
+        }
+        let multiplier = trainer.schedule.multiplier(self.step, self.steps);
+        let learning_rate = trainer.optimizer.learning_rate * multiplier;
+        self.student.step(learning_rate)?;
+        self.projections.step(learning_rate)?;
+        self.step += 1;
+        let losses = log.then_some(logged);
+        Ok(StepReport {
+            epoch,
+            step: self.step,
+            steps: self.steps,
+            learning_rate,
+            losses,
+            examples_per_second: 0.0,
+        })
+    }
+
+    fn speed(&self) -> f64 {
+        self.examples as f64 / self.seconds.max(f64::MIN_POSITIVE)
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            steps: self.step,
+            examples: self.examples,
+            seconds: self.seconds,
+            examples_per_second: self.speed(),
+            evaluations: self.evaluations.clone(),
+        }
+    }
+}
+
+/// Adds a batch's share to the losses of its window: `total` first, then each by name.
+fn add_up(logged: &mut Vec<(String, f64)>, losses: &StepLosses) -> Result<()> {
+    let total = [("total", &losses.total)].into_iter();
+    let terms = losses.terms.iter().map(|(name, value)| (name.as_str(), value));
+    for (index, (name, value)) in total.chain(terms).enumerate() {
+        let value = value.f_double_value(&[])?;
+        match logged.get_mut(index) {
+            Some((_, sum)) => *sum += value,
+            None => logged.push((name.to_owned(), value)),
+        }
+    }
+    Ok(())
+}
+
+/// One seed of three numbers (the finalizer of SplitMix64 over their sum with odd factors).
+fn mix(seed: i64, step: u64, batch: u64) -> i64 {
+    let mut state = (seed as u64)
+        .wrapping_add(step.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        .wrapping_add(batch.wrapping_mul(0xD1B5_4A32_D192_ED03));
+    state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (state ^ (state >> 31)) as i64
+}

@@ -1,0 +1,54 @@
+//! The folder of a run: what was asked for, what happened, and the student at the end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::disk;
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+
+/// A run folder that holds this run and no other.
+#[derive(Debug)]
+pub(super) struct RunFolder {
+    path: PathBuf,
+    moved_aside: Option<PathBuf>,
+}
+
+impl RunFolder {
+    /// Makes the folder and writes `config.json`, `plan.json` and `plan.dot`. What an earlier run
+    /// left there is moved aside first.
+    pub(super) fn create(path: &Path, config: &serde_json::Value, plan: &Plan) -> Result<Self> {
+        let moved_aside = if path.join("config.json").exists() { Some(move_aside(path)?) } else { None };
+        fs::create_dir_all(path).map_err(|error| Error::file(path, error))?;
+        let json = |value: serde_json::Result<String>| value.map_err(|error| Error::file(path, error));
+        disk::write(&path.join("plan.json"), json(serde_json::to_string_pretty(plan))?.as_bytes())?;
+        disk::write(&path.join("plan.dot"), plan.to_dot().as_bytes())?;
+        disk::write(&path.join("config.json"), json(serde_json::to_string_pretty(config))?.as_bytes())?;
+        Ok(RunFolder { path: path.to_owned(), moved_aside })
+    }
+
+    /// Where the metrics go.
+    pub(super) fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// Where the student goes at the end.
+    pub(super) fn student(&self) -> PathBuf {
+        self.path.join("student")
+    }
+
+    /// Where an earlier run went.
+    pub(super) fn moved_aside(&self) -> Option<&Path> {
+        self.moved_aside.as_deref()
+    }
+}
+
+/// Renames a folder to the first of `name.1`, `name.2`, … that is free.
+fn move_aside(path: &Path) -> Result<PathBuf> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let free =
+        (1_u32..).map(|number| path.with_file_name(format!("{name}.{number}"))).find(|aside| !aside.exists());
+    let aside = free.ok_or_else(|| Error::file(path, "it holds too many earlier runs"))?;
+    fs::rename(path, &aside).map_err(|error| Error::file(path, error))?;
+    Ok(aside)
+}

@@ -1,0 +1,127 @@
+//! Rows of a table: which are in use, where they lie, and copies of them.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{FieldRef, Metadata, Schema, SchemaRef};
+use arrow_select::interleave::interleave_record_batch;
+
+use super::Dataset;
+use crate::error::{Error, Result};
+
+impl Dataset {
+    /// The same table with these rows only, in this order; a row may be there more than once.
+    ///
+    /// Rows are counted from 0 among the rows in use. Nothing is copied.
+    ///
+    /// # Errors
+    /// A row that does not exist.
+    pub fn select(&self, rows: &[usize]) -> Result<Self> {
+        let selection = rows.iter().map(|&row| {
+            if row < self.rows {
+                return Ok(self.file_row(row) as u32);
+            }
+            let message = format!("row {row} is selected, but there are only {}", self.rows);
+            Err(Error::format(self.path(), message))
+        });
+        let selection = selection.collect::<Result<Arc<[u32]>>>()?;
+        Ok(Dataset { selection: Some(selection), rows: rows.len(), ..self.clone() })
+    }
+
+    /// The row of the file that a row in use is.
+    pub(crate) fn file_row(&self, row: usize) -> usize {
+        self.selection.as_ref().map_or(row, |selection| selection[row] as usize)
+    }
+
+    /// The chunk of a row in use, and the row within it.
+    pub(crate) fn locate(&self, row: usize) -> (usize, usize) {
+        let row = self.file_row(row);
+        let chunk = self.starts.partition_point(|&start| start as usize <= row).saturating_sub(1);
+        (chunk, row - self.starts[chunk] as usize)
+    }
+
+    /// A column of every chunk, in order.
+    pub(crate) fn column_chunks(&self, name: &str) -> Result<Vec<ArrayRef>> {
+        self.field(name)?;
+        Ok(self.chunks.iter().filter_map(|chunk| chunk.column_by_name(name).cloned()).collect())
+    }
+
+    /// Name and type of a column.
+    pub(crate) fn field(&self, name: &str) -> Result<&FieldRef> {
+        self.schema.fields().iter().find(|field| field.name() == name).ok_or_else(|| Error::MissingColumn {
+            path: self.path().into(),
+            column: name.to_owned(),
+            known: self.columns().into_iter().map(str::to_owned).collect(),
+        })
+    }
+
+    /// Names the column, its type and what was asked for.
+    pub(crate) fn wrong_type(&self, field: &FieldRef, needed: &str) -> Error {
+        Error::WrongType {
+            path: self.path().into(),
+            column: field.name().clone(),
+            found: field.data_type().to_string(),
+            needed: needed.to_owned(),
+        }
+    }
+
+    /// The first row of this column that is null among the rows in use, as an error.
+    pub(crate) fn refuse_nulls(&self, name: &str) -> Result<()> {
+        let chunks = self.column_chunks(name)?;
+        if chunks.iter().all(|chunk| chunk.logical_null_count() == 0) {
+            return Ok(());
+        }
+        let nulls: Vec<_> = chunks.iter().map(|chunk| chunk.logical_nulls()).collect();
+        let is_null = |row: usize| {
+            let (chunk, offset) = self.locate(row);
+            nulls[chunk].as_ref().is_some_and(|nulls| nulls.is_null(offset))
+        };
+        match (0..self.rows).find(|&row| is_null(row)) {
+            None => Ok(()),
+            Some(row) => {
+                Err(self.bad_value(row, name, "the value is missing (null): fill it or leave the row out"))
+            }
+        }
+    }
+
+    /// An error about the value of a row in use.
+    pub(crate) fn bad_value(&self, row: usize, column: &str, message: impl Into<String>) -> Error {
+        Error::Value {
+            path: self.path().into(),
+            row: self.file_row(row),
+            column: column.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// Copies of rows in use, `size` at a time, of the named columns and without metadata: the same
+    /// rows give the same record batches however the file is cut into chunks. With the schema of them.
+    pub(crate) fn copies<'a>(
+        &'a self,
+        columns: &[&str],
+        size: usize,
+    ) -> Result<(SchemaRef, impl Iterator<Item = Result<RecordBatch>> + 'a)> {
+        let columns = columns.iter().map(|name| Ok(self.schema.index_of(self.field(name)?.name())));
+        let columns = columns
+            .collect::<Result<Result<Vec<_>, _>>>()?
+            .map_err(|error| Error::format(self.path(), error))?;
+        let fields = columns
+            .iter()
+            .map(|&column| self.schema.field(column).clone().with_metadata(Metadata::default()));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let chunks = self.chunks.iter().map(|chunk| {
+            RecordBatch::try_new(
+                schema.clone(),
+                columns.iter().map(|&column| chunk.column(column).clone()).collect(),
+            )
+        });
+        let chunks =
+            chunks.collect::<Result<Vec<_>, _>>().map_err(|error| Error::format(self.path(), error))?;
+        let copies = (0..self.rows).step_by(size).map(move |first| {
+            let rows: Vec<_> = (first..self.rows.min(first + size)).map(|row| self.locate(row)).collect();
+            let chunks: Vec<_> = chunks.iter().collect();
+            interleave_record_batch(&chunks, &rows).map_err(|error| Error::format(self.path(), error))
+        });
+        Ok((schema, copies))
+    }
+}

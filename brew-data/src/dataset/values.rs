@@ -1,0 +1,107 @@
+//! Columns as plain Rust values, and plain Rust values as a column: for labels, splits and filters.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, Int64Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
+
+use super::Dataset;
+use crate::error::{Error, Result};
+use crate::loader::numbers::{Numbers, append};
+
+/// Rows copied at once when a column is added.
+const CHUNK_ROWS: usize = 8192;
+
+impl Dataset {
+    /// A column of whole numbers (any integer type, or bool as 0 and 1), one value a row in use.
+    ///
+    /// # Errors
+    /// No such column, one of another type, a missing value, or one outside int64.
+    pub fn integers(&self, column: &str) -> Result<Vec<i64>> {
+        match self.numbers(column, "integers")? {
+            Numbers::Integers(values) => Ok(values),
+            Numbers::Floats(_) => Err(self.wrong_type(self.field(column)?, "integers")),
+        }
+    }
+
+    /// A column of numbers (any integer or float type), one value a row in use.
+    ///
+    /// # Errors
+    /// No such column, one of another type, or a missing value.
+    pub fn floats(&self, column: &str) -> Result<Vec<f64>> {
+        match self.numbers(column, "numbers")? {
+            Numbers::Integers(values) => Ok(values.into_iter().map(|value| value as f64).collect()),
+            Numbers::Floats(values) => Ok(values),
+        }
+    }
+
+    /// A column of text, one value a row in use.
+    ///
+    /// # Errors
+    /// No such column, one of another type, or a missing value.
+    pub fn texts(&self, column: &str) -> Result<Vec<String>> {
+        self.refuse_nulls(column)?;
+        let chunks = self.column_chunks(column)?;
+        let texts = (0..self.rows).map(|row| {
+            let (chunk, offset) = self.locate(row);
+            text_at(&chunks[chunk], offset).map(str::to_owned)
+        });
+        texts.collect::<Option<_>>().ok_or_else(|| match self.field(column) {
+            Ok(field) => self.wrong_type(field, "text"),
+            Err(missing) => missing,
+        })
+    }
+
+    /// The same rows with one more column, or with another in the place of one of that name (int64).
+    ///
+    /// Rows in use are copied.
+    ///
+    /// # Errors
+    /// Another number of values than of rows in use.
+    pub fn with_integers(&self, column: &str, values: impl IntoIterator<Item = i64>) -> Result<Self> {
+        let values: Vec<i64> = values.into_iter().collect();
+        if values.len() != self.rows {
+            let message =
+                format!("{} values for column `{column}`, but there are {} rows", values.len(), self.rows);
+            return Err(Error::format(self.path(), message));
+        }
+        let kept: Vec<&str> = self.columns().into_iter().filter(|name| *name != column).collect();
+        let fields = kept.iter().map(|name| self.field(name).cloned()).collect::<Result<Vec<_>>>()?;
+        let fields = fields.into_iter().chain([Arc::new(Field::new(column, DataType::Int64, false))]);
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let chunks =
+            self.copies(&kept, CHUNK_ROWS)?.1.zip(values.chunks(CHUNK_ROWS)).map(|(chunk, values)| {
+                let mut columns = chunk?.columns().to_vec();
+                columns.push(Arc::new(Int64Array::from(values.to_vec())));
+                RecordBatch::try_new(schema.clone(), columns)
+                    .map_err(|error| Error::format(self.path(), error))
+            });
+        let chunks = chunks.collect::<Result<Vec<_>>>()?;
+        Self::new(self.path(), schema, chunks)
+    }
+
+    fn numbers(&self, column: &str, needed: &str) -> Result<Numbers> {
+        self.refuse_nulls(column)?;
+        let field = self.field(column)?;
+        let chunks = self.column_chunks(column)?;
+        let mut numbers =
+            Numbers::for_type(field.data_type(), self.rows).ok_or_else(|| self.wrong_type(field, needed))?;
+        for row in 0..self.rows {
+            let (chunk, offset) = self.locate(row);
+            append(chunks[chunk].as_ref(), offset..offset + 1, &mut numbers)
+                .map_err(|message| self.bad_value(row, column, message))?;
+        }
+        Ok(numbers)
+    }
+}
+
+/// The text of a row; nothing where the column is not text.
+pub(crate) fn text_at(array: &dyn Array, row: usize) -> Option<&str> {
+    match array.data_type() {
+        DataType::Utf8 => Some(array.as_string::<i32>().value(row)),
+        DataType::LargeUtf8 => Some(array.as_string::<i64>().value(row)),
+        DataType::Utf8View => Some(array.as_string_view().value(row)),
+        _ => None,
+    }
+}

@@ -1,0 +1,165 @@
+//! One error type for data: which file, which row or line, which column, and how to mend it.
+//!
+//! Lines are counted from 1, as editors do; rows are counted from 0, as [`Dataset`](crate::Dataset)
+//! does, and are rows of the file even where a selection of it is walked.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use brew_core::error::suggest;
+
+/// A result whose error is [`enum@Error`] unless another is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is wrong with the data, where, and how to mend it.
+///
+/// `Debug` prints the same text as `Display`, so that a `main` that returns it ends with a message a
+/// person can read. It turns into [`brew_core::Error`] with `?`.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system could not open, read or write a file.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's own words.
+        source: std::io::Error,
+    },
+    /// A file whose kind, header or body cannot be understood.
+    #[error("{}: {message}", path.display())]
+    Format {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it, and the mend.
+        message: String,
+    },
+    /// A file or a selection without a row.
+    #[error("{}: there are no rows", path.display())]
+    NoRows {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line of a text file that cannot be read as declared.
+    #[error("{}, line {line}, column `{column}`: {message}", path.display())]
+    Field {
+        /// The text file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The name of the column.
+        column: String,
+        /// What is wrong with the field.
+        message: String,
+    },
+    /// A line of a text file with too few or too many fields.
+    #[error("{}, line {line}: {found} tab-separated fields where {expected} are expected ({})", path.display(), columns.join(", "))]
+    Fields {
+        /// The text file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The fields it has.
+        found: usize,
+        /// The fields it should have.
+        expected: usize,
+        /// The names of the columns.
+        columns: Vec<String>,
+    },
+    /// A column that is needed is not there.
+    #[error("{}: there is no column `{column}`{}", path.display(), suggest(column, known.iter().map(String::as_str)))]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column that was asked for.
+        column: String,
+        /// The columns that are there.
+        known: Vec<String>,
+    },
+    /// A column of a type that cannot become what was asked for.
+    #[error("{}, column `{column}`: its type is {found}, which cannot be read as {needed}", path.display())]
+    WrongType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its Arrow type.
+        found: String,
+        /// What was asked for.
+        needed: String,
+    },
+    /// A value that does not fit what was asked for.
+    #[error("{}, row {row}, column `{column}`: {message}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The row of the file, from 0.
+        row: usize,
+        /// The column.
+        column: String,
+        /// What is wrong with the value, and the mend.
+        message: String,
+    },
+    /// Building a batch failed in the user's own code, or in ours.
+    #[error("{}, batch {batch} of the epoch, from row {row} of the file: {message}", path.display())]
+    Batch {
+        /// The file.
+        path: PathBuf,
+        /// The batch of the epoch, from 0.
+        batch: usize,
+        /// The first row of the batch, as a row of the file, from 0.
+        row: usize,
+        /// What happened.
+        message: String,
+    },
+    /// A setting that cannot work.
+    #[error("{0}")]
+    Setting(String),
+    /// Several problems, all found before the first row was read.
+    #[error("{}", numbered(.0))]
+    Several(Vec<Error>),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl From<Error> for brew_core::Error {
+    fn from(error: Error) -> Self {
+        brew_core::Error::other(error)
+    }
+}
+
+impl Error {
+    /// An [`Error::Io`] for this path.
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Error::Io { path, source }
+    }
+
+    /// An [`Error::Format`] for this path.
+    pub(crate) fn format(path: impl Into<PathBuf>, message: impl fmt::Display) -> Self {
+        Error::Format { path: path.into(), message: message.to_string() }
+    }
+
+    /// Nothing where there is no problem, the problem where there is one, else all of them.
+    pub(crate) fn all(mut problems: Vec<Error>) -> Result<()> {
+        match problems.len() {
+            0 => Ok(()),
+            1 => Err(problems.remove(0)),
+            _ => Err(Error::Several(problems)),
+        }
+    }
+}
+
+/// A title and one numbered line an error.
+fn numbered(errors: &[Error]) -> String {
+    errors
+        .iter()
+        .enumerate()
+        .fold(format!("the data has {} problems:", errors.len()), |text, (index, error)| {
+            format!("{text}\n  {}. {error}", index + 1)
+        })
+}

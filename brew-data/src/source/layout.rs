@@ -1,0 +1,57 @@
+//! The columns of a text file that does not say what its columns are.
+
+use arrow_schema::{DataType, Field, Schema};
+
+/// Names and types of the columns of a table, left to right.
+///
+/// ```
+/// use brew_data::Layout;
+///
+/// // 17 <tab> -0.6 <tab> Effective but too tepid biopic
+/// let layout = Layout::new().integer("id").float("rating").text("text");
+/// # let _ = layout;
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Layout {
+    fields: Vec<Field>,
+}
+
+impl Layout {
+    /// A table without columns.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a column of whole numbers (int64).
+    pub fn integer(self, name: &str) -> Self {
+        self.with(name, DataType::Int64)
+    }
+
+    /// Adds a column of numbers (float64).
+    pub fn float(self, name: &str) -> Self {
+        self.with(name, DataType::Float64)
+    }
+
+    /// Adds a column of text (UTF-8).
+    pub fn text(self, name: &str) -> Self {
+        self.with(name, DataType::Utf8)
+    }
+
+    pub(crate) fn with(mut self, name: &str, data_type: DataType) -> Self {
+        self.fields.push(Field::new(name, data_type, false));
+        self
+    }
+
+    pub(crate) fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.fields.iter().map(|field| field.name().clone()).collect()
+    }
+
+    pub(crate) fn schema(&self) -> Schema {
+        Schema::new(self.fields.clone())
+    }
+}

@@ -1,0 +1,98 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// Fine-tunes a teacher on movie reviews and distils a student from it.
+#[derive(Debug, Parser)]
+#[command(name = "sentiment")]
+pub(crate) struct Arguments {
+    /// The folder of all-MiniLM-L6-v2, or another BERT encoder with a tokenizer.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) minilm: PathBuf,
+    /// The reviews: a Parquet file, or a TSV file of id, rating and text without a header.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// What to train; a student that is distilled needs the teacher of an earlier stage.
+    #[arg(long, value_enum, default_value = "all")]
+    pub(crate) stage: StageName,
+    /// Passes over the data for a student.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) epochs: u64,
+    /// Passes over the data for the teacher.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) teacher_epochs: u64,
+    /// Reviews a batch.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub(crate) batch: usize,
+    /// Tokens a review, special ones included; longer ones are cut.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) max_length: usize,
+    /// Layers of a student; the teacher's number must be a multiple.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) layers: usize,
+    /// Where a student starts from.
+    #[arg(long, value_enum, default_value = "first")]
+    pub(crate) init: Init,
+    /// Learning rate [default: 5e-5 for the teacher, 1e-4 for a student].
+    #[arg(long, value_name = "X")]
+    pub(crate) lr: Option<f64>,
+    /// Temperature of the soft targets.
+    #[arg(long, value_name = "X", default_value_t = 8.0)]
+    pub(crate) temperature: f64,
+    /// Precision of the models.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub(crate) precision: Precision,
+    /// Order of the data, dropout, and new heads.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u32,
+    /// Only the first N training reviews.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Where models, metrics and tokens are kept.
+    #[arg(long, value_name = "DIR", default_value = "runs/sentiment")]
+    pub(crate) run_dir: PathBuf,
+    /// Writes accuracy, speed and size of each stage to this JSON file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Sentences for the distilled student to judge; give it twice for two.
+    #[arg(long, value_name = "TEXT", default_values_t = [
+        "A warm, funny and surprisingly moving film.".to_owned(),
+        "Two hours of my life that I will never get back.".to_owned(),
+    ])]
+    pub(crate) sentence: Vec<String>,
+}
+
+/// A stage of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StageName {
+    /// Fine-tunes the whole encoder.
+    Teacher,
+    /// Trains the student on the labels alone.
+    Plain,
+    /// Trains the same student with the teacher.
+    Distill,
+    /// All three, and a table that compares them.
+    All,
+}
+
+/// Where a student's layers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Init {
+    /// The first layers of the pretrained encoder.
+    First,
+    /// Every second (third, …) layer of the pretrained encoder.
+    Every,
+    /// Every second (third, …) layer of the fine-tuned teacher.
+    Teacher,
+}
+
+/// The precision of the models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Precision {
+    /// float32.
+    F32,
+    /// bfloat16.
+    Bf16,
+}

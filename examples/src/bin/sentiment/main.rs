@@ -1,0 +1,54 @@
+//! A teacher is fine-tuned on movie reviews, and a student of half its depth trained with and without
+//! it, from annotated models to a table that compares them.
+//!
+//! On the whole data (9,512 training and 1,057 development reviews, three epochs) the expected
+//! accuracies are about 0.85 for the teacher and 0.82 to 0.84 for the students; the README has the
+//! measured ones.
+
+#![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
+
+mod arguments;
+mod compare;
+mod report;
+mod reviews;
+mod stages;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Precision, StageName};
+use brew_core::prelude::*;
+use clap::Parser as _;
+use reviews::Reviews;
+use stages::Setting;
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.precision == Precision::Bf16 {
+        return Err(Error::invalid("--precision bf16 does not work yet: use f32"));
+    }
+    let device = Device::cuda_if_available();
+    println!("device: {device:?}, {} threads", brew_core::tch::get_num_threads());
+    let reviews = Reviews::open(arguments)?;
+    println!("{} training and {} development reviews", reviews.train.rows(), reviews.dev.rows());
+    let setting = Setting { arguments, device, reviews };
+    let stages = match arguments.stage {
+        StageName::All => vec![StageName::Teacher, StageName::Plain, StageName::Distill],
+        one => vec![one],
+    };
+    for stage in stages {
+        stages::run(stage, &setting)?;
+    }
+    if arguments.stage == StageName::All {
+        compare::print(&setting)?;
+    }
+    Ok(())
+}

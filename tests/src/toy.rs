@@ -1,0 +1,173 @@
+//! A model of a few numbers, annotated as a user would, for tests of the plan and the loop.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard};
+
+use brew_core::prelude::*;
+
+/// A batch of token numbers.
+#[derive(Batch, Debug)]
+pub struct Sentence {
+    /// `(batch, length)`.
+    #[column(i64, pad = 0)]
+    pub tokens: Tensor,
+    /// `(batch, length)`, 0 or 1.
+    #[column(i64, pad = 0)]
+    pub mask: Tensor,
+    /// `(batch,)`.
+    #[column(i64)]
+    pub labels: Option<Tensor>,
+}
+
+/// What the toy returns.
+#[distill(batch = Sentence, inputs_mask = mask, labels = labels)]
+#[derive(Debug)]
+pub struct ToyOutput {
+    /// `(batch, classes)`.
+    #[role(logits)]
+    pub logits: Tensor,
+    /// Layers + 1 of `(batch, length, width)`.
+    #[role(hidden)]
+    pub hidden: Vec<Tensor>,
+    /// Layers of `(batch, 1, length, length)`.
+    #[role(attention)]
+    pub attention: Vec<Tensor>,
+    /// `(batch,)`.
+    #[role(losses)]
+    pub loss: Option<Tensor>,
+}
+
+/// What a toy saw of one pass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// Whether it trained.
+    pub training: bool,
+    /// What was wanted.
+    pub wants: Wants,
+}
+
+/// Keeps tests that draw random numbers apart: libtorch's generator belongs to the whole process.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Embeddings, a few tanh layers, and a head over the mean of what the mask keeps; float64.
+#[derive(Debug)]
+pub struct Toy {
+    embeddings: Tensor,
+    layers: Vec<Tensor>,
+    head: Tensor,
+    dropout: f64,
+    /// Panics when attention maps are asked for.
+    pub refuses_attention: bool,
+    /// What each pass asked for.
+    pub passes: Rc<RefCell<Vec<Probe>>>,
+}
+
+impl Toy {
+    /// A toy with so many layers of so many numbers, for 12 tokens and 3 classes.
+    pub fn new(layers: usize, width: i64, seed: i64) -> Self {
+        brew_core::tch::manual_seed(seed);
+        let normal =
+            |size: [i64; 2]| (Tensor::randn(size, (Kind::Double, Device::Cpu)) * 0.5).set_requires_grad(true);
+        Toy {
+            embeddings: normal([12, width]),
+            layers: (0..layers).map(|_| normal([width, width])).collect(),
+            head: normal([width, 3]),
+            dropout: 0.0,
+            refuses_attention: false,
+            passes: Rc::default(),
+        }
+    }
+
+    /// The same with dropout after each layer.
+    #[must_use]
+    pub fn with_dropout(self, dropout: f64) -> Self {
+        Toy { dropout, ..self }
+    }
+}
+
+#[distill(batch = Sentence)]
+impl Toy {
+    /// One pass.
+    pub fn forward(
+        &self,
+        tokens: &Tensor,
+        mask: &Tensor,
+        labels: Option<&Tensor>,
+        pass: &Pass,
+    ) -> Result<ToyOutput> {
+        self.passes.borrow_mut().push(Probe { training: pass.is_training(), wants: pass.wants().clone() });
+        assert!(
+            !(self.refuses_attention && pass.wants().role::<role::Attention>()),
+            "nobody matches attention maps, and yet they were asked for"
+        );
+        let count = self.layers.len() + 1;
+        let keep = |state: &Tensor, index: usize| match pass.wants().layer::<role::Hidden>(index, count) {
+            true => state.shallow_clone(),
+            false => Tensor::new(),
+        };
+        let mut state = Tensor::f_embedding(&self.embeddings, tokens, -1, false, false)?;
+        let mut hidden = vec![keep(&state, 0)];
+        let mut attention = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate() {
+            if pass.wants().role::<role::Attention>() {
+                attention
+                    .push(state.f_matmul(&state.f_transpose(1, 2)?)?.f_softmax(-1, None)?.f_unsqueeze(1)?);
+            }
+            state = state.f_matmul(layer)?.f_tanh()?.f_dropout(self.dropout, pass.is_training())?;
+            hidden.push(keep(&state, index + 1));
+        }
+        let weights = mask.f_to_kind(Kind::Double)?.f_unsqueeze(-1)?;
+        let total = weights.f_sum_dim_intlist(1, false, None)?.f_clamp_min(1.0)?;
+        let mean = state.f_mul(&weights)?.f_sum_dim_intlist(1, false, None)?.f_div(&total)?;
+        let logits = mean.f_matmul(&self.head)?;
+        let loss = labels
+            .filter(|_| pass.wants().role::<role::Losses>())
+            .map(|labels| {
+                logits.f_cross_entropy_loss(
+                    labels,
+                    None::<&Tensor>,
+                    brew_core::tch::Reduction::None,
+                    -100,
+                    0.0,
+                )
+            })
+            .transpose()?;
+        Ok(ToyOutput { logits, hidden, attention, loss })
+    }
+}
+
+impl Model for Toy {
+    fn parameters(&self) -> Parameters {
+        let layers = self.layers.iter().enumerate();
+        let layers = layers.map(|(index, layer)| (format!("layer.{index}"), layer.shallow_clone()));
+        Parameters::new(layers.chain([
+            ("embeddings".to_owned(), self.embeddings.shallow_clone()),
+            ("head".to_owned(), self.head.shallow_clone()),
+        ]))
+    }
+
+    fn save(&self, folder: &Path) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
+        let file = folder.join("toy.txt");
+        std::fs::write(&file, "a toy").map_err(|error| Error::file(file, error))
+    }
+}
+
+/// Batches of sentences of different lengths; the label is the first token modulo 3.
+pub fn sentences(batches: usize, rows: i64, seed: i64) -> Vec<Sentence> {
+    brew_core::tch::manual_seed(seed);
+    (0..batches)
+        .map(|_| {
+            let tokens = Tensor::randint(12, [rows, 6], (Kind::Int64, Device::Cpu));
+            let lengths = Tensor::randint_low(1, 7, [rows, 1], (Kind::Int64, Device::Cpu));
+            let mask = Tensor::arange(6, (Kind::Int64, Device::Cpu)).lt_tensor(&lengths).to_kind(Kind::Int64);
+            let labels = tokens.select(1, 0).remainder(3);
+            Sentence { tokens, mask, labels: Some(labels) }
+        })
+        .collect()
+}
