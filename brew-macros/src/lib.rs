@@ -59,7 +59,7 @@ use proc_macro::TokenStream;
 /// ```rust,ignore
 /// #[distill(batch = Review)]
 /// impl Classifier {
-///     fn forward(&self, input_ids: &Tensor, labels: Option<&Tensor>, pass: &Pass) -> Result<Prediction> { … }
+///     fn forward(&self, input_ids: &Tensor, labels: Option<&Tensor>, pass: &Pass) -> Result<Prediction> { /* … */ }
 /// }
 /// ```
 ///
