@@ -70,7 +70,10 @@ impl Error {
 
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
-        let text = error.to_string();
+        let text = match error {
+            tch::TchError::Torch(text) => text,
+            other => other.to_string(),
+        };
         let message = text.lines().next().unwrap_or("libtorch gave no message").to_owned();
         Error::Torch { stage: None, message }
     }
@@ -93,7 +96,7 @@ impl<T, E: Into<Error>> InStage<T> for std::result::Result<T, E> {
 }
 
 /// "title:" and one numbered line an item; a single item stands on the title's own line.
-fn numbered(title: &str, items: &[impl fmt::Display]) -> String {
+pub(crate) fn numbered(title: &str, items: &[impl fmt::Display]) -> String {
     match items {
         [one] => format!("{title}: {one}"),
         many => many

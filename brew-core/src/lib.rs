@@ -34,8 +34,11 @@ pub mod prelude {
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{HiddenMse, KdCe, KdMse};
+    pub use crate::model::{
+        BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, Keep, TextBatch,
+    };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
-    pub use crate::observe::{Accuracy, Predictions};
+    pub use crate::observe::{Accuracy, Metric, Predictions};
     pub use crate::pass::{Pass, Wants};
     pub use crate::plan::{Plan, Projection, Semantics};
     pub use crate::role;

@@ -7,4 +7,4 @@ mod toy;
 
 pub use golden::{golden, mask, seq};
 pub use gradient::finite_difference_error;
-pub use toy::{Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, sentences};
+pub use toy::{Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard};
 
 use brew_core::prelude::*;
 
@@ -45,6 +46,12 @@ pub struct Probe {
     pub training: bool,
     /// What was wanted.
     pub wants: Wants,
+}
+
+/// Keeps tests that draw random numbers apart: libtorch's generator belongs to the whole process.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Embeddings, a few tanh layers, and a head over the mean of what the mask keeps; float64.
@@ -119,6 +126,7 @@ impl Toy {
         let mean = state.f_mul(&weights)?.f_sum_dim_intlist(1, false, None)?.f_div(&total)?;
         let logits = mean.f_matmul(&self.head)?;
         let loss = labels
+            .filter(|_| pass.wants().role::<role::Losses>())
             .map(|labels| {
                 logits.f_cross_entropy_loss(
                     labels,

@@ -2,7 +2,7 @@
 
 use brew_core::execute::Executor;
 use brew_core::prelude::*;
-use tests::{Sentence, Toy, ToyOutputAdaptor, sentences};
+use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
 
 fn pipeline(teacher: Toy, student: Toy) -> Pipeline<Sentence, ToyOutputAdaptor> {
     Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor))
@@ -19,6 +19,7 @@ fn pipeline(teacher: Toy, student: Toy) -> Pipeline<Sentence, ToyOutputAdaptor> 
 
 #[test]
 fn tensors_are_freed_after_their_last_reader() {
+    let _alone = alone();
     let pipeline = pipeline(Toy::new(2, 8, 0), Toy::new(1, 8, 1));
     let executor = Executor::new(&pipeline, 0).unwrap();
     let mut live = Vec::new();
@@ -50,6 +51,7 @@ fn tensors_are_freed_after_their_last_reader() {
 
 #[test]
 fn a_model_is_never_asked_for_maps_that_nobody_matches() {
+    let _alone = alone();
     let (mut teacher, mut student) = (Toy::new(2, 8, 0), Toy::new(1, 8, 1));
     (teacher.refuses_attention, student.refuses_attention) = (true, true);
     let asked = (teacher.passes.clone(), student.passes.clone());
@@ -77,6 +79,7 @@ fn the_toy_that_watches_does_panic_when_it_is_asked() {
 
 #[test]
 fn teachers_are_frozen_and_get_no_gradient() {
+    let _alone = alone();
     let (teacher, student) = (Toy::new(2, 8, 0), Toy::new(1, 8, 1));
     let (of_teacher, of_student) = (teacher.parameters(), student.parameters());
     let pipeline = pipeline(teacher, student);
@@ -90,6 +93,7 @@ fn teachers_are_frozen_and_get_no_gradient() {
 
 #[test]
 fn the_sum_is_the_weighted_sum_of_the_terms() {
+    let _alone = alone();
     let pipeline = pipeline(Toy::new(2, 8, 0), Toy::new(1, 8, 1));
     let executor = Executor::new(&pipeline, 0).unwrap();
     let pass = Pass::training(0, Wants::nothing());
@@ -102,6 +106,7 @@ fn the_sum_is_the_weighted_sum_of_the_terms() {
 
 #[test]
 fn two_rows_find_every_mistake_at_once() {
+    let _alone = alone();
     let pipeline = Distill::new(
         Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor),
         Toy::new(1, 6, 1).seen_by(ToyOutputAdaptor),
@@ -120,13 +125,14 @@ fn two_rows_find_every_mistake_at_once() {
     expect_test::expect![[r#"
         the pipeline cannot run, 3 problems:
           1. stage `teacher adaptor`: layer 7 of `hidden` does not exist: the adaptor gives 3, 0 to 2
-          2. stage `projection_hidden_mse_t2_s-1`: the projection takes features 5 wide, the student's are 6 wide: its first number is the student's width
-          3. stage `hidden_mse_t1_s1`: the student's hidden states are 6 wide, the teacher's 8: add `.project(Projection::linear(6, 8))`"#]]
+          2. stage `hidden_mse_t1_s1`: the student's hidden states are 6 wide, the teacher's 8: add `.project(Projection::linear(6, 8))`
+          3. stage `projection_hidden_mse_t2_s-1`: the projection takes features 5 wide, the student's are 6 wide: its first number is the student's width"#]]
     .assert_eq(&executor.probe(&batch).unwrap_err().to_string());
 }
 
 #[test]
 fn two_rows_find_labels_and_masks_out_of_range() {
+    let _alone = alone();
     let pipeline = pipeline(Toy::new(2, 8, 0), Toy::new(1, 8, 1));
     let executor = Executor::new(&pipeline, 0).unwrap();
     let mut batch = sentences(1, 4, 0).remove(0);
@@ -147,6 +153,7 @@ fn two_rows_find_labels_and_masks_out_of_range() {
 
 #[test]
 fn two_good_rows_say_what_was_found() {
+    let _alone = alone();
     let pipeline = pipeline(Toy::new(2, 8, 0), Toy::new(1, 8, 1));
     let executor = Executor::new(&pipeline, 0).unwrap();
     assert_eq!(

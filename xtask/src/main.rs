@@ -1,2 +1,83 @@
-//! Stub.
-fn main() {}
+//! The doors of `cargo xtask`: one sub-command a thing that a person or the continuous integration
+//! does with the whole repository.
+//!
+//! It needs Rust alone to build, so that it can say what else is missing before anything is fetched.
+
+#![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
+
+mod bench;
+mod demo;
+mod failure;
+mod layout;
+mod libtorch;
+mod machine;
+mod model;
+mod process;
+mod python;
+mod sentiment;
+mod setup;
+mod tally;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up, demo, tests and benchmarks of brew.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lays out libtorch and the pretrained model in `.brew`, unless they are there.
+    Setup,
+    /// Sets up, then runs every test: unit, integration, documentation and compile-fail.
+    Test,
+    /// Sets up, then distils a sentiment classifier on the movie reviews and shows a table.
+    Demo {
+        /// Passed on to `sentiment`; each wins over the demo's own choice.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Measures, on the full data, what the README claims.
+    Bench {
+        #[command(subcommand)]
+        bench: Bench,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// One teacher, then plain and distilled students of three seeds: a table of accuracies.
+    Accuracy {
+        /// Forget the reports of earlier runs; without it an interrupted bench goes on.
+        #[arg(long)]
+        fresh: bool,
+        /// Passed on to every run of `sentiment`, after `--fresh`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Setup => setup::command(),
+        Command::Test => test::command(),
+        Command::Demo { arguments } => demo::command(&arguments),
+        Command::Bench { bench: Bench::Accuracy { fresh, arguments } } => {
+            bench::accuracy::command(fresh, &arguments)
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

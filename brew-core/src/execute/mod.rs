@@ -12,14 +12,14 @@ mod window;
 use std::any::Any;
 use std::collections::BTreeMap;
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
 use crate::distill::Pipeline;
 use crate::error::{Error, InStage, Result};
 use crate::feature::Feature;
-use crate::model::Side;
+use crate::model::{Model as _, Side};
 use crate::pass::Pass;
 use crate::plan::{Flow, FlowId, Owner, Plan, Stage, StageId, StageKind};
 use crate::role::{Labels, Losses as LossesRole, Role};
@@ -72,8 +72,10 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         for teacher in &pipeline.teachers {
             teacher.parameters().require_gradients(false);
         }
-        let device = crate::model::Model::parameters(&pipeline.student).device();
-        let projections = Projections::new(&pipeline.plan, device, seed)?;
+        let parameters = pipeline.student.parameters();
+        let double = parameters.iter().any(|(_, parameter)| parameter.kind() == Kind::Double);
+        let kind = if double { Kind::Double } else { Kind::Float };
+        let projections = Projections::new(&pipeline.plan, (kind, parameters.device()), seed)?;
         Ok(Executor { pipeline, order, projections })
     }
 

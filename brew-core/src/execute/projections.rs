@@ -21,15 +21,16 @@ struct Weights {
 }
 
 impl Projections {
-    /// Weights from N(0, 0.02), biases 0, drawn in the plan's order.
-    pub(super) fn new(plan: &Plan, device: Device, seed: i64) -> Result<Self> {
+    /// Weights from N(0, 0.02), biases 0, drawn in the plan's order, in float32 or in the float64 of
+    /// the student.
+    pub(super) fn new(plan: &Plan, (kind, device): (Kind, Device), seed: i64) -> Result<Self> {
         let mut made = BTreeMap::new();
         for (id, stage) in plan.stages() {
             let StageKind::Projection(projection) = &stage.kind else { continue };
             if made.is_empty() {
                 tch::manual_seed(seed);
             }
-            let options = (Kind::Float, Device::Cpu);
+            let options = (kind, Device::Cpu);
             // Drawn on the CPU, so that every device starts from the same numbers.
             let weight =
                 Tensor::f_randn([projection.teacher, projection.student], options)?.f_mul_scalar(0.02)?;
@@ -69,7 +70,8 @@ impl Projections {
                 "the projection takes features {expected} wide, the student's are {width} wide: its first number is the student's width"
             )));
         }
-        let projected = crate::loss::wide(feature)?.f_linear(&weights.weight, Some(&weights.bias))?;
+        let projected =
+            feature.f_to_kind(weights.weight.kind())?.f_linear(&weights.weight, Some(&weights.bias))?;
         Ok(match weights.activation {
             Activation::Linear => projected,
             Activation::Relu => projected.f_relu()?,

@@ -21,7 +21,7 @@ pub use kd::{KdCe, KdMse};
 pub use term::{Average, Term};
 
 pub(crate) use kd::is_binary;
-pub(crate) use term::{shape, wide};
+pub(crate) use term::shape;
 
 /// A loss between features of a teacher and of the student.
 ///

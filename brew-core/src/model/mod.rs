@@ -4,6 +4,13 @@
 //! [`Model`], which says what is trained and how it is saved. [`SeenBy::seen_by`] then joins a model
 //! to an adaptor; from there on the model's own type is erased and the adaptor's stays.
 
+pub mod bert;
+mod folder;
+mod keep;
+mod normal;
+mod parts;
+mod weights;
+
 use std::any::Any;
 use std::fmt;
 use std::path::Path;
@@ -16,6 +23,12 @@ use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::feature::Feature;
 use crate::pass::Pass;
+
+pub use bert::{
+    BertConfig, BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, TextBatch,
+};
+pub use keep::Keep;
+pub use parts::Activation;
 
 /// The parameters of a model and how it is written to disk.
 #[diagnostic::on_unimplemented(

@@ -112,7 +112,8 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
         Trainer { epochs, ..self }
     }
 
-    /// Where dropout and projections start from. The order of the data is the data's own.
+    /// Where dropout and projections start from. The order of the data is the data's own. libtorch's
+    /// generator belongs to the whole process: two runs at once in one process disturb each other.
     pub fn seed(self, seed: i64) -> Self {
         Trainer { seed, ..self }
     }

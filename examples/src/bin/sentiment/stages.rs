@@ -100,7 +100,7 @@ fn student(setting: &Setting<'_>) -> Result<BertForSequenceClassification> {
             BertForSequenceClassification::from_encoder(&arguments.minilm, 2, seed, setting.device)?
         }
     };
-    let stride = stride(source.layers(), arguments.layers)?;
+    let stride = stride(source.config().num_hidden_layers, arguments.layers)?;
     let keep = match arguments.init {
         Init::First => Keep::first(arguments.layers),
         Init::Every | Init::Teacher => Keep::every(stride),
@@ -110,8 +110,9 @@ fn student(setting: &Setting<'_>) -> Result<BertForSequenceClassification> {
 
 fn distillation(setting: &Setting<'_>) -> Result<Pipeline<TextBatch, ClassifierOutputAdaptor>> {
     let (teacher, student) = (setting.teacher()?, student(setting)?);
-    let stride = stride(teacher.layers(), student.layers())? as i64;
-    let matches: Vec<_> = (0..=student.layers() as i64)
+    let (of_teacher, of_student) = (teacher.config().num_hidden_layers, student.config().num_hidden_layers);
+    let stride = stride(of_teacher, of_student)? as i64;
+    let matches: Vec<_> = (0..=of_student as i64)
         .map(|layer| hidden(teacher_layer(stride * layer), student_layer(layer)).by(HiddenMse))
         .collect();
     Distill::new(teacher.seen_by(ClassifierOutputAdaptor), student.seen_by(ClassifierOutputAdaptor))

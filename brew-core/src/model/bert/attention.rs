@@ -1,0 +1,115 @@
+//! Multi-head self-attention, in two forms that agree.
+//!
+//! When somebody reads the attention map it is computed step by step and kept; otherwise one fused
+//! operation of libtorch does the same without ever holding the map in memory.
+
+use tch::Tensor;
+
+use super::config::BertConfig;
+use crate::error::{InStage, Result};
+use crate::model::parts::{LayerNorm, Linear, dropout};
+use crate::model::weights::Weights;
+use crate::pass::Pass;
+
+/// Self-attention with the linear layer, the sum and the norm after it.
+#[derive(Debug)]
+pub(crate) struct Attention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    norm: LayerNorm,
+    heads: i64,
+    head_size: i64,
+    probability_dropout: f64,
+    hidden_dropout: f64,
+}
+
+impl Attention {
+    pub(crate) fn take(weights: &mut Weights, name: &str, config: &BertConfig) -> Self {
+        let width = config.hidden_size;
+        let mut linear = |part: &str| Linear::take(weights, format!("{name}.{part}"), width, width);
+        Attention {
+            query: linear("self.query"),
+            key: linear("self.key"),
+            value: linear("self.value"),
+            output: linear("output.dense"),
+            norm: LayerNorm::take(weights, format!("{name}.output.LayerNorm"), width, config.layer_norm_eps),
+            heads: config.num_attention_heads,
+            head_size: config.head_size(),
+            probability_dropout: config.attention_probs_dropout_prob,
+            hidden_dropout: config.hidden_dropout_prob,
+        }
+    }
+
+    /// `(batch, length, width)` to the same shape, and the map `(batch, heads, length, length)` where
+    /// it is wanted. `mask` is added to the scores: see [`additive_mask`].
+    pub(crate) fn forward(
+        &self,
+        hidden: &Tensor,
+        mask: &Tensor,
+        map_wanted: bool,
+        pass: &Pass,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let query = self.split(&self.query.forward(hidden)?)?;
+        let key = self.split(&self.key.forward(hidden)?)?;
+        let value = self.split(&self.value.forward(hidden)?)?;
+        let (context, map) = if map_wanted {
+            let map = self.map(&query, &key, mask, pass)?;
+            (map.f_matmul(&value).in_stage("attention")?, Some(map))
+        } else {
+            (self.fused(&query, &key, &value, mask, pass)?, None)
+        };
+        let joined = context.f_transpose(1, 2)?.f_flatten(2, 3).in_stage("attention")?;
+        let output = dropout(self.output.forward(&joined)?, self.hidden_dropout, pass)?;
+        Ok((self.norm.forward(&output.f_add(hidden).in_stage("attention")?)?, map))
+    }
+
+    /// `(batch, length, width)` to `(batch, heads, length, head_size)`.
+    fn split(&self, projected: &Tensor) -> Result<Tensor> {
+        Ok(projected.f_unflatten(2, [self.heads, self.head_size])?.f_transpose(1, 2)?)
+    }
+
+    /// `softmax(Q Kᵀ / sqrt(head_size) + mask)`, after dropout as transformers returns it.
+    fn map(&self, query: &Tensor, key: &Tensor, mask: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let scale = 1.0 / (self.head_size as f64).sqrt();
+        let scores = query.f_matmul(&key.f_transpose(2, 3)?).in_stage("attention scores")?;
+        let masked = scores.f_mul_scalar(scale)?.f_add(mask).in_stage("attention scores")?;
+        let map = masked.f_softmax(-1, None).in_stage("attention map")?;
+        dropout(map, self.probability_dropout, pass)
+    }
+
+    fn fused(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        mask: &Tensor,
+        pass: &Pass,
+    ) -> Result<Tensor> {
+        let dropout = if pass.is_training() { self.probability_dropout } else { 0.0 };
+        Tensor::f_scaled_dot_product_attention(query, key, value, Some(mask), dropout, false, None, false)
+            .in_stage("fused attention")
+    }
+
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {
+        [&self.query, &self.key, &self.value, &self.output]
+            .into_iter()
+            .flat_map(Linear::parameters)
+            .chain(self.norm.parameters())
+    }
+}
+
+/// What is added to the scores of positions that nobody may attend to.
+///
+/// Low enough that the softmax of such a score is 0 in every dtype, and yet finite in all of them,
+/// half precision too: a row of padding alone gets some mean, where infinity would give NaN.
+const HIDDEN_SCORE: f64 = -3e4;
+
+/// `(batch, length)` of 0 and 1 to `(batch, 1, 1, length)` of 0 where the mask is 1 and of a very
+/// low score where it is 0, in the dtype of `like`.
+pub(crate) fn additive_mask(attention_mask: &Tensor, like: &Tensor) -> Result<Tensor> {
+    let kind = like.f_kind().in_stage("attention_mask")?;
+    let mask = attention_mask.f_to_kind(kind)?.f_unsqueeze(1)?.f_unsqueeze(1).in_stage("attention_mask")?;
+    mask.f_mul_scalar(-HIDDEN_SCORE)?.f_add_scalar(HIDDEN_SCORE).in_stage("attention_mask")
+}

@@ -1,0 +1,57 @@
+//! One layer of the encoder: attention, then a feed-forward block, each added to its input.
+
+use tch::Tensor;
+
+use super::attention::Attention;
+use super::config::BertConfig;
+use crate::error::{InStage, Result};
+use crate::model::parts::{Activation, LayerNorm, Linear, dropout};
+use crate::model::weights::Weights;
+use crate::pass::Pass;
+
+/// A layer of the encoder.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    attention: Attention,
+    intermediate: Linear,
+    activation: Activation,
+    output: Linear,
+    norm: LayerNorm,
+    dropout: f64,
+}
+
+impl Layer {
+    pub(crate) fn take(weights: &mut Weights, name: &str, config: &BertConfig) -> Self {
+        let (narrow, wide) = (config.hidden_size, config.intermediate_size);
+        Layer {
+            attention: Attention::take(weights, &format!("{name}.attention"), config),
+            intermediate: Linear::take(weights, format!("{name}.intermediate.dense"), narrow, wide),
+            activation: config.hidden_act,
+            output: Linear::take(weights, format!("{name}.output.dense"), wide, narrow),
+            norm: LayerNorm::take(weights, format!("{name}.output.LayerNorm"), narrow, config.layer_norm_eps),
+            dropout: config.hidden_dropout_prob,
+        }
+    }
+
+    /// `(batch, length, width)` to the same shape, and the attention map where it is wanted.
+    pub(crate) fn forward(
+        &self,
+        hidden: &Tensor,
+        mask: &Tensor,
+        map_wanted: bool,
+        pass: &Pass,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let (attended, map) = self.attention.forward(hidden, mask, map_wanted, pass)?;
+        let activated = self.activation.forward(&self.intermediate.forward(&attended)?)?;
+        let output = dropout(self.output.forward(&activated)?, self.dropout, pass)?;
+        Ok((self.norm.forward(&output.f_add(&attended).in_stage("feed-forward block")?)?, map))
+    }
+
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {
+        self.attention
+            .parameters()
+            .chain(self.intermediate.parameters())
+            .chain(self.output.parameters())
+            .chain(self.norm.parameters())
+    }
+}

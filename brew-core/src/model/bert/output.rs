@@ -1,0 +1,33 @@
+//! What a BERT classifier reads and returns, with the roles that distillation gives them.
+
+use tch::Tensor;
+
+/// A batch of tokenized texts.
+#[derive(Debug)]
+pub struct TextBatch {
+    /// Token numbers, `(batch, length)`.
+    pub input_ids: Tensor,
+    /// 1 where there is a token, 0 where there is padding, `(batch, length)`.
+    pub attention_mask: Tensor,
+    /// Which segment a token belongs to, `(batch, length)`; all 0 where it is absent.
+    pub token_type_ids: Option<Tensor>,
+    /// The class of each text, `(batch,)`; absent when predicting.
+    pub labels: Option<Tensor>,
+}
+
+/// What one forward pass of a classifier returns.
+#[derive(Debug)]
+pub struct ClassifierOutput {
+    /// Scores before the softmax, `(batch, classes)`.
+    pub logits: Tensor,
+    /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first; those that nobody
+    /// reads are undefined.
+    pub hidden_states: Vec<Tensor>,
+    /// One map a layer of `(batch, heads, length, length)`, probabilities that sum to 1 over the
+    /// last dimension but for dropout; those that nobody reads are undefined.
+    pub attentions: Vec<Tensor>,
+    /// The cross entropy of each example, `(batch,)`, where there are labels and somebody reads it.
+    pub loss: Option<Tensor>,
+}
+/// stand-in
+pub struct ClassifierOutputAdaptor;

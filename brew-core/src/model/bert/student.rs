@@ -1,0 +1,63 @@
+//! Students made of a teacher's layers.
+//!
+//! A student starts from copies: training it never moves its teacher.
+
+use tch::Tensor;
+
+use super::encoder::LAYERS;
+use super::folder::checked_classes;
+use super::{BertForSequenceClassification, Head};
+use crate::error::{InStage, Result};
+use crate::model::weights::{Stored, Weights};
+use crate::model::{Keep, Parameters};
+
+impl BertForSequenceClassification {
+    /// A model of some of the teacher's layers, with copies of its embeddings, pooler and head, on
+    /// the same device. [`Keep`] says how the layers and hidden states of both correspond.
+    ///
+    /// # Errors
+    /// When the teacher lacks a layer that is asked for, or when none is.
+    pub fn from_layers_of(teacher: &Self, keep: Keep) -> Result<Self> {
+        let kept = keep.of(teacher.config.num_hidden_layers)?;
+        let mut stored = Vec::new();
+        for (name, tensor) in teacher.named_parameters().iter() {
+            for name in names_in_student(name, &kept) {
+                stored.push((name, Ok(copy(tensor)?)));
+            }
+        }
+        let mut config = teacher.config.clone();
+        config.num_hidden_layers = kept.len();
+        Self::build(config, weights(&teacher.named_parameters(), stored), teacher.companions.clone())
+    }
+
+    /// The same model with a new classifier: weights from N(0, 0.02), bias 0.
+    ///
+    /// # Errors
+    /// For less than one class.
+    pub fn with_new_head(self, classes: usize, seed: u64) -> Result<Self> {
+        let parameters = self.named_parameters();
+        let stored: Vec<_> =
+            parameters.iter().map(|(name, tensor)| (name.to_owned(), Ok(tensor.shallow_clone()))).collect();
+        let mut weights = weights(&parameters, stored);
+        let mut config = self.config;
+        config.set_classes(checked_classes(classes)?);
+        Head::renew(&mut weights, &config, seed)?;
+        Self::build(config, weights, self.companions)
+    }
+}
+
+fn weights(parameters: &Parameters, stored: Vec<(String, Stored)>) -> Weights {
+    Weights::new("the teacher", parameters.device(), stored)
+}
+
+/// What a parameter of the teacher is called in the student: once for each time its layer is kept.
+fn names_in_student(name: &str, kept: &[usize]) -> Vec<String> {
+    let layer = name.strip_prefix(LAYERS).and_then(|rest| rest.split_once('.'));
+    let Some((number, rest)) = layer else { return vec![name.to_owned()] };
+    let taken = kept.iter().enumerate().filter(|(_, layer)| layer.to_string() == number);
+    taken.map(|(place, _)| format!("{LAYERS}{place}.{rest}")).collect()
+}
+
+fn copy(tensor: &Tensor) -> Result<Tensor> {
+    tensor.f_detach_copy().in_stage("copying the teacher's layers")
+}

@@ -1,0 +1,127 @@
+//! Reading the weights of a folder: one safetensors file, or shards and their index.
+//!
+//! Names are brought to one form here, so that nothing after this file knows that checkpoints of a
+//! bare encoder lack the prefix of the architecture, or that old ones call the parameters of a layer
+//! norm gamma and beta.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::Deserialize;
+use tch::{Device, Kind, Tensor};
+
+use super::WEIGHTS;
+use crate::error::{Error, Result};
+use crate::model::weights::{Stored, Weights};
+
+/// The file that says which shard holds which tensor.
+const INDEX: &str = "model.safetensors.index.json";
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// Reads every tensor of a folder, for a model on `device`.
+///
+/// `prefix` is the name of the encoder in this architecture (`bert`), and `roots` are the parts of
+/// the encoder that a checkpoint of it alone has at the top (`embeddings`, …).
+///
+/// # Errors
+/// Names the file, and the tensor where it is one.
+pub(crate) fn read_weights(folder: &Path, prefix: &str, roots: &[&str], device: Device) -> Result<Weights> {
+    let single = folder.join(WEIGHTS);
+    let index = folder.join(INDEX);
+    let (origin, tensors) = if single.is_file() {
+        let tensors = read_file(&single)?;
+        (single, tensors)
+    } else if index.is_file() {
+        let tensors = read_shards(folder, &index)?;
+        (index, tensors)
+    } else {
+        return Err(no_weights(folder));
+    };
+    let mut stored = BTreeMap::new();
+    for (name, tensor) in tensors {
+        let common = common_name(&name, prefix, roots);
+        if stored.insert(common.clone(), tensor).is_some() {
+            let message = format!("`{common}` is there twice, in two shards or under two forms of its name");
+            return Err(Error::file(origin, message));
+        }
+    }
+    Ok(Weights::new(origin, device, stored))
+}
+
+fn no_weights(folder: &Path) -> Error {
+    let older = folder.join("pytorch_model.bin").is_file();
+    let mend = if older {
+        "pytorch_model.bin is not read: in Python, load it and call save_pretrained, which writes safetensors"
+    } else {
+        "put the model's weights beside its config.json"
+    };
+    Error::file(folder, format!("there is no {WEIGHTS} and no {INDEX}: {mend}"))
+}
+
+/// The name that brew knows a tensor by.
+fn common_name(name: &str, prefix: &str, roots: &[&str]) -> String {
+    let bare = roots.iter().any(|root| name.split('.').next() == Some(root));
+    let name = if bare { format!("{prefix}.{name}") } else { name.to_owned() };
+    match name.rsplit_once('.') {
+        Some((norm, "gamma")) => format!("{norm}.weight"),
+        Some((norm, "beta")) => format!("{norm}.bias"),
+        _ => name,
+    }
+}
+
+fn read_shards(folder: &Path, index: &Path) -> Result<Vec<(String, Stored)>> {
+    let text = std::fs::read(index).map_err(|error| Error::file(index, error))?;
+    let Index { weight_map } = serde_json::from_slice(&text)
+        .map_err(|error| Error::file(index, format!("not an index of shards: {error}")))?;
+    let mut tensors = Vec::new();
+    for shard in weight_map.values().collect::<BTreeSet<_>>() {
+        let path = folder.join(shard);
+        if !path.is_file() {
+            return Err(Error::file(path, format!("this shard is missing: {INDEX} names it")));
+        }
+        let held = read_file(&path)?;
+        let names: BTreeSet<&str> = held.iter().map(|(name, _)| name.as_str()).collect();
+        let lacking = weight_map.iter().find(|(name, file)| *file == shard && !names.contains(name.as_str()));
+        if let Some((name, _)) = lacking {
+            return Err(Error::file(path, format!("`{name}` is not in this shard, where {INDEX} puts it")));
+        }
+        tensors.extend(held);
+    }
+    Ok(tensors)
+}
+
+fn read_file(path: &Path) -> Result<Vec<(String, Stored)>> {
+    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
+        Error::file(path, format!("not a whole safetensors file ({error}): copy or download it again"))
+    })?;
+    file.iter().map(|(name, view)| Ok((name.to_owned(), tensor_of(path, name, &view)?))).collect()
+}
+
+/// The tensor of a view, or the name of a dtype that no parameter has.
+fn tensor_of(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Stored> {
+    let kind = match view.dtype() {
+        Dtype::F16 => Kind::Half,
+        Dtype::BF16 => Kind::BFloat16,
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        other => return Ok(Err(format!("{other:?}"))),
+    };
+    let damaged = |message: &str| Error::file(PathBuf::from(path), format!("`{name}`: {message}"));
+    let shape = view.shape().iter().map(|size| i64::try_from(*size)).collect::<Result<Vec<_>, _>>();
+    let shape = shape.map_err(|_| damaged("its shape is too large"))?;
+    // The constructor below reads as many bytes as the shape says, whatever the slice holds.
+    let scalars = view.shape().iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
+    let expected = scalars.and_then(|scalars| scalars.checked_mul(kind.elt_size_in_bytes()));
+    if expected != Some(view.data().len()) {
+        return Err(damaged("its shape and its number of bytes differ"));
+    }
+    let tensor = Tensor::f_from_data_size(view.data(), &shape, kind);
+    tensor.map(Ok).map_err(|error| damaged(&Error::from(error).to_string()))
+}

@@ -1,0 +1,105 @@
+//! Which layers of a teacher a student starts from.
+//!
+//! A student that begins with trained layers learns faster and ends better than one that begins
+//! with random ones; which layers to take is the one choice there is, so it has a type.
+
+use crate::error::{Error, Result};
+
+/// The layers that a student keeps, counted from 0, the one next to the embeddings.
+///
+/// Embeddings, pooler and head are always taken. Hidden states count differently from layers: state
+/// 0 is the output of the embeddings and state `n` that of layer `n - 1`. A student that keeps
+/// every second of six layers (0, 2 and 4) has hidden states 0 to 3, and each of its layers stands
+/// for two of the teacher's, so states 0, 1, 2, 3 are matched with the teacher's 0, 2, 4, 6.
+///
+/// ```
+/// use brew_core::model::Keep;
+///
+/// # fn main() -> brew_core::Result<()> {
+/// assert_eq!(Keep::every(2).of(6)?, [0, 2, 4]);
+/// assert_eq!(Keep::first(3).of(6)?, [0, 1, 2]);
+/// assert_eq!(Keep::layers([0, 3, 5]).of(6)?, [0, 3, 5]);
+/// assert!(Keep::first(7).of(6).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keep(Rule);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Rule {
+    Every(usize),
+    First(usize),
+    These(Vec<usize>),
+}
+
+impl Keep {
+    /// One layer in `stride`, the first among them: layers 0, `stride`, 2 `stride`, and so on.
+    ///
+    /// `every(2)` is the initialisation of DistilBERT (Sanh et al. 2019, "taking one layer out of
+    /// two").
+    pub fn every(stride: usize) -> Self {
+        Keep(Rule::Every(stride))
+    }
+
+    /// The `count` layers next to the embeddings.
+    pub fn first(count: usize) -> Self {
+        Keep(Rule::First(count))
+    }
+
+    /// These layers in this order. One that is named twice is copied twice.
+    pub fn layers(layers: impl IntoIterator<Item = usize>) -> Self {
+        Keep(Rule::These(layers.into_iter().collect()))
+    }
+
+    /// The numbers of the kept layers, of a model that has `layers` of them.
+    ///
+    /// # Errors
+    /// When no layer would be left, or when a layer is asked for that the model lacks; every such
+    /// layer is named.
+    pub fn of(&self, layers: usize) -> Result<Vec<usize>> {
+        let kept: Vec<usize> = match &self.0 {
+            Rule::Every(0) => Vec::new(),
+            Rule::Every(stride) => (0..layers).step_by(*stride).collect(),
+            Rule::First(count) => (0..*count).collect(),
+            Rule::These(these) => these.clone(),
+        };
+        if kept.is_empty() {
+            return Err(Error::invalid(format!("{self:?} keeps no layer: keep at least one of {layers}")));
+        }
+        let lacking: Vec<String> =
+            kept.iter().filter(|layer| **layer >= layers).map(ToString::to_string).collect();
+        if lacking.is_empty() {
+            return Ok(kept);
+        }
+        Err(Error::invalid(format!(
+            "there is no layer {}: the model has {layers} layers, numbered from 0 to {}",
+            lacking.join(", "),
+            layers.saturating_sub(1)
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Keep;
+
+    #[test]
+    fn layers_that_are_not_there_are_all_named() {
+        let message = Keep::layers([1, 4, 9]).of(4).unwrap_err().to_string();
+        assert_eq!(message, "there is no layer 4, 9: the model has 4 layers, numbered from 0 to 3");
+    }
+
+    #[test]
+    fn a_student_without_layers_is_refused() {
+        for keep in [Keep::every(0), Keep::first(0), Keep::layers([])] {
+            let message = keep.of(4).unwrap_err().to_string();
+            assert!(message.contains("keeps no layer"), "{message}");
+        }
+    }
+
+    #[test]
+    fn every_third_of_seven_ends_with_the_last() {
+        assert_eq!(Keep::every(3).of(7).unwrap(), [0, 3, 6]);
+    }
+}

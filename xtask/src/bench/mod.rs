@@ -1,0 +1,6 @@
+//! The benchmarks: each measures one claim of the README and prints its table as Markdown.
+
+pub(crate) mod accuracy;
+mod report;
+mod stage;
+mod table;

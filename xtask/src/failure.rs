@@ -1,0 +1,44 @@
+//! What a command of xtask failed on: lines for a person, each naming the thing and its mend.
+
+use std::fmt;
+use std::path::Path;
+
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// One line a problem; all that can be known at once are reported at once.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    lines: Vec<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(line: impl Into<String>) -> Failure {
+        Failure { lines: vec![line.into()] }
+    }
+
+    pub(crate) fn all(lines: Vec<String>) -> Failure {
+        Failure { lines }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, line) in self.lines.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(formatter, "{separator}xtask: {line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Names the file that an input or output error is about.
+pub(crate) trait AtPath<T> {
+    /// `action` is a verb, as in "cannot *create* `…`".
+    fn at(self, action: &str, path: &Path) -> Result<T>;
+}
+
+impl<T> AtPath<T> for std::io::Result<T> {
+    fn at(self, action: &str, path: &Path) -> Result<T> {
+        self.map_err(|error| Failure::new(format!("cannot {action} `{}`: {error}", path.display())))
+    }
+}

@@ -1,0 +1,58 @@
+//! Where things lie in this repository, and how its own cargo is called.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The repository's root.
+pub(crate) fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// What set-up lays out; git does not see it.
+pub(crate) fn brew() -> PathBuf {
+    root().join(".brew")
+}
+
+/// Where `.cargo/config.toml` points `LIBTORCH`.
+pub(crate) fn libtorch() -> PathBuf {
+    brew().join("libtorch")
+}
+
+/// The pretrained model: a Hugging Face folder.
+pub(crate) fn minilm() -> PathBuf {
+    brew().join("models/all-MiniLM-L6-v2")
+}
+
+/// The labelled movie reviews, shipped with the repository.
+pub(crate) fn movie_reviews() -> PathBuf {
+    root().join("data/movie_reviews.parquet")
+}
+
+/// The folder of one kind of run.
+pub(crate) fn runs(name: &str) -> PathBuf {
+    root().join("runs").join(name)
+}
+
+/// The value of `LIBTORCH`, if the person chose it.
+///
+/// Cargo also sets the variable, from `.cargo/config.toml`, for the programs that it runs: that value
+/// is nobody's choice.
+pub(crate) fn libtorch_of_the_person() -> Option<PathBuf> {
+    let value = PathBuf::from(env::var_os("LIBTORCH")?);
+    (value != libtorch()).then_some(value)
+}
+
+/// Cargo in the repository's root, seeing the variables that the person's own shell would give it.
+///
+/// A `LIBTORCH` that came from cargo itself is taken out again: torch-sys, which takes minutes to
+/// build, is built again when cargo sees that variable change.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    if libtorch_of_the_person().is_none() {
+        cargo.env_remove("LIBTORCH");
+    }
+    cargo
+}
