@@ -190,3 +190,23 @@ fn a_folder_without_a_tokenizer_says_what_to_copy() {
     let message = Tokenizer::from_folder("no/such/folder").unwrap_err().to_string();
     assert_eq!(message, "no/such/folder: there is no such folder");
 }
+
+#[test]
+fn a_file_with_types_is_held_against_the_layout() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("reviews.parquet");
+    let rows = table(&[
+        ("ids", array(Int64Array::from(vec![1]))),
+        ("rating", array(Int64Array::from(vec![1]))),
+        ("text", array(Float64Array::from(vec![1.0]))),
+    ]);
+    rows.write_parquet(&path).unwrap();
+    let layout = Layout::new().integer("id").float("rating").text("text");
+    let message = Dataset::open_as(&path, &layout).unwrap_err().to_string();
+    assert_eq!(
+        message.replace(&format!("{}/", folder.path().display()), ""),
+        "the data has 2 problems:\n  \
+         1. reviews.parquet: there is no column `id`; did you mean `ids`?\n  \
+         2. reviews.parquet, column `text`: its type is Float64, which cannot be read as text"
+    );
+}
