@@ -25,7 +25,10 @@ use crate::feature::Feature;
 use crate::pass::Pass;
 
 pub use bert::{
-    BertConfig, BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, TextBatch,
+    BertConfig, BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification,
+    ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, SpanBatch,
+    SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
+    TokenClassifierOutputAdaptor,
 };
 pub use keep::Keep;
 pub use parts::Activation;

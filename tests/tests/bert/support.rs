@@ -1,7 +1,8 @@
-//! The recorded teacher and its first batch, and folders to spoil.
+//! The recorded teacher and its first batch, the small models of all heads, and folders to spoil.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use brew_core::prelude::*;
 use serde_json::Value;
@@ -56,13 +57,37 @@ pub(crate) fn difference(left: &Tensor, right: &Tensor) -> f64 {
     (left.to_kind(Kind::Double) - right.to_kind(Kind::Double)).abs().max().double_value(&[])
 }
 
+/// Wishes for all that a model can return.
+pub(crate) fn everything() -> Wants {
+    Wants::nothing().and_role("hidden").and_role("attention").and_role("losses")
+}
+
 /// A copy of the recorded teacher's folder.
 pub(crate) fn copy_of_teacher() -> TempDir {
+    copy_of(&trajectory("teacher"))
+}
+
+fn copy_of(source: &Path) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
     for name in ["config.json", "model.safetensors"] {
-        fs::copy(trajectory("teacher").join(name), folder.path().join(name)).expect("a copy");
+        fs::copy(source.join(name), folder.path().join(name)).expect("a copy");
     }
     folder
+}
+
+/// A small model of `fixtures/heads`, such as `roberta/token`.
+pub(crate) fn head_folder(case: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/heads").join(case)
+}
+
+/// A copy of a small model's folder.
+pub(crate) fn head_folder_copy(case: &str) -> TempDir {
+    copy_of(&head_folder(case))
+}
+
+/// The inputs of a small model and what transformers computes of them.
+pub(crate) fn recorded(case: &str) -> BTreeMap<String, Tensor> {
+    read_tensors(&head_folder(case).join("golden.safetensors"))
 }
 
 /// Changes the config of a folder.
