@@ -3,25 +3,60 @@
 use tch::Tensor;
 
 use crate::error::Result;
-use crate::feature::{Feature, LikeLogits, RoleValue};
+use crate::feature::{Arity, Feature, LikeLogits, List, RoleValue, Single};
 
-pub use crate::batch::{Column, Columns, FromColumns};
-pub use tch::Kind;
+/// What reading a role gives; `None` where the value is absent.
+pub type Read = Result<Option<Feature>>;
 
 /// Reads one value; the bound is what a user sees when a type cannot have a role.
-pub fn feature<V: RoleValue>(value: V) -> Result<Option<Feature>> {
+pub fn feature<V: RoleValue>(value: V) -> Read {
     value.feature()
 }
 
-/// Checks that a role which follows the logits is a list where they are.
-pub fn like_logits<L: RoleValue, V: RoleValue>()
+/// Compiles where the labels are a list if the logits are one; never called.
+pub fn labels_follow<L: RoleValue, V: RoleValue>(_logits: L, _labels: V)
 where
     V::Arity: LikeLogits<L::Arity>,
 {
 }
 
-/// Several fields of one role, in the order of their `item`s.
-pub fn items<const N: usize>(items: [Result<Option<Feature>>; N]) -> Result<Option<Feature>> {
+/// Compiles where there are not more masks than logits; never called.
+pub fn mask_fits<L: RoleValue, V: RoleValue>(_logits: L, _mask: V)
+where
+    V::Arity: Masks<L::Arity>,
+{
+}
+
+/// Says that one mask serves one tensor of logits or a whole list, and that a list of masks needs a
+/// list of logits.
+#[diagnostic::on_unimplemented(
+    message = "`logits_mask` is a list, `logits` are one tensor",
+    label = "a list of masks needs a list of logits",
+    note = "return one `Tensor` for `logits_mask`: it may serve a whole list of logits, too"
+)]
+pub trait Masks<L: Arity> {}
+impl<L: Arity> Masks<L> for Single {}
+impl Masks<List> for List {}
+
+/// Says that a value can be an item of a list.
+#[diagnostic::on_unimplemented(
+    message = "an item of a list must be a single tensor",
+    label = "this is a list itself",
+    note = "leave `item = …` out where one field holds the whole list"
+)]
+pub trait OneItem {}
+impl OneItem for Single {}
+
+/// Reads one item of a list.
+pub fn item<V: RoleValue>(value: V) -> Read
+where
+    V::Arity: OneItem,
+{
+    value.feature()
+}
+
+/// Several items of one role as one list; absent where any of them is.
+pub fn items<const N: usize>(items: [Read; N]) -> Read {
     let mut tensors = Vec::with_capacity(N);
     for item in items {
         match item? {
@@ -61,17 +96,19 @@ impl<'a> Argument<'a, Tensor> for Option<&'a Tensor> {
     }
 }
 
-/// What `forward` returned: the output itself or a `Result` of it.
-pub trait Returned {
-    /// The output.
-    type Output;
-    /// As a result with brew's error.
-    fn returned(self) -> Result<Self::Output>;
+/// Passes a column of the batch to a forward function.
+pub fn argument<'a, C, A: Argument<'a, C>>(column: &'a C) -> A {
+    A::of(column)
 }
 
-impl<T, E: Into<crate::Error>> Returned for std::result::Result<T, E> {
-    type Output = T;
-    fn returned(self) -> Result<T> {
-        self.map_err(Into::into)
-    }
+/// What a forward function returned, with brew's error in place of its own.
+pub fn returned<T, E: Into<crate::Error>>(result: std::result::Result<T, E>) -> Result<T> {
+    result.map_err(Into::into)
+}
+
+/// The tensors of a batch that are present.
+pub fn present<'a, const N: usize>(
+    columns: [(&'static str, Option<&'a Tensor>); N],
+) -> Vec<(&'static str, &'a Tensor)> {
+    columns.into_iter().filter_map(|(name, tensor)| tensor.map(|tensor| (name, tensor))).collect()
 }

@@ -3,6 +3,61 @@
 //! `#[distill]` on an output type makes one from its fields' roles, `#[adaptor]` one from
 //! hand-written functions. [`Provides`] is the marker that the compiler checks pipelines with; the
 //! values themselves are read in one place, [`Adaptor::read`].
+//!
+//! ```
+//! use brew_core::prelude::*;
+//!
+//! #[derive(Batch)]
+//! struct Review {
+//!     #[column(i64, pad = 0)]
+//!     input_ids: Tensor, // (batch, length)
+//!     #[column(i64)]
+//!     labels: Option<Tensor>, // (batch,)
+//! }
+//!
+//! // The fields' own roles, and a column's: `PredictionAdaptor`.
+//! #[distill(batch = Review, labels = labels)]
+//! struct Prediction {
+//!     #[role(logits)]
+//!     logits: Tensor, // (batch, classes)
+//!     #[role(hidden)]
+//!     hidden_states: Vec<Tensor>, // layers + 1 of (batch, length, width)
+//! }
+//!
+//! // Columns by name, and what the pass is for.
+//! struct Classifier(Tensor);
+//!
+//! #[distill(batch = Review)]
+//! impl Classifier {
+//!     fn forward(&self, input_ids: &Tensor, pass: &Pass) -> Result<Prediction> {
+//!         let embedded = Tensor::f_embedding(&self.0, input_ids, -1, false, false)?;
+//!         let logits = embedded.f_mean_dim(1, false, Kind::Float)?;
+//!         let kept = pass.wants().layer::<role::Hidden>(0, 1);
+//!         Ok(Prediction { logits, hidden_states: vec![if kept { embedded } else { Tensor::new() }] })
+//!     }
+//! }
+//!
+//! // By hand, one function a role: the embeddings are not for this one.
+//! struct LogitsOnly;
+//!
+//! #[adaptor(batch = Review, output = Prediction)]
+//! impl LogitsOnly {
+//!     fn logits(output: &Prediction) -> &Tensor {
+//!         &output.logits
+//!     }
+//! }
+//!
+//! # fn main() -> Result<()> {
+//! let model = Classifier(Tensor::from_slice2(&[[1f32, 0.], [0., 3.]]));
+//! let batch = Review { input_ids: Tensor::from_slice2(&[[0i64, 1]]), labels: None };
+//! let output = model.run(&batch, &Pass::evaluation(Wants::nothing()))?;
+//! let logits = PredictionAdaptor::read("logits", &batch, &output)?;
+//! assert_eq!(logits.map(|logits| logits.into_tensors()), Some(vec![Tensor::from_slice2(&[[0.5f32, 1.5]])]));
+//! assert_eq!(PredictionAdaptor::ROLES, ["logits", "hidden", "labels"]);
+//! assert_eq!(LogitsOnly::ROLES, ["logits"]);
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::batch::Batch;
 use crate::error::Result;

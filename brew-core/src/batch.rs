@@ -3,6 +3,29 @@
 //! A loader collates columns; [`FromColumns`] (derived: `#[derive(Batch)]`) makes the user's own
 //! struct of them, after the loader has checked names and dtypes against [`FromColumns::COLUMNS`].
 //! Tuples of tensors are batches too, dispatched by position.
+//!
+//! ```
+//! use brew_core::batch::{Columns, FromColumns};
+//! use brew_core::prelude::*;
+//!
+//! #[derive(Batch)]
+//! struct Review {
+//!     #[column(i64, pad = 0)]
+//!     input_ids: Tensor, // (batch, length)
+//!     #[column(i64)]
+//!     labels: Option<Tensor>, // (batch,); absent when predicting
+//! }
+//!
+//! # fn main() -> Result<()> {
+//! let mut columns = Columns::new();
+//! columns.insert("input_ids", Tensor::from_slice2(&[[7i64, 8, 9], [7, 0, 0]]));
+//! let review = Review::from_columns(&mut columns)?;
+//! assert_eq!(review.rows(), 2);
+//! assert!(review.labels.is_none());
+//! assert_eq!(Review::COLUMNS[0].pad, Some(0.0));
+//! # Ok(())
+//! # }
+//! ```
 
 use std::collections::BTreeMap;
 

@@ -15,6 +15,11 @@
 ///     const NAME: &'static str = "sentence_embedding";
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a role",
+    label = "not a role",
+    note = "write `impl role::Role for {Self} {{ const NAME: &'static str = \"…\"; }}`, or name a built-in role by its bare word"
+)]
 pub trait Role: 'static {
     /// The name that plans, configs, errors and metrics use.
     const NAME: &'static str;

@@ -1,10 +1,12 @@
-//! What several tests share: closed-form tensors, golden values, a gradient by finite differences,
-//! and small models.
+//! What several tests share: closed-form tensors, golden values, a recorded training run, a gradient
+//! by finite differences, and small models.
 
 mod golden;
 mod gradient;
 mod toy;
+mod trajectory;
 
 pub use golden::{golden, mask, seq};
 pub use gradient::finite_difference_error;
 pub use toy::{Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
+pub use trajectory::{read_tensors, trajectory};

@@ -21,7 +21,8 @@ pub(crate) fn command() -> Result<()> {
     // one choice of features would make it do.
     let mut compile_fail = workspace::cargo();
     compile_fail.args(["test", "--manifest-path", "tests/compile-fail/Cargo.toml"]);
-    compile_fail.args(["--target-dir", "target/compile-fail"]);
+    // Not `--target-dir`: the harness calls cargo in its turn, and learns the folder from here alone.
+    compile_fail.env("CARGO_TARGET_DIR", workspace::root().join("target/compile-fail"));
 
     // The second runs even if the first fails, so that all failures are seen at once.
     let outcomes = [run(workspace, &mut tally), run(compile_fail, &mut tally)];

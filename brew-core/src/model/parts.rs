@@ -120,3 +120,27 @@ impl From<Activation> for String {
         named.map(|(name, _)| (*name).to_owned()).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Activation, Tensor};
+
+    // transformers 5.23.0, torch 2.11.0:
+    // from transformers.activations import ACT2FN
+    // for name in ["gelu", "gelu_new", "relu"]: print(ACT2FN[name](torch.tensor([-2, -.5, 0, 1, 3])))
+    #[test]
+    fn activations_are_those_of_transformers() {
+        let input = Tensor::from_slice(&[-2.0_f32, -0.5, 0.0, 1.0, 3.0]);
+        for (name, golden) in [
+            ("gelu", [-0.045_500_28_f32, -0.154_268_77, 0.0, 0.841_344_7, 2.995_949_7]),
+            ("gelu_new", [-0.045_402_29, -0.154_286, 0.0, 0.841_192, 2.996_362_7]),
+            ("relu", [0.0, 0.0, 0.0, 1.0, 3.0]),
+        ] {
+            let activation = Activation::try_from(name.to_owned()).unwrap();
+            assert_eq!(String::from(activation), name);
+            let found = activation.forward(&input).unwrap();
+            let off = (found - Tensor::from_slice(&golden)).abs().max().double_value(&[]);
+            assert!(off < 1e-6, "{name} is off by {off:e}");
+        }
+    }
+}

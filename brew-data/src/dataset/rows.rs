@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{FieldRef, Metadata, Schema, SchemaRef};
-use arrow_select::interleave::interleave_record_batch;
+use arrow_select::interleave::interleave;
 
 use super::Dataset;
 use crate::error::{Error, Result};
@@ -42,16 +42,22 @@ impl Dataset {
 
     /// A column of every chunk, in order.
     pub(crate) fn column_chunks(&self, name: &str) -> Result<Vec<ArrayRef>> {
-        self.field(name)?;
-        Ok(self.chunks.iter().filter_map(|chunk| chunk.column_by_name(name).cloned()).collect())
+        let column = self.index(name)?;
+        Ok(self.chunks.iter().map(|chunk| chunk.column(column).clone()).collect())
     }
 
     /// Name and type of a column.
     pub(crate) fn field(&self, name: &str) -> Result<&FieldRef> {
-        self.schema.fields().iter().find(|field| field.name() == name).ok_or_else(|| Error::MissingColumn {
-            path: self.path().into(),
-            column: name.to_owned(),
-            known: self.columns().into_iter().map(str::to_owned).collect(),
+        Ok(&self.schema.fields()[self.index(name)?])
+    }
+
+    fn index(&self, name: &str) -> Result<usize> {
+        self.schema.fields().iter().position(|field| field.name() == name).ok_or_else(|| {
+            Error::MissingColumn {
+                path: self.path().into(),
+                column: name.to_owned(),
+                known: self.columns().into_iter().map(str::to_owned).collect(),
+            }
         })
     }
 
@@ -101,26 +107,24 @@ impl Dataset {
         columns: &[&str],
         size: usize,
     ) -> Result<(SchemaRef, impl Iterator<Item = Result<RecordBatch>> + 'a)> {
-        let columns = columns.iter().map(|name| Ok(self.schema.index_of(self.field(name)?.name())));
-        let columns = columns
-            .collect::<Result<Result<Vec<_>, _>>>()?
-            .map_err(|error| Error::format(self.path(), error))?;
+        let columns = columns.iter().map(|name| self.index(name)).collect::<Result<Vec<_>>>()?;
         let fields = columns
             .iter()
             .map(|&column| self.schema.field(column).clone().with_metadata(Metadata::default()));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let chunks = self.chunks.iter().map(|chunk| {
-            RecordBatch::try_new(
-                schema.clone(),
-                columns.iter().map(|&column| chunk.column(column).clone()).collect(),
-            )
-        });
-        let chunks =
-            chunks.collect::<Result<Vec<_>, _>>().map_err(|error| Error::format(self.path(), error))?;
+        let copied = schema.clone();
         let copies = (0..self.rows).step_by(size).map(move |first| {
             let rows: Vec<_> = (first..self.rows.min(first + size)).map(|row| self.locate(row)).collect();
-            let chunks: Vec<_> = chunks.iter().collect();
-            interleave_record_batch(&chunks, &rows).map_err(|error| Error::format(self.path(), error))
+            let copy = |&column: &usize| {
+                let chunks: Vec<_> = self.chunks.iter().map(|chunk| chunk.column(column).as_ref()).collect();
+                interleave(&chunks, &rows)
+            };
+            let copies = columns.iter().map(copy).collect::<Result<Vec<_>, _>>();
+            // The number of rows is given for the table that has no other column yet.
+            let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+            copies
+                .and_then(|copies| RecordBatch::try_new_with_options(copied.clone(), copies, &options))
+                .map_err(|error| Error::format(self.path(), error))
         });
         Ok((schema, copies))
     }

@@ -152,9 +152,9 @@ pub(crate) fn append(array: &dyn Array, range: Range<usize>, into: &mut Numbers)
         (DataType::UInt16, Numbers::Integers(into)) => integers::<UInt16Type>(array, range, into),
         (DataType::UInt32, Numbers::Integers(into)) => integers::<UInt32Type>(array, range, into),
         (DataType::UInt64, Numbers::Integers(into)) => integers::<UInt64Type>(array, range, into),
-        (DataType::Float16, Numbers::Floats(into)) => Ok(floats::<Float16Type>(array, range, into)),
-        (DataType::Float32, Numbers::Floats(into)) => Ok(floats::<Float32Type>(array, range, into)),
-        (DataType::Float64, Numbers::Floats(into)) => Ok(floats::<Float64Type>(array, range, into)),
+        (DataType::Float16, Numbers::Floats(into)) => floats::<Float16Type>(array, range, into),
+        (DataType::Float32, Numbers::Floats(into)) => floats::<Float32Type>(array, range, into),
+        (DataType::Float64, Numbers::Floats(into)) => floats::<Float64Type>(array, range, into),
         (other, _) => Err(format!("a value of type {other} is not of the column's own type")),
     }
 }
@@ -176,6 +176,7 @@ fn floats<T: ArrowPrimitiveType<Native: Into<f64>>>(
     array: &dyn Array,
     range: Range<usize>,
     into: &mut Vec<f64>,
-) {
+) -> Result<(), String> {
     into.extend(array.as_primitive::<T>().values()[range].iter().map(|&value| value.into()));
+    Ok(())
 }

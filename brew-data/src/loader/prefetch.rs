@@ -11,6 +11,9 @@ use std::thread::JoinHandle;
 /// Batches that may wait; one more is being made.
 const WAITING: usize = 3;
 
+/// Makes an error of the number of the item that was being made, and of the panic's text.
+type Panicked<E> = Box<dyn Fn(usize, &str) -> E>;
+
 /// Numbered items made ahead of their use.
 pub(crate) struct Prefetched<T, E> {
     /// Taken when the iterator ends, which lets the thread end.
@@ -18,8 +21,7 @@ pub(crate) struct Prefetched<T, E> {
     thread: Option<JoinHandle<()>>,
     /// Items received so far: the number of the one that a panic lost.
     received: usize,
-    /// Makes an error of a panic's text while item `number` was made.
-    panicked: Box<dyn Fn(usize, &str) -> E>,
+    panicked: Panicked<E>,
 }
 
 impl<T: Send + 'static, E: Send + 'static> Prefetched<T, E> {

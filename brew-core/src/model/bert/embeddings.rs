@@ -64,7 +64,7 @@ impl Embeddings {
             None => self.types.f_narrow(0, 0, 1).in_stage("token_type_ids")?,
         };
         let positions = self.positions.f_narrow(0, 0, length).in_stage("position_embeddings")?;
-        let sum = words.f_add(&types)?.f_add(&positions).in_stage("embeddings")?;
+        let sum = words.f_add(&types).in_stage("embeddings")?.f_add(&positions).in_stage("embeddings")?;
         dropout(self.norm.forward(&sum)?, self.dropout, pass)
     }
 

@@ -17,6 +17,7 @@ mod student;
 
 use std::path::PathBuf;
 
+use brew_macros::distill;
 use tch::Tensor;
 
 pub use config::BertConfig;
@@ -83,7 +84,10 @@ impl BertForSequenceClassification {
         let body = self.embeddings.parameters().chain(self.encoder.parameters());
         Parameters::new(body.chain(self.pooler.parameters()).chain(self.head.parameters()))
     }
+}
 
+#[distill(batch = TextBatch)]
+impl BertForSequenceClassification {
     /// One forward pass.
     ///
     /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 where there

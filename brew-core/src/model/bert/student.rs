@@ -58,6 +58,10 @@ fn names_in_student(name: &str, kept: &[usize]) -> Vec<String> {
     taken.map(|(place, _)| format!("{LAYERS}{place}.{rest}")).collect()
 }
 
+/// A leaf of its own storage. (`detach_copy` would stay tied to the graph it leaves.)
 fn copy(tensor: &Tensor) -> Result<Tensor> {
-    tensor.f_detach_copy().in_stage("copying the teacher's layers")
+    let source = tensor.f_detach()?;
+    let mut copy = source.f_empty_like().in_stage("copying the teacher's layers")?;
+    copy.f_copy_(&source).in_stage("copying the teacher's layers")?;
+    Ok(copy)
 }

@@ -1,0 +1,23 @@
+impl Classifier {
+    fn forward(&self, ids: &Tensor, settings: &Pass, _: Option<&Tensor>) -> Prediction {
+        todo!()
+    }
+}
+#[automatically_derived]
+impl ::brew_core::model::Forward<(Tensor, Option<Tensor>)> for Classifier {
+    type Output = Prediction;
+    fn run(
+        &self,
+        batch: &(Tensor, Option<Tensor>),
+        pass: &::brew_core::pass::Pass,
+    ) -> ::brew_core::Result<Prediction> {
+        ::core::result::Result::Ok(
+            Self::forward(
+                self,
+                ::brew_core::__private::argument(&batch.0),
+                pass,
+                ::brew_core::__private::argument(&batch.1),
+            ),
+        )
+    }
+}

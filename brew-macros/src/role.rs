@@ -1,0 +1,128 @@
+//! Which roles there are: the seven built-in ones as bare words, a user's own as paths.
+//!
+//! A bare word that is no built-in role is a mistake, caught here with a suggestion; a path is left
+//! to the compiler, which knows whether the type it names implements `Role`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Ident, Path};
+
+use crate::names::{quoted, suggest};
+use crate::tokens::located;
+
+/// The built-in roles, with their types in `brew_core::role`.
+const BUILT_IN: [(&str, &str); 7] = [
+    ("logits", "Logits"),
+    ("logits_mask", "LogitsMask"),
+    ("labels", "Labels"),
+    ("losses", "Losses"),
+    ("attention", "Attention"),
+    ("hidden", "Hidden"),
+    ("inputs_mask", "InputsMask"),
+];
+
+/// The names of the built-in roles.
+pub(crate) const NAMES: [&str; 7] = {
+    let mut names = [""; 7];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = BUILT_IN[index].0;
+        index += 1;
+    }
+    names
+};
+
+/// A role that the user named.
+#[derive(Clone)]
+pub(crate) enum Role {
+    /// One of the seven.
+    BuiltIn {
+        /// Its name, as the user writes it.
+        name: &'static str,
+        /// Its type in `brew_core::role`.
+        marker: &'static str,
+        /// Where the user wrote it.
+        span: Span,
+    },
+    /// A type that implements `Role`.
+    Own(Path),
+}
+
+impl Role {
+    /// The role of this path.
+    ///
+    /// # Errors
+    /// A single word that is no built-in role.
+    pub(crate) fn of(path: &Path) -> syn::Result<Role> {
+        match path.get_ident() {
+            Some(word) => Role::of_word(word).map_err(|message| syn::Error::new(word.span(), message)),
+            None => Ok(Role::Own(path.clone())),
+        }
+    }
+
+    /// The built-in role of this word, or what is wrong with it.
+    pub(crate) fn of_word(word: &Ident) -> Result<Role, String> {
+        let text = word.unraw().to_string();
+        match BUILT_IN.iter().find(|(name, _)| *name == text) {
+            Some((name, marker)) => Ok(Role::BuiltIn { name, marker, span: word.span() }),
+            // A type of the user's own, written without its path.
+            None if text.starts_with(char::is_uppercase) => Err(format!(
+                "`{text}` is not a role: the roles are {}; a role of your own is a path, `self::{text}`",
+                quoted(&NAMES)
+            )),
+            None => Err(format!("`{text}` is not a role{}", suggest(&text, &NAMES))),
+        }
+    }
+
+    /// The role as the user would write it.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Role::BuiltIn { name, .. } => (*name).to_owned(),
+            Role::Own(path) => path.to_token_stream().to_string().replace(' ', ""),
+        }
+    }
+
+    /// Whether it is this built-in role.
+    pub(crate) fn is(&self, built_in: &str) -> bool {
+        matches!(self, Role::BuiltIn { name, .. } if *name == built_in)
+    }
+
+    /// Where the user wrote it.
+    pub(crate) fn span(&self) -> Span {
+        match self {
+            Role::BuiltIn { span, .. } => *span,
+            Role::Own(path) => path.span(),
+        }
+    }
+
+    /// The type that implements `Role`.
+    pub(crate) fn marker(&self) -> TokenStream {
+        match self {
+            Role::BuiltIn { marker, .. } => {
+                let marker = Ident::new(marker, Span::mixed_site());
+                quote!(::brew_core::role::#marker)
+            }
+            Role::Own(path) => path.to_token_stream(),
+        }
+    }
+
+    /// The role's name, as a constant expression.
+    pub(crate) fn name(&self) -> TokenStream {
+        match self {
+            Role::BuiltIn { name, .. } => name.to_token_stream(),
+            Role::Own(path) => {
+                quote_spanned!(located(path.span())=> <#path as ::brew_core::role::Role>::NAME)
+            }
+        }
+    }
+
+    /// The pattern of a match arm over role names, for the role that stands at `index` of `ROLES`.
+    pub(crate) fn pattern(&self, index: usize) -> TokenStream {
+        match self {
+            Role::BuiltIn { name, .. } => name.to_token_stream(),
+            Role::Own(_) => quote!(role if role == Self::ROLES[#index]),
+        }
+    }
+}
