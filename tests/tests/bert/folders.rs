@@ -83,7 +83,8 @@ fn keys_of_the_config_that_brew_does_not_know_are_kept() {
         config["torch_dtype"] = json!("float16");
     });
     let saved = folder.path().join("saved");
-    let student = BertForSequenceClassification::from_layers_of(&load(folder.path()), Keep::first(3)).unwrap();
+    let student =
+        BertForSequenceClassification::from_layers_of(&load(folder.path()), Keep::first(3)).unwrap();
     student.save(&saved).unwrap();
     let config: Value = serde_json::from_slice(&fs::read(saved.join("config.json")).unwrap()).unwrap();
     assert_eq!(config["task"]["name"], "reviews");
@@ -103,7 +104,9 @@ fn a_checkpoint_in_shards_loads() {
     let (mut first, second) = (weights(), ["classifier.weight", "bert.pooler.dense.bias"]);
     let second: BTreeMap<_, _> = second.iter().map(|name| first.remove_entry(*name).unwrap()).collect();
     let mut map = BTreeMap::new();
-    for (file, shard) in [("model-00001-of-00002.safetensors", &first), ("model-00002-of-00002.safetensors", &second)] {
+    for (file, shard) in
+        [("model-00001-of-00002.safetensors", &first), ("model-00002-of-00002.safetensors", &second)]
+    {
         write(&folder.path().join(file), shard);
         map.extend(shard.keys().map(|name| (name.clone(), file)));
     }

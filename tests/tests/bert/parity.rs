@@ -55,9 +55,24 @@ fn fused_attention_gives_the_same_hidden_states() {
 #[test]
 fn token_types_are_those_of_transformers() {
     let golden = Tensor::from_slice(&[
-        1.373_219_7_f32, -0.486_561_78, 1.455_318, 1.101_712_8, 0.212_065_82, 1.314_843, -0.326_510_3, 1.660_882_5,
-        1.644_936_9, 0.460_298_9, -0.105_809_33, 1.943_479_5, 1.386_552_6, 0.225_552_08, 2.487_601, 1.389_803_5,
-        -0.227_628_23, 0.572_312_65,
+        1.373_219_7_f32,
+        -0.486_561_78,
+        1.455_318,
+        1.101_712_8,
+        0.212_065_82,
+        1.314_843,
+        -0.326_510_3,
+        1.660_882_5,
+        1.644_936_9,
+        0.460_298_9,
+        -0.105_809_33,
+        1.943_479_5,
+        1.386_552_6,
+        0.225_552_08,
+        2.487_601,
+        1.389_803_5,
+        -0.227_628_23,
+        0.572_312_65,
     ])
     .view([6, 3]);
     let types = Tensor::arange(12, (Kind::Int64, Device::Cpu)).remainder(2).expand([6, 12], false);
@@ -69,7 +84,12 @@ fn token_types_are_those_of_transformers() {
 #[test]
 fn the_loss_is_the_cross_entropy_of_each_example() {
     let golden = Tensor::from_slice(&[
-        0.474_751_77_f32, 0.961_777_03, 0.556_583_46, 1.706_108_8, 3.111_299_3, 0.460_950_8,
+        0.474_751_77_f32,
+        0.961_777_03,
+        0.556_583_46,
+        1.706_108_8,
+        3.111_299_3,
+        0.460_950_8,
     ]);
     let output = run(&teacher(), &batch(0), &Pass::evaluation(everything())).unwrap();
     assert!(difference(&output.loss.unwrap(), &golden) < 1e-5);

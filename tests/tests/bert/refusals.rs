@@ -92,7 +92,10 @@ fn tensors_that_are_missing_are_all_named() {
     weights.remove("bert.pooler.dense.bias");
     weights.remove("bert.encoder.layer.2.attention.self.key.weight");
     let folder = folder_of(&weights);
-    let wanted = ["`bert.pooler.dense.bias` is missing", "`bert.encoder.layer.2.attention.self.key.weight` is missing"];
+    let wanted = [
+        "`bert.pooler.dense.bias` is missing",
+        "`bert.encoder.layer.2.attention.self.key.weight` is missing",
+    ];
     assert_says(&refusal(folder.path()), &wanted);
     assert_says(&refusal(folder.path()), &["model.safetensors", "2 problems"]);
 }

@@ -50,7 +50,9 @@ fn hindrance(python: &str) -> Option<String> {
 fn transformers_loads_a_saved_student_and_agrees() {
     let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     if let Some(hindrance) = hindrance(&python) {
-        eprintln!("skipped: `{python}` (BREW_PYTHON, else python3) cannot import torch and transformers: {hindrance}");
+        eprintln!(
+            "skipped: `{python}` (BREW_PYTHON, else python3) cannot import torch and transformers: {hindrance}"
+        );
         return;
     }
     let student = BertForSequenceClassification::from_layers_of(&teacher(), Keep::every(2)).unwrap();

@@ -1,0 +1,15 @@
+//! Losses against TextBrewer's values, finite differences, padding and low precision.
+//!
+//! [`cases`] lists every loss with the inputs of the golden values; what must hold of all of them is
+//! tested over that list.
+
+mod attention;
+mod cases;
+mod gradients;
+mod gram;
+mod mismatches;
+mod padding;
+mod plans;
+mod precision;
+mod values;
+mod windows;
