@@ -106,14 +106,14 @@ fn place(tensor: &Tensor) -> usize {
     tensor.data_ptr() as usize
 }
 
-fn run(batch: &Paragraph) -> Answer {
-    Reader.run(batch, &Pass::training(7, Wants::nothing())).expect("a forward pass")
+fn run(batch: &Paragraph) -> Result<Answer> {
+    Reader.run(batch, &Pass::training(7, Wants::nothing()))
 }
 
 #[test]
 fn arguments_are_columns_by_name_and_the_pass_by_type() {
     let batch = paragraph();
-    let answer = run(&batch);
+    let answer = run(&batch).expect("a forward pass");
     assert_eq!(place(&answer.start), place(&batch.input_ids));
     assert_eq!(place(&answer.end), place(&batch.names));
     assert_eq!(Some(place(&answer.hidden[0])), batch.start.as_ref().map(place));
@@ -134,7 +134,7 @@ fn arguments_over_a_tuple_are_columns_by_position() {
 #[test]
 fn each_role_is_read_from_its_field_or_column_and_items_in_their_order() {
     let batch = paragraph();
-    let answer = run(&batch);
+    let answer = run(&batch).expect("a forward pass");
     let read = |role| places(AnswerAdaptor::read(role, &batch, &answer).expect("a role"));
     let here = |tensors: &[&Tensor]| Some(tensors.iter().map(|tensor| place(tensor)).collect());
     assert_eq!(AnswerAdaptor::ROLES, ["logits", "hidden", "losses", "labels", "names"]);
@@ -166,7 +166,7 @@ fn a_list_of_labels_is_absent_where_one_of_its_columns_is() {
 #[test]
 fn functions_of_an_adaptor_are_given_the_batch_and_the_output() {
     let batch = paragraph();
-    let answer = run(&batch);
+    let answer = run(&batch).expect("a forward pass");
     let read = |role| places(View::read(role, &batch, &answer).expect("a role"));
     assert_eq!(read("logits"), Some(vec![place(&answer.start)]));
     assert_eq!(read("labels"), batch.end.as_ref().map(|end| vec![place(end)]));

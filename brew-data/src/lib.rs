@@ -33,10 +33,11 @@ pub use error::{Error, Result};
 pub use loader::Loader;
 pub use loader::order::epoch_order;
 pub use source::layout::Layout;
+pub use text::classifier::{Prediction, TextClassifier};
 pub use text::tokenize::Tokenize;
 pub use text::tokenizer::{Tokenizer, Tokens};
 
 /// What a program that feeds data to brew needs in scope, beside `brew_core::prelude`.
 pub mod prelude {
-    pub use crate::{Dataset, Layout, Loader, Tokenize, Tokenizer};
+    pub use crate::{Dataset, Layout, Loader, TextClassifier, Tokenize, Tokenizer};
 }

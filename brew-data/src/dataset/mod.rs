@@ -90,8 +90,10 @@ impl Dataset {
         for field in layout.fields() {
             match dataset.field(field.name()) {
                 Err(problem) => problems.push(problem),
-                Ok(found) if found.data_type() == field.data_type() => {}
-                Ok(found) => problems.push(dataset.wrong_type(found, &field.data_type().to_string())),
+                Ok(found) => problems.extend(
+                    Layout::mismatch(field.data_type(), found.data_type())
+                        .map(|needed| dataset.wrong_type(found, needed)),
+                ),
             }
         }
         Error::all(problems).map(|()| dataset)

@@ -18,9 +18,9 @@ const WINDOW_BATCHES: usize = 100;
 /// A Fisher-Yates shuffle: each of the orders is as likely as any other.
 ///
 /// ```
-/// let order = brew_data::epoch_order(5, 7, 0);
-/// assert_eq!(order, brew_data::epoch_order(5, 7, 0));
-/// assert_ne!(order, brew_data::epoch_order(5, 7, 1));
+/// let order = brew_data::epoch_order(10, 7, 0);
+/// assert_eq!(order, [5, 9, 8, 4, 0, 2, 3, 7, 6, 1]);
+/// assert_ne!(order, brew_data::epoch_order(10, 7, 1));
 /// ```
 pub fn epoch_order(rows: u32, seed: u64, epoch: u64) -> Vec<u32> {
     let mut order: Vec<u32> = (0..rows).collect();

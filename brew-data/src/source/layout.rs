@@ -54,4 +54,15 @@ impl Layout {
     pub(crate) fn schema(&self) -> Schema {
         Schema::new(self.fields.clone())
     }
+
+    /// What a column of this type is read as, where `found` cannot be: any width of integer, float or
+    /// text will do, and whole numbers are numbers.
+    pub(crate) fn mismatch(declared: &DataType, found: &DataType) -> Option<&'static str> {
+        let is_text = matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        match declared {
+            DataType::Int64 => (!found.is_integer()).then_some("integers"),
+            DataType::Float64 => (!found.is_integer() && !found.is_floating()).then_some("numbers"),
+            _ => (!is_text).then_some("text"),
+        }
+    }
 }

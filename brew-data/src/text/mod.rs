@@ -1,5 +1,6 @@
-//! Text to token ids: the tokenizer of a model folder, and the cache of what it made of a table.
+//! Text to token ids, the cache of what they were made of, and text straight to a prediction.
 
 pub(crate) mod cache;
+pub(crate) mod classifier;
 pub(crate) mod tokenize;
 pub(crate) mod tokenizer;

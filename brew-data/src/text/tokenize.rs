@@ -68,7 +68,7 @@ impl Dataset {
     ///
     /// They are written to an Arrow IPC file in `cache_folder`, which is mapped, and found there the
     /// next time. Its name is a hash of the texts and carried values, of the tokenizer and of the
-    /// settings; a cache that does not match, or that is damaged, is made anew.
+    /// settings; a cache that does not match, or that is cut short, is made anew.
     ///
     /// # Errors
     /// A column that is missing, is no text, has a missing value, or is carried under a name that is

@@ -106,6 +106,27 @@ fn a_file_cut_short_anywhere_is_an_error_that_names_it() {
     }
 }
 
+/// The headers of an Arrow file hold offsets; one that points elsewhere must not be followed.
+#[test]
+fn an_arrow_file_with_a_column_outside_its_block_is_an_error() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("rows.arrow");
+    table(&[("id", array(Int64Array::from_iter_values(0..1001)))]).write_arrow(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    // 8,008 bytes of values: their length stands in the header alone, since blocks are rounded up to 64.
+    let lengths: Vec<usize> =
+        (0..whole.len() - 8).filter(|&place| whole[place..place + 8] == 8008_i64.to_le_bytes()).collect();
+    assert!(!lengths.is_empty());
+    for place in lengths {
+        let mut damaged = whole.clone();
+        damaged[place..place + 8].copy_from_slice(&80_080_i64.to_le_bytes());
+        let damaged_path = folder.path().join(format!("damaged-{place}.arrow"));
+        std::fs::write(&damaged_path, damaged).unwrap();
+        let message = Dataset::open(&damaged_path).unwrap_err().to_string();
+        assert!(message.contains(": the Arrow IPC file is damaged or cut short: "), "{message}");
+    }
+}
+
 #[test]
 fn every_problem_of_the_columns_is_told_before_a_row_is_read() {
     let rows = table(&[
@@ -189,4 +210,24 @@ fn a_folder_without_a_tokenizer_says_what_to_copy() {
     assert!(message.contains("tokenizer.json: not a tokenizer: "), "{message}");
     let message = Tokenizer::from_folder("no/such/folder").unwrap_err().to_string();
     assert_eq!(message, "no/such/folder: there is no such folder");
+}
+
+#[test]
+fn a_file_with_types_is_held_against_the_layout() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("reviews.parquet");
+    let rows = table(&[
+        ("ids", array(Int64Array::from(vec![1]))),
+        ("rating", array(Int64Array::from(vec![1]))),
+        ("text", array(Float64Array::from(vec![1.0]))),
+    ]);
+    rows.write_parquet(&path).unwrap();
+    let layout = Layout::new().integer("id").float("rating").text("text");
+    let message = Dataset::open_as(&path, &layout).unwrap_err().to_string();
+    assert_eq!(
+        message.replace(&format!("{}/", folder.path().display()), ""),
+        "the data has 2 problems:\n  \
+         1. reviews.parquet: there is no column `id`; did you mean `ids`?\n  \
+         2. reviews.parquet, column `text`: its type is Float64, which cannot be read as text"
+    );
 }

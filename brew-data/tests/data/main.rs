@@ -1,7 +1,10 @@
 //! What brew-data promises, seen from outside: sources, tokens, order, batches, and bad input.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod bad_input;
 mod batches;
+mod classifier;
 mod loading;
 mod order;
 mod prefetch;

@@ -118,7 +118,7 @@ fn a_cache_is_used_again_for_the_same_input_and_for_no_other() {
 }
 
 #[test]
-fn a_damaged_cache_and_one_of_another_input_are_made_anew() {
+fn a_cache_cut_short_and_one_of_another_input_are_made_anew() {
     let folder = tempdir().unwrap();
     let tokenizer = Tokenizer::from_folder(minilm()).unwrap();
     let settings = Tokenize::text("text", 64);

@@ -1,0 +1,102 @@
+//! A saved classifier reads text: tokenizer, model and the names of its classes in one.
+
+use std::path::Path;
+
+use brew_core::Result;
+use brew_core::model::BertForSequenceClassification;
+use brew_core::pass::{Pass, Wants};
+use brew_core::tch::{Device, Kind, Tensor, no_grad_guard};
+
+use super::tokenizer::{Tokenizer, Tokens};
+
+/// Texts a forward pass.
+const BATCH_TEXTS: usize = 32;
+
+/// A classifier with its tokenizer.
+///
+/// ```no_run
+/// use brew_core::prelude::*;
+/// use brew_data::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// let student = TextClassifier::from_pretrained("models/student", Device::Cpu)?;
+/// for prediction in student.predict(&["a gorgeous film"])? {
+///     println!("{} {:.2}", prediction.label, prediction.probability);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct TextClassifier {
+    model: BertForSequenceClassification,
+    tokenizer: Tokenizer,
+    device: Device,
+}
+
+/// What a classifier makes of one text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// The most probable class.
+    pub class: usize,
+    /// Its name in the model's `config.json`; `LABEL_` and the class where it has none.
+    pub label: String,
+    /// Its probability, from 0 to 1.
+    pub probability: f64,
+}
+
+impl TextClassifier {
+    /// Reads a Hugging Face folder: `config.json`, the weights, and `tokenizer.json`.
+    ///
+    /// # Errors
+    /// A folder without a tokenizer or without a classifier, or with files that cannot be understood.
+    pub fn from_pretrained(folder: impl AsRef<Path>, device: Device) -> Result<Self> {
+        let folder = folder.as_ref();
+        let tokenizer = Tokenizer::from_folder(folder)?;
+        let model = BertForSequenceClassification::from_pretrained(folder, device)?;
+        // A config without a position for a token is refused by the model itself.
+        let longest = usize::try_from(model.config().max_position_embeddings).unwrap_or_default();
+        Ok(TextClassifier { tokenizer: tokenizer.truncated_to(longest)?, model, device })
+    }
+
+    /// The most probable class of each text, in order; texts longer than the model can read are cut.
+    ///
+    /// # Errors
+    /// A text that the tokenizer refuses, or a failure of libtorch.
+    pub fn predict(&self, texts: &[&str]) -> Result<Vec<Prediction>> {
+        let _no_gradient = no_grad_guard();
+        let mut predictions = Vec::with_capacity(texts.len());
+        for texts in texts.chunks(BATCH_TEXTS) {
+            predictions.extend(self.predict_batch(&self.tokenizer.encode(texts)?)?);
+        }
+        Ok(predictions)
+    }
+
+    fn predict_batch(&self, tokens: &[Tokens]) -> Result<Vec<Prediction>> {
+        let pad = self.model.config().pad_token_id.unwrap_or_default();
+        let input_ids = self.padded(tokens.iter().map(|tokens| &tokens.input_ids), pad)?;
+        let attention_mask = self.padded(tokens.iter().map(|tokens| &tokens.attention_mask), 0)?;
+        let pass = Pass::evaluation(Wants::nothing());
+        let output = self.model.forward(&input_ids, &attention_mask, None, None, &pass)?;
+        let (probabilities, classes) = output.logits.f_softmax(-1, Kind::Float)?.f_max_dim(-1, false)?;
+        let probabilities = Vec::<f64>::try_from(probabilities.f_to_kind(Kind::Double)?)?;
+        let predictions = Vec::<i64>::try_from(classes)?.into_iter().zip(probabilities);
+        let labels = &self.model.config().id2label;
+        let named = predictions.map(|(class, probability)| Prediction {
+            class: class as usize,
+            label: labels.get(&class).cloned().unwrap_or_else(|| format!("LABEL_{class}")),
+            probability,
+        });
+        Ok(named.collect())
+    }
+
+    /// Rows as long as the longest: (texts, longest) int64 on the model's device.
+    fn padded<'t>(&self, rows: impl Iterator<Item = &'t Vec<u32>> + Clone, pad: i64) -> Result<Tensor> {
+        let longest = rows.clone().map(Vec::len).max().unwrap_or(0);
+        let mut values = Vec::new();
+        for (index, row) in rows.enumerate() {
+            values.extend(row.iter().map(|&value| i64::from(value)));
+            values.resize((index + 1) * longest, pad);
+        }
+        Ok(Tensor::f_from_slice(&values)?.f_view([-1, longest as i64])?.f_to_device(self.device)?)
+    }
+}
