@@ -34,8 +34,8 @@ pub mod prelude {
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{
-        AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Fsp, Gram, HiddenMse, KdCe, KdMse,
-        Mmd, Nst, Pkd,
+        AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Fsp, HiddenMse, KdCe, KdMse, Nst,
+        Pkd,
     };
     pub use crate::model::{
         BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, Keep, TextBatch,

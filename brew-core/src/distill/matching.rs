@@ -93,7 +93,9 @@ impl LayerChoice for [i64; 2] {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot compare `{R}` features over this choice of layers",
     label = "this loss does not take it",
-    note = "losses over Gram matrices compare two layers with two, `teacher_layer([0, 4])`; the others one with one, `teacher_layer(4)`"
+    note = "one layer of hidden states, `hidden(teacher_layer(4), student_layer(2))`, takes `HiddenMse`, `Cos` and `Pkd`",
+    note = "two layers of hidden states, `hidden(teacher_layer([0, 4]), student_layer([0, 2]))`, take `Fsp` and `Nst`",
+    note = "one layer of attention maps takes `AttentionMse`, `AttentionMseSum`, `AttentionCe` and `AttentionCeMean`"
 )]
 pub trait MatchLoss<R: Role, Shape>: Loss {}
 impl MatchLoss<Hidden, OneLayer> for HiddenMse {}

@@ -26,15 +26,11 @@ use crate::error::Result;
 pub use attention_ce::{AttentionCe, AttentionCeMean};
 pub use attention_mse::{AttentionMse, AttentionMseSum};
 pub use cos::Cos;
-/// TextBrewer's other name of it.
-pub use fsp::Fsp as Gram;
 pub use fsp::Fsp;
 pub use hard::HardLabels;
 pub use hidden_mse::HiddenMse;
 pub use kd::{KdCe, KdMse};
 pub use nst::Nst;
-/// TextBrewer's other name of it.
-pub use nst::Nst as Mmd;
 pub use pkd::Pkd;
 pub use term::{Average, Term};
 

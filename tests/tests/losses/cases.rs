@@ -7,6 +7,9 @@ use brew_core::loss::{
 use brew_core::tch::{Kind, Tensor};
 use tests::seq;
 
+/// The student's features and the teacher's.
+pub(crate) type Sides = (Vec<Tensor>, Vec<Tensor>);
+
 /// A loss and what it is to compare, in float64; the masks of `tests::mask` fit it.
 pub(crate) struct Case {
     /// For messages.
@@ -35,7 +38,7 @@ pub(crate) fn assert_close(found: f64, expected: f64, what: &str) {
 }
 
 impl Case {
-    fn new(loss: impl Loss, (student, teacher): (Vec<Tensor>, Vec<Tensor>)) -> Self {
+    fn new(loss: impl Loss, (student, teacher): Sides) -> Self {
         let name = format!("{} {}", loss.name(), loss.options());
         let lengths: &[i64] = if loss.name().starts_with("attention") { &[2, 3] } else { &[1] };
         Case { name, loss: Box::new(loss), student, teacher, lengths }
@@ -53,29 +56,29 @@ impl Case {
 }
 
 /// Logits of `(batch, length, classes)`.
-pub(crate) fn logits() -> (Vec<Tensor>, Vec<Tensor>) {
+pub(crate) fn logits() -> Sides {
     (vec![seq(&[2, 3, 5], 0.7, 0.1, 2.0)], vec![seq(&[2, 3, 5], 0.9, 0.4, 3.0)])
 }
 
 /// One layer of hidden states.
-pub(crate) fn hidden() -> (Vec<Tensor>, Vec<Tensor>) {
+pub(crate) fn hidden() -> Sides {
     let (student, teacher) = layers();
     (student.into_iter().take(1).collect(), teacher.into_iter().take(1).collect())
 }
 
 /// Two layers of hidden states.
-pub(crate) fn layers() -> (Vec<Tensor>, Vec<Tensor>) {
+pub(crate) fn layers() -> Sides {
     let student = vec![seq(&[2, 3, 4], 0.6, 0.1, 1.0), seq(&[2, 3, 4], 1.1, 0.5, 1.0)];
     (student, vec![seq(&[2, 3, 4], 0.4, 0.9, 1.2), seq(&[2, 3, 4], 1.3, 0.2, 1.2)])
 }
 
 /// Attention maps of scores.
-pub(crate) fn scores() -> (Vec<Tensor>, Vec<Tensor>) {
+pub(crate) fn scores() -> Sides {
     (vec![seq(&[2, 2, 3, 3], 0.5, 0.2, 1.5)], vec![seq(&[2, 2, 3, 3], 0.8, 0.3, 1.5)])
 }
 
 /// Attention maps of probabilities: the softmax of [`scores`].
-pub(crate) fn probabilities() -> (Vec<Tensor>, Vec<Tensor>) {
+pub(crate) fn probabilities() -> Sides {
     let softmax = |maps: Vec<Tensor>| maps.iter().map(|map| map.softmax(-1, Kind::Double)).collect();
     let (student, teacher) = scores();
     (softmax(student), softmax(teacher))
