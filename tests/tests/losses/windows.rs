@@ -17,35 +17,51 @@ fn pipeline(semantics: Semantics) -> Pipeline<Sentence, ToyOutputAdaptor> {
         .unwrap()
 }
 
-/// Each term of 12 rows that are run in batches of this size.
-fn terms(semantics: Semantics, rows: i64) -> Vec<(String, f64)> {
+type Terms = Vec<(String, f64)>;
+
+fn rows() -> Sentence {
+    sentences(1, 12, 3).remove(0)
+}
+
+fn run(
+    executor: &Executor<'_, Sentence, ToyOutputAdaptor>,
+    batch: &Sentence,
+    window: Option<&Window>,
+) -> Terms {
+    let pass = Pass::training(0, Wants::nothing());
+    let terms = executor.run(batch, &pass, window, &mut |_, _| {}).unwrap().terms;
+    terms.into_iter().map(|(name, value)| (name, value.double_value(&[]))).collect()
+}
+
+/// Each term of 12 rows that are one batch, divided by what it counts itself.
+fn whole(semantics: Semantics) -> Terms {
+    let pipeline = pipeline(semantics);
+    run(&Executor::new(&pipeline, 0).unwrap(), &rows(), None)
+}
+
+/// Each term of the same rows in batches of this size, added up over their window.
+fn cut(semantics: Semantics, size: i64) -> Terms {
     let pipeline = pipeline(semantics);
     let executor = Executor::new(&pipeline, 0).unwrap();
-    let whole = sentences(1, 12, 3).remove(0);
-    let batches: Vec<Sentence> = (0..12 / rows)
-        .map(|part| whole.map(&mut |_, tensor| Ok(tensor.narrow(0, part * rows, rows))).unwrap())
+    let batches: Vec<Sentence> = (0..12 / size)
+        .map(|part| rows().map(&mut |_, tensor| Ok(tensor.narrow(0, part * size, size))).unwrap())
         .collect();
     let window = Window::of::<Sentence, ToyOutputAdaptor, _>(semantics, &batches).unwrap();
-    let pass = Pass::training(0, Wants::nothing());
-    batches
-        .iter()
-        .map(|batch| executor.run(batch, &pass, Some(&window), &mut |_, _| {}).unwrap().terms)
-        .map(|terms| terms.into_iter().map(|(name, value)| (name, value.double_value(&[]))))
-        .fold(Vec::new(), |sums: Vec<(String, f64)>, terms| {
-            if sums.is_empty() {
-                return terms.collect();
-            }
-            sums.into_iter().zip(terms).map(|((name, sum), (_, value))| (name, sum + value)).collect()
+    let shares = batches.iter().map(|batch| run(&executor, batch, Some(&window)));
+    shares
+        .reduce(|sums, terms| {
+            sums.into_iter().zip(terms).map(|((name, sum), (_, share))| (name, sum + share)).collect()
         })
+        .unwrap()
 }
 
 #[test]
 fn a_window_gives_the_loss_of_its_rows_in_one_batch() {
     let _alone = alone();
-    let whole = terms(Semantics::Exact, 12);
-    for rows in [4, 1] {
-        for ((name, found), (_, expected)) in terms(Semantics::Exact, rows).iter().zip(&whole) {
-            assert!((found - expected).abs() < 1e-12, "{name} in batches of {rows}: {found}, {expected}");
+    let whole = whole(Semantics::Exact);
+    for size in [12, 4, 1] {
+        for ((name, found), (_, expected)) in cut(Semantics::Exact, size).iter().zip(&whole) {
+            assert!((found - expected).abs() < 1e-12, "{name} in batches of {size}: {found}, {expected}");
         }
     }
 }
@@ -53,7 +69,7 @@ fn a_window_gives_the_loss_of_its_rows_in_one_batch() {
 #[test]
 fn textbrewers_semantics_average_the_batches_means_of_masked_losses() {
     let _alone = alone();
-    let (whole, cut) = (terms(Semantics::TextBrewer, 12), terms(Semantics::TextBrewer, 1));
+    let (whole, cut) = (whole(Semantics::TextBrewer), cut(Semantics::TextBrewer, 1));
     for ((name, found), (_, expected)) in cut.iter().zip(&whole) {
         // What counts rows has the same mean either way.
         let by_rows = name.starts_with("fsp") || name.starts_with("pkd");
