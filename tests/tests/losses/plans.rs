@@ -4,7 +4,9 @@ use brew_core::distill::Matches;
 use brew_core::execute::Executor;
 use brew_core::plan::StageKind;
 use brew_core::prelude::*;
-use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
+use tests::{Sentence, Toy, ToyOutputAdaptor, alone, mask, sentences};
+
+use crate::cases::{cases, read};
 
 type ToyPipeline = Pipeline<Sentence, ToyOutputAdaptor>;
 
@@ -61,6 +63,17 @@ fn a_plan_says_what_each_loss_averages_over_and_of_which_maps() {
             r#"attention_ce_mean_t1_s0: Tokens, 2 masks, {"maps":"scores as TextBrewer"}"#,
         ]
     );
+}
+
+#[test]
+fn a_term_averages_over_what_its_loss_says() {
+    for case in cases() {
+        for mask in [None, Some(mask())] {
+            let (student, teacher) = (read(&case.student, mask.as_ref()), read(&case.teacher, mask.as_ref()));
+            let term = case.loss.term(&student, &teacher).unwrap();
+            assert_eq!(term.average, case.loss.average(mask.is_some()), "{}", case.name);
+        }
+    }
 }
 
 #[test]
