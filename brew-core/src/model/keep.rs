@@ -65,7 +65,7 @@ impl Keep {
             Rule::These(these) => these.clone(),
         };
         if kept.is_empty() {
-            return Err(Error::invalid(format!("{self:?} keeps no layer: keep at least one of {layers}")));
+            return Err(Error::invalid(format!("no layer would be kept: keep at least one of {layers}")));
         }
         let lacking: Vec<String> =
             kept.iter().filter(|layer| **layer >= layers).map(ToString::to_string).collect();
@@ -94,7 +94,7 @@ mod tests {
     fn a_student_without_layers_is_refused() {
         for keep in [Keep::every(0), Keep::first(0), Keep::layers([])] {
             let message = keep.of(4).unwrap_err().to_string();
-            assert!(message.contains("keeps no layer"), "{message}");
+            assert!(message.contains("no layer would be kept"), "{message}");
         }
     }
 

@@ -122,6 +122,23 @@ fn gradients_are_those_of_transformers_by_either_attention() {
 }
 
 #[test]
+fn the_adaptor_that_comes_with_the_model_gives_every_role() {
+    let model = teacher().seen_by(ClassifierOutputAdaptor);
+    let batch = batch(0);
+    let output = model.run(&batch, &Pass::evaluation(everything())).unwrap();
+    let shapes = |role: &str| -> Vec<Vec<i64>> {
+        let feature = model.read(role, &batch, &output).unwrap().expect(role);
+        feature.into_tensors().iter().map(Tensor::size).collect()
+    };
+    assert_eq!(shapes("logits"), [[6, 3]]);
+    assert_eq!(shapes("hidden"), [[6, 12, 48]; 5]);
+    assert_eq!(shapes("attention"), [[6, 4, 12, 12]; 4]);
+    assert_eq!(shapes("losses"), [[6]]);
+    assert_eq!(shapes("labels"), [[6]]);
+    assert_eq!(shapes("inputs_mask"), [[6, 12]]);
+}
+
+#[test]
 fn what_nobody_reads_is_not_kept() {
     let nothing = run(&teacher(), &batch(0), &Pass::evaluation(Wants::nothing())).unwrap();
     assert!(nothing.hidden_states.iter().chain(&nothing.attentions).all(|tensor| !tensor.defined()));

@@ -53,6 +53,17 @@ fn an_activation_that_does_not_exist() {
 }
 
 #[test]
+fn values_of_another_type_are_named_by_their_keys() {
+    let folder = copy_of_teacher();
+    edit_config(folder.path(), |config| {
+        config["hidden_size"] = json!("48");
+        config["num_hidden_layers"] = json!(-1);
+    });
+    assert_says(&refusal(folder.path()), &["config.json", "`hidden_size`: invalid type: string \"48\""]);
+    assert_says(&refusal(folder.path()), &["`num_hidden_layers`: invalid value: integer `-1`"]);
+}
+
+#[test]
 fn a_config_that_makes_no_model_says_all_that_is_wrong() {
     let folder = copy_of_teacher();
     edit_config(folder.path(), |config| {

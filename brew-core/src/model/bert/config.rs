@@ -101,6 +101,10 @@ impl BertConfig {
                 return Err(Error::file(path, message));
             }
         }
+        let misfits: Vec<String> = file.iter().filter_map(|(key, value)| misfit(key, value)).collect();
+        if !misfits.is_empty() {
+            return Err(Error::file(path, numbered("a value of the wrong type", &misfits)));
+        }
         let mut config: BertConfig =
             serde_json::from_value(Value::Object(file.clone())).map_err(|error| Error::file(&path, error))?;
         config.file = file;
@@ -198,4 +202,11 @@ impl BertConfig {
         }
         Ok(Value::Object(file))
     }
+}
+
+/// What is wrong with the type of one value; a config of this key alone is a config too.
+fn misfit(key: &str, value: &Value) -> Option<String> {
+    let alone = Map::from_iter([(key.to_owned(), value.clone())]);
+    let error = serde_json::from_value::<BertConfig>(Value::Object(alone)).err()?;
+    Some(format!("`{key}`: {error}"))
 }
