@@ -33,7 +33,10 @@ pub mod prelude {
         teacher_layer,
     };
     pub use crate::error::{Error, Result};
-    pub use crate::loss::{HiddenMse, KdCe, KdMse};
+    pub use crate::loss::{
+        AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Fsp, HiddenMse, KdCe, KdMse, Nst,
+        Pkd,
+    };
     pub use crate::model::{
         BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification,
         ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep,

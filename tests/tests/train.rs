@@ -1,5 +1,7 @@
 //! The loop: accumulation, seeds, evaluation, events and the run folder.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
+
 use std::cell::RefCell;
 use std::rc::Rc;
 

@@ -13,7 +13,9 @@
 use std::marker::PhantomData;
 
 use super::{Declared, Gives, Reads};
-use crate::loss::{HiddenMse, Loss};
+use crate::loss::{
+    AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Fsp, HiddenMse, Loss, Nst, Pkd,
+};
 use crate::plan::Projection;
 use crate::role::{Attention, Hidden, Role};
 
@@ -70,13 +72,41 @@ impl LayerChoice for [i64; 2] {
 }
 
 /// A loss that compares features of a role over this shape of layers.
+///
+/// A role of your own takes the losses that you say fit it:
+///
+/// ```
+/// use brew_core::distill::{MatchLoss, OneLayer};
+/// use brew_core::prelude::*;
+/// use brew_core::role::Role;
+///
+/// /// `(batch, width)`.
+/// struct SentenceEmbedding;
+/// impl Role for SentenceEmbedding {
+///     const NAME: &'static str = "sentence_embedding";
+/// }
+/// impl MatchLoss<SentenceEmbedding, OneLayer> for Pkd {}
+///
+/// let match_ = features::<SentenceEmbedding, _>(teacher_layer(0), student_layer(0)).by(Pkd);
+/// assert_eq!(match_.name(), "pkd_t0_s0");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot compare `{R}` features over this choice of layers",
     label = "this loss does not take it",
-    note = "losses over Gram matrices compare two layers with two, `teacher_layer([0, 4])`; the others one with one, `teacher_layer(4)`"
+    note = "one layer of hidden states, `hidden(teacher_layer(4), student_layer(2))`, takes `HiddenMse`, `Cos` and `Pkd`",
+    note = "two layers of hidden states, `hidden(teacher_layer([0, 4]), student_layer([0, 2]))`, take `Fsp` and `Nst`",
+    note = "one layer of attention maps takes `AttentionMse`, `AttentionMseSum`, `AttentionCe` and `AttentionCeMean`"
 )]
 pub trait MatchLoss<R: Role, Shape>: Loss {}
 impl MatchLoss<Hidden, OneLayer> for HiddenMse {}
+impl MatchLoss<Hidden, OneLayer> for Cos {}
+impl MatchLoss<Hidden, OneLayer> for Pkd {}
+impl MatchLoss<Hidden, TwoLayers> for Fsp {}
+impl MatchLoss<Hidden, TwoLayers> for Nst {}
+impl MatchLoss<Attention, OneLayer> for AttentionMse {}
+impl MatchLoss<Attention, OneLayer> for AttentionMseSum {}
+impl MatchLoss<Attention, OneLayer> for AttentionCe {}
+impl MatchLoss<Attention, OneLayer> for AttentionCeMean {}
 
 /// Layers of both sides, without a loss yet.
 #[must_use = "finish it with `.by(loss)`"]

@@ -6,7 +6,7 @@ use std::fmt;
 use super::{Declared, Reads, Sides};
 use crate::adaptor::Adaptor;
 use crate::error::{Error, Result};
-use crate::loss::{Average, Loss};
+use crate::loss::{Loss, Masks};
 use crate::model::{Seen, Side};
 use crate::plan::{Flow, LossStage, Owner, Plan, Problem, Semantics, Stage, StageId, StageKind};
 use crate::role::{Attention, Hidden, InputsMask, Logits, LogitsMask, Losses, Role};
@@ -120,12 +120,13 @@ impl Layout {
             Reads::Losses => Losses::NAME,
             Reads::Layers { role, .. } => role,
         };
-        let mask = mask_of(role).filter(|mask| self.gives(self.student, mask));
+        let mask = mask_of(role).filter(|_| loss.masks() != Masks::Ignored);
+        let masked = mask.is_some_and(|mask| self.gives(self.student, mask));
         let stage = LossStage {
             loss: loss.name().to_owned(),
             options: loss.options(),
             weight,
-            average: Some(if mask.is_some() { Average::Tokens } else { Average::Rows }),
+            average: Some(loss.average(masked)),
         };
         let projection = match &reads {
             Reads::Layers { projection: Some(projection), .. } => {
@@ -144,7 +145,7 @@ impl Layout {
         if !matches!(reads, Reads::Losses) {
             for teacher in self.teachers.clone() {
                 self.plan.connect(teacher, id, of_teacher.clone());
-                self.connect_mask(teacher, id, role);
+                self.connect_mask(teacher, id, mask);
             }
         }
         match projection {
@@ -154,13 +155,13 @@ impl Layout {
             }
             None => self.plan.connect(self.student, id, of_student),
         }
-        self.connect_mask(self.student, id, role);
+        self.connect_mask(self.student, id, mask);
         self.terms.push(id);
         (id, loss)
     }
 
-    fn connect_mask(&mut self, adaptor: StageId, loss: StageId, role: &str) {
-        if let Some(mask) = mask_of(role).filter(|mask| self.gives(adaptor, mask)) {
+    fn connect_mask(&mut self, adaptor: StageId, loss: StageId, mask: Option<&str>) {
+        if let Some(mask) = mask.filter(|mask| self.gives(adaptor, mask)) {
             self.plan.connect(adaptor, loss, Flow::Feature { role: mask.to_owned(), layers: None });
         }
     }

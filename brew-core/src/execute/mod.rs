@@ -203,7 +203,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let (role, pairs) = reads::gather(self.plan(), id, held)?;
         let mut total: Option<Tensor> = None;
         for (student, teacher) in pairs {
-            reads::same_masks(&student, &teacher)?;
+            reads::same_masks(loss, &student, &teacher)?;
             let term = loss.term(&student, &teacher)?;
             let value = match window {
                 Some(window) => window.divide(&term, &role)?,

@@ -114,7 +114,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 }
                 mask_of_zeros_and_ones("student", &student)?;
                 mask_of_zeros_and_ones("teacher", &teacher)?;
-                reads::same_masks(&student, &teacher)?;
+                reads::same_masks(loss, &student, &teacher)?;
                 let value = loss.term(&student, &teacher)?.mean()?.f_double_value(&[])?;
                 if !value.is_finite() {
                     return Err(Error::invalid(format!("its value on the first two rows is {value}")));

@@ -5,7 +5,7 @@ use tch::Tensor;
 use super::Held;
 use crate::error::{Error, Result};
 use crate::feature::Feature;
-use crate::loss::Read;
+use crate::loss::{Loss, Masks, Read};
 use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
 use crate::role::{InputsMask, Logits, LogitsMask, Losses, Role};
 
@@ -147,8 +147,12 @@ fn owner(plan: &Plan, from: StageId) -> Owner {
     }
 }
 
-/// Checks that both sides mask the same positions; names the first row that differs.
-pub(super) fn same_masks(student: &Read, teacher: &Read) -> Result<()> {
+/// Checks that both sides mask the same positions, where the loss compares position with position;
+/// names the first row that differs.
+pub(super) fn same_masks(loss: &dyn Loss, student: &Read, teacher: &Read) -> Result<()> {
+    if loss.masks() != Masks::Same {
+        return Ok(());
+    }
     let (Some(of_student), Some(of_teacher)) = (&student.mask, &teacher.mask) else { return Ok(()) };
     if of_student.data_ptr() == of_teacher.data_ptr() {
         return Ok(());

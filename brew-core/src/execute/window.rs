@@ -1,6 +1,6 @@
 //! What a window of accumulated batches counts, known before any of them is run.
 //!
-//! A loss over a window divides by the rows or tokens of the whole window, so that one batch of 16
+//! A loss over a window divides by the rows, tokens or pairs of the whole window, so that one batch of 16
 //! and four of 4 give the same gradient whatever their padding. Masks that a model makes itself are
 //! not known beforehand; a loss over such a mask averages the batches' own means instead.
 
@@ -12,7 +12,7 @@ use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
 use crate::distill::mask_of;
 use crate::error::{InStage, Result};
-use crate::loss::{Average, Term};
+use crate::loss::{Average, Term, pair_count, token_count};
 use crate::plan::Semantics;
 use crate::role::{InputsMask, LogitsMask, Role};
 
@@ -22,24 +22,31 @@ pub struct Window {
     semantics: Semantics,
     batches: usize,
     rows: f64,
-    tokens: BTreeMap<&'static str, Tensor>,
+    masks: BTreeMap<&'static str, Counts>,
+}
+
+/// What one mask counts, float32 scalars.
+#[derive(Debug)]
+struct Counts {
+    tokens: Tensor,
+    pairs: Tensor,
 }
 
 impl Window {
     /// Counts the batches of a window.
     pub fn of<T, A: Adaptor, B: Feeds<T, A::Batch>>(semantics: Semantics, batches: &[B]) -> Result<Self> {
         let rows = batches.iter().map(|batch| Batch::rows(batch.student()) as f64).sum();
-        let mut tokens = BTreeMap::new();
+        let mut masks = BTreeMap::new();
         for role in [InputsMask::NAME, LogitsMask::NAME] {
             let counts = batches
                 .iter()
                 .map(|batch| count::<A>(role, batch.student()))
                 .collect::<Result<Option<Vec<_>>>>()?;
             if let Some(counts) = counts.filter(|counts| !counts.is_empty()) {
-                tokens.insert(role, Tensor::f_stack(&counts, 0)?.f_sum(None)?);
+                masks.insert(role, Counts::sum(&counts)?);
             }
         }
-        Ok(Window { semantics, batches: batches.len(), rows, tokens })
+        Ok(Window { semantics, batches: batches.len(), rows, masks })
     }
 
     /// The share of this batch's term in the window's loss.
@@ -47,10 +54,11 @@ impl Window {
         if self.semantics == Semantics::TextBrewer {
             return self.mean_of_means(term);
         }
-        match (term.average, mask_of(role).and_then(|mask| self.tokens.get(mask))) {
+        match (term.average, mask_of(role).and_then(|mask| self.masks.get(mask))) {
             (Average::Rows, _) => Ok(term.sum.f_div_scalar(self.rows.max(1.0))?),
-            (Average::Tokens, Some(tokens)) => term.over(tokens),
-            (Average::Tokens, None) => self.mean_of_means(term),
+            (Average::Tokens, Some(counts)) => term.over(&counts.tokens),
+            (Average::Pairs, Some(counts)) => term.over(&counts.pairs),
+            (Average::Tokens | Average::Pairs, None) => self.mean_of_means(term),
         }
     }
 
@@ -59,11 +67,24 @@ impl Window {
     }
 }
 
-/// The positions of a mask that the batch alone gives.
-fn count<A: Adaptor>(role: &'static str, batch: &A::Batch) -> Result<Option<Tensor>> {
+impl Counts {
+    fn of(mask: &Tensor) -> Result<Self> {
+        Ok(Counts { tokens: token_count(mask, Kind::Float)?, pairs: pair_count(mask, Kind::Float)? })
+    }
+
+    fn sum(counts: &[Counts]) -> Result<Self> {
+        let total = |of: fn(&Counts) -> &Tensor| -> Result<Tensor> {
+            Ok(Tensor::f_stack(&counts.iter().map(of).collect::<Vec<_>>(), 0)?.f_sum(None)?)
+        };
+        Ok(Counts { tokens: total(|counts| &counts.tokens)?, pairs: total(|counts| &counts.pairs)? })
+    }
+}
+
+/// What a mask counts that the batch alone gives.
+fn count<A: Adaptor>(role: &'static str, batch: &A::Batch) -> Result<Option<Counts>> {
     let Some(masks) = A::read_batch(role, batch)? else { return Ok(None) };
     // Several masks, one a head, each have a count of their own: they average by themselves.
     let [mask] =
         masks.into_tensors().try_into().map_or([const { None }; 1], |[mask]: [Tensor; 1]| [Some(mask)]);
-    mask.map(|mask| mask.f_to_kind(Kind::Bool)?.f_sum(Kind::Float).in_stage(role)).transpose()
+    mask.map(|mask| Counts::of(&mask).in_stage(role)).transpose()
 }

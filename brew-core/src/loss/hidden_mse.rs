@@ -9,7 +9,7 @@
 //! al., "FitNets" (2015); Jiao et al., "TinyBERT" (2020).
 
 use super::term::shape;
-use super::{Loss, Read, Term};
+use super::{Loss, Read, Term, states};
 use crate::error::Result;
 
 /// Mean squared difference of two layers' hidden states.
@@ -42,24 +42,16 @@ impl Loss for HiddenMse {
                 shape(&of_teacher)
             )];
         };
-        let mut problems = Vec::new();
-        if width != teacher_width {
-            problems.push(format!(
-                "the student's hidden states are {width} wide, the teacher's {teacher_width}: add `.project(Projection::linear({width}, {teacher_width}))`"
-            ));
-        }
+        let mut problems: Vec<String> = states::width_problem(width, teacher_width).into_iter().collect();
         if (batch, length) != (teacher_batch, teacher_length) {
-            problems.push(format!(
-                "the student's hidden states are {}, the teacher's {}: both sides must read the same rows at the same length",
-                shape(&of_student),
-                shape(&of_teacher)
-            ));
+            problems.push(states::rows_problem(&of_student, &of_teacher));
         }
+        problems.extend(states::mask_problem("student", student));
         problems
     }
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let difference = student.first()?.f_sub(&teacher.first()?)?;
+        let difference = states::kept(&student.first()?.f_sub(&teacher.first()?)?, student.mask.as_ref())?;
         let per_position = difference.f_square()?.f_mean_dim(-1, false, difference.kind())?;
         Term::positions(&per_position, student.mask.as_ref())
     }

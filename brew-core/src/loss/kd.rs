@@ -14,7 +14,7 @@ use serde_json::json;
 use tch::{Kind, Tensor};
 
 use super::term::shape;
-use super::{Loss, Read, Term};
+use super::{Loss, Read, Term, states};
 use crate::error::Result;
 
 /// Cross-entropy with the teacher's softened probabilities (TextBrewer's `ce`).
@@ -86,14 +86,15 @@ impl Loss for KdCe {
     }
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let student_logits = student.first()?.f_div_scalar(self.temperature)?;
-        let teacher_logits = teacher.first()?.f_div_scalar(self.temperature)?;
+        let mask = student.mask.as_ref();
+        let student_logits = counted(student, mask)?.f_div_scalar(self.temperature)?;
+        let teacher_logits = counted(teacher, mask)?.f_div_scalar(self.temperature)?;
         let kind = student_logits.kind();
         let probabilities = teacher_logits.f_softmax(-1, kind)?;
         let per_row = (probabilities.f_mul(&student_logits.f_log_softmax(-1, kind)?)?)
             .f_sum_dim_intlist(-1, false, kind)?
             .f_neg()?;
-        let term = averaged(&per_row, student.mask.as_ref())?;
+        let term = averaged(&per_row, mask)?;
         if self.temperature_squared { term.times(self.temperature * self.temperature) } else { Ok(term) }
     }
 }
@@ -116,10 +117,18 @@ impl Loss for KdMse {
     }
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let difference = (student.first()?.f_sub(&teacher.first()?)?).f_div_scalar(self.temperature)?;
+        let mask = student.mask.as_ref();
+        let difference =
+            (counted(student, mask)?.f_sub(&counted(teacher, mask)?)?).f_div_scalar(self.temperature)?;
         let per_row = difference.f_square()?.f_mean_dim(-1, false, difference.kind())?;
-        averaged(&per_row, student.mask.as_ref())
+        averaged(&per_row, mask)
     }
+}
+
+/// The logits with 0 where they are masked, so that what a model leaves there reaches no gradient.
+fn counted(read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+    let logits = read.first()?;
+    if logits.dim() == 3 { states::kept(&logits, mask) } else { Ok(logits) }
 }
 
 /// One value a row, or one a position.

@@ -4,9 +4,17 @@
 //! of several batches can divide by what the whole window counts. All of them are computed in
 //! float32 or wider, whatever the precision of the models, and an all-zero mask gives 0.
 
+mod attention;
+mod attention_ce;
+mod attention_mse;
+mod cos;
+mod fsp;
 mod hard;
 mod hidden_mse;
 mod kd;
+mod nst;
+mod pkd;
+mod states;
 mod term;
 
 use std::fmt;
@@ -15,13 +23,19 @@ use tch::Tensor;
 
 use crate::error::Result;
 
+pub use attention_ce::{AttentionCe, AttentionCeMean};
+pub use attention_mse::{AttentionMse, AttentionMseSum};
+pub use cos::Cos;
+pub use fsp::Fsp;
 pub use hard::HardLabels;
 pub use hidden_mse::HiddenMse;
 pub use kd::{KdCe, KdMse};
+pub use nst::Nst;
+pub use pkd::Pkd;
 pub use term::{Average, Term};
 
 pub(crate) use kd::is_binary;
-pub(crate) use term::shape;
+pub(crate) use term::{pair_count, shape, token_count};
 
 /// A loss between features of a teacher and of the student.
 ///
@@ -41,12 +55,33 @@ pub trait Loss: fmt::Debug + Send + 'static {
         Vec::new()
     }
 
-    /// What is wrong with the shapes of these features, each with its mend; nothing has been
-    /// computed yet.
+    /// What it does with the masks of the two sides.
+    fn masks(&self) -> Masks {
+        Masks::Same
+    }
+
+    /// What it averages over, where the student has a mask and where it has none.
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::Tokens } else { Average::Rows }
+    }
+
+    /// What is wrong with these features, each with its mend: their shapes, and values that cannot
+    /// be what the loss was told they are. The loss itself has not been computed yet.
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String>;
 
     /// The loss, with gradients to the student's features only.
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term>;
+}
+
+/// What a loss does with the masks of its two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Masks {
+    /// It compares the student's positions with the teacher's, one with one: both masks must be equal.
+    Same,
+    /// It compares sums over positions: each side has its own mask, and may have its own length.
+    Own,
+    /// It reads no mask.
+    Ignored,
 }
 
 /// What a loss reads of one side.
@@ -65,6 +100,11 @@ impl Read {
         Read { features: vec![feature], mask: None }
     }
 
+    /// Two layers, for losses that compare what lies between them.
+    pub fn two(first: Tensor, second: Tensor) -> Self {
+        Read { features: vec![first, second], mask: None }
+    }
+
     /// The same with a mask.
     #[must_use]
     pub fn with_mask(self, mask: Tensor) -> Self {
@@ -76,6 +116,17 @@ impl Read {
         match self.features.first() {
             Some(feature) => term::wide(feature),
             None => Err(crate::Error::invalid("a loss was given no feature to read")),
+        }
+    }
+
+    /// Both features, in float32 or wider.
+    pub(crate) fn both(&self) -> Result<(Tensor, Tensor)> {
+        match self.features.as_slice() {
+            [first, second] => Ok((term::wide(first)?, term::wide(second)?)),
+            other => Err(crate::Error::invalid(format!(
+                "a loss over two layers was given {}: choose two, such as `student_layer([0, 2])`",
+                other.len()
+            ))),
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Average {
     Rows,
     /// Positions whose mask is 1.
     Tokens,
+    /// Pairs of positions of one example, both with a mask of 1: the squares of their numbers.
+    Pairs,
 }
 
 /// A loss before its division.
@@ -43,13 +45,25 @@ impl Term {
         let kind = per_position.kind();
         match mask {
             Some(mask) => {
-                let mask = mask.f_to_kind(Kind::Bool)?;
-                // `where` and not a product: a NaN or an infinity in the padding must not count.
-                let kept = per_position.f_where_self(&mask, &per_position.f_zeros_like()?)?;
-                let count = mask.f_sum(kind)?;
-                Ok(Term { sum: kept.f_sum(kind)?, count, average: Average::Tokens })
+                let sum = keep(per_position, &positions(mask)?)?.f_sum(kind)?;
+                Ok(Term { sum, count: token_count(mask, kind)?, average: Average::Tokens })
             }
             None => Term::rows(&per_position.f_mean_dim(1, false, kind)?),
+        }
+    }
+
+    /// The sum of one value a pair of positions, over the pairs whose masks are both 1; without a mask
+    /// the mean over pairs counts once a row.
+    ///
+    /// `per_pair` is `(batch, length, length)`, `mask` is `(batch, length)`.
+    pub fn pairs(per_pair: &Tensor, mask: Option<&Tensor>) -> Result<Self> {
+        let kind = per_pair.kind();
+        match mask {
+            Some(mask) => {
+                let sum = keep(per_pair, &pairs(mask)?)?.f_sum(kind)?;
+                Ok(Term { sum, count: pair_count(mask, kind)?, average: Average::Pairs })
+            }
+            None => Term::rows(&per_pair.f_mean_dim([1_i64, 2].as_slice(), false, kind)?),
         }
     }
 
@@ -67,6 +81,35 @@ impl Term {
     pub fn times(self, factor: f64) -> Result<Self> {
         Ok(Term { sum: self.sum.f_mul_scalar(factor)?, ..self })
     }
+}
+
+/// Which positions count: the mask as booleans, `(batch, length)`.
+pub(super) fn positions(mask: &Tensor) -> Result<Tensor> {
+    Ok(mask.f_to_kind(Kind::Bool)?)
+}
+
+/// Which pairs of positions count, `(batch, length, length)`.
+pub(super) fn pairs(mask: &Tensor) -> Result<Tensor> {
+    let positions = positions(mask)?;
+    Ok(positions.f_unsqueeze(2)?.f_logical_and(&positions.f_unsqueeze(1)?)?)
+}
+
+/// The tensor with 0 for what does not count.
+///
+/// Not a product with the mask: a NaN or an infinity in the padding must not count. A loss does this
+/// before it squares or divides, or else such a value returns in the gradient as 0 times NaN.
+pub(super) fn keep(tensor: &Tensor, counts: &Tensor) -> Result<Tensor> {
+    Ok(tensor.f_masked_fill(&counts.f_logical_not()?, 0.0)?)
+}
+
+/// How many positions of a mask count, as a scalar of this kind.
+pub(crate) fn token_count(mask: &Tensor, kind: Kind) -> Result<Tensor> {
+    Ok(positions(mask)?.f_sum(kind)?)
+}
+
+/// How many pairs of positions of a mask count: the sum over rows of (positions)^2.
+pub(crate) fn pair_count(mask: &Tensor, kind: Kind) -> Result<Tensor> {
+    Ok(positions(mask)?.f_sum_dim_intlist(-1, false, kind)?.f_square()?.f_sum(kind)?)
 }
 
 /// The tensor in float32, or in float64 where it is that already.

@@ -1,0 +1,172 @@
+//! What the losses over attention maps share: what a map holds, and what must fit.
+//!
+//! A map is `(batch, heads, length, length)`, queries before keys, or `(batch, length, length)` for
+//! one head. It holds probabilities, as Hugging Face's models and brew's return them, or the scores
+//! before the softmax; the loss is told which, because the numbers do not say.
+
+use serde_json::json;
+use tch::Tensor;
+
+use super::Read;
+use super::term::{keep, pairs, positions, shape};
+use crate::error::Result;
+
+/// What attention maps hold, and by whose rules they are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Maps {
+    /// What follows the softmax.
+    Probabilities,
+    /// What goes into the softmax.
+    Scores,
+    /// Scores, by TextBrewer's rules for them.
+    TextBrewer,
+}
+
+/// Whether the two sides' heads are compared one with one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heads {
+    /// They are; here is the name of the loss that needs no equal numbers.
+    Equal { or: &'static str },
+    /// They are added up first.
+    Any,
+}
+
+/// Declares a loss over attention maps with its three constructors.
+macro_rules! attention_loss {
+    ($(#[$doc:meta])* $loss:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $loss {
+            maps: $crate::loss::attention::Maps,
+        }
+
+        impl $loss {
+            /// For maps of probabilities, such as Hugging Face's models and brew's return.
+            pub fn probabilities() -> Self {
+                $loss { maps: $crate::loss::attention::Maps::Probabilities }
+            }
+
+            /// For maps of scores, before the softmax. The padding counts nowhere where there is a
+            /// mask; without one it does.
+            pub fn scores() -> Self {
+                $loss { maps: $crate::loss::attention::Maps::Scores }
+            }
+
+            /// For maps of scores, number for number as TextBrewer treats them: without a mask
+            /// scores up to -0.001 are taken for padding, whatever they are. It takes maps of
+            /// probabilities too, as TextBrewer does, which then go through a second softmax where
+            /// the loss has one.
+            pub fn textbrewer() -> Self {
+                $loss { maps: $crate::loss::attention::Maps::TextBrewer }
+            }
+        }
+    };
+}
+pub(super) use attention_loss;
+
+impl Maps {
+    /// As it stands in a plan.
+    pub(super) fn options(self) -> serde_json::Value {
+        json!({ "maps": match self {
+            Maps::Probabilities => "probabilities",
+            Maps::Scores => "scores",
+            Maps::TextBrewer => "scores as TextBrewer",
+        } })
+    }
+
+    /// What TextBrewer takes for padding where it has no mask to say so: scores up to -0.001.
+    pub(super) fn taken_for_padding(self, maps: &Tensor, mask: Option<&Tensor>) -> Result<Option<Tensor>> {
+        match (self, mask) {
+            (Maps::TextBrewer, None) => Ok(Some(maps.f_le(-1e-3)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// What is wrong with the two sides' maps.
+    pub(super) fn mismatches(self, student: &Read, teacher: &Read, heads: Heads) -> Vec<String> {
+        let (of_student, of_teacher) = (student.shape(), teacher.shape());
+        let (Some(student_sizes), Some(teacher_sizes)) = (sizes(&of_student), sizes(&of_teacher)) else {
+            return vec![format!(
+                "attention maps must be (batch, heads, length, length), or (batch, length, length) for one head; the student's are {}, the teacher's {}",
+                shape(&of_student),
+                shape(&of_teacher)
+            )];
+        };
+        let ([batch, heads_of_student, queries, keys], [teacher_batch, heads_of_teacher, ..]) =
+            (student_sizes, teacher_sizes);
+        let mut problems = Vec::new();
+        if let Heads::Equal { or } = heads
+            && heads_of_student != heads_of_teacher
+        {
+            problems.push(format!(
+                "the student's attention maps have {heads_of_student} heads, the teacher's {heads_of_teacher}: compare all heads together, by `{or}`"
+            ));
+        }
+        if batch != teacher_batch || student_sizes[2..] != teacher_sizes[2..] {
+            problems.push(format!(
+                "the student's attention maps are {}, the teacher's {}: both sides must read the same rows at the same length",
+                shape(&of_student),
+                shape(&of_teacher)
+            ));
+        }
+        if let Some(mask) = student.mask.as_ref().map(Tensor::size)
+            && (mask != [batch, queries] || queries != keys)
+        {
+            problems.push(format!(
+                "the student's `inputs_mask` is {}, its attention maps are {}: a mask (batch, length) needs maps of (length, length)",
+                shape(&mask),
+                shape(&of_student)
+            ));
+        }
+        if problems.is_empty() {
+            for (side, read) in [("student", student), ("teacher", teacher)] {
+                problems.extend(
+                    self.value_problem(side, read, student.mask.as_ref())
+                        .unwrap_or_else(|error| Some(error.to_string())),
+                );
+            }
+        }
+        problems
+    }
+
+    /// Maps that cannot be what the loss was told they are.
+    fn value_problem(self, side: &str, read: &Read, mask: Option<&Tensor>) -> Result<Option<String>> {
+        let mut maps = maps(read)?.f_detach()?;
+        let mut rows = maps.f_sum_dim_intlist(-1, false, None)?;
+        if let Some(mask) = mask {
+            maps = keep(&maps, &pairs(mask)?.f_unsqueeze(1)?)?;
+            let counted = positions(mask)?.f_unsqueeze(1)?.f_expand_as(&rows)?;
+            rows = maps.f_sum_dim_intlist(-1, false, None)?.f_masked_select(&counted)?;
+        }
+        if rows.numel() == 0 {
+            return Ok(None);
+        }
+        let lowest = maps.f_min()?.f_double_value(&[])?;
+        let off_by = rows.f_sub_scalar(1.0)?.f_abs()?.f_max()?.f_double_value(&[])?;
+        Ok(match self {
+            Maps::Probabilities if lowest < 0.0 => Some(format!(
+                "the {side}'s attention maps hold {lowest}, so they are scores and not probabilities: use `::scores()`, or give what follows the softmax"
+            )),
+            // A row of bfloat16 probabilities misses 1 by less than this.
+            Maps::Scores if lowest >= 0.0 && off_by < 1e-2 => Some(format!(
+                "each row of the {side}'s attention maps sums to 1, so they are probabilities and not scores: use `::probabilities()`, or give what goes into the softmax"
+            )),
+            _ => None,
+        })
+    }
+}
+
+/// One side's maps as `(batch, heads, length, length)`, in float32 or wider.
+pub(super) fn maps(read: &Read) -> Result<Tensor> {
+    let maps = read.first()?;
+    if maps.dim() == 3 { Ok(maps.f_unsqueeze(1)?) } else { Ok(maps) }
+}
+
+/// `[batch, heads, queries, keys]`.
+fn sizes(map: &[i64]) -> Option<[i64; 4]> {
+    match *map {
+        [batch, heads, queries, keys] => Some([batch, heads, queries, keys]),
+        [batch, queries, keys] => Some([batch, 1, queries, keys]),
+        _ => None,
+    }
+}

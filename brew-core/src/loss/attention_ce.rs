@@ -1,0 +1,143 @@
+//! Attention maps as distributions over keys (TextBrewer's `attention_ce`, `attention_ce_mean`).
+//!
+//! With P the teacher's probabilities and Q the student's, `(batch, heads, length, length)`, and the
+//! mask m of `(batch, length)`:
+//!
+//! - `attention_ce` without a mask: - mean_{b,k,i}( sum_j P_bkij log Q_bkij )
+//! - with a mask: - sum_{b,k,i} m_bi sum_j P_bkij log Q_bkij m_bj / ( heads * sum_b sum_i m_bi )
+//! - `attention_ce_mean`: each side's maps are first averaged over its heads, and the formulas are
+//!   those of one head; so the numbers of heads may differ
+//!
+//! Where P and Q come from is declared:
+//!
+//! - `probabilities()`: they are the maps. log Q of less than the smallest normal float32 number is
+//!   taken as the log of that number (-87.3), so that a key the student has dropped has a finite loss.
+//! - `scores()`: the softmax of the maps over the keys whose mask is 1.
+//! - `textbrewer()`: the softmax of the maps over all keys, padding too, which is left out only
+//!   afterwards; without a mask P is 0 wherever the teacher's score is -0.001 or less. Where the
+//!   scores of padding are -10000, the first makes no difference to `scores()`.
+//!
+//! As in `kd_ce` the minimum is the entropy of P and not 0. Source: TextBrewer's `att_ce_loss` and
+//! `att_ce_mean_loss`, which always take a softmax, of probabilities too.
+
+use tch::Tensor;
+
+use super::attention::{Heads, Maps, attention_loss, maps};
+use super::term::{keep, pairs, positions};
+use super::{Loss, Read, Term};
+use crate::error::Result;
+
+/// A score whose softmax is 0 beside any other, and which is still finite: 0 times it is 0.
+const NO_SCORE: f64 = -1e38;
+
+attention_loss! {
+    /// Cross-entropy of the student's attention with the teacher's, head by head.
+    ///
+    /// ```
+    /// use brew_core::loss::{AttentionCe, Loss, Read};
+    /// use brew_core::tch::Tensor;
+    ///
+    /// let map = |values: &[f64]| Read::one(Tensor::from_slice(values).view([1, 1, 2, 2]));
+    /// let (student, teacher) = (map(&[0.5, 0.5, 0.5, 0.5]), map(&[1.0, 0.0, 0.25, 0.75]));
+    /// let loss = AttentionCe::probabilities().term(&student, &teacher)?.mean()?;
+    /// assert!((loss.double_value(&[]) - 2.0_f64.ln()).abs() < 1e-12);
+    /// # Ok::<(), brew_core::Error>(())
+    /// ```
+    AttentionCe
+}
+
+attention_loss! {
+    /// Cross-entropy of the student's attention with the teacher's, each averaged over its heads.
+    AttentionCeMean
+}
+
+impl Loss for AttentionCe {
+    fn name(&self) -> &'static str {
+        "attention_ce"
+    }
+
+    fn options(&self) -> serde_json::Value {
+        self.maps.options()
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        self.maps.mismatches(student, teacher, Heads::Equal { or: "AttentionCeMean" })
+    }
+
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        compare(self.maps, &maps(student)?, &maps(teacher)?, student.mask.as_ref())
+    }
+}
+
+impl Loss for AttentionCeMean {
+    fn name(&self) -> &'static str {
+        "attention_ce_mean"
+    }
+
+    fn options(&self) -> serde_json::Value {
+        self.maps.options()
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        self.maps.mismatches(student, teacher, Heads::Any)
+    }
+
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let averaged = |read| -> Result<Tensor> { Ok(maps(read)?.f_mean_dim(1, true, None)?) };
+        compare(self.maps, &averaged(student)?, &averaged(teacher)?, student.mask.as_ref())
+    }
+}
+
+fn compare(maps: Maps, student: &Tensor, teacher: &Tensor, mask: Option<&Tensor>) -> Result<Term> {
+    let (log_student, teacher) = match maps {
+        Maps::Probabilities => (logarithm(student, mask)?, teacher.shallow_clone()),
+        Maps::Scores => {
+            let (student, teacher) = (without_padding(student, mask)?, without_padding(teacher, mask)?);
+            (student.f_log_softmax(-1, None)?, teacher.f_softmax(-1, None)?)
+        }
+        Maps::TextBrewer => {
+            let probabilities = teacher.f_softmax(-1, None)?;
+            let probabilities = match maps.taken_for_padding(teacher, mask)? {
+                Some(padding) => probabilities.f_masked_fill(&padding, 0.0)?,
+                None => probabilities,
+            };
+            (without_padded_queries(student, mask)?.f_log_softmax(-1, None)?, probabilities)
+        }
+    };
+    let (log_student, teacher) = (kept(&log_student, mask)?, kept(&teacher, mask)?);
+    let per_query = teacher.f_mul(&log_student)?.f_sum_dim_intlist(-1, false, None)?.f_neg()?;
+    Term::positions(&per_query.f_mean_dim(1, false, None)?, mask)
+}
+
+/// The pairs that count, 0 elsewhere.
+fn kept(maps: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    match mask {
+        Some(mask) => keep(maps, &pairs(mask)?.f_unsqueeze(1)?),
+        None => Ok(maps.shallow_clone()),
+    }
+}
+
+/// The log of probabilities. What does not count is cut off before the log, whose gradient at 0 is
+/// infinite.
+fn logarithm(probabilities: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    Ok(kept(probabilities, mask)?.f_clamp_min(f64::from(f32::MIN_POSITIVE))?.f_log()?)
+}
+
+/// Scores of which no padded key has a share in the softmax.
+fn without_padding(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    match mask {
+        Some(mask) => {
+            let padding = pairs(mask)?.f_unsqueeze(1)?.f_logical_not()?;
+            Ok(scores.f_masked_fill(&padding, NO_SCORE)?)
+        }
+        None => Ok(scores.shallow_clone()),
+    }
+}
+
+/// Scores with 0 in the rows of padded queries, whatever a model leaves there.
+fn without_padded_queries(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    match mask {
+        Some(mask) => keep(scores, &positions(mask)?.f_unsqueeze(-1)?.f_unsqueeze(1)?),
+        None => Ok(scores.shallow_clone()),
+    }
+}

@@ -1,0 +1,81 @@
+//! Hidden states, direction by direction (TextBrewer's `cos`, `cos_loss`).
+//!
+//! With hidden states s and t of one position, vectors of the width, and the mask m of
+//! `(batch, length)`:
+//!
+//! - cos = s . t / sqrt( (|s|^2 + 1e-12) (|t|^2 + 1e-12) )
+//! - the loss is the mean of 1 - cos over the positions whose mask is 1, over all of them without one
+//!
+//! The small number is PyTorch's `cosine_embedding_loss`: a vector of zeros is at right angles to
+//! everything, and its loss is 1. Source: Sanh et al., "DistilBERT" (2019).
+
+use tch::Tensor;
+
+use super::term::shape;
+use super::{Loss, Read, Term, states};
+use crate::error::Result;
+
+/// What PyTorch adds to each squared length.
+const EPSILON: f64 = 1e-12;
+
+/// One minus the cosine between two layers' hidden states.
+///
+/// Features are `(batch, length, width)`, with a mask or without, or `(batch, width)`; both sides
+/// have one shape.
+///
+/// ```
+/// use brew_core::loss::{Cos, Loss, Read};
+/// use brew_core::tch::Tensor;
+///
+/// let student = Read::one(Tensor::from_slice(&[1.0, 0.0]).view([1, 1, 2]));
+/// let teacher = Read::one(Tensor::from_slice(&[-3.0, 0.0]).view([1, 1, 2]));
+/// assert!((Cos.term(&student, &teacher)?.mean()?.double_value(&[]) - 2.0).abs() < 1e-9);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cos;
+
+impl Loss for Cos {
+    fn name(&self) -> &'static str {
+        "cos"
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        let (of_student, of_teacher) = (student.shape(), teacher.shape());
+        let (rank, teacher_rank) = (of_student.len(), of_teacher.len());
+        if rank != teacher_rank || !matches!(rank, 2 | 3) {
+            return vec![format!(
+                "hidden states must be (batch, length, width), or (batch, width), on both sides; the student's are {}, the teacher's {}",
+                shape(&of_student),
+                shape(&of_teacher)
+            )];
+        }
+        let last = rank - 1;
+        let mut problems: Vec<String> =
+            states::width_problem(of_student[last], of_teacher[last]).into_iter().collect();
+        if of_student[..last] != of_teacher[..last] {
+            problems.push(states::rows_problem(&of_student, &of_teacher));
+        }
+        problems.extend(states::mask_problem("student", student));
+        problems
+    }
+
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let (student_states, teacher_states) = (student.first()?, teacher.first()?);
+        if student_states.dim() == 2 {
+            return Term::rows(&distance(&student_states, &teacher_states)?);
+        }
+        let mask = student.mask.as_ref();
+        let per_position =
+            distance(&states::kept(&student_states, mask)?, &states::kept(&teacher_states, mask)?)?;
+        Term::positions(&per_position, mask)
+    }
+}
+
+/// 1 - cos over the last dimension.
+fn distance(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
+    let sum = |product: Tensor| product.f_sum_dim_intlist(-1, false, None);
+    let squared = |states: &Tensor| sum(states.f_square()?)?.f_add_scalar(EPSILON);
+    let lengths = squared(student)?.f_mul(&squared(teacher)?)?.f_sqrt()?;
+    Ok(sum(student.f_mul(teacher)?)?.f_div(&lengths)?.f_neg()?.f_add_scalar(1.0)?)
+}

@@ -1,0 +1,88 @@
+//! The first position's hidden state, scaled to length 1 (TextBrewer's `pkd`, `pkd_loss`).
+//!
+//! With s and t the hidden states of position 0 (BERT's `[CLS]`), vectors of the width:
+//!
+//! - mean_b( sum_h ( s/|s| - t/|t| )^2_bh )
+//!
+//! No mask is read: position 0 counts whatever a mask says, and padding belongs behind it. Source:
+//! Sun et al., "Patient Knowledge Distillation for BERT Model Compression" (2019).
+//!
+//! On purpose other than in TextBrewer: a vector of zeros stays a vector of zeros, where TextBrewer
+//! divides it by 0. So a row with one side at zero has the loss 1.
+
+use tch::Tensor;
+
+use super::term::shape;
+use super::{Average, Loss, Masks, Read, Term, states};
+use crate::error::Result;
+
+/// Squared distance between the directions of two layers' first positions.
+///
+/// Features are `(batch, length, width)`, of which position 0 is taken, or `(batch, width)`; the two
+/// sides may have different lengths.
+///
+/// ```
+/// use brew_core::loss::{Loss, Pkd, Read};
+/// use brew_core::tch::Tensor;
+///
+/// let student = Read::one(Tensor::from_slice(&[5.0, 0.0]).view([1, 2]));
+/// let teacher = Read::one(Tensor::from_slice(&[0.0, 2.0]).view([1, 2]));
+/// assert_eq!(Pkd.term(&student, &teacher)?.mean()?.double_value(&[]), 2.0);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pkd;
+
+impl Loss for Pkd {
+    fn name(&self) -> &'static str {
+        "pkd"
+    }
+
+    fn masks(&self) -> Masks {
+        Masks::Ignored
+    }
+
+    fn average(&self, _: bool) -> Average {
+        Average::Rows
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        let (of_student, of_teacher) = (student.shape(), teacher.shape());
+        let (Some([batch, width]), Some([teacher_batch, teacher_width])) =
+            (outer(&of_student), outer(&of_teacher))
+        else {
+            return vec![format!(
+                "hidden states must be (batch, length, width) or (batch, width); the student's are {}, the teacher's {}",
+                shape(&of_student),
+                shape(&of_teacher)
+            )];
+        };
+        let mut problems: Vec<String> = states::width_problem(width, teacher_width).into_iter().collect();
+        if batch != teacher_batch {
+            problems.push(format!(
+                "the student's hidden states have {batch} rows, the teacher's {teacher_batch}: both sides must read the same rows"
+            ));
+        }
+        problems
+    }
+
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let difference = direction(&student.first()?)?.f_sub(&direction(&teacher.first()?)?)?;
+        Term::rows(&difference.f_square()?.f_sum_dim_intlist(-1, false, None)?)
+    }
+}
+
+/// `[batch, width]` of one or of all positions.
+fn outer(sizes: &[i64]) -> Option<[i64; 2]> {
+    match *sizes {
+        [batch, width] | [batch, _, width] => Some([batch, width]),
+        _ => None,
+    }
+}
+
+/// The first position with length 1, or 0 where it is 0.
+fn direction(states: &Tensor) -> Result<Tensor> {
+    let first = if states.dim() == 3 { states.f_select(1, 0)? } else { states.shallow_clone() };
+    let length = first.f_norm_scalaropt_dim(2, [-1].as_slice(), true)?;
+    Ok(first.f_div(&length.f_masked_fill(&length.f_eq(0.0)?, 1.0)?)?)
+}

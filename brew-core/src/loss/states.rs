@@ -1,0 +1,66 @@
+//! What the losses over positions share: the padding, and what must fit, in one wording.
+
+use tch::Tensor;
+
+use super::Read;
+use super::term::{keep, positions, shape};
+use crate::error::Result;
+
+/// Per-position values with 0 in the padding; all of them without a mask.
+///
+/// `states` is `(batch, length, …)`, `mask` is `(batch, length)`.
+pub(super) fn kept(states: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    let Some(mask) = mask else { return Ok(states.shallow_clone()) };
+    let counts = (2..states.dim()).try_fold(positions(mask)?, |counts, _| counts.f_unsqueeze(-1))?;
+    keep(states, &counts)
+}
+
+/// Widths that differ, with the projection that mends it.
+pub(super) fn width_problem(student: i64, teacher: i64) -> Option<String> {
+    (student != teacher).then(|| {
+        format!(
+            "the student's hidden states are {student} wide, the teacher's {teacher}: add `.project(Projection::linear({student}, {teacher}))`"
+        )
+    })
+}
+
+/// Rows or lengths that differ.
+pub(super) fn rows_problem(student: &[i64], teacher: &[i64]) -> String {
+    format!(
+        "the student's hidden states are {}, the teacher's {}: both sides must read the same rows at the same length",
+        shape(student),
+        shape(teacher)
+    )
+}
+
+/// A mask that does not fit the features of its own side, which are `(batch, length, width)`.
+pub(super) fn mask_problem(side: &str, read: &Read) -> Option<String> {
+    let (features, mask) = (read.shape(), read.mask.as_ref()?.size());
+    let expected = features.get(..2)?;
+    (features.len() == 3 && mask != expected).then(|| {
+        format!(
+            "the {side}'s `inputs_mask` is {}; it must be (batch, length), here {}",
+            shape(&mask),
+            shape(expected)
+        )
+    })
+}
+
+/// The sizes of a side's two layers, `[batch, length, width]` each, or what is wrong with them.
+pub(super) fn two_layers(side: &str, read: &Read) -> Result<[[i64; 3]; 2], String> {
+    let sizes: Vec<Vec<i64>> = read.features.iter().map(Tensor::size).collect();
+    let [first, second] = sizes.as_slice() else {
+        return Err(format!(
+            "it compares two layers a side, and the {side} gives {}: choose two, such as `{side}_layer([0, 2])`",
+            sizes.len()
+        ));
+    };
+    match (<[i64; 3]>::try_from(first.as_slice()), <[i64; 3]>::try_from(second.as_slice())) {
+        (Ok(first), Ok(second)) if first[..2] == second[..2] => Ok([first, second]),
+        _ => Err(format!(
+            "the {side}'s two layers are {} and {}; both must be (batch, length, width) of one batch and length",
+            shape(first),
+            shape(second)
+        )),
+    }
+}

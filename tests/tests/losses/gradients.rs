@@ -1,0 +1,23 @@
+//! Gradients against central finite differences.
+
+use brew_core::tch::Tensor;
+use tests::{finite_difference_error, mask};
+
+use crate::cases::{cases, read};
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    for case in cases() {
+        for mask in [None, Some(mask())] {
+            for layer in 0..case.student.len() {
+                let error = finite_difference_error(&case.student[layer], |moved| {
+                    let mut student: Vec<Tensor> = case.student.iter().map(Tensor::shallow_clone).collect();
+                    student[layer] = moved.shallow_clone();
+                    let teacher = read(&case.teacher, mask.as_ref());
+                    case.loss.term(&read(&student, mask.as_ref()), &teacher).unwrap().mean().unwrap()
+                });
+                assert!(error < 1e-7, "{}, masked {}, layer {layer}: {error}", case.name, mask.is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Losses against TextBrewer's values, finite differences, padding and low precision.
+//!
+//! [`cases`] lists every loss with the inputs of the golden values; what must hold of all of them is
+//! tested over that list.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
+
+mod attention;
+mod cases;
+mod gradients;
+mod gram;
+mod mismatches;
+mod padding;
+mod plans;
+mod precision;
+mod values;
+mod windows;

@@ -1,0 +1,95 @@
+//! Padding, masks of nothing and the order of a batch change no loss.
+
+use brew_core::tch::{Device, Kind, Tensor};
+use tests::mask;
+
+use crate::cases::{Case, assert_close, cases, read};
+
+const FILLERS: [f64; 4] = [7.5, f64::NEG_INFINITY, f64::INFINITY, f64::NAN];
+
+/// Four more positions of a filler along each dimension that is a length.
+fn padded(tensor: &Tensor, lengths: &[i64], filler: f64) -> Tensor {
+    lengths.iter().fold(tensor.copy(), |tensor, &dimension| {
+        let mut size = tensor.size();
+        size[dimension as usize] = 4;
+        Tensor::cat(&[tensor, Tensor::full(&size, filler, (Kind::Double, Device::Cpu))], dimension)
+    })
+}
+
+fn padded_mask() -> Tensor {
+    Tensor::cat(&[mask(), Tensor::zeros([2, 4], (Kind::Int64, Device::Cpu))], 1)
+}
+
+/// TextBrewer's cross-entropies normalise over padded keys too, by their definition.
+fn is_invariant(case: &Case) -> bool {
+    !(case.loss.name().starts_with("attention_ce") && case.name.contains("TextBrewer"))
+}
+
+#[test]
+fn padding_changes_no_masked_loss() {
+    for case in cases().iter().filter(|case| is_invariant(case)) {
+        let short = case.value(Some(&mask()));
+        for filler in FILLERS {
+            let pad = |side: &[Tensor]| -> Vec<Tensor> {
+                side.iter().map(|tensor| padded(tensor, case.lengths, filler)).collect()
+            };
+            let long = Case { student: pad(&case.student), teacher: pad(&case.teacher), ..again(case) };
+            assert_close(long.value(Some(&padded_mask())), short, &format!("{}, {filler}", case.name));
+        }
+    }
+}
+
+#[test]
+fn padding_gets_no_gradient_whatever_it_holds() {
+    for case in cases().iter().filter(|case| is_invariant(case)) {
+        for filler in FILLERS {
+            let pad = |side: &[Tensor], gradient: bool| -> Vec<Tensor> {
+                let pad = |tensor| padded(tensor, case.lengths, filler).set_requires_grad(gradient);
+                side.iter().map(pad).collect()
+            };
+            let (student, teacher) = (pad(&case.student, true), pad(&case.teacher, false));
+            let mask = padded_mask();
+            let term = case.loss.term(&read(&student, Some(&mask)), &read(&teacher, Some(&mask))).unwrap();
+            term.mean().unwrap().backward();
+            for (layer, tensor) in student.iter().enumerate() {
+                let gradient = tensor.grad();
+                let what = format!("{}, layer {layer}, {filler}", case.name);
+                assert_eq!(gradient.isfinite().all().int64_value(&[]), 1, "{what}: not finite");
+                for &dimension in case.lengths {
+                    let largest = gradient.narrow(dimension, 3, 4).abs().max().double_value(&[]);
+                    assert_eq!(largest, 0.0, "{what}: padding along {dimension}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_all_zero_mask_gives_zero() {
+    let nothing = Tensor::zeros([2, 3], (Kind::Int64, Device::Cpu));
+    for case in cases().iter().filter(|case| case.is_masked()) {
+        assert_eq!(case.value(Some(&nothing)), 0.0, "{}", case.name);
+    }
+}
+
+#[test]
+fn pkd_reads_no_mask() {
+    let nothing = Tensor::zeros([2, 3], (Kind::Int64, Device::Cpu));
+    let pkd = cases().into_iter().find(|case| !case.is_masked()).unwrap();
+    assert_eq!(pkd.value(Some(&nothing)), pkd.value(None));
+}
+
+#[test]
+fn the_order_of_a_batch_changes_nothing() {
+    for case in cases() {
+        let turn = |side: &[Tensor]| side.iter().map(|tensor| tensor.flip([0])).collect::<Vec<_>>();
+        let turned = Case { student: turn(&case.student), teacher: turn(&case.teacher), ..again(&case) };
+        assert_close(turned.value(Some(&mask().flip([0]))), case.value(Some(&mask())), &case.name);
+        assert_close(turned.value(None), case.value(None), &case.name);
+    }
+}
+
+/// The same case once more.
+fn again(case: &Case) -> Case {
+    cases().into_iter().find(|other| other.name == case.name).unwrap()
+}

@@ -1,0 +1,78 @@
+//! Accumulated batches divide by what the whole window counts, whatever the unit.
+
+use brew_core::execute::{Executor, Window};
+use brew_core::prelude::*;
+use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
+
+fn pipeline(semantics: Semantics) -> Pipeline<Sentence, ToyOutputAdaptor> {
+    let layers = || hidden(teacher_layer([0, 2]), student_layer([0, 1]));
+    let maps = || attention(teacher_layer(1), student_layer(0));
+    Distill::new(Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor), Toy::new(1, 8, 1).seen_by(ToyOutputAdaptor))
+        .semantics(semantics)
+        .matching([layers().by(Fsp), layers().by(Nst)])
+        .matching([maps().by(AttentionMse::probabilities())])
+        .matching([maps().by(AttentionCe::probabilities())])
+        .matching([hidden(teacher_layer(2), student_layer(1)).by(Pkd)])
+        .plan()
+        .unwrap()
+}
+
+type Terms = Vec<(String, f64)>;
+
+fn rows() -> Sentence {
+    sentences(1, 12, 3).remove(0)
+}
+
+fn run(
+    executor: &Executor<'_, Sentence, ToyOutputAdaptor>,
+    batch: &Sentence,
+    window: Option<&Window>,
+) -> Terms {
+    let pass = Pass::training(0, Wants::nothing());
+    let terms = executor.run(batch, &pass, window, &mut |_, _| {}).unwrap().terms;
+    terms.into_iter().map(|(name, value)| (name, value.double_value(&[]))).collect()
+}
+
+/// Each term of 12 rows that are one batch, divided by what it counts itself.
+fn whole(semantics: Semantics) -> Terms {
+    let pipeline = pipeline(semantics);
+    run(&Executor::new(&pipeline, 0).unwrap(), &rows(), None)
+}
+
+/// Each term of the same rows in batches of this size, added up over their window.
+fn cut(semantics: Semantics, size: i64) -> Terms {
+    let pipeline = pipeline(semantics);
+    let executor = Executor::new(&pipeline, 0).unwrap();
+    let batches: Vec<Sentence> = (0..12 / size)
+        .map(|part| rows().map(&mut |_, tensor| Ok(tensor.narrow(0, part * size, size))).unwrap())
+        .collect();
+    let window = Window::of::<Sentence, ToyOutputAdaptor, _>(semantics, &batches).unwrap();
+    let shares = batches.iter().map(|batch| run(&executor, batch, Some(&window)));
+    shares
+        .reduce(|sums, terms| {
+            sums.into_iter().zip(terms).map(|((name, sum), (_, share))| (name, sum + share)).collect()
+        })
+        .unwrap()
+}
+
+#[test]
+fn a_window_gives_the_loss_of_its_rows_in_one_batch() {
+    let _alone = alone();
+    let whole = whole(Semantics::Exact);
+    for size in [12, 4, 1] {
+        for ((name, found), (_, expected)) in cut(Semantics::Exact, size).iter().zip(&whole) {
+            assert!((found - expected).abs() < 1e-12, "{name} in batches of {size}: {found}, {expected}");
+        }
+    }
+}
+
+#[test]
+fn textbrewers_semantics_average_the_batches_means_of_masked_losses() {
+    let _alone = alone();
+    let (whole, cut) = (whole(Semantics::TextBrewer), cut(Semantics::TextBrewer, 1));
+    for ((name, found), (_, expected)) in cut.iter().zip(&whole) {
+        // What counts rows has the same mean either way.
+        let by_rows = name.starts_with("fsp") || name.starts_with("pkd");
+        assert_eq!((found - expected).abs() < 1e-12, by_rows, "{name}: {found}, {expected}");
+    }
+}
