@@ -7,6 +7,7 @@ mod folders;
 mod freezing;
 mod heads;
 mod parity;
+mod pipelines;
 mod refusals;
 mod students;
 mod support;

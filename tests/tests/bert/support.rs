@@ -86,7 +86,7 @@ pub(crate) fn head_folder_copy(case: &str) -> TempDir {
 }
 
 /// The inputs of a small model and what transformers computes of them.
-pub(crate) fn recorded(case: &str) -> BTreeMap<String, Tensor> {
+pub(crate) fn recorded(case: &str) -> Columns {
     read_tensors(&head_folder(case).join("golden.safetensors"))
 }
 
@@ -96,4 +96,33 @@ pub(crate) fn edit_config(folder: &Path, edit: impl FnOnce(&mut Value)) {
     let mut config: Value = serde_json::from_slice(&fs::read(&path).expect("a config")).expect("JSON");
     edit(&mut config);
     fs::write(path, config.to_string()).expect("a config");
+}
+
+/// Columns of a batch, and golden values, by name.
+pub(crate) type Columns = BTreeMap<String, Tensor>;
+
+/// A column that a recording may lack.
+pub(crate) fn optional(columns: &Columns, name: &str) -> Option<Tensor> {
+    columns.get(name).map(Tensor::shallow_clone)
+}
+
+/// The recorded batch of a model that classifies tokens.
+pub(crate) fn token_batch(columns: &Columns) -> TokenBatch {
+    TokenBatch {
+        input_ids: columns["input_ids"].shallow_clone(),
+        attention_mask: columns["attention_mask"].shallow_clone(),
+        token_type_ids: optional(columns, "token_type_ids"),
+        labels: optional(columns, "labels"),
+    }
+}
+
+/// The recorded batch of a model that answers questions.
+pub(crate) fn span_batch(columns: &Columns) -> SpanBatch {
+    SpanBatch {
+        input_ids: columns["input_ids"].shallow_clone(),
+        attention_mask: columns["attention_mask"].shallow_clone(),
+        token_type_ids: optional(columns, "token_type_ids"),
+        start_positions: optional(columns, "start_positions"),
+        end_positions: optional(columns, "end_positions"),
+    }
 }
