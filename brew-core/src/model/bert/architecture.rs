@@ -12,7 +12,9 @@ pub enum Architecture {
     /// BERT (Devlin et al. 2019): embeddings of tokens, types and positions; a pooler.
     Bert,
     /// RoBERTa (Liu et al. 2019): BERT whose positions are counted from the padding token's number on,
-    /// without a pooler.
+    /// without a pooler. The ready batches pad `input_ids` with 0, and its padding token is 1: both are
+    /// masked, and only start and end logits at padding differ. A batch of one's own with `pad = 1`
+    /// gives transformers' values there too.
     Roberta,
     /// DistilBERT (Sanh et al. 2019): BERT without token types and without a pooler.
     DistilBert,
