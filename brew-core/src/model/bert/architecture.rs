@@ -12,9 +12,9 @@ pub enum Architecture {
     /// BERT (Devlin et al. 2019): embeddings of tokens, types and positions; a pooler.
     Bert,
     /// RoBERTa (Liu et al. 2019): BERT whose positions are counted from the padding token's number on,
-    /// without a pooler. The ready batches pad `input_ids` with 0, and its padding token is 1: both are
-    /// masked, and only start and end logits at padding differ. A batch of one's own with `pad = 1`
-    /// gives transformers' values there too.
+    /// without a pooler. The ready batches pad `input_ids` with 0, and its padding token is 1. Padding
+    /// is masked, so that only the softmax over the length, of start and end logits, sees it: for
+    /// transformers' values there, read a batch of one's own with `pad = 1`.
     Roberta,
     /// DistilBERT (Sanh et al. 2019): BERT without token types and without a pooler.
     DistilBert,
