@@ -88,8 +88,13 @@ where
     let summary = run.summary();
     tell(&Event::Finished(&summary));
     if let Some(folder) = &folder {
-        trainer.pipeline.student.save(&folder.student())?;
-        tell(&Event::Saved(&folder.student()));
+        // The trained student is in hand: that it cannot be written must not lose it.
+        match trainer.pipeline.student.save(&folder.student()) {
+            Ok(()) => tell(&Event::Saved(&folder.student())),
+            Err(error) => {
+                tell(&Event::Warning(&format!("the student was not written to the run folder: {error}")))
+            }
+        }
     }
     Ok(Trained { student: trainer.pipeline.into_student(), summary })
 }
