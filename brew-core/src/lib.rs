@@ -45,7 +45,7 @@ pub mod prelude {
     pub use crate::pass::{Pass, Wants};
     pub use crate::plan::{Plan, Projection, Semantics};
     pub use crate::role;
-    pub use crate::schedule::Warmup;
+    pub use crate::schedule::{Cwsm, Flsw, Warmup, Weight, WeightSchedule};
     pub use crate::train::{AdamW, Trained, Trainer};
     pub use brew_macros::{Batch, adaptor, distill};
     pub use tch::{Device, Kind, Tensor};

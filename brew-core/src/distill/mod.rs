@@ -18,13 +18,15 @@ use crate::loss::{HardLabels, Loss};
 use crate::model::{Seen, Side};
 use crate::plan::{Projection, Semantics};
 use crate::role::Losses;
+use crate::schedule::Weight;
 
+pub(crate) use matching::match_name;
 pub use matching::{
     LayerChoice, Match, MatchLoss, Matches, OneLayer, Pair, StudentLayer, TeacherLayer, TwoLayers, attention,
     features, hidden, student_layer, teacher_layer,
 };
 pub use pipeline::Pipeline;
-pub(crate) use pipeline::mask_of;
+pub(crate) use pipeline::{Weighed, mask_of};
 pub use supervised::Supervised;
 pub use targets::{SoftTargets, Weighted, WithWeight};
 pub use teachers::{And, AndMore, Gives, Teachers};
@@ -71,7 +73,7 @@ pub struct Distill<T, S, L = NoLoss> {
 #[derive(Debug)]
 pub(crate) struct Declared {
     pub(crate) name: String,
-    pub(crate) weight: f64,
+    pub(crate) weight: Weight,
     pub(crate) loss: Box<dyn Loss>,
     pub(crate) reads: Reads,
 }
@@ -84,7 +86,7 @@ pub(crate) enum Reads {
     /// The student's own losses.
     Losses,
     /// Layers of a role of one teacher and of the student.
-    Layers { role: &'static str, teacher: Vec<i64>, student: Vec<i64>, projection: Option<Projection> },
+    Layers { role: String, teacher: Vec<i64>, student: Vec<i64>, projection: Option<Projection> },
 }
 
 impl<T: Teachers, A: Adaptor> Distill<T, Seen<A>> {
@@ -113,12 +115,13 @@ impl<T, S, L> Distill<T, S, L> {
         self.with(matches.into_declared())
     }
 
-    /// Adds the student's own loss against the labels, with this weight.
-    pub fn hard_labels(self, weight: f64) -> Distill<T, S, SomeLoss>
+    /// Adds the student's own loss against the labels, with this weight: `1.0`, or one that changes,
+    /// such as `Weight::decaying(1.0)`.
+    pub fn hard_labels(self, weight: impl Into<Weight>) -> Distill<T, S, SomeLoss>
     where
         S: Gives<Losses>,
     {
-        self.with([Declared::hard_labels(weight)])
+        self.with([Declared::hard_labels(weight.into())])
     }
 
     /// The numeric rules to run with; [`Semantics::Exact`] unless said otherwise.
@@ -136,12 +139,12 @@ impl<T: Teachers, A: Adaptor, L> Distill<T, Seen<A>, L> {
     where
         L: HasLoss,
     {
-        Pipeline::lay(self.teachers.into_sides(), self.student, self.losses, self.semantics)
+        Pipeline::lay(self.teachers.into_sides(), self.student, self.losses, self.semantics, Vec::new())
     }
 }
 
 impl Declared {
-    pub(crate) fn hard_labels(weight: f64) -> Self {
+    pub(crate) fn hard_labels(weight: Weight) -> Self {
         let name = HardLabels.name().to_owned();
         Declared { name, weight, loss: Box::new(HardLabels), reads: Reads::Losses }
     }

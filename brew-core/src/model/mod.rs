@@ -27,6 +27,7 @@ use crate::pass::Pass;
 pub use bert::{
     BertConfig, BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, TextBatch,
 };
+pub(crate) use folder::write_weights;
 pub use keep::Keep;
 pub use parts::Activation;
 

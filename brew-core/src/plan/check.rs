@@ -34,6 +34,8 @@ pub enum Problem {
         /// How many flows it was given.
         given: usize,
     },
+    /// A setting of a config that cannot be used; the text names its key and its value.
+    Config(String),
     /// No loss: nothing would be learned.
     NoLoss,
     /// A value, shape or option does not fit.
@@ -59,6 +61,7 @@ impl fmt::Display for Problem {
             Problem::Inputs { stage, reads, given } => {
                 write!(formatter, "stage `{stage}` reads {reads}, but has {given} inputs")
             }
+            Problem::Config(message) => formatter.write_str(message),
             Problem::NoLoss => formatter.write_str(
                 "the pipeline has no loss: add one of `.soft_targets(…)`, `.matching(…)`, `.hard_labels(…)`",
             ),
