@@ -4,6 +4,7 @@ extern crate self as brew_core;
 
 pub mod adaptor;
 pub mod batch;
+pub mod config;
 mod disk;
 pub mod distill;
 pub mod error;
@@ -29,8 +30,8 @@ pub mod prelude {
     pub use crate::adaptor::{Adaptor, Provides};
     pub use crate::batch::{Batch, Batches, Both};
     pub use crate::distill::{
-        AndMore, Distill, Pipeline, Supervised, WithWeight, attention, features, hidden, student_layer,
-        teacher_layer,
+        AndMore, Distill, GeneralDistiller, Pipeline, Supervised, WithWeight, attention, features, hidden,
+        student_layer, teacher_layer,
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{

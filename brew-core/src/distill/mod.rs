@@ -4,6 +4,7 @@
 //! that reads it. What types cannot know (layers, widths, classes) is checked on two rows before the
 //! first step: see [`crate::execute::Probe`].
 
+mod general;
 mod matching;
 mod pipeline;
 mod supervised;
@@ -20,6 +21,7 @@ use crate::plan::{Projection, Semantics};
 use crate::role::Losses;
 use crate::schedule::Weight;
 
+pub use general::GeneralDistiller;
 pub(crate) use matching::match_name;
 pub use matching::{
     LayerChoice, Match, MatchLoss, Matches, OneLayer, Pair, StudentLayer, TeacherLayer, TwoLayers, attention,
@@ -28,7 +30,7 @@ pub use matching::{
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::{Weighed, mask_of};
 pub use supervised::Supervised;
-pub use targets::{SoftTargets, Weighted, WithWeight};
+pub use targets::{Shifted, SoftTarget, SoftTargets, Weighted, WithWeight};
 pub use teachers::{And, AndMore, Gives, Teachers};
 
 /// The state of a builder without a loss.
@@ -81,8 +83,8 @@ pub(crate) struct Declared {
 /// Where a loss's features come from.
 #[derive(Debug)]
 pub(crate) enum Reads {
-    /// The logits of every teacher and of the student.
-    Logits,
+    /// The logits of every teacher and of the student; with a probability shift also its labels.
+    Logits { probability_shift: bool },
     /// The student's own losses.
     Losses,
     /// Layers of a role of one teacher and of the student.
@@ -105,9 +107,9 @@ impl<T, S, L> Distill<T, S, L> {
 
     /// Adds a loss on logits. Several teachers' logits are averaged first, as TextBrewer does.
     pub fn soft_targets<K: SoftTargets<T, S>>(self, loss: K) -> Distill<T, S, SomeLoss> {
-        let (loss, weight) = loss.into_loss();
+        let SoftTarget { loss, weight, probability_shift } = loss.into_loss();
         let name = loss.name().to_owned();
-        self.with([Declared { name, weight, loss, reads: Reads::Logits }])
+        self.with([Declared { name, weight, loss, reads: Reads::Logits { probability_shift } }])
     }
 
     /// Adds losses between layers: one match, an array or a `Vec` of matches.

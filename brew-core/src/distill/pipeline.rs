@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::loss::{Loss, Masks};
 use crate::model::{Seen, Side};
 use crate::plan::{Flow, LossStage, Owner, Plan, Problem, Semantics, Stage, StageId, StageKind};
-use crate::role::{Attention, Hidden, InputsMask, Logits, LogitsMask, Losses, Role};
+use crate::role::{Attention, Hidden, InputsMask, Labels, Logits, LogitsMask, Losses, Role};
 use crate::schedule::Weight;
 
 /// A plan with the models and losses that its stages stand for.
@@ -98,7 +98,13 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
                 Ok(Pipeline { plan, teachers, student, losses: parts, warnings: Vec::new() })
             }
             Ok(()) => Err(Error::Plan(problems)),
-            Err(Error::Plan(found)) => Err(Error::Plan(problems.into_iter().chain(found).collect())),
+            Err(Error::Plan(found)) => {
+                // Where a loss was refused its absence is not another problem.
+                let refused = !problems.is_empty();
+                problems
+                    .extend(found.into_iter().filter(|problem| !(refused && *problem == Problem::NoLoss)));
+                Err(Error::Plan(problems))
+            }
             Err(other) => Err(other),
         }
     }
@@ -133,7 +139,7 @@ impl Layout {
     fn loss(&mut self, declared: Declared) -> (StageId, Weighed) {
         let Declared { name, weight, loss, reads } = declared;
         let role = match &reads {
-            Reads::Logits => Logits::NAME,
+            Reads::Logits { .. } => Logits::NAME,
             Reads::Losses => Losses::NAME,
             Reads::Layers { role, .. } => role,
         };
@@ -158,7 +164,7 @@ impl Layout {
             |layers: Option<&Vec<i64>>| Flow::Feature { role: role.to_owned(), layers: layers.cloned() };
         let (of_teacher, of_student) = match &reads {
             Reads::Layers { teacher, student, .. } => (feature(Some(teacher)), feature(Some(student))),
-            Reads::Logits | Reads::Losses => (feature(None), feature(None)),
+            Reads::Logits { .. } | Reads::Losses => (feature(None), feature(None)),
         };
         if !matches!(reads, Reads::Losses) {
             for teacher in self.teachers.clone() {
@@ -174,6 +180,10 @@ impl Layout {
             None => self.plan.connect(self.student, id, of_student),
         }
         self.connect_mask(self.student, id, mask);
+        if let Reads::Logits { probability_shift: true } = reads {
+            let labels = Flow::Feature { role: Labels::NAME.to_owned(), layers: None };
+            self.plan.connect(self.student, id, labels);
+        }
         self.terms.push(id);
         (id, Weighed { loss, weight })
     }

@@ -7,6 +7,7 @@
 mod probe;
 mod projections;
 mod reads;
+mod shift;
 mod window;
 
 use std::any::Any;

@@ -117,6 +117,17 @@ pub enum Activation {
     Tanh,
 }
 
+impl Activation {
+    /// The name in configs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Activation::Linear => "linear",
+            Activation::Relu => "relu",
+            Activation::Tanh => "tanh",
+        }
+    }
+}
+
 impl Projection {
     /// A linear map from the student's width to the teacher's (TextBrewer's `linear`).
     pub fn linear(student: i64, teacher: i64) -> Self {
