@@ -45,8 +45,8 @@ impl AdamW {
         AdamW { weight_decay, ..self }
     }
 
-    /// The same settings with what a group of parameters has of its own.
-    fn with(self, changes: OptimizerChanges) -> Self {
+    /// The same settings with these changes, such as those of a group of parameters.
+    pub fn with(self, changes: OptimizerChanges) -> Self {
         AdamW {
             learning_rate: changes.learning_rate.unwrap_or(self.learning_rate),
             betas: changes.betas.unwrap_or(self.betas),
