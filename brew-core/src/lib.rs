@@ -4,6 +4,7 @@ extern crate self as brew_core;
 
 pub mod adaptor;
 pub mod batch;
+pub mod config;
 mod disk;
 pub mod distill;
 pub mod error;
@@ -28,9 +29,10 @@ pub use tch;
 pub mod prelude {
     pub use crate::adaptor::{Adaptor, Provides};
     pub use crate::batch::{Batch, Batches, Both};
+    pub use crate::config::{DistillationConfig, TrainingConfig};
     pub use crate::distill::{
-        AndMore, Distill, Pipeline, Supervised, WithWeight, attention, features, hidden, student_layer,
-        teacher_layer,
+        AndMore, Distill, GeneralDistiller, Pipeline, Supervised, WithWeight, attention, features, hidden,
+        student_layer, teacher_layer,
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{
@@ -48,7 +50,7 @@ pub mod prelude {
     pub use crate::pass::{Pass, Wants};
     pub use crate::plan::{Plan, Projection, Semantics};
     pub use crate::role;
-    pub use crate::schedule::Warmup;
+    pub use crate::schedule::{Cwsm, Flsw, Warmup, Weight, WeightSchedule};
     pub use crate::train::{AdamW, Trained, Trainer};
     pub use brew_macros::{Batch, adaptor, distill};
     pub use tch::{Device, Kind, Tensor};

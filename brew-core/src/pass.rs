@@ -14,23 +14,30 @@ use crate::role::Role;
 pub struct Pass {
     training: bool,
     step: u64,
+    steps: u64,
     wants: Wants,
 }
 
 impl Pass {
     /// A pass of training: dropout is on.
     pub fn training(step: u64, wants: Wants) -> Self {
-        Pass { training: true, step, wants }
+        Pass { training: true, step, steps: 0, wants }
+    }
+
+    /// The same pass in a run of so many optimizer steps, which is what schedules of weights go by.
+    #[must_use]
+    pub fn of_steps(self, steps: u64) -> Self {
+        Pass { steps, ..self }
     }
 
     /// A pass of evaluation: dropout is off.
     pub fn evaluation(wants: Wants) -> Self {
-        Pass { training: false, step: 0, wants }
+        Pass { training: false, step: 0, steps: 0, wants }
     }
 
     /// The same pass without dropout, with other wishes: what a teacher is given.
     pub(crate) fn for_teacher(&self, wants: Wants) -> Self {
-        Pass { training: false, step: self.step, wants }
+        Pass { training: false, wants, ..*self }
     }
 
     /// The same pass with other wishes: what the student is given.
@@ -46,6 +53,11 @@ impl Pass {
     /// The optimizer step this pass belongs to, from 0.
     pub fn step(&self) -> u64 {
         self.step
+    }
+
+    /// The optimizer steps of the whole run; 0 where nobody said.
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Which features somebody reads.

@@ -18,6 +18,7 @@ use crate::loss::{
 };
 use crate::plan::Projection;
 use crate::role::{Attention, Hidden, Role};
+use crate::schedule::Weight;
 
 /// A layer of the teacher, or two of them: an index of its adaptor's list, from the end if negative.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +126,7 @@ pub struct Match<R> {
     teacher: Vec<i64>,
     student: Vec<i64>,
     loss: Box<dyn Loss>,
-    weight: f64,
+    weight: Weight,
     projection: Option<Projection>,
     role: PhantomData<fn() -> R>,
 }
@@ -154,13 +155,13 @@ pub fn features<R: Role, L: LayerChoice>(
 impl<R: Role, Shape> Pair<R, Shape> {
     /// Compares them with this loss.
     pub fn by<L: MatchLoss<R, Shape>>(self, loss: L) -> Match<R> {
-        let name = format!("{}_t{}_s{}", loss.name(), joined(&self.teacher), joined(&self.student));
+        let name = match_name(loss.name(), &self.teacher, &self.student);
         Match {
             name,
             teacher: self.teacher,
             student: self.student,
             loss: Box::new(loss),
-            weight: 1.0,
+            weight: 1.0.into(),
             projection: None,
             role: PhantomData,
         }
@@ -178,9 +179,10 @@ impl<R: Role> Match<R> {
         Match { name: name.into(), ..self }
     }
 
-    /// Its factor in the sum; 1 unless said otherwise.
-    pub fn weight(self, weight: f64) -> Self {
-        Match { weight, ..self }
+    /// Its factor in the sum; 1 unless said otherwise. It may change over the run:
+    /// `.weight(Weight::growing(0.5))`.
+    pub fn weight(self, weight: impl Into<Weight>) -> Self {
+        Match { weight: weight.into(), ..self }
     }
 
     /// Sends the student's features through a learned projection first.
@@ -190,7 +192,12 @@ impl<R: Role> Match<R> {
 
     fn declared(self) -> Declared {
         let Match { name, teacher, student, loss, weight, projection, .. } = self;
-        Declared { name, weight, loss, reads: Reads::Layers { role: R::NAME, teacher, student, projection } }
+        Declared {
+            name,
+            weight,
+            loss,
+            reads: Reads::Layers { role: R::NAME.to_owned(), teacher, student, projection },
+        }
     }
 }
 
@@ -226,6 +233,11 @@ impl<R: Role, T: Gives<R>, S: Gives<R>, const N: usize> Matches<T, S> for [Match
     fn into_declared(self) -> Vec<Declared> {
         self.into_iter().map(Match::declared).collect()
     }
+}
+
+/// The name of a match that was given none.
+pub(crate) fn match_name(loss: &str, teacher: &[i64], student: &[i64]) -> String {
+    format!("{loss}_t{}_s{}", joined(teacher), joined(student))
 }
 
 fn joined(layers: &[i64]) -> String {

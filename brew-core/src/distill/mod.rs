@@ -4,6 +4,7 @@
 //! that reads it. What types cannot know (layers, widths, classes) is checked on two rows before the
 //! first step: see [`crate::execute::Probe`].
 
+mod general;
 mod matching;
 mod pipeline;
 mod supervised;
@@ -18,15 +19,18 @@ use crate::loss::{HardLabels, Loss};
 use crate::model::{Seen, Side};
 use crate::plan::{Projection, Semantics};
 use crate::role::Losses;
+use crate::schedule::Weight;
 
+pub use general::GeneralDistiller;
+pub(crate) use matching::match_name;
 pub use matching::{
     LayerChoice, Match, MatchLoss, Matches, OneLayer, Pair, StudentLayer, TeacherLayer, TwoLayers, attention,
     features, hidden, student_layer, teacher_layer,
 };
 pub use pipeline::Pipeline;
-pub(crate) use pipeline::mask_of;
+pub(crate) use pipeline::{Weighed, mask_of};
 pub use supervised::Supervised;
-pub use targets::{SoftTargets, Weighted, WithWeight};
+pub use targets::{Shifted, SoftTarget, SoftTargets, Weighted, WithWeight};
 pub use teachers::{And, AndMore, Gives, Teachers};
 
 /// The state of a builder without a loss.
@@ -71,7 +75,7 @@ pub struct Distill<T, S, L = NoLoss> {
 #[derive(Debug)]
 pub(crate) struct Declared {
     pub(crate) name: String,
-    pub(crate) weight: f64,
+    pub(crate) weight: Weight,
     pub(crate) loss: Box<dyn Loss>,
     pub(crate) reads: Reads,
 }
@@ -79,12 +83,12 @@ pub(crate) struct Declared {
 /// Where a loss's features come from.
 #[derive(Debug)]
 pub(crate) enum Reads {
-    /// The logits of every teacher and of the student.
-    Logits,
+    /// The logits of every teacher and of the student; with a probability shift also its labels.
+    Logits { probability_shift: bool },
     /// The student's own losses.
     Losses,
     /// Layers of a role of one teacher and of the student.
-    Layers { role: &'static str, teacher: Vec<i64>, student: Vec<i64>, projection: Option<Projection> },
+    Layers { role: String, teacher: Vec<i64>, student: Vec<i64>, projection: Option<Projection> },
 }
 
 impl<T: Teachers, A: Adaptor> Distill<T, Seen<A>> {
@@ -103,9 +107,9 @@ impl<T, S, L> Distill<T, S, L> {
 
     /// Adds a loss on logits. Several teachers' logits are averaged first, as TextBrewer does.
     pub fn soft_targets<K: SoftTargets<T, S>>(self, loss: K) -> Distill<T, S, SomeLoss> {
-        let (loss, weight) = loss.into_loss();
+        let SoftTarget { loss, weight, probability_shift } = loss.into_loss();
         let name = loss.name().to_owned();
-        self.with([Declared { name, weight, loss, reads: Reads::Logits }])
+        self.with([Declared { name, weight, loss, reads: Reads::Logits { probability_shift } }])
     }
 
     /// Adds losses between layers: one match, an array or a `Vec` of matches.
@@ -113,12 +117,13 @@ impl<T, S, L> Distill<T, S, L> {
         self.with(matches.into_declared())
     }
 
-    /// Adds the student's own loss against the labels, with this weight.
-    pub fn hard_labels(self, weight: f64) -> Distill<T, S, SomeLoss>
+    /// Adds the student's own loss against the labels, with this weight: `1.0`, or one that changes,
+    /// such as `Weight::decaying(1.0)`.
+    pub fn hard_labels(self, weight: impl Into<Weight>) -> Distill<T, S, SomeLoss>
     where
         S: Gives<Losses>,
     {
-        self.with([Declared::hard_labels(weight)])
+        self.with([Declared::hard_labels(weight.into())])
     }
 
     /// The numeric rules to run with; [`Semantics::Exact`] unless said otherwise.
@@ -136,12 +141,12 @@ impl<T: Teachers, A: Adaptor, L> Distill<T, Seen<A>, L> {
     where
         L: HasLoss,
     {
-        Pipeline::lay(self.teachers.into_sides(), self.student, self.losses, self.semantics)
+        Pipeline::lay(self.teachers.into_sides(), self.student, self.losses, self.semantics, Vec::new())
     }
 }
 
 impl Declared {
-    pub(crate) fn hard_labels(weight: f64) -> Self {
+    pub(crate) fn hard_labels(weight: Weight) -> Self {
         let name = HardLabels.name().to_owned();
         Declared { name, weight, loss: Box::new(HardLabels), reads: Reads::Losses }
     }

@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::loss::{Loss, Masks};
 use crate::model::{Seen, Side};
 use crate::plan::{Flow, LossStage, Owner, Plan, Problem, Semantics, Stage, StageId, StageKind};
-use crate::role::{Attention, Hidden, InputsMask, Logits, LogitsMask, Losses, Role};
+use crate::role::{Attention, Hidden, InputsMask, Labels, Logits, LogitsMask, Losses, Role};
+use crate::schedule::Weight;
 
 /// A plan with the models and losses that its stages stand for.
 ///
@@ -18,7 +19,14 @@ pub struct Pipeline<T, A: Adaptor> {
     pub(crate) plan: Plan,
     pub(crate) teachers: Sides<T>,
     pub(crate) student: Seen<A>,
-    pub(crate) losses: BTreeMap<StageId, Box<dyn Loss>>,
+    pub(crate) losses: BTreeMap<StageId, Weighed>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A loss with its factor in the sum.
+pub(crate) struct Weighed {
+    pub(crate) loss: Box<dyn Loss>,
+    pub(crate) weight: Weight,
 }
 
 impl<T, A: Adaptor> fmt::Debug for Pipeline<T, A> {
@@ -43,19 +51,26 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         &self.student
     }
 
+    /// The names of the losses whose rows depend on one another.
+    pub(crate) fn whole_batch_losses(&self) -> impl Iterator<Item = &str> {
+        let whole = |id: &StageId| self.losses.get(id).is_some_and(|part| part.loss.reads_whole_batch());
+        self.plan.stages().filter(move |(id, _)| whole(id)).map(|(_, stage)| stage.name.as_str())
+    }
+
     pub(crate) fn into_student(self) -> Seen<A> {
         self.student
     }
 
+    /// Lays the plan and checks it; `problems` are those that were found before.
     pub(crate) fn lay(
         teachers: Sides<T>,
         student: Seen<A>,
         losses: Vec<Declared>,
         semantics: Semantics,
+        mut problems: Vec<Problem>,
     ) -> Result<Self> {
         let mut layout = Layout::new(semantics, &teachers, &student);
         let mut parts = BTreeMap::new();
-        let mut problems = Vec::new();
         for declared in losses {
             problems.extend(
                 declared
@@ -79,9 +94,17 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         }
         let plan = layout.finish();
         match plan.check() {
-            Ok(()) if problems.is_empty() => Ok(Pipeline { plan, teachers, student, losses: parts }),
+            Ok(()) if problems.is_empty() => {
+                Ok(Pipeline { plan, teachers, student, losses: parts, warnings: Vec::new() })
+            }
             Ok(()) => Err(Error::Plan(problems)),
-            Err(Error::Plan(found)) => Err(Error::Plan(problems.into_iter().chain(found).collect())),
+            Err(Error::Plan(found)) => {
+                // Where a loss was refused its absence is not another problem.
+                let refused = !problems.is_empty();
+                problems
+                    .extend(found.into_iter().filter(|problem| !(refused && *problem == Problem::NoLoss)));
+                Err(Error::Plan(problems))
+            }
             Err(other) => Err(other),
         }
     }
@@ -113,10 +136,10 @@ impl Layout {
         Layout { plan, teachers, student, terms: Vec::new() }
     }
 
-    fn loss(&mut self, declared: Declared) -> (StageId, Box<dyn Loss>) {
+    fn loss(&mut self, declared: Declared) -> (StageId, Weighed) {
         let Declared { name, weight, loss, reads } = declared;
         let role = match &reads {
-            Reads::Logits => Logits::NAME,
+            Reads::Logits { .. } => Logits::NAME,
             Reads::Losses => Losses::NAME,
             Reads::Layers { role, .. } => role,
         };
@@ -125,12 +148,13 @@ impl Layout {
         let stage = LossStage {
             loss: loss.name().to_owned(),
             options: loss.options(),
-            weight,
+            weight: weight.value(),
+            schedule: weight.schedule().map(|schedule| schedule.name().to_owned()),
             average: Some(loss.average(masked)),
         };
         let projection = match &reads {
             Reads::Layers { projection: Some(projection), .. } => {
-                let kind = StageKind::Projection(*projection);
+                let kind = StageKind::Projection(projection.clone());
                 Some(self.plan.add(Stage { name: format!("projection_{name}"), kind }))
             }
             _ => None,
@@ -140,7 +164,7 @@ impl Layout {
             |layers: Option<&Vec<i64>>| Flow::Feature { role: role.to_owned(), layers: layers.cloned() };
         let (of_teacher, of_student) = match &reads {
             Reads::Layers { teacher, student, .. } => (feature(Some(teacher)), feature(Some(student))),
-            Reads::Logits | Reads::Losses => (feature(None), feature(None)),
+            Reads::Logits { .. } | Reads::Losses => (feature(None), feature(None)),
         };
         if !matches!(reads, Reads::Losses) {
             for teacher in self.teachers.clone() {
@@ -156,8 +180,12 @@ impl Layout {
             None => self.plan.connect(self.student, id, of_student),
         }
         self.connect_mask(self.student, id, mask);
+        if let Reads::Logits { probability_shift: true } = reads {
+            let labels = Flow::Feature { role: Labels::NAME.to_owned(), layers: None };
+            self.plan.connect(self.student, id, labels);
+        }
         self.terms.push(id);
-        (id, loss)
+        (id, Weighed { loss, weight })
     }
 
     fn connect_mask(&mut self, adaptor: StageId, loss: StageId, mask: Option<&str>) {

@@ -43,6 +43,12 @@ impl<A: Adaptor> Supervised<A> {
     /// # Errors
     /// [`crate::Error::Plan`] with everything that is wrong with the plan.
     pub fn plan(self) -> Result<Pipeline<A::Batch, A>> {
-        Pipeline::lay(Vec::new(), self.model, vec![Declared::hard_labels(1.0)], self.semantics)
+        Pipeline::lay(
+            Vec::new(),
+            self.model,
+            vec![Declared::hard_labels(1.0.into())],
+            self.semantics,
+            Vec::new(),
+        )
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Gives;
 use crate::loss::{KdCe, KdMse, Loss};
-use crate::role::Logits;
+use crate::role::{Labels, Logits};
+use crate::schedule::Weight;
 
 /// A loss on the logits of teachers `T` and a student `S`.
 #[diagnostic::on_unimplemented(
@@ -11,15 +12,26 @@ use crate::role::Logits;
     note = "soft targets are `KdCe::at(8.0)`, `KdMse::at(8.0)`, with `.weight(0.5)` where they weigh less"
 )]
 pub trait SoftTargets<T, S> {
-    /// The loss and its weight.
-    fn into_loss(self) -> (Box<dyn Loss>, f64);
+    /// The loss with what else was said of it.
+    fn into_loss(self) -> SoftTarget;
+}
+
+/// A loss on logits with what else was said of it.
+#[derive(Debug)]
+pub struct SoftTarget {
+    /// The loss.
+    pub loss: Box<dyn Loss>,
+    /// Its factor in the sum.
+    pub weight: Weight,
+    /// Whether the teacher's highest score is first exchanged with that of the label.
+    pub probability_shift: bool,
 }
 
 macro_rules! soft_targets {
     ($($loss:ty),*) => {
         $(impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for $loss {
-            fn into_loss(self) -> (Box<dyn Loss>, f64) {
-                (Box::new(self), 1.0)
+            fn into_loss(self) -> SoftTarget {
+                SoftTarget { loss: Box::new(self), weight: 1.0.into(), probability_shift: false }
             }
         })*
     };
@@ -28,24 +40,49 @@ macro_rules! soft_targets {
 soft_targets!(KdCe, KdMse);
 
 /// A loss with a weight other than 1.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Weighted<K> {
     loss: K,
-    weight: f64,
+    weight: Weight,
 }
 
 impl<T, S, K: SoftTargets<T, S>> SoftTargets<T, S> for Weighted<K> {
-    fn into_loss(self) -> (Box<dyn Loss>, f64) {
-        let (loss, weight) = self.loss.into_loss();
-        (loss, weight * self.weight)
+    fn into_loss(self) -> SoftTarget {
+        let target = self.loss.into_loss();
+        SoftTarget { weight: self.weight.times(target.weight.value()), ..target }
     }
 }
 
-/// Weighs a loss.
+/// A loss that reads the teacher's logits with the highest score exchanged with that of the label.
+#[derive(Debug, Clone)]
+pub struct Shifted<K>(K);
+
+impl<T, S: Gives<Labels>, K: SoftTargets<T, S>> SoftTargets<T, S> for Shifted<K> {
+    fn into_loss(self) -> SoftTarget {
+        SoftTarget { probability_shift: true, ..self.0.into_loss() }
+    }
+}
+
+impl<K> Shifted<K> {
+    /// The same with this factor in the sum.
+    pub fn weight(self, weight: impl Into<Weight>) -> Weighted<Self> {
+        Weighted { loss: self, weight: weight.into() }
+    }
+}
+
+/// Weighs a loss, or shifts what it learns from.
 pub trait WithWeight: Sized {
-    /// The same loss with this factor in the sum.
-    fn weight(self, weight: f64) -> Weighted<Self> {
-        Weighted { loss: self, weight }
+    /// The same loss with this factor in the sum, which may change over the run:
+    /// `KdCe::at(8.0).weight(Weight::decaying(1.0))`.
+    fn weight(self, weight: impl Into<Weight>) -> Weighted<Self> {
+        Weighted { loss: self, weight: weight.into() }
+    }
+
+    /// The same loss with a teacher that is never wrong: where its highest score is not that of the
+    /// student's label, the two are exchanged (TextBrewer's `probability_shift`; Wen, Lai and Qian,
+    /// "Preparing Lessons", 2019). A negative label, such as -100, leaves its row as it is.
+    fn with_probability_shift(self) -> Shifted<Self> {
+        Shifted(self)
     }
 }
 

@@ -7,6 +7,7 @@
 mod probe;
 mod projections;
 mod reads;
+mod shift;
 mod window;
 
 use std::any::Any;
@@ -16,7 +17,7 @@ use tch::{Kind, Tensor};
 
 use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
-use crate::distill::Pipeline;
+use crate::distill::{Pipeline, Weighed};
 use crate::error::{Error, InStage, Result};
 use crate::feature::Feature;
 use crate::model::{Model as _, Side};
@@ -117,10 +118,12 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
                     let features = self.project(id, &mut held).in_stage(&stage.name)?;
                     held.flows.extend(features);
                 }
-                StageKind::Loss(loss) => {
+                StageKind::Loss(_) => {
                     let value = self.loss(id, window, &mut held).in_stage(&stage.name)?;
                     losses.terms.push((stage.name.clone(), value.f_detach()?));
-                    let weighted = value.f_mul_scalar(loss.weight)?;
+                    let weight =
+                        self.weighed(id)?.weight.at(self.plan().semantics(), pass.step(), pass.steps());
+                    let weighted = value.f_mul_scalar(weight)?;
                     for (flow, ..) in self.plan().outputs(id) {
                         held.flows.insert(flow, vec![weighted.shallow_clone()]);
                     }
@@ -199,7 +202,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
 
     /// The value of a loss: its terms, each divided, added up.
     fn loss(&self, id: StageId, window: Option<&Window>, held: &mut Held) -> Result<Tensor> {
-        let loss = self.loss_of(id)?;
+        let loss = &*self.weighed(id)?.loss;
         let (role, pairs) = reads::gather(self.plan(), id, held)?;
         let mut total: Option<Tensor> = None;
         for (student, teacher) in pairs {
@@ -239,9 +242,9 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         &self.pipeline.student
     }
 
-    fn loss_of(&self, id: StageId) -> Result<&dyn crate::loss::Loss> {
+    fn weighed(&self, id: StageId) -> Result<&Weighed> {
         let loss = self.pipeline.losses.get(&id);
-        loss.map(|loss| &**loss).ok_or_else(|| Error::invalid("the plan has a loss that the pipeline lacks"))
+        loss.ok_or_else(|| Error::invalid("the plan has a loss that the pipeline lacks"))
     }
 }
 

@@ -105,7 +105,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             return;
         }
         let checked = (|| {
-            let loss = self.loss_of(id)?;
+            let loss = &*self.weighed(id)?.loss;
             let (_, pairs) = reads::gather(self.plan(), id, held)?;
             for (student, teacher) in pairs {
                 let mismatches = loss.mismatches(&student, &teacher);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, numbered, suggest};
 use crate::model::Parameters;
-use crate::plan::{Activation, Plan, StageId, StageKind};
+use crate::plan::{Activation, OptimizerChanges, Plan, StageId, StageKind};
 
 /// The weights of a plan's projections.
 #[derive(Debug, Default)]
@@ -16,6 +16,7 @@ pub struct Projections(BTreeMap<StageId, Weights>);
 struct Weights {
     name: String,
     activation: Activation,
+    optimizer: OptimizerChanges,
     weight: Tensor,
     bias: Tensor,
 }
@@ -40,6 +41,7 @@ impl Projections {
                 Weights {
                     name: stage.name.clone(),
                     activation: projection.activation,
+                    optimizer: projection.optimizer,
                     weight: weight.f_to_device(device)?.f_set_requires_grad(true)?,
                     bias: bias.f_to_device(device)?.f_set_requires_grad(true)?,
                 },
@@ -48,16 +50,46 @@ impl Projections {
         Ok(Projections(made))
     }
 
-    /// Their parameters, named after their stages.
+    /// Their parameters, named after their stages: `projection_hidden_mse_t4_s2.weight`, `.bias`.
     pub fn parameters(&self) -> Parameters {
-        Parameters::new(self.0.values().flat_map(|weights| {
-            [
-                (format!("{}.weight", weights.name), weights.weight.shallow_clone()),
-                (format!("{}.bias", weights.name), weights.bias.shallow_clone()),
-            ]
-        }))
+        Parameters::new(self.0.values().flat_map(Weights::named))
     }
 
+    /// The parameters of each, with the settings of the optimizer that are its own.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (OptimizerChanges, Parameters)> {
+        self.0.values().map(|weights| (weights.optimizer, Parameters::new(weights.named())))
+    }
+
+    /// Takes these values in place of the ones drawn from the seed: every parameter, by its name.
+    pub(crate) fn start_from(&self, given: &BTreeMap<String, Tensor>) -> Result<()> {
+        let parameters = self.parameters();
+        let names = || parameters.iter().map(|(name, _)| name);
+        let mut problems: Vec<String> = (given.keys())
+            .filter(|name| !names().any(|known| known == *name))
+            .map(|name| format!("`{name}` is no parameter of a projection{}", suggest(name, names())))
+            .collect();
+        let _guard = tch::no_grad_guard();
+        for (name, parameter) in parameters.iter() {
+            match given.get(name) {
+                None => problems.push(format!("`{name}` is missing")),
+                Some(value) if value.size() != parameter.size() => {
+                    problems.push(format!(
+                        "`{name}` is {:?}, the plan makes it {:?}",
+                        value.size(),
+                        parameter.size()
+                    ));
+                }
+                Some(value) => parameter.shallow_clone().f_copy_(value)?,
+            }
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::invalid(numbered("the projections cannot start from these tensors", &problems)))
+        }
+    }
+
+    /// Brings a feature of the student to the teacher's width.
     pub(super) fn apply(&self, id: StageId, feature: &Tensor) -> Result<Tensor> {
         let weights =
             self.0.get(&id).ok_or_else(|| Error::invalid("the plan has a projection without weights"))?;
@@ -77,5 +109,14 @@ impl Projections {
             Activation::Relu => projected.f_relu()?,
             Activation::Tanh => projected.f_tanh()?,
         })
+    }
+}
+
+impl Weights {
+    fn named(&self) -> [(String, Tensor); 2] {
+        [
+            (format!("{}.weight", self.name), self.weight.shallow_clone()),
+            (format!("{}.bias", self.name), self.bias.shallow_clone()),
+        ]
     }
 }

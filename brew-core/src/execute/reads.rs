@@ -2,12 +2,12 @@
 
 use tch::Tensor;
 
-use super::Held;
+use super::{Held, shift};
 use crate::error::{Error, Result};
 use crate::feature::Feature;
 use crate::loss::{Loss, Masks, Read};
 use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
-use crate::role::{InputsMask, Logits, LogitsMask, Losses, Role};
+use crate::role::{InputsMask, Labels, Logits, LogitsMask, Losses, Role};
 
 /// The wanted layers of a feature, in the order they are wanted; all of it without layers.
 pub(super) fn pick(role: &str, feature: Option<Feature>, layers: Option<&[i64]>) -> Result<Vec<Tensor>> {
@@ -68,6 +68,8 @@ pub(super) fn gather(plan: &Plan, id: StageId, held: &mut Held) -> Result<(Strin
         };
         if role == InputsMask::NAME || role == LogitsMask::NAME {
             side.masks = tensors;
+        } else if role == Labels::NAME {
+            side.labels = tensors;
         } else {
             compared.clone_from(role);
             side.features = tensors;
@@ -87,6 +89,8 @@ pub(super) fn gather(plan: &Plan, id: StageId, held: &mut Held) -> Result<(Strin
 struct Side {
     features: Vec<Tensor>,
     masks: Vec<Tensor>,
+    /// The student's, where the loss asked for a probability shift.
+    labels: Vec<Tensor>,
 }
 
 impl Side {
@@ -132,6 +136,12 @@ fn by_head(role: &str, student: Side, teachers: Vec<Side>) -> Result<Vec<(Read, 
                 [] => Vec::new(),
                 [one] => vec![one.shallow_clone()],
                 many => vec![Tensor::f_stack(many, 0)?.f_mean_dim(0, false, None)?],
+            };
+            let features = match student.labels.get(head) {
+                Some(labels) => {
+                    features.iter().map(|logits| shift::to_labels(logits, labels)).collect::<Result<_>>()?
+                }
+                None => features,
             };
             let mask = teachers.first().and_then(|teacher| teacher.mask(head));
             Ok((read, Read { features, mask }))

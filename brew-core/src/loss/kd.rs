@@ -8,14 +8,19 @@
 //! Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015);
 //! TextBrewer's `kd_ce_loss` and `kd_mse_loss`. As in TextBrewer `kd_ce` is the cross-entropy: its
 //! minimum is the teacher's own entropy and not 0, its gradient is that of the Kullback-Leibler
-//! divergence. Neither is multiplied by T squared unless asked.
+//! divergence. Neither is multiplied by T squared unless asked. With a
+//! [`TemperatureSchedule`] every row has a temperature of its own in T's place.
 
-use serde_json::json;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
+use super::temperature::{Softened, Temperature};
 use super::term::shape;
 use super::{Loss, Read, Term, states};
 use crate::error::Result;
+use crate::schedule::TemperatureSchedule;
 
 /// Cross-entropy with the teacher's softened probabilities (TextBrewer's `ce`).
 ///
@@ -33,24 +38,35 @@ use crate::error::Result;
 /// assert!((loss.double_value(&[]) - 1.124_820_555).abs() < 1e-6);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct KdCe {
-    temperature: f64,
+    temperature: Temperature,
     temperature_squared: bool,
 }
 
 /// Mean squared difference of the logits divided by the temperature (TextBrewer's `mse`).
 ///
 /// Shapes are those of [`KdCe`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct KdMse {
-    temperature: f64,
+    temperature: Temperature,
 }
 
 impl KdCe {
     /// At a temperature in (0, inf).
     pub fn at(temperature: f64) -> Self {
-        KdCe { temperature, temperature_squared: false }
+        KdCe { temperature: Temperature::at(temperature), temperature_squared: false }
+    }
+
+    /// Gives every row a temperature of its own, around this one:
+    /// `KdCe::at(4.0).scheduled(Flsw::new(1.0, 2.0))`.
+    #[must_use]
+    pub fn scheduled(self, schedule: impl TemperatureSchedule) -> Self {
+        self.scheduled_by(Arc::new(schedule))
+    }
+
+    pub(crate) fn scheduled_by(self, schedule: Arc<dyn TemperatureSchedule>) -> Self {
+        KdCe { temperature: self.temperature.scheduled(schedule), ..self }
     }
 
     /// Multiplies the loss by T squared, so that its gradient keeps its size whatever the temperature
@@ -64,7 +80,17 @@ impl KdCe {
 impl KdMse {
     /// At a temperature in (0, inf).
     pub fn at(temperature: f64) -> Self {
-        KdMse { temperature }
+        KdMse { temperature: Temperature::at(temperature) }
+    }
+
+    /// Gives every row a temperature of its own, around this one.
+    #[must_use]
+    pub fn scheduled(self, schedule: impl TemperatureSchedule) -> Self {
+        self.scheduled_by(Arc::new(schedule))
+    }
+
+    pub(crate) fn scheduled_by(self, schedule: Arc<dyn TemperatureSchedule>) -> Self {
+        KdMse { temperature: self.temperature.scheduled(schedule) }
     }
 }
 
@@ -74,11 +100,17 @@ impl Loss for KdCe {
     }
 
     fn options(&self) -> serde_json::Value {
-        json!({ "temperature": self.temperature, "temperature_squared": self.temperature_squared })
+        let mut options = self.temperature.options();
+        options.insert("temperature_squared".to_owned(), json!(self.temperature_squared));
+        Value::Object(options)
     }
 
     fn problems(&self) -> Vec<String> {
-        temperature_problem(self.temperature)
+        self.temperature.problems()
+    }
+
+    fn reads_whole_batch(&self) -> bool {
+        self.temperature.is_scheduled()
     }
 
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
@@ -87,15 +119,13 @@ impl Loss for KdCe {
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
         let mask = student.mask.as_ref();
-        let student_logits = counted(student, mask)?.f_div_scalar(self.temperature)?;
-        let teacher_logits = counted(teacher, mask)?.f_div_scalar(self.temperature)?;
-        let kind = student_logits.kind();
-        let probabilities = teacher_logits.f_softmax(-1, kind)?;
-        let per_row = (probabilities.f_mul(&student_logits.f_log_softmax(-1, kind)?)?)
+        let Softened { student, teacher, squared } =
+            self.temperature.divide(&counted(student, mask)?, &counted(teacher, mask)?, mask)?;
+        let kind = student.kind();
+        let per_row = (teacher.f_softmax(-1, kind)?.f_mul(&student.f_log_softmax(-1, kind)?)?)
             .f_sum_dim_intlist(-1, false, kind)?
             .f_neg()?;
-        let term = averaged(&per_row, mask)?;
-        if self.temperature_squared { term.times(self.temperature * self.temperature) } else { Ok(term) }
+        averaged(&if self.temperature_squared { per_row.f_mul(&squared)? } else { per_row }, mask)
     }
 }
 
@@ -105,11 +135,15 @@ impl Loss for KdMse {
     }
 
     fn options(&self) -> serde_json::Value {
-        json!({ "temperature": self.temperature })
+        Value::Object(self.temperature.options())
     }
 
     fn problems(&self) -> Vec<String> {
-        temperature_problem(self.temperature)
+        self.temperature.problems()
+    }
+
+    fn reads_whole_batch(&self) -> bool {
+        self.temperature.is_scheduled()
     }
 
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
@@ -118,8 +152,9 @@ impl Loss for KdMse {
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
         let mask = student.mask.as_ref();
-        let difference =
-            (counted(student, mask)?.f_sub(&counted(teacher, mask)?)?).f_div_scalar(self.temperature)?;
+        let Softened { student, teacher, .. } =
+            self.temperature.divide(&counted(student, mask)?, &counted(teacher, mask)?, mask)?;
+        let difference = student.f_sub(&teacher)?;
         let per_row = difference.f_square()?.f_mean_dim(-1, false, difference.kind())?;
         averaged(&per_row, mask)
     }
@@ -134,15 +169,6 @@ fn counted(read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
 /// One value a row, or one a position.
 fn averaged(per_row: &Tensor, mask: Option<&Tensor>) -> Result<Term> {
     if per_row.dim() == 1 { Term::rows(per_row) } else { Term::positions(per_row, mask) }
-}
-
-fn temperature_problem(temperature: f64) -> Vec<String> {
-    if temperature.is_finite() && temperature > 0.0 {
-        return Vec::new();
-    }
-    vec![format!(
-        "the temperature is {temperature}; it must be finite and above 0 (1 leaves the logits as they are)"
-    )]
 }
 
 fn logits_mismatches(student: &Read, teacher: &Read) -> Vec<String> {

@@ -15,6 +15,7 @@ mod kd;
 mod nst;
 mod pkd;
 mod states;
+mod temperature;
 mod term;
 
 use std::fmt;
@@ -63,6 +64,12 @@ pub trait Loss: fmt::Debug + Send + 'static {
     /// What it averages over, where the student has a mask and where it has none.
     fn average(&self, masked: bool) -> Average {
         if masked { Average::Tokens } else { Average::Rows }
+    }
+
+    /// Whether a row's value depends on the other rows of its batch. Such a loss over accumulated
+    /// batches is not the loss over their rows in one batch.
+    fn reads_whole_batch(&self) -> bool {
+        false
     }
 
     /// What is wrong with these features, each with its mend: their shapes, and values that cannot

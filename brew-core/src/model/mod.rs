@@ -30,6 +30,7 @@ pub use bert::{
     SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
     TokenClassifierOutputAdaptor,
 };
+pub(crate) use folder::write_weights;
 pub use keep::Keep;
 pub use parts::Activation;
 

@@ -29,6 +29,8 @@ pub enum Event<'a> {
         /// Epochs in the whole run.
         epochs: u64,
     },
+    /// A batch of an optimizer step went through; only on steps that are logged.
+    Batch(&'a BatchReport),
     /// An optimizer step is done.
     Step(&'a StepReport),
     /// The development data was evaluated.
@@ -66,6 +68,22 @@ pub struct StepReport {
     pub losses: Option<Vec<(String, f64)>>,
     /// Examples a second, over the run so far.
     pub examples_per_second: f64,
+}
+
+/// One batch of an optimizer step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchReport {
+    /// The epoch, from 0.
+    pub epoch: u64,
+    /// The optimizer step it belongs to, from 1.
+    pub step: u64,
+    /// Its position in the window of accumulated batches, from 0.
+    pub index: usize,
+    /// How many batches the window has.
+    pub batches: usize,
+    /// Its share of the step's losses: `total` and each loss before its weight. In TextBrewer's
+    /// semantics `batches` times the share is the batch's own mean.
+    pub losses: Vec<(String, f64)>,
 }
 
 /// What a run did.

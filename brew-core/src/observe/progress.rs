@@ -80,6 +80,7 @@ impl Observer for Progress {
                     self.bar = Some(bar);
                 }
             }
+            Event::Batch(_) => {}
             Event::Step(report) => self.step(report),
             Event::Evaluated { epoch, metric, value, .. } => {
                 self.line(&format!("epoch {}: {metric} {value:.4}", epoch + 1));

@@ -34,6 +34,8 @@ pub enum Problem {
         /// How many flows it was given.
         given: usize,
     },
+    /// A setting of a config that cannot be used; the text names its key and its value.
+    Config(String),
     /// No loss: nothing would be learned.
     NoLoss,
     /// A value, shape or option does not fit.
@@ -59,6 +61,7 @@ impl fmt::Display for Problem {
             Problem::Inputs { stage, reads, given } => {
                 write!(formatter, "stage `{stage}` reads {reads}, but has {given} inputs")
             }
+            Problem::Config(message) => formatter.write_str(message),
             Problem::NoLoss => formatter.write_str(
                 "the pipeline has no loss: add one of `.soft_targets(…)`, `.matching(…)`, `.hard_labels(…)`",
             ),
@@ -77,6 +80,7 @@ const RULES: &[(&str, Rule)] = &[
     ("roles are provided", roles_are_provided),
     ("weights are finite", weights_are_finite),
     ("projections have widths", projections_have_widths),
+    ("optimizer settings are in range", optimizer_changes_are_in_range),
 ];
 
 /// What all rules find.
@@ -156,6 +160,26 @@ fn projections_have_widths(plan: &Plan) -> Vec<Problem> {
             ))
         }
         _ => None,
+    })
+}
+
+fn optimizer_changes_are_in_range(plan: &Plan) -> Vec<Problem> {
+    unfit(plan, |kind| {
+        let StageKind::Projection(projection) = kind else { return None };
+        let changes = &projection.optimizer;
+        let not_negative =
+            [("lr", changes.learning_rate), ("eps", changes.epsilon), ("weight_decay", changes.weight_decay)];
+        let (first, second) = changes.betas.unzip();
+        let numbers =
+            not_negative.map(|(name, value)| (name, value, f64::INFINITY, "finite and not negative"));
+        let betas =
+            [("betas[0]", first), ("betas[1]", second)].map(|(name, value)| (name, value, 1.0, "in [0, 1)"));
+        let wrong: Vec<String> = (numbers.into_iter().chain(betas))
+            .filter_map(|(name, value, end, words)| Some((name, value?, end, words)))
+            .filter(|(_, value, end, _)| !(0.0..*end).contains(value))
+            .map(|(name, value, _, words)| format!("`{name}` is {value}; it must be {words}"))
+            .collect();
+        (!wrong.is_empty()).then(|| wrong.join("; "))
     })
 }
 

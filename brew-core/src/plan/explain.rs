@@ -60,11 +60,18 @@ fn notes(kind: &StageKind) -> String {
         StageKind::Teacher { .. } => "frozen, evaluation mode".to_owned(),
         StageKind::Student => "trained".to_owned(),
         StageKind::Projection(projection) => {
-            format!("{:?} {} -> {}", projection.activation, projection.student, projection.teacher)
-                .to_lowercase()
+            let mut notes = vec![
+                format!("{:?} {} -> {}", projection.activation, projection.student, projection.teacher)
+                    .to_lowercase(),
+            ];
+            if let Ok(serde_json::Value::Object(changes)) = serde_json::to_value(projection.optimizer) {
+                notes.extend(changes.iter().map(|(name, value)| format!("{name} {value}")));
+            }
+            notes.join("\n")
         }
         StageKind::Loss(loss) => {
-            let mut notes = vec![format!("weight {}", loss.weight)];
+            let schedule = loss.schedule.iter().map(|schedule| format!(", {schedule}"));
+            let mut notes = vec![format!("weight {}{}", loss.weight, schedule.collect::<String>())];
             if let serde_json::Value::Object(options) = &loss.options {
                 notes.extend(options.iter().map(|(name, value)| format!("{name} {value}")));
             }
@@ -82,11 +89,13 @@ fn rules(semantics: Semantics) -> &'static str {
     match semantics {
         Semantics::Exact => {
             "semantics: exact (clips student and projections together; no weight decay on biases and norms; \
-             an accumulation window divides by what the whole window counts)"
+             an accumulation window divides by what the whole window counts; \
+             a schedule multiplies its weight)"
         }
         Semantics::TextBrewer => {
             "semantics: TextBrewer (clips the student only; weight decay on every parameter; \
-             an accumulation window is the mean of its batches' means)"
+             an accumulation window is the mean of its batches' means; \
+             a schedule's value stands in its weight's place after the first step)"
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The loop: epochs, windows of batches, steps.
 
+use std::path::Path;
 use std::time::Instant;
 
 use super::optimizer::Optimizer;
@@ -8,10 +9,10 @@ use crate::adaptor::Adaptor;
 use crate::batch::{Batch as _, Batches, Feeds};
 use crate::error::{Error, Result};
 use crate::execute::{Executor, StepLosses, Window};
-use crate::model::Model as _;
-use crate::observe::{Event, MetricsFile, Progress, StepReport, Summary};
+use crate::model::{Model as _, write_weights};
+use crate::observe::{BatchReport, Event, MetricsFile, Progress, StepReport, Summary};
 use crate::pass::{Pass, Wants};
-use crate::plan::Semantics;
+use crate::plan::{OptimizerChanges, Semantics};
 
 /// Everything that moves during a run.
 struct Run<'r, 'o, T: 'static, A: Adaptor> {
@@ -46,6 +47,9 @@ where
         observers.push(Box::new(Progress::new("brew")));
     }
     let executor = Executor::new(&trainer.pipeline, trainer.seed)?;
+    if let Some(given) = &trainer.projections {
+        executor.projections().start_from(given)?;
+    }
     let first = data.epoch(0)?.next().ok_or_else(|| Error::invalid("the data's first epoch is empty"))??;
     let device = trainer.pipeline.student.parameters().device();
     let probe = executor.probe(&first.to_device(device)?)?;
@@ -65,10 +69,18 @@ where
 
     let steps = steps_per_epoch * trainer.epochs;
     tell(&Event::Started { plan: executor.plan(), found: &probe.found, steps, epochs: trainer.epochs });
-    let semantics = trainer.semantics();
+    for warning in trainer.warnings() {
+        tell(&Event::Warning(&warning));
+    }
+    let mut student = Optimizer::new(trainer.optimizer, trainer.semantics());
+    student.add(OptimizerChanges::default(), &trainer.pipeline.student.parameters())?;
+    let mut projections = Optimizer::new(trainer.optimizer, trainer.semantics());
+    for (changes, parameters) in executor.projections().groups() {
+        projections.add(changes, &parameters)?;
+    }
     let mut run = Run {
-        student: Optimizer::new(trainer.optimizer, semantics, &trainer.pipeline.student.parameters())?,
-        projections: Optimizer::new(trainer.optimizer, semantics, &executor.projections().parameters())?,
+        student,
+        projections,
         trainer: &trainer,
         executor,
         steps,
@@ -86,17 +98,20 @@ where
         run.epoch(epoch, data, &mut tell)?;
     }
     let summary = run.summary();
+    let projections = run.executor.projections().parameters();
     tell(&Event::Finished(&summary));
     if let Some(folder) = &folder {
-        // The trained student is in hand: that it cannot be written must not lose it.
-        match trainer.pipeline.student.save(&folder.student()) {
-            Ok(()) => tell(&Event::Saved(&folder.student())),
-            Err(error) => {
-                tell(&Event::Warning(&format!("the student was not written to the run folder: {error}")))
-            }
+        // What was trained is in hand: that it cannot be written must not lose it.
+        let mut wrote = |path: &Path, written: Result<()>| match written {
+            Ok(()) => tell(&Event::Saved(path)),
+            Err(error) => tell(&Event::Warning(&format!("not written to the run folder: {error}"))),
+        };
+        wrote(&folder.student(), trainer.pipeline.student.save(&folder.student()));
+        if projections.scalars() > 0 {
+            wrote(&folder.projections(), write_weights(&folder.projections(), &projections));
         }
     }
-    Ok(Trained { student: trainer.pipeline.into_student(), summary })
+    Ok(Trained { student: trainer.pipeline.into_student(), projections, summary })
 }
 
 impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
@@ -119,7 +134,7 @@ impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
             }
             let first = index;
             index += window.len();
-            let report = self.window(epoch, &window).map_err(|error| {
+            let report = self.window(epoch, &window, tell).map_err(|error| {
                 Error::other(format!("epoch {epoch}, batches {first} to {}: {error}", index - 1))
             })?;
             self.examples += window.iter().map(|batch| batch.student().rows() as u64).sum::<u64>();
@@ -135,7 +150,12 @@ impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
     }
 
     /// One optimizer step over a window of batches.
-    fn window<B: Feeds<T, A::Batch>>(&mut self, epoch: u64, batches: &[B]) -> Result<StepReport> {
+    fn window<B: Feeds<T, A::Batch>>(
+        &mut self,
+        epoch: u64,
+        batches: &[B],
+        tell: &mut impl FnMut(&Event<'_>),
+    ) -> Result<StepReport> {
         let trainer = self.trainer;
         let counts = match batches.len() {
             1 => None,
@@ -148,11 +168,14 @@ impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
         for (index, batch) in batches.iter().enumerate() {
             // Seeded anew each time, so that a step can be replayed without the steps before it.
             tch::manual_seed(mix(trainer.seed, self.step, index as u64));
-            let pass = Pass::training(self.step, Wants::nothing());
+            let pass = Pass::training(self.step, Wants::nothing()).of_steps(self.steps);
             let losses = self.executor.run(batch, &pass, counts.as_ref(), &mut |_, _| {})?;
             losses.total.f_backward()?;
             if log {
-                add_up(&mut logged, &losses)?;
+                let losses = read(&losses)?;
+                add_up(&mut logged, &losses);
+                let (step, batches) = (self.step + 1, batches.len());
+                tell(&Event::Batch(&BatchReport { epoch, step, index, batches, losses }));
             }
         }
         if let Some(norm) = trainer.max_gradient_norm {
@@ -164,16 +187,15 @@ impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
             }
         }
         let multiplier = trainer.schedule.multiplier(self.step, self.steps);
-        let learning_rate = trainer.optimizer.learning_rate * multiplier;
-        self.student.step(learning_rate)?;
-        self.projections.step(learning_rate)?;
+        self.student.step(multiplier)?;
+        self.projections.step(multiplier)?;
         self.step += 1;
         let losses = log.then_some(logged);
         Ok(StepReport {
             epoch,
             step: self.step,
             steps: self.steps,
-            learning_rate,
+            learning_rate: trainer.optimizer.learning_rate * multiplier,
             losses,
             examples_per_second: 0.0,
         })
@@ -194,18 +216,20 @@ impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
     }
 }
 
-/// Adds a batch's share to the losses of its window: `total` first, then each by name.
-fn add_up(logged: &mut Vec<(String, f64)>, losses: &StepLosses) -> Result<()> {
+/// The losses of a batch as numbers: `total` first, then each by name.
+fn read(losses: &StepLosses) -> Result<Vec<(String, f64)>> {
     let total = [("total", &losses.total)].into_iter();
     let terms = losses.terms.iter().map(|(name, value)| (name.as_str(), value));
-    for (index, (name, value)) in total.chain(terms).enumerate() {
-        let value = value.f_double_value(&[])?;
-        match logged.get_mut(index) {
-            Some((_, sum)) => *sum += value,
-            None => logged.push((name.to_owned(), value)),
-        }
+    total.chain(terms).map(|(name, value)| Ok((name.to_owned(), value.f_double_value(&[])?))).collect()
+}
+
+/// Adds a batch's share to the losses of its window.
+fn add_up(logged: &mut Vec<(String, f64)>, losses: &[(String, f64)]) {
+    if logged.is_empty() {
+        logged.extend_from_slice(losses);
+    } else {
+        logged.iter_mut().zip(losses).for_each(|((_, sum), (_, value))| *sum += value);
     }
-    Ok(())
 }
 
 /// One seed of three numbers (the finalizer of SplitMix64 over their sum with odd factors).

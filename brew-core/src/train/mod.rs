@@ -19,14 +19,17 @@ mod epochs;
 mod optimizer;
 mod run_folder;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+use tch::Tensor;
 
 use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batches, Feeds};
 use crate::distill::Pipeline;
 use crate::error::{Error, Result};
-use crate::model::{Model, Seen};
+use crate::model::{Model, Parameters, Seen};
 use crate::observe::{Metric, Observer, Predictions, Summary};
 use crate::plan::Semantics;
 use crate::role::Logits;
@@ -44,6 +47,7 @@ pub struct Trainer<'o, T: 'static, A: Adaptor> {
     max_gradient_norm: Option<f64>,
     epochs: u64,
     seed: i64,
+    projections: Option<BTreeMap<String, Tensor>>,
     log_every: u64,
     evaluation: Option<Evaluation<'o, A>>,
     run_dir: Option<PathBuf>,
@@ -79,6 +83,7 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
             max_gradient_norm: None,
             epochs: 1,
             seed: 0,
+            projections: None,
             log_every: 10,
             evaluation: None,
             run_dir: None,
@@ -118,6 +123,12 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
         Trainer { seed, ..self }
     }
 
+    /// Starts the learned projections from these tensors instead of the seed: every parameter by its
+    /// name, `projection_hidden_mse_t4_s2.weight`, `(teacher width, student width)`, and `.bias`.
+    pub fn projections(self, named: impl IntoIterator<Item = (String, Tensor)>) -> Self {
+        Trainer { projections: Some(named.into_iter().collect()), ..self }
+    }
+
     /// Optimizer steps from one reading of the losses to the next.
     pub fn log_every(self, steps: u64) -> Self {
         Trainer { log_every: steps, ..self }
@@ -135,9 +146,10 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
     }
 
     /// Where the run is written: `config.json`, `plan.json`, `plan.dot`, `metrics.jsonl` and, at the
-    /// end, `student/`. A folder that holds a run already is moved aside, to the same name with a
-    /// number, and nothing of it is lost. A student that cannot be written there is a warning: the
-    /// caller still gets it, and can save it elsewhere.
+    /// end, `student/` and, where there are projections, `projections.safetensors`. A folder that holds
+    /// a run already is moved aside, to the same name with a number, and nothing of it is lost. What
+    /// cannot be written at the end is a warning: the caller still gets the student, and can save it
+    /// elsewhere.
     pub fn run_dir(self, folder: impl Into<PathBuf>) -> Self {
         Trainer { run_dir: Some(folder.into()), ..self }
     }
@@ -186,6 +198,17 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
         problems
     }
 
+    /// What a person should know before the first step.
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.pipeline.warnings.clone();
+        if self.accumulation > 1 && self.semantics() == Semantics::Exact {
+            warnings.extend(self.pipeline.whole_batch_losses().map(|name| {
+                format!("`{name}` depends on all rows of a batch: {} accumulated batches are not one batch of as many rows", self.accumulation)
+            }));
+        }
+        warnings
+    }
+
     /// The settings as `config.json` holds them.
     fn config(&self) -> serde_json::Value {
         serde_json::json!({
@@ -208,6 +231,7 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
 #[derive(Debug)]
 pub struct Trained<A: Adaptor> {
     student: Seen<A>,
+    projections: Parameters,
     summary: Summary,
 }
 
@@ -220,6 +244,11 @@ impl<A: Adaptor> Trained<A> {
     /// The student alone.
     pub fn into_student(self) -> Seen<A> {
         self.student
+    }
+
+    /// The learned projections, by the names of their stages; empty without any.
+    pub fn projections(&self) -> &Parameters {
+        &self.projections
     }
 
     /// What the run did.

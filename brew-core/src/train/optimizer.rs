@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use crate::error::{InStage, Result};
 use crate::model::Parameters;
-use crate::plan::Semantics;
+use crate::plan::{OptimizerChanges, Semantics};
 
 /// The settings of AdamW.
 ///
@@ -45,6 +45,16 @@ impl AdamW {
         AdamW { weight_decay, ..self }
     }
 
+    /// The same settings with these changes, such as those of a group of parameters.
+    pub fn with(self, changes: OptimizerChanges) -> Self {
+        AdamW {
+            learning_rate: changes.learning_rate.unwrap_or(self.learning_rate),
+            betas: changes.betas.unwrap_or(self.betas),
+            epsilon: changes.epsilon.unwrap_or(self.epsilon),
+            weight_decay: changes.weight_decay.unwrap_or(self.weight_decay),
+        }
+    }
+
     /// What is wrong with the settings, each with its mend.
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -73,6 +83,7 @@ impl AdamW {
 #[derive(Debug)]
 pub(crate) struct Optimizer {
     settings: AdamW,
+    semantics: Semantics,
     step: i32,
     entries: Vec<Entry>,
 }
@@ -80,6 +91,7 @@ pub(crate) struct Optimizer {
 #[derive(Debug)]
 struct Entry {
     name: String,
+    settings: AdamW,
     parameter: Tensor,
     decays: bool,
     first_moment: Tensor,
@@ -87,20 +99,26 @@ struct Entry {
 }
 
 impl Optimizer {
-    /// Moments of zero for every parameter that requires a gradient.
-    pub(crate) fn new(settings: AdamW, semantics: Semantics, parameters: &Parameters) -> Result<Self> {
-        let mut entries = Vec::new();
+    /// An optimizer without parameters.
+    pub(crate) fn new(settings: AdamW, semantics: Semantics) -> Self {
+        Optimizer { settings, semantics, step: 0, entries: Vec::new() }
+    }
+
+    /// Adds a group of parameters with what it has of its own: moments of zero for every parameter
+    /// that requires a gradient.
+    pub(crate) fn add(&mut self, changes: OptimizerChanges, parameters: &Parameters) -> Result<()> {
         for (name, parameter) in parameters.iter().filter(|(_, parameter)| parameter.requires_grad()) {
-            entries.push(Entry {
+            self.entries.push(Entry {
                 name: name.to_owned(),
+                settings: self.settings.with(changes),
                 parameter: parameter.shallow_clone(),
                 // Biases and norms are vectors; every matrix decays.
-                decays: semantics == Semantics::TextBrewer || parameter.dim() > 1,
+                decays: self.semantics == Semantics::TextBrewer || parameter.dim() > 1,
                 first_moment: parameter.f_zeros_like().in_stage(name)?.f_detach()?,
                 second_moment: parameter.f_zeros_like().in_stage(name)?.f_detach()?,
             });
         }
-        Ok(Optimizer { settings, step: 0, entries })
+        Ok(())
     }
 
     /// Number of parameter tensors.
@@ -120,19 +138,21 @@ impl Optimizer {
         }
     }
 
-    /// One step at this learning rate; a parameter without a gradient stays.
-    pub(crate) fn step(&mut self, learning_rate: f64) -> Result<()> {
+    /// One step with the learning rates multiplied by this; a parameter without a gradient stays.
+    pub(crate) fn step(&mut self, multiplier: f64) -> Result<()> {
         let _guard = tch::no_grad_guard();
         self.step = self.step.saturating_add(1);
         for entry in &mut self.entries {
-            entry.step(&self.settings, self.step, learning_rate).in_stage(&entry.name)?;
+            entry.step(self.step, multiplier).in_stage(&entry.name)?;
         }
         Ok(())
     }
 }
 
 impl Entry {
-    fn step(&mut self, settings: &AdamW, step: i32, learning_rate: f64) -> Result<()> {
+    fn step(&mut self, step: i32, multiplier: f64) -> Result<()> {
+        let settings = self.settings;
+        let learning_rate = settings.learning_rate * multiplier;
         let gradient = self.parameter.f_grad()?;
         if !gradient.defined() {
             return Ok(());
@@ -175,13 +195,14 @@ mod tests {
         let input = Tensor::from_slice(&[1.0, 2.0, 3.0, -1.0]).view([2, 2]);
         let named = [("w".to_owned(), weight.shallow_clone()), ("b".to_owned(), bias.shallow_clone())];
         let settings = AdamW::with_lr(0.1).weight_decay(0.01);
-        let mut optimizer = Optimizer::new(settings, semantics, &Parameters::new(named)).unwrap();
+        let mut optimizer = Optimizer::new(settings, semantics);
+        optimizer.add(OptimizerChanges::default(), &Parameters::new(named)).unwrap();
         for step in 0..3 {
             optimizer.zero_gradients();
             let output = input.matmul(&weight.tr()) + &bias;
             output.square().mean(tch::Kind::Double).backward();
             clip(optimizer.parameters(), 1.0).unwrap();
-            optimizer.step(0.1 * (1.0 - f64::from(step) / 3.0)).unwrap();
+            optimizer.step(1.0 - f64::from(step) / 3.0).unwrap();
         }
         let values = |tensor: &Tensor| Vec::<f64>::try_from(tensor.detach().view([-1])).unwrap();
         (values(&weight), values(&bias))

@@ -37,6 +37,11 @@ impl RunFolder {
         self.path.join("student")
     }
 
+    /// Where the learned projections go at the end, where there are any.
+    pub(super) fn projections(&self) -> PathBuf {
+        self.path.join("projections.safetensors")
+    }
+
     /// Where an earlier run went.
     pub(super) fn moved_aside(&self) -> Option<&Path> {
         self.moved_aside.as_deref()

@@ -1,4 +1,4 @@
-//! Learning-rate schedules: pure functions of the step.
+//! Learning rates: the factor of each optimizer step.
 
 use std::fmt;
 

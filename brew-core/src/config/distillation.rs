@@ -1,0 +1,173 @@
+//! TextBrewer's `DistillationConfig`: what is learned from the teacher, and how much it weighs.
+
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::fields::{self, Fields};
+use super::{IntermediateMatch, Registry, SchedulerConfig, preset};
+use crate::error::{Error, Result};
+
+const WHAT: &str = "distillation config";
+
+/// The losses of a distillation, with TextBrewer's names and defaults.
+///
+/// It is never changed by a run; a weight's schedule is a function of the step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DistillationConfig {
+    /// Divides both sides' logits; in (0, inf). 4 by default.
+    pub temperature: f64,
+    /// `none`, `constant`, `["flsw", beta, gamma]`, `["cwsm", beta]`, or one of the registry.
+    pub temperature_scheduler: SchedulerConfig,
+    /// The factor of the student's own loss against the labels. 0 by default.
+    pub hard_label_weight: f64,
+    /// `none`, `linear_decay`, `linear_growth`, or one of the registry.
+    pub hard_label_weight_scheduler: String,
+    /// `ce`, `mse`, or one of the registry. `ce` by default.
+    pub kd_loss_type: String,
+    /// The factor of the loss on logits. 1 by default.
+    pub kd_loss_weight: f64,
+    /// As that of the hard labels.
+    pub kd_loss_weight_scheduler: String,
+    /// Exchanges the teacher's highest score with that of the label, which needs the student's labels.
+    pub probability_shift: bool,
+    /// TextBrewer's cache of the teacher's logits, which its `GeneralDistiller` does not use either.
+    pub is_caching_logits: bool,
+    /// Losses between layers. In a file an item may also be the name of a [`preset`].
+    pub intermediate_matches: Vec<IntermediateMatch>,
+}
+
+impl Default for DistillationConfig {
+    fn default() -> Self {
+        DistillationConfig {
+            temperature: 4.0,
+            temperature_scheduler: SchedulerConfig::bare("none"),
+            hard_label_weight: 0.0,
+            hard_label_weight_scheduler: "none".to_owned(),
+            kd_loss_type: "ce".to_owned(),
+            kd_loss_weight: 1.0,
+            kd_loss_weight_scheduler: "none".to_owned(),
+            probability_shift: false,
+            is_caching_logits: false,
+            intermediate_matches: Vec::new(),
+        }
+    }
+}
+
+impl DistillationConfig {
+    /// Reads a JSON file whose names are TextBrewer's own.
+    ///
+    /// # Errors
+    /// Names the file and everything in it that cannot be used: unknown keys and names with the
+    /// nearest right one, values of the wrong type or out of range.
+    pub fn from_json_file(path: impl AsRef<Path>) -> Result<Self> {
+        Self::from_json_file_with(path, &Registry::default())
+    }
+
+    /// Reads a JSON file whose names are those of this registry.
+    ///
+    /// # Errors
+    /// As [`from_json_file`](Self::from_json_file).
+    pub fn from_json_file_with(path: impl AsRef<Path>, registry: &Registry) -> Result<Self> {
+        let path = path.as_ref();
+        Self::checked(fields::parse_file(path)?, registry).map_err(|message| Error::file(path, message))
+    }
+
+    /// Reads JSON whose names are TextBrewer's own.
+    ///
+    /// # Errors
+    /// As [`from_json_file`](Self::from_json_file), without the file.
+    pub fn from_json(json: &str) -> Result<Self> {
+        Self::checked(fields::parse(WHAT, json)?, &Registry::default()).map_err(Error::invalid)
+    }
+
+    fn checked(value: Value, registry: &Registry) -> Result<Self, String> {
+        let (config, mut problems) = Self::read(value);
+        problems.extend(config.problems(registry));
+        if problems.is_empty() { Ok(config) } else { Err(fields::refusal(WHAT, &problems)) }
+    }
+
+    /// Reads keys and types; a value that cannot be read has its default.
+    fn read(value: Value) -> (Self, Vec<String>) {
+        let (default, mut problems) = (DistillationConfig::default(), Vec::new());
+        let mut fields = Fields::of("", WHAT, value, &mut problems);
+        let mut config = DistillationConfig {
+            temperature: fields.take("temperature", default.temperature),
+            temperature_scheduler: fields.take("temperature_scheduler", default.temperature_scheduler),
+            hard_label_weight: fields.take("hard_label_weight", default.hard_label_weight),
+            hard_label_weight_scheduler: fields
+                .take("hard_label_weight_scheduler", default.hard_label_weight_scheduler),
+            kd_loss_type: fields.take("kd_loss_type", default.kd_loss_type),
+            kd_loss_weight: fields.take("kd_loss_weight", default.kd_loss_weight),
+            kd_loss_weight_scheduler: fields
+                .take("kd_loss_weight_scheduler", default.kd_loss_weight_scheduler),
+            probability_shift: fields.take("probability_shift", default.probability_shift),
+            is_caching_logits: fields.take("is_caching_logits", default.is_caching_logits),
+            intermediate_matches: Vec::new(),
+        };
+        let matches: Option<Value> = fields.take("intermediate_matches", None);
+        fields.finish();
+        config.intermediate_matches = read_matches(matches, &mut problems);
+        (config, problems)
+    }
+
+    /// What is wrong with names and values, each with its key and its mend.
+    pub fn problems(&self, registry: &Registry) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !(self.temperature.is_finite() && self.temperature > 0.0) {
+            problems.push(format!("`temperature` is {}; it must be finite and above 0", self.temperature));
+        }
+        let schedule = registry.temperature_schedule_of("temperature_scheduler", &self.temperature_scheduler);
+        problems.extend(schedule.err());
+        problems.extend(registry.soft_targets_of("kd_loss_type", &self.kd_loss_type).err());
+        for (key, weight, schedule) in [
+            ("hard_label_weight", self.hard_label_weight, &self.hard_label_weight_scheduler),
+            ("kd_loss_weight", self.kd_loss_weight, &self.kd_loss_weight_scheduler),
+        ] {
+            if !weight.is_finite() {
+                problems.push(format!("`{key}` is {weight}; it must be finite"));
+            }
+            problems.extend(registry.weight_schedule_of(&format!("{key}_scheduler"), schedule).err());
+        }
+        for (index, found) in self.intermediate_matches.iter().enumerate() {
+            problems.extend(found.problems(&format!("intermediate_matches[{index}]"), registry));
+        }
+        problems
+    }
+}
+
+fn read_matches(matches: Option<Value>, problems: &mut Vec<String>) -> Vec<IntermediateMatch> {
+    let items = match matches {
+        None => return Vec::new(),
+        Some(Value::Array(items)) => items,
+        Some(other) => {
+            problems.push(format!("`intermediate_matches` is {other}; it must be a list of matches"));
+            return Vec::new();
+        }
+    };
+    let mut found = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let at = format!("intermediate_matches[{index}]");
+        match item {
+            Value::String(name) => match preset(&name) {
+                Ok(matches) => found.extend(matches),
+                Err(error) => problems.push(format!("`{at}`: {error}")),
+            },
+            item => found.extend(IntermediateMatch::read(&at, item, problems)),
+        }
+    }
+    found
+}
+
+/// Keys and types are checked here, names when a pipeline is made of it.
+impl<'de> Deserialize<'de> for DistillationConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (config, problems) = Self::read(Value::deserialize(deserializer)?);
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(serde::de::Error::custom(fields::refusal(WHAT, &problems)))
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! One intermediate match of a config: layers, feature, loss, weight and projection.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::fields::{Fields, Readable};
+use super::registry::Registry;
+use crate::plan::OptimizerChanges;
+
+/// A loss between layers of the teacher and of the student, as TextBrewer writes it:
+/// `{"layer_T": 4, "layer_S": 2, "feature": "hidden", "loss": "hidden_mse", "weight": 1}`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct IntermediateMatch {
+    /// Layers of the teacher: indices of its adaptor's list, from the end if negative.
+    #[serde(rename = "layer_T")]
+    pub layer_t: Layers,
+    /// Layers of the student, as many as of the teacher.
+    #[serde(rename = "layer_S")]
+    pub layer_s: Layers,
+    /// The role: `hidden`, `attention`, or one that the registry was told of.
+    pub feature: String,
+    /// The name of the loss in the registry.
+    pub loss: String,
+    /// Its factor in the sum; 1 where the file does not say.
+    pub weight: f64,
+    /// The schedule of that factor, by name. TextBrewer has none for matches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_scheduler: Option<String>,
+    /// What brings the student's features to the teacher's width.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proj: Option<ProjectionConfig>,
+}
+
+/// One layer, or two for the losses that compare what lies between two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Layers {
+    /// `4`.
+    One(i64),
+    /// `[0, 4]`.
+    Two([i64; 2]),
+}
+
+/// A learned projection as TextBrewer writes it: `["linear", 312, 768, {"lr": 1e-3}]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProjectionConfig {
+    /// The name in the registry: `linear`, `relu`, `tanh`.
+    pub name: String,
+    /// The width of the student's features.
+    pub student: i64,
+    /// The width of the teacher's features.
+    pub teacher: i64,
+    /// Settings of the optimizer that are this projection's own: `lr`, `betas`, `eps`, `weight_decay`.
+    pub optimizer: OptimizerChanges,
+}
+
+impl Layers {
+    /// The indices.
+    pub fn indices(&self) -> Vec<i64> {
+        match self {
+            Layers::One(layer) => vec![*layer],
+            Layers::Two(layers) => layers.to_vec(),
+        }
+    }
+}
+
+impl Readable for Layers {
+    const MUST_BE: &'static str = "a layer, such as 4, or two in a list, such as [0, 4]";
+    fn read(value: &Value) -> Option<Self> {
+        match value.as_array().map(Vec::as_slice) {
+            None => value.as_i64().map(Layers::One),
+            Some([first, second]) => Some(Layers::Two([first.as_i64()?, second.as_i64()?])),
+            Some(_) => None,
+        }
+    }
+}
+
+impl Readable for ProjectionConfig {
+    const MUST_BE: &'static str = "[name, student width, teacher width], and after them settings of the optimizer such as {\"lr\": 0.001}";
+    fn read(value: &Value) -> Option<Self> {
+        let (name, student, teacher, optimizer) = match value.as_array()?.as_slice() {
+            [name, student, teacher] => (name, student, teacher, OptimizerChanges::default()),
+            [name, student, teacher, changes] => {
+                (name, student, teacher, serde_json::from_value(changes.clone()).ok()?)
+            }
+            _ => return None,
+        };
+        let name = name.as_str()?.to_owned();
+        Some(ProjectionConfig { name, student: student.as_i64()?, teacher: teacher.as_i64()?, optimizer })
+    }
+}
+
+impl Serialize for ProjectionConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let widths = (&self.name, self.student, self.teacher);
+        if self.optimizer.is_empty() {
+            widths.serialize(serializer)
+        } else {
+            json!([widths.0, widths.1, widths.2, self.optimizer]).serialize(serializer)
+        }
+    }
+}
+
+impl IntermediateMatch {
+    /// Reads a match; `None` where what must be there is not.
+    pub(super) fn read(at: &str, value: Value, problems: &mut Vec<String>) -> Option<Self> {
+        let mut fields = Fields::of(at, "match", value, problems);
+        let layer_t = fields.require("layer_T");
+        let layer_s = fields.require("layer_S");
+        let feature = fields.require("feature");
+        let loss = fields.require("loss");
+        let weight = fields.take("weight", 1.0);
+        let weight_scheduler = fields.take("weight_scheduler", None);
+        let proj = fields.take("proj", None);
+        fields.finish();
+        Some(IntermediateMatch {
+            layer_t: layer_t?,
+            layer_s: layer_s?,
+            feature: feature?,
+            loss: loss?,
+            weight,
+            weight_scheduler,
+            proj,
+        })
+    }
+
+    /// What is wrong with names and values.
+    pub(super) fn problems(&self, at: &str, registry: &Registry) -> Vec<String> {
+        let mut problems = Vec::new();
+        problems.extend(registry.feature_problem(&format!("{at}.feature"), &self.feature));
+        match registry.match_loss_of(&format!("{at}.loss"), &self.loss) {
+            Ok(loss) => problems.extend(loss.layers_problem(at, &self.loss, self.layer_t, self.layer_s)),
+            Err(problem) => problems.push(problem),
+        }
+        if !self.weight.is_finite() {
+            problems.push(format!("`{at}.weight` is {}; it must be finite", self.weight));
+        }
+        if let Some(schedule) = &self.weight_scheduler {
+            problems.extend(registry.weight_schedule_of(&format!("{at}.weight_scheduler"), schedule).err());
+        }
+        if let Some(projection) = &self.proj {
+            problems.extend(registry.activation_of(&format!("{at}.proj[0]"), &projection.name).err());
+        }
+        problems
+    }
+}

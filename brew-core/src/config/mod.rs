@@ -1,0 +1,41 @@
+//! TextBrewer's configs: the JSON files of its `DistillationConfig` and `TrainingConfig`, as data.
+//!
+//! A person who comes from TextBrewer brings their files along. They are read key by key, so that
+//! everything that is wrong with a file is reported at once, with the nearest name that is right.
+//! What a name stands for is said in one place, the [`Registry`], to which parts of one's own can be
+//! added; [`GeneralDistiller`](crate::distill::GeneralDistiller) makes a pipeline of the two configs.
+//!
+//! ```
+//! use brew_core::config::DistillationConfig;
+//!
+//! let config = DistillationConfig::from_json(r#"{
+//!     "temperature": 8,
+//!     "hard_label_weight": 0.5,
+//!     "hard_label_weight_scheduler": "linear_decay",
+//!     "intermediate_matches": ["L3_hidden_mse"]
+//! }"#)?;
+//! assert_eq!(config.intermediate_matches.len(), 4);
+//! // What is written is read as the same config.
+//! assert_eq!(DistillationConfig::from_json(&serde_json::to_string(&config).unwrap())?, config);
+//!
+//! let error = DistillationConfig::from_json(r#"{ "temprature": 8, "kd_loss_type": "cee" }"#).unwrap_err();
+//! assert_eq!(error.to_string(), "the distillation config cannot be used, 2 problems:\n  \
+//!     1. `temprature` is not a key of a distillation config; did you mean `temperature`?\n  \
+//!     2. `kd_loss_type` is `cee`; did you mean `ce`?");
+//! # Ok::<(), brew_core::Error>(())
+//! ```
+
+mod distillation;
+mod fields;
+mod matches;
+mod named;
+mod presets;
+mod registry;
+mod training;
+
+pub use distillation::DistillationConfig;
+pub use matches::{IntermediateMatch, Layers, ProjectionConfig};
+pub use named::{Arguments, SchedulerConfig};
+pub use presets::preset;
+pub use registry::{LayersRead, Registry};
+pub use training::TrainingConfig;

@@ -1,0 +1,103 @@
+//! Lists of matches that have a name: those of TextBrewer's examples.
+//!
+//! A name says the student's layers (`L3`, `L4`, `L6`, `small`), its width where it is not the
+//! teacher's (`t` 312, `n` 384, `small` 256, `l` 1024 against 768), and what is compared. All weigh 1.
+//! The layers are those of a teacher of 12 layers: hidden states count from the embeddings.
+
+use super::{IntermediateMatch, Layers, ProjectionConfig};
+use crate::error::{Error, Result, suggest};
+use crate::plan::OptimizerChanges;
+
+type Pairs = &'static [(i64, i64)];
+
+const L3: Pairs = &[(0, 0), (4, 1), (8, 2), (12, 3)];
+const L4: Pairs = &[(0, 0), (3, 1), (6, 2), (9, 3), (12, 4)];
+const L6: Pairs = &[(0, 0), (2, 1), (4, 2), (6, 3), (8, 4), (10, 5), (12, 6)];
+const SMALL: Pairs = &[(0, 0), (2, 2), (4, 4), (6, 6), (8, 8), (10, 10), (12, 12)];
+
+/// Teacher's and student's layer, the loss, and the widths of a linear projection.
+struct Preset {
+    name: &'static str,
+    pairs: Pairs,
+    loss: &'static str,
+    projection: Option<(i64, i64)>,
+}
+
+const fn row(name: &'static str, pairs: Pairs, loss: &'static str, projection: Option<(i64, i64)>) -> Preset {
+    Preset { name, pairs, loss, projection }
+}
+
+const PRESETS: &[Preset] = &[
+    row("L3_attention_mse", L3, "attention_mse", None),
+    row("L3_attention_mse_sum", L3, "attention_mse_sum", None),
+    row("L3_attention_ce", L3, "attention_ce", None),
+    row("L3_attention_ce_mean", L3, "attention_ce_mean", None),
+    row("L3_hidden_mse", L3, "hidden_mse", None),
+    row("L3_hidden_smmd", L3, "mmd", None),
+    row("L3n_hidden_mse", L3, "hidden_mse", Some((384, 768))),
+    row("L3l_hidden_mse", L3, "hidden_mse", Some((1024, 768))),
+    row("L4_attention_mse", L4, "attention_mse", None),
+    row("L4_attention_mse_sum", L4, "attention_mse_sum", None),
+    row("L4_attention_ce", L4, "attention_ce", None),
+    row("L4_attention_ce_mean", L4, "attention_ce_mean", None),
+    row("L4_hidden_smmd", L4, "mmd", None),
+    row("L4t_hidden_mse", L4, "hidden_mse", Some((312, 768))),
+    row("L4t_hidden_sgram", L4, "gram", Some((312, 768))),
+    row("L6_hidden_mse", L6, "hidden_mse", None),
+    row("L6_hidden_smmd", L6, "mmd", None),
+    row("small_hidden_mse", SMALL, "hidden_mse", Some((256, 768))),
+    row("small_hidden_smmd", SMALL, "mmd", None),
+];
+
+/// The matches of a name such as `L3_hidden_mse`.
+///
+/// The numbers are TextBrewer's. Those of attention maps count from 1, for an adaptor whose list has an
+/// empty place before the first layer; in Hugging Face's lists and brew's the first layer is number 0,
+/// and a teacher of 12 layers refuses number 12 before the first step.
+///
+/// ```
+/// use brew_core::config::preset;
+///
+/// let matches = preset("L4t_hidden_mse")?;
+/// assert_eq!(serde_json::to_value(&matches[1]).unwrap(), serde_json::json!({
+///     "layer_T": 3, "layer_S": 1, "feature": "hidden", "loss": "hidden_mse", "weight": 1.0,
+///     "proj": ["linear", 312, 768],
+/// }));
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+///
+/// # Errors
+/// Names the nearest one where there is none of this name.
+pub fn preset(name: &str) -> Result<Vec<IntermediateMatch>> {
+    let Some(preset) = PRESETS.iter().find(|preset| preset.name == name) else {
+        let near = suggest(name, PRESETS.iter().map(|preset| preset.name));
+        return Err(Error::invalid(format!("`{name}` is not a list of matches{near}")));
+    };
+    let attention = preset.loss.starts_with("attention");
+    // There are no attention maps of the embeddings.
+    let pairs = preset.pairs.iter().filter(|(_, student)| !attention || *student > 0);
+    Ok(pairs.map(|(teacher, student)| preset.of(*teacher, *student, attention)).collect())
+}
+
+impl Preset {
+    fn of(&self, teacher: i64, student: i64, attention: bool) -> IntermediateMatch {
+        let layers = |layer: i64| match self.loss {
+            "mmd" | "gram" => Layers::Two([layer, layer]),
+            _ => Layers::One(layer),
+        };
+        IntermediateMatch {
+            layer_t: layers(teacher),
+            layer_s: layers(student),
+            feature: if attention { "attention" } else { "hidden" }.to_owned(),
+            loss: self.loss.to_owned(),
+            weight: 1.0,
+            weight_scheduler: None,
+            proj: self.projection.map(|(student, teacher)| ProjectionConfig {
+                name: "linear".to_owned(),
+                student,
+                teacher,
+                optimizer: OptimizerChanges::default(),
+            }),
+        }
+    }
+}

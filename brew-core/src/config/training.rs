@@ -1,0 +1,162 @@
+//! TextBrewer's `TrainingConfig`: how a run goes, apart from what is learned.
+
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::fields::{self, Fields};
+use crate::error::{Error, Result};
+
+const WHAT: &str = "training config";
+
+/// The settings of a run, with TextBrewer's names and defaults.
+///
+/// Batches go where the student is, whatever `device` says, and no folder is made before a run
+/// begins.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainingConfig {
+    /// Batches an optimizer step, at least 1. 1 by default.
+    pub gradient_accumulation_steps: u64,
+    /// Checkpoints an epoch. 1 by default.
+    pub ckpt_frequency: u64,
+    /// Epochs from one with checkpoints to the next. 1 by default.
+    pub ckpt_epoch_frequency: u64,
+    /// Optimizer steps from one checkpoint to the next, in place of the two above.
+    pub ckpt_steps: Option<u64>,
+    /// Where TextBrewer writes events for TensorBoard.
+    pub log_dir: Option<String>,
+    /// The run folder. `./saved_models` by default.
+    pub output_dir: String,
+    /// `cpu`, `cuda` or `cuda:0`. `cuda` by default.
+    pub device: String,
+    /// Half precision; false by default.
+    pub fp16: bool,
+    /// How much of it: `O0` to `O3`. `O1` by default.
+    pub fp16_opt_level: String,
+    /// Several devices in one process; false by default.
+    pub data_parallel: bool,
+    /// The number of this process among several; -1, for one process alone, by default.
+    pub local_rank: i64,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        TrainingConfig {
+            gradient_accumulation_steps: 1,
+            ckpt_frequency: 1,
+            ckpt_epoch_frequency: 1,
+            ckpt_steps: None,
+            log_dir: None,
+            output_dir: "./saved_models".to_owned(),
+            device: "cuda".to_owned(),
+            fp16: false,
+            fp16_opt_level: "O1".to_owned(),
+            data_parallel: false,
+            local_rank: -1,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// Reads a JSON file.
+    ///
+    /// # Errors
+    /// Names the file and everything in it that cannot be used: unknown keys with the nearest right
+    /// one, values of the wrong type or out of range.
+    pub fn from_json_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::checked(fields::parse_file(path)?).map_err(|message| Error::file(path, message))
+    }
+
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// As [`from_json_file`](Self::from_json_file), without the file.
+    pub fn from_json(json: &str) -> Result<Self> {
+        Self::checked(fields::parse(WHAT, json)?).map_err(Error::invalid)
+    }
+
+    fn checked(value: Value) -> Result<Self, String> {
+        let default = TrainingConfig::default();
+        let mut problems = Vec::new();
+        let mut fields = Fields::of("", WHAT, value, &mut problems);
+        let config = TrainingConfig {
+            gradient_accumulation_steps: fields
+                .take("gradient_accumulation_steps", default.gradient_accumulation_steps),
+            ckpt_frequency: fields.take("ckpt_frequency", default.ckpt_frequency),
+            ckpt_epoch_frequency: fields.take("ckpt_epoch_frequency", default.ckpt_epoch_frequency),
+            ckpt_steps: fields.take("ckpt_steps", default.ckpt_steps),
+            log_dir: fields.take("log_dir", default.log_dir),
+            output_dir: fields.take("output_dir", default.output_dir),
+            device: fields.take("device", default.device),
+            fp16: fields.take("fp16", default.fp16),
+            fp16_opt_level: fields.take("fp16_opt_level", default.fp16_opt_level),
+            data_parallel: fields.take("data_parallel", default.data_parallel),
+            local_rank: fields.take("local_rank", default.local_rank),
+        };
+        fields.finish();
+        problems.extend(config.problems());
+        if problems.is_empty() { Ok(config) } else { Err(fields::refusal(WHAT, &problems)) }
+    }
+
+    /// What is wrong with the values, each with its key and its mend.
+    pub fn problems(&self) -> Vec<String> {
+        let counts = [
+            ("gradient_accumulation_steps", Some(self.gradient_accumulation_steps)),
+            ("ckpt_frequency", Some(self.ckpt_frequency)),
+            ("ckpt_epoch_frequency", Some(self.ckpt_epoch_frequency)),
+            ("ckpt_steps", self.ckpt_steps),
+        ];
+        let mut problems: Vec<String> = (counts.iter())
+            .filter(|(_, value)| *value == Some(0))
+            .map(|(key, _)| format!("`{key}` is 0; it must be at least 1"))
+            .collect();
+        let level = self.fp16_opt_level.as_str();
+        if !["O0", "O1", "O2", "O3"].contains(&level) {
+            problems.push(format!("`fp16_opt_level` is `{level}`; it must be `O0`, `O1`, `O2` or `O3`"));
+        }
+        let number = self.device.strip_prefix("cuda:").map(str::parse::<u16>);
+        if !(["cpu", "cuda"].contains(&self.device.as_str()) || matches!(number, Some(Ok(_)))) {
+            problems.push(format!("`device` is `{}`; it must be `cpu`, `cuda` or `cuda:0`", self.device));
+        }
+        for (key, value, asked) in [
+            ("fp16", self.fp16.to_string(), self.fp16),
+            ("data_parallel", self.data_parallel.to_string(), self.data_parallel),
+            ("local_rank", self.local_rank.to_string(), self.local_rank != -1),
+        ] {
+            if asked {
+                problems.push(format!(
+                    "`{key}` is {value}, and training is in float32 on one device: leave the key out"
+                ));
+            }
+        }
+        problems
+    }
+
+    /// What the file asks for and a run does otherwise.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let default = TrainingConfig::default();
+        let mut warnings = Vec::new();
+        if (self.ckpt_frequency, self.ckpt_epoch_frequency, self.ckpt_steps)
+            != (default.ckpt_frequency, default.ckpt_epoch_frequency, default.ckpt_steps)
+        {
+            warnings.push(
+                "`ckpt_frequency`, `ckpt_epoch_frequency` and `ckpt_steps` are not followed: the student is written at the end of the run"
+                    .to_owned(),
+            );
+        }
+        if self.log_dir.is_some() {
+            warnings.push(
+                "`log_dir` is not followed: metrics go to `metrics.jsonl` in the run folder".to_owned(),
+            );
+        }
+        warnings
+    }
+}
+
+impl<'de> Deserialize<'de> for TrainingConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::checked(Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}

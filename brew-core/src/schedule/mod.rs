@@ -1,0 +1,12 @@
+//! What changes from step to step or from row to row: learning rates, weights, temperatures.
+//!
+//! Every schedule is a pure function of what it is given. Nothing is counted up and no setting is
+//! overwritten, so that any step can be computed alone and a config can be used twice.
+
+mod learning_rate;
+mod temperature;
+mod weight;
+
+pub use learning_rate::{Constant, Schedule, Warmup};
+pub use temperature::{Cwsm, Flsw, TemperatureSchedule};
+pub use weight::{Weight, WeightSchedule};

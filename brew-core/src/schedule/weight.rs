@@ -1,0 +1,127 @@
+//! Weights of losses, and how they change over a run.
+//!
+//! With x = steps done / steps of the run, in [0, 1), the schedules are `linear_decay`, 1 - x, and
+//! `linear_growth`, x, or a function of one's own. [`Semantics`] says what their value does:
+//!
+//! - exact: the declared weight is multiplied by it, from the first step on
+//! - TextBrewer: the declared weight holds until the first optimizer step; after it the value stands
+//!   in the weight's place
+//!
+//! ```
+//! use brew_core::plan::Semantics;
+//! use brew_core::schedule::{Weight, WeightSchedule};
+//!
+//! let weight = Weight::decaying(5.0);
+//! let at = |semantics| [0, 1, 4].map(|step| weight.at(semantics, step, 5));
+//! assert_eq!(at(Semantics::Exact), [5.0, 4.0, 1.0]);
+//! // What TextBrewer logs for kd_loss_weight=5 with linear_decay.
+//! assert_eq!(at(Semantics::TextBrewer), [5.0, 0.8, 1.0 - 0.8]);
+//!
+//! let cosine = WeightSchedule::new("cosine", |x| (x * std::f64::consts::PI).cos() / 2.0 + 0.5);
+//! assert_eq!(Weight::scheduled(2.0, cosine).at(Semantics::Exact, 0, 5), 2.0);
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::plan::Semantics;
+
+/// The factor of a loss in the sum: a number, or a number with a schedule.
+///
+/// Wherever a weight is asked for a plain number will do: `.hard_labels(1.0)`.
+#[derive(Debug, Clone)]
+pub struct Weight {
+    value: f64,
+    schedule: Option<WeightSchedule>,
+}
+
+impl From<f64> for Weight {
+    fn from(value: f64) -> Self {
+        Weight { value, schedule: None }
+    }
+}
+
+impl Weight {
+    /// From this weight down to 0 in a straight line.
+    pub fn decaying(value: f64) -> Self {
+        Weight::scheduled(value, WeightSchedule::linear_decay())
+    }
+
+    /// From 0 up to this weight in a straight line.
+    pub fn growing(value: f64) -> Self {
+        Weight::scheduled(value, WeightSchedule::linear_growth())
+    }
+
+    /// This weight with a schedule.
+    pub fn scheduled(value: f64, schedule: WeightSchedule) -> Self {
+        Weight { value, schedule: Some(schedule) }
+    }
+
+    /// The declared number.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// How it changes; `None` where it does not.
+    pub fn schedule(&self) -> Option<&WeightSchedule> {
+        self.schedule.as_ref()
+    }
+
+    /// The weight at an optimizer step (from 0) of a run of `steps`; of a run whose length nobody
+    /// knows (0), that of its start.
+    pub fn at(&self, semantics: Semantics, step: u64, steps: u64) -> f64 {
+        let Some(schedule) = &self.schedule else { return self.value };
+        let done = if steps == 0 { 0.0 } else { step as f64 / steps as f64 };
+        let value = schedule.value(done);
+        match semantics {
+            Semantics::Exact => self.value * value,
+            Semantics::TextBrewer if step == 0 => self.value,
+            Semantics::TextBrewer => value,
+        }
+    }
+
+    /// The same weight with its number multiplied.
+    pub(crate) fn times(self, factor: f64) -> Self {
+        Weight { value: self.value * factor, ..self }
+    }
+}
+
+/// A function of how much of a run is done, with the name it has in plans and configs.
+#[derive(Clone)]
+pub struct WeightSchedule {
+    name: String,
+    value: Arc<dyn Fn(f64) -> f64 + Send + Sync>,
+}
+
+impl fmt::Debug for WeightSchedule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)
+    }
+}
+
+impl WeightSchedule {
+    /// A schedule of one's own: a function of x = steps done / steps of the run, in [0, 1).
+    pub fn new(name: impl Into<String>, value: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Self {
+        WeightSchedule { name: name.into(), value: Arc::new(value) }
+    }
+
+    /// 1 - x (TextBrewer's `linear_decay`).
+    pub fn linear_decay() -> Self {
+        WeightSchedule::new("linear_decay", |done| 1.0 - done)
+    }
+
+    /// x (TextBrewer's `linear_growth`).
+    pub fn linear_growth() -> Self {
+        WeightSchedule::new("linear_growth", |done| done)
+    }
+
+    /// The name in plans and configs.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The value where this share of the steps is done.
+    pub fn value(&self, done: f64) -> f64 {
+        (self.value)(done)
+    }
+}
