@@ -40,7 +40,10 @@ pub mod prelude {
         Pkd,
     };
     pub use crate::model::{
-        BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, Keep, TextBatch,
+        BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification,
+        ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep,
+        SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
+        TokenClassifierOutputAdaptor,
     };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
     pub use crate::observe::{Accuracy, Metric, Predictions};

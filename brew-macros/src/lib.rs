@@ -28,7 +28,7 @@ use proc_macro::TokenStream;
 ///
 /// # On the struct that a model returns
 ///
-/// ```rust,ignore
+/// ```text
 /// #[distill(batch = Review, inputs_mask = attention_mask, labels = labels)]
 /// struct Prediction {
 ///     #[role(logits)] logits: Tensor,             // (batch, classes)
@@ -56,7 +56,7 @@ use proc_macro::TokenStream;
 ///
 /// # On the `impl` with `fn forward`
 ///
-/// ```rust,ignore
+/// ```text
 /// #[distill(batch = Review)]
 /// impl Classifier {
 ///     fn forward(&self, input_ids: &Tensor, labels: Option<&Tensor>, pass: &Pass) -> Result<Prediction> { /* … */ }
@@ -84,7 +84,7 @@ pub fn distill(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// For what `#[distill]` on an output cannot say: a part of a tensor, a value computed of two, an
 /// output type of another crate.
 ///
-/// ```rust,ignore
+/// ```text
 /// struct StudentView;
 ///
 /// #[adaptor(batch = Review, output = Prediction)]
@@ -114,7 +114,7 @@ pub fn adaptor(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes a batch of a struct: each field is a column of the data, by name.
 ///
-/// ```rust,ignore
+/// ```text
 /// #[derive(Batch)]
 /// struct Review {
 ///     #[column(i64, pad = 0)] input_ids: Tensor,      // (batch, length)

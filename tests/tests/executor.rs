@@ -1,8 +1,10 @@
 //! The executor: what is kept, what is freed, what models are told.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
+
 use brew_core::execute::Executor;
 use brew_core::prelude::*;
-use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
+use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 
 fn pipeline(teacher: Toy, student: Toy) -> Pipeline<Sentence, ToyOutputAdaptor> {
     Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor))
@@ -120,7 +122,7 @@ fn two_rows_find_every_mistake_at_once() {
     .plan()
     .unwrap();
     let mut batch = sentences(1, 4, 0).remove(0);
-    batch.mask = batch.mask * 2;
+    batch.mask *= 2;
     let executor = Executor::new(&pipeline, 0).unwrap();
     expect_test::expect![[r#"
         the pipeline cannot run, 3 problems:
@@ -136,7 +138,7 @@ fn two_rows_find_labels_and_masks_out_of_range() {
     let pipeline = pipeline(Toy::new(2, 8, 0), Toy::new(1, 8, 1));
     let executor = Executor::new(&pipeline, 0).unwrap();
     let mut batch = sentences(1, 4, 0).remove(0);
-    batch.mask = batch.mask * 2;
+    batch.mask *= 2;
     let error = executor.probe(&batch).unwrap_err().to_string();
     assert!(
         error.contains("stage `hidden_mse_t0_s0`: the student's mask has values other than 0 and 1"),
@@ -172,4 +174,71 @@ fn two_good_rows_say_what_was_found() {
             "student: 184 parameters",
         ]
     );
+}
+
+#[test]
+fn teacher_and_student_may_read_different_batches() {
+    let _alone = alone();
+    // The teacher reads a tuple by position, the student a struct by name.
+    struct ByPosition(Toy);
+    #[distill(batch = (Tensor, Tensor))]
+    impl ByPosition {
+        fn forward(&self, tokens: &Tensor, mask: &Tensor, pass: &Pass) -> Result<ToyOutput> {
+            self.0.forward(tokens, mask, None, pass)
+        }
+    }
+    impl Model for ByPosition {
+        fn parameters(&self) -> Parameters {
+            self.0.parameters()
+        }
+    }
+    struct LogitsByPosition;
+    #[adaptor(batch = (Tensor, Tensor), output = ToyOutput)]
+    impl LogitsByPosition {
+        fn logits(output: &ToyOutput) -> &Tensor {
+            &output.logits
+        }
+    }
+    let pipeline = Distill::new(
+        ByPosition(Toy::new(2, 8, 0)).seen_by(LogitsByPosition),
+        Toy::new(1, 8, 1).seen_by(ToyOutputAdaptor),
+    )
+    .soft_targets(KdCe::at(2.0))
+    .plan()
+    .unwrap();
+    let executor = Executor::new(&pipeline, 0).unwrap();
+    let pass = Pass::training(0, Wants::nothing());
+    let run = |teacher: &Sentence, student: Sentence| {
+        let teacher = (teacher.tokens.shallow_clone(), teacher.mask.shallow_clone());
+        let losses = executor.run(&Both { teacher, student }, &pass, None, &mut |_, _| {}).unwrap();
+        losses.total.double_value(&[])
+    };
+    let (first, second) = (|| sentences(1, 4, 0).remove(0), || sentences(1, 4, 9).remove(0));
+    assert_eq!(run(&first(), first()), run(&first(), first()));
+    assert_ne!(run(&first(), first()), run(&second(), first()), "the teacher's batch must matter");
+    assert_ne!(run(&first(), first()), run(&first(), second()), "the student's batch must matter");
+}
+
+#[test]
+fn several_teachers_logits_are_averaged() {
+    let _alone = alone();
+    let student = || Toy::new(1, 8, 9).seen_by(ToyOutputAdaptor);
+    let teacher = |seed| Toy::new(1, 8, seed).seen_by(ToyOutputAdaptor);
+    let loss_of = |pipeline: Pipeline<Sentence, ToyOutputAdaptor>| {
+        let executor = Executor::new(&pipeline, 0).unwrap();
+        let pass = Pass::evaluation(Wants::nothing());
+        executor.run(&sentences(1, 4, 0)[0], &pass, None, &mut |_, _| {}).unwrap().total.double_value(&[])
+    };
+    let one =
+        |seed| loss_of(Distill::new(teacher(seed), student()).soft_targets(KdMse::at(1.0)).plan().unwrap());
+    let same =
+        Distill::new(vec![teacher(3), teacher(3)], student()).soft_targets(KdMse::at(1.0)).plan().unwrap();
+    assert!((loss_of(same) - one(3)).abs() < 1e-12);
+    // The mean squared difference to a mean is the mean over both less their own spread.
+    let pass = Pass::evaluation(Wants::nothing());
+    let logits = |seed| teacher(seed).run(&sentences(1, 4, 0)[0], &pass).unwrap().logits;
+    let spread = ((logits(3) - logits(4)) / 2.0).square().mean(Kind::Double).double_value(&[]);
+    let both =
+        Distill::new(teacher(3).and(teacher(4)), student()).soft_targets(KdMse::at(1.0)).plan().unwrap();
+    assert!((loss_of(both) - ((one(3) + one(4)) / 2.0 - spread)).abs() < 1e-12);
 }

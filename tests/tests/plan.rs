@@ -1,5 +1,7 @@
 //! The plan as data: explained, drawn, compared, checked.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
+
 use brew_core::plan::{Flow, Owner, Stage, StageKind};
 use brew_core::prelude::*;
 use tests::{Toy, ToyOutputAdaptor};

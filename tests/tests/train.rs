@@ -1,11 +1,13 @@
 //! The loop: accumulation, seeds, evaluation, events and the run folder.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
-use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
+use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 
 type ToyPipeline = Pipeline<Sentence, ToyOutputAdaptor>;
 
@@ -209,4 +211,51 @@ fn data_without_rows_is_an_error() {
     let (pipeline, _) = pipeline(Semantics::Exact, 0.0);
     let error = Trainer::new(pipeline).observe(Quiet).run(Vec::<Sentence>::new()).unwrap_err();
     assert_eq!(error.to_string(), "there is nothing to train on: the data has no rows");
+}
+
+#[test]
+fn a_student_that_cannot_be_written_is_not_lost() {
+    let _alone = alone();
+    struct Unsaved(Toy);
+    #[distill(batch = Sentence)]
+    impl Unsaved {
+        fn forward(
+            &self,
+            tokens: &Tensor,
+            mask: &Tensor,
+            labels: Option<&Tensor>,
+            pass: &Pass,
+        ) -> Result<ToyOutput> {
+            self.0.forward(tokens, mask, labels, pass)
+        }
+    }
+    impl Model for Unsaved {
+        fn parameters(&self) -> Parameters {
+            self.0.parameters()
+        }
+    }
+    struct Warnings(Rc<RefCell<Vec<String>>>);
+    impl Observer for Warnings {
+        fn on(&mut self, event: &Event<'_>) {
+            if let Event::Warning(text) = event {
+                self.0.borrow_mut().push((*text).to_owned());
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let warnings = Rc::default();
+    let trained =
+        Trainer::new(Supervised::new(Unsaved(Toy::new(1, 8, 0)).seen_by(ToyOutputAdaptor)).plan().unwrap())
+            .run_dir(folder.path().join("run"))
+            .observe(Warnings(Rc::clone(&warnings)))
+            .run(sentences(2, 4, 0))
+            .unwrap();
+    assert_eq!(trained.summary().steps, 2);
+    let warnings = warnings.borrow();
+    assert!(warnings[0].starts_with("the student was not written to the run folder: "), "{warnings:?}");
+    assert!(
+        warnings[0].ends_with("this model does not say how it is saved: implement `Model::save`"),
+        "{warnings:?}"
+    );
+    assert!(trained.save(folder.path().join("elsewhere")).is_err());
 }

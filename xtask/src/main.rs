@@ -12,6 +12,7 @@ mod layout;
 mod libtorch;
 mod machine;
 mod model;
+mod page;
 mod process;
 mod python;
 mod sentiment;

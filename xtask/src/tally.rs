@@ -25,6 +25,11 @@ impl Tally {
         }
     }
 
+    /// Adds a test that has no closing line of its own.
+    pub(crate) fn add(&mut self, passed: bool) {
+        if passed { self.passed += 1 } else { self.failed += 1 }
+    }
+
     /// The line that closes a whole run.
     pub(crate) fn closing_line(&self) -> String {
         format!("{} passed, {} failed, {} skipped", self.passed, self.failed, self.ignored)

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::failure::{Failure, Result};
 use crate::process::{failed, not_started};
 use crate::tally::Tally;
-use crate::{setup, workspace};
+use crate::{page, setup, workspace};
 
 /// `cargo xtask test`.
 pub(crate) fn command() -> Result<()> {
@@ -24,8 +24,8 @@ pub(crate) fn command() -> Result<()> {
     // Not `--target-dir`: the harness calls cargo in its turn, and learns the folder from here alone.
     compile_fail.env("CARGO_TARGET_DIR", workspace::root().join("target/compile-fail"));
 
-    // The second runs even if the first fails, so that all failures are seen at once.
-    let outcomes = [run(workspace, &mut tally), run(compile_fail, &mut tally)];
+    // Each runs even if those before it fail, so that all failures are seen at once.
+    let outcomes = [run(workspace, &mut tally), run(compile_fail, &mut tally), page(&mut tally)];
     let seconds = begin.elapsed().as_secs();
     println!("\nAll tests took {} min {} s", seconds / 60, seconds % 60);
     println!("{}", tally.closing_line());
@@ -33,6 +33,15 @@ pub(crate) fn command() -> Result<()> {
         return Err(Failure::new("no test ran"));
     }
     outcomes.into_iter().collect()
+}
+
+/// Runs the page of a user, and counts it as one test.
+fn page(tally: &mut Tally) -> Result<()> {
+    println!("\nthe page of a user, a program outside the workspace");
+    let outcome = page::run();
+    println!("the page of a user ... {}", if outcome.is_ok() { "ok" } else { "FAILED" });
+    tally.add(outcome.is_ok());
+    outcome
 }
 
 /// Runs tests, shows what they print and counts them.

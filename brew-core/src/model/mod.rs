@@ -25,7 +25,10 @@ use crate::feature::Feature;
 use crate::pass::Pass;
 
 pub use bert::{
-    BertConfig, BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, TextBatch,
+    BertConfig, BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification,
+    ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, SpanBatch,
+    SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
+    TokenClassifierOutputAdaptor,
 };
 pub(crate) use folder::write_weights;
 pub use keep::Keep;

@@ -15,7 +15,8 @@ use crate::error::{Error, InStage, Result, numbered};
 pub(crate) type Stored = Result<Tensor, String>;
 
 /// Parameters that wait for the part of the model they belong to.
-pub(crate) struct Weights {
+#[derive(Debug)]
+pub struct Weights {
     origin: PathBuf,
     device: Device,
     stored: BTreeMap<String, Stored>,

@@ -1,5 +1,6 @@
 //! The loop: epochs, windows of batches, steps.
 
+use std::path::Path;
 use std::time::Instant;
 
 use super::optimizer::Optimizer;
@@ -100,11 +101,18 @@ where
     let projections = run.executor.projections().parameters();
     tell(&Event::Finished(&summary));
     if let Some(folder) = &folder {
-        trainer.pipeline.student.save(&folder.student())?;
-        tell(&Event::Saved(&folder.student()));
+        // What was trained is in hand: that it cannot be written must not lose it.
+        let mut saved = |what: &str, path: &Path, written: Result<()>| match written {
+            Ok(()) => tell(&Event::Saved(path)),
+            Err(error) => {
+                tell(&Event::Warning(&format!("{what} not written to the run folder: {error}")));
+            }
+        };
+        let path = folder.student();
+        saved("the student was", &path, trainer.pipeline.student.save(&path));
         if projections.scalars() > 0 {
-            write_weights(&folder.projections(), &projections)?;
-            tell(&Event::Saved(&folder.projections()));
+            let path = folder.projections();
+            saved("the projections were", &path, write_weights(&path, &projections));
         }
     }
     Ok(Trained { student: trainer.pipeline.into_student(), projections, summary })

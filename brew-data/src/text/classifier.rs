@@ -54,7 +54,7 @@ impl TextClassifier {
         let tokenizer = Tokenizer::from_folder(folder)?;
         let model = BertForSequenceClassification::from_pretrained(folder, device)?;
         // A config without a position for a token is refused by the model itself.
-        let longest = usize::try_from(model.config().max_position_embeddings).unwrap_or_default();
+        let longest = usize::try_from(model.config().longest()).unwrap_or_default();
         Ok(TextClassifier { tokenizer: tokenizer.truncated_to(longest)?, model, device })
     }
 

@@ -1,9 +1,13 @@
-//! BERT against Python's transformers: values, folders, students.
+//! BERT's family against Python's transformers: values, folders, students.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod architectures;
 mod folders;
+mod freezing;
+mod heads;
 mod parity;
+mod pipelines;
 mod refusals;
 mod students;
 mod support;

@@ -20,11 +20,9 @@
 use brew_core::prelude::*;
 use tests::{read_tensors, trajectory};
 
-use super::support::{batch, copy_of_teacher, difference, edit_config, load, logits, run, teacher};
-
-fn everything() -> Wants {
-    Wants::nothing().and_role("hidden").and_role("attention").and_role("losses")
-}
+use super::support::{
+    batch, copy_of_teacher, difference, edit_config, everything, load, logits, run, teacher,
+};
 
 #[test]
 fn logits_hidden_states_and_attention_maps_are_those_of_transformers() {

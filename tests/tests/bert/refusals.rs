@@ -35,8 +35,9 @@ fn a_config_that_is_not_json() {
 #[test]
 fn a_config_of_another_architecture() {
     let folder = copy_of_teacher();
-    edit_config(folder.path(), |config| config["model_type"] = json!("roberta"));
-    assert_says(&refusal(folder.path()), &["config.json", "model_type is `roberta`", "`bert` is supported"]);
+    edit_config(folder.path(), |config| config["model_type"] = json!("electra"));
+    let known = "there are: `bert`, `roberta`, `distilbert`";
+    assert_says(&refusal(folder.path()), &["config.json", "model_type is `electra`", known]);
     edit_config(folder.path(), |config| {
         config.as_object_mut().unwrap().remove("model_type");
     });
@@ -139,7 +140,10 @@ fn a_parameter_of_integers() {
 fn an_encoder_where_a_classifier_is_asked_for() {
     let mut weights = weights();
     weights.retain(|name, _| name.starts_with("bert."));
-    assert_says(&refusal(folder_of(&weights).path()), &["without a classifier", "from_encoder"]);
+    assert_says(
+        &refusal(folder_of(&weights).path()),
+        &["no `classifier.weight`", "an encoder without a head", "from_encoder"],
+    );
 }
 
 #[test]
@@ -168,7 +172,7 @@ fn sequences_longer_than_the_positions() {
     let ids = Tensor::ones([1, 33], (Kind::Int64, Device::Cpu));
     let batch = TextBatch { input_ids: ids.copy(), attention_mask: ids, token_type_ids: None, labels: None };
     let message = run(&teacher(), &batch, &Pass::evaluation(Wants::nothing())).unwrap_err().to_string();
-    assert_says(&message, &["33 tokens", "32 of max_position_embeddings", "truncate"]);
+    assert_says(&message, &["33 tokens", "32 that max_position_embeddings allow", "truncate"]);
 }
 
 #[test]

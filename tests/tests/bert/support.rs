@@ -1,7 +1,8 @@
-//! The recorded teacher and its first batch, and folders to spoil.
+//! The recorded teacher and its first batch, the small models of all heads, and folders to spoil.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use brew_core::prelude::*;
 use serde_json::Value;
@@ -56,13 +57,37 @@ pub(crate) fn difference(left: &Tensor, right: &Tensor) -> f64 {
     (left.to_kind(Kind::Double) - right.to_kind(Kind::Double)).abs().max().double_value(&[])
 }
 
+/// Wishes for all that a model can return.
+pub(crate) fn everything() -> Wants {
+    Wants::nothing().and_role("hidden").and_role("attention").and_role("losses")
+}
+
 /// A copy of the recorded teacher's folder.
 pub(crate) fn copy_of_teacher() -> TempDir {
+    copy_of(&trajectory("teacher"))
+}
+
+fn copy_of(source: &Path) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
     for name in ["config.json", "model.safetensors"] {
-        fs::copy(trajectory("teacher").join(name), folder.path().join(name)).expect("a copy");
+        fs::copy(source.join(name), folder.path().join(name)).expect("a copy");
     }
     folder
+}
+
+/// A small model of `fixtures/heads`, such as `roberta/token`.
+pub(crate) fn head_folder(case: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/heads").join(case)
+}
+
+/// A copy of a small model's folder.
+pub(crate) fn head_folder_copy(case: &str) -> TempDir {
+    copy_of(&head_folder(case))
+}
+
+/// The inputs of a small model and what transformers computes of them.
+pub(crate) fn recorded(case: &str) -> Columns {
+    read_tensors(&head_folder(case).join("golden.safetensors"))
 }
 
 /// Changes the config of a folder.
@@ -71,4 +96,33 @@ pub(crate) fn edit_config(folder: &Path, edit: impl FnOnce(&mut Value)) {
     let mut config: Value = serde_json::from_slice(&fs::read(&path).expect("a config")).expect("JSON");
     edit(&mut config);
     fs::write(path, config.to_string()).expect("a config");
+}
+
+/// Columns of a batch, and golden values, by name.
+pub(crate) type Columns = BTreeMap<String, Tensor>;
+
+/// A column that a recording may lack.
+pub(crate) fn optional(columns: &Columns, name: &str) -> Option<Tensor> {
+    columns.get(name).map(Tensor::shallow_clone)
+}
+
+/// The recorded batch of a model that classifies tokens.
+pub(crate) fn token_batch(columns: &Columns) -> TokenBatch {
+    TokenBatch {
+        input_ids: columns["input_ids"].shallow_clone(),
+        attention_mask: columns["attention_mask"].shallow_clone(),
+        token_type_ids: optional(columns, "token_type_ids"),
+        labels: optional(columns, "labels"),
+    }
+}
+
+/// The recorded batch of a model that answers questions.
+pub(crate) fn span_batch(columns: &Columns) -> SpanBatch {
+    SpanBatch {
+        input_ids: columns["input_ids"].shallow_clone(),
+        attention_mask: columns["attention_mask"].shallow_clone(),
+        token_type_ids: optional(columns, "token_type_ids"),
+        start_positions: optional(columns, "start_positions"),
+        end_positions: optional(columns, "end_positions"),
+    }
 }

@@ -1,9 +1,10 @@
-//! A student saved by brew, loaded by Python's transformers.
+//! Students saved by brew, loaded by Python's transformers.
 //!
 //! The interpreter is `BREW_PYTHON`, or `python3`. Where it has no torch or no transformers the test
 //! says so and checks nothing.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
 
 use brew_core::prelude::*;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tests::trajectory;
 
-use super::support::{batch, difference, run, teacher};
+use super::support::{batch, difference, head_folder, recorded, run, teacher};
 
 /// Batches of the recorded run that are compared.
 const BATCHES: [i64; 3] = [0, 7, 23];
@@ -35,6 +36,26 @@ print(json.dumps({
     "logits": logits}))
 "#;
 
+const SCRIPT_OF_HEADS: &str = r#"
+import json, sys
+import torch, transformers
+from safetensors.torch import load_file
+answers = []
+for folder, golden in json.loads(sys.argv[1]):
+    name = json.load(open(f"{folder}/config.json"))["architectures"][0]
+    model, note = getattr(transformers, name).from_pretrained(folder, output_loading_info=True)
+    columns = load_file(golden)
+    inputs = {key: columns[key] for key in ["input_ids", "attention_mask"]}
+    with torch.no_grad():
+        output = model.eval()(**inputs)
+    logits = [output.logits] if "logits" in output else [output.start_logits, output.end_logits]
+    answers.append({
+        "class": name,
+        "problems": [str(note[key]) for key in ["missing_keys", "unexpected_keys", "mismatched_keys"] if note[key]],
+        "logits": [each.flatten().tolist() for each in logits]})
+print(json.dumps(answers))
+"#;
+
 /// Why this interpreter cannot run the script; `None` where it can.
 fn hindrance(python: &str) -> Option<String> {
     match Command::new(python).args(["-c", "import torch, transformers, safetensors"]).output() {
@@ -48,20 +69,26 @@ fn hindrance(python: &str) -> Option<String> {
 }
 
 /// Prints a line that the test runner does not hold back, as it does what `eprintln!` writes.
-fn say(line: &str) {
-    let line = format!("transformers_loads_a_saved_student_and_agrees: {line}\n");
+fn say(test: &str, line: &str) {
+    let line = format!("{test}: {line}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+/// The interpreter, where it has what the scripts import; says why not where it has not.
+fn python(test: &str) -> Option<String> {
+    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let Some(hindrance) = hindrance(&python) else { return Some(python) };
+    say(
+        test,
+        &format!("skipped: `{python}` (BREW_PYTHON, else python3) cannot import what it needs: {hindrance}"),
+    );
+    None
 }
 
 #[test]
 fn transformers_loads_a_saved_student_and_agrees() {
-    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    if let Some(hindrance) = hindrance(&python) {
-        say(&format!(
-            "skipped: `{python}` (BREW_PYTHON, else python3) cannot import what it needs: {hindrance}"
-        ));
-        return;
-    }
+    let test = "transformers_loads_a_saved_student_and_agrees";
+    let Some(python) = python(test) else { return };
     let student = BertForSequenceClassification::from_layers_of(&teacher(), Keep::every(2)).unwrap();
     let student = student.with_new_head(2, 5).unwrap();
     let folder = TempDir::new().unwrap();
@@ -77,7 +104,7 @@ fn transformers_loads_a_saved_student_and_agrees() {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    say(&format!("compared with {}", answer["versions"].as_str().unwrap()));
+    say(test, &format!("compared with {}", answer["versions"].as_str().unwrap()));
     assert_eq!(answer["class"], "BertForSequenceClassification");
     assert_eq!(answer["problems"], serde_json::json!([]));
 
@@ -88,4 +115,71 @@ fn transformers_loads_a_saved_student_and_agrees() {
         let off = difference(&ours, &Tensor::from_slice2(&theirs));
         assert!(off < 1e-4, "batch {number} is off by {off:e}");
     }
+}
+
+/// A student of the first layer of a recorded model, saved; and its logits of the recorded inputs.
+fn saved_student(case: &str, folder: &Path) -> Vec<Tensor> {
+    let (source, columns) = (head_folder(case), recorded(case));
+    let (ids, mask) = (&columns["input_ids"], &columns["attention_mask"]);
+    let (first, device) = (Keep::first(1), Device::Cpu);
+    let pass = Pass::evaluation(Wants::nothing());
+    match case.rsplit('/').next() {
+        Some("sequence") => {
+            let teacher = BertForSequenceClassification::from_pretrained(source, device).unwrap();
+            let student = BertForSequenceClassification::from_layers_of(&teacher, first).unwrap();
+            student.save(folder).unwrap();
+            vec![student.forward(ids, mask, None, None, &pass).unwrap().logits]
+        }
+        Some("token") => {
+            let teacher = BertForTokenClassification::from_pretrained(source, device).unwrap();
+            let student = BertForTokenClassification::from_layers_of(&teacher, first).unwrap();
+            student.save(folder).unwrap();
+            vec![student.forward(ids, mask, None, None, &pass).unwrap().logits]
+        }
+        _ => {
+            let teacher = BertForQuestionAnswering::from_pretrained(source, device).unwrap();
+            let student = BertForQuestionAnswering::from_layers_of(&teacher, first).unwrap();
+            student.save(folder).unwrap();
+            let output = student.forward(ids, mask, None, None, None, &pass).unwrap();
+            vec![output.start_logits, output.end_logits]
+        }
+    }
+}
+
+#[test]
+fn transformers_loads_every_architecture_with_every_head_and_agrees() {
+    let test = "transformers_loads_every_architecture_with_every_head_and_agrees";
+    let Some(python) = python(test) else { return };
+    let folder = TempDir::new().unwrap();
+    let (mut pairs, mut students) = (Vec::new(), Vec::new());
+    for (architecture, class) in [("bert", "Bert"), ("roberta", "Roberta"), ("distilbert", "DistilBert")] {
+        for (head, task) in [
+            ("sequence", "SequenceClassification"),
+            ("token", "TokenClassification"),
+            ("question", "QuestionAnswering"),
+        ] {
+            let case = format!("{architecture}/{head}");
+            let saved = folder.path().join(&case);
+            students.push((format!("{class}For{task}"), saved_student(&case, &saved)));
+            pairs.push((saved, head_folder(&case).join("golden.safetensors")));
+        }
+    }
+    let pairs = serde_json::to_string(&pairs).unwrap();
+    let output = Command::new(&python).args(["-c", SCRIPT_OF_HEADS, &pairs]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answers: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answers.len(), students.len());
+    for (answer, (class, ours)) in answers.iter().zip(&students) {
+        assert_eq!(
+            (&answer["class"], &answer["problems"]),
+            (&Value::from(class.as_str()), &serde_json::json!([]))
+        );
+        let theirs: Vec<Vec<f32>> = serde_json::from_value(answer["logits"].clone()).unwrap();
+        assert_eq!(theirs.len(), ours.len(), "{class}");
+        for (theirs, ours) in theirs.iter().zip(ours) {
+            let off = difference(&ours.flatten(0, -1), &Tensor::from_slice(theirs));
+            assert!(off < 1e-5, "{class} is off by {off:e}");
+        }
+    }
+    say(test, &format!("compared {} models", students.len()));
 }

@@ -5,6 +5,7 @@
 
 use tch::Tensor;
 
+use super::architecture::Architecture;
 use super::config::BertConfig;
 use crate::error::{InStage, Result};
 use crate::model::parts::{LayerNorm, Linear, dropout};
@@ -26,19 +27,29 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    pub(crate) fn take(weights: &mut Weights, name: &str, config: &BertConfig) -> Self {
+    /// The attention of the layer whose parameters' names begin with `layer`.
+    pub(crate) fn take(weights: &mut Weights, layer: &str, config: &BertConfig) -> Self {
         let width = config.hidden_size;
-        let mut linear = |part: &str| Linear::take(weights, format!("{name}.{part}"), width, width);
+        let names = config.model_type.layer_names();
+        let mut linear = |part: &str| Linear::take(weights, format!("{layer}.{part}"), width, width);
         Attention {
-            query: linear("self.query"),
-            key: linear("self.key"),
-            value: linear("self.value"),
-            output: linear("output.dense"),
-            norm: LayerNorm::take(weights, format!("{name}.output.LayerNorm"), width, config.layer_norm_eps),
+            query: linear(names.query),
+            key: linear(names.key),
+            value: linear(names.value),
+            output: linear(names.attention_output),
+            norm: LayerNorm::take(
+                weights,
+                format!("{layer}.{}", names.attention_norm),
+                width,
+                config.layer_norm_eps,
+            ),
             heads: config.num_attention_heads,
             head_size: config.head_size(),
             probability_dropout: config.attention_probs_dropout_prob,
-            hidden_dropout: config.hidden_dropout_prob,
+            hidden_dropout: match config.model_type {
+                Architecture::Bert | Architecture::Roberta => config.hidden_dropout_prob,
+                Architecture::DistilBert => 0.0,
+            },
         }
     }
 

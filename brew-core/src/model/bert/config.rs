@@ -1,25 +1,22 @@
-//! What `config.json` says about a BERT: its sizes, its dropout, its classes.
+//! What a model of the family is made of: its sizes, its dropout, its classes.
 //!
-//! Keys that brew does not use are kept and written back, so that a folder loses nothing on its way
-//! through.
+//! The fields have BERT's names whatever the folder calls them; `config_file.rs` translates.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use tch::{Kind, Tensor};
 
-use crate::error::{Error, Result, numbered};
-use crate::model::folder::CONFIG;
+use super::architecture::Architecture;
 use crate::model::parts::Activation;
 
-/// The only `model_type` that this architecture has.
-const MODEL_TYPE: &str = "bert";
-
-/// The config of a BERT; a key that the file lacks has transformers' default, that of BERT base.
+/// The config of a model of BERT's family; a key that the file lacks has transformers' default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BertConfig {
+    /// BERT, RoBERTa or DistilBERT.
+    pub model_type: Architecture,
     /// Number of tokens that have an embedding.
     pub vocab_size: i64,
     /// Width of the hidden states.
@@ -38,7 +35,11 @@ pub struct BertConfig {
     pub attention_probs_dropout_prob: f64,
     /// Probability of dropout before the classifier; `hidden_dropout_prob` where it is none.
     pub classifier_dropout: Option<f64>,
-    /// The most tokens that a sequence can have.
+    /// DistilBERT's probability of dropout before the classifier of sequences.
+    pub seq_classif_dropout: f64,
+    /// DistilBERT's probability of dropout before the scores of start and end.
+    pub qa_dropout: f64,
+    /// Number of embeddings of positions; [`longest`](Self::longest) says how many tokens that is.
     pub max_position_embeddings: i64,
     /// Number of token types (segments).
     pub type_vocab_size: i64,
@@ -46,18 +47,33 @@ pub struct BertConfig {
     pub layer_norm_eps: f64,
     /// The padding token, whose embedding gets no gradient.
     pub pad_token_id: Option<i64>,
+    /// What the labels of sequences are; found out from the labels where it is none.
+    pub problem_type: Option<ProblemType>,
     /// The name of each class.
     pub id2label: BTreeMap<i64, String>,
     /// The class of each name.
     pub label2id: BTreeMap<String, i64>,
     /// Every key of the file, known or not.
     #[serde(skip)]
-    file: Map<String, Value>,
+    pub(crate) file: Map<String, Value>,
+}
+
+/// What the labels of sequences are, and so which loss a classifier has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemType {
+    /// A number a class: squared error.
+    Regression,
+    /// The class of each example: cross entropy.
+    SingleLabelClassification,
+    /// For each class whether it applies, 0 or 1: binary cross entropy.
+    MultiLabelClassification,
 }
 
 impl Default for BertConfig {
     fn default() -> Self {
         BertConfig {
+            model_type: Architecture::Bert,
             vocab_size: 30522,
             hidden_size: 768,
             num_hidden_layers: 12,
@@ -67,10 +83,13 @@ impl Default for BertConfig {
             hidden_dropout_prob: 0.1,
             attention_probs_dropout_prob: 0.1,
             classifier_dropout: None,
+            seq_classif_dropout: 0.2,
+            qa_dropout: 0.1,
             max_position_embeddings: 512,
             type_vocab_size: 2,
             layer_norm_eps: 1e-12,
             pad_token_id: Some(0),
+            problem_type: None,
             id2label: BTreeMap::new(),
             label2id: BTreeMap::new(),
             file: Map::new(),
@@ -79,90 +98,14 @@ impl Default for BertConfig {
 }
 
 impl BertConfig {
-    /// Understands the config of a folder.
-    ///
-    /// # Errors
-    /// For another architecture, a value of another type, and values that make no model; all of the
-    /// last at once.
-    pub(crate) fn understand(folder: &Path, file: Map<String, Value>) -> Result<Self> {
-        let path = folder.join(CONFIG);
-        match file.get("model_type").and_then(Value::as_str) {
-            Some(MODEL_TYPE) => {}
-            Some(other) => {
-                let message = format!(
-                    "model_type is `{other}`, an architecture that this model does not have; `{MODEL_TYPE}` is supported"
-                );
-                return Err(Error::file(path, message));
-            }
-            None => {
-                let message = format!(
-                    "there is no model_type: if this is a BERT, add \"model_type\": \"{MODEL_TYPE}\""
-                );
-                return Err(Error::file(path, message));
-            }
+    /// transformers' defaults of an architecture: the values of its smallest published model.
+    pub(crate) fn base(model_type: Architecture) -> Self {
+        let bert = BertConfig { model_type, ..BertConfig::default() };
+        match model_type {
+            Architecture::Bert => bert,
+            Architecture::Roberta => BertConfig { vocab_size: 50265, pad_token_id: Some(1), ..bert },
+            Architecture::DistilBert => BertConfig { num_hidden_layers: 6, ..bert },
         }
-        let misfits: Vec<String> = file.iter().filter_map(|(key, value)| misfit(key, value)).collect();
-        if !misfits.is_empty() {
-            return Err(Error::file(path, numbered("a value of the wrong type", &misfits)));
-        }
-        let mut config: BertConfig =
-            serde_json::from_value(Value::Object(file.clone())).map_err(|error| Error::file(&path, error))?;
-        config.file = file;
-        if config.id2label.is_empty() {
-            let classes = config.file.get("num_labels").and_then(Value::as_i64).unwrap_or(2);
-            config.set_classes(classes);
-        }
-        let problems = config.problems();
-        if problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(Error::file(path, numbered("this makes no model", &problems)))
-        }
-    }
-
-    fn problems(&self) -> Vec<String> {
-        let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("num_attention_heads", self.num_attention_heads),
-            ("intermediate_size", self.intermediate_size),
-            ("max_position_embeddings", self.max_position_embeddings),
-            ("type_vocab_size", self.type_vocab_size),
-        ];
-        let dropouts = [
-            ("hidden_dropout_prob", self.hidden_dropout_prob),
-            ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
-            ("classifier_dropout", self.classifier_dropout()),
-        ];
-        let mut problems = Vec::new();
-        for (key, size) in sizes.into_iter().filter(|(_, size)| *size < 1) {
-            problems.push(format!("{key} is {size}; it must be at least 1"));
-        }
-        for (key, dropout) in dropouts.into_iter().filter(|(_, dropout)| !(0.0..1.0).contains(dropout)) {
-            problems.push(format!("{key} is {dropout}; it must be at least 0 and below 1"));
-        }
-        if self.num_attention_heads > 0 && self.hidden_size % self.num_attention_heads != 0 {
-            problems.push(format!(
-                "hidden_size {} is not a multiple of num_attention_heads {}",
-                self.hidden_size, self.num_attention_heads
-            ));
-        }
-        if !self.id2label.keys().copied().eq(0..self.classes()) {
-            let classes: Vec<_> = self.id2label.keys().collect();
-            problems
-                .push(format!("id2label has the classes {classes:?}; they must count from 0 without a gap"));
-        }
-        // Both change the computation, and neither is in any checkpoint of the sentence encoders and
-        // classifiers that this model is for.
-        if let Some(kind) = self.file.get("position_embedding_type").and_then(Value::as_str)
-            && kind != "absolute"
-        {
-            problems.push(format!("position_embedding_type is `{kind}`; `absolute` is supported"));
-        }
-        if self.file.get("is_decoder").and_then(Value::as_bool) == Some(true) {
-            problems.push("is_decoder is true; only encoders are supported".to_owned());
-        }
-        problems
     }
 
     /// Number of classes.
@@ -175,9 +118,33 @@ impl BertConfig {
         self.hidden_size / self.num_attention_heads
     }
 
-    /// Probability of dropout before the classifier.
+    /// The most tokens that a sequence can have: as many as there are embeddings of positions, less
+    /// those that RoBERTa leaves before its first position.
+    pub fn longest(&self) -> i64 {
+        self.max_position_embeddings - self.first_position()
+    }
+
+    /// The position of the first token.
+    pub(crate) fn first_position(&self) -> i64 {
+        match self.model_type {
+            Architecture::Bert | Architecture::DistilBert => 0,
+            Architecture::Roberta => self.pad_token_id.unwrap_or_default() + 1,
+        }
+    }
+
+    /// Probability of dropout before the classifier, where no head has one of its own.
     pub(crate) fn classifier_dropout(&self) -> f64 {
         self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
+    }
+
+    /// What these labels of sequences are, by transformers' rule where the config does not say.
+    pub(crate) fn problem_of(&self, labels: &Tensor) -> ProblemType {
+        let found = match (self.classes(), labels.kind()) {
+            (1, _) => ProblemType::Regression,
+            (_, Kind::Int64 | Kind::Int) => ProblemType::SingleLabelClassification,
+            _ => ProblemType::MultiLabelClassification,
+        };
+        self.problem_type.unwrap_or(found)
     }
 
     /// Names the classes `LABEL_0`, `LABEL_1` and so on, unless there are as many names already.
@@ -187,26 +154,4 @@ impl BertConfig {
             self.label2id = self.id2label.iter().map(|(class, name)| (name.clone(), *class)).collect();
         }
     }
-
-    /// The file as it is saved: what was read, with what brew knows better in its place.
-    pub(crate) fn to_file(&self) -> Result<Value> {
-        let mut file = self.file.clone();
-        // The classes are counted by their names, and weights are saved as float32.
-        file.remove("num_labels");
-        file.remove("torch_dtype");
-        file.insert("dtype".to_owned(), json!("float32"));
-        file.insert("model_type".to_owned(), json!(MODEL_TYPE));
-        file.insert("architectures".to_owned(), json!(["BertForSequenceClassification"]));
-        if let Value::Object(known) = serde_json::to_value(self).map_err(Error::other)? {
-            file.extend(known);
-        }
-        Ok(Value::Object(file))
-    }
-}
-
-/// What is wrong with the type of one value; a config of this key alone is a config too.
-fn misfit(key: &str, value: &Value) -> Option<String> {
-    let alone = Map::from_iter([(key.to_owned(), value.clone())]);
-    let error = serde_json::from_value::<BertConfig>(Value::Object(alone)).err()?;
-    Some(format!("`{key}`: {error}"))
 }

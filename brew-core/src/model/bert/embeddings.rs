@@ -1,26 +1,28 @@
 //! Token numbers to vectors: the sum of the embeddings of token, type and position.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
+use super::architecture::Architecture;
 use super::config::BertConfig;
 use crate::error::{Error, InStage, Result};
 use crate::model::parts::{LayerNorm, dropout};
 use crate::model::weights::Weights;
 use crate::pass::Pass;
 
-const WORDS: &str = "bert.embeddings.word_embeddings.weight";
-const POSITIONS: &str = "bert.embeddings.position_embeddings.weight";
-const TYPES: &str = "bert.embeddings.token_type_embeddings.weight";
-
-/// The sum of three embeddings, normed.
+/// The sum of the embeddings, normed.
 #[derive(Debug)]
 pub(crate) struct Embeddings {
+    /// The start of the parameters' names.
+    name: String,
     words: Tensor,
     positions: Tensor,
-    types: Tensor,
+    /// DistilBERT has no token types.
+    types: Option<Tensor>,
     norm: LayerNorm,
     /// The token whose embedding gets no gradient; -1 for none.
     padding: i64,
+    /// RoBERTa counts positions by the tokens that are not padding; the others by columns.
+    positions_by_token: bool,
     longest: i64,
     dropout: f64,
 }
@@ -28,18 +30,23 @@ pub(crate) struct Embeddings {
 impl Embeddings {
     pub(crate) fn take(weights: &mut Weights, config: &BertConfig) -> Self {
         let width = config.hidden_size;
+        let name = format!("{}.embeddings", config.model_type.name());
+        let mut table =
+            |part: &str, rows: i64| weights.take(&format!("{name}.{part}_embeddings.weight"), &[rows, width]);
         Embeddings {
-            words: weights.take(WORDS, &[config.vocab_size, width]),
-            positions: weights.take(POSITIONS, &[config.max_position_embeddings, width]),
-            types: weights.take(TYPES, &[config.type_vocab_size, width]),
-            norm: LayerNorm::take(
-                weights,
-                "bert.embeddings.LayerNorm".to_owned(),
-                width,
-                config.layer_norm_eps,
-            ),
+            words: table("word", config.vocab_size),
+            positions: table("position", config.max_position_embeddings),
+            types: match config.model_type {
+                Architecture::Bert | Architecture::Roberta => {
+                    Some(table("token_type", config.type_vocab_size))
+                }
+                Architecture::DistilBert => None,
+            },
+            norm: LayerNorm::take(weights, format!("{name}.LayerNorm"), width, config.layer_norm_eps),
+            name,
             padding: config.pad_token_id.unwrap_or(-1),
-            longest: config.max_position_embeddings,
+            positions_by_token: config.model_type == Architecture::Roberta,
+            longest: config.longest(),
             dropout: config.hidden_dropout_prob,
         }
     }
@@ -54,24 +61,42 @@ impl Embeddings {
         let (_, length) = input_ids.size2().in_stage("input_ids")?;
         if length > self.longest {
             return Err(Error::invalid(format!(
-                "a sequence has {length} tokens, more than the {} of max_position_embeddings: truncate to that many",
+                "a sequence has {length} tokens, more than the {} that max_position_embeddings allow: truncate to that many",
                 self.longest
             )));
         }
-        let words = look_up(&self.words, input_ids, self.padding, "input_ids")?;
-        let types = match token_type_ids {
-            Some(types) => look_up(&self.types, types, -1, "token_type_ids")?,
-            None => self.types.f_narrow(0, 0, 1).in_stage("token_type_ids")?,
+        let mut sum = look_up(&self.words, input_ids, self.padding, "input_ids")?;
+        if let Some(table) = &self.types {
+            let types = match token_type_ids {
+                Some(types) => look_up(table, types, -1, "token_type_ids")?,
+                None => table.f_narrow(0, 0, 1).in_stage("token_type_ids")?,
+            };
+            sum = sum.f_add(&types).in_stage("embeddings")?;
+        }
+        let positions = if self.positions_by_token {
+            look_up(&self.positions, &self.token_positions(input_ids)?, self.padding, "position_ids")?
+        } else {
+            self.positions.f_narrow(0, 0, length).in_stage("position_embeddings")?
         };
-        let positions = self.positions.f_narrow(0, 0, length).in_stage("position_embeddings")?;
-        let sum = words.f_add(&types).in_stage("embeddings")?.f_add(&positions).in_stage("embeddings")?;
+        let sum = sum.f_add(&positions).in_stage("embeddings")?;
         dropout(self.norm.forward(&sum)?, self.dropout, pass)
     }
 
+    /// The position of each token, from `padding + 1` on; padding has the position `padding`.
+    fn token_positions(&self, input_ids: &Tensor) -> Result<Tensor> {
+        let tokens = input_ids.f_ne(self.padding)?.f_to_kind(Kind::Int64).in_stage("position_ids")?;
+        let counted = tokens.f_cumsum(1, Kind::Int64)?.f_mul(&tokens).in_stage("position_ids")?;
+        counted.f_add_scalar(self.padding).in_stage("position_ids")
+    }
+
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {
-        [(WORDS, &self.words), (POSITIONS, &self.positions), (TYPES, &self.types)]
+        let tables = [("word", Some(&self.words)), ("position", Some(&self.positions))];
+        tables
             .into_iter()
-            .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
+            .chain([("token_type", self.types.as_ref())])
+            .filter_map(|(part, table)| {
+                Some((format!("{}.{part}_embeddings.weight", self.name), table?.shallow_clone()))
+            })
             .chain(self.norm.parameters())
     }
 }

@@ -10,10 +10,7 @@ use crate::model::weights::Weights;
 use crate::pass::Pass;
 use crate::role;
 
-/// The start of the name of every layer's parameters.
-pub(crate) const LAYERS: &str = "bert.encoder.layer.";
-
-/// The layers of a BERT.
+/// The layers of an encoder.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     layers: Vec<Layer>,
@@ -31,8 +28,9 @@ pub(crate) struct Encoded {
 
 impl Encoder {
     pub(crate) fn take(weights: &mut Weights, config: &BertConfig) -> Self {
+        let names = config.model_type.layers();
         let layers = (0..config.num_hidden_layers)
-            .map(|layer| Layer::take(weights, &format!("{LAYERS}{layer}"), config))
+            .map(|layer| Layer::take(weights, &format!("{names}{layer}"), config))
             .collect();
         Encoder { layers }
     }
@@ -56,6 +54,11 @@ impl Encoder {
             last = hidden;
         }
         Ok(Encoded { last, hidden_states, attentions })
+    }
+
+    /// The parameters of the `layers` layers next to the embeddings.
+    pub(crate) fn parameters_of_first(&self, layers: usize) -> impl Iterator<Item = (String, Tensor)> + '_ {
+        self.layers.iter().take(layers).flat_map(Layer::parameters)
     }
 
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {

@@ -23,12 +23,14 @@ pub(crate) struct Layer {
 impl Layer {
     pub(crate) fn take(weights: &mut Weights, name: &str, config: &BertConfig) -> Self {
         let (narrow, wide) = (config.hidden_size, config.intermediate_size);
+        let parts = config.model_type.layer_names();
+        let full = |part: &str| format!("{name}.{part}");
         Layer {
-            attention: Attention::take(weights, &format!("{name}.attention"), config),
-            intermediate: Linear::take(weights, format!("{name}.intermediate.dense"), narrow, wide),
+            attention: Attention::take(weights, name, config),
+            intermediate: Linear::take(weights, full(parts.intermediate), narrow, wide),
             activation: config.hidden_act,
-            output: Linear::take(weights, format!("{name}.output.dense"), wide, narrow),
-            norm: LayerNorm::take(weights, format!("{name}.output.LayerNorm"), narrow, config.layer_norm_eps),
+            output: Linear::take(weights, full(parts.output), wide, narrow),
+            norm: LayerNorm::take(weights, full(parts.output_norm), narrow, config.layer_norm_eps),
             dropout: config.hidden_dropout_prob,
         }
     }

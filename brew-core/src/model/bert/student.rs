@@ -4,24 +4,24 @@
 
 use tch::Tensor;
 
-use super::encoder::LAYERS;
-use super::folder::checked_classes;
-use super::{BertForSequenceClassification, Head};
+use super::head::checked_classes;
+use super::{Bert, ClassHead, Head};
 use crate::error::{InStage, Result};
 use crate::model::weights::{Stored, Weights};
 use crate::model::{Keep, Parameters};
 
-impl BertForSequenceClassification {
-    /// A model of some of the teacher's layers, with copies of its embeddings, pooler and head, on
-    /// the same device. [`Keep`] says how the layers and hidden states of both correspond.
+impl<H: Head> Bert<H> {
+    /// A model of some of the teacher's layers, with copies of its embeddings and head, on the same
+    /// device. [`Keep`] says how the layers and hidden states of both correspond.
     ///
     /// # Errors
     /// When the teacher lacks a layer that is asked for, or when none is.
     pub fn from_layers_of(teacher: &Self, keep: Keep) -> Result<Self> {
         let kept = keep.of(teacher.config.num_hidden_layers)?;
+        let layers = teacher.config.model_type.layers();
         let mut stored = Vec::new();
         for (name, tensor) in teacher.named_parameters().iter() {
-            for name in names_in_student(name, &kept) {
+            for name in names_in_student(name, layers, &kept) {
                 stored.push((name, Ok(copy(tensor)?)));
             }
         }
@@ -30,19 +30,26 @@ impl BertForSequenceClassification {
         Self::build(config, weights(&teacher.named_parameters(), stored), teacher.companions.clone())
     }
 
-    /// The same model with a new classifier: weights from N(0, 0.02), bias 0.
-    ///
-    /// # Errors
-    /// For less than one class.
-    pub fn with_new_head(self, classes: usize, seed: u64) -> Result<Self> {
+    /// The same encoder with a new head of so many classes.
+    pub(super) fn with_new_head_of(self, classes: i64, seed: u64) -> Result<Self> {
         let parameters = self.named_parameters();
         let stored: Vec<_> =
             parameters.iter().map(|(name, tensor)| (name.to_owned(), Ok(tensor.shallow_clone()))).collect();
         let mut weights = weights(&parameters, stored);
         let mut config = self.config;
-        config.set_classes(checked_classes(classes)?);
-        Head::renew(&mut weights, &config, seed)?;
+        config.set_classes(classes);
+        H::renew(&mut weights, &config, seed)?;
         Self::build(config, weights, self.companions)
+    }
+}
+
+impl<H: ClassHead> Bert<H> {
+    /// The same model with a new classifier: weights from N(0, 0.02), bias 0, and nothing frozen.
+    ///
+    /// # Errors
+    /// For less than one class.
+    pub fn with_new_head(self, classes: usize, seed: u64) -> Result<Self> {
+        self.with_new_head_of(checked_classes(classes)?, seed)
     }
 }
 
@@ -51,11 +58,11 @@ fn weights(parameters: &Parameters, stored: Vec<(String, Stored)>) -> Weights {
 }
 
 /// What a parameter of the teacher is called in the student: once for each time its layer is kept.
-fn names_in_student(name: &str, kept: &[usize]) -> Vec<String> {
-    let layer = name.strip_prefix(LAYERS).and_then(|rest| rest.split_once('.'));
+fn names_in_student(name: &str, layers: &str, kept: &[usize]) -> Vec<String> {
+    let layer = name.strip_prefix(layers).and_then(|rest| rest.split_once('.'));
     let Some((number, rest)) = layer else { return vec![name.to_owned()] };
     let taken = kept.iter().enumerate().filter(|(_, layer)| layer.to_string() == number);
-    taken.map(|(place, _)| format!("{LAYERS}{place}.{rest}")).collect()
+    taken.map(|(place, _)| format!("{layers}{place}.{rest}")).collect()
 }
 
 /// A leaf of its own storage. (`detach_copy` would stay tied to the graph it leaves.)

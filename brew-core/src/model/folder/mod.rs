@@ -22,8 +22,14 @@ pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 /// The files of a tokenizer, any of which a folder may have.
-const COMPANIONS: [&str; 4] =
-    ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
+const COMPANIONS: [&str; 6] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+];
 
 /// Reads `config.json`, which must be one JSON object.
 pub(crate) fn read_config(folder: &Path) -> Result<Map<String, Value>> {

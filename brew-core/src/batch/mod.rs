@@ -27,11 +27,19 @@
 //! # }
 //! ```
 
+mod feeds;
+mod stream;
+mod tuple;
+
 use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
+
+pub use feeds::{Both, Feeds};
+pub use stream::Batches;
+pub use tuple::Field;
 
 /// Tensors that a model reads in one forward pass.
 ///
@@ -129,149 +137,5 @@ impl Columns {
     /// Takes a column that may be absent.
     pub fn take_optional(&mut self, name: &str) -> Result<Option<Tensor>> {
         Ok(self.0.remove(name))
-    }
-}
-
-/// A field of a tuple batch: `Tensor` or `Option<Tensor>`.
-pub trait Field: Sized + Send + 'static {
-    /// The tensor, where it is present.
-    fn tensor(&self) -> Option<&Tensor>;
-    /// The same field with its tensor replaced, where it is present.
-    fn map(&self, change: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self>;
-}
-
-impl Field for Tensor {
-    fn tensor(&self) -> Option<&Tensor> {
-        Some(self)
-    }
-    fn map(&self, change: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
-        change(self)
-    }
-}
-
-impl Field for Option<Tensor> {
-    fn tensor(&self) -> Option<&Tensor> {
-        self.as_ref()
-    }
-    fn map(&self, change: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
-        self.as_ref().map(change).transpose()
-    }
-}
-
-macro_rules! tuple_batch {
-    ($($field:ident $index:tt),*) => {
-        impl<$($field: Field),*> Batch for ($($field,)*) {
-            fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
-                [$((stringify!($index), self.$index.tensor())),*]
-                    .into_iter()
-                    .filter_map(|(name, tensor)| tensor.map(|tensor| (name, tensor)))
-                    .collect()
-            }
-            fn map(&self, change: &mut dyn FnMut(&'static str, &Tensor) -> Result<Tensor>) -> Result<Self> {
-                Ok(($(self.$index.map(&mut |tensor| change(stringify!($index), tensor))?,)*))
-            }
-        }
-    };
-}
-
-tuple_batch!(A 0);
-tuple_batch!(A 0, B 1);
-tuple_batch!(A 0, B 1, C 2);
-tuple_batch!(A 0, B 1, C 2, D 3);
-tuple_batch!(A 0, B 1, C 2, D 3, E 4);
-tuple_batch!(A 0, B 1, C 2, D 3, E 4, F 5);
-tuple_batch!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
-tuple_batch!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
-
-/// Batches for a teacher and a student that read different ones: other tokenizers, other lengths.
-#[derive(Debug)]
-pub struct Both<T, S> {
-    /// What every teacher reads.
-    pub teacher: T,
-    /// What the student reads; it has the same rows in the same order.
-    pub student: S,
-}
-
-/// A batch that serves teachers which read `T` and a student which reads `S`.
-#[diagnostic::on_unimplemented(
-    message = "batches of `{Self}` do not feed this pipeline: its teachers read `{T}`, its student reads `{S}`",
-    label = "batches of another type than the models read",
-    note = "where teacher and student read different batches, stream `Both<TeacherBatch, StudentBatch>`"
-)]
-pub trait Feeds<T, S>: Send {
-    /// What the teachers read.
-    fn teacher(&self) -> &T;
-    /// What the student reads.
-    fn student(&self) -> &S;
-    /// The first `rows` rows of both.
-    fn first_rows(&self, rows: usize) -> Result<Self>
-    where
-        Self: Sized;
-    /// Both on a device.
-    fn to_device(&self, device: Device) -> Result<Self>
-    where
-        Self: Sized;
-}
-
-impl<B: Batch> Feeds<B, B> for B {
-    fn teacher(&self) -> &B {
-        self
-    }
-    fn student(&self) -> &B {
-        self
-    }
-    fn first_rows(&self, rows: usize) -> Result<Self> {
-        Batch::first_rows(self, rows)
-    }
-    fn to_device(&self, device: Device) -> Result<Self> {
-        Batch::to_device(self, device)
-    }
-}
-
-impl<T: Batch, S: Batch> Feeds<T, S> for Both<T, S> {
-    fn teacher(&self) -> &T {
-        &self.teacher
-    }
-    fn student(&self) -> &S {
-        &self.student
-    }
-    fn first_rows(&self, rows: usize) -> Result<Self> {
-        Ok(Both { teacher: self.teacher.first_rows(rows)?, student: self.student.first_rows(rows)? })
-    }
-    fn to_device(&self, device: Device) -> Result<Self> {
-        Ok(Both { teacher: self.teacher.to_device(device)?, student: self.student.to_device(device)? })
-    }
-}
-
-/// A stream of batches that can be walked again, one epoch after another.
-///
-/// brew-data implements it over Arrow data; a `Vec` of batches is one too.
-pub trait Batches {
-    /// What it yields.
-    type Batch;
-
-    /// Batches in every epoch, where it is known before it is walked.
-    fn batches_per_epoch(&self) -> Option<usize>;
-
-    /// Examples in every epoch, where it is known.
-    fn rows(&self) -> Option<usize>;
-
-    /// The batches of this epoch (from 0), in an order that depends on the epoch alone.
-    fn epoch(&self, epoch: u64) -> Result<Box<dyn Iterator<Item = Result<Self::Batch>> + '_>>;
-}
-
-impl<B: Batch> Batches for Vec<B> {
-    type Batch = B;
-
-    fn batches_per_epoch(&self) -> Option<usize> {
-        Some(self.len())
-    }
-
-    fn rows(&self) -> Option<usize> {
-        Some(self.iter().map(Batch::rows).sum())
-    }
-
-    fn epoch(&self, _: u64) -> Result<Box<dyn Iterator<Item = Result<B>> + '_>> {
-        Ok(Box::new(self.iter().map(|batch| batch.map(&mut |_, tensor| Ok(tensor.shallow_clone())))))
     }
 }

@@ -1,0 +1,66 @@
+//! What feeds a pipeline: one batch for both sides, or one for the teachers and one for the student.
+
+use tch::Device;
+
+use super::Batch;
+use crate::error::Result;
+
+/// Batches for a teacher and a student that read different ones: other tokenizers, other lengths.
+#[derive(Debug)]
+pub struct Both<T, S> {
+    /// What every teacher reads.
+    pub teacher: T,
+    /// What the student reads; it has the same rows in the same order.
+    pub student: S,
+}
+
+/// A batch that serves teachers which read `T` and a student which reads `S`.
+#[diagnostic::on_unimplemented(
+    message = "batches of `{Self}` do not feed this pipeline: its teachers read `{T}`, its student reads `{S}`",
+    label = "batches of another type than the models read",
+    note = "where teacher and student read different batches, stream `Both<TeacherBatch, StudentBatch>`"
+)]
+pub trait Feeds<T, S>: Send {
+    /// What the teachers read.
+    fn teacher(&self) -> &T;
+    /// What the student reads.
+    fn student(&self) -> &S;
+    /// The first `rows` rows of both.
+    fn first_rows(&self, rows: usize) -> Result<Self>
+    where
+        Self: Sized;
+    /// Both on a device.
+    fn to_device(&self, device: Device) -> Result<Self>
+    where
+        Self: Sized;
+}
+
+impl<B: Batch> Feeds<B, B> for B {
+    fn teacher(&self) -> &B {
+        self
+    }
+    fn student(&self) -> &B {
+        self
+    }
+    fn first_rows(&self, rows: usize) -> Result<Self> {
+        Batch::first_rows(self, rows)
+    }
+    fn to_device(&self, device: Device) -> Result<Self> {
+        Batch::to_device(self, device)
+    }
+}
+
+impl<T: Batch, S: Batch> Feeds<T, S> for Both<T, S> {
+    fn teacher(&self) -> &T {
+        &self.teacher
+    }
+    fn student(&self) -> &S {
+        &self.student
+    }
+    fn first_rows(&self, rows: usize) -> Result<Self> {
+        Ok(Both { teacher: self.teacher.first_rows(rows)?, student: self.student.first_rows(rows)? })
+    }
+    fn to_device(&self, device: Device) -> Result<Self> {
+        Ok(Both { teacher: self.teacher.to_device(device)?, student: self.student.to_device(device)? })
+    }
+}

@@ -1,0 +1,151 @@
+//! `config.json` as a [`BertConfig`], and back.
+//!
+//! Keys that brew does not use are kept and written back, so that a folder loses nothing on its way
+//! through. Each architecture has its own names for the same settings: `Architecture::key`.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::architecture::Architecture;
+use super::config::BertConfig;
+use crate::error::{Error, Result, numbered, suggest};
+use crate::model::folder::CONFIG;
+
+impl BertConfig {
+    /// Understands the config of a folder.
+    ///
+    /// # Errors
+    /// For another architecture, a value of another type, and values that make no model; all of the
+    /// last at once.
+    pub(crate) fn understand(folder: &Path, file: Map<String, Value>) -> Result<Self> {
+        let path = folder.join(CONFIG);
+        let architecture = architecture(&file).map_err(|message| Error::file(&path, message))?;
+        let mut fields = BertConfig::base(architecture).fields()?;
+        let mut misfits = Vec::new();
+        for (field, value) in &mut fields {
+            let Some(key) = architecture.key(field) else { continue };
+            if let Some(given) = file.get(key) {
+                misfits.extend(misfit(field, given).map(|error| format!("`{key}`: {error}")));
+                *value = given.clone();
+            }
+        }
+        if !misfits.is_empty() {
+            return Err(Error::file(path, numbered("a value of the wrong type", &misfits)));
+        }
+        let mut config: BertConfig =
+            serde_json::from_value(Value::Object(fields)).map_err(|error| Error::file(&path, error))?;
+        config.file = file;
+        if config.id2label.is_empty() {
+            let classes = config.file.get("num_labels").and_then(Value::as_i64).unwrap_or(2);
+            config.set_classes(classes);
+        }
+        let problems = config.problems();
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Error::file(path, numbered("this makes no model", &problems)))
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let key = |field| self.model_type.key(field).unwrap_or(field);
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("num_attention_heads", self.num_attention_heads),
+            ("intermediate_size", self.intermediate_size),
+            ("max_position_embeddings", self.max_position_embeddings),
+            ("type_vocab_size", self.type_vocab_size),
+        ];
+        let dropouts = [
+            ("hidden_dropout_prob", self.hidden_dropout_prob),
+            ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
+            ("classifier_dropout", self.classifier_dropout()),
+            ("seq_classif_dropout", self.seq_classif_dropout),
+            ("qa_dropout", self.qa_dropout),
+        ];
+        let mut problems = Vec::new();
+        for (field, size) in sizes.into_iter().filter(|(_, size)| *size < 1) {
+            problems.push(format!("{} is {size}; it must be at least 1", key(field)));
+        }
+        for (field, dropout) in dropouts.into_iter().filter(|(_, dropout)| !(0.0..1.0).contains(dropout)) {
+            problems.push(format!("{} is {dropout}; it must be at least 0 and below 1", key(field)));
+        }
+        if self.num_attention_heads > 0 && self.hidden_size % self.num_attention_heads != 0 {
+            problems.push(format!(
+                "{} {} is not a multiple of {} {}",
+                key("hidden_size"),
+                self.hidden_size,
+                key("num_attention_heads"),
+                self.num_attention_heads
+            ));
+        }
+        if !self.id2label.keys().copied().eq(0..self.classes()) {
+            let classes: Vec<_> = self.id2label.keys().collect();
+            problems
+                .push(format!("id2label has the classes {classes:?}; they must count from 0 without a gap"));
+        }
+        if self.model_type == Architecture::Roberta && self.pad_token_id.is_none() {
+            problems.push("pad_token_id is null; RoBERTa counts positions from it, so give it".to_owned());
+        } else if self.max_position_embeddings > 0 && self.longest() < 1 {
+            problems.push(format!(
+                "max_position_embeddings is {}, and the first token has position {}: no sequence fits",
+                self.max_position_embeddings,
+                self.first_position()
+            ));
+        }
+        // Both change the computation, and neither is in any checkpoint of the sentence encoders and
+        // classifiers that this model is for.
+        if let Some(kind) = self.file.get("position_embedding_type").and_then(Value::as_str)
+            && kind != "absolute"
+        {
+            problems.push(format!("position_embedding_type is `{kind}`; `absolute` is supported"));
+        }
+        if self.file.get("is_decoder").and_then(Value::as_bool) == Some(true) {
+            problems.push("is_decoder is true; only encoders are supported".to_owned());
+        }
+        problems
+    }
+
+    /// The file as it is saved for a model with the head of this task: what was read, with what brew
+    /// knows better in its place.
+    pub(crate) fn to_file(&self, task: &str) -> Result<Value> {
+        let mut file = self.file.clone();
+        // The classes are counted by their names, and weights are saved as float32.
+        file.remove("num_labels");
+        file.remove("torch_dtype");
+        file.insert("dtype".to_owned(), json!("float32"));
+        file.insert("architectures".to_owned(), json!([format!("{}For{task}", self.model_type.class())]));
+        for (field, value) in self.fields()? {
+            if let Some(key) = self.model_type.key(&field) {
+                file.insert(key.to_owned(), value);
+            }
+        }
+        Ok(Value::Object(file))
+    }
+
+    /// The values by the names of the fields.
+    fn fields(&self) -> Result<Map<String, Value>> {
+        let fields = serde_json::to_value(self).and_then(serde_json::from_value);
+        fields.map_err(Error::other)
+    }
+}
+
+/// The architecture that a file names; what is wrong where it names none of the family.
+fn architecture(file: &Map<String, Value>) -> Result<Architecture, String> {
+    let Some(name) = file.get("model_type").and_then(Value::as_str) else {
+        return Err("there is no model_type: if this is a BERT, add \"model_type\": \"bert\"".to_owned());
+    };
+    let found = Architecture::ALL.into_iter().find(|architecture| architecture.name() == name);
+    found.ok_or_else(|| {
+        let near = suggest(name, Architecture::ALL.map(Architecture::name));
+        format!("model_type is `{name}`, an architecture that this model does not have{near}")
+    })
+}
+
+/// What is wrong with the type of one value; a config of this field alone is a config too.
+fn misfit(field: &str, value: &Value) -> Option<serde_json::Error> {
+    let alone = Map::from_iter([(field.to_owned(), value.clone())]);
+    serde_json::from_value::<BertConfig>(Value::Object(alone)).err()
+}

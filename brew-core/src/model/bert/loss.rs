@@ -1,0 +1,83 @@
+//! The models' own losses, those of Python's transformers.
+//!
+//! A loss of examples is one value an example; its mean over the batch is transformers' loss. A loss
+//! of tokens or of positions averages over what counts in the whole batch, which no mean of values an
+//! example can give: it is that scalar. All are computed in float32.
+
+use tch::{Kind, Reduction, Tensor};
+
+use super::config::ProblemType;
+use crate::error::{Error, InStage, Result};
+
+/// The label of an example or a token that does not count, as in PyTorch.
+const IGNORED: i64 = -100;
+
+/// The loss of each example, `(batch,)`, of logits `(batch, classes)`.
+pub(crate) fn of_sequences(logits: &Tensor, labels: &Tensor, problem: ProblemType) -> Result<Tensor> {
+    let logits = logits.f_to_kind(Kind::Float).in_stage("loss")?;
+    let each = match problem {
+        ProblemType::SingleLabelClassification => {
+            return cross_entropy(&logits, labels, Reduction::None, IGNORED)
+                .map_err(|error| out_of_range("one class an example", &logits, error));
+        }
+        ProblemType::Regression => {
+            let off = logits.f_sub(&numbers(&logits, labels)?).in_stage("loss")?;
+            off.f_square().in_stage("loss")?
+        }
+        ProblemType::MultiLabelClassification => logits
+            .f_binary_cross_entropy_with_logits(
+                &numbers(&logits, labels)?,
+                None::<Tensor>,
+                None::<Tensor>,
+                Reduction::None,
+            )
+            .in_stage("loss")?,
+    };
+    each.f_mean_dim(1, false, Kind::Float).in_stage("loss")
+}
+
+/// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar; 0 where no
+/// token counts. `logits` is `(batch, length, classes)`, `labels` `(batch, length)`.
+pub(crate) fn of_tokens(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    let logits = logits.f_to_kind(Kind::Float)?.f_flatten(0, 1).in_stage("loss")?;
+    mean_cross_entropy(&logits, &labels.f_reshape([-1]).in_stage("labels")?, IGNORED)
+        .map_err(|error| out_of_range("one class a token", &logits, error))
+}
+
+/// The mean cross entropy of positions over the length, a scalar; 0 where no position counts.
+///
+/// `logits` is `(batch, length)`, `positions` `(batch,)`. A position beyond the text does not count,
+/// one below 0 is 0, as in transformers.
+pub(crate) fn of_positions(logits: &Tensor, positions: &Tensor) -> Result<Tensor> {
+    let logits = logits.f_to_kind(Kind::Float).in_stage("loss")?;
+    let length = logits.size().last().copied().unwrap_or(0);
+    let positions = positions.f_reshape([-1])?.f_clamp(0, length).in_stage("loss")?;
+    mean_cross_entropy(&logits, &positions, length).in_stage("loss")
+}
+
+/// `sum / count` over the rows whose label is not `ignored`.
+fn mean_cross_entropy(logits: &Tensor, labels: &Tensor, ignored: i64) -> Result<Tensor> {
+    let counted = labels.f_ne(ignored)?.f_sum(Kind::Float)?.f_clamp_min(1.0)?;
+    Ok(cross_entropy(logits, labels, Reduction::Sum, ignored)?.f_div(&counted)?)
+}
+
+fn cross_entropy(logits: &Tensor, labels: &Tensor, reduction: Reduction, ignored: i64) -> Result<Tensor> {
+    Ok(logits.f_cross_entropy_loss(labels, None::<Tensor>, reduction, ignored, 0.0)?)
+}
+
+fn out_of_range(labels: &str, logits: &Tensor, error: Error) -> Error {
+    let classes = logits.size().last().copied().unwrap_or(0);
+    Error::invalid(format!("`labels` must be {labels}, int64, from 0 to {}: {error}", classes - 1))
+}
+
+/// Labels that are numbers, in the shape of the logits.
+fn numbers(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    let (wanted, found) = (logits.size(), labels.size());
+    let one_class = wanted.last() == Some(&1) && wanted.first() == found.first() && found.len() == 1;
+    if found != wanted && !one_class {
+        return Err(Error::invalid(format!(
+            "`labels` is {found:?} and the logits {wanted:?}; there must be one number a class"
+        )));
+    }
+    labels.f_to_kind(Kind::Float)?.f_reshape(&wanted).in_stage("labels")
+}

@@ -1,0 +1,159 @@
+//! Classifying sequences: what the model reads and returns, and its forward pass.
+
+use brew_macros::{Batch, adaptor, distill};
+use tch::Tensor;
+
+use super::Bert;
+use super::encoder::Encoded;
+use super::loss;
+use super::sequence_head::SequenceHead;
+use crate::error::Result;
+use crate::model::Forward;
+use crate::pass::Pass;
+use crate::role;
+
+/// A batch of tokenized texts.
+#[derive(Debug, Batch)]
+pub struct TextBatch {
+    /// Token numbers, `(batch, length)`.
+    #[column(i64, pad = 0)]
+    pub input_ids: Tensor,
+    /// 1 where there is a token, 0 where there is padding, `(batch, length)`.
+    #[column(i64, pad = 0)]
+    pub attention_mask: Tensor,
+    /// Which segment a token belongs to, `(batch, length)`; all 0 where it is absent.
+    #[column(i64, pad = 0)]
+    pub token_type_ids: Option<Tensor>,
+    /// The class of each text, `(batch,)`; absent when predicting.
+    #[column(i64)]
+    pub labels: Option<Tensor>,
+}
+
+/// A batch of tokenized texts whose labels are numbers: for regression and for several labels a text.
+#[derive(Debug, Batch)]
+pub struct FloatLabelTextBatch {
+    /// Token numbers, `(batch, length)`.
+    #[column(i64, pad = 0)]
+    pub input_ids: Tensor,
+    /// 1 where there is a token, 0 where there is padding, `(batch, length)`.
+    #[column(i64, pad = 0)]
+    pub attention_mask: Tensor,
+    /// Which segment a token belongs to, `(batch, length)`; all 0 where it is absent.
+    #[column(i64, pad = 0)]
+    pub token_type_ids: Option<Tensor>,
+    /// A number a class, `(batch, classes)`, or `(batch,)` where there is one class; absent when
+    /// predicting.
+    #[column(f32)]
+    pub labels: Option<Tensor>,
+}
+
+/// What one forward pass of a classifier returns.
+#[distill(batch = TextBatch, inputs_mask = attention_mask, labels = labels)]
+#[derive(Debug)]
+pub struct ClassifierOutput {
+    /// Scores before the softmax, `(batch, classes)`.
+    #[role(logits)]
+    pub logits: Tensor,
+    /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first; those that nobody
+    /// reads are undefined.
+    #[role(hidden)]
+    pub hidden_states: Vec<Tensor>,
+    /// One map a layer of `(batch, heads, length, length)`, probabilities that sum to 1 over the
+    /// last dimension but for dropout; those that nobody reads are undefined.
+    #[role(attention)]
+    pub attentions: Vec<Tensor>,
+    /// The loss of each example, `(batch,)`, where there are labels and somebody reads it.
+    #[role(losses)]
+    pub loss: Option<Tensor>,
+}
+
+/// A model that gives each sequence one score a class.
+///
+/// ```no_run
+/// use brew_core::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// let teacher = BertForSequenceClassification::from_pretrained("models/teacher", Device::Cpu)?;
+/// let student = BertForSequenceClassification::from_layers_of(&teacher, Keep::every(2))?;
+/// let input_ids = Tensor::from_slice(&[101_i64, 2023, 2003, 102]).unsqueeze(0);
+/// let attention_mask = input_ids.ones_like();
+/// let pass = Pass::evaluation(Wants::nothing().and_role("hidden"));
+/// let output = student.forward(&input_ids, &attention_mask, None, None, &pass)?;
+/// println!("{:?}", output.logits.size());
+/// # Ok(())
+/// # }
+/// ```
+pub type BertForSequenceClassification = Bert<SequenceHead>;
+
+#[distill(batch = TextBatch)]
+impl BertForSequenceClassification {
+    /// One forward pass.
+    ///
+    /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 where there
+    /// is a token and 0 where there is padding; `token_type_ids`, of the same shape, is 0 everywhere
+    /// where it is absent, and is not read by a DistilBERT.
+    ///
+    /// `labels` and the loss of an example follow `problem_type` of the config. Where it is absent,
+    /// one class means regression, integers one class an example, and other numbers several labels.
+    /// - `single_label_classification`: `(batch,)` int64, the class of each example; cross entropy,
+    ///   0 where the label is -100.
+    /// - `multi_label_classification`: `(batch, classes)`, 0 or 1 a class; the mean over the classes of
+    ///   the binary cross entropy of sigmoid(logits).
+    /// - `regression`: `(batch, classes)`, or `(batch,)` for one class; the mean over the classes of
+    ///   the squared error.
+    ///
+    /// # Errors
+    /// When shapes differ, when a sequence is longer than the config allows, and, on a CPU, when a
+    /// token, a type or a label is out of range.
+    pub fn forward(
+        &self,
+        input_ids: &Tensor,
+        attention_mask: &Tensor,
+        token_type_ids: Option<&Tensor>,
+        labels: Option<&Tensor>,
+        pass: &Pass,
+    ) -> Result<ClassifierOutput> {
+        let Encoded { last, hidden_states, attentions } =
+            self.encode(input_ids, attention_mask, token_type_ids, pass)?;
+        let logits = self.head.forward(&last, pass)?;
+        let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
+        let loss = labels
+            .map(|labels| loss::of_sequences(&logits, labels, self.config.problem_of(labels)))
+            .transpose()?;
+        Ok(ClassifierOutput { logits, hidden_states, attentions, loss })
+    }
+}
+
+impl Forward<FloatLabelTextBatch> for BertForSequenceClassification {
+    type Output = ClassifierOutput;
+    fn run(&self, batch: &FloatLabelTextBatch, pass: &Pass) -> Result<ClassifierOutput> {
+        let (types, labels) = (batch.token_type_ids.as_ref(), batch.labels.as_ref());
+        self.forward(&batch.input_ids, &batch.attention_mask, types, labels, pass)
+    }
+}
+
+/// Reads the roles of a classifier whose labels are numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct FloatLabelClassifierAdaptor;
+
+#[adaptor(batch = FloatLabelTextBatch, output = ClassifierOutput)]
+impl FloatLabelClassifierAdaptor {
+    fn logits(output: &ClassifierOutput) -> &Tensor {
+        &output.logits
+    }
+    fn hidden(output: &ClassifierOutput) -> &[Tensor] {
+        &output.hidden_states
+    }
+    fn attention(output: &ClassifierOutput) -> &[Tensor] {
+        &output.attentions
+    }
+    fn losses(output: &ClassifierOutput) -> Option<&Tensor> {
+        output.loss.as_ref()
+    }
+    fn labels(batch: &FloatLabelTextBatch) -> Option<&Tensor> {
+        batch.labels.as_ref()
+    }
+    fn inputs_mask(batch: &FloatLabelTextBatch) -> &Tensor {
+        &batch.attention_mask
+    }
+}

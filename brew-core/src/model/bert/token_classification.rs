@@ -1,0 +1,135 @@
+//! Classifying tokens: what the model reads and returns, its head and its forward pass.
+
+use brew_macros::{Batch, distill};
+use tch::Tensor;
+
+use super::Bert;
+use super::config::BertConfig;
+use super::encoder::Encoded;
+use super::head::{ClassHead, Head, renew_linear};
+use super::loss;
+use crate::error::Result;
+use crate::model::parts::{Linear, dropout};
+use crate::model::weights::Weights;
+use crate::pass::Pass;
+use crate::role;
+
+/// A batch of tokenized texts with a class a token.
+#[derive(Debug, Batch)]
+pub struct TokenBatch {
+    /// Token numbers, `(batch, length)`.
+    #[column(i64, pad = 0)]
+    pub input_ids: Tensor,
+    /// 1 where there is a token, 0 where there is padding, `(batch, length)`.
+    #[column(i64, pad = 0)]
+    pub attention_mask: Tensor,
+    /// Which segment a token belongs to, `(batch, length)`; all 0 where it is absent.
+    #[column(i64, pad = 0)]
+    pub token_type_ids: Option<Tensor>,
+    /// The class of each token, -100 where none is asked for, `(batch, length)`; absent when
+    /// predicting.
+    #[column(i64, pad = -100)]
+    pub labels: Option<Tensor>,
+}
+
+/// What one forward pass of a classifier of tokens returns.
+#[distill(batch = TokenBatch, inputs_mask = attention_mask, logits_mask = attention_mask, labels = labels)]
+#[derive(Debug)]
+pub struct TokenClassifierOutput {
+    /// Scores before the softmax, `(batch, length, classes)`.
+    #[role(logits)]
+    pub logits: Tensor,
+    /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first; those that nobody
+    /// reads are undefined.
+    #[role(hidden)]
+    pub hidden_states: Vec<Tensor>,
+    /// One map a layer of `(batch, heads, length, length)`, probabilities that sum to 1 over the
+    /// last dimension but for dropout; those that nobody reads are undefined.
+    #[role(attention)]
+    pub attentions: Vec<Tensor>,
+    /// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar, where
+    /// there are labels and somebody reads it; 0 where no token counts.
+    ///
+    /// It is transformers' loss. Batches that are accumulated are averaged with equal weight an
+    /// example, whatever the number of their tokens.
+    #[role(losses)]
+    pub loss: Option<Tensor>,
+}
+
+/// A model that gives each token one score a class.
+///
+/// ```no_run
+/// use brew_core::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// let tagger = BertForTokenClassification::from_encoder("models/encoder", 13, 7, Device::Cpu)?;
+/// let input_ids = Tensor::from_slice(&[101_i64, 2123, 2225, 102]).unsqueeze(0);
+/// let pass = Pass::evaluation(Wants::nothing());
+/// let output = tagger.forward(&input_ids, &input_ids.ones_like(), None, None, &pass)?;
+/// assert_eq!(output.logits.size(), [1, 4, 13]);
+/// # Ok(())
+/// # }
+/// ```
+pub type BertForTokenClassification = Bert<TokenHead>;
+
+#[distill(batch = TokenBatch)]
+impl BertForTokenClassification {
+    /// One forward pass.
+    ///
+    /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 where there
+    /// is a token and 0 where there is padding; `token_type_ids`, of the same shape, is 0 everywhere
+    /// where it is absent, and is not read by a DistilBERT; `labels`, of the same shape, is the class
+    /// of each token, int64, and -100 where none is asked for.
+    ///
+    /// # Errors
+    /// When shapes differ, when a sequence is longer than the config allows, and, on a CPU, when a
+    /// token, a type or a label is out of range.
+    pub fn forward(
+        &self,
+        input_ids: &Tensor,
+        attention_mask: &Tensor,
+        token_type_ids: Option<&Tensor>,
+        labels: Option<&Tensor>,
+        pass: &Pass,
+    ) -> Result<TokenClassifierOutput> {
+        let Encoded { last, hidden_states, attentions } =
+            self.encode(input_ids, attention_mask, token_type_ids, pass)?;
+        let logits = self.head.output.forward(&dropout(last, self.head.dropout, pass)?)?;
+        let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
+        let loss = labels.map(|labels| loss::of_tokens(&logits, labels)).transpose()?;
+        Ok(TokenClassifierOutput { logits, hidden_states, attentions, loss })
+    }
+}
+
+/// The head of a model that classifies tokens: dropout and a linear layer.
+#[derive(Debug)]
+pub struct TokenHead {
+    output: Linear,
+    dropout: f64,
+}
+
+impl Head for TokenHead {
+    const TASK: &'static str = "TokenClassification";
+
+    fn output_name(_: &BertConfig) -> &'static str {
+        "classifier"
+    }
+
+    fn take(weights: &mut Weights, config: &BertConfig) -> Self {
+        let name = Self::output_name(config).to_owned();
+        TokenHead {
+            output: Linear::take(weights, name, config.hidden_size, config.classes()),
+            dropout: config.classifier_dropout(),
+        }
+    }
+
+    fn renew(weights: &mut Weights, config: &BertConfig, seed: u64) -> Result<()> {
+        renew_linear(weights, Self::output_name(config), config.hidden_size, config.classes(), seed)
+    }
+
+    fn parameters(&self) -> Vec<(String, Tensor)> {
+        self.output.parameters().into()
+    }
+}
+
+impl ClassHead for TokenHead {}
