@@ -17,8 +17,8 @@ mod run;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use brew_core::model::{ClassifierOutputAdaptor, SeenBy as _};
-use brew_core::prelude::{BertForSequenceClassification, Device, Error, Result};
+use brew_core::model::bert::{FloatLabelClassifierAdaptor, SpanOutputAdaptor, TokenClassifierOutputAdaptor};
+use brew_core::prelude::*;
 use clap::Parser;
 
 /// Trains a recorded run again and compares it with the recording.
@@ -49,16 +49,33 @@ fn main() -> ExitCode {
 fn replay(folder: &Path, tolerance: f64) -> Result<bool> {
     let head = head(&folder.join("student_init"))?;
     let recording = recording::Recording::read(folder)?;
+    let float_labels = recording.columns.get("labels").is_some_and(|labels| labels.kind() == Kind::Float);
     match head.as_str() {
-        "ForSequenceClassification" => run::run(&recording, tolerance, |folder| {
-            let model = BertForSequenceClassification::from_pretrained(folder, Device::Cpu)?;
-            Ok(model.seen_by(ClassifierOutputAdaptor))
+        "ForSequenceClassification" if float_labels => run::run(&recording, tolerance, |folder| {
+            Ok(sequences(folder)?.seen_by(FloatLabelClassifierAdaptor))
+        }),
+        "ForSequenceClassification" => {
+            run::run(&recording, tolerance, |folder| Ok(sequences(folder)?.seen_by(ClassifierOutputAdaptor)))
+        }
+        "ForTokenClassification" => run::run(&recording, tolerance, |folder| {
+            let model = BertForTokenClassification::from_pretrained(folder, Device::Cpu)?;
+            Ok(model.seen_by(TokenClassifierOutputAdaptor))
+        }),
+        "ForQuestionAnswering" => run::run(&recording, tolerance, |folder| {
+            let model = BertForQuestionAnswering::from_pretrained(folder, Device::Cpu)?;
+            Ok(model.seen_by(SpanOutputAdaptor))
         }),
         other => Err(Error::file(
             folder.join("student_init"),
-            format!("models `…{other}` cannot be replayed: there is `…ForSequenceClassification`"),
+            format!(
+                "models `…{other}` cannot be replayed: there are `…ForSequenceClassification`, `…ForTokenClassification` and `…ForQuestionAnswering`"
+            ),
         )),
     }
+}
+
+fn sequences(folder: &Path) -> Result<BertForSequenceClassification> {
+    BertForSequenceClassification::from_pretrained(folder, Device::Cpu)
 }
 
 /// The part of the model's architecture that names its head: `ForSequenceClassification`.
