@@ -13,7 +13,7 @@
 //!
 //! let weight = Weight::decaying(5.0);
 //! let at = |semantics| [0, 1, 4].map(|step| weight.at(semantics, step, 5));
-//! assert_eq!(at(Semantics::Exact), [5.0, 4.0, 1.0]);
+//! assert_eq!(at(Semantics::Exact), [5.0, 4.0, 5.0 * (1.0 - 0.8)]);
 //! // What TextBrewer logs for kd_loss_weight=5 with linear_decay.
 //! assert_eq!(at(Semantics::TextBrewer), [5.0, 0.8, 1.0 - 0.8]);
 //!
