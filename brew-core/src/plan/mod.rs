@@ -13,6 +13,7 @@
 mod check;
 mod draw;
 mod explain;
+mod projection;
 mod stage;
 
 use std::collections::BTreeSet;
@@ -26,10 +27,8 @@ use serde::{Deserialize, Serialize};
 use crate::pass::Wants;
 
 pub use check::Problem;
-pub use stage::{
-    Activation, Flow, KINDS, KindRow, LossStage, OptimizerChanges, Owner, Projection, Stage, StageId,
-    StageKind,
-};
+pub use projection::{Activation, OptimizerChanges, Projection};
+pub use stage::{Flow, KINDS, KindRow, LossStage, Owner, Stage, StageId, StageKind};
 
 /// Which of two sets of numeric rules a run follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
