@@ -65,7 +65,7 @@ fn only_rows_that_count_set_the_mean_of_the_temperatures() {
         let padded =
             value(&*loss, Read::one(spoilt).with_mask(mask()), Read::one(teacher.copy()).with_mask(mask()));
         assert!((padded - masked).abs() < 1e-12, "{}: {padded}, {masked}", loss.name());
-        let nothing = mask() * 0;
+        let nothing = mask().zeros_like();
         let read = |logits: &Tensor| Read::one(logits.copy()).with_mask(nothing.copy());
         assert_eq!(value(&*loss, read(&student), read(&teacher)), 0.0);
     }

@@ -5,6 +5,7 @@
 //! first step: see [`crate::execute::Probe`].
 
 mod general;
+mod layout;
 mod matching;
 mod pipeline;
 mod supervised;
@@ -22,13 +23,14 @@ use crate::role::Losses;
 use crate::schedule::Weight;
 
 pub use general::GeneralDistiller;
+pub(crate) use layout::mask_of;
 pub(crate) use matching::match_name;
 pub use matching::{
     LayerChoice, Match, MatchLoss, Matches, OneLayer, Pair, StudentLayer, TeacherLayer, TwoLayers, attention,
     features, hidden, student_layer, teacher_layer,
 };
 pub use pipeline::Pipeline;
-pub(crate) use pipeline::{Weighed, mask_of};
+pub(crate) use pipeline::Weighed;
 pub use supervised::Supervised;
 pub use targets::{Shifted, SoftTarget, SoftTargets, Weighted, WithWeight};
 pub use teachers::{And, AndMore, Gives, Teachers};

@@ -13,6 +13,7 @@
 mod check;
 mod draw;
 mod explain;
+mod kinds;
 mod projection;
 mod stage;
 
@@ -27,8 +28,9 @@ use serde::{Deserialize, Serialize};
 use crate::pass::Wants;
 
 pub use check::Problem;
+pub use kinds::{KINDS, KindRow};
 pub use projection::{Activation, OptimizerChanges, Projection};
-pub use stage::{Flow, KINDS, KindRow, LossStage, Owner, Stage, StageId, StageKind};
+pub use stage::{Flow, LossStage, Owner, Stage, StageId, StageKind};
 
 /// Which of two sets of numeric rules a run follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -102,17 +102,13 @@ where
     tell(&Event::Finished(&summary));
     if let Some(folder) = &folder {
         // What was trained is in hand: that it cannot be written must not lose it.
-        let mut saved = |what: &str, path: &Path, written: Result<()>| match written {
+        let mut wrote = |path: &Path, written: Result<()>| match written {
             Ok(()) => tell(&Event::Saved(path)),
-            Err(error) => {
-                tell(&Event::Warning(&format!("{what} not written to the run folder: {error}")));
-            }
+            Err(error) => tell(&Event::Warning(&format!("not written to the run folder: {error}"))),
         };
-        let path = folder.student();
-        saved("the student was", &path, trainer.pipeline.student.save(&path));
+        wrote(&folder.student(), trainer.pipeline.student.save(&folder.student()));
         if projections.scalars() > 0 {
-            let path = folder.projections();
-            saved("the projections were", &path, write_weights(&path, &projections));
+            wrote(&folder.projections(), write_weights(&folder.projections(), &projections));
         }
     }
     Ok(Trained { student: trainer.pipeline.into_student(), projections, summary })

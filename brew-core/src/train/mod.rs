@@ -146,9 +146,9 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
     }
 
     /// Where the run is written: `config.json`, `plan.json`, `plan.dot`, `metrics.jsonl` and, at the
-    /// end, `student/` and, where there are projections, `projections.safetensors`. A folder that
-    /// holds a run already is moved aside, to the same name with a number, and nothing of it is lost.
-    /// A student that cannot be written there is a warning: the caller still gets it, and can save it
+    /// end, `student/` and, where there are projections, `projections.safetensors`. A folder that holds
+    /// a run already is moved aside, to the same name with a number, and nothing of it is lost. What
+    /// cannot be written at the end is a warning: the caller still gets the student, and can save it
     /// elsewhere.
     pub fn run_dir(self, folder: impl Into<PathBuf>) -> Self {
         Trainer { run_dir: Some(folder.into()), ..self }

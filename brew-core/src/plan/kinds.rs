@@ -1,0 +1,59 @@
+//! The kinds of stages, one declarative row each.
+//!
+//! The row says what a kind reads, what it provides, whether it needs a gradient and what state it
+//! keeps; the checks, the explanation and the drawings all read it, so a new kind is one variant and
+//! one row.
+
+use std::ops::RangeInclusive;
+
+use super::{Owner, StageKind};
+
+/// What a kind of stage reads, provides, needs and keeps.
+#[derive(Debug)]
+pub struct KindRow {
+    /// The kind's name.
+    pub name: &'static str,
+    /// How many flows it takes.
+    pub inputs: RangeInclusive<usize>,
+    /// What it reads, in words.
+    pub reads: &'static str,
+    /// What it provides, in words.
+    pub provides: &'static str,
+    /// Whether gradients pass through it.
+    pub gradient: bool,
+    /// What it keeps from step to step, in words; empty for nothing.
+    pub state: &'static str,
+}
+
+/// One row a kind, in the order of the life of a batch.
+#[rustfmt::skip]
+pub const KINDS: &[KindRow] = &[
+    KindRow { name: "batch", inputs: 0..=0, reads: "the data", provides: "a batch", gradient: false, state: "" },
+    KindRow { name: "teacher", inputs: 1..=1, reads: "a batch", provides: "an output", gradient: false, state: "" },
+    KindRow { name: "student", inputs: 1..=1, reads: "a batch", provides: "an output", gradient: true, state: "parameters" },
+    KindRow { name: "adaptor", inputs: 1..=2, reads: "an output and its batch", provides: "features", gradient: true, state: "" },
+    KindRow { name: "projection", inputs: 1..=1, reads: "features", provides: "features", gradient: true, state: "parameters" },
+    KindRow { name: "loss", inputs: 1..=usize::MAX, reads: "features", provides: "a term", gradient: true, state: "" },
+    KindRow { name: "sum", inputs: 1..=usize::MAX, reads: "terms", provides: "the loss", gradient: true, state: "" },
+];
+
+impl StageKind {
+    /// The row of this kind.
+    pub fn row(&self) -> &'static KindRow {
+        let index = match self {
+            StageKind::Batch => 0,
+            StageKind::Teacher { .. } => 1,
+            StageKind::Student => 2,
+            StageKind::Adaptor { .. } => 3,
+            StageKind::Projection(_) => 4,
+            StageKind::Loss(_) => 5,
+            StageKind::Sum => 6,
+        };
+        &KINDS[index]
+    }
+
+    /// Whether the student's gradient passes through this stage.
+    pub fn needs_gradient(&self) -> bool {
+        self.row().gradient && !matches!(self, StageKind::Adaptor { owner: Owner::Teacher(_), .. })
+    }
+}
