@@ -107,6 +107,7 @@ fn training_lowers_the_loss_and_evaluation_sees_it() {
         fn on(&mut self, event: &Event<'_>) {
             self.0.borrow_mut().push(match event {
                 Event::Started { steps, .. } => format!("started {steps}"),
+                Event::Batch(_) => return,
                 Event::Step(report) => format!("step {}", report.step),
                 Event::Evaluated { epoch, metric, .. } => format!("{metric} after epoch {epoch}"),
                 Event::Finished(summary) => format!("finished {} {}", summary.steps, summary.examples),

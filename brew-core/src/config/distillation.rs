@@ -83,15 +83,16 @@ impl DistillationConfig {
     }
 
     fn checked(value: Value, registry: &Registry) -> Result<Self, String> {
-        let (config, mut problems) = Self::read(value);
-        problems.extend(config.problems(registry));
+        let (config, places, mut problems) = Self::read(value);
+        problems.extend(config.problems_at(&places, registry));
         if problems.is_empty() { Ok(config) } else { Err(fields::refusal(WHAT, &problems)) }
     }
 
-    /// Reads keys and types; a value that cannot be read has its default.
-    fn read(value: Value) -> (Self, Vec<String>) {
+    /// Reads keys and types; a value that cannot be read has its default, a match that cannot be read is
+    /// left out. Returns the config, the place of each match in the file's list, and the problems.
+    fn read(value: Value) -> (Self, Vec<usize>, Vec<String>) {
         let (default, mut problems) = (DistillationConfig::default(), Vec::new());
-        let mut fields = Fields::of("", WHAT, value, &mut problems);
+        let mut fields = Fields::of("", "a distillation config", value, &mut problems);
         let mut config = DistillationConfig {
             temperature: fields.take("temperature", default.temperature),
             temperature_scheduler: fields.take("temperature_scheduler", default.temperature_scheduler),
@@ -108,12 +109,18 @@ impl DistillationConfig {
         };
         let matches: Option<Value> = fields.take("intermediate_matches", None);
         fields.finish();
-        config.intermediate_matches = read_matches(matches, &mut problems);
-        (config, problems)
+        let (places, matches) = read_matches(matches, &mut problems).into_iter().unzip();
+        config.intermediate_matches = matches;
+        (config, places, problems)
     }
 
     /// What is wrong with names and values, each with its key and its mend.
     pub fn problems(&self, registry: &Registry) -> Vec<String> {
+        let places: Vec<usize> = (0..self.intermediate_matches.len()).collect();
+        self.problems_at(&places, registry)
+    }
+
+    fn problems_at(&self, places: &[usize], registry: &Registry) -> Vec<String> {
         let mut problems = Vec::new();
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
             problems.push(format!("`temperature` is {}; it must be finite and above 0", self.temperature));
@@ -130,14 +137,14 @@ impl DistillationConfig {
             }
             problems.extend(registry.weight_schedule_of(&format!("{key}_scheduler"), schedule).err());
         }
-        for (index, found) in self.intermediate_matches.iter().enumerate() {
+        for (index, found) in places.iter().zip(&self.intermediate_matches) {
             problems.extend(found.problems(&format!("intermediate_matches[{index}]"), registry));
         }
         problems
     }
 }
 
-fn read_matches(matches: Option<Value>, problems: &mut Vec<String>) -> Vec<IntermediateMatch> {
+fn read_matches(matches: Option<Value>, problems: &mut Vec<String>) -> Vec<(usize, IntermediateMatch)> {
     let items = match matches {
         None => return Vec::new(),
         Some(Value::Array(items)) => items,
@@ -151,10 +158,12 @@ fn read_matches(matches: Option<Value>, problems: &mut Vec<String>) -> Vec<Inter
         let at = format!("intermediate_matches[{index}]");
         match item {
             Value::String(name) => match preset(&name) {
-                Ok(matches) => found.extend(matches),
+                Ok(matches) => found.extend(matches.into_iter().map(|item| (index, item))),
                 Err(error) => problems.push(format!("`{at}`: {error}")),
             },
-            item => found.extend(IntermediateMatch::read(&at, item, problems)),
+            item => {
+                found.extend(IntermediateMatch::read(&at, item, problems).map(|item| (index, item)));
+            }
         }
     }
     found
@@ -163,7 +172,7 @@ fn read_matches(matches: Option<Value>, problems: &mut Vec<String>) -> Vec<Inter
 /// Keys and types are checked here, names when a pipeline is made of it.
 impl<'de> Deserialize<'de> for DistillationConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (config, problems) = Self::read(Value::deserialize(deserializer)?);
+        let (config, _, problems) = Self::read(Value::deserialize(deserializer)?);
         if problems.is_empty() {
             Ok(config)
         } else {

@@ -41,6 +41,10 @@ readable! {
     i64, "a whole number", Value::as_i64;
     u64, "a whole number, not negative", Value::as_u64;
     String, "a text", |value| value.as_str().map(str::to_owned);
+    (f64, f64), "two numbers in a list", |value| match value.as_array()?.as_slice() {
+        [first, second] => Some((first.as_f64()?, second.as_f64()?)),
+        _ => None,
+    };
     Value, "a value", |value| Some(value.clone());
 }
 
@@ -100,7 +104,7 @@ impl<'p> Fields<'p> {
     pub(super) fn finish(self) {
         for key in self.values.keys() {
             let near = suggest(key, self.known.iter().copied());
-            self.problems.push(format!("`{}{key}` is not a key of a {}{near}", self.at, self.what));
+            self.problems.push(format!("`{}{key}` is not a key of {}{near}", self.at, self.what));
         }
     }
 }

@@ -75,18 +75,33 @@ impl Readable for Layers {
     }
 }
 
-impl Readable for ProjectionConfig {
-    const MUST_BE: &'static str = "[name, student width, teacher width], and after them settings of the optimizer such as {\"lr\": 0.001}";
-    fn read(value: &Value) -> Option<Self> {
-        let (name, student, teacher, optimizer) = match value.as_array()?.as_slice() {
-            [name, student, teacher] => (name, student, teacher, OptimizerChanges::default()),
-            [name, student, teacher, changes] => {
-                (name, student, teacher, serde_json::from_value(changes.clone()).ok()?)
+impl ProjectionConfig {
+    /// Reads a projection; `None` where it has another form.
+    fn read(at: &str, value: Value, problems: &mut Vec<String>) -> Option<Self> {
+        let (name, student, teacher, changes) = match value.as_array().map(Vec::as_slice) {
+            Some([name, student, teacher]) => (name.as_str(), student.as_i64(), teacher.as_i64(), None),
+            Some([name, student, teacher, changes]) => {
+                (name.as_str(), student.as_i64(), teacher.as_i64(), Some(changes))
             }
-            _ => return None,
+            _ => (None, None, None, None),
         };
-        let name = name.as_str()?.to_owned();
-        Some(ProjectionConfig { name, student: student.as_i64()?, teacher: teacher.as_i64()?, optimizer })
+        let (Some(name), Some(student), Some(teacher)) = (name, student, teacher) else {
+            problems.push(format!(
+                "`{at}` is {value}; it must be [name, student width, teacher width], and after them settings of the optimizer such as {{\"lr\": 0.001}}"
+            ));
+            return None;
+        };
+        let mut optimizer = OptimizerChanges::default();
+        if let Some(changes) = changes {
+            let what = "a projection's settings";
+            let mut fields = Fields::of(&format!("{at}[3]"), what, changes.clone(), problems);
+            optimizer.learning_rate = fields.take("lr", None);
+            optimizer.betas = fields.take("betas", None);
+            optimizer.epsilon = fields.take("eps", None);
+            optimizer.weight_decay = fields.take("weight_decay", None);
+            fields.finish();
+        }
+        Some(ProjectionConfig { name: name.to_owned(), student, teacher, optimizer })
     }
 }
 
@@ -104,15 +119,19 @@ impl Serialize for ProjectionConfig {
 impl IntermediateMatch {
     /// Reads a match; `None` where what must be there is not.
     pub(super) fn read(at: &str, value: Value, problems: &mut Vec<String>) -> Option<Self> {
-        let mut fields = Fields::of(at, "match", value, problems);
+        let mut fields = Fields::of(at, "a match", value, problems);
         let layer_t = fields.require("layer_T");
         let layer_s = fields.require("layer_S");
         let feature = fields.require("feature");
         let loss = fields.require("loss");
         let weight = fields.take("weight", 1.0);
         let weight_scheduler = fields.take("weight_scheduler", None);
-        let proj = fields.take("proj", None);
+        let proj: Option<Value> = fields.take("proj", None);
         fields.finish();
+        let proj = match proj {
+            Some(value) => Some(ProjectionConfig::read(&format!("{at}.proj"), value, problems)?),
+            None => None,
+        };
         Some(IntermediateMatch {
             layer_t: layer_t?,
             layer_s: layer_s?,

@@ -84,9 +84,7 @@ impl Default for Registry {
         let empty = Registry {
             soft_targets: BTreeMap::new(),
             match_losses: BTreeMap::new(),
-            activations: [Activation::Linear, Activation::Relu, Activation::Tanh]
-                .map(|activation| (activation.name().to_owned(), activation))
-                .into(),
+            activations: BTreeMap::new(),
             weight_schedules: BTreeMap::new(),
             temperature_schedules: BTreeMap::new(),
             features: [Hidden::NAME, Attention::NAME].map(str::to_owned).into(),
@@ -117,6 +115,9 @@ impl Default for Registry {
             .match_loss("gram", Two, || Fsp)
             .match_loss("nst", Two, || Nst)
             .match_loss("mmd", Two, || Nst)
+            .projection(Activation::linear())
+            .projection(Activation::relu())
+            .projection(Activation::tanh())
             .weight_schedule(WeightSchedule::linear_decay())
             .weight_schedule(WeightSchedule::linear_growth())
             .temperature_schedule(
@@ -154,6 +155,13 @@ impl Registry {
     ) -> Self {
         let make = Arc::new(move || Box::new(make()) as Box<dyn Loss>);
         self.match_losses.insert(name.to_owned(), MatchLosses { layers, make });
+        self
+    }
+
+    /// Adds a projection for the `proj` of a match: a linear map and this activation, under the
+    /// activation's name.
+    pub fn projection(mut self, activation: Activation) -> Self {
+        self.activations.insert(activation.name().to_owned(), activation);
         self
     }
 

@@ -80,7 +80,7 @@ impl TrainingConfig {
     fn checked(value: Value) -> Result<Self, String> {
         let default = TrainingConfig::default();
         let mut problems = Vec::new();
-        let mut fields = Fields::of("", WHAT, value, &mut problems);
+        let mut fields = Fields::of("", "a training config", value, &mut problems);
         let config = TrainingConfig {
             gradient_accumulation_steps: fields
                 .take("gradient_accumulation_steps", default.gradient_accumulation_steps),

@@ -144,7 +144,7 @@ fn declared(registry: &Registry, found: &IntermediateMatch) -> Option<Declared> 
     let projection = match &found.proj {
         None => None,
         Some(config) => {
-            let activation = *registry.activation_of("", &config.name).ok()?;
+            let activation = registry.activation_of("", &config.name).ok()?.clone();
             let projection = Projection::new(activation, config.student, config.teacher);
             Some(Projection { optimizer: config.optimizer, ..projection })
         }

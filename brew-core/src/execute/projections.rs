@@ -40,7 +40,7 @@ impl Projections {
                 id,
                 Weights {
                     name: stage.name.clone(),
-                    activation: projection.activation,
+                    activation: projection.activation.clone(),
                     optimizer: projection.optimizer,
                     weight: weight.f_to_device(device)?.f_set_requires_grad(true)?,
                     bias: bias.f_to_device(device)?.f_set_requires_grad(true)?,
@@ -104,11 +104,7 @@ impl Projections {
         }
         let projected =
             feature.f_to_kind(weights.weight.kind())?.f_linear(&weights.weight, Some(&weights.bias))?;
-        Ok(match weights.activation {
-            Activation::Linear => projected,
-            Activation::Relu => projected.f_relu()?,
-            Activation::Tanh => projected.f_tanh()?,
-        })
+        weights.activation.apply(&projected)
     }
 }
 

@@ -1,12 +1,19 @@
-//! Projections as data: the widths they join, what follows the linear map, and how they are trained.
+//! Learned projections as data: widths, activation, and settings of the optimizer.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tch::Tensor;
+
+use crate::error::{Error, Result};
 
 /// A learned map from the student's width to the teacher's.
 ///
-/// Weights start from N(0, 0.02), biases from 0, as in TextBrewer; they are trained with the student
-/// beside it: [`Trained::projections`](crate::train::Trained::projections) has them after a run.
+/// Weights start from N(0, 0.02), biases from 0, as in TextBrewer; they are trained with the student,
+/// and [`Trained::projections`](crate::train::Trained::projections) has them after a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Projection {
     /// What follows the linear map.
     pub activation: Activation,
@@ -17,6 +24,42 @@ pub struct Projection {
     /// Settings of the optimizer that are this projection's own.
     #[serde(default, skip_serializing_if = "OptimizerChanges::is_empty")]
     pub optimizer: OptimizerChanges,
+}
+
+impl Projection {
+    /// A linear map from the student's width to the teacher's (TextBrewer's `linear`).
+    pub fn linear(student: i64, teacher: i64) -> Self {
+        Projection::new(Activation::linear(), student, teacher)
+    }
+
+    /// A linear map, then max(x, 0) (TextBrewer's `relu`).
+    pub fn relu(student: i64, teacher: i64) -> Self {
+        Projection::new(Activation::relu(), student, teacher)
+    }
+
+    /// A linear map, then tanh(x) (TextBrewer's `tanh`).
+    pub fn tanh(student: i64, teacher: i64) -> Self {
+        Projection::new(Activation::tanh(), student, teacher)
+    }
+
+    /// A linear map, then this activation.
+    pub fn new(activation: Activation, student: i64, teacher: i64) -> Self {
+        Projection { activation, student, teacher, optimizer: OptimizerChanges::default() }
+    }
+
+    /// A learning rate of its own, before the run's schedule.
+    #[must_use]
+    pub fn learning_rate(mut self, learning_rate: f64) -> Self {
+        self.optimizer.learning_rate = Some(learning_rate);
+        self
+    }
+
+    /// A weight decay of its own.
+    #[must_use]
+    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
+        self.optimizer.weight_decay = Some(weight_decay);
+        self
+    }
 }
 
 /// Settings of the optimizer that differ from the run's; what is `None` does not.
@@ -44,61 +87,89 @@ impl OptimizerChanges {
     }
 }
 
-/// What follows a projection's linear map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// Nothing.
-    Linear,
-    /// max(x, 0).
-    Relu,
-    /// tanh(x).
-    Tanh,
+type Function = Arc<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;
+
+/// What follows a projection's linear map: a function with the name it has in plans and configs.
+///
+/// ```
+/// use brew_core::plan::{Activation, Projection};
+///
+/// let gelu = Activation::new("gelu", |features| Ok(features.f_gelu("none")?));
+/// let projection = Projection::new(gelu, 312, 768);
+/// assert_eq!(projection.activation.name(), "gelu");
+/// ```
+#[derive(Clone)]
+pub struct Activation {
+    name: String,
+    /// Absent where a plan was read from a file that names an activation of somebody's own.
+    function: Option<Function>,
 }
 
 impl Activation {
-    /// The name in configs.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Activation::Linear => "linear",
-            Activation::Relu => "relu",
-            Activation::Tanh => "tanh",
+    /// Nothing.
+    pub fn linear() -> Self {
+        Activation::new("linear", |features| Ok(features.shallow_clone()))
+    }
+
+    /// max(x, 0).
+    pub fn relu() -> Self {
+        Activation::new("relu", |features| Ok(features.f_relu()?))
+    }
+
+    /// tanh(x).
+    pub fn tanh() -> Self {
+        Activation::new("tanh", |features| Ok(features.f_tanh()?))
+    }
+
+    /// An activation of one's own: a function that keeps the shape of its features.
+    pub fn new(
+        name: impl Into<String>,
+        function: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    ) -> Self {
+        Activation { name: name.into(), function: Some(Arc::new(function)) }
+    }
+
+    /// The name in plans and configs.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The features after it.
+    pub(crate) fn apply(&self, features: &Tensor) -> Result<Tensor> {
+        match &self.function {
+            Some(function) => function(features),
+            None => Err(Error::invalid(format!(
+                "the activation `{}` is known by its name only: a plan read from a file holds no functions",
+                self.name
+            ))),
         }
     }
 }
 
-impl Projection {
-    /// A linear map from the student's width to the teacher's (TextBrewer's `linear`).
-    pub fn linear(student: i64, teacher: i64) -> Self {
-        Projection::new(Activation::Linear, student, teacher)
+impl fmt::Debug for Activation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)
     }
+}
 
-    /// A linear map, then max(x, 0) (TextBrewer's `relu`).
-    pub fn relu(student: i64, teacher: i64) -> Self {
-        Projection::new(Activation::Relu, student, teacher)
+/// By name: what a plan on disk can compare.
+impl PartialEq for Activation {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
     }
+}
 
-    /// A linear map, then tanh(x) (TextBrewer's `tanh`).
-    pub fn tanh(student: i64, teacher: i64) -> Self {
-        Projection::new(Activation::Tanh, student, teacher)
+impl Serialize for Activation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.name)
     }
+}
 
-    /// A linear map, then this activation.
-    pub fn new(activation: Activation, student: i64, teacher: i64) -> Self {
-        Projection { activation, student, teacher, optimizer: OptimizerChanges::default() }
-    }
-
-    /// A learning rate of its own, before the run's schedule.
-    #[must_use]
-    pub fn learning_rate(mut self, learning_rate: f64) -> Self {
-        self.optimizer.learning_rate = Some(learning_rate);
-        self
-    }
-
-    /// A weight decay of its own.
-    #[must_use]
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.optimizer.weight_decay = Some(weight_decay);
-        self
+impl<'de> Deserialize<'de> for Activation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let own = [Activation::linear(), Activation::relu(), Activation::tanh()];
+        let known = own.into_iter().find(|activation| activation.name == name);
+        Ok(known.unwrap_or(Activation { name, function: None }))
     }
 }

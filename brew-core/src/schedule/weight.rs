@@ -11,11 +11,10 @@
 //! use brew_core::plan::Semantics;
 //! use brew_core::schedule::{Weight, WeightSchedule};
 //!
-//! let weight = Weight::decaying(5.0);
-//! let at = |semantics| [0, 1, 4].map(|step| weight.at(semantics, step, 5));
-//! assert_eq!(at(Semantics::Exact), [5.0, 4.0, 5.0 * (1.0 - 0.8)]);
-//! // What TextBrewer logs for kd_loss_weight=5 with linear_decay.
-//! assert_eq!(at(Semantics::TextBrewer), [5.0, 0.8, 1.0 - 0.8]);
+//! let weight = Weight::decaying(8.0);
+//! let at = |semantics| [0, 1, 2, 3].map(|step| weight.at(semantics, step, 4));
+//! assert_eq!(at(Semantics::Exact), [8.0, 6.0, 4.0, 2.0]);
+//! assert_eq!(at(Semantics::TextBrewer), [8.0, 0.75, 0.5, 0.25]);
 //!
 //! let cosine = WeightSchedule::new("cosine", |x| (x * std::f64::consts::PI).cos() / 2.0 + 0.5);
 //! assert_eq!(Weight::scheduled(2.0, cosine).at(Semantics::Exact, 0, 5), 2.0);
