@@ -3,7 +3,7 @@
 use crate::failure::Result;
 use crate::{machine, sentiment, setup, workspace};
 
-/// Training reviews on a machine without a GPU: the demo then takes about five minutes on two cores.
+/// Training reviews on a machine without a GPU: the demo then takes about four minutes on two cores.
 const REVIEWS_ON_A_CPU: usize = 1_280;
 
 /// `cargo xtask demo`.
@@ -13,7 +13,7 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     defaults.push(("--stage", "all".into()));
     defaults.push(("--run-dir", sentiment::shown(&workspace::runs("demo"))));
     if !machine::has_nvidia_gpu() {
-        defaults.push(("--limit", REVIEWS_ON_A_CPU.to_string()));
+        defaults.push(("--sample", REVIEWS_ON_A_CPU.to_string()));
     }
     sentiment::run(arguments, &defaults)
 }

@@ -50,6 +50,10 @@ pub(crate) struct Arguments {
     /// Only the first N training reviews.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
+    /// Only N training reviews, spread evenly over the file: it is sorted by sentiment, so that its
+    /// first reviews are all positive.
+    #[arg(long, value_name = "N")]
+    pub(crate) sample: Option<usize>,
     /// Where models, metrics and tokens are kept.
     #[arg(long, value_name = "DIR", default_value = "runs/sentiment")]
     pub(crate) run_dir: PathBuf,
