@@ -62,11 +62,7 @@ impl KdCe {
     /// `KdCe::at(4.0).scheduled(Flsw::new(1.0, 2.0))`.
     #[must_use]
     pub fn scheduled(self, schedule: impl TemperatureSchedule) -> Self {
-        self.scheduled_by(Arc::new(schedule))
-    }
-
-    pub(crate) fn scheduled_by(self, schedule: Arc<dyn TemperatureSchedule>) -> Self {
-        KdCe { temperature: self.temperature.scheduled(schedule), ..self }
+        KdCe { temperature: self.temperature.scheduled(Arc::new(schedule)), ..self }
     }
 
     /// Multiplies the loss by T squared, so that its gradient keeps its size whatever the temperature
@@ -86,11 +82,7 @@ impl KdMse {
     /// Gives every row a temperature of its own, around this one.
     #[must_use]
     pub fn scheduled(self, schedule: impl TemperatureSchedule) -> Self {
-        self.scheduled_by(Arc::new(schedule))
-    }
-
-    pub(crate) fn scheduled_by(self, schedule: Arc<dyn TemperatureSchedule>) -> Self {
-        KdMse { temperature: self.temperature.scheduled(schedule) }
+        KdMse { temperature: self.temperature.scheduled(Arc::new(schedule)) }
     }
 }
 

@@ -13,6 +13,7 @@
 //! Knowledge Distillation with Better Supervision" (2019); TextBrewer's schedulers of these names.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::json;
 use tch::Tensor;
@@ -39,6 +40,21 @@ pub trait TemperatureSchedule: fmt::Debug + Send + Sync + 'static {
     /// `student` and `teacher` are the logits of the rows that count, `(rows, classes)`, in float32 or
     /// float64; `base` is the loss's own temperature. A loss refuses temperatures outside (0, inf).
     fn temperatures(&self, student: &Tensor, teacher: &Tensor, base: f64) -> Result<Tensor>;
+}
+
+impl TemperatureSchedule for Arc<dyn TemperatureSchedule> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+    fn options(&self) -> serde_json::Value {
+        (**self).options()
+    }
+    fn problems(&self) -> Vec<String> {
+        (**self).problems()
+    }
+    fn temperatures(&self, student: &Tensor, teacher: &Tensor, base: f64) -> Result<Tensor> {
+        (**self).temperatures(student, teacher, base)
+    }
 }
 
 /// `flsw`: by how far the student's logits point away from the teacher's.

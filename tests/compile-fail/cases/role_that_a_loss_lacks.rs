@@ -20,5 +20,6 @@ fn main() {
         .soft_targets(KdCe::at(8.0))
         .matching(hidden(teacher_layer(0), student_layer(0)).by(HiddenMse));
     let _ = Distill::new(page::seen(), small()).soft_targets(KdCe::at(8.0)).hard_labels(1.0);
+    let _ = Distill::new(page::seen(), small()).soft_targets(KdCe::at(8.0).with_probability_shift());
     let _ = Supervised::new(small());
 }
