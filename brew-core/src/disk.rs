@@ -4,27 +4,50 @@
 //! the folder finds the old file or the new one.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Writes a whole file in one step, over an older one of the same name.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let written = || {
-        let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)?;
+/// Writes a whole file in one step, over an older one of the same name. A folder that is missing is
+/// made.
+///
+/// # Errors
+/// [`Error::File`] with the reason; an older file is then still there.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let refused = |_: &Path, error| Error::file(path, format!("cannot be written: {error}"));
+    write_with(path, refused, |file| file.write_all(bytes).map_err(|error| refused(path, error)))
+}
+
+/// As [`write`], of what `write` writes, piece by piece, with an error of the caller's own; `refused`
+/// makes one of what the system refuses.
+///
+/// # Errors
+/// The first of them; an older file is then still there.
+pub fn write_with<E>(
+    path: &Path,
+    refused: impl Fn(&Path, io::Error) -> E,
+    write: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
+) -> Result<(), E> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|error| refused(folder, error))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // Two processes, or two threads of one, may make the same file at the same time.
+    let owner = format!("{}-{:?}", std::process::id(), std::thread::current().id());
+    let temporary = folder.join(format!(".{name}.{}.tmp", owner.replace(['(', ')'], "")));
+    let outcome = File::create(&temporary).map_err(|error| refused(&temporary, error)).and_then(|file| {
+        let mut buffered = BufWriter::new(&file);
+        write(&mut buffered)?;
+        buffered.flush().map_err(|error| refused(&temporary, error))?;
+        drop(buffered);
+        file.sync_all().map_err(|error| refused(&temporary, error))?;
+        fs::rename(&temporary, path).map_err(|error| refused(path, error))?;
         // The rename itself is safe on disk only once the folder is synced too.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-    };
-    written().map_err(|error| {
-        // The partial file is of no use to anybody; the error that matters is the first one.
-        let _ = fs::remove_file(&partial);
-        Error::file(path, format!("cannot be written: {error}"))
-    })
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| refused(folder, error))
+    });
+    if outcome.is_err() {
+        // The first error is the one to tell; a leftover file harms nobody.
+        let _ = fs::remove_file(&temporary);
+    }
+    outcome
 }

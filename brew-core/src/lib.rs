@@ -5,7 +5,7 @@ extern crate self as brew_core;
 pub mod adaptor;
 pub mod batch;
 pub mod config;
-mod disk;
+pub mod disk;
 pub mod distill;
 pub mod error;
 pub mod execute;

@@ -4,7 +4,7 @@
 //! renamed.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::path::Path;
 
 use arrow_ipc::writer::FileWriter;
@@ -56,27 +56,7 @@ impl Dataset {
     }
 }
 
-/// Writes a file under a temporary name, syncs it, and renames it to its own.
-///
-/// The folder is made where it is missing. What was there before stays until the new file is whole.
+/// Writes a file whole or not at all; see [`brew_core::disk::write_with`].
 pub(crate) fn atomically(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Two processes, or two threads of one, may make the same file at the same time.
-    let owner = format!("{}-{:?}", std::process::id(), std::thread::current().id());
-    let temporary = folder.join(format!(".{name}.{}.tmp", owner.replace(['(', ')'], "")));
-    let outcome = File::create(&temporary).map_err(Error::io(&temporary)).and_then(|file| {
-        let mut buffered = BufWriter::new(&file);
-        write(&mut buffered)?;
-        buffered.flush().map_err(Error::io(&temporary))?;
-        drop(buffered);
-        file.sync_all().map_err(Error::io(&temporary))?;
-        std::fs::rename(&temporary, path).map_err(Error::io(path))
-    });
-    if outcome.is_err() {
-        // The first error is the one to tell; a leftover file harms nobody.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    outcome
+    brew_core::disk::write_with(path, |path, error| Error::io(path)(error), write)
 }

@@ -47,12 +47,9 @@ impl Loss for Nst {
     }
 
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
-        let sizes = (states::two_layers("student", student), states::two_layers("teacher", teacher));
-        let (of_student, of_teacher) = match sizes {
-            (Ok(of_student), Ok(of_teacher)) => (of_student, of_teacher),
-            (of_student, of_teacher) => {
-                return of_student.err().into_iter().chain(of_teacher.err()).collect();
-            }
+        let (of_student, of_teacher) = match states::two_layers(student, teacher) {
+            Ok(sizes) => sizes,
+            Err(problems) => return problems,
         };
         let mut problems = Vec::new();
         for (side, [[_, _, first], [_, _, second]]) in [("student", of_student), ("teacher", of_teacher)] {

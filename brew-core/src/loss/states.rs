@@ -46,8 +46,18 @@ pub(super) fn mask_problem(side: &str, read: &Read) -> Option<String> {
     })
 }
 
-/// The sizes of a side's two layers, `[batch, length, width]` each, or what is wrong with them.
-pub(super) fn two_layers(side: &str, read: &Read) -> Result<[[i64; 3]; 2], String> {
+/// The sizes of a side's two layers, `[batch, length, width]` each.
+pub(super) type TwoLayers = [[i64; 3]; 2];
+
+/// The sizes of both sides' two layers, the student's first, or all that is wrong with them.
+pub(super) fn two_layers(student: &Read, teacher: &Read) -> Result<(TwoLayers, TwoLayers), Vec<String>> {
+    match (two_layers_of("student", student), two_layers_of("teacher", teacher)) {
+        (Ok(student), Ok(teacher)) => Ok((student, teacher)),
+        (student, teacher) => Err(student.err().into_iter().chain(teacher.err()).collect()),
+    }
+}
+
+fn two_layers_of(side: &str, read: &Read) -> Result<TwoLayers, String> {
     let sizes: Vec<Vec<i64>> = read.features.iter().map(Tensor::size).collect();
     let [first, second] = sizes.as_slice() else {
         return Err(format!(

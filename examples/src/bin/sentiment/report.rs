@@ -33,10 +33,5 @@ pub(crate) fn write(
             "steps": summary.steps,
         }),
     );
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|error| failed(&error))?;
-    }
-    let text = format!("{:#}\n", Value::Object(report));
-    let partial = path.with_extension("partial");
-    fs::write(&partial, text).and_then(|()| fs::rename(&partial, path)).map_err(|error| failed(&error))
+    brew_core::disk::write(path, format!("{:#}\n", Value::Object(report)).as_bytes())
 }
