@@ -52,7 +52,7 @@ impl Layout {
             options: loss.options(),
             weight: weight.value(),
             schedule: weight.schedule().map(|schedule| schedule.name().to_owned()),
-            average: Some(loss.average(masked)),
+            average: loss.average(masked),
         };
         let projection = match &reads {
             Reads::Layers { projection: Some(projection), .. } => {

@@ -75,10 +75,7 @@ fn notes(kind: &StageKind) -> String {
             if let serde_json::Value::Object(options) = &loss.options {
                 notes.extend(options.iter().map(|(name, value)| format!("{name} {value}")));
             }
-            match loss.average {
-                Some(average) => notes.push(format!("averages over {average:?}").to_lowercase()),
-                None => notes.push("each batch averages by itself".to_owned()),
-            }
+            notes.push(format!("averages over {:?}", loss.average).to_lowercase());
             notes.join("\n")
         }
         StageKind::Batch | StageKind::Adaptor { .. } | StageKind::Sum => String::new(),

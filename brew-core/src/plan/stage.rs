@@ -72,8 +72,8 @@ pub struct LossStage {
     /// The name of the schedule of that factor, where it changes over the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    /// What it is divided by, where that is known before the pass.
-    pub average: Option<Average>,
+    /// What it is divided by.
+    pub average: Average,
 }
 
 /// What flows from one stage to another.

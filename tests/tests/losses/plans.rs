@@ -42,7 +42,7 @@ fn a_plan_says_what_each_loss_averages_over_and_of_which_maps() {
                 Some(format!(
                     "{}: {:?}, {} masks, {}",
                     stage.name,
-                    loss.average.unwrap(),
+                    loss.average,
                     masks,
                     loss.options
                 ))
