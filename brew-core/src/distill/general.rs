@@ -9,7 +9,6 @@ use super::{Declared, Pipeline, Reads, match_name};
 use crate::adaptor::Adaptor;
 use crate::config::{DistillationConfig, IntermediateMatch, Registry, TrainingConfig};
 use crate::error::Result;
-use crate::loss::{HardLabels, Loss as _};
 use crate::model::Seen;
 use crate::plan::{Problem, Projection, Semantics};
 use crate::role::{Logits, Losses, Role as _};
@@ -118,8 +117,7 @@ impl<T: Adaptor, A: Adaptor> GeneralDistiller<T, A> {
         if let Some(weight) = weight
             && self.includes(&weight, A::ROLES.contains(&Losses::NAME))
         {
-            let name = HardLabels.name().to_owned();
-            losses.push(Declared { name, weight, loss: Box::new(HardLabels), reads: Reads::Losses });
+            losses.push(Declared::hard_labels(weight));
         }
         losses
     }

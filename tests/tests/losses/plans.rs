@@ -39,13 +39,7 @@ fn a_plan_says_what_each_loss_averages_over_and_of_which_maps() {
                     .iter()
                     .filter(|(.., flow)| flow.to_string() == "inputs_mask")
                     .count();
-                Some(format!(
-                    "{}: {:?}, {} masks, {}",
-                    stage.name,
-                    loss.average,
-                    masks,
-                    loss.options
-                ))
+                Some(format!("{}: {:?}, {} masks, {}", stage.name, loss.average, masks, loss.options))
             }
             _ => None,
         })
