@@ -19,7 +19,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, refused, |file| file.write_all(bytes).map_err(|error| refused(path, error)))
 }
 
-/// As [`write`], of what `write` writes, piece by piece, with an error of the caller's own; `refused`
+/// As [`write()`], of what `write` writes, piece by piece, with an error of the caller's own; `refused`
 /// makes one of what the system refuses.
 ///
 /// # Errors
