@@ -1,7 +1,7 @@
 //! What a tensor means to distillation.
 //!
 //! Models return what they like; a [`Role`] says what each part is for, and losses ask for roles,
-//! not for fields. The seven built-in roles are the field's own (TextBrewer calls them adaptor
+//! not for fields. The built-in roles are the field's own (TextBrewer calls seven of them adaptor
 //! keys); any type that implements [`Role`] is one more.
 
 /// A meaning that a tensor, or a list of tensors, can have.
@@ -56,4 +56,16 @@ roles! {
     Hidden = "hidden";
     /// Which input positions are not padding: `(batch, length)`, 0 or 1.
     InputsMask = "inputs_mask";
+    /// Query vectors, one tensor a layer: `(batch, length, heads x head width)`.
+    Query = "query";
+    /// Key vectors, one tensor a layer: `(batch, length, heads x head width)`.
+    Key = "key";
+    /// Value vectors, one tensor a layer: `(batch, length, heads x head width)`.
+    Value = "value";
+    /// One vector an example, such as a sentence embedding: `(batch, width)`.
+    Embedding = "embedding";
+    /// Which row of the data an example is, from 0, whatever the order of the epoch: `(batch,)`, int64.
+    Index = "index";
+    /// The matrix that makes logits of the last hidden states: `(classes, width)`.
+    OutputWeight = "output_weight";
 }

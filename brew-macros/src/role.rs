@@ -1,4 +1,4 @@
-//! Which roles there are: the seven built-in ones as bare words, a user's own as paths.
+//! Which roles there are: the built-in ones as bare words, a user's own as paths.
 //!
 //! A bare word that is no built-in role is a mistake, caught here with a suggestion; a path is left
 //! to the compiler, which knows whether the type it names implements `Role`.
@@ -13,7 +13,7 @@ use crate::names::{quoted, suggest};
 use crate::tokens::located;
 
 /// The built-in roles, with their types in `brew_core::role`.
-const BUILT_IN: [(&str, &str); 7] = [
+const BUILT_IN: [(&str, &str); 13] = [
     ("logits", "Logits"),
     ("logits_mask", "LogitsMask"),
     ("labels", "Labels"),
@@ -21,11 +21,17 @@ const BUILT_IN: [(&str, &str); 7] = [
     ("attention", "Attention"),
     ("hidden", "Hidden"),
     ("inputs_mask", "InputsMask"),
+    ("query", "Query"),
+    ("key", "Key"),
+    ("value", "Value"),
+    ("embedding", "Embedding"),
+    ("index", "Index"),
+    ("output_weight", "OutputWeight"),
 ];
 
 /// The names of the built-in roles.
-pub(crate) const NAMES: [&str; 7] = {
-    let mut names = [""; 7];
+pub(crate) const NAMES: [&str; BUILT_IN.len()] = {
+    let mut names = [""; BUILT_IN.len()];
     let mut index = 0;
     while index < names.len() {
         names[index] = BUILT_IN[index].0;
@@ -37,7 +43,7 @@ pub(crate) const NAMES: [&str; 7] = {
 /// A role that the user named.
 #[derive(Clone)]
 pub(crate) enum Role {
-    /// One of the seven.
+    /// One of the list.
     BuiltIn {
         /// Its name, as the user writes it.
         name: &'static str,

@@ -3,10 +3,12 @@
 use super::pipeline::Weighed;
 use super::{Declared, Reads, Sides};
 use crate::adaptor::Adaptor;
-use crate::loss::Masks;
-use crate::model::{Seen, Side};
+use crate::loss::{AlsoReads, Masks, Side};
+use crate::model::{self, Seen};
 use crate::plan::{Flow, LossStage, Owner, Plan, Semantics, Stage, StageId, StageKind};
-use crate::role::{Attention, Hidden, InputsMask, Labels, Logits, LogitsMask, Losses, Role};
+use crate::role::{
+    Attention, Hidden, InputsMask, Key, Labels, Logits, LogitsMask, Losses, Query, Role, Value,
+};
 
 /// Lays stages one after another.
 pub(super) struct Layout {
@@ -32,7 +34,7 @@ impl Layout {
                 add_model(&mut plan, batch, name, kind, Owner::Teacher(index), teacher.roles())
             })
             .collect();
-        let roles = <Seen<A> as Side<A::Batch>>::roles(student);
+        let roles = <Seen<A> as model::Side<A::Batch>>::roles(student);
         let student =
             add_model(&mut plan, batch, "student".to_owned(), StageKind::Student, Owner::Student, roles);
         Layout { plan, teachers, student, terms: Vec::new() }
@@ -82,9 +84,19 @@ impl Layout {
             None => self.plan.connect(self.student, id, of_student),
         }
         self.connect_mask(self.student, id, mask);
-        if let Reads::Logits { probability_shift: true } = reads {
-            let labels = Flow::Feature { role: Labels::NAME.to_owned(), layers: None };
-            self.plan.connect(self.student, id, labels);
+        let shifted = matches!(reads, Reads::Logits { probability_shift: true });
+        let labels = shifted.then_some(AlsoReads { side: Side::Student, role: Labels::NAME });
+        // A loss that reads the labels itself has them once, shifted or not.
+        let labels = labels.filter(|labels| !loss.also_reads().contains(labels));
+        for also in loss.also_reads().iter().chain(&labels) {
+            let adaptors = match also.side {
+                Side::Student => vec![self.student],
+                Side::Teacher => self.teachers.clone(),
+            };
+            for adaptor in adaptors {
+                let flow = Flow::Feature { role: also.role.to_owned(), layers: None };
+                self.plan.connect(adaptor, id, flow);
+            }
         }
         self.terms.push(id);
         (id, Weighed { loss, weight })
@@ -137,7 +149,7 @@ fn add_model(
 pub(crate) fn mask_of(role: &str) -> Option<&'static str> {
     match role {
         Logits::NAME => Some(LogitsMask::NAME),
-        Hidden::NAME | Attention::NAME => Some(InputsMask::NAME),
+        Hidden::NAME | Attention::NAME | Query::NAME | Key::NAME | Value::NAME => Some(InputsMask::NAME),
         _ => None,
     }
 }

@@ -20,9 +20,10 @@ use crate::batch::Feeds;
 use crate::distill::{Pipeline, Weighed};
 use crate::error::{Error, InStage, Result};
 use crate::feature::Feature;
-use crate::model::{Model as _, Side};
+use crate::loss::{Loss, Place};
+use crate::model::{Model as _, Parameters, Side};
 use crate::pass::Pass;
-use crate::plan::{Flow, FlowId, Owner, Plan, Stage, StageId, StageKind};
+use crate::plan::{Flow, FlowId, OptimizerChanges, Owner, Plan, Stage, StageId, StageKind};
 use crate::role::{Labels, Losses as LossesRole, Role};
 
 pub use probe::Probe;
@@ -76,8 +77,40 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let parameters = pipeline.student.parameters();
         let double = parameters.iter().any(|(_, parameter)| parameter.kind() == Kind::Double);
         let kind = if double { Kind::Double } else { Kind::Float };
-        let projections = Projections::new(&pipeline.plan, (kind, parameters.device()), seed)?;
+        let device = parameters.device();
+        let projections = Projections::new(&pipeline.plan, (kind, device), seed)?;
+        for (index, (id, part)) in pipeline.losses.iter().enumerate() {
+            let name = pipeline.plan.stage(*id).map_or("", |stage| &stage.name);
+            let seed = seed.wrapping_add(i64::try_from(index + 1).unwrap_or(i64::MAX));
+            part.loss.prepare(&Place { kind, device, seed }).in_stage(name)?;
+        }
         Ok(Executor { pipeline, order, projections })
+    }
+
+    /// The losses with the names of their stages.
+    pub(crate) fn losses(&self) -> impl Iterator<Item = (&str, &dyn Loss)> {
+        self.pipeline
+            .losses
+            .iter()
+            .filter_map(|(id, part)| self.plan().stage(*id).map(|stage| (stage.name.as_str(), &*part.loss)))
+    }
+
+    /// What is learned beside the student: projections, and what losses learn, each under its stage's
+    /// name.
+    pub fn learned(&self) -> Parameters {
+        let of_losses = self.losses().flat_map(|(stage, loss)| named(stage, &loss.parameters()));
+        let projections = self.projections.parameters();
+        let projections: Vec<_> =
+            projections.iter().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect();
+        Parameters::new(projections.into_iter().chain(of_losses))
+    }
+
+    /// The same in groups, with what each changes of the optimizer's settings.
+    pub(crate) fn learned_groups(&self) -> impl Iterator<Item = (OptimizerChanges, Parameters)> {
+        let of_losses = self.losses().map(|(stage, loss)| {
+            (OptimizerChanges::default(), Parameters::new(named(stage, &loss.parameters())))
+        });
+        self.projections.groups().chain(of_losses)
     }
 
     /// The learned projections.
@@ -203,7 +236,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
     /// The value of a loss: its terms, each divided, added up.
     fn loss(&self, id: StageId, window: Option<&Window>, held: &mut Held) -> Result<Tensor> {
         let loss = &*self.weighed(id)?.loss;
-        let (role, pairs) = reads::gather(self.plan(), id, held)?;
+        let (role, pairs) = reads::gather(self.plan(), id, loss, held)?;
         let mut total: Option<Tensor> = None;
         for (student, teacher) in pairs {
             reads::same_masks(loss, &student, &teacher)?;
@@ -246,6 +279,12 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let loss = self.pipeline.losses.get(&id);
         loss.ok_or_else(|| Error::invalid("the plan has a loss that the pipeline lacks"))
     }
+}
+
+/// What a loss learns, under its stage's name.
+fn named(stage: &str, parameters: &Parameters) -> Vec<(String, Tensor)> {
+    let under = |(name, tensor): (&str, &Tensor)| (format!("{stage}.{name}"), tensor.shallow_clone());
+    parameters.iter().map(under).collect()
 }
 
 /// Adds the range of the batch's labels to a student's error: libtorch names a label that is out of

@@ -106,7 +106,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
         let checked = (|| {
             let loss = &*self.weighed(id)?.loss;
-            let (_, pairs) = reads::gather(self.plan(), id, held)?;
+            let (_, pairs) = reads::gather(self.plan(), id, loss, held)?;
             for (student, teacher) in pairs {
                 let mismatches = loss.mismatches(&student, &teacher);
                 if !mismatches.is_empty() {

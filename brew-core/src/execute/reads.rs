@@ -1,11 +1,13 @@
 //! From flows to what a loss reads: layers picked, heads paired, teachers averaged.
 
+use std::collections::BTreeMap;
+
 use tch::Tensor;
 
 use super::{Held, shift};
 use crate::error::{Error, Result};
 use crate::feature::Feature;
-use crate::loss::{Loss, Masks, Read};
+use crate::loss::{self, Loss, Masks, Read};
 use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Losses, Role};
 
@@ -50,7 +52,12 @@ pub(super) fn one_value_a_row(losses: Vec<Tensor>, rows: usize) -> Result<Vec<Te
 }
 
 /// Takes what flows into a loss: the role it compares and the pairs, one a head or one in all.
-pub(super) fn gather(plan: &Plan, id: StageId, held: &mut Held) -> Result<(String, Vec<(Read, Read)>)> {
+pub(super) fn gather(
+    plan: &Plan,
+    id: StageId,
+    loss: &dyn Loss,
+    held: &mut Held,
+) -> Result<(String, Vec<(Read, Read)>)> {
     let mut compared = String::new();
     let mut student = Side::default();
     let mut teachers: Vec<Side> = Vec::new();
@@ -59,27 +66,33 @@ pub(super) fn gather(plan: &Plan, id: StageId, held: &mut Held) -> Result<(Strin
         let Some(tensors) = held.flows.remove(&flow) else {
             return Err(Error::invalid(format!("`{role}` did not arrive")));
         };
-        let side = match owner(plan, from) {
+        let owner = owner(plan, from);
+        let also =
+            loss.also_reads().iter().find(|also| also.role == role && also.side == loss::Side::of(owner));
+        let side = match owner {
             Owner::Student => &mut student,
             Owner::Teacher(index) => {
                 teachers.resize_with(teachers.len().max(index + 1), Side::default);
                 &mut teachers[index]
             }
         };
-        if role == InputsMask::NAME || role == LogitsMask::NAME {
+        if role == Labels::NAME {
+            side.labels = tensors.iter().map(Tensor::shallow_clone).collect();
+        }
+        if let Some(also) = also {
+            side.also.insert(also.role, tensors);
+        } else if role == InputsMask::NAME || role == LogitsMask::NAME {
             side.masks = tensors;
-        } else if role == Labels::NAME {
-            side.labels = tensors;
-        } else {
+        } else if role != Labels::NAME {
             compared.clone_from(role);
             side.features = tensors;
         }
     }
     let pairs = if compared == Logits::NAME || compared == Losses::NAME {
-        by_head(&compared, student, teachers)?
+        by_head(&compared, loss, student, teachers)?
     } else {
         let teacher = teachers.into_iter().next().unwrap_or_default();
-        vec![(student.whole(), teacher.whole())]
+        vec![(student.whole()?, teacher.whole()?)]
     };
     Ok((compared, pairs))
 }
@@ -89,13 +102,36 @@ pub(super) fn gather(plan: &Plan, id: StageId, held: &mut Held) -> Result<(Strin
 struct Side {
     features: Vec<Tensor>,
     masks: Vec<Tensor>,
-    /// The student's, where the loss asked for a probability shift.
+    /// The student's, for a probability shift.
     labels: Vec<Tensor>,
+    /// What else the loss reads, one a head or one for all.
+    also: BTreeMap<&'static str, Vec<Tensor>>,
 }
 
 impl Side {
-    fn whole(self) -> Read {
-        Read { features: self.features, mask: self.masks.into_iter().next() }
+    fn whole(self) -> Result<Read> {
+        let also = self.also_of_head(0)?;
+        Ok(Read { features: self.features, mask: self.masks.into_iter().next(), also })
+    }
+
+    /// What else the loss reads for a head: one value serves all of them, or each has its own.
+    fn also_of_head(&self, head: usize) -> Result<BTreeMap<&'static str, Tensor>> {
+        let one = |(role, tensors): (&&'static str, &Vec<Tensor>)| {
+            let index = if tensors.len() == 1 { 0 } else { head };
+            match tensors.get(index) {
+                Some(tensor) => Ok((*role, tensor.shallow_clone())),
+                None => Err(Error::invalid(format!(
+                    "the adaptor gives {} `{role}`: give one for all `logits`, or one each",
+                    tensors.len()
+                ))),
+            }
+        };
+        self.also.iter().map(one).collect()
+    }
+
+    fn head(&self, head: usize) -> Result<Read> {
+        let features = self.features.get(head).map(Tensor::shallow_clone).into_iter().collect();
+        Ok(Read { features, mask: self.mask(head), also: self.also_of_head(head)? })
     }
 
     /// The mask of a head: one serves all of them, or each has its own.
@@ -106,7 +142,7 @@ impl Side {
 }
 
 /// One pair a head; several teachers' logits are averaged.
-fn by_head(role: &str, student: Side, teachers: Vec<Side>) -> Result<Vec<(Read, Read)>> {
+fn by_head(role: &str, loss: &dyn Loss, student: Side, teachers: Vec<Side>) -> Result<Vec<(Read, Read)>> {
     let heads = student.features.len();
     if heads == 0 {
         return Err(Error::invalid(format!("the student's `{role}` is an empty list")));
@@ -121,6 +157,12 @@ fn by_head(role: &str, student: Side, teachers: Vec<Side>) -> Result<Vec<(Read, 
             )));
         }
     }
+    if let [teacher] = teachers.as_slice()
+        && teacher.features.len() == TOP_LOGITS * heads
+        && loss.reads_top_logits()
+    {
+        return top_logits(&student, teacher);
+    }
     if let Some(teacher) = teachers.iter().find(|teacher| teacher.features.len() != heads) {
         return Err(Error::invalid(format!(
             "the student gives {heads} `{role}`, a teacher {}: both must have the same heads",
@@ -129,8 +171,7 @@ fn by_head(role: &str, student: Side, teachers: Vec<Side>) -> Result<Vec<(Read, 
     }
     (0..heads)
         .map(|head| {
-            let read =
-                Read { features: vec![student.features[head].shallow_clone()], mask: student.mask(head) };
+            let read = student.head(head)?;
             let of_teachers: Vec<&Tensor> = teachers.iter().map(|teacher| &teacher.features[head]).collect();
             let features = match of_teachers.as_slice() {
                 [] => Vec::new(),
@@ -144,7 +185,23 @@ fn by_head(role: &str, student: Side, teachers: Vec<Side>) -> Result<Vec<(Read, 
                 None => features,
             };
             let mask = teachers.first().and_then(|teacher| teacher.mask(head));
-            Ok((read, Read { features, mask }))
+            let also = teachers.first().map(|teacher| teacher.also_of_head(head)).transpose()?;
+            Ok((read, Read { features, mask, also: also.unwrap_or_default() }))
+        })
+        .collect()
+}
+
+/// The tensors of one head's logits where the top k of them are known.
+const TOP_LOGITS: usize = 3;
+
+/// One pair a head, of a teacher whose logits are known as the top k alone.
+fn top_logits(student: &Side, teacher: &Side) -> Result<Vec<(Read, Read)>> {
+    let heads = teacher.features.chunks_exact(TOP_LOGITS).enumerate();
+    heads
+        .map(|(head, top)| {
+            let features = top.iter().map(Tensor::shallow_clone).collect();
+            let (mask, also) = (teacher.mask(head), teacher.also_of_head(head)?);
+            Ok((student.head(head)?, Read { features, mask, also }))
         })
         .collect()
 }

@@ -14,15 +14,19 @@ mod hidden_mse;
 mod kd;
 mod nst;
 mod pkd;
+mod read;
 mod states;
 mod temperature;
 mod term;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
+use crate::model::Parameters;
+use crate::plan::Owner;
 
 pub use attention_ce::{AttentionCe, AttentionCeMean};
 pub use attention_mse::{AttentionMse, AttentionMseSum};
@@ -33,6 +37,7 @@ pub use hidden_mse::HiddenMse;
 pub use kd::{KdCe, KdMse};
 pub use nst::Nst;
 pub use pkd::Pkd;
+pub use read::Read;
 pub use term::{Average, Term};
 
 pub(crate) use kd::is_binary;
@@ -72,6 +77,50 @@ pub trait Loss: fmt::Debug + Send + 'static {
         false
     }
 
+    /// What it reads beside the features it compares, such as the student's labels. Each is in
+    /// [`Read::also`] of its side.
+    fn also_reads(&self) -> &'static [AlsoReads] {
+        &[]
+    }
+
+    /// Whether it takes a teacher's logits as the top k of them: three tensors, see [`Read::features`].
+    fn reads_top_logits(&self) -> bool {
+        false
+    }
+
+    /// Makes what it learns or carries from step to step, once, before the first step of a run.
+    fn prepare(&self, _place: &Place) -> Result<()> {
+        Ok(())
+    }
+
+    /// What it learns itself, which is trained together with the student: after [`Loss::prepare`].
+    fn parameters(&self) -> Parameters {
+        Parameters::default()
+    }
+
+    /// Called before each optimizer step (from 0) of a run of so many; 0 where nobody knows how many.
+    fn before_step(&self, _step: u64, _steps: u64) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called after each optimizer step, when the step's value is known to it.
+    fn after_step(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What it carries from step to step, by names of its own, apart from its parameters.
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Takes a state that [`Loss::state`] gave, after [`Loss::prepare`].
+    ///
+    /// # Errors
+    /// Names what is missing or does not fit.
+    fn restore(&self, _state: &BTreeMap<String, Tensor>) -> Result<()> {
+        Ok(())
+    }
+
     /// What is wrong with these features, each with its mend: their shapes, and values that cannot
     /// be what the loss was told they are. The loss itself has not been computed yet.
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String>;
@@ -91,54 +140,41 @@ pub enum Masks {
     Ignored,
 }
 
-/// What a loss reads of one side.
-#[derive(Debug)]
-pub struct Read {
-    /// The features, one a layer that the loss compares (for logits: one).
-    pub features: Vec<Tensor>,
-    /// Which positions count, `(batch, length)`, 0 or 1: `inputs_mask` for hidden states and
-    /// attention, `logits_mask` for logits.
-    pub mask: Option<Tensor>,
+/// A role that a loss reads beside the one it compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlsoReads {
+    /// Whose adaptor gives it.
+    pub side: Side,
+    /// The role's name.
+    pub role: &'static str,
 }
 
-impl Read {
-    /// One feature without a mask.
-    pub fn one(feature: Tensor) -> Self {
-        Read { features: vec![feature], mask: None }
-    }
+/// One of the two sides that a loss compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The teacher, or each of the teachers.
+    Teacher,
+    /// The student.
+    Student,
+}
 
-    /// Two layers, for losses that compare what lies between them.
-    pub fn two(first: Tensor, second: Tensor) -> Self {
-        Read { features: vec![first, second], mask: None }
-    }
-
-    /// The same with a mask.
-    #[must_use]
-    pub fn with_mask(self, mask: Tensor) -> Self {
-        Read { mask: Some(mask), ..self }
-    }
-
-    /// The first feature, in float32 or wider.
-    pub(crate) fn first(&self) -> Result<Tensor> {
-        match self.features.first() {
-            Some(feature) => term::wide(feature),
-            None => Err(crate::Error::invalid("a loss was given no feature to read")),
+impl Side {
+    /// The side of a model.
+    pub(crate) fn of(owner: Owner) -> Self {
+        match owner {
+            Owner::Teacher(_) => Side::Teacher,
+            Owner::Student => Side::Student,
         }
     }
+}
 
-    /// Both features, in float32 or wider.
-    pub(crate) fn both(&self) -> Result<(Tensor, Tensor)> {
-        match self.features.as_slice() {
-            [first, second] => Ok((term::wide(first)?, term::wide(second)?)),
-            other => Err(crate::Error::invalid(format!(
-                "a loss over two layers was given {}: choose two, such as `student_layer([0, 2])`",
-                other.len()
-            ))),
-        }
-    }
-
-    /// The sizes of the first feature; empty without one.
-    pub(crate) fn shape(&self) -> Vec<i64> {
-        self.features.first().map(Tensor::size).unwrap_or_default()
-    }
+/// Where a loss that learns something puts it, and what its random numbers come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Float32, or float64 with a student in float64.
+    pub kind: Kind,
+    /// The student's device.
+    pub device: Device,
+    /// The run's seed, mixed with the loss's place in the plan.
+    pub seed: i64,
 }

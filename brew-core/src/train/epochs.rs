@@ -7,7 +7,7 @@ use super::optimizer::Optimizer;
 use super::{Trained, Trainer, clip, run_folder::RunFolder};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch as _, Batches, Feeds};
-use crate::error::{Error, Result};
+use crate::error::{Error, InStage as _, Result};
 use crate::execute::{Executor, StepLosses, Window};
 use crate::model::{Model as _, write_weights};
 use crate::observe::{BatchReport, Event, MetricsFile, Progress, StepReport, Summary};
@@ -18,7 +18,7 @@ use crate::plan::{OptimizerChanges, Semantics};
 struct Run<'r, 'o, T: 'static, A: Adaptor> {
     trainer: &'r Trainer<'o, T, A>,
     executor: Executor<'r, T, A>,
-    /// The student's parameters and those of the projections, each with its moments.
+    /// The student's parameters, and those of projections and losses, each with its moments.
     student: Optimizer,
     projections: Optimizer,
     steps: u64,
@@ -75,7 +75,7 @@ where
     let mut student = Optimizer::new(trainer.optimizer, trainer.semantics());
     student.add(OptimizerChanges::default(), &trainer.pipeline.student.parameters())?;
     let mut projections = Optimizer::new(trainer.optimizer, trainer.semantics());
-    for (changes, parameters) in executor.projections().groups() {
+    for (changes, parameters) in executor.learned_groups() {
         projections.add(changes, &parameters)?;
     }
     let mut run = Run {
@@ -98,7 +98,7 @@ where
         run.epoch(epoch, data, &mut tell)?;
     }
     let summary = run.summary();
-    let projections = run.executor.projections().parameters();
+    let projections = run.executor.learned();
     tell(&Event::Finished(&summary));
     if let Some(folder) = &folder {
         // What was trained is in hand: that it cannot be written must not lose it.
@@ -163,6 +163,9 @@ impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
         };
         self.student.zero_gradients();
         self.projections.zero_gradients();
+        for (stage, loss) in self.executor.losses() {
+            loss.before_step(self.step, self.steps).in_stage(stage)?;
+        }
         let log = self.step.is_multiple_of(trainer.log_every) || self.step + 1 == self.steps;
         let mut logged = Vec::new();
         for (index, batch) in batches.iter().enumerate() {
@@ -189,6 +192,9 @@ impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
         let multiplier = trainer.schedule.multiplier(self.step, self.steps);
         self.student.step(multiplier)?;
         self.projections.step(multiplier)?;
+        for (stage, loss) in self.executor.losses() {
+            loss.after_step().in_stage(stage)?;
+        }
         self.step += 1;
         let losses = log.then_some(logged);
         Ok(StepReport {

@@ -24,7 +24,7 @@ pub(crate) struct Case {
 /// What a side reads.
 pub(crate) fn read(features: &[Tensor], mask: Option<&Tensor>) -> Read {
     let features = features.iter().map(Tensor::shallow_clone).collect();
-    Read { features, mask: mask.map(Tensor::shallow_clone) }
+    Read { features, mask: mask.map(Tensor::shallow_clone), ..Read::default() }
 }
 
 /// The value of a loss.

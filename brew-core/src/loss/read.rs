@@ -1,0 +1,89 @@
+//! What a loss reads of one side: features, their mask, and what else it asked for.
+
+use std::collections::BTreeMap;
+
+use tch::Tensor;
+
+use super::term;
+use crate::error::{Error, Result};
+use crate::role::{Index, Labels, Role};
+
+/// What a loss reads of one side.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// The features, one a layer that the loss compares (for logits: one). Of a teacher whose logits
+    /// are known as the top k alone there are three: the classes (int64) and their logits, both
+    /// `(…, k)`, and the logsumexp of all logits, `(…)`.
+    pub features: Vec<Tensor>,
+    /// Which positions count, `(batch, length)`, 0 or 1: `inputs_mask` for hidden states and
+    /// attention, `logits_mask` for logits.
+    pub mask: Option<Tensor>,
+    /// What else the loss reads, by role: see [`Loss::also_reads`](super::Loss::also_reads).
+    pub also: BTreeMap<&'static str, Tensor>,
+}
+
+impl Read {
+    /// One feature without a mask.
+    pub fn one(feature: Tensor) -> Self {
+        Read { features: vec![feature], ..Read::default() }
+    }
+
+    /// Two layers, for losses that compare what lies between them.
+    pub fn two(first: Tensor, second: Tensor) -> Self {
+        Read { features: vec![first, second], ..Read::default() }
+    }
+
+    /// The same with a mask.
+    #[must_use]
+    pub fn with_mask(self, mask: Tensor) -> Self {
+        Read { mask: Some(mask), ..self }
+    }
+
+    /// The same with the value of another role.
+    #[must_use]
+    pub fn with<R: Role>(mut self, value: Tensor) -> Self {
+        self.also.insert(R::NAME, value);
+        self
+    }
+
+    /// The first feature, in float32 or wider.
+    pub(crate) fn first(&self) -> Result<Tensor> {
+        match self.features.first() {
+            Some(feature) => term::wide(feature),
+            None => Err(Error::invalid("a loss was given no feature to read")),
+        }
+    }
+
+    /// Both features, in float32 or wider.
+    pub(crate) fn both(&self) -> Result<(Tensor, Tensor)> {
+        match self.features.as_slice() {
+            [first, second] => Ok((term::wide(first)?, term::wide(second)?)),
+            other => Err(Error::invalid(format!(
+                "a loss over two layers was given {}: choose two, such as `student_layer([0, 2])`",
+                other.len()
+            ))),
+        }
+    }
+
+    /// The sizes of the first feature; empty without one.
+    pub(crate) fn shape(&self) -> Vec<i64> {
+        self.features.first().map(Tensor::size).unwrap_or_default()
+    }
+
+    /// The value of a role that the loss said it reads.
+    pub fn also<R: Role>(&self) -> Result<&Tensor> {
+        self.also.get(R::NAME).ok_or_else(|| {
+            Error::invalid(format!("a loss was given no `{}`, which it reads beside its features", R::NAME))
+        })
+    }
+
+    /// The labels: `(batch,)` or `(batch, length)`, int64; a negative one does not count.
+    pub fn labels(&self) -> Result<&Tensor> {
+        self.also::<Labels>()
+    }
+
+    /// The rows of the data: `(batch,)`, int64.
+    pub fn index(&self) -> Result<&Tensor> {
+        self.also::<Index>()
+    }
+}
