@@ -66,11 +66,4 @@ inline void alike(const std::vector<at::Tensor>& left, const std::vector<at::Ten
     }
 }
 
-inline std::optional<at::Tensor> optional(Raw raw) {
-    if (raw == nullptr || !raw->defined()) {
-        return std::nullopt;
-    }
-    return *raw;
-}
-
 }  // namespace brew

@@ -17,7 +17,6 @@
 using brew::alike;
 using brew::guarded;
 using brew::list;
-using brew::optional;
 using brew::tensor;
 
 namespace {
@@ -57,7 +56,7 @@ char* brew_autocast_leave() {
 
 char* brew_fused_adam(int decoupled, const Raw* parameters, const Raw* gradients, const Raw* first,
                       const Raw* second, const Raw* steps, size_t count, double learning_rate, double beta1,
-                      double beta2, double weight_decay, double epsilon, Raw found_infinite) {
+                      double beta2, double weight_decay, double epsilon) {
     return guarded([&] {
         auto self = list(parameters, count, "parameters");
         auto grads = list(gradients, count, "gradients");
@@ -72,20 +71,18 @@ char* brew_fused_adam(int decoupled, const Raw* parameters, const Raw* gradients
                         "a count of steps must be a float32 scalar");
         }
         at::NoGradGuard no_grad;
-        const auto infinite = optional(found_infinite);
         if (decoupled != 0) {
             at::_fused_adamw_(self, grads, averages, squares, {}, counts, learning_rate, beta1, beta2, weight_decay,
-                              epsilon, /*amsgrad=*/false, /*maximize=*/false, {}, infinite);
+                              epsilon, /*amsgrad=*/false, /*maximize=*/false);
         } else {
             at::_fused_adam_(self, grads, averages, squares, {}, counts, learning_rate, beta1, beta2, weight_decay,
-                             epsilon, /*amsgrad=*/false, /*maximize=*/false, {}, infinite);
+                             epsilon, /*amsgrad=*/false, /*maximize=*/false);
         }
     });
 }
 
 char* brew_fused_sgd(const Raw* parameters, const Raw* gradients, const Raw* momenta, size_t count,
-                     double weight_decay, double momentum, double learning_rate, int nesterov, int first_step,
-                     Raw found_infinite) {
+                     double weight_decay, double momentum, double learning_rate, int nesterov) {
     return guarded([&] {
         auto self = list(parameters, count, "parameters");
         auto grads = list(gradients, count, "gradients");
@@ -96,9 +93,9 @@ char* brew_fused_sgd(const Raw* parameters, const Raw* gradients, const Raw* mom
             alike(self, buffers, "momenta");
         }
         at::NoGradGuard no_grad;
+        // A momentum of zeros is what a first step would put there.
         at::_fused_sgd_(self, grads, buffers, weight_decay, momentum, learning_rate, /*dampening=*/0.0,
-                        nesterov != 0, /*maximize=*/false, first_step != 0, {},
-                        optional(found_infinite));
+                        nesterov != 0, /*maximize=*/false, /*is_first_step=*/false);
     });
 }
 

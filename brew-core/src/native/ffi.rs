@@ -38,7 +38,6 @@ unsafe extern "C" {
         beta2: f64,
         weight_decay: f64,
         epsilon: f64,
-        found_infinite: Raw,
     ) -> *mut c_char;
     fn brew_fused_sgd(
         parameters: *const Raw,
@@ -49,8 +48,6 @@ unsafe extern "C" {
         momentum: f64,
         learning_rate: f64,
         nesterov: c_int,
-        first_step: c_int,
-        found_infinite: Raw,
     ) -> *mut c_char;
     fn brew_global_norm(tensors: *const Raw, count: usize, norm: *mut Raw) -> *mut c_char;
     fn brew_multiply_all(tensors: *const Raw, count: usize, factor: Raw) -> *mut c_char;
@@ -102,10 +99,6 @@ fn raw(tensor: &Tensor) -> Raw {
 
 fn raws(tensors: &[Tensor]) -> Vec<Raw> {
     tensors.iter().map(raw).collect()
-}
-
-fn raw_or_null(tensor: Option<&Tensor>) -> Raw {
-    tensor.map_or(std::ptr::null_mut(), raw)
 }
 
 /// A tensor that the shim made for its caller.
@@ -168,13 +161,8 @@ pub(crate) struct AdamNumbers {
     pub(crate) decoupled: bool,
 }
 
-/// One step of Adam or AdamW over all parameters, in place; none where `found_infinite` holds 1, which
-/// is found without reading the device.
-pub(crate) fn fused_adam(
-    lists: &Adam<'_>,
-    numbers: AdamNumbers,
-    found_infinite: Option<&Tensor>,
-) -> Result<()> {
+/// One step of Adam or AdamW over all parameters, in place.
+pub(crate) fn fused_adam(lists: &Adam<'_>, numbers: AdamNumbers) -> Result<()> {
     let count = lists.parameters.len();
     let all = [lists.gradients, lists.first_moments, lists.second_moments, lists.steps];
     if all.iter().any(|list| list.len() != count) {
@@ -197,7 +185,6 @@ pub(crate) fn fused_adam(
             betas.1,
             weight_decay,
             epsilon,
-            raw_or_null(found_infinite),
         )
     };
     told("fused Adam", message)
@@ -210,25 +197,22 @@ pub(crate) struct SgdNumbers {
     pub(crate) momentum: f64,
     pub(crate) nesterov: bool,
     pub(crate) weight_decay: f64,
-    /// Whether the momenta hold nothing yet.
-    pub(crate) first_step: bool,
 }
 
 /// One step of stochastic gradient descent over all parameters, in place; `momenta` may be empty
-/// where the momentum is 0. None where `found_infinite` holds 1.
+/// where the momentum is 0.
 pub(crate) fn fused_sgd(
     parameters: &[Tensor],
     gradients: &[Tensor],
     momenta: &[Tensor],
     numbers: SgdNumbers,
-    found_infinite: Option<&Tensor>,
 ) -> Result<()> {
     let count = parameters.len();
     if gradients.len() != count || (numbers.momentum != 0.0 && momenta.len() != count) {
         return Err(Error::invalid("a fused optimizer was given lists of different lengths"));
     }
     let (parameters, gradients, momenta) = (raws(parameters), raws(gradients), raws(momenta));
-    let SgdNumbers { learning_rate, momentum, nesterov, weight_decay, first_step } = numbers;
+    let SgdNumbers { learning_rate, momentum, nesterov, weight_decay } = numbers;
     // SAFETY: arrays of `count` pointers to borrowed tensors; the momenta are read only with a momentum.
     let message = unsafe {
         brew_fused_sgd(
@@ -240,8 +224,6 @@ pub(crate) fn fused_sgd(
             momentum,
             learning_rate,
             nesterov.into(),
-            first_step.into(),
-            raw_or_null(found_infinite),
         )
     };
     told("fused SGD", message)

@@ -125,9 +125,8 @@ mod tests {
             momentum: 0.0,
             nesterov: false,
             weight_decay: 0.0,
-            first_step: true,
         };
-        let error = ffi::fused_sgd(&[short], &[long], &[], numbers, None).unwrap_err().to_string();
+        let error = ffi::fused_sgd(&[short], &[long], &[], numbers).unwrap_err().to_string();
         assert!(error.contains("`gradients` is undefined"), "{error}");
     }
 
@@ -150,7 +149,7 @@ mod tests {
                 epsilon: 1e-8,
                 decoupled: true,
             };
-            ffi::fused_adam(&lists, numbers, None)
+            ffi::fused_adam(&lists, numbers)
         };
         assert!(lists(float(&[2, 3]), float(&[2, 3])).is_ok());
         for (parameter, gradient) in [

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::optimizer::Optimizer;
+use super::optimizer::Groups;
+use super::layer_decay::LayerFactors;
 use super::{Trained, Trainer, clip, run_folder::RunFolder};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch as _, Batches, Feeds};
@@ -19,8 +20,8 @@ struct Run<'r, 'o, T: 'static, A: Adaptor> {
     trainer: &'r Trainer<'o, T, A>,
     executor: Executor<'r, T, A>,
     /// The student's parameters, and those of projections and losses, each with its moments.
-    student: Optimizer,
-    projections: Optimizer,
+    student: Groups,
+    projections: Groups,
     steps: u64,
     step: u64,
     examples: u64,
@@ -72,11 +73,14 @@ where
     for warning in trainer.warnings() {
         tell(&Event::Warning(&warning));
     }
-    let mut student = Optimizer::new(trainer.optimizer, trainer.semantics());
-    student.add(OptimizerChanges::default(), &trainer.pipeline.student.parameters())?;
-    let mut projections = Optimizer::new(trainer.optimizer, trainer.semantics());
+    let optimizer = || trainer.optimizer.with(&OptimizerChanges::default());
+    let mut student = Groups::new(optimizer()?, trainer.semantics());
+    let parameters = trainer.pipeline.student.parameters();
+    let factors = LayerFactors::of(&parameters, trainer.layer_decay);
+    student.add(&OptimizerChanges::default(), &parameters, &|name| factors.factor(name))?;
+    let mut projections = Groups::new(optimizer()?, trainer.semantics());
     for (changes, parameters) in executor.learned_groups() {
-        projections.add(changes, &parameters)?;
+        projections.add(&changes, &parameters, &|_| 1.0)?;
     }
     let mut run = Run {
         student,
@@ -201,7 +205,7 @@ impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
             epoch,
             step: self.step,
             steps: self.steps,
-            learning_rate: trainer.optimizer.learning_rate * multiplier,
+            learning_rate: trainer.optimizer.learning_rate() * multiplier,
             losses,
             examples_per_second: 0.0,
         })

@@ -16,6 +16,7 @@
 
 mod clip;
 mod epochs;
+mod layer_decay;
 mod optimizer;
 mod run_folder;
 
@@ -35,13 +36,14 @@ use crate::plan::Semantics;
 use crate::role::Logits;
 use crate::schedule::{Constant, Schedule};
 
-pub use optimizer::AdamW;
+pub use optimizer::{Adafactor, Adam, AdamW, Lion, Optimizer, Sgd, Slots, Step};
 
 /// How a pipeline is trained.
 #[must_use = "a trainer does nothing until `.run(…)`"]
 pub struct Trainer<'o, T: 'static, A: Adaptor> {
     pipeline: Pipeline<T, A>,
-    optimizer: AdamW,
+    optimizer: Box<dyn Optimizer>,
+    layer_decay: f64,
     schedule: Box<dyn Schedule>,
     accumulation: usize,
     max_gradient_norm: Option<f64>,
@@ -77,7 +79,8 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
     pub fn new(pipeline: Pipeline<T, A>) -> Self {
         Trainer {
             pipeline,
-            optimizer: AdamW::with_lr(1e-4),
+            optimizer: Box::new(AdamW::with_lr(1e-4)),
+            layer_decay: 1.0,
             schedule: Box::new(Constant),
             accumulation: 1,
             max_gradient_norm: None,
@@ -92,8 +95,16 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
     }
 
     /// The optimizer and its learning rate.
-    pub fn optimizer(self, optimizer: AdamW) -> Self {
-        Trainer { optimizer, ..self }
+    pub fn optimizer(self, optimizer: impl Optimizer) -> Self {
+        Trainer { optimizer: Box::new(optimizer), ..self }
+    }
+
+    /// Lets the student's layers learn slower the nearer they are to the input: the learning rate of
+    /// layer l of n (`….layer.l.…`, from 0) is multiplied by this to the power n - l, that of the
+    /// embeddings by it to the power n + 1, and that of what comes after the layers not at all. In
+    /// (0, 1]; 1 unless said otherwise. Source: Clark et al., "ELECTRA", 2020.
+    pub fn layer_decay(self, factor: f64) -> Self {
+        Trainer { layer_decay: factor, ..self }
     }
 
     /// How the learning rate changes from step to step.
@@ -179,6 +190,7 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
 
     fn problems(&self) -> Vec<String> {
         let mut problems = self.optimizer.problems();
+        problems.extend(self.schedule.problems());
         let zeros = [
             ("accumulate", self.accumulation as u64),
             ("epochs", self.epochs),
@@ -190,6 +202,9 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
                 .filter(|(_, value)| *value == 0)
                 .map(|(name, _)| format!("`{name}` is 0; it must be at least 1")),
         );
+        if !(self.layer_decay > 0.0 && self.layer_decay <= 1.0) {
+            problems.push(format!("`layer_decay` is {}; it must lie in (0, 1]", self.layer_decay));
+        }
         if let Some(norm) = self.max_gradient_norm
             && !(norm.is_finite() && norm > 0.0)
         {
@@ -212,7 +227,8 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
     /// The settings as `config.json` holds them.
     fn config(&self) -> serde_json::Value {
         serde_json::json!({
-            "optimizer": { "adamw": self.optimizer },
+            "optimizer": { self.optimizer.name(): self.optimizer.settings() },
+            "layer_decay": self.layer_decay,
             "schedule": format!("{:?}", self.schedule),
             "accumulation": self.accumulation,
             "max_gradient_norm": self.max_gradient_norm,
