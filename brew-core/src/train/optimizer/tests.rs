@@ -1,7 +1,5 @@
 //! Three steps of each optimizer against PyTorch, in float64; states that are saved and gone on with.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
-
 use tch::Tensor;
 
 use super::super::clip::clip;
