@@ -248,8 +248,7 @@ pub(crate) fn multiply_all(tensors: &[Tensor], factor: &Tensor) -> Result<()> {
 pub(crate) fn unscale(gradients: &[Tensor], found_infinite: &Tensor, inverse_scale: &Tensor) -> Result<()> {
     let list = raws(gradients);
     // SAFETY: an array of pointers to borrowed tensors, and two more.
-    let message =
-        unsafe { brew_unscale(list.as_ptr(), list.len(), raw(found_infinite), raw(inverse_scale)) };
+    let message = unsafe { brew_unscale(list.as_ptr(), list.len(), raw(found_infinite), raw(inverse_scale)) };
     told("unscale", message)
 }
 
@@ -262,14 +261,7 @@ pub(crate) fn update_scale(
 ) -> Result<()> {
     // SAFETY: pointers to three borrowed tensors.
     let message = unsafe {
-        brew_update_scale(
-            raw(scale),
-            raw(growth_tracker),
-            raw(found_infinite),
-            growth,
-            backoff,
-            interval,
-        )
+        brew_update_scale(raw(scale), raw(growth_tracker), raw(found_infinite), growth, backoff, interval)
     };
     told("scale of the loss", message)
 }
@@ -304,8 +296,7 @@ pub(super) fn set_tf32(enabled: bool) -> Result<()> {
 pub(super) fn cuda_memory(device: c_int) -> Result<[i64; 3]> {
     let (mut allocated, mut peak, mut reserved) = (0, 0, 0);
     // SAFETY: three places for the results.
-    let message =
-        unsafe { brew_cuda_memory(device, &raw mut allocated, &raw mut peak, &raw mut reserved) };
+    let message = unsafe { brew_cuda_memory(device, &raw mut allocated, &raw mut peak, &raw mut reserved) };
     told("memory of CUDA", message)?;
     Ok([allocated, peak, reserved])
 }

@@ -120,12 +120,8 @@ mod tests {
         assert!(generator_state(Device::Mps).is_err());
         assert!(ffi::global_norm(&[]).is_err());
         let (short, long) = (Tensor::zeros([2], (Kind::Float, Device::Cpu)), Tensor::new());
-        let numbers = ffi::SgdNumbers {
-            learning_rate: 0.1,
-            momentum: 0.0,
-            nesterov: false,
-            weight_decay: 0.0,
-        };
+        let numbers =
+            ffi::SgdNumbers { learning_rate: 0.1, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
         let error = ffi::fused_sgd(&[short], &[long], &[], numbers).unwrap_err().to_string();
         assert!(error.contains("`gradients` is undefined"), "{error}");
     }

@@ -178,7 +178,11 @@ mod tests {
         let warm = Decay::polynomial(2.0).with_warmup(0.2).down_to(0.1);
         assert_values(warm, 10, &[(2, 1.0), (3, 0.7890625), (6, 0.325), (9, 0.1140625)]);
         let warm = Decay::linear().with_warmup(0.2);
-        assert_values(warm, 10, &[(0, 1.0 / 3.0), (1, 2.0 / 3.0), (2, 1.0), (3, 0.875), (6, 0.5), (9, 0.125)]);
+        assert_values(
+            warm,
+            10,
+            &[(0, 1.0 / 3.0), (1, 2.0 / 3.0), (2, 1.0), (3, 0.875), (6, 0.5), (9, 0.125)],
+        );
     }
 
     // torch 2.11: s = torch.optim.lr_scheduler.OneCycleLR(o, max_lr=1.0, total_steps=10), then

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use tch::Tensor;
 
-use super::{AdamW, Optimizer, Precision};
 use super::checkpoints::Checkpoints;
+use super::{AdamW, Optimizer, Precision};
 use crate::observe::Observer;
 use crate::schedule::{Constant, Schedule};
 

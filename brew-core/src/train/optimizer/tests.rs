@@ -159,7 +159,8 @@ fn lion_is_the_papers_program() {
 fn goes_on_as_if_it_had_not_stopped(make: impl Fn() -> Box<dyn Optimizer>) {
     let build = || {
         let mut made = problem(Sgd::with_lr(0.0), Semantics::Exact);
-        let named = [("w".to_owned(), made.weight.shallow_clone()), ("b".to_owned(), made.bias.shallow_clone())];
+        let named =
+            [("w".to_owned(), made.weight.shallow_clone()), ("b".to_owned(), made.bias.shallow_clone())];
         made.groups = Groups::new(make(), Semantics::Exact);
         made.groups.add(&OptimizerChanges::default(), &Parameters::new(named), &|_| 1.0).unwrap();
         made
@@ -192,8 +193,11 @@ fn a_state_of_something_else_is_refused_with_all_that_differs() {
     state.insert("w/first_moment".to_owned(), Tensor::from(1.0));
     state.remove("b/second_moment");
     let error = problem.groups.restore(&state, 5).unwrap_err().to_string();
-    for part in ["`w/third_moment` is nothing that adamw keeps", "`w/first_moment` is []", "`b/second_moment` is missing"]
-    {
+    for part in [
+        "`w/third_moment` is nothing that adamw keeps",
+        "`w/first_moment` is []",
+        "`b/second_moment` is missing",
+    ] {
         assert!(error.contains(part), "{part} is not in\n{error}");
     }
     assert_eq!(problem.groups.steps_done(), 0);
