@@ -180,5 +180,5 @@ fn batches<B: FromColumns>(recording: &Recording) -> Result<Vec<B>> {
 /// whose softmax runs over the positions, unless the scores themselves are compared.
 fn no_loss_depends_on(name: &str, config: &DistillationConfig) -> bool {
     let keys = name.ends_with(".key.bias") || name.ends_with(".k_lin.bias");
-    keys || (name == "qa_outputs.bias" && config.kd_loss_type == "ce")
+    keys || (name == "qa_outputs.bias" && config.kd_loss_type.name == "ce")
 }
