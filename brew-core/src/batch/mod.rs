@@ -28,6 +28,7 @@
 //! ```
 
 mod feeds;
+mod position;
 mod stream;
 mod tuple;
 
@@ -38,7 +39,8 @@ use tch::{Device, Kind, Tensor};
 use crate::error::{Error, InStage, Result};
 
 pub use feeds::{Both, Feeds};
-pub use stream::Batches;
+pub use position::{Counted, Position};
+pub use stream::{Batches, Walk};
 pub use tuple::Field;
 
 /// Tensors that a model reads in one forward pass.

@@ -1,23 +1,70 @@
-//! Streams of batches, one epoch after another.
+//! Streams of batches, one epoch after another, from any batch on.
+
+use std::collections::BTreeMap;
 
 use super::Batch;
 use crate::error::Result;
 
-/// A stream of batches that can be walked again, one epoch after another.
+/// The batches of an epoch, or what is left of them.
+pub type Walk<'d, B> = Box<dyn Iterator<Item = Result<B>> + 'd>;
+
+/// A stream of batches that can be walked again, one epoch after another, and gone on with in the
+/// middle of one.
 ///
-/// brew-data implements it over Arrow data; a `Vec` of batches is one too.
+/// brew-data implements it over Arrow data; a `Vec` of batches is one too. Where a run stands in a
+/// stream is a [`Position`](super::Position).
 pub trait Batches {
     /// What it yields.
     type Batch;
 
-    /// Batches in every epoch, where it is known before it is walked.
+    /// Batches in every epoch, where all epochs have the same number and it is known before they are
+    /// walked.
     fn batches_per_epoch(&self) -> Option<usize>;
 
     /// Examples in every epoch, where it is known.
     fn rows(&self) -> Option<usize>;
 
     /// The batches of this epoch (from 0), in an order that depends on the epoch alone.
-    fn epoch(&self, epoch: u64) -> Result<Box<dyn Iterator<Item = Result<Self::Batch>> + '_>>;
+    ///
+    /// # Errors
+    /// Data that cannot be read, or that does not fill the batch's columns.
+    fn epoch(&self, epoch: u64) -> Result<Walk<'_, Self::Batch>>;
+
+    /// Batches in this epoch (from 0), where it is known before it is walked.
+    ///
+    /// Batches cut by a number of tokens are not as many in every epoch; this says how many there
+    /// are.
+    ///
+    /// # Errors
+    /// Data that cannot be read.
+    fn batches_in(&self, _epoch: u64) -> Result<Option<usize>> {
+        Ok(self.batches_per_epoch())
+    }
+
+    /// The batches of this epoch from the one numbered `batch` (from 0) on; none where the epoch has no
+    /// more.
+    ///
+    /// The same batches as [`Batches::epoch`] gives after `batch` of them. Unless a stream knows better
+    /// those are made and dropped.
+    ///
+    /// # Errors
+    /// Those of [`Batches::epoch`]; an error in a batch that is skipped.
+    fn epoch_from(&self, epoch: u64, batch: usize) -> Result<Walk<'_, Self::Batch>> {
+        let mut batches = self.epoch(epoch)?;
+        for skipped in batches.by_ref().take(batch) {
+            skipped?;
+        }
+        Ok(batches)
+    }
+
+    /// What the batches depend on (the data, the seed, the batch size, …) as values by name: a run that
+    /// is gone on with under other values would not see the same batches, and is refused.
+    ///
+    /// # Errors
+    /// Data that cannot be read.
+    fn settings(&self) -> Result<BTreeMap<String, String>> {
+        Ok(BTreeMap::new())
+    }
 }
 
 impl<B: Batch> Batches for Vec<B> {
@@ -31,7 +78,12 @@ impl<B: Batch> Batches for Vec<B> {
         Some(self.iter().map(Batch::rows).sum())
     }
 
-    fn epoch(&self, _: u64) -> Result<Box<dyn Iterator<Item = Result<B>> + '_>> {
-        Ok(Box::new(self.iter().map(|batch| batch.map(&mut |_, tensor| Ok(tensor.shallow_clone())))))
+    fn epoch(&self, epoch: u64) -> Result<Walk<'_, B>> {
+        self.epoch_from(epoch, 0)
+    }
+
+    fn epoch_from(&self, _: u64, batch: usize) -> Result<Walk<'_, B>> {
+        let batches = self.iter().skip(batch);
+        Ok(Box::new(batches.map(|batch| batch.map(&mut |_, tensor| Ok(tensor.shallow_clone())))))
     }
 }

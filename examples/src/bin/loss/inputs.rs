@@ -11,7 +11,7 @@
 //!
 //! Everything that is missing, and everything nobody reads, is reported at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use brew_core::error::suggest;
 use brew_core::loss::catalogue::{Entry, LayersRead};
@@ -151,7 +151,7 @@ impl Inputs {
 
     /// Notes the keys that nobody took.
     pub(crate) fn finish(&mut self, entry: &Entry) {
-        let known: Vec<String> = self.taken.iter().cloned().chain(keys_of(entry)).collect();
+        let known: BTreeSet<String> = self.taken.iter().cloned().chain(keys_of(entry)).collect();
         for key in self.tensors.keys().filter(|key| !self.taken.contains(key)) {
             let near = suggest(key, known.iter().map(String::as_str));
             self.problems.push(format!("`{}` reads no `{key}`{near}", entry.name));

@@ -4,12 +4,9 @@ use brew_core::loss::catalogue::{Entry, KeptKind, LayersRead, OptionKind, entrie
 
 use crate::inputs::keys_of;
 
-/// Prints every loss of the catalogue.
-pub(crate) fn print() {
-    for entry in entries() {
-        println!("{}", described(entry));
-    }
-    println!("{KEYS}");
+/// Every loss of the catalogue, a paragraph each.
+pub(crate) fn text() -> String {
+    entries().map(|entry| described(entry) + "\n").chain([format!("{KEYS}\n")]).collect()
 }
 
 const KEYS: &str = "Keys of the inputs: `.N` is the number of a layer and may be left out where there is one; masks are

@@ -17,6 +17,7 @@ mod inputs;
 mod list;
 mod measure;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Asked};
@@ -35,7 +36,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<()> {
     match arguments.asked()? {
-        Asked::List => list::print(),
+        // Whoever reads the list may stop early, as `head` does.
+        Asked::List => drop(std::io::stdout().write_all(list::text().as_bytes())),
         Asked::Loss { name, options, inputs, gradients } => {
             let measured = measure::measure(&name, &options, files::read(&inputs)?)?;
             if let Some(path) = gradients {
