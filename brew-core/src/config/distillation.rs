@@ -132,8 +132,7 @@ impl DistillationConfig {
             problems.push(problem);
             None
         });
-        let loss =
-            registry.soft_targets_of("kd_loss_type", &self.kd_loss_type, (self.temperature, schedule));
+        let loss = registry.soft_targets_of("kd_loss_type", &self.kd_loss_type, (self.temperature, schedule));
         problems.extend(loss.err().unwrap_or_default());
         for (key, weight, schedule) in [
             ("hard_label_weight", self.hard_label_weight, &self.hard_label_weight_scheduler),

@@ -74,9 +74,7 @@ impl Readable for Layers {
         match value.as_array().map(Vec::as_slice) {
             None => value.as_i64().map(Layers::One),
             Some([first, second]) => Some(Layers::Two([first.as_i64()?, second.as_i64()?])),
-            Some(layers) => {
-                Some(Layers::Many(layers.iter().map(Value::as_i64).collect::<Option<_>>()?))
-            }
+            Some(layers) => Some(Layers::Many(layers.iter().map(Value::as_i64).collect::<Option<_>>()?)),
         }
     }
 }

@@ -56,7 +56,9 @@ pub(crate) fn measure(
     }
     let value = total.f_to_kind(Kind::Double)?.f_double_value(&[])?;
     if !value.is_finite() {
-        return Err(Error::invalid(format!("the loss is {value}: look for infinities and NaN in the inputs")));
+        return Err(Error::invalid(format!(
+            "the loss is {value}: look for infinities and NaN in the inputs"
+        )));
     }
     if total.requires_grad() {
         total.f_backward()?;
