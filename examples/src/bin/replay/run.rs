@@ -133,7 +133,7 @@ fn losses(recording: &Recording, plan: &Plan) -> Vec<NamedLoss> {
             let Some((index, found)) = matches.next() else { continue };
             let [student, teacher] = [found.layer_s, found.layer_t]
                 .map(|layers| layers.indices().iter().map(i64::to_string).collect::<Vec<_>>().join("-"));
-            (format!("unweighted_{}_{}_{student}_{teacher}", found.feature, found.loss), Some(index))
+            (format!("unweighted_{}_{}_{student}_{teacher}", found.feature, found.loss.name), Some(index))
         };
         losses.push(NamedLoss { stage: stage.name.clone(), name, of_match });
     }
