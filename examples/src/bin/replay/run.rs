@@ -131,7 +131,7 @@ fn losses(recording: &Recording, plan: &Plan) -> Vec<NamedLoss> {
             ("unweighted_kd_loss".to_owned(), None)
         } else {
             let Some((index, found)) = matches.next() else { continue };
-            let [student, teacher] = [found.layer_s, found.layer_t]
+            let [student, teacher] = [&found.layer_s, &found.layer_t]
                 .map(|layers| layers.indices().iter().map(i64::to_string).collect::<Vec<_>>().join("-"));
             (format!("unweighted_{}_{}_{student}_{teacher}", found.feature, found.loss.name), Some(index))
         };
