@@ -9,6 +9,7 @@ mod heads;
 mod parity;
 mod pipelines;
 mod precision;
+mod predictions;
 mod refusals;
 mod students;
 mod support;
