@@ -17,6 +17,7 @@
 mod checkpoint;
 mod checkpoints;
 mod clip;
+mod length;
 mod optimizer;
 mod random;
 mod run;

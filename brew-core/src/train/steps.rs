@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, State};
-use super::checkpoints::Length;
 use super::clip;
+use super::length::Length;
 use super::optimizer::Optimizer;
 use super::random::mix;
 use super::run::Caller;
@@ -54,10 +54,10 @@ impl Run<'_, '_> {
             drop(window);
             self.seconds += started.elapsed().as_secs_f64();
             tell(&Event::Step(&StepReport { examples_per_second: self.speed(), ..report }));
-            let checkpoint = self.settings.checkpoints.at(self.step, self.length);
-            let evaluates = match self.length.steps_per_epoch {
-                Some(_) => self.length.ends_epoch(self.step),
-                None => checkpoint,
+            let checkpoint = self.settings.checkpoints.at(self.step, &self.length);
+            let evaluates = match self.length.goes_by_epochs() {
+                true => self.length.ends_epoch(self.step),
+                false => checkpoint,
             };
             // First the evaluation, so that the checkpoint holds its value.
             if evaluates {
@@ -170,7 +170,7 @@ impl Run<'_, '_> {
             step: self.step,
             steps: self.length.steps,
             batches: self.source.drawn,
-            data: self.source.positions(),
+            data: self.source.standings(),
             examples: self.examples,
             seconds: self.seconds,
             evaluations: self.evaluations.clone(),
