@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::source::Position;
+use super::source::Standing;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::model::{Parameters, write_tensors};
@@ -42,7 +42,7 @@ pub(super) struct State {
     /// Batches drawn from all tasks together.
     pub(super) batches: u64,
     /// Where each task's data stands.
-    pub(super) data: Vec<Position>,
+    pub(super) data: Vec<Standing>,
     /// Examples the student saw.
     pub(super) examples: u64,
     /// Seconds of training.

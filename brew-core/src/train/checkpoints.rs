@@ -7,21 +7,7 @@
 
 use serde::Serialize;
 
-/// How long a run goes, counted in optimizer steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Length {
-    /// Of the whole run.
-    pub(super) steps: u64,
-    /// Of an epoch, where the run goes by epochs.
-    pub(super) steps_per_epoch: Option<u64>,
-}
-
-impl Length {
-    /// Whether an epoch ends with this step (from 1).
-    pub(super) fn ends_epoch(&self, step: u64) -> bool {
-        self.steps_per_epoch.is_some_and(|an_epoch| step.is_multiple_of(an_epoch))
-    }
-}
+use super::length::Length;
 
 /// When checkpoints are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -42,41 +28,36 @@ impl Default for Checkpoints {
 
 impl Checkpoints {
     /// Whether one is written after this optimizer step (from 1) of a run of this length.
-    pub(super) fn at(&self, step: u64, length: Length) -> bool {
-        match length.steps_per_epoch {
-            Some(an_epoch) => self.in_epoch(step, an_epoch, length.steps),
-            None => step == length.steps || self.every_steps.is_some_and(|every| step.is_multiple_of(every)),
-        }
-    }
-
-    fn in_epoch(&self, step: u64, an_epoch: u64, steps: u64) -> bool {
-        let epoch = step.saturating_sub(1) / an_epoch;
-        let last = steps.saturating_sub(1) / an_epoch;
-        if epoch != last && !(epoch + 1).is_multiple_of(self.every_epochs) {
+    pub(super) fn at(&self, step: u64, length: &Length) -> bool {
+        let Some(place) = length.place(step) else {
+            return step == length.steps || self.every_steps.is_some_and(|every| step.is_multiple_of(every));
+        };
+        if !place.last && !(place.epoch + 1).is_multiple_of(self.every_epochs) {
             return false;
         }
         // The smallest i with floor(s i / f) at or after this position; it is there if it is equal.
-        let (position, an_epoch) = (u128::from(step % an_epoch), u128::from(an_epoch));
+        let (position, steps) = (u128::from(place.step % place.steps), u128::from(place.steps));
         let per_epoch = u128::from(self.per_epoch);
-        let index = (position * per_epoch).div_ceil(an_epoch);
-        index < per_epoch && an_epoch * index / per_epoch == position
+        let index = (position * per_epoch).div_ceil(steps);
+        index < per_epoch && steps * index / per_epoch == position
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::length::PerEpoch;
     use super::*;
 
     fn of_epochs(an_epoch: u64, epochs: u64, per_epoch: u64, every_epochs: u64) -> Vec<u64> {
-        let length = Length { steps: an_epoch * epochs, steps_per_epoch: Some(an_epoch) };
+        let length = Length::of_epochs(epochs, PerEpoch::Equal(an_epoch));
         let checkpoints = Checkpoints { per_epoch, every_epochs, every_steps: None };
-        (1..=length.steps).filter(|step| checkpoints.at(*step, length)).collect()
+        (1..=length.steps).filter(|step| checkpoints.at(*step, &length)).collect()
     }
 
     fn of_steps(steps: u64, every: Option<u64>) -> Vec<u64> {
-        let length = Length { steps, steps_per_epoch: None };
+        let length = Length::of_steps(steps);
         let checkpoints = Checkpoints { every_steps: every, ..Checkpoints::default() };
-        (1..=steps).filter(|step| checkpoints.at(*step, length)).collect()
+        (1..=steps).filter(|step| checkpoints.at(*step, &length)).collect()
     }
 
     // TextBrewer at commit 2c105fa, its own files `gs1.pkl`, …, from runs of its distillers.
@@ -114,9 +95,17 @@ mod tests {
     }
 
     #[test]
+    fn epochs_of_different_lengths_have_checkpoints_of_their_own() {
+        let length = Length::of_epochs(2, PerEpoch::Each(vec![4, 6]));
+        let checkpoints = Checkpoints { per_epoch: 2, ..Checkpoints::default() };
+        let steps: Vec<u64> = (1..=10).filter(|step| checkpoints.at(*step, &length)).collect();
+        assert_eq!(steps, [2, 4, 7, 10]);
+    }
+
+    #[test]
     fn huge_numbers_do_not_overflow() {
-        let length = Length { steps: u64::MAX, steps_per_epoch: Some(u64::MAX) };
+        let length = Length::of_epochs(1, PerEpoch::Equal(u64::MAX));
         let checkpoints = Checkpoints { per_epoch: u64::MAX, every_epochs: u64::MAX, every_steps: None };
-        assert!(checkpoints.at(u64::MAX - 1, length));
+        assert!(checkpoints.at(u64::MAX - 1, &length));
     }
 }

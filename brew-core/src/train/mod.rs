@@ -18,6 +18,7 @@ mod checkpoint;
 mod checkpoints;
 mod clip;
 mod layer_decay;
+mod length;
 mod optimizer;
 mod precision;
 mod random;

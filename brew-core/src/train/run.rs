@@ -5,8 +5,8 @@ use std::path::Path;
 
 use tch::Kind;
 
-use super::checkpoints::Length;
 use super::layer_decay::LayerFactors;
+use super::length::{Length, PerEpoch};
 use super::optimizer::Groups;
 use super::precision::LossScale;
 use super::random::Draw;
@@ -38,7 +38,7 @@ pub(super) fn run(
     tau: f64,
     caller: &mut dyn Caller,
 ) -> Result<(Parameters, Summary)> {
-    let length = length(settings, &tasks)?;
+    let (length, per_epoch) = length(settings, &tasks)?;
     let draw = draw(settings, &tasks, tau)?;
     let device = student_of(&tasks).device();
     let precision = settings.precision.on(device);
@@ -80,7 +80,7 @@ pub(super) fn run(
         settings,
         semantics,
         tasks,
-        source: Source::new(tasks, draw, per_epoch(length, tasks)),
+        source: Source::new(tasks, draw, per_epoch)?,
         student,
         learned,
         scale: (precision == Some(Kind::Half)).then(|| LossScale::new(device)).transpose()?,
@@ -109,29 +109,31 @@ pub(super) fn run(
     Ok((learned, summary))
 }
 
-/// The optimizer steps of the run; those of an epoch are its batches by the accumulation, rounded up.
-fn length(settings: &Settings<'_>, tasks: &[Named<'_>]) -> Result<Length> {
-    match settings.duration {
-        Duration::Steps(steps) => Ok(Length { steps, steps_per_epoch: None }),
-        Duration::Epochs(epochs) => {
-            let batches = tasks.first().and_then(|named| named.work.batches_per_epoch()).ok_or_else(|| {
-                Error::invalid(
-                    "a run of epochs needs data whose length is known: say `.steps(…)` instead of `.epochs(…)`",
-                )
-            })?;
-            if batches == 0 {
-                return Err(Error::invalid(NOTHING));
-            }
-            let an_epoch = batches.div_ceil(settings.accumulation) as u64;
-            Ok(Length { steps: an_epoch.saturating_mul(epochs), steps_per_epoch: Some(an_epoch) })
-        }
+/// The optimizer steps of the run, and in a run of epochs the batches of each: an epoch has as many steps
+/// as batches by the accumulation, rounded up.
+fn length(settings: &Settings<'_>, tasks: &[Named<'_>]) -> Result<(Length, Option<PerEpoch>)> {
+    let epochs = match settings.duration {
+        Duration::Steps(steps) => return Ok((Length::of_steps(steps), None)),
+        Duration::Epochs(epochs) => epochs,
+    };
+    let batches = match tasks.first() {
+        Some(named) => named.work.batches_per_epoch(epochs)?,
+        None => None,
+    };
+    let batches = batches.ok_or_else(|| {
+        Error::invalid(
+            "a run of epochs needs data whose length is known: say `.steps(…)` instead of `.epochs(…)`",
+        )
+    })?;
+    let empty = match &batches {
+        PerEpoch::Equal(number) => *number == 0,
+        PerEpoch::Each(numbers) => numbers.contains(&0),
+    };
+    if empty {
+        return Err(Error::invalid(NOTHING));
     }
-}
-
-/// The batches of an epoch, in a run of epochs.
-fn per_epoch(length: Length, tasks: &[Named<'_>]) -> Option<u64> {
-    length.steps_per_epoch?;
-    tasks.first().and_then(|named| named.work.batches_per_epoch()).map(|batches| batches as u64)
+    let steps = batches.div_ceil(settings.accumulation as u64);
+    Ok((Length::of_epochs(epochs, steps), Some(batches)))
 }
 
 /// All tasks train the projections of the first that has them, which start as they were told to.

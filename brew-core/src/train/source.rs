@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::length::PerEpoch;
 use super::random::Draw;
-use super::work::{MicroBatch, NOTHING, Walk, Work};
+use super::work::{MicroBatch, NOTHING, Stream, Work};
+use crate::batch::Position;
 use crate::error::{Error, Result};
 
 /// A pipeline at work, with the name of its task where there are several.
@@ -24,13 +26,11 @@ impl Named<'_> {
 
 /// Where the data of a task stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Position {
+pub(super) struct Standing {
     /// The task's name, where there are several.
     pub(super) task: Option<String>,
-    /// The epoch of its data, from 0.
-    pub(super) epoch: u64,
-    /// How many batches of it were taken.
-    pub(super) batches: u64,
+    /// Its next batch.
+    pub(super) position: Position,
 }
 
 /// A batch that was drawn, and where it came from.
@@ -39,80 +39,84 @@ pub(super) struct Drawn<'r> {
     pub(super) task: usize,
     pub(super) epoch: u64,
     /// Its index in the epoch.
-    pub(super) index: u64,
+    pub(super) index: usize,
     pub(super) batch: Box<dyn MicroBatch + 'r>,
 }
 
 /// Batches without end, or in a run of epochs up to the end of each.
 pub(super) struct Source<'r> {
     tasks: &'r [Named<'r>],
-    walks: Vec<Box<dyn Walk<'r> + 'r>>,
+    streams: Vec<Box<dyn Stream<'r> + 'r>>,
     draw: Draw,
     /// In a run of epochs, the batches of each.
-    per_epoch: Option<u64>,
+    per_epoch: Option<PerEpoch>,
     /// Batches drawn so far.
     pub(super) drawn: u64,
 }
 
 impl<'r> Source<'r> {
-    pub(super) fn new(tasks: &'r [Named<'r>], draw: Draw, per_epoch: Option<u64>) -> Self {
-        let walks = tasks.iter().map(|named| named.work.walk()).collect();
-        Source { tasks, walks, draw, per_epoch, drawn: 0 }
+    pub(super) fn new(tasks: &'r [Named<'r>], draw: Draw, per_epoch: Option<PerEpoch>) -> Result<Self> {
+        let streams = tasks.iter().map(|named| named.work.stream()).collect::<Result<_>>()?;
+        Ok(Source { tasks, streams, draw, per_epoch, drawn: 0 })
     }
 
     /// The batches of the next optimizer step: so many, or fewer where the epoch of a run of epochs ends.
     pub(super) fn window(&mut self, most: usize) -> Result<Vec<Drawn<'r>>> {
-        let left = self.per_epoch.map(|per_epoch| per_epoch - self.drawn % per_epoch);
-        let count = left.map_or(most, |left| usize::try_from(left).unwrap_or(most).min(most));
-        let window = (0..count).map(|_| self.next()).collect::<Result<Vec<_>>>()?;
-        if let Some(per_epoch) = self.per_epoch.filter(|per_epoch| self.drawn.is_multiple_of(*per_epoch)) {
-            self.end_epoch(per_epoch)?;
+        let mut window = Vec::new();
+        while window.len() < most {
+            window.push(self.next()?);
+            if self.ends_epoch()? {
+                break;
+            }
         }
         Ok(window)
     }
 
     fn next(&mut self) -> Result<Drawn<'r>> {
         let task = self.draw.task(self.drawn);
-        let walk = self.walks.get_mut(task).ok_or_else(|| Error::invalid(NOTHING))?;
+        let stream = self.streams.get_mut(task).ok_or_else(|| Error::invalid(NOTHING))?;
         loop {
-            let (epoch, index) = walk.place();
-            if let Some(batch) = walk.next()? {
+            let &Position { epoch, batch: index, .. } = stream.position();
+            if let Some(batch) = stream.next()? {
                 self.drawn += 1;
                 return Ok(Drawn { task, epoch, index, batch });
             }
-            if let Some(per_epoch) = self.per_epoch {
+            if let Some(per_epoch) = &self.per_epoch {
                 return Err(Error::invalid(format!(
-                    "epoch {epoch} of the data ended after {index} batches, where it says that each has {per_epoch}: the length of a run of epochs must be known"
+                    "epoch {epoch} of the data ended after {index} batches, where it was said to have {}: a run of epochs needs data of known length that can be walked again",
+                    per_epoch.of(epoch)
                 )));
             }
             if index == 0 {
                 return Err(Error::invalid(nothing_left(self.tasks[task].task.as_deref(), epoch)));
             }
-            walk.next_epoch();
+            stream.next_epoch();
         }
     }
 
-    /// Data that goes on where it said that it ends would be left out without a word.
-    fn end_epoch(&mut self, per_epoch: u64) -> Result<()> {
-        for walk in &mut self.walks {
-            if walk.next()?.is_some() {
-                let (epoch, _) = walk.place();
-                return Err(Error::invalid(format!(
-                    "epoch {epoch} of the data has more than the {per_epoch} batches that it says each has"
-                )));
-            }
-            walk.next_epoch();
+    /// Whether the last batch ended an epoch of a run of epochs; then the next one is begun. Data that
+    /// goes on after its last batch is refused: the rest would be left out without a word.
+    fn ends_epoch(&mut self) -> Result<bool> {
+        let (Some(per_epoch), [stream]) = (&self.per_epoch, self.streams.as_mut_slice()) else {
+            return Ok(false);
+        };
+        let &Position { epoch, batch: taken, .. } = stream.position();
+        if (taken as u64) < per_epoch.of(epoch) {
+            return Ok(false);
         }
-        Ok(())
+        if stream.next()?.is_some() {
+            return Err(Error::invalid(format!(
+                "epoch {epoch} of the data has more than the {taken} batches that it was said to have"
+            )));
+        }
+        stream.next_epoch();
+        Ok(true)
     }
 
     /// Where the data of each task stands.
-    pub(super) fn positions(&self) -> Vec<Position> {
-        (self.tasks.iter().zip(&self.walks))
-            .map(|(named, walk)| {
-                let (epoch, batches) = walk.place();
-                Position { task: named.task.clone(), epoch, batches }
-            })
+    pub(super) fn standings(&self) -> Vec<Standing> {
+        (self.tasks.iter().zip(&self.streams))
+            .map(|(named, stream)| Standing { task: named.task.clone(), position: stream.position().clone() })
             .collect()
     }
 }
@@ -123,7 +127,7 @@ fn nothing_left(task: Option<&str>, epoch: u64) -> String {
     match epoch {
         0 => format!("{of_task}{NOTHING}"),
         _ => format!(
-            "{of_task}epoch {epoch} of the data gave no batch: the data can be walked {epoch} times only, and the run needs more; ask for fewer steps, or give data that can be walked again"
+            "{of_task}epoch {epoch} of the data gave no batch, and the run needs more than there were: ask for fewer steps, or give data that can be walked again"
         ),
     }
 }

@@ -9,8 +9,8 @@ use std::time::Instant;
 use tch::Tensor;
 
 use super::checkpoint::{Checkpoint, State};
-use super::checkpoints::Length;
 use super::clip;
+use super::length::Length;
 use super::optimizer::Groups;
 use super::precision::LossScale;
 use super::random::mix;
@@ -59,10 +59,10 @@ impl Run<'_, '_> {
             drop(window);
             self.seconds += started.elapsed().as_secs_f64();
             tell(&Event::Step(&StepReport { examples_per_second: self.speed(), ..report }));
-            let checkpoint = self.settings.checkpoints.at(self.step, self.length);
-            let evaluates = match self.length.steps_per_epoch {
-                Some(_) => self.length.ends_epoch(self.step),
-                None => checkpoint,
+            let checkpoint = self.settings.checkpoints.at(self.step, &self.length);
+            let evaluates = match self.length.goes_by_epochs() {
+                true => self.length.ends_epoch(self.step),
+                false => checkpoint,
             };
             // First the evaluation, so that the checkpoint holds its value.
             if evaluates {
@@ -195,7 +195,7 @@ impl Run<'_, '_> {
             steps: self.length.steps,
             optimizer_steps: self.student.steps_done(),
             batches: self.source.drawn,
-            data: self.source.positions(),
+            data: self.source.standings(),
             examples: self.examples,
             seconds: self.seconds,
             evaluations: self.evaluations.clone(),

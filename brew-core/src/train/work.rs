@@ -5,8 +5,9 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::length::PerEpoch;
 use crate::adaptor::Adaptor;
-use crate::batch::{Batch as _, Batches, Feeds};
+use crate::batch::{Batch as _, Batches, Feeds, Position, Walk};
 use crate::distill::Pipeline;
 use crate::error::{Error, InStage as _, Result};
 use crate::execute::{BatchCounts, Executor, StepLosses, Window};
@@ -32,8 +33,8 @@ pub(crate) trait Work {
     fn compute_in(&mut self, kind: Option<Kind>) -> Result<()>;
     /// Runs two rows, and says what they showed.
     fn probe(&self) -> Result<Vec<String>>;
-    /// Batches in every epoch of the data, where that is known.
-    fn batches_per_epoch(&self) -> Option<usize>;
+    /// Batches in the first so many epochs of the data, where that is known.
+    fn batches_per_epoch(&self, epochs: u64) -> Result<Option<PerEpoch>>;
     /// Examples in every epoch of the data, where that is known.
     fn rows(&self) -> Option<usize>;
     /// What a person should know before the first step.
@@ -45,17 +46,17 @@ pub(crate) trait Work {
     /// Tells the losses that it is done.
     fn after_step(&self) -> Result<()>;
     /// The batches, from the first epoch on.
-    fn walk<'w>(&'w self) -> Box<dyn Walk<'w> + 'w>;
+    fn stream<'w>(&'w self) -> Result<Box<dyn Stream<'w> + 'w>>;
 }
 
 /// The batches of one pipeline, epoch after epoch.
-pub(crate) trait Walk<'w> {
+pub(crate) trait Stream<'w> {
     /// The next batch of this epoch, on the student's device; `None` where the epoch is over.
     fn next(&mut self) -> Result<Option<Box<dyn MicroBatch + 'w>>>;
     /// Goes on to the next epoch.
     fn next_epoch(&mut self);
-    /// The epoch, from 0, and how many of its batches were taken.
-    fn place(&self) -> (u64, u64);
+    /// Where the next batch is.
+    fn position(&self) -> &Position;
 }
 
 /// A batch with the executor that runs it.
@@ -122,8 +123,13 @@ where
         Ok(self.executor.probe(&first.to_device(self.device())?)?.found)
     }
 
-    fn batches_per_epoch(&self) -> Option<usize> {
-        self.data.batches_per_epoch()
+    fn batches_per_epoch(&self, epochs: u64) -> Result<Option<PerEpoch>> {
+        if let Some(batches) = self.data.batches_per_epoch() {
+            return Ok(Some(PerEpoch::Equal(batches as u64)));
+        }
+        let each = (0..epochs).map(|epoch| self.data.batches_in(epoch));
+        let each = each.map(|batches| Ok(batches?.map(|batches| batches as u64)));
+        Ok(each.collect::<Result<Option<Vec<u64>>>>()?.map(PerEpoch::Each))
     }
 
     fn rows(&self) -> Option<usize> {
@@ -151,45 +157,42 @@ where
         self.executor.losses().try_for_each(|(stage, loss)| loss.after_step().in_stage(stage))
     }
 
-    fn walk<'w>(&'w self) -> Box<dyn Walk<'w> + 'w> {
-        Box::new(Walking { worker: self, batches: None, epoch: 0, taken: 0 })
+    fn stream<'w>(&'w self) -> Result<Box<dyn Stream<'w> + 'w>> {
+        Ok(Box::new(Streaming { worker: self, position: Position::start(self.data)?, batches: None }))
     }
 }
 
 /// Said of data that yields nothing.
 pub(super) const NOTHING: &str = "there is nothing to train on: the data has no rows";
 
-type Stream<'w, B> = Box<dyn Iterator<Item = Result<B>> + 'w>;
-
-struct Walking<'w, 'p, T: 'static, A: Adaptor, D: Batches> {
+struct Streaming<'w, 'p, T: 'static, A: Adaptor, D: Batches> {
     worker: &'w Worker<'p, T, A, D>,
+    position: Position,
     /// What is left of this epoch, once it was begun.
-    batches: Option<Stream<'w, D::Batch>>,
-    epoch: u64,
-    taken: u64,
+    batches: Option<Walk<'w, D::Batch>>,
 }
 
-impl<'w, T: 'static, A: Adaptor, D: Batches> Walk<'w> for Walking<'w, '_, T, A, D>
+impl<'w, T: 'static, A: Adaptor, D: Batches> Stream<'w> for Streaming<'w, '_, T, A, D>
 where
     D::Batch: Feeds<T, A::Batch>,
 {
     fn next(&mut self) -> Result<Option<Box<dyn MicroBatch + 'w>>> {
         let batches = match &mut self.batches {
             Some(batches) => batches,
-            none => none.insert(self.worker.data.epoch(self.epoch)?),
+            none => none.insert(self.worker.data.epoch_from(self.position.epoch, self.position.batch)?),
         };
         let Some(batch) = batches.next() else { return Ok(None) };
         let batch = batch?.to_device(self.worker.device())?;
-        self.taken += 1;
+        self.position.batch += 1;
         Ok(Some(Box::new(Taken { executor: &self.worker.executor, batch })))
     }
 
     fn next_epoch(&mut self) {
-        (self.batches, self.epoch, self.taken) = (None, self.epoch + 1, 0);
+        (self.position, self.batches) = (self.position.next_epoch(), None);
     }
 
-    fn place(&self) -> (u64, u64) {
-        (self.epoch, self.taken)
+    fn position(&self) -> &Position {
+        &self.position
     }
 }
 
