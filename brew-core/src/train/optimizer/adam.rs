@@ -44,6 +44,16 @@ macro_rules! adam {
             pub fn weight_decay(self, weight_decay: f64) -> Self {
                 $name { weight_decay, ..self }
             }
+
+            /// The same settings with these changes, such as those of a group of parameters.
+            pub fn changed(self, changes: &OptimizerChanges) -> Self {
+                $name {
+                    learning_rate: changes.learning_rate.unwrap_or(self.learning_rate),
+                    betas: changes.betas.unwrap_or(self.betas),
+                    epsilon: changes.epsilon.unwrap_or(self.epsilon),
+                    weight_decay: changes.weight_decay.unwrap_or(self.weight_decay),
+                }
+            }
         }
 
         impl Optimizer for $name {
@@ -75,12 +85,7 @@ macro_rules! adam {
             }
 
             fn with(&self, changes: &OptimizerChanges) -> Result<Box<dyn Optimizer>> {
-                Ok(Box::new($name {
-                    learning_rate: changes.learning_rate.unwrap_or(self.learning_rate),
-                    betas: changes.betas.unwrap_or(self.betas),
-                    epsilon: changes.epsilon.unwrap_or(self.epsilon),
-                    weight_decay: changes.weight_decay.unwrap_or(self.weight_decay),
-                }))
+                Ok(Box::new(self.changed(changes)))
             }
 
             fn slots(&self, parameter: &Tensor) -> Result<Vec<(&'static str, Tensor)>> {

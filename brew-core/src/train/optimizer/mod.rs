@@ -100,40 +100,6 @@ pub trait Optimizer: fmt::Debug + 'static {
     ) -> Result<()>;
 }
 
-// What `with` gives can be passed on like an optimizer of a known type.
-impl Optimizer for Box<dyn Optimizer> {
-    fn name(&self) -> &'static str {
-        (**self).name()
-    }
-    fn settings(&self) -> serde_json::Value {
-        (**self).settings()
-    }
-    fn learning_rate(&self) -> f64 {
-        (**self).learning_rate()
-    }
-    fn weight_decay(&self) -> f64 {
-        (**self).weight_decay()
-    }
-    fn problems(&self) -> Vec<String> {
-        (**self).problems()
-    }
-    fn with(&self, changes: &OptimizerChanges) -> Result<Box<dyn Optimizer>> {
-        (**self).with(changes)
-    }
-    fn slots(&self, parameter: &Tensor) -> Result<Vec<(&'static str, Tensor)>> {
-        (**self).slots(parameter)
-    }
-    fn step(
-        &self,
-        step: &Step,
-        parameters: &mut [Tensor],
-        gradients: &[Tensor],
-        slots: &mut Slots,
-    ) -> Result<()> {
-        (**self).step(step, parameters, gradients, slots)
-    }
-}
-
 /// What a slot of each parameter holds, by the slot's name.
 pub type Slots = BTreeMap<&'static str, Vec<Tensor>>;
 

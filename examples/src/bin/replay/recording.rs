@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use brew_core::config::{DistillationConfig, TrainingConfig};
 use brew_core::plan::OptimizerChanges;
 use brew_core::prelude::{Error, Result, Tensor};
-use brew_core::train::{AdamW, Optimizer};
+use brew_core::train::AdamW;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -16,7 +16,7 @@ pub(crate) struct Recording {
     pub(crate) distill: DistillationConfig,
     pub(crate) train: TrainingConfig,
     pub(crate) expected: Expected,
-    pub(crate) optimizer: Box<dyn Optimizer>,
+    pub(crate) optimizer: AdamW,
     /// Columns, `(batches, rows, …)` each.
     pub(crate) columns: BTreeMap<String, Tensor>,
 }
@@ -67,13 +67,13 @@ impl Recording {
     }
 }
 
-fn adamw(optimizer: &BTreeMap<String, OptimizerChanges>) -> Result<Box<dyn Optimizer>, String> {
+fn adamw(optimizer: &BTreeMap<String, OptimizerChanges>) -> Result<AdamW, String> {
     let Some(settings) = optimizer.get("AdamW") else {
         let names: Vec<&str> = optimizer.keys().map(String::as_str).collect();
         return Err(format!("the optimizer is {names:?}; it must be `AdamW`"));
     };
     let rate = settings.learning_rate.ok_or("`AdamW` has no `lr`")?;
-    AdamW::with_lr(rate).with(settings).map_err(|error| error.to_string())
+    Ok(AdamW::with_lr(rate).changed(settings))
 }
 
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
