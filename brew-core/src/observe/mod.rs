@@ -34,6 +34,13 @@ pub enum Event<'a> {
         /// Epochs in the whole run; `None` where it goes by optimizer steps.
         epochs: Option<u64>,
     },
+    /// The run goes on from a checkpoint; it follows [`Event::Started`].
+    Resumed {
+        /// The optimizer steps that are done.
+        step: u64,
+        /// The checkpoint.
+        checkpoint: &'a Path,
+    },
     /// A batch of an optimizer step went through; only on steps that are logged.
     Batch(&'a BatchReport),
     /// An optimizer step is done.
@@ -105,6 +112,18 @@ pub struct Summary {
     /// Every metric in the order it was evaluated: after each epoch, or in a run of optimizer steps at
     /// each checkpoint; empty without evaluation.
     pub evaluations: Vec<f64>,
+    /// The best value of the first metric; `None` without evaluation. The student that had it is in
+    /// `best/` of the run folder.
+    pub best: Option<Best>,
+}
+
+/// The best value of a metric in a run.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Best {
+    /// Optimizer steps done then.
+    pub step: u64,
+    /// The value.
+    pub value: f64,
 }
 
 /// Listens to a run.

@@ -4,6 +4,7 @@
 //! of epochs and of steps differ in where a window may end, which [`Source`] knows.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use tch::Tensor;
@@ -17,11 +18,12 @@ use super::random::mix;
 use super::run::Caller;
 use super::run_folder::RunFolder;
 use super::settings::Settings;
+use super::signals::Listening;
 use super::source::{Drawn, Named, Source};
 use crate::error::{Error, Result};
 use crate::execute::{BatchCounts, StepLosses, Window};
 use crate::model::Parameters;
-use crate::observe::{BatchReport, Event, StepReport, Summary};
+use crate::observe::{BatchReport, Best, Event, StepReport, Summary};
 use crate::pass::{Pass, Wants};
 use crate::plan::Semantics;
 
@@ -42,6 +44,12 @@ pub(super) struct Run<'r, 'o> {
     pub(super) examples: u64,
     pub(super) seconds: f64,
     pub(super) evaluations: Vec<f64>,
+    pub(super) best: Option<Best>,
+    pub(super) evaluations_since_best: u64,
+    /// When the last checkpoint was written, or the run begun.
+    pub(super) saved_at: Instant,
+    /// Hears of signals, where there is a folder to write to.
+    pub(super) signals: Option<Listening>,
 }
 
 /// Who is told of an event.
@@ -50,7 +58,7 @@ pub(super) type Tell<'t> = dyn FnMut(&Event<'_>) + 't;
 impl Run<'_, '_> {
     /// Goes on to the last step.
     pub(super) fn go_on(&mut self, caller: &mut dyn Caller, tell: &mut Tell<'_>) -> Result<()> {
-        while self.step < self.length.steps {
+        while self.step < self.length.steps && !self.stops_early() {
             let started = Instant::now();
             let window = self.source.window(self.settings.accumulation)?;
             let epoch = window.first().map_or(0, |drawn| drawn.epoch);
@@ -68,8 +76,13 @@ impl Run<'_, '_> {
             if evaluates {
                 self.evaluate(epoch, caller, tell)?;
             }
+            let asked = self.signals.as_ref().is_some_and(Listening::asked);
+            let due = self.settings.save_every.is_some_and(|every| self.saved_at.elapsed() >= every);
+            let saved = if checkpoint || asked || due { self.checkpoint(tell) } else { None };
+            if asked {
+                return Err(Error::Interrupted { step: self.step, saved });
+            }
             if checkpoint {
-                self.checkpoint(tell);
                 caller.at_checkpoint(self.step).map_err(|error| {
                     Error::other(format!("the callback after step {}: {error}", self.step))
                 })?;
@@ -179,16 +192,39 @@ impl Run<'_, '_> {
 
     fn evaluate(&mut self, epoch: u64, caller: &mut dyn Caller, tell: &mut Tell<'_>) -> Result<()> {
         let step = self.step;
-        let values = &mut self.evaluations;
+        let (values, mut first) = (&mut self.evaluations, None);
         caller.evaluate(&mut |metric, value| {
             values.push(value);
+            first.get_or_insert(value);
             tell(&Event::Evaluated { epoch, step, metric, value });
-        })
+        })?;
+        let Some(value) = first else { return Ok(()) };
+        // A value that is no number is never the best.
+        if value > self.best.as_ref().map_or(f64::NEG_INFINITY, |best| best.value) {
+            self.best = Some(Best { step, value });
+            self.evaluations_since_best = 0;
+            if let Some(folder) = self.folder {
+                match caller.save(&folder.best()) {
+                    Ok(()) => tell(&Event::Saved(&folder.best())),
+                    Err(error) => tell(&Event::Warning(&format!("the best student so far is not kept: {error}"))),
+                }
+            }
+        } else {
+            self.evaluations_since_best += 1;
+        }
+        Ok(())
     }
 
-    /// Writes a checkpoint; one that cannot be written does not end the run.
-    fn checkpoint(&self, tell: &mut Tell<'_>) {
-        let Some(folder) = self.folder.map(|folder| folder.checkpoint(self.step)) else { return };
+    /// Whether the first metric has not risen for as many evaluations as the run was told to wait.
+    pub(super) fn stops_early(&self) -> bool {
+        self.settings.patience.is_some_and(|patience| self.evaluations_since_best >= patience)
+    }
+
+    /// Writes a checkpoint, and says where; one that cannot be written does not end the run.
+    fn checkpoint(&mut self, tell: &mut Tell<'_>) -> Option<PathBuf> {
+        self.saved_at = Instant::now();
+        let folder = self.folder?;
+        let path = folder.checkpoint(self.step);
         let (student, learned) = (student_of(self.tasks), learned_of(self.tasks));
         let state = State {
             step: self.step,
@@ -199,30 +235,30 @@ impl Run<'_, '_> {
             examples: self.examples,
             seconds: self.seconds,
             evaluations: self.evaluations.clone(),
+            best: self.best.clone(),
+            evaluations_since_best: self.evaluations_since_best,
         };
-        let written = self.moments().and_then(|optimizer| {
-            let optimizer = &optimizer;
-            Checkpoint { student: &student, learned: &learned, optimizer, state: &state }.write(&folder)
+        let written = self.moments().and_then(|moments| {
+            let moments = &moments;
+            Checkpoint { student: &student, learned: &learned, moments, state: &state }.write(&path)
+        });
+        // The new one is whole before an older one goes.
+        let written = written.and_then(|()| match self.settings.keep_checkpoints {
+            Some(newest) => folder.keep(newest),
+            None => Ok(()),
         });
         match written {
-            Ok(()) => tell(&Event::Saved(&folder)),
-            Err(error) => tell(&Event::Warning(&format!("no checkpoint of step {}: {error}", self.step))),
+            Ok(()) => tell(&Event::Saved(&path)),
+            Err(error) => {
+                let text = format!(
+                    "no checkpoint of step {}: {error}; the run goes on, with the last one that was written",
+                    self.step
+                );
+                tell(&Event::Warning(&text));
+                return None;
+            }
         }
-    }
-
-    /// What the optimizer keeps (`student/…`, `learned/…`), losses carry (`loss/…`), and the scale.
-    fn moments(&self) -> Result<Parameters> {
-        let under = |prefix: &'static str| move |(name, tensor)| (format!("{prefix}/{name}"), tensor);
-        let groups = (self.student.state().into_iter().map(under("student")))
-            .chain(self.learned.state().into_iter().map(under("learned")));
-        let mut named: Vec<(String, Tensor)> = groups.collect();
-        for task in self.tasks {
-            let carried = task.work.carried()?.into_iter();
-            named.extend(carried.map(|(name, tensor)| (format!("loss/{}", task.name(&name)), tensor)));
-        }
-        let scale = self.scale.iter().flat_map(LossScale::state);
-        named.extend(scale.map(|(name, tensor)| (format!("loss_scale/{name}"), tensor)));
-        Ok(Parameters::new(named))
+        Some(path)
     }
 
     fn speed(&self) -> f64 {
@@ -236,6 +272,7 @@ impl Run<'_, '_> {
             seconds: self.seconds,
             examples_per_second: self.speed(),
             evaluations: self.evaluations.clone(),
+            best: self.best.clone(),
         }
     }
 }
