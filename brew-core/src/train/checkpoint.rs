@@ -89,7 +89,9 @@ impl Checkpoint<'_> {
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         disk::write_folder(folder, |folder| {
             let mut files = BTreeMap::new();
-            for (name, tensors) in [(STUDENT, self.student), (LEARNED, self.learned), (OPTIMIZER, self.moments)] {
+            for (name, tensors) in
+                [(STUDENT, self.student), (LEARNED, self.learned), (OPTIMIZER, self.moments)]
+            {
                 if tensors.iter().next().is_some() {
                     let path = folder.join(name);
                     write_tensors(&path, tensors)?;
@@ -115,8 +117,9 @@ impl Read {
         let path = folder.join(STATE);
         let text = String::from_utf8(read_file(&path)?)
             .map_err(|_| Error::file(&path, "damaged: it is not text any more"))?;
-        let sealed: Sealed = serde_json::from_str(&text)
-            .map_err(|error| Error::file(&path, format!("damaged, or of another version of brew: {error}")))?;
+        let sealed: Sealed = serde_json::from_str(&text).map_err(|error| {
+            Error::file(&path, format!("damaged, or of another version of brew: {error}"))
+        })?;
         if sealed.seal.len() != UNSEALED.len()
             || checksum(text.replace(&sealed.seal, UNSEALED).as_bytes()) != sealed.seal
         {

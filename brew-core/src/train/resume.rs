@@ -43,7 +43,9 @@ impl Run<'_, '_> {
         let under = |prefix: &str| -> BTreeMap<String, Tensor> {
             let named = read.moments.iter();
             named
-                .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone())))
+                .filter_map(|(name, tensor)| {
+                    Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone()))
+                })
                 .collect()
         };
         self.student.restore(&under("student/"), state.optimizer_steps)?;

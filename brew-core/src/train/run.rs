@@ -100,7 +100,9 @@ pub(super) fn run(
     if folder.is_some() {
         match Listening::begin() {
             Ok(listening) => run.signals = Some(listening),
-            Err(error) => tell(&Event::Warning(&format!("signals end the run without a checkpoint: {error}"))),
+            Err(error) => {
+                tell(&Event::Warning(&format!("signals end the run without a checkpoint: {error}")))
+            }
         }
     }
     if let Some((checkpoint, read)) = &resumed {

@@ -153,7 +153,8 @@ fn refuse_another(path: &Path, config: &Value, tasks: &[Named<'_>]) -> Result<()
     };
     let mut problems = Vec::new();
     differences("", &lasting(read(Path::new(CONFIG))), &lasting(config.clone()), &mut problems);
-    for (file, text) in plans(tasks)?.iter().filter(|(file, _)| file.extension().is_some_and(|end| end == "json"))
+    for (file, text) in
+        plans(tasks)?.iter().filter(|(file, _)| file.extension().is_some_and(|end| end == "json"))
     {
         let now = serde_json::from_str(text).unwrap_or_default();
         differences(&format!("{}: ", file.display()), &read(file), &now, &mut problems);
@@ -171,8 +172,13 @@ fn differences(at: &str, then: &Value, now: &Value, problems: &mut Vec<String>) 
         (Value::Object(then), Value::Object(now)) => {
             let names: std::collections::BTreeSet<&String> = then.keys().chain(now.keys()).collect();
             for name in names {
-                let of = |values: &serde_json::Map<String, Value>| values.get(name).cloned().unwrap_or_default();
-                let at = if at.is_empty() || at.ends_with(": ") { format!("{at}{name}") } else { format!("{at}.{name}") };
+                let of =
+                    |values: &serde_json::Map<String, Value>| values.get(name).cloned().unwrap_or_default();
+                let at = if at.is_empty() || at.ends_with(": ") {
+                    format!("{at}{name}")
+                } else {
+                    format!("{at}.{name}")
+                };
                 differences(&at, &of(then), &of(now), problems);
             }
         }

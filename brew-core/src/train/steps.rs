@@ -206,7 +206,9 @@ impl Run<'_, '_> {
             if let Some(folder) = self.folder {
                 match caller.save(&folder.best()) {
                     Ok(()) => tell(&Event::Saved(&folder.best())),
-                    Err(error) => tell(&Event::Warning(&format!("the best student so far is not kept: {error}"))),
+                    Err(error) => {
+                        tell(&Event::Warning(&format!("the best student so far is not kept: {error}")))
+                    }
                 }
             }
         } else {
