@@ -31,8 +31,8 @@ pub mod prelude {
     pub use crate::batch::{Batch, Batches, Both};
     pub use crate::config::{DistillationConfig, TrainingConfig};
     pub use crate::distill::{
-        AndMore, Distill, GeneralDistiller, Pipeline, Supervised, WithWeight, attention, features, hidden,
-        student_layer, teacher_layer,
+        AndMore, BasicDistiller, Distill, GeneralDistiller, MultiTeacherDistiller, Pipeline, Supervised,
+        WithWeight, attention, features, hidden, student_layer, teacher, teacher_layer,
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{
@@ -48,7 +48,7 @@ pub mod prelude {
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
     pub use crate::observe::{Accuracy, Metric, Predictions};
     pub use crate::pass::{Pass, Wants};
-    pub use crate::plan::{Plan, Projection, Semantics};
+    pub use crate::plan::{Combine, Plan, Projection, Semantics};
     pub use crate::role;
     pub use crate::schedule::{Cwsm, Flsw, Warmup, Weight, WeightSchedule};
     pub use crate::train::{AdamW, Trained, Trainer};

@@ -7,9 +7,9 @@ use super::layout::Layout;
 use super::{Declared, Reads, Sides};
 use crate::adaptor::Adaptor;
 use crate::error::{Error, Result};
-use crate::loss::Loss;
+use crate::loss::{Loss, Side};
 use crate::model::Seen;
-use crate::plan::{Plan, Problem, Semantics, StageId};
+use crate::plan::{Plan, Problem, Projection, Semantics, StageId};
 use crate::schedule::Weight;
 
 /// A plan with the models and losses that its stages stand for.
@@ -70,7 +70,7 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         mut problems: Vec<Problem>,
     ) -> Result<Self> {
         let mut layout = Layout::new(semantics, &teachers, &student);
-        let mut parts = BTreeMap::new();
+        let (mut parts, mut shared) = (BTreeMap::new(), BTreeMap::new());
         for declared in losses {
             problems.extend(
                 declared
@@ -79,14 +79,10 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
                     .into_iter()
                     .map(|message| Problem::Unfit { stage: declared.name.clone(), message }),
             );
-            if matches!(declared.reads, Reads::Layers { .. }) && teachers.len() > 1 {
-                problems.push(Problem::Unfit {
-                    stage: declared.name.clone(),
-                    message: format!(
-                        "it reads layers of one teacher, and the pipeline has {}: match layers with a single teacher",
-                        teachers.len()
-                    ),
-                });
+            let unfit = unfit(&declared, teachers.len(), &mut shared);
+            if !unfit.is_empty() {
+                let stage = || declared.name.clone();
+                problems.extend(unfit.into_iter().map(|message| Problem::Unfit { stage: stage(), message }));
                 continue;
             }
             let (id, loss) = layout.loss(declared);
@@ -99,13 +95,63 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
             }
             Ok(()) => Err(Error::Plan(problems)),
             Err(Error::Plan(found)) => {
-                // Where a loss was refused its absence is not another problem.
+                // Where a loss was refused its absence is not another problem, nor that of its term.
                 let refused = !problems.is_empty();
-                problems
-                    .extend(found.into_iter().filter(|problem| !(refused && *problem == Problem::NoLoss)));
+                let follows = |problem: &Problem| {
+                    matches!(problem, Problem::NoLoss)
+                        || matches!(problem, Problem::Inputs { stage, given: 0, .. } if stage == "sum")
+                };
+                problems.extend(found.into_iter().filter(|problem| !(refused && follows(problem))));
                 Err(Error::Plan(problems))
             }
             Err(other) => Err(other),
         }
     }
+}
+
+/// What keeps a loss from being laid, each with its mend; `shared` are the projections that matches
+/// before it share.
+fn unfit(
+    declared: &Declared,
+    teachers: usize,
+    shared: &mut BTreeMap<String, Projection>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    match &declared.reads {
+        Reads::Losses => {}
+        Reads::Logits { combine, .. } => {
+            problems.extend(combine.problems(teachers, declared.loss.temperature()));
+            let of_teacher = declared.loss.also_reads().iter().find(|also| also.side == Side::Teacher);
+            if let Some(also) = of_teacher.filter(|_| teachers > 1) {
+                problems.push(format!(
+                    "it reads `{}` of one teacher, and the pipeline has {teachers}: use it with a single teacher",
+                    also.role
+                ));
+            }
+        }
+        Reads::Layers { layers, projection, .. } => {
+            problems.extend(match layers.of {
+                None if teachers > 1 => Some(format!(
+                    "it reads layers of one teacher, and the pipeline has {teachers}: say which, `teacher(0).layer({})` in place of `teacher_layer`, or `\"teacher\": 0` in a config",
+                    layers.teacher.first().copied().unwrap_or(0)
+                )),
+                Some(index) if index >= teachers => Some(format!(
+                    "it reads layers of teacher {index}, and the pipeline has {teachers}, counted from 0"
+                )),
+                _ => None,
+            });
+            let Some((name, projection)) =
+                projection.as_ref().and_then(|found| Some((found.shared.clone()?, found)))
+            else {
+                return problems;
+            };
+            let first = shared.entry(name).or_insert_with(|| projection.clone());
+            if first != projection {
+                problems.push(format!(
+                    "the projection that it shares is {projection:?}, and another match declared {first:?} under this name: declare one, or give it another name"
+                ));
+            }
+        }
+    }
+    problems
 }

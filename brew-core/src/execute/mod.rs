@@ -4,6 +4,7 @@
 //! reading stage takes away: so a tensor is dropped after its last reader, and a model's output as
 //! soon as its adaptor has picked the features somebody wants.
 
+mod combine;
 mod probe;
 mod projections;
 mod reads;
@@ -222,15 +223,17 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
 
     fn project(&self, id: StageId, held: &mut Held) -> Result<Vec<(FlowId, Vec<Tensor>)>> {
         let inputs = self.plan().inputs(id);
-        let features = inputs.iter().filter_map(|(flow, ..)| held.flows.remove(flow)).flatten();
-        let projected =
-            features.map(|feature| self.projections.apply(id, &feature)).collect::<Result<Vec<_>>>()?;
-        Ok(self
-            .plan()
-            .outputs(id)
-            .into_iter()
-            .map(|(flow, ..)| (flow, projected.iter().map(Tensor::shallow_clone).collect()))
-            .collect())
+        // What goes in first comes out first: a projection may serve several losses.
+        let outputs = self.plan().outputs(id);
+        let paired = inputs.iter().zip(&outputs).filter_map(|((from, ..), (to, ..))| {
+            held.flows.remove(from).map(|features| (*to, features))
+        });
+        paired
+            .map(|(to, features)| {
+                let projected = features.iter().map(|feature| self.projections.apply(id, feature));
+                Ok((to, projected.collect::<Result<Vec<_>>>()?))
+            })
+            .collect()
     }
 
     /// The value of a loss: its terms, each divided, added up.
@@ -264,8 +267,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let teachers = &self.pipeline.teachers;
         teachers.get(index).map(|teacher| &**teacher).ok_or_else(|| {
             Error::invalid(format!(
-                "the plan runs teacher {}, and the pipeline has {}",
-                index + 1,
+                "the plan runs teacher {index}, and the pipeline has {}, counted from 0",
                 teachers.len()
             ))
         })
