@@ -31,8 +31,8 @@ pub mod prelude {
     pub use crate::batch::{Batch, Batches, Both};
     pub use crate::config::{DistillationConfig, TrainingConfig};
     pub use crate::distill::{
-        AndMore, BasicDistiller, Distill, GeneralDistiller, MultiTeacherDistiller, Pipeline, Supervised,
-        WithWeight, attention, features, hidden, student_layer, teacher, teacher_layer,
+        AndMore, BasicDistiller, BasicTrainer, Distill, GeneralDistiller, MultiTeacherDistiller, Pipeline,
+        Supervised, WithWeight, attention, features, hidden, student_layer, teacher, teacher_layer,
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{
@@ -46,12 +46,15 @@ pub mod prelude {
         TokenClassifierOutputAdaptor,
     };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
-    pub use crate::observe::{Accuracy, Metric, Predictions};
+    pub use crate::observe::{
+        Accuracy, EntityF1, F1, Matthews, Metric, Pearson, Predictions, Spearman, SquadAnswers,
+        SquadExactMatch, SquadF1,
+    };
     pub use crate::pass::{Pass, Wants};
     pub use crate::plan::{Combine, Plan, Projection, Semantics};
     pub use crate::role;
     pub use crate::schedule::{Cwsm, Flsw, Warmup, Weight, WeightSchedule};
-    pub use crate::train::{AdamW, Trained, Trainer};
+    pub use crate::train::{AdamW, MultiTask, Trained, Trainer};
     pub use brew_macros::{Batch, adaptor, distill};
     pub use tch::{Device, Kind, Tensor};
 }

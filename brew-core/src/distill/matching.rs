@@ -171,7 +171,8 @@ impl MatchLoss<Attention, OneLayer> for AttentionCeMean {}
 #[derive(Debug)]
 pub struct Pair<R, Shape, Whose = TheTeacher> {
     layers: Layers,
-    kind: PhantomData<fn() -> (R, Shape, Whose)>,
+    kind: PhantomData<fn() -> (R, Shape)>,
+    whose: PhantomData<fn() -> Whose>,
 }
 
 /// The layers that a match compares.
@@ -217,9 +218,8 @@ pub fn features<R: Role, L: LayerChoice>(
     student: StudentLayer<L::Student>,
 ) -> Pair<R, L::Shape, L::Whose> {
     let TeacherLayer(choice) = &teacher;
-    let layers =
-        Layers { of: choice.teacher(), teacher: choice.indices(), student: student.0.indices() };
-    Pair { layers, kind: PhantomData }
+    let layers = Layers { of: choice.teacher(), teacher: choice.indices(), student: student.0.indices() };
+    Pair { layers, kind: PhantomData, whose: PhantomData }
 }
 
 impl<R: Role, Shape, Whose> Pair<R, Shape, Whose> {
@@ -261,6 +261,7 @@ impl<R: Role, Whose> Match<R, Whose> {
 
     fn declared(self) -> Declared {
         let Match { name, layers, loss, weight, projection, .. } = self;
+        let projection = projection.map(Box::new);
         let reads = Reads::Layers { role: R::NAME.to_owned(), layers, projection };
         Declared { name, weight, loss, reads }
     }

@@ -28,7 +28,6 @@ use crate::schedule::Weight;
 pub use basic::{Basic, BasicDistiller};
 pub use configured::{Configured, Door};
 pub use general::{General, GeneralDistiller};
-pub(crate) use layout::mask_of;
 pub(crate) use matching::Layers;
 pub use matching::{
     LayerChoice, Match, MatchLoss, Matches, Of, OneLayer, OneOfThem, OneTeacher, Pair, StudentLayer,
@@ -37,7 +36,7 @@ pub use matching::{
 pub use multi_teacher::{MultiTeacher, MultiTeacherDistiller};
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
-pub use supervised::Supervised;
+pub use supervised::{BasicTrainer, Supervised};
 pub use targets::{Combined, Shifted, SoftTarget, SoftTargets, Weighted, WithWeight};
 pub use teachers::{And, AndMore, Gives, MayGive, Teachers};
 
@@ -96,7 +95,7 @@ pub(crate) enum Reads {
     /// The student's own losses.
     Losses,
     /// Layers of a role of one teacher and of the student.
-    Layers { role: String, layers: Layers, projection: Option<Projection> },
+    Layers { role: String, layers: Layers, projection: Option<Box<Projection>> },
 }
 
 impl<T: Teachers, A: Adaptor> Distill<T, Seen<A>> {

@@ -39,12 +39,7 @@ impl Door for MultiTeacher {
 
 impl<T: Teachers, A: Adaptor> Configured<MultiTeacher, T, A> {
     /// Distils these teachers into this student.
-    pub fn new(
-        train: &TrainingConfig,
-        distill: &DistillationConfig,
-        teachers: T,
-        student: Seen<A>,
-    ) -> Self {
+    pub fn new(train: &TrainingConfig, distill: &DistillationConfig, teachers: T, student: Seen<A>) -> Self {
         Configured::of(train, distill, teachers, student)
     }
 

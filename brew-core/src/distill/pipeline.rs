@@ -1,7 +1,9 @@
 //! A pipeline: the plan with its parts, laid from what the builder collected.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::layout::Layout;
 use super::{Declared, Reads, Sides};
@@ -9,6 +11,7 @@ use crate::adaptor::Adaptor;
 use crate::error::{Error, Result};
 use crate::loss::{Loss, Side};
 use crate::model::Seen;
+use crate::pass::Argument;
 use crate::plan::{Plan, Problem, Projection, Semantics, StageId};
 use crate::schedule::Weight;
 
@@ -21,6 +24,7 @@ pub struct Pipeline<T, A: Adaptor> {
     pub(crate) student: Seen<A>,
     pub(crate) losses: BTreeMap<StageId, Weighed>,
     pub(crate) warnings: Vec<String>,
+    pub(crate) argument: Option<Argument>,
 }
 
 /// A loss with its factor in the sum.
@@ -46,13 +50,42 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         self.plan.explain()
     }
 
+    /// Hands a value to every forward pass of training, of the teachers and of the student:
+    /// `pass.argument::<V>()` (the extra arguments of TextBrewer's `train`).
+    ///
+    /// ```no_run
+    /// # use brew_core::prelude::*;
+    /// /// Which head answers.
+    /// struct Head(usize);
+    /// # fn example<A: Adaptor>(pipeline: Pipeline<A::Batch, A>, pass: &Pass) {
+    /// let pipeline = pipeline.forward_argument(Head(1));
+    /// // In `forward`:
+    /// let head = pass.argument::<Head>().map_or(0, |head| head.0);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn forward_argument(self, value: impl Any + Send + Sync) -> Self {
+        Pipeline { argument: Some(Arc::new(value)), ..self }
+    }
+
     /// The student, as it stands.
     pub fn student(&self) -> &Seen<A> {
         &self.student
     }
 
+    /// What a person should know before the first step of a run that accumulates so many batches.
+    pub(crate) fn warnings_of_window(&self, accumulation: usize) -> Vec<String> {
+        let mut warnings = self.warnings.clone();
+        if accumulation > 1 && self.plan.semantics() == Semantics::Exact {
+            warnings.extend(self.whole_batch_losses().map(|name| {
+                format!("`{name}` depends on all rows of a batch: {accumulation} accumulated batches are not one batch of as many rows")
+            }));
+        }
+        warnings
+    }
+
     /// The names of the losses whose rows depend on one another.
-    pub(crate) fn whole_batch_losses(&self) -> impl Iterator<Item = &str> {
+    fn whole_batch_losses(&self) -> impl Iterator<Item = &str> {
         let whole = |id: &StageId| self.losses.get(id).is_some_and(|part| part.loss.reads_whole_batch());
         self.plan.stages().filter(move |(id, _)| whole(id)).map(|(_, stage)| stage.name.as_str())
     }
@@ -91,7 +124,7 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         let plan = layout.finish();
         match plan.check() {
             Ok(()) if problems.is_empty() => {
-                Ok(Pipeline { plan, teachers, student, losses: parts, warnings: Vec::new() })
+                Ok(Pipeline { plan, teachers, student, losses: parts, warnings: Vec::new(), argument: None })
             }
             Ok(()) => Err(Error::Plan(problems)),
             Err(Error::Plan(found)) => {
@@ -111,11 +144,7 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
 
 /// What keeps a loss from being laid, each with its mend; `shared` are the projections that matches
 /// before it share.
-fn unfit(
-    declared: &Declared,
-    teachers: usize,
-    shared: &mut BTreeMap<String, Projection>,
-) -> Vec<String> {
+fn unfit(declared: &Declared, teachers: usize, shared: &mut BTreeMap<String, Projection>) -> Vec<String> {
     let mut problems = Vec::new();
     match &declared.reads {
         Reads::Losses => {}
@@ -145,8 +174,8 @@ fn unfit(
             else {
                 return problems;
             };
-            let first = shared.entry(name).or_insert_with(|| projection.clone());
-            if first != projection {
+            let first = shared.entry(name).or_insert_with(|| (**projection).clone());
+            if *first != **projection {
                 problems.push(format!(
                     "the projection that it shares is {projection:?}, and another match declared {first:?} under this name: declare one, or give it another name"
                 ));

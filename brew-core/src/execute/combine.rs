@@ -25,7 +25,9 @@ pub(super) fn combine(
 ) -> Result<Tensor> {
     let all = stacked(logits)?;
     let teachers = logits.len() as f64;
-    let rows = || -> Result<Vec<i64>> { Ok(all.size().split_last().map(|(_, rows)| rows.to_vec()).unwrap_or_default()) };
+    let rows = || -> Result<Vec<i64>> {
+        Ok(all.size().split_last().map(|(_, rows)| rows.to_vec()).unwrap_or_default())
+    };
     let mixed = |weights: &Tensor| mixed(&all, weights, temperature.unwrap_or(1.0));
     match policy {
         Combine::MeanOfLogits => Ok(all.f_mean_dim(0, false, None)?),
@@ -39,7 +41,8 @@ pub(super) fn combine(
             mixed(&Tensor::f_full(&rows()?, 1.0 / teachers, (all.kind(), all.device()))?)
         }
         Combine::ByConfidence => {
-            let labels = guides.labels.ok_or_else(|| Error::invalid("`by_confidence` was given no labels"))?;
+            let labels =
+                guides.labels.ok_or_else(|| Error::invalid("`by_confidence` was given no labels"))?;
             mixed(&by_confidence(&all, labels)?)
         }
         Combine::ByEntropy => {
@@ -49,8 +52,9 @@ pub(super) fn combine(
             mixed(&sureness.f_div(&sureness.f_sum_dim_intlist(0, true, None)?)?)
         }
         Combine::RoutedByExample => {
-            let teacher =
-                guides.teacher.ok_or_else(|| Error::invalid("`routed_by_example` was given no `teacher_index`"))?;
+            let teacher = guides
+                .teacher
+                .ok_or_else(|| Error::invalid("`routed_by_example` was given no `teacher_index`"))?;
             routed(&all, teacher)
         }
     }
@@ -78,7 +82,8 @@ fn mixed(all: &Tensor, weights: &Tensor, temperature: f64) -> Result<Tensor> {
     let cooled = all.f_div_scalar(temperature)?;
     let height = cooled.f_logsumexp([-1_i64].as_slice(), true)?;
     let weights = weights.f_unsqueeze(-1)?;
-    let log_mean = (cooled.f_sub(&height)?).f_add(&weights.f_log()?)?.f_logsumexp([0_i64].as_slice(), false)?;
+    let log_mean =
+        (cooled.f_sub(&height)?).f_add(&weights.f_log()?)?.f_logsumexp([0_i64].as_slice(), false)?;
     let height = height.f_mul(&weights)?.f_sum_dim_intlist(0, false, None)?;
     Ok(log_mean.f_add(&height)?.f_mul_scalar(temperature)?)
 }
@@ -91,8 +96,11 @@ fn by_confidence(all: &Tensor, labels: &Tensor) -> Result<Tensor> {
     let label = labels.f_clamp_min(0)?.f_unsqueeze(-1)?.f_unsqueeze(0)?;
     let mut sizes = label.size();
     sizes[0] = teachers;
-    let cross_entropy =
-        all.f_log_softmax(-1, None)?.f_gather(-1, &label.f_expand(&sizes, false)?, false)?.f_squeeze_dim(-1)?.f_neg()?;
+    let cross_entropy = all
+        .f_log_softmax(-1, None)?
+        .f_gather(-1, &label.f_expand(&sizes, false)?, false)?
+        .f_squeeze_dim(-1)?
+        .f_neg()?;
     // Two teachers that exclude the label would be infinity less infinity.
     let share = cross_entropy.f_clamp_max(1e30)?.f_softmax(0, None)?;
     let weights = share.f_neg()?.f_add_scalar(1.0)?.f_div_scalar((teachers - 1).max(1) as f64)?;

@@ -29,7 +29,7 @@ use crate::role::{Labels, Losses as LossesRole, Role};
 
 pub use probe::Probe;
 pub use projections::Projections;
-pub use window::Window;
+pub use window::{BatchCounts, Window};
 
 /// Runs the plan of a pipeline.
 #[derive(Debug)]
@@ -114,6 +114,12 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         self.projections.groups().chain(of_losses)
     }
 
+    /// Takes these parameters in place of its own where a projection has one of that name and size: so
+    /// several plans train one projection.
+    pub(crate) fn share_projections(&mut self, with: &Parameters) {
+        self.projections.share(with);
+    }
+
     /// The learned projections.
     pub fn projections(&self) -> &Projections {
         &self.projections
@@ -139,6 +145,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             let Some(stage) = self.plan().stage(id) else { continue };
             match &stage.kind {
                 StageKind::Batch => {}
+                StageKind::Teacher { index } if batch.teacher_output(*index).is_some() => {}
                 StageKind::Teacher { .. } | StageKind::Student => {
                     let output = self.forward(id, stage, batch, pass)?;
                     held.outputs.insert(id, output);
@@ -176,6 +183,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         batch: &B,
         pass: &Pass,
     ) -> Result<Box<dyn Any>> {
+        let pass = &pass.with_argument(self.pipeline.argument.clone());
         let adaptors = self.plan().outputs(id);
         let wants = adaptors.first().map(|(_, adaptor, _)| self.plan().wants(*adaptor)).unwrap_or_default();
         match stage.kind {
@@ -200,15 +208,20 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         held: &mut Held,
     ) -> Result<Vec<(FlowId, Result<Vec<Tensor>>)>> {
         let model = self.plan().inputs(id).into_iter().find(|(_, _, flow)| matches!(flow, Flow::Output));
-        let output = model.and_then(|(_, model, _)| held.outputs.remove(&model));
+        let made = model.and_then(|(_, model, _)| held.outputs.remove(&model));
+        let given = match owner {
+            Owner::Teacher(index) => batch.teacher_output(index),
+            Owner::Student => None,
+        };
+        let output = made.as_deref().or(given);
         let output = output.ok_or_else(|| Error::invalid("an adaptor has no output to read"))?;
         let _guard = matches!(owner, Owner::Teacher(_)).then(tch::no_grad_guard);
         let mut features = Vec::new();
         for (flow, _, kind) in self.plan().outputs(id) {
             let Flow::Feature { role, layers } = kind else { continue };
             let feature = match owner {
-                Owner::Teacher(index) => self.teacher(index)?.read(role, batch.teacher(), &*output),
-                Owner::Student => self.student().read(role, batch.student(), &*output),
+                Owner::Teacher(index) => self.teacher(index)?.read(role, batch.teacher(), output),
+                Owner::Student => self.student().read(role, batch.student(), output),
             };
             let feature = feature.and_then(|feature| reads::pick(role, feature, layers.as_deref()));
             let rows = crate::batch::Batch::rows(batch.student());
@@ -225,9 +238,10 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let inputs = self.plan().inputs(id);
         // What goes in first comes out first: a projection may serve several losses.
         let outputs = self.plan().outputs(id);
-        let paired = inputs.iter().zip(&outputs).filter_map(|((from, ..), (to, ..))| {
-            held.flows.remove(from).map(|features| (*to, features))
-        });
+        let paired = inputs
+            .iter()
+            .zip(&outputs)
+            .filter_map(|((from, ..), (to, ..))| held.flows.remove(from).map(|features| (*to, features)));
         paired
             .map(|(to, features)| {
                 let projected = features.iter().map(|feature| self.projections.apply(id, feature));

@@ -51,10 +51,9 @@ fn a_match_reads_the_teacher_that_it_names() {
     let wants: Vec<String> = both
         .plan()
         .stages()
-        .filter_map(|(id, stage)| {
-            stage.name.ends_with("adaptor").then(|| {
-                format!("{}: {}", stage.name, serde_json::to_string(&both.plan().wants(id)).unwrap())
-            })
+        .filter(|(_, stage)| stage.name.ends_with("adaptor"))
+        .map(|(id, stage)| {
+            format!("{}: {}", stage.name, serde_json::to_string(&both.plan().wants(id)).unwrap())
         })
         .collect();
     assert!(wants[0].starts_with("teacher 0") && wants[0].contains(r#""hidden":{"These":[2]}"#), "{wants:?}");
