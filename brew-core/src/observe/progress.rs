@@ -50,7 +50,11 @@ impl Progress {
         if let Some(losses) = &report.losses {
             self.last_losses = losses_text(losses);
         }
-        let message = format!("{}  {:.1} examples/s", self.last_losses, report.examples_per_second);
+        let memory = report.memory.map(|bytes| format!("  {:.2} GB", bytes as f64 / 1e9)).unwrap_or_default();
+        let message = format!(
+            "{}  lr {:.2e}  {:.1} examples/s{memory}",
+            self.last_losses, report.learning_rate, report.examples_per_second
+        );
         if let Some(bar) = &self.bar {
             bar.set_position(report.step);
             bar.set_message(message);

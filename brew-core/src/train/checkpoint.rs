@@ -71,6 +71,8 @@ pub(super) struct State {
     /// The best value of the first metric, and how many evaluations ago it was.
     pub(super) best: Option<Best>,
     pub(super) evaluations_since_best: u64,
+    /// Steps that were left out for a loss that was not finite.
+    pub(super) skipped: u64,
 }
 
 /// `state.json`.

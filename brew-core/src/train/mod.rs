@@ -19,6 +19,7 @@ mod checkpoints;
 mod clip;
 mod layer_decay;
 mod length;
+mod not_finite;
 mod optimizer;
 mod precision;
 mod random;
@@ -51,6 +52,7 @@ use settings::{Duration, Settings};
 use source::Named;
 use work::Worker;
 
+pub use not_finite::NotFinite;
 pub use optimizer::{Adafactor, Adam, AdamW, Lion, Optimizer, Sgd, Slots, Step};
 pub use precision::Precision;
 pub use tasks::MultiTask;
@@ -215,8 +217,8 @@ impl<'o, P: Trains> Trainer<'o, P> {
     }
 
     /// Where the run is written: `config.json`, `plan.json`, `plan.dot`, `metrics.jsonl`,
-    /// `checkpoints/step-N/`, with an evaluation `best/`, and at the end `student/`, where there are
-    /// projections `projections.safetensors`, and `summary.json`; of several tasks `plans/<task>.json` and
+    /// `tensorboard/`, `checkpoints/step-N/`, with an evaluation `best/`, and at the end `student/`, where
+    /// there are projections `projections.safetensors`, `report.html` and `summary.json`; of several tasks `plans/<task>.json` and
     /// `.dot`. What cannot be written in the end, or of a checkpoint, is a warning: the caller still gets
     /// the student, and can save it elsewhere.
     ///
@@ -250,6 +252,12 @@ impl<'o, P: Trains> Trainer<'o, P> {
     /// Keeps the newest so many checkpoints, and removes older ones; all are kept unless this is said.
     pub fn keep_checkpoints(mut self, newest: usize) -> Self {
         self.settings.keep_checkpoints = Some(newest);
+        self
+    }
+
+    /// What to do where a loss is NaN or infinite: to stop, unless this is said.
+    pub fn on_not_finite(mut self, policy: NotFinite) -> Self {
+        self.settings.not_finite = policy;
         self
     }
 

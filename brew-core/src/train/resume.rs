@@ -62,6 +62,7 @@ impl Run<'_, '_> {
         self.seconds = state.seconds;
         self.evaluations.clone_from(&state.evaluations);
         self.best.clone_from(&state.best);
+        self.skipped = state.skipped;
         self.evaluations_since_best = state.evaluations_since_best;
         Ok(())
     }

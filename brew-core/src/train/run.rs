@@ -20,7 +20,7 @@ use super::work::NOTHING;
 use crate::error::{Error, Result};
 use crate::execute::Projections;
 use crate::model::{Parameters, write_weights};
-use crate::observe::{Event, MetricsFile, Progress, Summary};
+use crate::observe::{Event, MetricsFile, Progress, Report, Summary, TensorBoard};
 use crate::plan::{OptimizerChanges, Semantics};
 
 /// What the loop asks of the one who called it, who alone knows the student's type.
@@ -66,6 +66,9 @@ pub(super) fn run(
     if let Some(folder) = &folder {
         let done = resumed.as_ref().map_or(0, |(_, read)| read.state.step);
         observers.push(Box::new(MetricsFile::resume(&folder.metrics(), done)?));
+        observers.push(Box::new(TensorBoard::create(&folder.tensorboard())?));
+        // After the metrics, whose file it reads.
+        observers.push(Box::new(Report::new(folder.metrics(), folder.report())));
     }
     let mut tell = |event: &Event<'_>| observers.iter_mut().for_each(|observer| observer.on(event));
     let epochs = match settings.duration {
@@ -94,6 +97,8 @@ pub(super) fn run(
         evaluations: Vec::new(),
         best: None,
         evaluations_since_best: 0,
+        skipped: 0,
+        device,
         saved_at: Instant::now(),
         signals: None,
     };

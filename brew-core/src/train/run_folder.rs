@@ -85,6 +85,21 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Where TensorBoard's events go.
+    pub(super) fn tensorboard(&self) -> PathBuf {
+        self.path.join("tensorboard")
+    }
+
+    /// Where the report goes at the end.
+    pub(super) fn report(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// Where a batch goes whose loss was not finite.
+    pub(super) fn not_finite(&self, step: u64, index: usize) -> PathBuf {
+        self.path.join("not-finite").join(format!("step-{step}-batch-{index}.safetensors"))
+    }
+
     /// Where the best student so far goes.
     pub(super) fn best(&self) -> PathBuf {
         self.path.join("best")

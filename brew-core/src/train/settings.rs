@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tch::Tensor;
 
 use super::checkpoints::Checkpoints;
-use super::{AdamW, Optimizer, Precision};
+use super::{AdamW, NotFinite, Optimizer, Precision};
 use crate::observe::Observer;
 use crate::schedule::{Constant, Schedule};
 
@@ -28,6 +28,7 @@ pub(super) struct Settings<'o> {
     pub(super) save_every: Option<std::time::Duration>,
     pub(super) keep_checkpoints: Option<usize>,
     pub(super) patience: Option<u64>,
+    pub(super) not_finite: NotFinite,
     pub(super) observers: Vec<Box<dyn Observer + 'o>>,
 }
 
@@ -59,6 +60,7 @@ impl Default for Settings<'_> {
             save_every: None,
             keep_checkpoints: None,
             patience: None,
+            not_finite: NotFinite::default(),
             observers: Vec::new(),
         }
     }
@@ -131,6 +133,7 @@ impl Settings<'_> {
             "max_gradient_norm": self.max_gradient_norm,
             duration: count,
             "stop_after": self.patience,
+            "not_finite": self.not_finite,
             "checkpoints": self.checkpoints,
             "seed": self.seed,
         });

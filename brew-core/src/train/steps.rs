@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::checkpoint::{Checkpoint, State};
 use super::clip;
 use super::length::Length;
+use super::not_finite::with_mend;
 use super::optimizer::Groups;
 use super::precision::LossScale;
 use super::random::mix;
@@ -46,6 +47,9 @@ pub(super) struct Run<'r, 'o> {
     pub(super) evaluations: Vec<f64>,
     pub(super) best: Option<Best>,
     pub(super) evaluations_since_best: u64,
+    /// Steps that were left out for a loss that was not finite.
+    pub(super) skipped: u64,
+    pub(super) device: Device,
     /// When the last checkpoint was written, or the run begun.
     pub(super) saved_at: Instant,
     /// Hears of signals, where there is a folder to write to.
@@ -93,7 +97,7 @@ impl Run<'_, '_> {
 
     /// One optimizer step over a window of batches.
     fn window(&mut self, epoch: u64, window: &[Drawn<'_>], tell: &mut Tell<'_>) -> Result<StepReport> {
-        let settings = self.settings;
+        let (settings, device) = (self.settings, self.device);
         let counts = self.counts(window)?;
         self.student.zero_gradients();
         self.learned.zero_gradients();
@@ -102,20 +106,20 @@ impl Run<'_, '_> {
             self.tasks[*task].work.before_step(self.step, steps)?;
         }
         let log = self.step.is_multiple_of(settings.log_every) || self.step + 1 == steps;
-        let mut logged = Vec::new();
+        let (mut logged, mut finite) = (Vec::new(), true);
         for (index, drawn) in window.iter().enumerate() {
             // Seeded anew each time, so that a step can be replayed without the steps before it.
             tch::manual_seed(mix(settings.seed, self.step, index as u64));
             let pass = Pass::training(self.step, Wants::nothing()).of_steps(steps);
             let counts = counts.get(&drawn.task).and_then(Option::as_ref);
-            let losses = drawn.batch.run(&pass, counts).and_then(|losses| {
-                match &self.scale {
-                    Some(scale) => scale.scaled(&losses.total)?.f_backward()?,
-                    None => losses.total.f_backward()?,
-                }
-                Ok(losses)
-            });
-            let losses = losses.map_err(|error| self.at(drawn, &error))?;
+            let losses = drawn.batch.run(&pass, counts).map_err(|error| self.at(drawn, error))?;
+            finite &= self.is_finite(index, drawn, &losses, tell).map_err(|error| self.at(drawn, error))?;
+            if !finite {
+                break;
+            }
+            let scaled = self.scale.as_ref().map(|scale| scale.scaled(&losses.total)).transpose()?;
+            let backward = scaled.as_ref().unwrap_or(&losses.total).f_backward();
+            backward.map_err(|error| self.at(drawn, error.into()))?;
             if log {
                 let losses = read(&self.tasks[drawn.task], &losses)?;
                 add_up(&mut logged, &losses);
@@ -124,7 +128,10 @@ impl Run<'_, '_> {
             }
         }
         let multiplier = settings.schedule.multiplier(self.step, steps);
-        if self.gradients_are_finite()? {
+        if !finite {
+            // Nothing of the step counts.
+            logged.clear();
+        } else if self.gradients_are_finite()? {
             self.clip()?;
             self.student.step(multiplier)?;
             self.learned.step(multiplier)?;
@@ -143,8 +150,9 @@ impl Run<'_, '_> {
             step: self.step,
             steps,
             learning_rate: settings.optimizer.learning_rate() * multiplier,
-            losses: log.then_some(logged),
+            losses: (log && finite).then_some(logged),
             examples_per_second: 0.0,
+            memory: if log { memory(device) } else { None },
         })
     }
 
@@ -171,7 +179,7 @@ impl Run<'_, '_> {
         }
         let mut counts: BTreeMap<usize, Vec<BatchCounts>> = BTreeMap::new();
         for drawn in window {
-            let of_batch = drawn.batch.counts().map_err(|error| self.at(drawn, &error))?;
+            let of_batch = drawn.batch.counts().map_err(|error| self.at(drawn, error))?;
             counts.entry(drawn.task).or_default().push(of_batch);
         }
         counts
@@ -184,7 +192,8 @@ impl Run<'_, '_> {
     }
 
     /// An error with the batch that made it.
-    fn at(&self, drawn: &Drawn<'_>, error: &Error) -> Error {
+    fn at(&self, drawn: &Drawn<'_>, error: Error) -> Error {
+        let error = with_mend(error);
         let task = self.tasks[drawn.task].task.as_ref();
         let task = task.map(|task| format!("task `{task}`, ")).unwrap_or_default();
         Error::other(format!("{task}epoch {}, batch {}: {error}", drawn.epoch, drawn.index))
@@ -239,6 +248,7 @@ impl Run<'_, '_> {
             evaluations: self.evaluations.clone(),
             best: self.best.clone(),
             evaluations_since_best: self.evaluations_since_best,
+            skipped: self.skipped,
         };
         let written = self.moments().and_then(|moments| {
             let moments = &moments;
@@ -274,9 +284,20 @@ impl Run<'_, '_> {
             seconds: self.seconds,
             examples_per_second: self.speed(),
             evaluations: self.evaluations.clone(),
+            skipped: self.skipped,
             best: self.best.clone(),
         }
     }
+}
+
+/// Bytes in use on a CUDA device, else of this process.
+fn memory(device: Device) -> Option<u64> {
+    if let Device::Cuda(index) = device {
+        return crate::native::cuda_memory(index).ok().map(|memory| memory.allocated);
+    }
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 /// The parameters of the student, those of all tasks.
@@ -290,7 +311,7 @@ pub(super) fn learned_of(tasks: &[Named<'_>]) -> Parameters {
 }
 
 /// The losses of a batch as numbers: `total` first, then each by name.
-fn read(of: &Named<'_>, losses: &StepLosses) -> Result<Vec<(String, f64)>> {
+pub(super) fn read(of: &Named<'_>, losses: &StepLosses) -> Result<Vec<(String, f64)>> {
     let total = std::iter::once(("total".to_owned(), &losses.total));
     let terms = losses.terms.iter().map(|(name, value)| (of.name(name), value));
     total.chain(terms).map(|(name, value)| Ok((name, value.f_double_value(&[])?))).collect()

@@ -69,6 +69,8 @@ pub(crate) trait Stream<'w> {
 pub(crate) trait MicroBatch {
     /// Number of rows.
     fn rows(&self) -> u64;
+    /// What the student reads, by column.
+    fn tensors(&self) -> Parameters;
     /// What it counts in a window of several.
     fn counts(&self) -> Result<BatchCounts>;
     /// Its losses.
@@ -227,6 +229,11 @@ struct Taken<'w, 'p, T: 'static, A: Adaptor, B> {
 impl<T: 'static, A: Adaptor, B: Feeds<T, A::Batch>> MicroBatch for Taken<'_, '_, T, A, B> {
     fn rows(&self) -> u64 {
         self.batch.student().rows() as u64
+    }
+
+    fn tensors(&self) -> Parameters {
+        let tensors = self.batch.student().tensors().into_iter();
+        Parameters::new(tensors.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())))
     }
 
     fn counts(&self) -> Result<BatchCounts> {

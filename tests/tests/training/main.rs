@@ -6,6 +6,8 @@ mod basic_trainer;
 mod callbacks;
 mod checkpoints;
 mod epochs;
+mod not_finite;
 mod repeats;
 mod steps;
 mod support;
+mod watched;
