@@ -22,7 +22,10 @@ pub(super) struct Prefetched<T, E> {
 
 /// What the workers and the consumer share.
 struct Shared<J, T, E> {
-    state: Mutex<State<J, T, E>>,
+    /// Apart from the state: finding the next job may take its time, which must not keep the consumer
+    /// from what is there.
+    jobs: Mutex<J>,
+    state: Mutex<State<T, E>>,
     /// An item was laid down, or the end was found.
     laid_down: Condvar,
     /// An item was taken, or nobody wants any more.
@@ -31,8 +34,7 @@ struct Shared<J, T, E> {
     ahead: usize,
 }
 
-struct State<J, T, E> {
-    jobs: J,
+struct State<T, E> {
     /// The number of the next job.
     next: usize,
     /// The number of the next item that the consumer takes.
@@ -64,8 +66,9 @@ where
         J: Iterator<Item = Result<I, E>> + Send + 'static,
         I: 'static,
     {
-        let state = State { jobs, next: 0, wanted: 0, done: BTreeMap::new(), end: None, stopped: false };
+        let state = State { next: 0, wanted: 0, done: BTreeMap::new(), end: None, stopped: false };
         let shared = Arc::new(Shared {
+            jobs: Mutex::new(jobs),
             state: Mutex::new(state),
             laid_down: Condvar::new(),
             taken: Condvar::new(),
@@ -85,7 +88,7 @@ where
 }
 
 impl<J, T, E> Shared<J, T, E> {
-    fn lock(&self) -> MutexGuard<'_, State<J, T, E>> {
+    fn lock(&self) -> MutexGuard<'_, State<T, E>> {
         // Nothing that can panic runs under the lock uncaught.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,6 +108,7 @@ impl<J, T, E> Shared<J, T, E> {
     where
         J: Iterator<Item = Result<I, E>>,
     {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
         while !state.stopped && state.end.is_none() && state.next - state.wanted >= self.ahead {
             state = self.taken.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -113,7 +117,10 @@ impl<J, T, E> Shared<J, T, E> {
             return None;
         }
         let number = state.next;
-        match caught(|| state.jobs.next()) {
+        drop(state);
+        let job = caught(|| jobs.next());
+        let mut state = self.lock();
+        match job {
             Ok(Some(Ok(job))) => {
                 state.next += 1;
                 return Some((number, job));
@@ -125,7 +132,7 @@ impl<J, T, E> Shared<J, T, E> {
         None
     }
 
-    fn lay_down(&self, state: &mut State<J, T, E>, number: usize, item: Result<T, E>) {
+    fn lay_down(&self, state: &mut State<T, E>, number: usize, item: Result<T, E>) {
         if item.is_err() {
             self.end(state, number + 1);
         }
@@ -133,7 +140,7 @@ impl<J, T, E> Shared<J, T, E> {
         self.laid_down.notify_all();
     }
 
-    fn end(&self, state: &mut State<J, T, E>, end: usize) {
+    fn end(&self, state: &mut State<T, E>, end: usize) {
         state.end = Some(state.end.map_or(end, |known| known.min(end)));
         self.laid_down.notify_all();
         self.taken.notify_all();

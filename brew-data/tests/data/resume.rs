@@ -106,10 +106,10 @@ proptest! {
             for (index, batch) in whole.iter().enumerate() {
                 prop_assert!(shares.iter().all(|share| share.len() == whole.len()));
                 for (name, tensor) in batch.tensors() {
-                    for rank in 0..ranks {
+                    for (rank, share) in shares.iter().enumerate() {
                         let of_rank = (rank as i64..tensor.size()[0]).step_by(ranks).collect::<Vec<_>>();
                         let expected = tensor.index_select(0, &Tensor::from_slice(&of_rank));
-                        let found = shares[rank][index].column(name).unwrap();
+                        let found = share[index].column(name).unwrap();
                         prop_assert_eq!(found.size(), expected.size());
                         prop_assert_eq!(integers(found), integers(&expected));
                     }

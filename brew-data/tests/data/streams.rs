@@ -106,3 +106,22 @@ fn another_stream_is_not_gone_on_with() {
          stream: rows then, other now; give it the same data and settings, or start a new run"
     );
 }
+
+#[test]
+fn a_batch_that_is_there_does_not_wait_for_the_next_one() {
+    let (sender, numbers) = std::sync::mpsc::channel::<i64>();
+    let numbers = std::sync::Mutex::new(Some(numbers));
+    let stream = Stream::new("numbers", move |_| {
+        let numbers = numbers.lock().unwrap().take().unwrap();
+        Ok(numbers.into_iter().map(|number| Ok((Tensor::from_slice(&[number]),))))
+    });
+    let mut batches = stream.epoch(0).unwrap();
+    for number in 0..3 {
+        // The thread is asking for the next number by now, and there is none until this one is taken.
+        sender.send(number).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert_eq!(batches.next().unwrap().unwrap().0, Tensor::from_slice(&[number]));
+    }
+    drop(sender);
+    assert!(batches.next().is_none());
+}
