@@ -31,8 +31,8 @@ pub mod prelude {
     pub use crate::batch::{Batch, Batches, Both};
     pub use crate::config::{DistillationConfig, TrainingConfig};
     pub use crate::distill::{
-        AndMore, BasicTrainer, Distill, GeneralDistiller, Pipeline, Supervised, WithWeight, attention,
-        features, hidden, student_layer, teacher_layer,
+        AndMore, BasicTrainer, Distill, GeneralDistiller, MultiTaskDistiller, Pipeline, Supervised,
+        WithWeight, attention, features, hidden, student_layer, teacher_layer,
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{

@@ -7,6 +7,7 @@
 mod general;
 mod layout;
 mod matching;
+mod multi_task;
 mod pipeline;
 mod supervised;
 mod targets;
@@ -28,6 +29,7 @@ pub use matching::{
     LayerChoice, Match, MatchLoss, Matches, OneLayer, Pair, StudentLayer, TeacherLayer, TwoLayers, attention,
     features, hidden, student_layer, teacher_layer,
 };
+pub use multi_task::MultiTaskDistiller;
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
 pub use supervised::{BasicTrainer, Supervised};
