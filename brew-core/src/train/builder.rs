@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tch::Tensor;
 
 use super::settings::Duration;
-use super::{AdamW, Trainer, Trains};
+use super::{Optimizer, Precision, Trainer, Trains};
 use crate::config::TrainingConfig;
 use crate::error::Result;
 use crate::observe::Observer;
@@ -13,8 +13,24 @@ use crate::schedule::Schedule;
 
 impl<'o, P: Trains> Trainer<'o, P> {
     /// The optimizer and its learning rate.
-    pub fn optimizer(mut self, optimizer: AdamW) -> Self {
-        self.settings.optimizer = optimizer;
+    pub fn optimizer(mut self, optimizer: impl Optimizer) -> Self {
+        self.settings.optimizer = Box::new(optimizer);
+        self
+    }
+
+    /// Lets the student's layers learn slower the nearer they are to the input: the learning rate of
+    /// layer l of n (`….layer.l.…`, from 0) is multiplied by this to the power n - l, that of the
+    /// embeddings by it to the power n + 1, and that of what comes after the layers not at all. In
+    /// (0, 1]; 1 unless said otherwise. Source: Clark et al., "ELECTRA", 2020.
+    pub fn layer_decay(mut self, factor: f64) -> Self {
+        self.settings.layer_decay = factor;
+        self
+    }
+
+    /// The dtype that teacher and student compute in; float32 unless said otherwise. In a low one the
+    /// teacher's weights are held in it too, and stay so.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.settings.precision = precision;
         self
     }
 
