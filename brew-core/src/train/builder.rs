@@ -107,8 +107,8 @@ impl<'o, P: Trains> Trainer<'o, P> {
     /// cannot be written in the end, or of a checkpoint, is a warning: the caller still gets the student,
     /// and can save it elsewhere.
     ///
-    /// A checkpoint holds `student.safetensors`, `projections.safetensors` where there are any, and
-    /// `state.json`; a folder without the last of these is none.
+    /// A checkpoint holds `student.safetensors`, `projections.safetensors` and `optimizer.safetensors`
+    /// where there is what they hold, and `state.json`; a folder without the last of these is none.
     pub fn run_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.settings.run_dir = Some(folder.into());
         self
