@@ -94,7 +94,10 @@ fn a_checkpoint_holds_student_projections_and_where_the_run_stands_defect_18() {
         names.sort_unstable();
         names
     };
-    assert_eq!(files(2), ["projections.safetensors", "state.json", "student.safetensors"]);
+    assert_eq!(
+        files(2),
+        ["optimizer.safetensors", "projections.safetensors", "state.json", "student.safetensors"]
+    );
     for (step, then) in [2, 3].into_iter().zip(then.borrow().iter()) {
         let student = stored(&path.join(format!("checkpoints/step-{step}/student.safetensors")));
         assert_eq!(student.values().flat_map(|(_, numbers)| numbers.clone()).collect::<Vec<_>>(), *then);
@@ -112,6 +115,7 @@ fn a_checkpoint_holds_student_projections_and_where_the_run_stands_defect_18() {
     assert_ne!(earlier.values().flat_map(|(_, numbers)| numbers.clone()).collect::<Vec<_>>(), learned);
     let state = std::fs::read_to_string(path.join("checkpoints/step-2/state.json")).unwrap();
     let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    let state = &state["state"];
     assert_eq!((&state["step"], &state["steps"]), (&2.into(), &3.into()));
     assert_eq!((&state["batches"], &state["examples"]), (&4.into(), &16.into()));
     assert_eq!(state["data"][0]["position"]["epoch"], 1);

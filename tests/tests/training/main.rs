@@ -11,3 +11,5 @@ mod repeats;
 mod steps;
 mod support;
 mod watched;
+mod tasks;
+mod two_heads;
