@@ -13,7 +13,7 @@ use crate::names::{quoted, suggest};
 use crate::tokens::located;
 
 /// The built-in roles, with their types in `brew_core::role`.
-const BUILT_IN: [(&str, &str); 13] = [
+const BUILT_IN: [(&str, &str); 15] = [
     ("logits", "Logits"),
     ("logits_mask", "LogitsMask"),
     ("labels", "Labels"),
@@ -27,6 +27,8 @@ const BUILT_IN: [(&str, &str); 13] = [
     ("embedding", "Embedding"),
     ("index", "Index"),
     ("output_weight", "OutputWeight"),
+    ("token_ids", "TokenIds"),
+    ("byte_ends", "ByteEnds"),
 ];
 
 /// The names of the built-in roles.

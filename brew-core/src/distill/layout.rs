@@ -99,7 +99,7 @@ impl Layout {
             }
         }
         self.terms.push(id);
-        (id, Weighed { loss, weight })
+        (id, Weighed { loss, weight, probability_shift: shifted })
     }
 
     fn connect_mask(&mut self, adaptor: StageId, loss: StageId, mask: Option<&str>) {

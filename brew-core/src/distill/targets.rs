@@ -1,7 +1,11 @@
 //! Losses on logits as the builder takes them, with their weights.
 
 use super::Gives;
-use crate::loss::{KdCe, KdMse, Loss};
+use crate::loss::logits::{Transform, Transformed};
+use crate::loss::{
+    AdaptiveKl, BinaryKl, Dist, Dkd, Jsd, KdCe, KdMse, Kl, Loss, Mft, MultiLabelKl, Nkd, RegressionMse,
+    ReverseKl, SkewKl, SkewReverseKl, Taid, TotalVariation, Wsld,
+};
 use crate::role::{Labels, Logits};
 use crate::schedule::Weight;
 
@@ -27,17 +31,33 @@ pub struct SoftTarget {
     pub probability_shift: bool,
 }
 
+/// Losses on the logits of both sides that read this of the student besides.
 macro_rules! soft_targets {
-    ($($loss:ty),*) => {
-        $(impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for $loss {
+    ($student:ident: $($loss:ty),+) => {$(
+        impl<T: Gives<Logits>, S: Gives<Logits> + Gives<$student>> SoftTargets<T, S> for $loss {
             fn into_loss(self) -> SoftTarget {
-                SoftTarget { loss: Box::new(self), weight: 1.0.into(), probability_shift: false }
+                SoftTarget::of(self)
             }
-        })*
-    };
+        }
+    )+};
 }
 
-soft_targets!(KdCe, KdMse);
+soft_targets!(Logits: KdCe, KdMse, Kl, ReverseKl, Jsd, SkewKl, SkewReverseKl, TotalVariation, AdaptiveKl, Taid, Dist);
+soft_targets!(Logits: MultiLabelKl, BinaryKl, RegressionMse);
+soft_targets!(Labels: Dkd, Nkd, Wsld, Mft);
+
+impl<T, S, X: Transform, K: Loss + SoftTargets<T, S>> SoftTargets<T, S> for Transformed<X, K> {
+    fn into_loss(self) -> SoftTarget {
+        SoftTarget::of(self)
+    }
+}
+
+impl SoftTarget {
+    /// A loss as it is.
+    fn of(loss: impl Loss) -> Self {
+        SoftTarget { loss: Box::new(loss), weight: 1.0.into(), probability_shift: false }
+    }
+}
 
 /// A loss with a weight other than 1.
 #[derive(Debug, Clone)]

@@ -56,6 +56,7 @@ pub(super) fn gather(
     plan: &Plan,
     id: StageId,
     loss: &dyn Loss,
+    probability_shift: bool,
     held: &mut Held,
 ) -> Result<(String, Vec<(Read, Read)>)> {
     let mut compared = String::new();
@@ -76,7 +77,7 @@ pub(super) fn gather(
                 &mut teachers[index]
             }
         };
-        if role == Labels::NAME {
+        if role == Labels::NAME && probability_shift {
             side.labels = tensors.iter().map(Tensor::shallow_clone).collect();
         }
         if let Some(also) = also {

@@ -14,7 +14,7 @@ use crate::distill::mask_of;
 use crate::error::{InStage, Result};
 use crate::loss::{Average, Term, pair_count, token_count};
 use crate::plan::Semantics;
-use crate::role::{InputsMask, LogitsMask, Role};
+use crate::role::{InputsMask, Labels, LogitsMask, Role};
 
 /// What the batches of one optimizer step count together.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub struct Window {
     semantics: Semantics,
     batches: usize,
     rows: f64,
+    labels: Option<Tensor>,
     masks: BTreeMap<&'static str, Counts>,
 }
 
@@ -46,7 +47,13 @@ impl Window {
                 masks.insert(role, Counts::sum(&counts)?);
             }
         }
-        Ok(Window { semantics, batches: batches.len(), rows, masks })
+        let labels = batches
+            .iter()
+            .map(|batch| labelled::<A>(batch.student()))
+            .collect::<Result<Option<Vec<_>>>>()?
+            .filter(|counts| !counts.is_empty());
+        let labels = labels.map(|counts| Tensor::f_stack(&counts, 0)?.f_sum(None)).transpose()?;
+        Ok(Window { semantics, batches: batches.len(), rows, labels, masks })
     }
 
     /// The share of this batch's term in the window's loss.
@@ -54,11 +61,18 @@ impl Window {
         if self.semantics == Semantics::TextBrewer {
             return self.mean_of_means(term);
         }
+        if term.average == Average::Labels
+            && let Some(labels) = &self.labels
+        {
+            return term.over(labels);
+        }
         match (term.average, mask_of(role).and_then(|mask| self.masks.get(mask))) {
             (Average::Rows, _) => Ok(term.sum.f_div_scalar(self.rows.max(1.0))?),
             (Average::Tokens, Some(counts)) => term.over(&counts.tokens),
             (Average::Pairs, Some(counts)) => term.over(&counts.pairs),
-            (Average::Tokens | Average::Pairs, None) => self.mean_of_means(term),
+            (Average::Tokens | Average::Pairs | Average::Labels | Average::Own, _) => {
+                self.mean_of_means(term)
+            }
         }
     }
 
@@ -80,11 +94,27 @@ impl Counts {
     }
 }
 
+/// How many labels count, of those that the batch alone gives: where logits have a mask, under it.
+fn labelled<A: Adaptor>(batch: &A::Batch) -> Result<Option<Tensor>> {
+    let Some(labels) = alone::<A>(Labels::NAME, batch)? else { return Ok(None) };
+    let counts = labels.f_ge(0)?;
+    let counts = match alone::<A>(LogitsMask::NAME, batch)? {
+        Some(mask) if mask.size() == labels.size() => counts.f_logical_and(&mask.f_to_kind(Kind::Bool)?)?,
+        // A mask that the model makes, or one a head, is not known here.
+        _ if labels.dim() > 1 && A::ROLES.contains(&LogitsMask::NAME) => return Ok(None),
+        _ => counts,
+    };
+    Ok(Some(counts.f_sum(Kind::Float)?))
+}
+
+/// The one tensor that the batch alone gives for a role.
+fn alone<A: Adaptor>(role: &'static str, batch: &A::Batch) -> Result<Option<Tensor>> {
+    let Some(tensors) = A::read_batch(role, batch)? else { return Ok(None) };
+    Ok(<[Tensor; 1]>::try_from(tensors.into_tensors()).ok().map(|[tensor]| tensor))
+}
+
 /// What a mask counts that the batch alone gives.
 fn count<A: Adaptor>(role: &'static str, batch: &A::Batch) -> Result<Option<Counts>> {
-    let Some(masks) = A::read_batch(role, batch)? else { return Ok(None) };
     // Several masks, one a head, each have a count of their own: they average by themselves.
-    let [mask] =
-        masks.into_tensors().try_into().map_or([const { None }; 1], |[mask]: [Tensor; 1]| [Some(mask)]);
-    mask.map(|mask| Counts::of(&mask).in_stage(role)).transpose()
+    alone::<A>(role, batch)?.map(|mask| Counts::of(&mask).in_stage(role)).transpose()
 }
