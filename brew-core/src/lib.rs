@@ -47,7 +47,10 @@ pub mod prelude {
         TokenClassifierOutputAdaptor,
     };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
-    pub use crate::observe::{Accuracy, Metric, Predictions};
+    pub use crate::observe::{
+        Accuracy, EntityF1, F1, Matthews, Metric, Pearson, Predictions, Spearman, SquadAnswers,
+        SquadExactMatch, SquadF1,
+    };
     pub use crate::pass::{Pass, Wants};
     pub use crate::plan::{Plan, Projection, Semantics};
     pub use crate::role;

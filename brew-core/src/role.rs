@@ -74,3 +74,12 @@ roles! {
     /// sides read: `(batch, length)`, int64; -1 for what is no part of it.
     ByteEnds = "byte_ends";
 }
+
+/// The role that says which positions of another count; `None` for roles without positions.
+pub fn mask_of(role: &str) -> Option<&'static str> {
+    match role {
+        Logits::NAME => Some(LogitsMask::NAME),
+        Hidden::NAME | Attention::NAME | Query::NAME | Key::NAME | Value::NAME => Some(InputsMask::NAME),
+        _ => None,
+    }
+}

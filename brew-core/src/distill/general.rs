@@ -103,12 +103,13 @@ impl<T: Adaptor, A: Adaptor> GeneralDistiller<T, A> {
         let weight = weight(registry, config.kd_loss_weight, &config.kd_loss_weight_scheduler);
         let schedule =
             registry.temperature_schedule_of("temperature_scheduler", &config.temperature_scheduler);
-        let make = registry.soft_targets_of("kd_loss_type", &config.kd_loss_type);
+        let loss = schedule.ok().and_then(|schedule| {
+            registry.soft_targets_of("", &config.kd_loss_type, (config.temperature, schedule)).ok()
+        });
         let given = T::ROLES.contains(&Logits::NAME) && A::ROLES.contains(&Logits::NAME);
-        if let (Some(weight), Ok(schedule), Ok(make)) = (weight, schedule, make)
+        if let (Some(weight), Some(loss)) = (weight, loss)
             && self.includes(&weight, given)
         {
-            let loss = make(config.temperature, schedule);
             let reads = Reads::Logits { probability_shift: config.probability_shift };
             losses.push(Declared { name: loss.name().to_owned(), weight, loss, reads });
         }
@@ -137,7 +138,7 @@ fn weight(registry: &Registry, value: f64, schedule: &str) -> Option<Weight> {
 }
 
 fn declared(registry: &Registry, found: &IntermediateMatch) -> Option<Declared> {
-    let loss = (registry.match_loss_of("", &found.loss).ok()?.make)();
+    let (_, loss) = registry.match_loss_of("", &found.loss).ok()?;
     let weight = weight(registry, found.weight, found.weight_scheduler.as_deref().unwrap_or("none"))?;
     let projection = match &found.proj {
         None => None,

@@ -23,7 +23,6 @@ use crate::role::Losses;
 use crate::schedule::Weight;
 
 pub use general::GeneralDistiller;
-pub(crate) use layout::mask_of;
 pub(crate) use matching::match_name;
 pub use matching::{
     LayerChoice, Match, MatchLoss, Matches, OneLayer, Pair, StudentLayer, TeacherLayer, TwoLayers, attention,

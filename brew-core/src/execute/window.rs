@@ -10,11 +10,10 @@ use tch::{Kind, Tensor};
 
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
-use crate::distill::mask_of;
 use crate::error::{InStage, Result};
 use crate::loss::{Average, Term, pair_count, token_count};
 use crate::plan::Semantics;
-use crate::role::{InputsMask, Labels, LogitsMask, Role};
+use crate::role::{InputsMask, Labels, LogitsMask, Role, mask_of};
 
 /// What the batches of one optimizer step count together.
 #[derive(Debug)]

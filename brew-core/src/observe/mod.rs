@@ -2,16 +2,21 @@
 //!
 //! An observer cannot stop a run: what it cannot do it says once, on standard error.
 
-mod evaluate;
+mod metric;
 mod metrics_file;
+mod predictions;
 mod progress;
 
 use std::path::Path;
 
 use crate::plan::Plan;
 
-pub use evaluate::{Accuracy, Metric, Predictions};
+pub use metric::{
+    Accuracy, Entity, EntityF1, F1, Matthews, Metric, Pearson, Spearman, SquadAnswers, SquadExactMatch,
+    SquadF1, entities, entity_f1, exact_match, token_f1,
+};
 pub use metrics_file::MetricsFile;
+pub use predictions::Predictions;
 pub use progress::Progress;
 
 /// What happens in a run.

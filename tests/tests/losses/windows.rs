@@ -89,7 +89,8 @@ fn labelled(size: i64, shifted: bool) -> f64 {
     };
     let executor = Executor::new(&pipeline, 0).unwrap();
     let rows = rows();
-    let labels = rows.labels.as_ref().map(|labels| labels.index_fill(0, &Tensor::from_slice(&[0_i64, 1, 7]), -100));
+    let labels =
+        rows.labels.as_ref().map(|labels| labels.index_fill(0, &Tensor::from_slice(&[0_i64, 1, 7]), -100));
     let rows = Sentence { labels, ..rows };
     let batches: Vec<Sentence> = (0..12 / size)
         .map(|part| rows.map(&mut |_, tensor| Ok(tensor.narrow(0, part * size, size))).unwrap())
