@@ -21,7 +21,16 @@ pub struct Window {
     semantics: Semantics,
     batches: usize,
     rows: f64,
-    labels: Option<Tensor>,
+    masks: BTreeMap<&'static str, Counts>,
+}
+
+/// The roles whose values are counted: of masks the ones, of labels those that count.
+const COUNTED: [&str; 3] = [InputsMask::NAME, LogitsMask::NAME, Labels::NAME];
+
+/// What one batch counts: its rows, and the positions of the masks and labels that it gives itself.
+#[derive(Debug)]
+pub struct BatchCounts {
+    rows: usize,
     masks: BTreeMap<&'static str, Counts>,
 }
 
@@ -32,27 +41,40 @@ struct Counts {
     pairs: Tensor,
 }
 
+impl BatchCounts {
+    /// Counts a batch.
+    pub fn of<T, A: Adaptor, B: Feeds<T, A::Batch>>(batch: &B) -> Result<Self> {
+        let mut masks = BTreeMap::new();
+        for role in COUNTED {
+            if let Some(counts) = count::<A>(role, batch.student())? {
+                masks.insert(role, counts);
+            }
+        }
+        Ok(BatchCounts { rows: Batch::rows(batch.student()), masks })
+    }
+}
+
 impl Window {
     /// Counts the batches of a window.
     pub fn of<T, A: Adaptor, B: Feeds<T, A::Batch>>(semantics: Semantics, batches: &[B]) -> Result<Self> {
-        let rows = batches.iter().map(|batch| Batch::rows(batch.student()) as f64).sum();
+        let counts = batches.iter().map(BatchCounts::of::<T, A, B>).collect::<Result<Vec<BatchCounts>>>()?;
+        Window::sum(semantics, batches.len(), &counts.iter().collect::<Vec<_>>())
+    }
+
+    /// Adds up what the batches of one task count, in a window of so many `batches` of all tasks. Where
+    /// the window has batches of other tasks too, the task's loss over its own rows is multiplied by its
+    /// share of the batches.
+    pub fn sum(semantics: Semantics, batches: usize, counts: &[&BatchCounts]) -> Result<Self> {
+        let share = counts.len() as f64 / batches.max(1) as f64;
+        let rows: f64 = counts.iter().map(|counts| counts.rows as f64).sum();
         let mut masks = BTreeMap::new();
-        for role in [InputsMask::NAME, LogitsMask::NAME] {
-            let counts = batches
-                .iter()
-                .map(|batch| count::<A>(role, batch.student()))
-                .collect::<Result<Option<Vec<_>>>>()?;
-            if let Some(counts) = counts.filter(|counts| !counts.is_empty()) {
-                masks.insert(role, Counts::sum(&counts)?);
+        for role in COUNTED {
+            let of_role: Option<Vec<&Counts>> = counts.iter().map(|counts| counts.masks.get(role)).collect();
+            if let Some(of_role) = of_role.filter(|of_role| !of_role.is_empty()) {
+                masks.insert(role, Counts::sum(&of_role, share)?);
             }
         }
-        let labels = batches
-            .iter()
-            .map(|batch| labelled::<A>(batch.student()))
-            .collect::<Result<Option<Vec<_>>>>()?
-            .filter(|counts| !counts.is_empty());
-        let labels = labels.map(|counts| Tensor::f_stack(&counts, 0)?.f_sum(None)).transpose()?;
-        Ok(Window { semantics, batches: batches.len(), rows, labels, masks })
+        Ok(Window { semantics, batches, rows: rows / share, masks })
     }
 
     /// The share of this batch's term in the window's loss.
@@ -60,14 +82,13 @@ impl Window {
         if self.semantics == Semantics::TextBrewer {
             return self.mean_of_means(term);
         }
-        if term.average == Average::Labels
-            && let Some(labels) = &self.labels
-        {
-            return term.over(labels);
-        }
-        match (term.average, mask_of(role).and_then(|mask| self.masks.get(mask))) {
+        let counted = match term.average {
+            Average::Labels => Some(Labels::NAME),
+            _ => mask_of(role),
+        };
+        match (term.average, counted.and_then(|role| self.masks.get(role))) {
             (Average::Rows, _) => Ok(term.sum.f_div_scalar(self.rows.max(1.0))?),
-            (Average::Tokens, Some(counts)) => term.over(&counts.tokens),
+            (Average::Tokens | Average::Labels, Some(counts)) => term.over(&counts.tokens),
             (Average::Pairs, Some(counts)) => term.over(&counts.pairs),
             (Average::Tokens | Average::Pairs | Average::Labels | Average::Own, _) => {
                 self.mean_of_means(term)
@@ -85,25 +106,28 @@ impl Counts {
         Ok(Counts { tokens: token_count(mask, Kind::Float)?, pairs: pair_count(mask, Kind::Float)? })
     }
 
-    fn sum(counts: &[Counts]) -> Result<Self> {
+    fn sum(counts: &[&Counts], share: f64) -> Result<Self> {
         let total = |of: fn(&Counts) -> &Tensor| -> Result<Tensor> {
-            Ok(Tensor::f_stack(&counts.iter().map(of).collect::<Vec<_>>(), 0)?.f_sum(None)?)
+            let counts: Vec<&Tensor> = counts.iter().map(|counts| of(counts)).collect();
+            let total = Tensor::f_stack(&counts, 0)?.f_sum(None)?;
+            if share == 1.0 { Ok(total) } else { Ok(total.f_div_scalar(share)?) }
         };
         Ok(Counts { tokens: total(|counts| &counts.tokens)?, pairs: total(|counts| &counts.pairs)? })
     }
 }
 
-/// How many labels count, of those that the batch alone gives: where logits have a mask, under it.
+/// Which labels count, of those that the batch alone gives: where logits have a mask, under it.
 fn labelled<A: Adaptor>(batch: &A::Batch) -> Result<Option<Tensor>> {
     let Some(labels) = alone::<A>(Labels::NAME, batch)? else { return Ok(None) };
     let counts = labels.f_ge(0)?;
-    let counts = match alone::<A>(LogitsMask::NAME, batch)? {
-        Some(mask) if mask.size() == labels.size() => counts.f_logical_and(&mask.f_to_kind(Kind::Bool)?)?,
+    match alone::<A>(LogitsMask::NAME, batch)? {
+        Some(mask) if mask.size() == labels.size() => {
+            Ok(Some(counts.f_logical_and(&mask.f_to_kind(Kind::Bool)?)?))
+        }
         // A mask that the model makes, or one a head, is not known here.
-        _ if labels.dim() > 1 && A::ROLES.contains(&LogitsMask::NAME) => return Ok(None),
-        _ => counts,
-    };
-    Ok(Some(counts.f_sum(Kind::Float)?))
+        _ if labels.dim() > 1 && A::ROLES.contains(&LogitsMask::NAME) => Ok(None),
+        _ => Ok(Some(counts)),
+    }
 }
 
 /// The one tensor that the batch alone gives for a role.
@@ -112,8 +136,9 @@ fn alone<A: Adaptor>(role: &'static str, batch: &A::Batch) -> Result<Option<Tens
     Ok(<[Tensor; 1]>::try_from(tensors.into_tensors()).ok().map(|[tensor]| tensor))
 }
 
-/// What a mask counts that the batch alone gives.
+/// What a mask or the labels count, where the batch alone gives them.
 fn count<A: Adaptor>(role: &'static str, batch: &A::Batch) -> Result<Option<Counts>> {
     // Several masks, one a head, each have a count of their own: they average by themselves.
-    alone::<A>(role, batch)?.map(|mask| Counts::of(&mask).in_stage(role)).transpose()
+    let mask = if role == Labels::NAME { labelled::<A>(batch)? } else { alone::<A>(role, batch)? };
+    mask.map(|mask| Counts::of(&mask).in_stage(role)).transpose()
 }
