@@ -99,20 +99,23 @@ macro_rules! softened {
             /// Multiplies what is computed at the temperature by its square, so that the gradient
             /// keeps its size whatever the temperature (Hinton et al. 2015, section 2.1).
             #[must_use]
-            pub fn times_temperature_squared(self) -> Self {
-                Self { softening: self.softening.times_temperature_squared(), ..self }
+            pub fn times_temperature_squared(mut self) -> Self {
+                self.softening = self.softening.times_temperature_squared();
+                self
             }
 
             /// Divides the teacher's logits by a temperature of its own.
             #[must_use]
-            pub fn teacher_at(self, temperature: f64) -> Self {
-                Self { softening: self.softening.teacher_at(temperature), ..self }
+            pub fn teacher_at(mut self, temperature: f64) -> Self {
+                self.softening = self.softening.teacher_at(temperature);
+                self
             }
 
             /// Gives every row a temperature of its own, around the loss's.
             #[must_use]
-            pub fn scheduled(self, schedule: impl $crate::schedule::TemperatureSchedule) -> Self {
-                Self { softening: self.softening.scheduled(schedule), ..self }
+            pub fn scheduled(mut self, schedule: impl $crate::schedule::TemperatureSchedule) -> Self {
+                self.softening = self.softening.scheduled(schedule);
+                self
             }
         }
     )+};
