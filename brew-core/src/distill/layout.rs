@@ -107,7 +107,7 @@ impl Layout {
             }
         }
         self.terms.push(id);
-        (id, Weighed { loss, weight, probability_shift: shifted })
+        (id, Weighed { loss, weight })
     }
 
     /// The adaptors of the teachers whose features a loss reads: all of them for logits, one for layers.

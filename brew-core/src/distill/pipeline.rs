@@ -31,8 +31,6 @@ pub struct Pipeline<T, A: Adaptor> {
 pub(crate) struct Weighed {
     pub(crate) loss: Box<dyn Loss>,
     pub(crate) weight: Weight,
-    /// Whether the teacher's highest score is exchanged with that of the label.
-    pub(crate) probability_shift: bool,
 }
 
 impl<T, A: Adaptor> fmt::Debug for Pipeline<T, A> {

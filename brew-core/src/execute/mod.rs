@@ -273,9 +273,8 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
 
     /// The value of a loss: its terms, each divided, added up.
     fn loss(&self, id: StageId, window: Option<&Window>, held: &mut Held) -> Result<Tensor> {
-        let weighed = self.weighed(id)?;
-        let loss = &*weighed.loss;
-        let (role, pairs) = reads::gather(self.plan(), id, loss, weighed.probability_shift, held)?;
+        let loss = &*self.weighed(id)?.loss;
+        let (role, pairs) = reads::gather(self.plan(), id, loss, held)?;
         let mut total: Option<Tensor> = None;
         for (student, teacher) in pairs {
             reads::same_masks(loss, &student, &teacher)?;

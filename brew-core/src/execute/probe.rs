@@ -106,9 +106,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             return;
         }
         let checked = (|| {
-            let weighed = self.weighed(id)?;
-            let loss = &*weighed.loss;
-            let (_, pairs) = reads::gather(self.plan(), id, loss, weighed.probability_shift, held)?;
+            let loss = &*self.weighed(id)?.loss;
+            let (_, pairs) = reads::gather(self.plan(), id, loss, held)?;
             for (student, teacher) in pairs {
                 let mismatches = loss.mismatches(&student, &teacher);
                 if !mismatches.is_empty() {

@@ -57,7 +57,6 @@ pub(super) fn gather(
     plan: &Plan,
     id: StageId,
     loss: &dyn Loss,
-    probability_shift: bool,
     held: &mut Held,
 ) -> Result<(String, Vec<(Read, Read)>)> {
     let mut compared = String::new();
@@ -78,7 +77,7 @@ pub(super) fn gather(
                 &mut teachers[index]
             }
         };
-        if role == Labels::NAME && probability_shift {
+        if role == Labels::NAME {
             side.labels = tensors.iter().map(Tensor::shallow_clone).collect();
         }
         if role == TeacherIndex::NAME {

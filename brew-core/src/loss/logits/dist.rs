@@ -79,6 +79,10 @@ impl Loss for Dist {
         problems
     }
 
+    fn temperature(&self) -> Option<f64> {
+        self.softening.of_teacher()
+    }
+
     fn average(&self, masked: bool) -> Average {
         if masked { Average::Tokens } else { Average::Rows }
     }

@@ -67,6 +67,10 @@ impl<L: PerRow> Loss for L {
         problems
     }
 
+    fn temperature(&self) -> Option<f64> {
+        self.softening().map_or(Some(1.0), Softening::of_teacher)
+    }
+
     fn average(&self, masked: bool) -> Average {
         match (self.reads_labels(), masked) {
             (true, _) => Average::Labels,

@@ -66,6 +66,11 @@ impl Softening {
         problems
     }
 
+    /// What the teacher's logits of every row are divided by; `None` where rows differ.
+    pub(in crate::loss) fn of_teacher(&self) -> Option<f64> {
+        self.teacher.or_else(|| self.temperature.fixed())
+    }
+
     /// Whether a row's temperature depends on the other rows of its batch.
     pub(in crate::loss) fn is_scheduled(&self) -> bool {
         self.temperature.is_scheduled()

@@ -82,6 +82,10 @@ impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
         self.loss.masks()
     }
 
+    fn temperature(&self) -> Option<f64> {
+        self.loss.temperature()
+    }
+
     fn average(&self, masked: bool) -> Average {
         self.transform.average(self.loss.average(masked))
     }
