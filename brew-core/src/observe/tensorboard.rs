@@ -29,8 +29,12 @@ impl TensorBoard {
     pub fn create(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name =
-            format!("events.out.tfevents.{:010}.{}.{}", since.as_secs(), since.subsec_nanos(), std::process::id());
+        let name = format!(
+            "events.out.tfevents.{:010}.{}.{}",
+            since.as_secs(),
+            since.subsec_nanos(),
+            std::process::id()
+        );
         let path = folder.join(name);
         let file = File::create_new(&path).map_err(|error| Error::file(&path, error))?;
         let mut board = TensorBoard { path, file: Some(file) };
@@ -67,7 +71,8 @@ impl TensorBoard {
         record.extend(data);
         record.extend(masked(data).to_le_bytes());
         if let Err(error) = file.write_all(&record) {
-            let told = format!("warning: {}: {error}; nothing more for TensorBoard is written", self.path.display());
+            let told =
+                format!("warning: {}: {error}; nothing more for TensorBoard is written", self.path.display());
             let _ = writeln!(std::io::stderr(), "{told}");
             self.file = None;
         }

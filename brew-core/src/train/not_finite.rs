@@ -43,7 +43,8 @@ impl Run<'_, '_> {
             .filter(|(_, value)| !value.is_finite())
             .map(|(name, value)| format!("`{name}` is {value}"))
             .collect();
-        let terms = if terms.is_empty() { "the weighted sum is not finite".to_owned() } else { terms.join(", ") };
+        let terms =
+            if terms.is_empty() { "the weighted sum is not finite".to_owned() } else { terms.join(", ") };
         let saved = match self.keep(index, drawn) {
             Ok(Some(path)) => format!("; the batch is in {}", path.display()),
             Ok(None) => String::new(),
@@ -74,7 +75,10 @@ impl Run<'_, '_> {
 pub(super) fn with_mend(error: Error) -> Error {
     let text = error.to_string();
     let low = text.to_lowercase();
-    if low.contains("out of memory") || low.contains("can't allocate memory") || low.contains("not enough memory") {
+    if low.contains("out of memory")
+        || low.contains("can't allocate memory")
+        || low.contains("not enough memory")
+    {
         return Error::other(format!(
             "{text}; the memory is full: take smaller batches and accumulate more of them, cut long rows, or compute in bfloat16 (`.precision(Precision::Bf16)`)"
         ));
@@ -90,9 +94,10 @@ mod tests {
     fn memory_that_ran_out_says_what_to_change() {
         let stage = Some("student".to_owned());
         // The words of libtorch 2.11 on the CPU and on CUDA.
-        for words in
-            ["DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes", "CUDA out of memory. Tried"]
-        {
+        for words in [
+            "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
+            "CUDA out of memory. Tried",
+        ] {
             let error = Error::Torch { stage: stage.clone(), message: words.to_owned() };
             let told = with_mend(error).to_string();
             assert!(told.contains("stage `student`") && told.contains("smaller batches"), "{told}");

@@ -10,6 +10,6 @@ mod not_finite;
 mod repeats;
 mod steps;
 mod support;
-mod watched;
 mod tasks;
 mod two_heads;
+mod watched;

@@ -41,11 +41,12 @@ impl<T, S> SoftTargets<T, S> for NanAt {
 fn trainer(nan_at: u64, epochs: u64) -> (Trainer<'static, super::support::ToyPipeline>, Parameters) {
     let student = Toy::new(1, 6, 1);
     let parameters = student.parameters();
-    let pipeline = Distill::new(Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor))
-        .soft_targets(NanAt(nan_at, AtomicU64::new(u64::MAX)))
-        .hard_labels(1.0)
-        .plan()
-        .unwrap();
+    let pipeline =
+        Distill::new(Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor))
+            .soft_targets(NanAt(nan_at, AtomicU64::new(u64::MAX)))
+            .hard_labels(1.0)
+            .plan()
+            .unwrap();
     (Trainer::new(pipeline).optimizer(AdamW::with_lr(0.01)).epochs(epochs).observe(Quiet), parameters)
 }
 

@@ -35,7 +35,8 @@ fn the_report_fetches_nothing_and_its_points_are_those_of_the_metrics() {
     }
     let lines = metrics(&run);
     let series = |of: &dyn Fn(&serde_json::Value) -> Option<f64>| {
-        let points = lines.iter().filter_map(|line| Some(format!("{},{}", line["step"].as_f64()?, of(line)?)));
+        let points =
+            lines.iter().filter_map(|line| Some(format!("{},{}", line["step"].as_f64()?, of(line)?)));
         points.collect::<Vec<_>>().join(" ")
     };
     for name in ["total", "kd_ce", "hidden_mse_t2_s1", "hard_labels"] {
@@ -44,7 +45,10 @@ fn the_report_fetches_nothing_and_its_points_are_those_of_the_metrics() {
         assert!(page.contains(&format!("data-points=\"{points}\"")), "{name}: {points}");
     }
     assert!(page.contains(&format!("data-points=\"{}\"", series(&|line| line["accuracy"].as_f64()))));
-    assert!(page.contains("projection_hidden_mse_t2_s1") || page.contains("projection_hidden_mse_t2"), "the plan");
+    assert!(
+        page.contains("projection_hidden_mse_t2_s1") || page.contains("projection_hidden_mse_t2"),
+        "the plan"
+    );
     assert!(page.contains("<td>12</td>"), "the table has the steps");
 }
 
@@ -69,8 +73,12 @@ fn pythons_tensorboard_reads_the_events() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     trained(&run);
-    let output =
-        std::process::Command::new(&python).arg("-c").arg(READ).arg(run.join("tensorboard")).output().unwrap();
+    let output = std::process::Command::new(&python)
+        .arg("-c")
+        .arg(READ)
+        .arg(run.join("tensorboard"))
+        .output()
+        .unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let line = |tag: &str| {

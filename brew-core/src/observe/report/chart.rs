@@ -53,7 +53,12 @@ pub(super) fn chart(curve: &Curve) -> String {
     }
     match curve.points.as_slice() {
         [(step, value)] => {
-            let _ = write!(svg, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"#2b6cb0\"/>", x(*step), y(*value));
+            let _ = write!(
+                svg,
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"#2b6cb0\"/>",
+                x(*step),
+                y(*value)
+            );
         }
         _ => {
             let _ = write!(

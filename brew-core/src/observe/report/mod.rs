@@ -84,11 +84,12 @@ impl Observer for Report {
 fn curves(path: &Path) -> Result<Vec<Curve>> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
     let mut curves: Vec<Curve> = Vec::new();
-    let mut add = |name: &str, is_metric: bool, step: f64, value: f64| {
-        match curves.iter_mut().find(|curve| curve.name == name && curve.is_metric == is_metric) {
-            Some(curve) => curve.points.push((step, value)),
-            None => curves.push(Curve { name: name.to_owned(), is_metric, points: vec![(step, value)] }),
-        }
+    let mut add = |name: &str, is_metric: bool, step: f64, value: f64| match curves
+        .iter_mut()
+        .find(|curve| curve.name == name && curve.is_metric == is_metric)
+    {
+        Some(curve) => curve.points.push((step, value)),
+        None => curves.push(Curve { name: name.to_owned(), is_metric, points: vec![(step, value)] }),
     };
     for (index, line) in text.lines().enumerate() {
         let line: Value = serde_json::from_str(line)
@@ -122,7 +123,8 @@ fn table(summary: &Summary) -> String {
     if let Some(best) = &summary.best {
         rows.push(("best value", format!("{:.4} after step {}", best.value, best.step)));
     }
-    let rows: String = rows.iter().map(|(name, value)| format!("<tr><th>{name}</th><td>{value}</td></tr>")).collect();
+    let rows: String =
+        rows.iter().map(|(name, value)| format!("<tr><th>{name}</th><td>{value}</td></tr>")).collect();
     format!("<table>{rows}</table>")
 }
 
