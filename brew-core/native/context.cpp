@@ -97,3 +97,15 @@ char* brew_load_cuda(int* found) {
 }
 
 }  // extern "C"
+
+namespace {
+
+// At the start of the program, so that the first question whether there is CUDA has the right answer. An
+// error is told by the next call, which finds the same.
+[[maybe_unused]] const bool loaded_at_start = [] {
+    int found = 0;
+    free(brew_load_cuda(&found));
+    return found != 0;
+}();
+
+}  // namespace

@@ -56,8 +56,8 @@ pub mod prelude {
     pub use crate::pass::{Pass, Wants};
     pub use crate::plan::{Combine, Plan, Projection, Semantics};
     pub use crate::role;
-    pub use crate::schedule::{Cwsm, Flsw, Warmup, Weight, WeightSchedule};
-    pub use crate::train::{AdamW, MultiTask, Trained, Trainer};
+    pub use crate::schedule::{Cwsm, Decay, Flsw, Warmup, Weight, WeightSchedule};
+    pub use crate::train::{AdamW, MultiTask, Precision, Trained, Trainer};
     pub use brew_macros::{Batch, adaptor, distill};
     pub use tch::{Device, Kind, Tensor};
 }

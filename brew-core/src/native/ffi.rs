@@ -78,6 +78,11 @@ unsafe extern "C" {
     fn brew_load_cuda(found: *mut c_int) -> *mut c_char;
 }
 
+/// Keeps the shim in every program that links this crate, whatever it calls: what opens CUDA runs as the
+/// program starts.
+#[used]
+static KEPT: unsafe extern "C" fn(*mut c_int) -> *mut c_char = brew_load_cuda;
+
 /// The message that a function of the shim returned, as an error that names what was done.
 fn told(what: &str, message: *mut c_char) -> Result<()> {
     if message.is_null() {

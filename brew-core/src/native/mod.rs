@@ -81,10 +81,11 @@ pub fn cuda_memory(device: usize) -> Result<CudaMemory> {
     Ok(CudaMemory { allocated, peak, reserved })
 }
 
-/// Makes CUDA available where libtorch has it; says whether it has. Only the first call does anything.
+/// Whether libtorch has CUDA, which was opened as the program started.
 ///
 /// A program links libtorch_cuda only if it calls something of it by name, so it is opened at run time,
-/// beside libtorch_cpu: one binary serves machines with and without a GPU.
+/// beside libtorch_cpu: one binary serves machines with and without a GPU, and
+/// `Device::cuda_if_available()` knows.
 ///
 /// # Errors
 /// Where libtorch_cuda is there and cannot be opened: the first library that it misses.

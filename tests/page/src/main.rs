@@ -101,9 +101,11 @@ fn main() -> Result<()> {
     let student = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(1e-4))
         .schedule(Warmup::linear(0.1))
+        .precision(Precision::Auto)
         .evaluate(Dataset::open("data/dev.parquet")?.batches::<Review>(64), Accuracy)
         .epochs(3)
         .seed(7)
+        .run_dir("runs/reviews") // goes on by itself when the folder holds an unfinished run
         .run(reviews)?; // checks two rows first and says what it found
     student.save("models/student") // a Hugging Face folder
 }
