@@ -2,6 +2,8 @@
 
 mod check;
 mod column;
+mod half;
+mod lists;
 pub(crate) mod numbers;
 pub(crate) mod order;
 mod prefetch;
@@ -107,6 +109,7 @@ impl<B: FromColumns> Loader<B> {
 
 /// Makes one batch.
 fn collate<B: FromColumns>(dataset: &Dataset, sources: &[Source], batch: usize, rows: &[u32]) -> Result<B> {
+    dataset.check_lengths()?;
     let mut columns = Columns::new();
     for source in sources {
         columns.insert(source.column.name, source.collate(dataset, rows)?);
@@ -116,12 +119,8 @@ fn collate<B: FromColumns>(dataset: &Dataset, sources: &[Source], batch: usize, 
 
 /// Names the place of an error that does not come from the data.
 fn in_batch(dataset: &Dataset, batch: usize, rows: &[u32], message: impl fmt::Display) -> Error {
-    Error::Batch {
-        path: dataset.path().into(),
-        batch,
-        row: rows.first().map_or(0, |&row| dataset.file_row(row as usize)),
-        message: message.to_string(),
-    }
+    let (path, row) = rows.first().map_or((dataset.path(), 0), |&row| dataset.place(row as usize));
+    Error::Batch { path: path.into(), batch, row, message: message.to_string() }
 }
 
 impl<B: FromColumns> Batches for Loader<B> {
