@@ -39,9 +39,12 @@ pub use parse::delimited::Delimited;
 pub use parse::layout::Layout;
 pub use source::format::Format;
 pub use source::storage::{Disk, Object, Storage};
+pub use text::answers::{Answer, Answers};
 pub use text::classifier::{Prediction, TextClassifier};
+pub use text::questions::Questions;
 pub use text::tokenize::Tokenize;
 pub use text::tokenizer::{Tokenizer, Tokens};
+pub use text::words::{Pieces, Words};
 
 /// What a program that feeds data to brew needs in scope, beside `brew_core::prelude`.
 pub mod prelude {

@@ -70,7 +70,7 @@ impl Dataset {
     /// No such column, one of another type, a missing value, or one outside int64.
     pub fn integer_lists(&self, column: &str) -> Result<Vec<Vec<i64>>> {
         self.lists(column, "lists of integers", |values| {
-            let mut numbers = Numbers::for_type(values.data_type(), None, values.len())?;
+            let mut numbers = Numbers::for_type(values.data_type(), values.len())?;
             append(values, 0..values.len(), &mut numbers).ok()?;
             match numbers {
                 Numbers::Integers(values) => Some(values),
@@ -154,8 +154,8 @@ impl Dataset {
         self.refuse_nulls(column)?;
         let field = self.field(column)?;
         let chunks = self.column_chunks(column)?;
-        let mut numbers = Numbers::for_type(field.data_type(), None, self.rows)
-            .ok_or_else(|| self.wrong_type(field, needed))?;
+        let mut numbers =
+            Numbers::for_type(field.data_type(), self.rows).ok_or_else(|| self.wrong_type(field, needed))?;
         for row in 0..self.rows {
             let (chunk, offset) = self.locate(row);
             append(chunks[chunk].as_ref(), offset..offset + 1, &mut numbers)

@@ -129,8 +129,12 @@ impl Source {
             .collect();
         let outer = places.iter().map(|(_, lists)| lists.len()).max().unwrap_or(0);
         let inner = if self.depth == 2 { self.longest_inner(&places) } else { 1 };
-        let mut numbers = Numbers::for_type(&self.value_type, self.bits, rows.len() * outer * inner)
-            .ok_or_else(|| self.wrong_type(dataset))?;
+        let room = rows.len() * outer * inner;
+        let numbers = match self.bits {
+            Some(_) => Some(Numbers::Floats(Vec::with_capacity(room))),
+            None => Numbers::for_type(&self.value_type, room),
+        };
+        let mut numbers = numbers.ok_or_else(|| self.wrong_type(dataset))?;
         let pad = self.column.pad.unwrap_or(0.0);
         for (index, (chunk, lists)) in places.iter().enumerate() {
             let levels = &self.chunks[*chunk];

@@ -15,8 +15,6 @@ use arrow_array::types::{
 use arrow_schema::DataType;
 use brew_core::tch::{Kind, TchError, Tensor};
 
-use super::half::Half;
-
 /// Gathered values.
 #[derive(Debug)]
 pub(crate) enum Numbers {
@@ -35,11 +33,10 @@ pub(crate) enum Misfit {
 
 impl Numbers {
     /// Room for values of this type; nothing where the type is not one of numbers.
-    pub(crate) fn for_type(data_type: &DataType, bits: Option<Half>, capacity: usize) -> Option<Self> {
+    pub(crate) fn for_type(data_type: &DataType, capacity: usize) -> Option<Self> {
         match data_type {
-            _ if bits.is_some() => Some(Numbers::Floats(Vec::with_capacity(capacity))),
             DataType::Boolean => Some(Numbers::Integers(Vec::with_capacity(capacity))),
-            DataType::Dictionary(_, values) => Self::for_type(values, None, capacity),
+            DataType::Dictionary(_, values) => Self::for_type(values, capacity),
             integer if integer.is_integer() => Some(Numbers::Integers(Vec::with_capacity(capacity))),
             float if float.is_floating() => Some(Numbers::Floats(Vec::with_capacity(capacity))),
             _ => None,

@@ -7,8 +7,22 @@ use super::drive as targets;
 
 /// What a mutation may put in: bytes that mean something to one reader or another.
 const WORDS: [&[u8]; 16] = [
-    b"\n", b"\r\n", b"\t", b"\"", b",", b"\n\n", b"{", b"}", b"[", b"null", b"1e999", b"\xff", b"\xef\xbb\xbf",
-    b"9223372036854775808", b"\\ud800", b"-DOCSTART-",
+    b"\n",
+    b"\r\n",
+    b"\t",
+    b"\"",
+    b",",
+    b"\n\n",
+    b"{",
+    b"}",
+    b"[",
+    b"null",
+    b"1e999",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"9223372036854775808",
+    b"\\ud800",
+    b"-DOCSTART-",
 ];
 
 /// Changes, removes, repeats and inserts bytes.

@@ -14,7 +14,9 @@ use arrow_schema::{DataType, Field, Schema};
 use brew_core::tch::{Kind, Tensor};
 use brew_data::{Dataset, TooLong};
 
-use crate::batches::{Floats, Halves, Halves16Value, Nested, NestedUnpadded, Padded, Values, array, epoch, failure, table};
+use crate::batches::{
+    Floats, Halves, Halves16Value, Nested, NestedUnpadded, Padded, Values, array, epoch, failure, table,
+};
 
 fn one(column: ArrayRef) -> Dataset {
     table(&[("value", column)])
@@ -45,7 +47,8 @@ fn every_integer_type_keeps_its_least_and_greatest_value() {
 #[test]
 fn a_dictionary_of_numbers_is_its_values_and_one_of_text_is_refused() {
     let keys = Int8Array::from(vec![2, 0, 0, 1]);
-    let numbers = DictionaryArray::<Int8Type>::new(keys.clone(), Arc::new(Int64Array::from(vec![30, 40, 50])));
+    let numbers =
+        DictionaryArray::<Int8Type>::new(keys.clone(), Arc::new(Int64Array::from(vec![30, 40, 50])));
     let value = epoch(&one(array(numbers)).batches::<Values>(4), 0).remove(0).value.unwrap();
     assert_eq!(value, Tensor::from_slice(&[50_i64, 30, 30, 40]));
     let words = DictionaryArray::<Int8Type>::new(keys, Arc::new(StringArray::from(vec!["a", "b", "c"])));
@@ -90,7 +93,8 @@ fn two_bytes_are_the_number_that_the_batch_or_the_metadata_says() {
     let integers = |bits: [u16; 4]| array(UInt16Array::from(bits.to_vec()));
     let bf16 = Tensor::from_slice(&[1.5_f64, -3.0, 0.100_097_656_25, f64::INFINITY]);
     let f16 = Tensor::from_slice(&[1.5_f64, -3.0, 0.099_975_585_937_5, f64::INFINITY]);
-    for table in [one(binary(BF16)), declared(binary(BF16), "bfloat16"), declared(integers(BF16), "bfloat16")] {
+    for table in [one(binary(BF16)), declared(binary(BF16), "bfloat16"), declared(integers(BF16), "bfloat16")]
+    {
         let value = epoch(&table.batches::<Halves>(4), 0).remove(0).value.unwrap();
         assert_eq!((value.kind(), value.to_kind(Kind::Double)), (Kind::BFloat16, bf16.shallow_clone()));
     }
@@ -101,7 +105,8 @@ fn two_bytes_are_the_number_that_the_batch_or_the_metadata_says() {
     let wide = epoch(&declared(binary(BF16), "bfloat16").batches::<Floats>(4), 0).remove(0).value.unwrap();
     assert_eq!(wide.to_kind(Kind::Double), bf16);
     // Without metadata, an integer is an integer, and two bytes are nothing that a float32 could be made of.
-    let value = epoch(&one(array(UInt16Array::from(vec![3]))).batches::<Halves>(1), 0).remove(0).value.unwrap();
+    let value =
+        epoch(&one(array(UInt16Array::from(vec![3]))).batches::<Halves>(1), 0).remove(0).value.unwrap();
     assert_eq!(value.double_value(&[0]), 3.0);
     assert_eq!(
         failure(&one(binary(F16)).batches::<Floats>(4)),
@@ -117,14 +122,26 @@ fn float16_columns_become_any_float_and_the_greatest_bfloat16_is_no_infinity() {
     let value = epoch(&one(array(values)).batches::<Floats>(2), 0).remove(0).value.unwrap();
     assert_eq!(value, Tensor::from_slice(&[0.099_975_586_f32, -65504.0]));
     let greatest = f32::from_bits(0x7f7f_0000);
-    let value = epoch(&one(array(Float32Array::from(vec![greatest]))).batches::<Halves>(1), 0).remove(0).value.unwrap();
+    let value = epoch(&one(array(Float32Array::from(vec![greatest]))).batches::<Halves>(1), 0)
+        .remove(0)
+        .value
+        .unwrap();
     assert_eq!(value.double_value(&[0]), f64::from(greatest));
     let message = failure(&one(array(Float32Array::from(vec![0.0, f32::MAX]))).batches::<Halves>(2));
-    assert_eq!(message, format!("table, row 1, column `value`: {} does not fit the batch's dtype BFloat16", f64::from(f32::MAX)));
+    assert_eq!(
+        message,
+        format!(
+            "table, row 1, column `value`: {} does not fit the batch's dtype BFloat16",
+            f64::from(f32::MAX)
+        )
+    );
 }
 
+/// A list of numbers that may be missing, as each of them may.
+type Numbers = Option<Vec<Option<i64>>>;
+
 /// Rows of lists of numbers.
-fn nested(rows: &[Option<Vec<Option<Vec<Option<i64>>>>>]) -> ArrayRef {
+fn nested(rows: &[Option<Vec<Numbers>>]) -> ArrayRef {
     let mut lists = LargeListBuilder::new(ListBuilder::new(Int64Builder::new()));
     for row in rows {
         for list in row.iter().flatten() {
@@ -136,7 +153,7 @@ fn nested(rows: &[Option<Vec<Option<Vec<Option<i64>>>>>]) -> ArrayRef {
     array(lists.finish())
 }
 
-fn list(values: &[i64]) -> Option<Vec<Option<i64>>> {
+fn list(values: &[i64]) -> Numbers {
     Some(values.iter().copied().map(Some).collect())
 }
 
@@ -163,7 +180,8 @@ fn lists_of_lists_are_padded_in_both_directions_where_the_batch_declares_them() 
 
 #[test]
 fn lists_of_lists_without_a_pad_value_need_one_length_and_no_null() {
-    let even = one(nested(&[Some(vec![list(&[1, 2]), list(&[3, 4])]), Some(vec![list(&[5, 6]), list(&[7, 8])])]));
+    let even =
+        one(nested(&[Some(vec![list(&[1, 2]), list(&[3, 4])]), Some(vec![list(&[5, 6]), list(&[7, 8])])]));
     let value = epoch(&even.batches::<NestedUnpadded>(2), 0).remove(0).value.unwrap();
     assert_eq!(value, Tensor::from_slice(&[1_i64, 2, 3, 4, 5, 6, 7, 8]).view([2, 2, 2]));
     let pad = "give the column of the batch a pad value, as in `#[column(i64, pad = 0)]`";
@@ -172,7 +190,8 @@ fn lists_of_lists_without_a_pad_value_need_one_length_and_no_null() {
         failure(&uneven.batches::<NestedUnpadded>(2)),
         format!("table, row 1, column `value`: a list of length 1, but the first row's has length 2: {pad}")
     );
-    let missing = "table, row 1, column `value`: a value of the list is missing (null): fill it or leave the row out";
+    let missing =
+        "table, row 1, column `value`: a value of the list is missing (null): fill it or leave the row out";
     for row in [vec![list(&[1]), None], vec![Some(vec![Some(1), None])]] {
         let nulls = one(nested(&[Some(vec![list(&[1])]), Some(row)]));
         assert_eq!(failure(&nulls.batches::<Nested>(2)), missing);
@@ -181,7 +200,8 @@ fn lists_of_lists_without_a_pad_value_need_one_length_and_no_null() {
 
 #[test]
 fn a_column_of_nulls_alone_is_refused_by_its_type() {
-    let batch = RecordBatch::try_from_iter_with_nullable([("value", array(NullArray::new(2)), true)]).unwrap();
+    let batch =
+        RecordBatch::try_from_iter_with_nullable([("value", array(NullArray::new(2)), true)]).unwrap();
     let nothing = Dataset::from_record_batches("table", vec![batch]).unwrap();
     assert_eq!(nothing.schema().field(0).data_type(), &DataType::Null);
     assert_eq!(

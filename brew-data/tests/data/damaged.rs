@@ -99,9 +99,8 @@ fn a_flipped_bit_anywhere_is_an_error_or_another_value_and_no_panic() {
     for (name, whole) in kinds {
         let mut refused = 0;
         // Every byte of the headers at both ends, and a sample of the rest.
-        let places = (0..whole.len()).filter(|place| {
-            *place < 64 || place + 1200 > whole.len() || place % 11 == 0
-        });
+        let places =
+            (0..whole.len()).filter(|place| *place < 64 || place + 1200 > whole.len() || place % 11 == 0);
         for place in places {
             let mut damaged = whole.clone();
             damaged[place] ^= 1 << (place % 8);

@@ -8,6 +8,8 @@ mod freezing;
 mod heads;
 mod parity;
 mod pipelines;
+mod precision;
+mod predictions;
 mod refusals;
 mod students;
 mod support;
