@@ -34,6 +34,7 @@ pub use dataset::{Dataset, TooLong};
 pub use error::{Error, Result};
 pub use loader::Loader;
 pub use loader::order::epoch_order;
+pub use loader::stream::Stream;
 pub use parse::conll::Conll;
 pub use parse::delimited::Delimited;
 pub use parse::layout::Layout;

@@ -96,11 +96,16 @@ impl Inference {
             return Err(Problem::NoRows);
         }
         let columns = self.columns.into_iter().filter(|column| !self.objects.contains(&column.name));
-        let fields = columns.map(|column| {
-            let missing = column.present < self.rows;
-            Field::new(column.name, column.shape.data_type(), missing)
-        });
-        Ok(Schema::new(fields.collect::<Vec<_>>()))
+        let fields: Vec<_> = columns
+            .map(|column| {
+                let missing = column.present < self.rows;
+                Field::new(column.name, column.shape.data_type(), missing)
+            })
+            .collect();
+        if fields.is_empty() {
+            return Err(Problem::Text("the objects have no member, so that there is no column".to_owned()));
+        }
+        Ok(Schema::new(fields))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch};
+use arrow_buffer::Buffer;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use arrow_select::take::take;
 
@@ -26,12 +27,7 @@ pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, keeper: &Keeper) -> Re
     let damaged = |message| format!("the Arrow IPC {kind} is damaged or cut short: {message}");
     let index = Index::of(&bytes).map_err(|message| Error::format(path, damaged(message)))?;
     if !index.compressed {
-        let mut chunks = Vec::new();
-        let decoded = index.decode(&bytes, |batch| {
-            chunks.push(batch);
-            Ok::<_, String>(())
-        });
-        decoded.map_err(|message| Error::format(path, damaged(message)))?;
+        let chunks = views(&index, &bytes).map_err(|message| Error::format(path, damaged(message)))?;
         return Ok(Table::new(path, &index.schema, chunks, mapping));
     }
     let schema = unpacked_schema(&index.schema);
@@ -44,6 +40,26 @@ pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, keeper: &Keeper) -> Re
         })
     })?;
     Ok(Table::new(path, &schema, kept.chunks, kept.mapping))
+}
+
+/// The record batches, as views of the bytes.
+fn views(index: &Index, bytes: &Buffer) -> Result<Vec<RecordBatch>, String> {
+    let mut chunks = Vec::new();
+    index.decode(bytes, |batch| {
+        chunks.push(batch);
+        Ok::<_, String>(())
+    })?;
+    Ok(chunks)
+}
+
+/// The record batches of mapped bytes, with their schema.
+///
+/// # Errors
+/// Bytes that are cut short or damaged.
+pub(crate) fn decode(bytes: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), String> {
+    let index = Index::of(bytes)?;
+    let chunks = views(&index, bytes)?;
+    Ok((index.schema, chunks))
 }
 
 /// The schema with the values' types in the place of dictionaries: a file that is written cannot change

@@ -14,11 +14,11 @@ use arrow_array::RecordBatch;
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{Schema, SchemaRef};
 
+use super::arrow::decode;
 use super::mapping::{Mapping, map};
 use super::storage::{Disk, Storage as _};
 use super::text::named;
 use crate::error::{Error, Result};
-use crate::parse::arrow::Index;
 use crate::parse::{Emit, Problem};
 use crate::write::atomically;
 
@@ -95,15 +95,9 @@ impl Keeper {
 fn open(file: &Path) -> Result<(SchemaRef, Kept)> {
     let object = Disk.open(file).map_err(Error::io(file))?;
     let (bytes, mapping) = map(object.as_ref(), file)?;
-    let damaged = |message: String| Error::format(file, format!("the cache is damaged: {message}"));
-    let index = Index::of(&bytes).map_err(damaged)?;
-    let mut chunks = Vec::new();
-    let decoded = index.decode(&bytes, |batch| {
-        chunks.push(batch);
-        Ok::<_, String>(())
-    });
-    decoded.map_err(damaged)?;
-    Ok((index.schema, Kept { chunks, mapping }))
+    let damaged = |message| Error::format(file, format!("the cache is damaged: {message}"));
+    let (schema, chunks) = decode(&bytes).map_err(damaged)?;
+    Ok((schema, Kept { chunks, mapping }))
 }
 
 fn write(

@@ -76,7 +76,8 @@ pub trait Object: Send + Sync {
     /// Bytes that cannot be read, or that are not there any more.
     fn range(&self, range: Range<u64>) -> Result<Bytes>;
 
-    /// The file of this machine that holds it, where there is one: it is mapped instead of read.
+    /// The file of this machine that holds it, where there is one: an Arrow file is then mapped. Of an
+    /// object without one, Arrow data is read into memory whole.
     fn file(&self) -> Option<&File> {
         None
     }

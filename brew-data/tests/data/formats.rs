@@ -153,6 +153,7 @@ fn json_that_is_no_row_is_named_by_line() {
         "a.jsonl, line 1, column `a`: a list of objects cannot be a column"
     );
     assert_eq!(refusal("a.jsonl", "\n\n"), "a.jsonl: there are no rows");
+    assert_eq!(refusal("a.jsonl", "{}\n"), "a.jsonl: the objects have no member, so that there is no column");
 }
 
 #[test]
