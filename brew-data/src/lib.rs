@@ -1,7 +1,7 @@
 //! Arrow data for brew: tables of text or numbers become typed batches.
 //!
-//! A [`Dataset`] is a table: opened from Parquet, an Arrow IPC file or TSV, selected by row, and
-//! tokenised once into an Arrow cache. A [`Loader`] walks it in an order that is a pure function of
+//! A [`Dataset`] is a table: opened from Arrow, Parquet, CSV, JSON lines or annotated text, selected by
+//! row, and tokenised once into an Arrow cache. A [`Loader`] walks it in an order that is a pure function of
 //! (seed, epoch), and implements brew-core's `Batches`.
 //!
 //! ```
@@ -29,14 +29,17 @@ mod source;
 mod text;
 mod write;
 
-pub use dataset::Dataset;
+pub use bytes::Bytes;
+pub use dataset::{Dataset, TooLong};
 pub use error::{Error, Result};
 pub use loader::Loader;
 pub use loader::order::epoch_order;
 pub use loader::stream::Stream;
 pub use parse::conll::Conll;
+pub use parse::delimited::Delimited;
+pub use parse::layout::Layout;
 pub use source::format::Format;
-pub use source::layout::Layout;
+pub use source::storage::{Disk, Object, Storage};
 pub use text::answers::{Answer, Answers};
 pub use text::classifier::{Prediction, TextClassifier};
 pub use text::questions::Questions;
@@ -46,5 +49,5 @@ pub use text::words::{Pieces, Words};
 
 /// What a program that feeds data to brew needs in scope, beside `brew_core::prelude`.
 pub mod prelude {
-    pub use crate::{Conll, Dataset, Format, Layout, Loader, TextClassifier, Tokenize, Tokenizer};
+    pub use crate::{Conll, Dataset, Delimited, Format, Layout, Loader, TextClassifier, Tokenize, Tokenizer};
 }

@@ -33,12 +33,14 @@ impl ::brew_core::batch::FromColumns for Review {
             kind: ::brew_core::tch::Kind::Int64,
             pad: ::core::option::Option::Some(-100f64),
             optional: false,
+            nested: false,
         },
         ::brew_core::batch::Column {
             name: "type",
             kind: ::brew_core::tch::Kind::BFloat16,
             pad: ::core::option::Option::None,
             optional: true,
+            nested: true,
         },
     ];
     fn from_columns(

@@ -127,6 +127,7 @@ pub fn adaptor(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// - `pad = number` fills rows up to the longest of the batch. It must fit the dtype; a pad travels
 ///   as an `f64`, so that one of an `i64` lies within 2^53 on either side of 0. Without it a column
 ///   of lists must have rows of one length.
+/// - `nested` says that rows are lists of lists: the tensor is (rows, longest list, longest list in one).
 /// - A field of type `Option<Tensor>` is a column that the data may lack. Both types are known by
 ///   their last path segments, so an alias is refused.
 #[proc_macro_derive(Batch, attributes(column))]

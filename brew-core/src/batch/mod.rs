@@ -101,6 +101,8 @@ pub struct Column {
     pub pad: Option<f64>,
     /// The data may lack it: the field is an `Option`.
     pub optional: bool,
+    /// Rows are lists of lists: the tensor is (rows, longest list, longest list in one).
+    pub nested: bool,
 }
 
 /// A batch that can be made of named columns.

@@ -1,12 +1,13 @@
 //! Rows of a table: which are in use, where they lie, and copies of them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{FieldRef, Metadata, Schema, SchemaRef};
 use arrow_select::interleave::interleave;
 
-use super::Dataset;
+use super::{Dataset, Stored};
 use crate::error::{Error, Result};
 
 impl Dataset {
@@ -40,10 +41,30 @@ impl Dataset {
         (chunk, row - self.starts[chunk] as usize)
     }
 
+    /// The file of a row in use, and its row of the file: what errors name.
+    pub(crate) fn place(&self, row: usize) -> (&Path, usize) {
+        let row = self.file_row(row);
+        let part = self.parts.partition_point(|part| part.first_row <= row).saturating_sub(1);
+        self.parts.get(part).map_or((self.path(), row), |part| (&*part.table.path, row - part.first_row))
+    }
+
+    /// Refuses to go on where a mapped file has shrunk.
+    pub(crate) fn check_lengths(&self) -> Result<()> {
+        self.parts.iter().try_for_each(|part| part.table.check_length())
+    }
+
     /// A column of every chunk, in order.
     pub(crate) fn column_chunks(&self, name: &str) -> Result<Vec<ArrayRef>> {
-        let column = self.index(name)?;
-        Ok(self.chunks.iter().map(|chunk| chunk.column(column).clone()).collect())
+        match &self.columns[self.index(name)?] {
+            Stored::Added(chunks) => Ok(chunks.to_vec()),
+            Stored::InFiles(index) => {
+                let mut chunks = Vec::with_capacity(self.starts.len());
+                for part in self.parts.iter() {
+                    chunks.extend(part.table.column(*index)?);
+                }
+                Ok(chunks)
+            }
+        }
     }
 
     /// Name and type of a column.
@@ -92,12 +113,8 @@ impl Dataset {
 
     /// An error about the value of a row in use.
     pub(crate) fn bad_value(&self, row: usize, column: &str, message: impl Into<String>) -> Error {
-        Error::Value {
-            path: self.path().into(),
-            row: self.file_row(row),
-            column: column.to_owned(),
-            message: message.into(),
-        }
+        let (path, row) = self.place(row);
+        Error::Value { path: path.into(), row, column: column.to_owned(), message: message.into() }
     }
 
     /// Copies of rows in use, `size` at a time, of the named columns and without metadata: the same
@@ -107,16 +124,20 @@ impl Dataset {
         columns: &[&str],
         size: usize,
     ) -> Result<(SchemaRef, impl Iterator<Item = Result<RecordBatch>> + 'a)> {
-        let columns = columns.iter().map(|name| self.index(name)).collect::<Result<Vec<_>>>()?;
-        let fields = columns
-            .iter()
-            .map(|&column| self.schema.field(column).clone().with_metadata(Metadata::default()));
-        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let fields = columns.iter().map(|name| Ok(self.field(name)?.as_ref().clone()));
+        let fields = fields.map(|field| field.map(|field| field.with_metadata(Metadata::default())));
+        let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
+        let columns = columns.iter().map(|name| self.column_chunks(name)).collect::<Result<Vec<_>>>()?;
         let copied = schema.clone();
         let copies = (0..self.rows).step_by(size).map(move |first| {
-            let rows: Vec<_> = (first..self.rows.min(first + size)).map(|row| self.locate(row)).collect();
-            let copy = |&column: &usize| {
-                let chunks: Vec<_> = self.chunks.iter().map(|chunk| chunk.column(column).as_ref()).collect();
+            let mut rows: Vec<_> = (first..self.rows.min(first + size)).map(|row| self.locate(row)).collect();
+            // Only the chunks that these rows lie in, numbered anew.
+            let mut used: Vec<usize> = rows.iter().map(|(chunk, _)| *chunk).collect();
+            used.sort_unstable();
+            used.dedup();
+            rows.iter_mut().for_each(|(chunk, _)| *chunk = used.partition_point(|known| known < chunk));
+            let copy = |column: &Vec<ArrayRef>| {
+                let chunks: Vec<_> = used.iter().map(|&chunk| column[chunk].as_ref()).collect();
                 interleave(&chunks, &rows)
             };
             let copies = columns.iter().map(copy).collect::<Result<Vec<_>, _>>();

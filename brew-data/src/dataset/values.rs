@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, Int64Array};
 use arrow_schema::{DataType, Field, Schema};
 
-use super::Dataset;
+use super::{Dataset, Stored};
 use crate::error::{Error, Result};
 use crate::loader::numbers::{Numbers, append};
+use crate::source::table::Table;
 
 /// Rows copied at once when a column is added.
 const CHUNK_ROWS: usize = 8192;
@@ -102,7 +103,7 @@ impl Dataset {
 
     /// The same rows with one more column, or with another in the place of one of that name (int64).
     ///
-    /// Rows in use are copied.
+    /// The column takes 8 bytes a row of the files; nothing else is copied, unless a row is in use twice.
     ///
     /// # Errors
     /// Another number of values than of rows in use.
@@ -113,19 +114,40 @@ impl Dataset {
                 format!("{} values for column `{column}`, but there are {} rows", values.len(), self.rows);
             return Err(Error::format(self.path(), message));
         }
-        let kept: Vec<&str> = self.columns().into_iter().filter(|name| *name != column).collect();
-        let fields = kept.iter().map(|name| self.field(name).cloned()).collect::<Result<Vec<_>>>()?;
-        let fields = fields.into_iter().chain([Arc::new(Field::new(column, DataType::Int64, false))]);
-        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let chunks =
-            self.copies(&kept, CHUNK_ROWS)?.1.zip(values.chunks(CHUNK_ROWS)).map(|(chunk, values)| {
-                let mut columns = chunk?.columns().to_vec();
-                columns.push(Arc::new(Int64Array::from(values.to_vec())));
-                RecordBatch::try_new(schema.clone(), columns)
-                    .map_err(|error| Error::format(self.path(), error))
-            });
-        let chunks = chunks.collect::<Result<Vec<_>>>()?;
-        Self::new(self.path(), schema, chunks)
+        let Some(values) = self.by_file_row(values.clone()) else {
+            let (schema, copies) = self.copies(&self.columns(), CHUNK_ROWS)?;
+            let copied = copies.collect::<Result<Vec<_>>>()?;
+            let table = Table::new(self.path(), &schema, copied, None);
+            return Self::of(self.path(), schema, vec![table])?.with_integers(column, values);
+        };
+        let ends = self.starts.iter().skip(1).map(|&start| start as usize).chain([values.len()]);
+        let added = self.starts.iter().zip(ends).map(|(&start, end)| {
+            Arc::new(Int64Array::from(values[start as usize..end].to_vec())) as ArrayRef
+        });
+        let added = Stored::Added(added.collect());
+        let kept = self.schema().fields().iter().zip(self.columns.iter());
+        let kept = kept.filter(|(field, _)| field.name() != column);
+        let (mut fields, mut columns): (Vec<_>, Vec<_>) =
+            kept.map(|(field, stored)| (field.clone(), stored.clone())).unzip();
+        fields.push(Arc::new(Field::new(column, DataType::Int64, false)));
+        columns.push(added);
+        let schema = Schema::new_with_metadata(fields, self.schema().metadata().clone());
+        Ok(Dataset { schema: Arc::new(schema), columns: columns.into(), ..self.clone() })
+    }
+
+    /// The values by row of the files, 0 where a row is not in use; nothing where one is in use twice.
+    fn by_file_row(&self, values: Vec<i64>) -> Option<Vec<i64>> {
+        let Some(selection) = &self.selection else { return Some(values) };
+        let rows =
+            self.parts.last().map_or(0, |part| part.first_row + part.table.chunks.iter().sum::<usize>());
+        let (mut by_row, mut used) = (vec![0; rows], vec![false; rows]);
+        for (&row, value) in selection.iter().zip(values) {
+            if std::mem::replace(&mut used[row as usize], true) {
+                return None;
+            }
+            by_row[row as usize] = value;
+        }
+        Some(by_row)
     }
 
     fn numbers(&self, column: &str, needed: &str) -> Result<Numbers> {
@@ -159,6 +181,15 @@ pub(crate) fn text_at(array: &dyn Array, row: usize) -> Option<&str> {
         DataType::Utf8 => Some(array.as_string::<i32>().value(row)),
         DataType::LargeUtf8 => Some(array.as_string::<i64>().value(row)),
         DataType::Utf8View => Some(array.as_string_view().value(row)),
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary_opt()?;
+            let mut key = Numbers::Integers(Vec::new());
+            append(dictionary.keys(), row..row + 1, &mut key).ok()?;
+            match key {
+                Numbers::Integers(key) => text_at(dictionary.values(), usize::try_from(*key.first()?).ok()?),
+                Numbers::Floats(_) => None,
+            }
+        }
         _ => None,
     }
 }

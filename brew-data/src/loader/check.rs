@@ -5,66 +5,97 @@
 use brew_core::batch::Column;
 
 use super::column::Source;
-use super::numbers::{fits, pad_fits};
+use super::numbers::{fits, is_float, pad_fits};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 
 /// The sources of the columns that are there.
 ///
 /// # Errors
-/// All at once: a column that is missing and not optional, of a type that its dtype cannot hold, with
-/// a missing value, with lists of unequal lengths and nothing to pad them with, or with a pad value
-/// that its dtype cannot hold.
+/// All at once, types before values: a column that is missing and not optional, of a type that its
+/// dtype cannot hold, or with a pad value that its dtype cannot hold; then a missing value, lists of
+/// unequal lengths and nothing to pad them with, and lists longer than the table's limit. A mapped file
+/// that has shrunk.
 pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<Source>> {
     if dataset.rows() == 0 {
         return Err(Error::NoRows { path: dataset.path().into() });
     }
+    dataset.check_lengths()?;
     let mut problems = Vec::new();
     let mut sources = Vec::with_capacity(columns.len());
     for column in columns {
         match Source::new(dataset, *column) {
             Err(_) if column.optional => {}
             Err(missing) => problems.push(missing),
-            Ok(source) => match check(dataset, &source) {
+            Ok(source) => match check_type(dataset, &source) {
                 Err(problem) => problems.push(problem),
                 Ok(()) => sources.push(source),
             },
         }
     }
-    Error::all(problems).map(|()| sources)
+    Error::all(problems)?;
+    let check = |source: &mut Source| {
+        source.load(dataset)?;
+        check_values(dataset, source)
+    };
+    Error::all(sources.iter_mut().filter_map(|source| check(source).err()).collect())?;
+    Ok(sources)
 }
 
-/// The first problem of one column.
-fn check(dataset: &Dataset, source: &Source) -> Result<()> {
-    let Column { name, kind, pad, .. } = source.column;
-    if !fits(source.value_type(), kind) {
-        return Err(source.wrong_type(dataset, kind));
+/// Whether the column's type and pad value fit its dtype.
+fn check_type(dataset: &Dataset, source: &Source) -> Result<()> {
+    let Column { name, kind, pad, nested, .. } = source.column;
+    let depth_fits = if nested { source.depth() == 2 } else { source.depth() < 2 };
+    if !depth_fits || !(source.is_bits() && is_float(kind) || fits(source.value_type(), kind)) {
+        return Err(source.wrong_type(dataset));
     }
-    if let Some(pad) = pad
-        && !pad_fits(pad, kind)
-    {
-        return Err(Error::Setting(format!(
+    match pad {
+        Some(pad) if !pad_fits(pad, kind) => Err(Error::Setting(format!(
             "column `{name}`: the pad value {pad} does not fit the dtype {kind:?}"
-        )));
+        ))),
+        _ => Ok(()),
     }
+}
+
+/// The first problem of one column's values.
+fn check_values(dataset: &Dataset, source: &Source) -> Result<()> {
+    let Column { name, pad, .. } = source.column;
     dataset.refuse_nulls(name)?;
     if let Some(row) = source.row_with_null(dataset) {
-        return Err(dataset.bad_value(
-            row,
-            name,
-            "a value of the list is missing (null): fill it or leave the row out",
-        ));
+        let message = "a value of the list is missing (null): fill it or leave the row out";
+        return Err(dataset.bad_value(row, name, message));
     }
-    if source.is_list() && pad.is_none() {
-        let expected = source.length(dataset, 0);
-        let other = (1..dataset.rows()).map(|row| (row, source.length(dataset, row)));
-        if let Some((row, length)) = other.into_iter().find(|(_, length)| *length != expected) {
-            let message = format!(
-                "a list of length {length}, but the first row's has length {expected}: \
-                 give the column of the batch a pad value, as in `#[column(i64, pad = 0)]`"
-            );
-            return Err(dataset.bad_value(row, name, message));
-        }
+    if !source.is_list() {
+        return Ok(());
+    }
+    if let Some(limit) = dataset.longest_allowed()
+        && let Some(row) = (0..dataset.rows()).find(|&row| source.length(dataset, row) > limit)
+    {
+        let message = format!(
+            "a list of length {}, but the limit is {limit}: cut longer ones with `TooLong::Cut`, or leave \
+             the row out",
+            source.length(dataset, row)
+        );
+        return Err(dataset.bad_value(row, name, message));
+    }
+    if pad.is_some() {
+        return Ok(());
+    }
+    let expected = source.length(dataset, 0);
+    let inner = (0..dataset.rows()).find_map(|row| source.inner_lengths(dataset, row).next());
+    for row in 0..dataset.rows() {
+        let length = source.length(dataset, row);
+        let other = source.inner_lengths(dataset, row).find(|&length| Some(length) != inner);
+        let (length, expected) = match other {
+            _ if length != expected => (length, expected),
+            Some(length) => (length, inner.unwrap_or(0)),
+            None => continue,
+        };
+        let message = format!(
+            "a list of length {length}, but the first row's has length {expected}: \
+             give the column of the batch a pad value, as in `#[column(i64, pad = 0)]`"
+        );
+        return Err(dataset.bad_value(row, name, message));
     }
     Ok(())
 }

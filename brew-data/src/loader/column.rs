@@ -1,16 +1,17 @@
 //! A column of the batch beside the column of the data that fills it.
 //!
-//! Lists of every width answer the same two questions: which values are theirs, and where the values
-//! of one row lie.
+//! Lists of every width, and lists of lists, answer the same two questions: which values are theirs,
+//! and where the values of one list lie.
 
 use std::ops::Range;
 
-use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, FieldRef};
 use brew_core::batch::Column;
-use brew_core::tch::{Kind, Tensor};
+use brew_core::tch::Tensor;
 
+use super::half::{Half, append_bits};
+use super::lists::{range, values};
 use super::numbers::{Misfit, Numbers, append};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -19,23 +20,43 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) column: Column,
-    chunks: Vec<ArrayRef>,
+    /// Each chunk: the column, the values of its lists, and those of the lists in these.
+    chunks: Vec<Vec<ArrayRef>>,
     /// The type of a value, be it a row's own or one of a row's list.
     value_type: DataType,
-    is_list: bool,
+    /// How many lists are around a value.
+    depth: usize,
+    /// What two bytes that stand for a number mean.
+    bits: Option<Half>,
 }
 
 impl Source {
-    /// Looks the column up.
+    /// Looks up what the column is; reads nothing yet.
     pub(crate) fn new(dataset: &Dataset, column: Column) -> Result<Self> {
-        let data_type = dataset.field(column.name)?.data_type();
-        let chunks = dataset.column_chunks(column.name)?;
-        let element = match data_type {
-            DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => Some(item),
-            _ => None,
+        let mut field: &FieldRef = dataset.field(column.name)?;
+        let mut depth = 0;
+        while let DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) =
+            field.data_type()
+        {
+            field = item;
+            depth += 1;
+        }
+        let bits = Half::of(field, column.kind);
+        Ok(Source { column, chunks: Vec::new(), value_type: field.data_type().clone(), depth, bits })
+    }
+
+    /// Brings the data in: maps it, or decodes it the first time.
+    pub(crate) fn load(&mut self, dataset: &Dataset) -> Result<()> {
+        let chunks = dataset.column_chunks(self.column.name)?;
+        let levels = |array: ArrayRef| {
+            let mut levels = vec![array];
+            for _ in 0..self.depth {
+                levels.extend(levels.last().map(values));
+            }
+            levels
         };
-        let value_type = element.map_or(data_type, |item| item.data_type()).clone();
-        Ok(Source { column, chunks, value_type, is_list: element.is_some() })
+        self.chunks = chunks.into_iter().map(levels).collect();
+        Ok(())
     }
 
     /// The type of a value, be it a row's own or one of a row's list.
@@ -43,95 +64,150 @@ impl Source {
         &self.value_type
     }
 
+    /// Whether the values are two bytes that stand for a number.
+    pub(crate) fn is_bits(&self) -> bool {
+        self.bits.is_some()
+    }
+
     /// Whether rows are lists.
     pub(crate) fn is_list(&self) -> bool {
-        self.is_list
+        self.depth > 0
     }
 
-    /// Number of values of a row in use: 1 where rows are no lists.
+    /// How many lists are around a value.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Number of values of a row in use, or of its lists where it is a list of lists; 1 where rows are no
+    /// lists.
     pub(crate) fn length(&self, dataset: &Dataset, row: usize) -> usize {
         let (chunk, row) = dataset.locate(row);
-        self.range(chunk, row).len()
+        self.outer(dataset, chunk, row).len()
     }
 
-    /// The first row in use whose list has a null in it.
+    /// The lengths of the lists in a row's list; nothing where they are no lists.
+    pub(crate) fn inner_lengths(&self, dataset: &Dataset, row: usize) -> impl Iterator<Item = usize> {
+        let (chunk, row) = dataset.locate(row);
+        let lists = if self.depth == 2 { self.outer(dataset, chunk, row) } else { 0..0 };
+        lists.map(move |list| range(&self.chunks[chunk][1], list).len())
+    }
+
+    /// The first row in use whose list has a null in it, at any depth.
     pub(crate) fn row_with_null(&self, dataset: &Dataset) -> Option<usize> {
-        if self.chunks.iter().all(|chunk| values(chunk).logical_null_count() == 0) {
-            return None;
-        }
-        let nulls: Vec<_> = self.chunks.iter().map(|chunk| values(chunk).logical_nulls()).collect();
-        (0..dataset.rows()).find(|&row| {
-            let (chunk, row) = dataset.locate(row);
-            nulls[chunk]
-                .as_ref()
-                .is_some_and(|nulls| self.range(chunk, row).any(|value| nulls.is_null(value)))
+        (1..=self.depth).find_map(|level| {
+            if self.chunks.iter().all(|levels| levels[level].logical_null_count() == 0) {
+                return None;
+            }
+            let nulls: Vec<_> = self.chunks.iter().map(|levels| levels[level].logical_nulls()).collect();
+            (0..dataset.rows()).find(|&row| {
+                let (chunk, row) = dataset.locate(row);
+                let mut places = self.outer(dataset, chunk, row);
+                if level == 2 {
+                    places = self.span(chunk, places);
+                }
+                nulls[chunk]
+                    .as_ref()
+                    .is_some_and(|nulls| places.into_iter().any(|value| nulls.is_null(value)))
+            })
         })
     }
 
-    /// The tensor of these rows: (rows,), or (rows, longest list) with shorter lists padded.
+    /// The tensor of these rows: (rows,), or (rows, longest list) with shorter lists padded, or
+    /// (rows, longest list, longest list in one) of lists of lists.
     ///
     /// # Errors
     /// A value that does not fit the dtype, by row.
     pub(crate) fn collate(&self, dataset: &Dataset, rows: &[u32]) -> Result<Tensor> {
         let name = self.column.name;
-        let places: Vec<_> = rows.iter().map(|&row| dataset.locate(row as usize)).collect();
-        let longest = places.iter().map(|&(chunk, row)| self.range(chunk, row).len()).max().unwrap_or(0);
-        let mut numbers = Numbers::for_type(&self.value_type, rows.len() * longest)
-            .ok_or_else(|| self.wrong_type(dataset, self.column.kind))?;
-        for (index, &(chunk, row)) in places.iter().enumerate() {
-            append(values(&self.chunks[chunk]).as_ref(), self.range(chunk, row), &mut numbers)
-                .map_err(|message| dataset.bad_value(rows[index] as usize, name, message))?;
-            numbers.pad_to((index + 1) * longest, self.column.pad.unwrap_or(0.0));
+        let places: Vec<_> = rows
+            .iter()
+            .map(|&row| {
+                let (chunk, row) = dataset.locate(row as usize);
+                (chunk, self.outer(dataset, chunk, row))
+            })
+            .collect();
+        let outer = places.iter().map(|(_, lists)| lists.len()).max().unwrap_or(0);
+        let inner = if self.depth == 2 { self.longest_inner(&places) } else { 1 };
+        let room = rows.len() * outer * inner;
+        let numbers = match self.bits {
+            Some(_) => Some(Numbers::Floats(Vec::with_capacity(room))),
+            None => Numbers::for_type(&self.value_type, room),
+        };
+        let mut numbers = numbers.ok_or_else(|| self.wrong_type(dataset))?;
+        let pad = self.column.pad.unwrap_or(0.0);
+        for (index, (chunk, lists)) in places.iter().enumerate() {
+            let levels = &self.chunks[*chunk];
+            let values = &levels[self.depth];
+            let add = |range, numbers: &mut Numbers| {
+                match self.bits {
+                    Some(half) => append_bits(values.as_ref(), range, half, numbers),
+                    None => append(values.as_ref(), range, numbers),
+                }
+                .map_err(|message| dataset.bad_value(rows[index] as usize, name, message))
+            };
+            if self.depth == 2 {
+                for (position, list) in lists.clone().enumerate() {
+                    add(range(&levels[1], list), &mut numbers)?;
+                    numbers.pad_to((index * outer + position + 1) * inner, pad);
+                }
+            } else {
+                add(lists.clone(), &mut numbers)?;
+            }
+            numbers.pad_to((index + 1) * outer * inner, pad);
         }
         let first_row = rows.first().map_or(0, |&row| row as usize);
         let torch = |error| dataset.bad_value(first_row, name, brew_core::Error::from(error).to_string());
         let tensor = numbers.to_tensor(self.column.kind).map_err(|misfit| match misfit {
             Misfit::Value { position, message } => {
-                dataset.bad_value(rows[position / longest] as usize, name, message)
+                dataset.bad_value(rows[position / (outer * inner)] as usize, name, message)
             }
             Misfit::Torch(error) => torch(error),
         })?;
-        if !self.is_list {
-            return Ok(tensor);
-        }
-        tensor.f_view([rows.len() as i64, longest as i64]).map_err(torch)
+        let size = [rows.len() as i64, outer as i64, inner as i64];
+        tensor.f_view(&size[..=self.depth]).map_err(torch)
     }
 
-    /// Names the column's type and the dtype that was asked for.
-    pub(crate) fn wrong_type(&self, dataset: &Dataset, kind: Kind) -> Error {
+    /// Names the column's type and what was asked for.
+    pub(crate) fn wrong_type(&self, dataset: &Dataset) -> Error {
+        let Column { kind, nested, .. } = self.column;
+        let lists = if nested { " (rows, lists, values)" } else { "" };
+        let mend = match (self.depth, nested) {
+            (2, false) => "; declare lists of lists as such: `#[column(i64, pad = 0, nested)]`",
+            _ if matches!(self.value_type, DataType::FixedSizeBinary(2)) && !self.is_bits() => {
+                "; two bytes are a number where the batch says `f16` or `bf16`, or the column's metadata \
+                 `brew.dtype` does"
+            }
+            _ => "",
+        };
         match dataset.field(self.column.name) {
-            Ok(field) => dataset.wrong_type(field, &format!("a tensor of dtype {kind:?}")),
+            Ok(field) => dataset.wrong_type(field, &format!("a tensor{lists} of dtype {kind:?}{mend}")),
             Err(missing) => missing,
         }
     }
 
-    /// Where the values of a row lie in the values of its chunk.
-    fn range(&self, chunk: usize, row: usize) -> Range<usize> {
-        let array = &self.chunks[chunk];
-        match array.data_type() {
-            DataType::List(_) => {
-                let offsets = array.as_list::<i32>().value_offsets();
-                offsets[row] as usize..offsets[row + 1] as usize
-            }
-            DataType::LargeList(_) => {
-                let offsets = array.as_list::<i64>().value_offsets();
-                offsets[row] as usize..offsets[row + 1] as usize
-            }
-            DataType::FixedSizeList(_, length) => {
-                let length = *length as usize;
-                row * length..(row + 1) * length
-            }
-            _ => row..row + 1,
+    /// Where the values of a row, or its lists, lie; of a list that is to be cut, those that are kept.
+    fn outer(&self, dataset: &Dataset, chunk: usize, row: usize) -> Range<usize> {
+        if self.depth == 0 {
+            return row..row + 1;
         }
+        let range = range(&self.chunks[chunk][0], row);
+        range.start..range.end.min(range.start.saturating_add(dataset.longest_kept()))
     }
-}
 
-/// The values of a chunk: those of its lists, or its own.
-fn values(chunk: &ArrayRef) -> &ArrayRef {
-    match chunk.data_type() {
-        DataType::List(_) => chunk.as_list::<i32>().values(),
-        DataType::LargeList(_) => chunk.as_list::<i64>().values(),
-        DataType::FixedSizeList(..) => chunk.as_fixed_size_list().values(),
-        _ => chunk,
+    /// Where the values of neighbouring lists within a list lie.
+    fn span(&self, chunk: usize, lists: Range<usize>) -> Range<usize> {
+        if lists.is_empty() {
+            return 0..0;
+        }
+        let array = &self.chunks[chunk][1];
+        range(array, lists.start).start..range(array, lists.end - 1).end
+    }
+
+    fn longest_inner(&self, places: &[(usize, Range<usize>)]) -> usize {
+        let lengths = places
+            .iter()
+            .flat_map(|(chunk, lists)| lists.clone().map(|list| range(&self.chunks[*chunk][1], list).len()));
+        lengths.max().unwrap_or(0)
     }
 }

@@ -41,6 +41,7 @@ impl<B: FromColumns> Maker<B> {
 
     fn batch(&self, number: usize, rows: &[u32]) -> Result<B> {
         let share: Vec<u32> = rows.iter().copied().skip(self.share.rank).step_by(self.share.of).collect();
+        self.dataset.check_lengths()?;
         let mut columns = Columns::new();
         for source in &self.sources {
             let tensor = source.collate(&self.dataset, &share)?;
@@ -98,11 +99,8 @@ impl<B: FromColumns> Maker<B> {
 
     /// Names the place of an error that does not come from the data.
     fn in_batch(&self, batch: usize, rows: &[u32], message: impl fmt::Display) -> Error {
-        Error::Batch {
-            path: self.dataset.path().into(),
-            batch,
-            row: rows.first().map_or(0, |&row| self.dataset.file_row(row as usize)),
-            message: message.to_string(),
-        }
+        let (path, row) =
+            rows.first().map_or((self.dataset.path(), 0), |&row| self.dataset.place(row as usize));
+        Error::Batch { path: path.into(), batch, row, message: message.to_string() }
     }
 }

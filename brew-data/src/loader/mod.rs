@@ -3,6 +3,8 @@
 mod check;
 mod column;
 mod cut;
+mod half;
+mod lists;
 mod make;
 pub(crate) mod numbers;
 pub(crate) mod order;

@@ -36,6 +36,7 @@ impl Numbers {
     pub(crate) fn for_type(data_type: &DataType, capacity: usize) -> Option<Self> {
         match data_type {
             DataType::Boolean => Some(Numbers::Integers(Vec::with_capacity(capacity))),
+            DataType::Dictionary(_, values) => Self::for_type(values, capacity),
             integer if integer.is_integer() => Some(Numbers::Integers(Vec::with_capacity(capacity))),
             float if float.is_floating() => Some(Numbers::Floats(Vec::with_capacity(capacity))),
             _ => None,
@@ -79,21 +80,29 @@ impl Numbers {
 
 /// Whether a column of this type can become a tensor of this dtype, value by value.
 pub(crate) fn fits(data_type: &DataType, kind: Kind) -> bool {
+    if let DataType::Dictionary(_, values) = data_type {
+        return fits(values, kind);
+    }
     match kind {
         Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8 | Kind::Bool => {
             data_type.is_integer() || *data_type == DataType::Boolean
         }
-        Kind::Double | Kind::Float | Kind::Half | Kind::BFloat16 => {
+        kind if is_float(kind) => {
             data_type.is_integer() || data_type.is_floating() || *data_type == DataType::Boolean
         }
         _ => false,
     }
 }
 
-/// Whether padding with this value is exact.
+/// Whether the dtype is one of floats.
+pub(crate) fn is_float(kind: Kind) -> bool {
+    matches!(kind, Kind::Double | Kind::Float | Kind::Half | Kind::BFloat16)
+}
+
+/// Whether the dtype can hold this value.
 pub(crate) fn pad_fits(pad: f64, kind: Kind) -> bool {
     match kind {
-        Kind::Double | Kind::Float | Kind::Half | Kind::BFloat16 => true,
+        kind if is_float(kind) => !pad.is_finite() || pad.abs() <= largest_finite(kind),
         _ => pad.fract() == 0.0 && Numbers::Integers(vec![pad as i64]).to_tensor(kind).is_ok(),
     }
 }
@@ -108,11 +117,12 @@ fn largest_exact_integer(kind: Kind) -> u64 {
     }
 }
 
-/// The largest finite value of a float dtype; bfloat16 has the exponents of f32.
+/// The largest finite value of a float dtype; bfloat16 has the exponents of f32 and 8 bits of precision.
 fn largest_finite(kind: Kind) -> f64 {
     match kind {
         Kind::Half => 65_504.0,
-        Kind::BFloat16 | Kind::Float => f64::from(f32::MAX),
+        Kind::BFloat16 => f64::from(f32::from_bits(0x7f7f_0000)),
+        Kind::Float => f64::from(f32::MAX),
         _ => f64::MAX,
     }
 }
@@ -147,28 +157,45 @@ pub(crate) fn append(array: &dyn Array, range: Range<usize>, into: &mut Numbers)
         (DataType::Int8, Numbers::Integers(into)) => integers::<Int8Type>(array, range, into),
         (DataType::Int16, Numbers::Integers(into)) => integers::<Int16Type>(array, range, into),
         (DataType::Int32, Numbers::Integers(into)) => integers::<Int32Type>(array, range, into),
-        (DataType::Int64, Numbers::Integers(into)) => integers::<Int64Type>(array, range, into),
+        (DataType::Int64, Numbers::Integers(into)) => {
+            into.extend_from_slice(&array.as_primitive::<Int64Type>().values()[range]);
+            Ok(())
+        }
         (DataType::UInt8, Numbers::Integers(into)) => integers::<UInt8Type>(array, range, into),
         (DataType::UInt16, Numbers::Integers(into)) => integers::<UInt16Type>(array, range, into),
         (DataType::UInt32, Numbers::Integers(into)) => integers::<UInt32Type>(array, range, into),
-        (DataType::UInt64, Numbers::Integers(into)) => integers::<UInt64Type>(array, range, into),
+        (DataType::UInt64, Numbers::Integers(into)) => {
+            for &value in &array.as_primitive::<UInt64Type>().values()[range] {
+                let signed = i64::try_from(value);
+                into.push(signed.map_err(|_| format!("{value} does not fit a signed number of 64 bits"))?);
+            }
+            Ok(())
+        }
         (DataType::Float16, Numbers::Floats(into)) => floats::<Float16Type>(array, range, into),
         (DataType::Float32, Numbers::Floats(into)) => floats::<Float32Type>(array, range, into),
         (DataType::Float64, Numbers::Floats(into)) => floats::<Float64Type>(array, range, into),
+        (DataType::Dictionary(..), into) => {
+            let Some(dictionary) = array.as_any_dictionary_opt() else {
+                return Err("a dictionary that cannot be read".to_owned());
+            };
+            let mut keys = Numbers::Integers(Vec::with_capacity(range.len()));
+            append(dictionary.keys(), range, &mut keys)?;
+            let Numbers::Integers(keys) = keys else { return Ok(()) };
+            keys.into_iter().try_for_each(|key| {
+                let key = key as usize;
+                append(dictionary.values().as_ref(), key..key + 1, into)
+            })
+        }
         (other, _) => Err(format!("a value of type {other} is not of the column's own type")),
     }
 }
 
-fn integers<T: ArrowPrimitiveType<Native: TryInto<i64>>>(
+fn integers<T: ArrowPrimitiveType<Native: Into<i64>>>(
     array: &dyn Array,
     range: Range<usize>,
     into: &mut Vec<i64>,
 ) -> Result<(), String> {
-    for &value in &array.as_primitive::<T>().values()[range] {
-        into.push(
-            value.try_into().map_err(|_| format!("{value:?} does not fit a signed number of 64 bits"))?,
-        );
-    }
+    into.extend(array.as_primitive::<T>().values()[range].iter().map(|&value| value.into()));
     Ok(())
 }
 

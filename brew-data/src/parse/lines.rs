@@ -25,6 +25,11 @@ impl<R: BufRead> Lines<R> {
     /// # Errors
     /// A text that cannot be read on, and a line longer than [`LONGEST_ROW`].
     pub(crate) fn next(&mut self) -> Result<Option<(usize, &[u8])>, Problem> {
+        Ok(self.next_whole()?.map(|(number, line)| (number, without_end(line))))
+    }
+
+    /// As [`Lines::next`], with its end.
+    pub(crate) fn next_whole(&mut self) -> Result<Option<(usize, &[u8])>, Problem> {
         self.line.clear();
         let limit = LONGEST_ROW as u64 + 1;
         let read = self.reader.by_ref().take(limit).read_until(b'\n', &mut self.line);
@@ -36,9 +41,14 @@ impl<R: BufRead> Lines<R> {
             let message = format!("the line is longer than {} MiB", LONGEST_ROW >> 20);
             return Err(Problem::line(self.number, message));
         }
-        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = &self.line[..];
         let line = if self.number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
         Ok(Some((self.number, line)))
     }
+}
+
+/// A line without its end.
+pub(crate) fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }

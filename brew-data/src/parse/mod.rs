@@ -4,9 +4,26 @@
 //! never reads outside its input; `fuzz/` drives these files alone, without libtorch, so they name
 //! nothing of the crate but each other.
 
+pub(crate) mod arrow;
 pub(crate) mod conll;
+pub(crate) mod delimited;
+pub(crate) mod guard;
+pub(crate) mod infer;
+pub(crate) mod json;
+pub(crate) mod json_lines;
+pub(crate) mod layout;
 pub(crate) mod lines;
+pub(crate) mod records;
+pub(crate) mod shape;
 pub(crate) mod squad;
+pub(crate) mod table;
+
+#[cfg(test)]
+#[path = "../../../fuzz/drive.rs"]
+#[expect(unreachable_pub, reason = "the targets are another package's")]
+mod drive;
+#[cfg(test)]
+mod fuzzed;
 
 use arrow_array::RecordBatch;
 
@@ -37,6 +54,14 @@ pub(crate) enum Problem {
     Field { line: usize, column: String, message: String },
     /// A line with too few or too many fields.
     Fields { line: usize, found: usize, expected: usize, columns: Vec<String> },
+    /// Whoever takes the record batches wants no more, and knows why.
+    Stopped,
+}
+
+impl From<String> for Problem {
+    fn from(message: String) -> Self {
+        Problem::Text(message)
+    }
 }
 
 impl Problem {

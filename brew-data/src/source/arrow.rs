@@ -1,108 +1,88 @@
-//! Arrow IPC files, mapped into memory: columns are views of the file and nothing is copied.
+//! Arrow IPC files and streams, mapped into memory: columns are views of the file and nothing is copied.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
-use arrow_ipc::convert::try_fb_to_schema;
-use arrow_ipc::reader::{FileDecoder, read_footer_length};
-use arrow_ipc::{Block, root_as_footer, root_as_message};
-use arrow_schema::SchemaRef;
-use bytes::Bytes;
-use memmap2::Mmap;
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use arrow_select::take::take;
 
+use super::kept::Keeper;
+use super::mapping::{hash, map};
+use super::storage::Object;
+use super::table::Table;
 use crate::error::{Error, Result};
+use crate::parse::Problem;
+use crate::parse::arrow::{FILE_MARK, Index};
 
-/// The footer's length and the closing mark.
-const TRAILER_LENGTH: usize = 10;
-
-/// Maps the file; each record batch becomes a chunk.
+/// Maps the file; each record batch becomes a chunk. What is compressed is unpacked once instead.
 ///
 /// # Errors
 /// A file that cannot be opened or mapped, is cut short, or is damaged.
-pub(crate) fn read(path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-    let file = map(path)?;
-    decode(&file).map_err(|message| {
-        Error::format(path, format!("the Arrow IPC file is damaged or cut short: {message}"))
-    })
+pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, keeper: &Keeper) -> Result<Table> {
+    let (bytes, mapping) = map(object.as_ref(), path)?;
+    let kind = if bytes.starts_with(FILE_MARK) { "file" } else { "stream" };
+    let damaged = |message| format!("the Arrow IPC {kind} is damaged or cut short: {message}");
+    let index = Index::of(&bytes).map_err(|message| Error::format(path, damaged(message)))?;
+    if !index.compressed {
+        let chunks = views(&index, &bytes).map_err(|message| Error::format(path, damaged(message)))?;
+        return Ok(Table::new(path, &index.schema, chunks, mapping));
+    }
+    let schema = unpacked_schema(&index.schema);
+    let key = || hash(object, path, "arrow 1");
+    let kept = keeper.keep(path, &schema, key, |emit| {
+        let decoded = index.decode(&bytes, |batch| emit(unpacked(&schema, &batch)?));
+        decoded.map_err(|problem| match problem {
+            Problem::Text(message) => Problem::Text(damaged(message)),
+            other => other,
+        })
+    })?;
+    Ok(Table::new(path, &schema, kept.chunks, kept.mapping))
 }
 
-/// Maps a file for reading.
-///
-/// What is promised: a file that brew writes itself is replaced by renaming a new one over it, never
-/// changed in place, so that a mapping keeps the bytes it was made of. A file that another program
-/// shortens while it is mapped ends this process with a bus error when the lost part is read.
-#[expect(unsafe_code, reason = "mapping a file is unsafe because others may change it")]
-fn map(path: &Path) -> Result<Buffer> {
-    let file = File::open(path).map_err(Error::io(path))?;
-    // SAFETY: the mapping is private to this process and only read. brew replaces its own files by
-    // renaming. That nobody else writes to the file while it is open is the caller's promise, stated at
-    // `Dataset::open`.
-    let mapping = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
-    Ok(Buffer::from(Bytes::from_owner(mapping)))
-}
-
-/// Reads the footer and makes each block a record batch.
-fn decode(file: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), String> {
-    let trailer_start = file.len().checked_sub(TRAILER_LENGTH).ok_or("it has no footer")?;
-    let trailer = file[trailer_start..].try_into().map_err(|_| "it has no footer")?;
-    let footer_length = read_footer_length(trailer).map_err(|error| error.to_string())?;
-    let footer_start =
-        trailer_start.checked_sub(footer_length).ok_or("its footer is longer than the file")?;
-    let footer = root_as_footer(&file[footer_start..trailer_start]).map_err(|error| error.to_string())?;
-    let schema = footer.schema().ok_or("its footer has no schema")?;
-    if !schema.endianness().equals_to_target_endianness() {
-        return Err("it was written on a machine of the other byte order".to_owned());
-    }
-    let schema = Arc::new(try_fb_to_schema(schema).map_err(|error| error.to_string())?);
-
-    let mut decoder = FileDecoder::new(schema.clone(), footer.version());
-    for block in footer.dictionaries().iter().flatten() {
-        let bytes = slice(file, block)?;
-        decoder.read_dictionary(block, &bytes).map_err(|error| error.to_string())?;
-    }
+/// The record batches, as views of the bytes.
+fn views(index: &Index, bytes: &Buffer) -> Result<Vec<RecordBatch>, String> {
     let mut chunks = Vec::new();
-    for block in footer.recordBatches().iter().flatten() {
-        let bytes = slice(file, block)?;
-        chunks.extend(decoder.read_record_batch(block, &bytes).map_err(|error| error.to_string())?);
-    }
-    Ok((schema, chunks))
+    index.decode(bytes, |batch| {
+        chunks.push(batch);
+        Ok::<_, String>(())
+    })?;
+    Ok(chunks)
 }
 
-/// The bytes of a block, checked to lie in the file, as its buffers are to lie in it: the decoder
-/// takes both on trust and panics where they do not.
-fn slice(file: &Buffer, block: &Block) -> Result<Buffer, String> {
-    let outside = || "its footer points outside the file".to_owned();
-    let start = usize::try_from(block.offset()).map_err(|_| outside())?;
-    let metadata = usize::try_from(block.metaDataLength()).map_err(|_| outside())?;
-    let body = usize::try_from(block.bodyLength()).map_err(|_| outside())?;
-    let length = metadata.checked_add(body).ok_or_else(outside)?;
-    match start.checked_add(length) {
-        Some(end) if end <= file.len() => {
-            let bytes = file.slice_with_length(start, length);
-            check_buffers(&bytes, body)?;
-            Ok(bytes)
-        }
-        _ => Err(outside()),
-    }
+/// The record batches of mapped bytes, with their schema.
+///
+/// # Errors
+/// Bytes that are cut short or damaged.
+pub(crate) fn decode(bytes: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), String> {
+    let index = Index::of(bytes)?;
+    let chunks = views(&index, bytes)?;
+    Ok((index.schema, chunks))
 }
 
-/// Checks that the buffers a block's header lists lie in its body.
-fn check_buffers(block: &[u8], body: usize) -> Result<(), String> {
-    // The header follows its own length, and since version 0.15 of the format a mark before that.
-    let prefix = if block.starts_with(&[0xff; 4]) { 8 } else { 4 };
-    let header = block.get(prefix..).ok_or("a block is too short for its header")?;
-    let message = root_as_message(header).map_err(|error| error.to_string())?;
-    let dictionary = message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data());
-    let batch = message.header_as_record_batch().or(dictionary).ok_or("a block holds no record batch")?;
-    for buffer in batch.buffers().iter().flatten() {
-        let end = buffer.offset().checked_add(buffer.length());
-        let inside = end.and_then(|end| usize::try_from(end).ok()).is_some_and(|end| end <= body);
-        if !inside || buffer.offset() < 0 || buffer.length() < 0 {
-            return Err("a column points outside its block".to_owned());
+/// The schema with the values' types in the place of dictionaries: a file that is written cannot change
+/// a dictionary between two record batches, as the file that is read may.
+pub(crate) fn unpacked_schema(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Dictionary(_, values) => {
+            Field::new(field.name(), values.as_ref().clone(), field.is_nullable())
+                .with_metadata(field.metadata().clone())
         }
-    }
-    Ok(())
+        _ => field.as_ref().clone(),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+fn unpacked(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Problem> {
+    let columns = batch.columns().iter().map(|column| -> Result<ArrayRef, ArrowError> {
+        match column.as_any_dictionary_opt() {
+            Some(dictionary) => take(dictionary.values(), dictionary.keys(), None),
+            None => Ok(column.clone()),
+        }
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>();
+    let batch = columns.and_then(|columns| RecordBatch::try_new(schema.clone(), columns));
+    batch.map_err(|error| Problem::Text(error.to_string()))
 }

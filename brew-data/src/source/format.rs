@@ -1,14 +1,22 @@
 //! How a text file is to be read, where its name and first bytes do not say enough.
 
 use crate::parse::conll::Conll;
-use crate::source::layout::Layout;
+use crate::parse::delimited::Delimited;
+use crate::parse::layout::Layout;
 
-/// What [`Dataset::open_as`](crate::Dataset::open_as) takes: a [`Layout`], a [`Conll`], or `Format::Squad`.
+/// What [`Dataset::open_as`](crate::Dataset::open_as) takes: a [`Layout`], a [`Delimited`], a
+/// [`Conll`], or one of these without settings.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Format {
-    /// Tab-separated text without a header; or the columns that a file which names its own must have.
+    /// CSV or TSV without a header; or the columns that a file which names its own must have.
     Table(Layout),
+    /// Separated text.
+    Delimited(Delimited),
+    /// One JSON object a line, whose members are the columns; those of an object within are
+    /// `outer.inner`. Values are truth values (bool), whole numbers (int64), numbers (float64), text, or
+    /// lists of these; a member that a line lacks is a missing value.
+    JsonLines,
     /// Sentences of tokens with tags.
     Conll(Conll),
     /// One JSON document of SQuAD's form: a row a question, with the columns `id`, `title`, `context`,
@@ -33,4 +41,4 @@ macro_rules! format_of {
     )*};
 }
 
-format_of!(Layout => Table, Conll => Conll);
+format_of!(Layout => Table, Delimited => Delimited, Conll => Conll);

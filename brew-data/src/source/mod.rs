@@ -1,69 +1,125 @@
-//! Files a table can be read from: which kind a file is, and one room a kind.
-//!
-//! Parquet and Arrow files are known by their first bytes, whatever their name; what is left is told
-//! by its extension.
+//! Files that a table can be read from: which there are, what each is, and one room a kind.
 
 pub(crate) mod arrow;
+pub(crate) mod folder;
 pub(crate) mod format;
-pub(crate) mod layout;
-pub(crate) mod parquet;
-pub(crate) mod text;
-pub(crate) mod tsv;
+mod kept;
+mod kind;
+mod mapping;
+mod parquet;
+mod progress;
+pub(crate) mod storage;
+pub(crate) mod table;
+mod text;
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow_schema::{Field, Schema, SchemaRef};
+
+use self::folder::Found;
+use self::format::Format;
+use self::kept::Keeper;
+use self::kind::Kind;
+use self::storage::Storage;
+use self::table::Table;
 use crate::error::{Error, Result};
+use crate::parse::delimited::Delimited;
 
-/// The kinds of files that can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Compressed columns; decoded into memory.
-    Parquet,
-    /// An Arrow IPC file; mapped, not read.
-    Arrow,
-    /// Tab-separated text; parsed into memory.
-    Tsv,
-    /// Sentences of tokens with tags.
-    Conll,
-    /// One JSON document of SQuAD's form.
-    Squad,
-}
-
-/// The longest of the marks below.
-const MARK_LENGTH: usize = 6;
-
-/// Finds out what a file is.
+/// Opens what lies under a name: a file, a folder, or the files that a pattern matches. Also gives
+/// whether a [`Format::Table`] is still to be held against the tables, which say themselves what they
+/// hold.
 ///
 /// # Errors
-/// A file that cannot be opened, is empty, is not what its name says, or is of a kind that brew does
-/// not read.
-pub(crate) fn kind_of(path: &Path) -> Result<Kind> {
-    let file = File::open(path).map_err(Error::io(path))?;
-    let mut mark = Vec::with_capacity(MARK_LENGTH);
-    file.take(MARK_LENGTH as u64).read_to_end(&mut mark).map_err(Error::io(path))?;
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    match (&mark[..], extension) {
-        ([], _) => Err(Error::format(path, "the file is empty")),
-        ([b'P', b'A', b'R', b'1', ..], _) => Ok(Kind::Parquet),
-        (b"ARROW1", _) => Ok(Kind::Arrow),
-        ([0xff, 0xff, 0xff, 0xff, ..], _) => Err(Error::format(
-            path,
-            "this is an Arrow IPC stream, which cannot be mapped: write it as an Arrow IPC file or as Parquet",
-        )),
-        (_, "parquet") => Err(Error::format(path, "not a Parquet file: it does not begin with `PAR1`")),
-        (_, "arrow" | "feather" | "ipc") => {
-            Err(Error::format(path, "not an Arrow IPC file: it does not begin with `ARROW1`"))
+/// A file that is missing, empty, damaged, cut short or of another kind; files of different kinds or
+/// columns.
+pub(crate) fn open(
+    storage: &dyn Storage,
+    path: &Path,
+    format: Option<Format>,
+) -> Result<(SchemaRef, Vec<Table>, Option<Format>)> {
+    let keeper = Keeper::new();
+    let Found { files } = folder::find(storage, path)?;
+    let (kind, unchecked) = kind(storage, &files, format)?;
+    let tables = match &kind {
+        Kind::Text(format) => text::open(storage, &files, format, &keeper)?,
+        _ => {
+            let mut tables = Vec::with_capacity(files.len());
+            for path in &files {
+                let object = storage.open(path).map_err(Error::io(path))?;
+                tables.push(match kind {
+                    Kind::Parquet => parquet::open(path, object, &keeper)?,
+                    _ => arrow::open(path, &object, &keeper)?,
+                });
+            }
+            tables
         }
-        (_, "tsv" | "tab" | "txt" | "") => Ok(Kind::Tsv),
-        (_, "conll" | "bio" | "iob" | "iob2") => Ok(Kind::Conll),
-        (_, "json") => Ok(Kind::Squad),
-        (_, other) => Err(Error::format(
-            path,
-            format!(
-                "files of kind `.{other}` are not read; there are: Parquet, Arrow IPC files, TSV (.tsv, .tab, .txt), CoNLL (.conll, .bio, .iob) and SQuAD's JSON (.json)"
-            ),
-        )),
+    };
+    Ok((one_schema(&tables)?, tables, unchecked))
+}
+
+/// The kind of all files, and the columns that are still to be held against them.
+fn kind(storage: &dyn Storage, files: &[PathBuf], format: Option<Format>) -> Result<(Kind, Option<Format>)> {
+    let layout = match format {
+        Some(Format::Table(layout)) => Some(layout),
+        Some(format) => return Ok((Kind::Text(format), None)),
+        None => None,
+    };
+    let mut first: Option<(&Path, Kind)> = None;
+    for path in files {
+        let object = storage.open(path).map_err(Error::io(path))?;
+        let kind = Kind::of(path, &object)?;
+        match &first {
+            None => first = Some((path, kind)),
+            Some((other, known)) if known.name() != kind.name() => {
+                let message = format!("this is {}, but {} is {}", kind.name(), other.display(), known.name());
+                return Err(Error::format(path, message));
+            }
+            Some(_) => {}
+        }
     }
+    let Some((_, kind)) = first else { return Err(Error::Setting("no file to open".to_owned())) };
+    Ok(match (kind, layout) {
+        (Kind::Text(Format::Delimited(settings)), Some(layout)) => {
+            let settings: Delimited = settings.layout(layout);
+            (Kind::Text(Format::Delimited(settings)), None)
+        }
+        (kind, layout) => (kind, layout.map(Format::Table)),
+    })
+}
+
+/// The schema of all tables.
+///
+/// # Errors
+/// Tables of different columns, by file and column.
+fn one_schema(tables: &[Table]) -> Result<SchemaRef> {
+    let Some(first) = tables.first() else { return Ok(Arc::new(Schema::empty())) };
+    let mut fields: Vec<Field> = first.schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+    for table in &tables[1..] {
+        let other = table.schema.fields();
+        for (field, other) in fields.iter_mut().zip(other) {
+            if field.name() != other.name() || !field.data_type().equals_datatype(other.data_type()) {
+                let message = format!(
+                    "the column `{}` is {}, where {} has the column `{}` as {}",
+                    other.name(),
+                    other.data_type(),
+                    first.path.display(),
+                    field.name(),
+                    field.data_type()
+                );
+                return Err(Error::format(&*table.path, message));
+            }
+            field.set_nullable(field.is_nullable() || other.is_nullable());
+        }
+        if fields.len() != other.len() {
+            let message = format!(
+                "it has {} columns, where {} has {}",
+                other.len(),
+                first.path.display(),
+                fields.len()
+            );
+            return Err(Error::format(&*table.path, message));
+        }
+    }
+    Ok(Arc::new(Schema::new_with_metadata(fields, first.schema.metadata().clone())))
 }

@@ -1,29 +1,177 @@
-//! Parquet files, decoded into memory.
+//! Parquet: a column is decoded when it is first asked for, one row group after another.
+//!
+//! So a batch that declares three of a table's thirty columns pays for three, and the shards of the
+//! table are the file's own row groups.
 
-use std::fs::File;
-use std::path::Path;
+use std::fmt;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{Schema, SchemaRef};
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{ChunkReader, Length};
 
+use super::arrow::unpacked_schema;
+use super::kept::{Keeper, Kept};
+use super::storage::{Object, Pieces};
+use super::table::Table;
 use crate::error::{Error, Result};
+use crate::parse::guard::guarded;
+use crate::parse::{CHUNK_ROWS, Problem};
 
-/// Rows decoded at once.
-const CHUNK_ROWS: usize = 8192;
+/// The columns of a Parquet file.
+pub(crate) struct Columns {
+    path: PathBuf,
+    object: Arc<dyn Object>,
+    metadata: ArrowReaderMetadata,
+    /// Rows of each chunk.
+    chunks: Vec<usize>,
+    /// Those that were asked for.
+    decoded: Vec<Mutex<Option<Kept>>>,
+    keeper: Keeper,
+}
 
-/// Reads every column of every row group.
+impl fmt::Debug for Columns {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Columns").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Reads the footer.
 ///
 /// # Errors
-/// A file that cannot be opened, is cut short, or is damaged.
-pub(crate) fn read(path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-    let file = File::open(path).map_err(Error::io(path))?;
-    let unreadable = |error: &dyn std::fmt::Display| {
-        Error::format(path, format!("the Parquet file is damaged or cut short: {error}"))
-    };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| unreadable(&error))?;
-    let schema = builder.schema().clone();
-    let reader = builder.with_batch_size(CHUNK_ROWS).build().map_err(|error| unreadable(&error))?;
-    let chunks = reader.collect::<Result<_, _>>().map_err(|error| unreadable(&error))?;
-    Ok((schema, chunks))
+/// A file that cannot be read, is cut short, or is damaged.
+pub(crate) fn open(path: &Path, object: Arc<dyn Object>, keeper: &Keeper) -> Result<Table> {
+    let unreadable = |message| Error::format(path, damaged(message));
+    let reader = Chunks(object.clone());
+    let load =
+        |options| guarded(|| ArrowReaderMetadata::load(&reader, options).map_err(|error| error.to_string()));
+    let mut metadata = load(ArrowReaderOptions::new()).map_err(unreadable)?;
+    let unpacked = unpacked_schema(metadata.schema());
+    if unpacked != *metadata.schema() {
+        metadata = load(ArrowReaderOptions::new().with_schema(unpacked)).map_err(unreadable)?;
+    }
+    let schema = metadata.schema().clone();
+    let mut chunks = Vec::new();
+    for group in metadata.metadata().row_groups() {
+        let rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
+        // More than a selection can number; also what keeps a damaged count from filling the memory.
+        if rows > u32::MAX as usize {
+            return Err(unreadable(format!("a row group of {} rows", group.num_rows())));
+        }
+        chunks.extend((0..rows).step_by(CHUNK_ROWS).map(|first| CHUNK_ROWS.min(rows - first)));
+    }
+    let decoded = schema.fields().iter().map(|_| Mutex::new(None)).collect();
+    let path_buf = path.to_owned();
+    let columns =
+        Columns { path: path_buf, object, metadata, chunks: chunks.clone(), decoded, keeper: keeper.clone() };
+    Ok(Table::parquet(path, &schema, chunks, columns))
+}
+
+fn damaged(message: impl fmt::Display) -> String {
+    format!("the Parquet file is damaged or cut short: {message}")
+}
+
+impl Columns {
+    /// The column of every chunk, decoded the first time.
+    ///
+    /// # Errors
+    /// A file that is damaged, or cannot be read.
+    pub(crate) fn column(&self, index: usize) -> Result<Vec<ArrayRef>> {
+        let mut decoded = self.decoded[index].lock().unwrap_or_else(PoisonError::into_inner);
+        if decoded.is_none() {
+            let schema = Arc::new(Schema::new(vec![self.metadata.schema().field(index).clone()]));
+            let kept = self.keeper.keep(
+                &self.path,
+                &schema,
+                || self.key(index),
+                |emit| {
+                    (0..self.metadata.metadata().num_row_groups())
+                        .try_for_each(|group| self.decode(index, group, &mut |batch| emit(batch)))
+                },
+            )?;
+            if !kept.chunks.iter().map(RecordBatch::num_rows).eq(self.chunks.iter().copied()) {
+                let message = "the column has not as many rows as its row groups say";
+                return Err(Error::format(&self.path, damaged(message)));
+            }
+            *decoded = Some(kept);
+        }
+        let chunks = decoded.iter().flat_map(|kept| &kept.chunks);
+        Ok(chunks.map(|chunk| chunk.column(0).clone()).collect())
+    }
+
+    fn decode(
+        &self,
+        index: usize,
+        group: usize,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        let unreadable = |message| Problem::Text(damaged(message));
+        let reader = guarded(|| {
+            let mask = ProjectionMask::roots(self.metadata.parquet_schema(), [index]);
+            let chunks = Chunks(self.object.clone());
+            ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, self.metadata.clone())
+                .with_row_groups(vec![group])
+                .with_projection(mask)
+                .with_batch_size(CHUNK_ROWS)
+                .build()
+                .map_err(|error| error.to_string())
+        });
+        let mut reader = reader.map_err(unreadable)?;
+        let field: SchemaRef = Arc::new(Schema::new(vec![self.metadata.schema().field(index).clone()]));
+        loop {
+            let next = guarded(|| reader.next().transpose().map_err(|error| error.to_string()));
+            let Some(batch) = next.map_err(unreadable)? else { return Ok(()) };
+            let batch = RecordBatch::try_new(field.clone(), batch.columns().to_vec());
+            emit(batch.map_err(|error| unreadable(error.to_string()))?)?;
+        }
+    }
+
+    /// The hash of what the column is made of: its own bytes in the file, and its type.
+    fn key(&self, index: usize) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("parquet 1 {:?}", self.metadata.schema().field(index)).as_bytes());
+        let leaves = self.metadata.parquet_schema();
+        for group in self.metadata.metadata().row_groups() {
+            for (leaf, column) in group.columns().iter().enumerate() {
+                if leaves.get_column_root_idx(leaf) == index {
+                    let (start, length) = column.byte_range();
+                    hasher.update(format!(" {} {length}", group.num_rows()).as_bytes());
+                    let bytes = std::io::Read::take(Pieces::new(self.object.clone(), start), length);
+                    hasher.update_reader(bytes).map_err(Error::io(&self.path))?;
+                }
+            }
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}
+
+/// An object as Parquet reads it.
+struct Chunks(Arc<dyn Object>);
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.0.length()
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = BufReader<Pieces>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        Ok(BufReader::new(Pieces::new(self.0.clone(), start)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        let end = start.checked_add(length as u64).filter(|&end| end <= self.0.length());
+        let end = end.ok_or_else(|| ParquetError::EOF("a range beyond the end of the file".to_owned()))?;
+        self.0.range(start..end).map_err(ParquetError::from)
+    }
 }

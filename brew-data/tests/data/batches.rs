@@ -12,6 +12,9 @@ use brew_data::{Dataset, Loader};
 /// Writes a batch type out by hand: one required tensor a column.
 macro_rules! batch {
     ($name:ident { $($column:ident: $kind:expr, $pad:expr, $optional:expr);* $(;)? }) => {
+        batch!($name { $($column: $kind, $pad, $optional, false);* });
+    };
+    ($name:ident { $($column:ident: $kind:expr, $pad:expr, $optional:expr, $nested:expr);* $(;)? }) => {
         #[derive(Debug)]
         pub(crate) struct $name {
             $(pub(crate) $column: Option<Tensor>),*
@@ -31,7 +34,7 @@ macro_rules! batch {
 
         impl FromColumns for $name {
             const COLUMNS: &'static [Column] =
-                &[$(Column { name: stringify!($column), kind: $kind, pad: $pad, optional: $optional }),*];
+                &[$(Column { name: stringify!($column), kind: $kind, pad: $pad, optional: $optional, nested: $nested }),*];
             fn from_columns(columns: &mut Columns) -> Result<Self> {
                 Ok($name { $($column: columns.take_optional(stringify!($column))?),* })
             }
@@ -50,6 +53,12 @@ batch!(Unpadded { input_ids: Kind::Int64, None, false });
 batch!(Floats { value: Kind::Float, None, false });
 batch!(Bytes { value: Kind::Uint8, None, false });
 batch!(Halves { value: Kind::BFloat16, None, false });
+batch!(Padded { input_ids: Kind::Int64, Some(0.0), false });
+batch!(Values { value: Kind::Int64, None, false });
+batch!(Nested { value: Kind::Int64, Some(-1.0), false, true });
+batch!(NestedUnpadded { value: Kind::Int64, None, false, true });
+batch!(Halves16Value { value: Kind::Half, None, false });
+batch!(Halves16 { score: Kind::Half, None, false });
 batch!(Truths { value: Kind::Bool, None, false });
 
 /// A batch whose making fails, by a panic or an error, at the row with this id.

@@ -1,10 +1,12 @@
 //! Files come in as they are: nothing lost, nothing guessed in silence.
 
-use arrow_array::{Float32Array, Int64Array, LargeStringArray};
+use arrow_array::{ArrayRef, Float32Array, Int64Array, LargeStringArray, RecordBatch};
 use brew_data::{Dataset, Layout};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use tempfile::tempdir;
 
-use crate::batches::{array, table};
+use crate::batches::{Numbered, array, epoch, integers, table};
 
 fn layout() -> Layout {
     Layout::new().integer("id").float("rating").text("text")
@@ -82,4 +84,60 @@ fn a_selection_of_a_selection_keeps_order_and_repetition() {
     let labelled = some.with_integers("id", [7, 8, 9]).unwrap();
     assert_eq!(labelled.columns(), ["id"]);
     assert_eq!(labelled.integers("id").unwrap(), [7, 8, 9]);
+}
+
+/// The bytes of column `b` are destroyed; whoever reads `a` alone never sees them.
+#[test]
+fn a_parquet_column_that_no_batch_declares_is_not_decoded() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("two.parquet");
+    let rows = 20_000_i64;
+    let columns: [(&str, ArrayRef); 2] = [
+        ("id", array(Int64Array::from_iter_values(0..rows))),
+        ("b", array(Int64Array::from_iter_values((0..rows).map(|row| row * 7919 % 1009)))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(3_000)).build();
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    let metadata = writer.close().unwrap();
+    assert_eq!(metadata.num_row_groups(), 7);
+    let whole = Dataset::open(&path).unwrap();
+    assert_eq!(whole.integers("b").unwrap()[12_345], 12_345 * 7919 % 1009);
+
+    let mut bytes = std::fs::read(&path).unwrap();
+    let (start, length) = metadata.row_group(4).column(1).byte_range();
+    bytes[start as usize..(start + length) as usize].fill(0xff);
+    let damaged = folder.path().join("damaged.parquet");
+    std::fs::write(&damaged, bytes).unwrap();
+    let table = Dataset::open(&damaged).unwrap();
+    let ids = epoch(&table.batches::<Numbered>(7_000), 0);
+    let ids: Vec<i64> = ids.iter().flat_map(|batch| integers(batch.id.as_ref().unwrap())).collect();
+    assert_eq!(ids, (0..rows).collect::<Vec<_>>());
+    let message = table.integers("b").unwrap_err().to_string();
+    assert!(message.contains("damaged.parquet: the Parquet file is damaged or cut short: "), "{message}");
+}
+
+#[test]
+fn a_parquet_file_without_rows_opens_and_has_no_batches() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("empty.parquet");
+    table(&[("id", array(Int64Array::from(vec![1])))]).select(&[]).unwrap().write_parquet(&path).unwrap();
+    let empty = Dataset::open(&path).unwrap();
+    assert_eq!((empty.rows(), empty.columns()), (0, vec!["id"]));
+    let message = empty.batches::<Numbered>(1).check().unwrap_err().to_string();
+    assert_eq!(message, format!("{}: there are no rows", path.display()));
+}
+
+/// A column that is added takes its place beside the file's own, which are not copied.
+#[test]
+fn an_added_column_follows_the_rows_in_use() {
+    let rows = table(&[("id", array(Int64Array::from_iter_values(0..20_000)))]);
+    let some = rows.select(&[19_999, 5, 8_192]).unwrap().with_integers("labels", [1, 2, 3]).unwrap();
+    assert_eq!(some.integers("id").unwrap(), [19_999, 5, 8_192]);
+    assert_eq!(some.integers("labels").unwrap(), [1, 2, 3]);
+    assert_eq!(some.select(&[2, 0]).unwrap().integers("labels").unwrap(), [3, 1]);
+    let again = some.with_integers("labels", [7, 8, 9]).unwrap();
+    assert_eq!((again.columns(), again.integers("labels").unwrap()), (vec!["id", "labels"], vec![7, 8, 9]));
 }

@@ -21,12 +21,15 @@ pub(crate) struct Column {
     pub(crate) pad: Option<f64>,
     /// Whether the data may lack it.
     pub(crate) optional: bool,
+    /// Whether rows are lists of lists.
+    pub(crate) nested: bool,
 }
 
-/// What `#[column(i64, pad = 0)]` says.
+/// What `#[column(i64, pad = 0, nested)]` says.
 struct Declaration {
     dtype: &'static Dtype,
     pad: Option<f64>,
+    nested: bool,
 }
 
 impl Column {
@@ -42,6 +45,7 @@ impl Column {
             kind: declaration.dtype.kind,
             pad: declaration.pad,
             optional,
+            nested: declaration.nested,
         })
     }
 }
@@ -91,17 +95,23 @@ impl Declaration {
                 format!("`{text}` is not a dtype{}", suggest(&text, &dtype::names())),
             )
         });
-        if input.is_empty() {
-            return Ok(Declaration { dtype: dtype?, pad: None });
+        let (mut pad, mut nested) = (None, false);
+        while !input.is_empty() {
+            input.parse::<Token![,]>()?;
+            let key: Ident = input.parse()?;
+            if key == "nested" && !nested {
+                nested = true;
+            } else if key == "pad" && pad.is_none() {
+                input.parse::<Token![=]>()?;
+                pad = Some(input.parse::<Expr>()?);
+            } else {
+                return Err(syn::Error::new(
+                    key.span(),
+                    "a dtype may be followed by `pad = …` and by `nested`, once each",
+                ));
+            }
         }
-        input.parse::<Token![,]>()?;
-        let key: Ident = input.parse()?;
-        if key != "pad" {
-            return Err(syn::Error::new(key.span(), "a dtype may be followed by `pad = …` alone"));
-        }
-        input.parse::<Token![=]>()?;
-        let value: Expr = input.parse()?;
         let dtype = dtype?;
-        Ok(Declaration { dtype, pad: Some(dtype.pad(&value)?) })
+        Ok(Declaration { dtype, pad: pad.map(|value| dtype.pad(&value)).transpose()?, nested })
     }
 }

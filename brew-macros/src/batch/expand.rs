@@ -70,7 +70,7 @@ pub(crate) fn stand_in(batch: &Ident) -> TokenStream {
 }
 
 fn declared(column: &Column) -> TokenStream {
-    let Column { name, optional, pad, .. } = column;
+    let Column { name, optional, pad, nested, .. } = column;
     let kind = Ident::new(column.kind, Span::mixed_site());
     let pad = match pad {
         Some(pad) => quote!(::core::option::Option::Some(#pad)),
@@ -82,6 +82,7 @@ fn declared(column: &Column) -> TokenStream {
             kind: ::brew_core::tch::Kind::#kind,
             pad: #pad,
             optional: #optional,
+            nested: #nested,
         }
     }
 }

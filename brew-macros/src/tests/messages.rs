@@ -48,6 +48,9 @@ fn a_pad_is_refused_exactly_where_the_dtype_cannot_hold_it() {
         quote!(f32, pad = 3.4028234663852886e38),
         quote!(i16, pad = 2.0),
         quote!(bool, pad = true),
+        quote!(bf16, nested),
+        quote!(i64, nested, pad = 0),
+        quote!(i64, pad = 0, nested),
     ];
     let refused = [
         quote!(i64, pad = 9007199254740994),
@@ -58,6 +61,9 @@ fn a_pad_is_refused_exactly_where_the_dtype_cannot_hold_it() {
         quote!(f32, pad = -3.5e38),
         quote!(i16, pad = 2.5),
         quote!(bool, pad = 2),
+        quote!(i64, nested, nested),
+        quote!(i64, pad = 0, pad = 0),
+        quote!(i64, nests),
     ];
     let problems = |column: &TokenStream| {
         messages(batch::expand(quote!(

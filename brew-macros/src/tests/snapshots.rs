@@ -132,7 +132,7 @@ fn a_batch_is_made_of_columns() {
         struct Review {
             #[column(i64, pad = -100)]
             ids: Tensor,
-            #[column(bf16)]
+            #[column(bf16, nested)]
             r#type: Option<Tensor>,
         }
     });

@@ -38,17 +38,13 @@ impl Layout {
         self.with(name, DataType::Utf8)
     }
 
-    pub(crate) fn with(mut self, name: &str, data_type: DataType) -> Self {
+    fn with(mut self, name: &str, data_type: DataType) -> Self {
         self.fields.push(Field::new(name, data_type, false));
         self
     }
 
     pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
-    }
-
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.fields.iter().map(|field| field.name().clone()).collect()
     }
 
     pub(crate) fn schema(&self) -> Schema {
@@ -64,5 +60,11 @@ impl Layout {
             DataType::Float64 => (!found.is_integer() && !found.is_floating()).then_some("numbers"),
             _ => (!is_text).then_some("text"),
         }
+    }
+}
+
+impl From<&Layout> for Layout {
+    fn from(layout: &Layout) -> Self {
+        layout.clone()
     }
 }

@@ -1,0 +1,73 @@
+//! Two bytes that stand for a number: how bfloat16 is stored, for which Arrow has no type.
+
+use std::ops::Range;
+
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{ArrowPrimitiveType, Float16Type, UInt16Type};
+use arrow_schema::{DataType, Field};
+use brew_core::tch::Kind;
+
+use super::numbers::Numbers;
+
+/// The key of a field's metadata that says what two bytes mean: `float16` or `bfloat16`.
+const DTYPE_KEY: &str = "brew.dtype";
+
+type F16 = <Float16Type as ArrowPrimitiveType>::Native;
+
+/// What two bytes, least significant first, mean where they stand for a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Half {
+    F16,
+    Bf16,
+}
+
+impl Half {
+    /// What the values of a column are, where they are two bytes each (Arrow has no bfloat16): its
+    /// metadata says so, or else the dtype that the batch declares. An integer column is one of integers
+    /// unless its metadata says otherwise.
+    pub(crate) fn of(field: &Field, kind: Kind) -> Option<Half> {
+        let said = match field.metadata().get(DTYPE_KEY).map(String::as_str) {
+            Some("float16") => Some(Half::F16),
+            Some("bfloat16") => Some(Half::Bf16),
+            _ => None,
+        };
+        match (field.data_type(), kind) {
+            (DataType::FixedSizeBinary(2) | DataType::UInt16, _) if said.is_some() => said,
+            (DataType::FixedSizeBinary(2), Kind::Half) => Some(Half::F16),
+            (DataType::FixedSizeBinary(2), Kind::BFloat16) => Some(Half::Bf16),
+            _ => None,
+        }
+    }
+
+    fn value(self, bits: u16) -> f64 {
+        match self {
+            Half::F16 => F16::from_bits(bits).into(),
+            // The upper half of an f32.
+            Half::Bf16 => f32::from_bits(u32::from(bits) << 16).into(),
+        }
+    }
+}
+
+/// As [`append`](super::numbers::append), of values that are two bytes each.
+pub(crate) fn append_bits(
+    array: &dyn Array,
+    range: Range<usize>,
+    half: Half,
+    into: &mut Numbers,
+) -> Result<(), String> {
+    match (array.data_type(), into) {
+        (DataType::UInt16, Numbers::Floats(into)) => {
+            let bits = &array.as_primitive::<UInt16Type>().values()[range];
+            into.extend(bits.iter().map(|&bits| half.value(bits)));
+            Ok(())
+        }
+        (DataType::FixedSizeBinary(2), Numbers::Floats(into)) => {
+            let values = array.as_fixed_size_binary();
+            let bits = range.map(|index| values.value(index));
+            into.extend(bits.map(|bytes| half.value(u16::from_le_bytes([bytes[0], bytes[1]]))));
+            Ok(())
+        }
+        (other, _) => Err(format!("a value of type {other} is not two bytes of a number")),
+    }
+}

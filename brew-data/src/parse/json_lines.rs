@@ -1,0 +1,179 @@
+//! JSON lines: one object a line, whose members are the columns.
+//!
+//! An object in an object is no column of its own; its members are, as `outer.inner`. A member that a
+//! line lacks is a missing value.
+
+use std::collections::{HashMap, HashSet};
+use std::io::BufRead;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Field, Schema, SchemaRef};
+
+use super::json::{Json, object};
+use super::lines::Lines;
+use super::shape::{Shape, Values};
+use super::{CHUNK_BYTES, CHUNK_ROWS, Emit, Problem};
+
+/// More columns than this are keys that should have been values; it bounds the memory they take.
+const MOST_COLUMNS: usize = 10_000;
+
+/// The columns of one or several files.
+#[derive(Debug, Default)]
+pub(crate) struct Inference {
+    columns: Vec<Column>,
+    places: HashMap<String, usize>,
+    /// Names of objects, whose members are the columns.
+    objects: HashSet<String>,
+    rows: usize,
+}
+
+#[derive(Debug)]
+struct Column {
+    name: String,
+    shape: Shape,
+    /// Lines that have it; the rest lack it.
+    present: usize,
+}
+
+impl Inference {
+    /// Looks through a whole file.
+    ///
+    /// # Errors
+    /// A line that is not an object; a value of another type than its column's in the lines before.
+    pub(crate) fn scan(&mut self, reader: impl BufRead) -> Result<(), Problem> {
+        let mut lines = Lines::new(reader);
+        while let Some((line, text)) = lines.next()? {
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
+            self.members(line, "", &object(line, text)?)?;
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    fn members(&mut self, line: usize, within: &str, members: &[(String, Json)]) -> Result<(), Problem> {
+        for (key, value) in members {
+            let name = nested(within, key);
+            if let Json::Object(members) = value {
+                let known = self.places.get(&name).map(|&place| &self.columns[place].shape);
+                if let Some(known) = known.filter(|known| **known != Shape::Null) {
+                    return Err(Problem::field(line, name, known.refusal(value)));
+                }
+                self.objects.insert(name.clone());
+                self.members(line, &name, members)?;
+                continue;
+            }
+            if self.objects.contains(&name) && *value != Json::Null {
+                let message = format!("{}, but an object in the lines before it", value.kind());
+                return Err(Problem::field(line, name, message));
+            }
+            let place = self.place(line, &name)?;
+            let column = &mut self.columns[place];
+            column.shape.widen(value).map_err(|message| Problem::field(line, &name, message))?;
+            column.present += usize::from(*value != Json::Null);
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, line: usize, name: &str) -> Result<usize, Problem> {
+        if let Some(&place) = self.places.get(name) {
+            return Ok(place);
+        }
+        if self.columns.len() == MOST_COLUMNS {
+            let message = format!("there are more than {MOST_COLUMNS} keys, and each is a column");
+            return Err(Problem::field(line, name, message));
+        }
+        self.columns.push(Column { name: name.to_owned(), shape: Shape::Null, present: 0 });
+        self.places.insert(name.to_owned(), self.columns.len() - 1);
+        Ok(self.columns.len() - 1)
+    }
+
+    /// The schema, where there was a row.
+    pub(crate) fn schema(self) -> Result<Schema, Problem> {
+        if self.rows == 0 {
+            return Err(Problem::NoRows);
+        }
+        let columns = self.columns.into_iter().filter(|column| !self.objects.contains(&column.name));
+        let fields: Vec<_> = columns
+            .map(|column| {
+                let missing = column.present < self.rows;
+                Field::new(column.name, column.shape.data_type(), missing)
+            })
+            .collect();
+        if fields.is_empty() {
+            return Err(Problem::Text("the objects have no member, so that there is no column".to_owned()));
+        }
+        Ok(Schema::new(fields))
+    }
+}
+
+/// The name of a member of an object.
+fn nested(within: &str, key: &str) -> String {
+    if within.is_empty() { key.to_owned() } else { format!("{within}.{key}") }
+}
+
+/// Reads every row of a file with these columns.
+///
+/// # Errors
+/// No row; a line that is not an object; a value of another type than its column's.
+pub(crate) fn read(reader: impl BufRead, schema: &SchemaRef, emit: &mut Emit<'_>) -> Result<(), Problem> {
+    let places: HashMap<&str, usize> =
+        schema.fields().iter().enumerate().map(|(place, field)| (field.name().as_str(), place)).collect();
+    let mut values: Vec<Values> = schema.fields().iter().map(|field| Values::of(field.data_type())).collect();
+    let mut lines = Lines::new(reader);
+    let (mut rows, mut bytes, mut emitted) = (0, 0, false);
+    while let Some((line, text)) = lines.next()? {
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        let members = object(line, text)?;
+        append(line, "", &members, &places, &mut values)?;
+        rows += 1;
+        bytes += text.len();
+        // What the line lacks is missing.
+        values.iter_mut().for_each(|values| values.fill(rows));
+        if rows == CHUNK_ROWS || bytes >= CHUNK_BYTES {
+            emit(batch(schema, &mut values)?)?;
+            (rows, bytes, emitted) = (0, 0, true);
+        }
+    }
+    match (rows, emitted) {
+        (0, true) => Ok(()),
+        (0, false) => Err(Problem::NoRows),
+        _ => emit(batch(schema, &mut values)?),
+    }
+}
+
+fn append(
+    line: usize,
+    within: &str,
+    members: &[(String, Json)],
+    places: &HashMap<&str, usize>,
+    values: &mut [Values],
+) -> Result<(), Problem> {
+    for (key, value) in members {
+        let name = nested(within, key);
+        match (value, places.get(name.as_str())) {
+            (Json::Null, _) => {}
+            (_, Some(&place)) => {
+                values[place].push(value).map_err(|message| Problem::field(line, name, message))?;
+            }
+            (Json::Object(members), None) => append(line, &name, members, places, values)?,
+            (_, None) => {
+                let message =
+                    "the column was not there when the file was first looked through: it has changed";
+                return Err(Problem::field(line, name, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn batch(schema: &SchemaRef, values: &mut [Values]) -> Result<RecordBatch, Problem> {
+    let columns = schema.fields().iter().zip(values).map(|(field, values)| values.finish(field.data_type()));
+    let columns = columns.collect::<Result<Vec<_>, _>>();
+    let batch = columns.and_then(|columns| RecordBatch::try_new(Arc::clone(schema), columns));
+    batch.map_err(|error| Problem::Text(error.to_string()))
+}

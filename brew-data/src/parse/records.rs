@@ -1,0 +1,136 @@
+//! Lines cut into fields: separated text with or without quotation marks.
+//!
+//! Why not a crate: an open quotation mark must be an error that names its line and not swallow the
+//! rest of the file, and a row must have a bound.
+
+use std::io::BufRead;
+
+use super::lines::{Lines, without_end};
+use super::{LONGEST_ROW, Problem};
+
+/// One record at a time, as fields without their quotation marks.
+pub(crate) struct Records<R> {
+    lines: Lines<R>,
+    separator: u8,
+    quoted: bool,
+    /// The fields, one after another.
+    text: Vec<u8>,
+    /// Where each field ends in it.
+    ends: Vec<usize>,
+}
+
+/// The fields of a record.
+#[derive(Clone, Copy)]
+pub(crate) struct Record<'a> {
+    text: &'a [u8],
+    ends: &'a [usize],
+}
+
+impl<'a> Record<'a> {
+    pub(crate) fn len(self) -> usize {
+        self.ends.len()
+    }
+
+    /// Bytes of all fields.
+    pub(crate) fn bytes(self) -> usize {
+        self.text.len()
+    }
+
+    pub(crate) fn fields(self) -> impl Iterator<Item = &'a [u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(self.ends).map(|(start, &end)| &self.text[start..end])
+    }
+}
+
+/// Where in a record the next byte stands.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// At the first byte of a field.
+    Start,
+    /// Inside a field without quotation marks; those in it are letters like any other.
+    Bare,
+    /// Between the quotation marks of a field.
+    Quoted,
+    /// Behind a quotation mark that ends the field, unless another follows.
+    Closing,
+}
+
+impl<R: BufRead> Records<R> {
+    pub(crate) fn new(reader: R, separator: u8, quoted: bool) -> Self {
+        Records { lines: Lines::new(reader), separator, quoted, text: Vec::new(), ends: Vec::new() }
+    }
+
+    /// The next record, and the line it begins in.
+    ///
+    /// # Errors
+    /// A text that cannot be read on; a quotation mark that is not closed, or text behind one that is;
+    /// a record longer than [`LONGEST_ROW`].
+    pub(crate) fn next(&mut self) -> Result<Option<(usize, Record<'_>)>, Problem> {
+        self.text.clear();
+        self.ends.clear();
+        let Some((first, line)) = self.lines.next_whole()? else { return Ok(None) };
+        if !self.quoted {
+            for field in without_end(line).split(|byte| *byte == self.separator) {
+                self.text.extend_from_slice(field);
+                self.ends.push(self.text.len());
+            }
+            return Ok(Some((first, Record { text: &self.text, ends: &self.ends })));
+        }
+        let (mut state, mut opened) = (State::Start, first);
+        let (mut number, mut line) = (first, line);
+        loop {
+            let body = without_end(line);
+            for &byte in body {
+                state = match (state, byte) {
+                    (State::Start, b'"') => {
+                        opened = number;
+                        State::Quoted
+                    }
+                    (State::Start | State::Bare | State::Closing, byte) if byte == self.separator => {
+                        self.ends.push(self.text.len());
+                        State::Start
+                    }
+                    (State::Quoted, b'"') => State::Closing,
+                    (State::Closing, b'"') => {
+                        self.text.push(byte);
+                        State::Quoted
+                    }
+                    (State::Closing, _) => {
+                        let message = "text follows a closing quotation mark: write `\"\"` for a \
+                                       quotation mark inside a quoted field";
+                        return Err(Problem::line(number, message));
+                    }
+                    (State::Quoted, byte) => {
+                        self.text.push(byte);
+                        State::Quoted
+                    }
+                    (State::Start | State::Bare, byte) => {
+                        self.text.push(byte);
+                        State::Bare
+                    }
+                };
+            }
+            if state != State::Quoted {
+                self.ends.push(self.text.len());
+                return Ok(Some((first, Record { text: &self.text, ends: &self.ends })));
+            }
+            // The line's end is part of the field, as it stands.
+            self.text.extend_from_slice(&line[body.len()..]);
+            if self.text.len() > LONGEST_ROW {
+                return Err(unclosed(opened, &format!("within {} MiB", LONGEST_ROW >> 20)));
+            }
+            match self.lines.next_whole()? {
+                Some(next) => (number, line) = next,
+                None => return Err(unclosed(opened, "before the end of the file")),
+            }
+        }
+    }
+}
+
+fn unclosed(line: usize, by: &str) -> Problem {
+    let message = format!(
+        "a quotation mark opens a field that is not closed {by}: if quotation marks mean nothing in this \
+         file, read it with `Delimited::csv().quoted(false)`"
+    );
+    Problem::line(line, message)
+}

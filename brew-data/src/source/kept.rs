@@ -1,0 +1,132 @@
+//! Tables that cannot be mapped as they are: kept in memory where they are small, else written once as
+//! an Arrow file that can.
+//!
+//! So every table is reached at random without being decoded again, and memory has a bound however
+//! large the file is. The Arrow file lies in the cache folder under the hash of what it was made of;
+//! one that does not match, or is damaged, is made anew.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow_array::RecordBatch;
+use arrow_ipc::writer::FileWriter;
+use arrow_schema::{Schema, SchemaRef};
+
+use super::arrow::decode;
+use super::mapping::{Mapping, map};
+use super::storage::{Disk, Storage as _};
+use super::text::named;
+use crate::error::{Error, Result};
+use crate::parse::{Emit, Problem};
+use crate::write::atomically;
+
+/// Bytes of decoded tables that one opening may keep in memory.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// The key's name in the metadata of a cache file.
+const CACHE_KEY: &str = "brew.source";
+
+/// Where decoded tables go.
+#[derive(Debug, Clone)]
+pub(crate) struct Keeper {
+    folder: PathBuf,
+    /// Bytes that may still be kept in memory.
+    left: Arc<AtomicUsize>,
+}
+
+/// A table that can be read at random.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) chunks: Vec<RecordBatch>,
+    pub(crate) mapping: Option<Mapping>,
+}
+
+impl Keeper {
+    /// One opening's.
+    pub(crate) fn new() -> Self {
+        Keeper { folder: cache_folder(), left: Arc::new(AtomicUsize::new(KEPT_BYTES)) }
+    }
+
+    /// Keeps what `read` emits. It is called once more from the start where it emits too much to keep
+    /// in memory; `key` stands for all that it depends on.
+    ///
+    /// # Errors
+    /// Those of `read`, with the file's name; a cache that cannot be written.
+    pub(crate) fn keep(
+        &self,
+        path: &Path,
+        schema: &SchemaRef,
+        key: impl FnOnce() -> Result<String>,
+        read: impl Fn(&mut Emit<'_>) -> Result<(), Problem>,
+    ) -> Result<Kept> {
+        let left = self.left.load(Ordering::Relaxed);
+        let (mut chunks, mut bytes) = (Vec::new(), 0);
+        let outcome = read(&mut |batch| {
+            bytes += batch.get_array_memory_size();
+            chunks.push(batch);
+            if bytes > left { Err(Problem::Stopped) } else { Ok(()) }
+        });
+        match outcome {
+            Ok(()) => {
+                let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                    Some(left.saturating_sub(bytes))
+                });
+                return Ok(Kept { chunks, mapping: None });
+            }
+            Err(Problem::Stopped) => drop(chunks),
+            Err(problem) => return Err(named(path, problem)),
+        }
+        let key = key()?;
+        let file = self.folder.join(format!("{key}.arrow"));
+        if let Ok((found, kept)) = open(&file)
+            && found.metadata().get(CACHE_KEY) == Some(&key)
+        {
+            return Ok(kept);
+        }
+        let metadata = HashMap::from([(CACHE_KEY.to_owned(), key)]);
+        write(path, &file, &Schema::new_with_metadata(schema.fields().clone(), metadata), read)?;
+        Ok(open(&file)?.1)
+    }
+}
+
+/// Maps a cache file.
+fn open(file: &Path) -> Result<(SchemaRef, Kept)> {
+    let object = Disk.open(file).map_err(Error::io(file))?;
+    let (bytes, mapping) = map(object.as_ref(), file)?;
+    let damaged = |message| Error::format(file, format!("the cache is damaged: {message}"));
+    let (schema, chunks) = decode(&bytes).map_err(damaged)?;
+    Ok((schema, Kept { chunks, mapping }))
+}
+
+fn write(
+    path: &Path,
+    file: &Path,
+    schema: &Schema,
+    read: impl Fn(&mut Emit<'_>) -> Result<(), Problem>,
+) -> Result<()> {
+    let failed = |error| Error::format(file, format!("the cache cannot be written: {error}"));
+    atomically(file, |into| {
+        let mut writer = FileWriter::try_new(into, schema).map_err(failed)?;
+        let mut refused = None;
+        let outcome = read(&mut |batch| {
+            writer.write(&batch).map_err(|error| {
+                refused = Some(failed(error));
+                Problem::Stopped
+            })
+        });
+        match (refused, outcome) {
+            (Some(error), _) => Err(error),
+            (None, Err(problem)) => Err(named(path, problem)),
+            (None, Ok(())) => writer.finish().map_err(failed),
+        }
+    })
+}
+
+/// `BREW_CACHE`, or `brew` in the user's cache folder, or else in that of temporary files.
+fn cache_folder() -> PathBuf {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let users = || set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    set("BREW_CACHE").unwrap_or_else(|| users().unwrap_or_else(std::env::temp_dir).join("brew"))
+}

@@ -1,0 +1,144 @@
+//! What a file is: by its first bytes, whatever its name, and what is left by its extension.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::format::Format;
+use super::storage::Object;
+use super::text::{self, GZIP_MARK, ZSTD_MARK, named};
+use crate::error::{Error, Result};
+use crate::parse::arrow::{FILE_MARK, STREAM_MARK};
+use crate::parse::conll::Conll;
+use crate::parse::delimited::Delimited;
+use crate::parse::json::object;
+use crate::parse::lines::Lines;
+
+/// The kinds of files that can be read.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    /// Compressed columns; decoded one at a time.
+    Parquet,
+    /// An Arrow IPC file or stream; mapped, not read.
+    Arrow,
+    /// Text; parsed.
+    Text(Format),
+}
+
+/// What can be read, for people.
+const KINDS: &str = "Parquet, Arrow IPC files and streams, CSV (.csv), TSV (.tsv, .tab, .txt), JSON lines \
+                     (.jsonl, .ndjson, .json), CoNLL columns (.conll, .bio, .iob) and SQuAD's JSON (.json); \
+                     text also packed (.gz, .zst)";
+
+const PARQUET_MARK: &[u8] = b"PAR1";
+
+impl Kind {
+    /// Finds out what a file is.
+    ///
+    /// # Errors
+    /// A file that is empty, is not what its name says, or is of a kind that brew does not read.
+    pub(crate) fn of(path: &Path, object: &Arc<dyn Object>) -> Result<Self> {
+        let mark = object.range(0..object.length().min(FILE_MARK.len() as u64)).map_err(Error::io(path))?;
+        let extension = extension(path);
+        if mark.is_empty() {
+            return Err(Error::format(path, "the file is empty"));
+        }
+        if mark.starts_with(PARQUET_MARK) {
+            return Ok(Kind::Parquet);
+        }
+        if mark.starts_with(FILE_MARK) || mark.starts_with(STREAM_MARK) {
+            return Ok(Kind::Arrow);
+        }
+        let packed = mark.starts_with(GZIP_MARK) || mark.starts_with(ZSTD_MARK);
+        Ok(Kind::Text(match extension.as_str() {
+            "parquet" | "arrow" | "feather" | "ipc" if packed => {
+                let message = format!("a packed .{extension} file cannot be read: unpack it first");
+                return Err(Error::format(path, message));
+            }
+            "parquet" => {
+                return Err(Error::format(path, "not a Parquet file: it does not begin with `PAR1`"));
+            }
+            "arrow" | "feather" | "ipc" => {
+                return Err(Error::format(
+                    path,
+                    "not an Arrow IPC file: it begins neither with `ARROW1` nor as a stream does",
+                ));
+            }
+            "csv" => Format::Delimited(Delimited::csv()),
+            "tsv" | "tab" | "txt" | "" => Format::Delimited(Delimited::tsv()),
+            "jsonl" | "ndjson" => Format::JsonLines,
+            "json" if is_lines(path, object)? => Format::JsonLines,
+            "json" => Format::Squad,
+            "conll" | "bio" | "iob" | "iob2" => Format::Conll(Conll::new()),
+            other => {
+                let message = format!("files of kind `.{other}` are not read; there are: {KINDS}");
+                return Err(Error::format(path, message));
+            }
+        }))
+    }
+
+    /// Whether the name alone says that this is data: what is taken of a folder.
+    pub(crate) fn is_named(path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let hidden = name.starts_with(['.', '_']);
+        // Beside the shards that Python's `datasets` writes lie two files about them.
+        let about = matches!(&*name, "state.json" | "dataset_info.json" | "dataset_dict.json");
+        let known = matches!(
+            extension(path).as_str(),
+            "parquet"
+                | "arrow"
+                | "feather"
+                | "ipc"
+                | "csv"
+                | "tsv"
+                | "tab"
+                | "jsonl"
+                | "ndjson"
+                | "json"
+                | "conll"
+                | "bio"
+                | "iob"
+                | "iob2"
+        );
+        known && !hidden && !about
+    }
+
+    /// The kind, in a word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Kind::Parquet => "Parquet",
+            Kind::Arrow => "Arrow IPC",
+            Kind::Text(Format::Table(_) | Format::Delimited(_)) => "separated text",
+            Kind::Text(Format::JsonLines) => "JSON lines",
+            Kind::Text(Format::Conll(_)) => "CoNLL columns",
+            Kind::Text(Format::Squad) => "SQuAD's JSON",
+        }
+    }
+}
+
+/// The extension below that of a packer.
+fn extension(path: &Path) -> String {
+    let of = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match of(path).as_str() {
+        "gz" | "gzip" | "zst" | "zstd" => {
+            path.file_stem().map(|stem| of(Path::new(stem))).unwrap_or_default()
+        }
+        extension => extension.to_owned(),
+    }
+}
+
+/// Whether a `.json` file holds an object a line: its first line is one, and is not SQuAD's.
+fn is_lines(path: &Path, object_: &Arc<dyn Object>) -> Result<bool> {
+    let first = text::read(path, object_, "opening", |reader| {
+        // The longest line bounds what is read of a document that is all one line.
+        let mut lines = Lines::new(reader);
+        let line = lines.next()?;
+        Ok(line.is_some_and(|(number, line)| {
+            object(number, line).is_ok_and(|members| !members.iter().any(|(key, _)| key == "data"))
+        }))
+    });
+    match first {
+        Ok(is_lines) => Ok(is_lines),
+        Err(crate::parse::Problem::Line { .. }) => Ok(false),
+        Err(problem) => Err(named(path, problem)),
+    }
+}

@@ -1,0 +1,157 @@
+//! Where files lie: the one door that opening goes through, so that data may lie elsewhere than on disk.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read, Result};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// A store of named files. [`Disk`] is this machine's; a remote one implements these two functions.
+///
+/// ```
+/// use std::io::{Error, ErrorKind, Result};
+/// use std::ops::Range;
+/// use std::path::{Path, PathBuf};
+/// use std::sync::Arc;
+///
+/// use brew_data::{Bytes, Dataset, Object, Storage};
+///
+/// /// One file, in memory.
+/// #[derive(Debug)]
+/// struct OneFile(Bytes);
+///
+/// impl Storage for OneFile {
+///     fn list(&self, _: &Path) -> Result<Vec<PathBuf>> {
+///         Ok(vec!["ratings.csv".into()])
+///     }
+///     fn open(&self, name: &Path) -> Result<Arc<dyn Object>> {
+///         if name != Path::new("ratings.csv") {
+///             return Err(Error::from(ErrorKind::NotFound));
+///         }
+///         Ok(Arc::new(OneFile(self.0.clone())))
+///     }
+/// }
+///
+/// impl Object for OneFile {
+///     fn length(&self) -> u64 {
+///         self.0.len() as u64
+///     }
+///     fn range(&self, range: Range<u64>) -> Result<Bytes> {
+///         Ok(self.0.slice(range.start as usize..range.end as usize))
+///     }
+/// }
+///
+/// # fn main() -> brew_data::Result<()> {
+/// let store = OneFile(Bytes::from_static(b"stars\n4\n5\n"));
+/// assert_eq!(Dataset::open_from(&store, "ratings.csv")?.integers("stars")?, [4, 5]);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Storage: fmt::Debug + Send + Sync {
+    /// The files and folders directly in a folder, by their whole names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such folder; whatever else the store refuses.
+    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>>;
+
+    /// A file, ready to be read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such file, [`ErrorKind::IsADirectory`] where it is a
+    /// folder and the store can tell; whatever else the store refuses.
+    fn open(&self, name: &Path) -> Result<Arc<dyn Object>>;
+}
+
+/// A file of a store: what is read of it is of one version, even where another is written in its place.
+pub trait Object: Send + Sync {
+    /// Its length in bytes.
+    fn length(&self) -> u64;
+
+    /// The bytes of a range within its length.
+    ///
+    /// # Errors
+    /// Bytes that cannot be read, or that are not there any more.
+    fn range(&self, range: Range<u64>) -> Result<Bytes>;
+
+    /// The file of this machine that holds it, where there is one: an Arrow file is then mapped. Of an
+    /// object without one, Arrow data is read into memory whole.
+    fn file(&self) -> Option<&File> {
+        None
+    }
+}
+
+/// The files of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disk;
+
+impl Storage for Disk {
+    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+    }
+
+    fn open(&self, name: &Path) -> Result<Arc<dyn Object>> {
+        let file = File::open(name)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(Error::from(ErrorKind::IsADirectory));
+        }
+        Ok(Arc::new(OnDisk { file, length: metadata.len() }))
+    }
+}
+
+struct OnDisk {
+    file: File,
+    length: u64,
+}
+
+impl Object for OnDisk {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn range(&self, range: Range<u64>) -> Result<Bytes> {
+        use std::os::unix::fs::FileExt as _;
+        let length = usize::try_from(range.end.saturating_sub(range.start));
+        let mut bytes = vec![0; length.map_err(|_| Error::from(ErrorKind::InvalidInput))?];
+        self.file.read_exact_at(&mut bytes, range.start)?;
+        Ok(bytes.into())
+    }
+
+    fn file(&self) -> Option<&File> {
+        Some(&self.file)
+    }
+}
+
+/// Bytes asked for at once.
+const PIECE: u64 = 1 << 20;
+
+/// Reads an object from some place on, a piece at a time.
+pub(crate) struct Pieces {
+    object: Arc<dyn Object>,
+    next: u64,
+    piece: Bytes,
+}
+
+impl Pieces {
+    pub(crate) fn new(object: Arc<dyn Object>, start: u64) -> Self {
+        Pieces { object, next: start, piece: Bytes::new() }
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize> {
+        if self.piece.is_empty() {
+            let end = self.object.length().min(self.next.saturating_add(PIECE));
+            if self.next < end {
+                self.piece = self.object.range(self.next..end)?;
+                self.next = end;
+            }
+        }
+        let length = into.len().min(self.piece.len());
+        into[..length].copy_from_slice(&self.piece.split_to(length));
+        Ok(length)
+    }
+}

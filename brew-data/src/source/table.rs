@@ -1,0 +1,138 @@
+//! One file as a table: the rows of each of its chunks, and its columns when they are asked for.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, make_array};
+use arrow_buffer::NullBuffer;
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+
+use super::mapping::Mapping;
+use super::parquet;
+use crate::error::{Error, Result};
+
+/// A file's rows and columns. A column of structs is one column for each member, called `outer.inner`.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) path: Arc<Path>,
+    pub(crate) schema: SchemaRef,
+    /// Rows of each chunk; none is empty.
+    pub(crate) chunks: Vec<usize>,
+    columns: Columns,
+    leaves: Vec<Leaf>,
+    mapping: Option<Mapping>,
+}
+
+/// What the columns come of.
+#[derive(Debug)]
+enum Columns {
+    /// Record batches, in memory or mapped.
+    Ready(Vec<RecordBatch>),
+    /// Columns that are decoded when they are first asked for.
+    Parquet(parquet::Columns),
+}
+
+/// A column as the member of a column as it is stored.
+#[derive(Debug)]
+struct Leaf {
+    column: usize,
+    /// The member of each level of structs.
+    members: Vec<usize>,
+}
+
+impl Table {
+    /// A table of record batches of one schema.
+    pub(crate) fn new(
+        path: &Path,
+        schema: &SchemaRef,
+        mut chunks: Vec<RecordBatch>,
+        mapping: Option<Mapping>,
+    ) -> Self {
+        chunks.retain(|chunk| chunk.num_rows() > 0);
+        let rows = chunks.iter().map(RecordBatch::num_rows).collect();
+        Self::of(path, schema, rows, Columns::Ready(chunks), mapping)
+    }
+
+    /// A table of a Parquet file.
+    pub(crate) fn parquet(
+        path: &Path,
+        schema: &SchemaRef,
+        rows: Vec<usize>,
+        columns: parquet::Columns,
+    ) -> Self {
+        Self::of(path, schema, rows, Columns::Parquet(columns), None)
+    }
+
+    fn of(
+        path: &Path,
+        schema: &SchemaRef,
+        chunks: Vec<usize>,
+        columns: Columns,
+        mapping: Option<Mapping>,
+    ) -> Self {
+        let mut flat = (Vec::new(), Vec::new());
+        for (column, field) in schema.fields().iter().enumerate() {
+            flatten(
+                field,
+                field.name().clone(),
+                field.is_nullable(),
+                &Leaf { column, members: Vec::new() },
+                &mut flat,
+            );
+        }
+        let schema = Arc::new(Schema::new_with_metadata(flat.0, schema.metadata().clone()));
+        Table { path: path.into(), schema, chunks, columns, leaves: flat.1, mapping }
+    }
+
+    /// The column of every chunk.
+    ///
+    /// # Errors
+    /// A Parquet column that cannot be decoded.
+    pub(crate) fn column(&self, index: usize) -> Result<Vec<ArrayRef>> {
+        let leaf = &self.leaves[index];
+        let whole: Vec<ArrayRef> = match &self.columns {
+            Columns::Ready(chunks) => chunks.iter().map(|chunk| chunk.column(leaf.column).clone()).collect(),
+            Columns::Parquet(columns) => columns.column(leaf.column)?,
+        };
+        let members = whole.into_iter().map(|array| leaf.of(array));
+        members.collect::<Result<_, _>>().map_err(|error| Error::format(&*self.path, error))
+    }
+
+    /// Refuses to go on with a file that has shrunk since it was mapped.
+    pub(crate) fn check_length(&self) -> Result<()> {
+        self.mapping.as_ref().map_or(Ok(()), Mapping::check)
+    }
+}
+
+fn flatten(field: &Field, name: String, nullable: bool, leaf: &Leaf, flat: &mut (Vec<Field>, Vec<Leaf>)) {
+    let DataType::Struct(members) = field.data_type() else {
+        flat.0.push(field.clone().with_name(name).with_nullable(nullable));
+        flat.1.push(Leaf { column: leaf.column, members: leaf.members.clone() });
+        return;
+    };
+    for (index, member) in members.iter().enumerate() {
+        let members = leaf.members.iter().copied().chain([index]).collect();
+        let nested = Leaf { column: leaf.column, members };
+        let name = format!("{name}.{}", member.name());
+        flatten(member, name, nullable || member.is_nullable(), &nested, flat);
+    }
+}
+
+impl Leaf {
+    /// The member, missing where a struct around it is.
+    fn of(&self, mut array: ArrayRef) -> Result<ArrayRef, ArrowError> {
+        for &member in &self.members {
+            let outer = array.as_struct();
+            let inner = outer.column(member).clone();
+            array = match outer.nulls() {
+                Some(nulls) if nulls.null_count() > 0 && *inner.data_type() != DataType::Null => {
+                    let nulls = NullBuffer::union(Some(nulls), inner.nulls());
+                    make_array(inner.to_data().into_builder().nulls(nulls).build()?)
+                }
+                _ => inner,
+            };
+        }
+        Ok(array)
+    }
+}

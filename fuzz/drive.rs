@@ -1,0 +1,100 @@
+//! What each fuzz target does with its input; brew-data's own tests do the same with mutated files.
+//!
+//! A refusal is fine, a panic is not. What is accepted must hold together: as many rows as were
+//! counted, and arrays whose offsets and text are valid.
+
+use arrow_array::{Array, RecordBatch};
+use arrow_buffer::Buffer;
+
+use crate::parse::arrow::Index;
+use crate::parse::conll::Conll;
+use crate::parse::delimited::Delimited;
+use crate::parse::{Problem, infer, json_lines};
+
+/// Rows, after a look at every value.
+#[derive(Default)]
+struct Rows(usize);
+
+impl Rows {
+    fn take(&mut self, batch: &RecordBatch) {
+        assert!(batch.num_rows() > 0, "an empty record batch");
+        for column in batch.columns() {
+            column.to_data().validate_full().expect("an array that does not hold together");
+        }
+        self.0 += batch.num_rows();
+    }
+}
+
+/// CSV and TSV. The first byte chooses the separator and whether fields are quoted.
+pub fn delimited(input: &[u8]) {
+    let Some((choice, text)) = input.split_first() else { return };
+    let separator = [b',', b'\t', b';', b' '][usize::from(choice >> 1) % 4];
+    let settings = Delimited::csv().separated_by(separator).quoted(choice & 1 == 1);
+    let mut inference = infer::Inference::default();
+    if settings.infer(text, &mut inference).is_err() {
+        return;
+    }
+    let Ok(schema) = inference.schema() else { return };
+    let schema = schema.into();
+    let mut rows = Rows::default();
+    let read = settings.read(text, &schema, &mut |batch| {
+        rows.take(&batch);
+        Ok(())
+    });
+    match read {
+        // Whether bytes are text is looked at where the values are read.
+        Err(Problem::Field { message, .. }) => assert!(message.contains("UTF-8"), "{message}"),
+        Err(other) => panic!("a file whose columns were found cannot be read: {other:?}"),
+        Ok(()) => assert!(rows.0 > 0, "no row, and no error"),
+    }
+}
+
+/// CoNLL columns. The first byte says whether lines of comments are left out, and which columns are read.
+pub fn conll(input: &[u8]) {
+    let Some((choice, text)) = input.split_first() else { return };
+    let settings = if choice & 1 == 1 { Conll::new().comments() } else { Conll::new() };
+    let settings = match choice >> 1 {
+        0 => settings,
+        column => settings.column(usize::from(column), "tokens").last("tags"),
+    };
+    let mut rows = Rows::default();
+    let read = settings.read(text, &mut |batch| {
+        rows.take(&batch);
+        Ok(())
+    });
+    assert_eq!(read.is_ok(), read.is_ok() && rows.0 > 0, "no row, and no error");
+}
+
+/// JSON lines.
+pub fn json_lines(input: &[u8]) {
+    let mut inference = json_lines::Inference::default();
+    if inference.scan(input).is_err() {
+        return;
+    }
+    let Ok(schema) = inference.schema() else { return };
+    let mut rows = Rows::default();
+    let read = json_lines::read(input, &schema.into(), &mut |batch| {
+        rows.take(&batch);
+        Ok(())
+    });
+    read.expect("a file whose columns were found cannot be read");
+    let lines = input.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let expected = lines.filter(|line| !line.trim_ascii().is_empty()).count();
+    // A byte order mark alone is no line.
+    assert!(rows.0 == expected || rows.0 + 1 == expected && input.starts_with(b"\xef\xbb\xbf"));
+}
+
+/// The index of an Arrow stream or file, and its record batches.
+pub fn arrow(input: &[u8]) {
+    let bytes = Buffer::from(input);
+    let Ok(index) = Index::of(&bytes) else { return };
+    // The decoder has validated what it gives; that nothing is read outside the input is for the sanitizer.
+    let _ = index.decode(&bytes, |batch| {
+        let values: usize = batch.columns().iter().map(|column| column.len()).sum();
+        assert_eq!(values, batch.num_rows() * batch.num_columns());
+        for column in batch.columns() {
+            column.to_data().validate_full().map_err(|error| error.to_string())?;
+        }
+        Ok::<_, String>(())
+    });
+}

@@ -1,0 +1,5 @@
+//! CoNLL columns.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::drive::conll(input));

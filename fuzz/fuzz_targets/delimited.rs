@@ -1,0 +1,5 @@
+//! CSV and TSV.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::drive::delimited(input));

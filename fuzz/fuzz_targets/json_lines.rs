@@ -1,0 +1,5 @@
+//! JSON lines.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::drive::json_lines(input));
