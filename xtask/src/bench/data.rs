@@ -74,9 +74,9 @@ fn large(folder: &Path, gigabytes: u64, seconds: f64) -> Result<String> {
     fs::remove_file(&path).at("remove", &path)?;
     let mut lines = vec![
         format!(
-            "| {gigabytes} GB beside {SMALL} MB | rows | rows a second | anonymous memory | of the small one | allowed |"
+            "| {gigabytes} GB beside {SMALL} MB | rows | first batch after | rows a second | anonymous memory | of the small one | allowed |"
         ),
-        "|---|---|---|---|---|---|".to_owned(),
+        "|---|---|---|---|---|---|---|".to_owned(),
     ];
     lines.extend(measured?);
     Ok(lines.join("\n"))
@@ -90,7 +90,8 @@ fn compared(folder: &Path, path: &Path, way: &str, seconds: f64) -> Result<Strin
     let before = number(&small, "anonymous_megabytes")?;
     let of_rows = if way == "sequential" { 0.0 } else { 4.0 * rows / 1e6 };
     Ok(format!(
-        "| {way} | {rows:.0} | {:.0} | {:.0} MB | {before:.0} MB | {:.0} MB |",
+        "| {way} | {rows:.0} | {:.1} s | {:.0} | {:.0} MB | {before:.0} MB | {:.0} MB |",
+        number(&large, "first_batch_seconds")?,
         number(&large, "rows_per_second")?,
         number(&large, "anonymous_megabytes")?,
         before + 50.0 + of_rows
