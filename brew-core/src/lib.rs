@@ -4,6 +4,7 @@ extern crate self as brew_core;
 
 pub mod adaptor;
 pub mod batch;
+pub mod cache;
 pub mod config;
 pub mod disk;
 pub mod distill;
