@@ -40,7 +40,17 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A line of a text file that cannot be read as declared.
+    /// A line of a text file that cannot be read.
+    #[error("{}, line {line}: {message}", path.display())]
+    Line {
+        /// The text file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with the line.
+        message: String,
+    },
+    /// A field of a text file that cannot be read as declared.
     #[error("{}, line {line}, column `{column}`: {message}", path.display())]
     Field {
         /// The text file.
@@ -53,7 +63,7 @@ pub enum Error {
         message: String,
     },
     /// A line of a text file with too few or too many fields.
-    #[error("{}, line {line}: {found} tab-separated fields where {expected} are expected ({})", path.display(), columns.join(", "))]
+    #[error("{}, line {line}: {found} fields where {expected} are expected ({})", path.display(), columns.join(", "))]
     Fields {
         /// The text file.
         path: PathBuf,

@@ -24,6 +24,7 @@
 mod dataset;
 mod error;
 mod loader;
+mod parse;
 mod source;
 mod text;
 mod write;
@@ -32,6 +33,8 @@ pub use dataset::Dataset;
 pub use error::{Error, Result};
 pub use loader::Loader;
 pub use loader::order::epoch_order;
+pub use parse::conll::Conll;
+pub use source::format::Format;
 pub use source::layout::Layout;
 pub use text::classifier::{Prediction, TextClassifier};
 pub use text::tokenize::Tokenize;
@@ -39,5 +42,5 @@ pub use text::tokenizer::{Tokenizer, Tokens};
 
 /// What a program that feeds data to brew needs in scope, beside `brew_core::prelude`.
 pub mod prelude {
-    pub use crate::{Dataset, Layout, Loader, TextClassifier, Tokenize, Tokenizer};
+    pub use crate::{Conll, Dataset, Format, Layout, Loader, TextClassifier, Tokenize, Tokenizer};
 }

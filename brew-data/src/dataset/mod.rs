@@ -18,6 +18,8 @@ use brew_core::batch::FromColumns;
 
 use crate::error::{Error, Result};
 use crate::loader::Loader;
+use crate::parse::conll::Conll;
+use crate::source::format::Format;
 use crate::source::layout::Layout;
 use crate::source::{self, Kind};
 
@@ -50,7 +52,8 @@ impl fmt::Debug for Dataset {
 }
 
 impl Dataset {
-    /// Opens a Parquet file, an Arrow IPC file, or a TSV file whose first line names its columns.
+    /// Opens a Parquet file, an Arrow IPC file, a TSV file whose first line names its columns, a file of
+    /// [`Conll`] columns (`.conll`, `.bio`, `.iob`), or SQuAD's JSON (`.json`; see [`Format::Squad`]).
     ///
     /// The kind is told by the first bytes, then by the extension. Parquet and TSV are decoded into
     /// memory. An Arrow IPC file is mapped and costs no memory of its own; it must not be changed in
@@ -69,23 +72,36 @@ impl Dataset {
             Kind::Parquet => source::parquet::read(path)?,
             Kind::Arrow => source::arrow::read(path)?,
             Kind::Tsv => source::tsv::read(path, None)?,
+            Kind::Conll => source::text::conll(path, &Conll::new())?,
+            Kind::Squad => source::text::squad(path)?,
         };
         Self::new(path, schema, chunks)
     }
 
-    /// Opens a file of a known layout: a TSV file without a header is read by it; of a Parquet or Arrow
-    /// file, which says itself what it holds, the columns are checked against it.
+    /// Opens a file of a known format, whatever it is called.
+    ///
+    /// By a [`Layout`], a TSV file without a header is read; of a file which says itself what it holds,
+    /// the columns are checked against it.
     ///
     /// # Errors
     /// Those of [`Dataset::open`]; a value that is not of its column's type, by line and column; a
     /// column that is missing or of another type.
-    pub fn open_as(path: impl AsRef<Path>, layout: &Layout) -> Result<Self> {
+    pub fn open_as(path: impl AsRef<Path>, format: impl Into<Format>) -> Result<Self> {
         let path = path.as_ref();
-        if source::kind_of(path)? == Kind::Tsv {
-            let (schema, chunks) = source::tsv::read(path, Some(layout))?;
-            return Self::new(path, schema, chunks);
-        }
-        let dataset = Self::open(path)?;
+        let (schema, chunks) = match format.into() {
+            Format::Table(layout) if source::kind_of(path)? == Kind::Tsv => {
+                source::tsv::read(path, Some(&layout))?
+            }
+            Format::Table(layout) => return Self::open(path)?.laid_out(&layout),
+            Format::Conll(settings) => source::text::conll(path, &settings)?,
+            Format::Squad => source::text::squad(path)?,
+        };
+        Self::new(path, schema, chunks)
+    }
+
+    /// Checks that the columns of a layout are there.
+    fn laid_out(self, layout: &Layout) -> Result<Self> {
+        let dataset = self;
         let mut problems = Vec::new();
         for field in layout.fields() {
             match dataset.field(field.name()) {

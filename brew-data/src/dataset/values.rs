@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, Int64Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 
 use super::Dataset;
@@ -53,6 +53,53 @@ impl Dataset {
         })
     }
 
+    /// A column of lists of text, such as the tokens of sentences, one list a row in use.
+    ///
+    /// # Errors
+    /// No such column, one of another type, or a missing value.
+    pub fn text_lists(&self, column: &str) -> Result<Vec<Vec<String>>> {
+        self.lists(column, "lists of text", |values| {
+            (0..values.len()).map(|index| text_at(values, index).map(str::to_owned)).collect()
+        })
+    }
+
+    /// A column of lists of whole numbers (any integer type), one list a row in use.
+    ///
+    /// # Errors
+    /// No such column, one of another type, a missing value, or one outside int64.
+    pub fn integer_lists(&self, column: &str) -> Result<Vec<Vec<i64>>> {
+        self.lists(column, "lists of integers", |values| {
+            let mut numbers = Numbers::for_type(values.data_type(), values.len())?;
+            append(values, 0..values.len(), &mut numbers).ok()?;
+            match numbers {
+                Numbers::Integers(values) => Some(values),
+                Numbers::Floats(_) => None,
+            }
+        })
+    }
+
+    /// What `read` makes of the values of each row's list; nothing where they are of another type.
+    fn lists<T>(
+        &self,
+        column: &str,
+        needed: &str,
+        read: impl Fn(&dyn Array) -> Option<Vec<T>>,
+    ) -> Result<Vec<Vec<T>>> {
+        self.refuse_nulls(column)?;
+        let field = self.field(column)?;
+        let chunks = self.column_chunks(column)?;
+        let lists = (0..self.rows).map(|row| {
+            let (chunk, offset) = self.locate(row);
+            let values = list_at(&chunks[chunk], offset).ok_or_else(|| self.wrong_type(field, needed))?;
+            if values.logical_null_count() > 0 {
+                let message = "a value of the list is missing (null): fill it or leave the row out";
+                return Err(self.bad_value(row, column, message));
+            }
+            read(&values).ok_or_else(|| self.wrong_type(field, needed))
+        });
+        lists.collect()
+    }
+
     /// The same rows with one more column, or with another in the place of one of that name (int64).
     ///
     /// Rows in use are copied.
@@ -93,6 +140,16 @@ impl Dataset {
                 .map_err(|message| self.bad_value(row, column, message))?;
         }
         Ok(numbers)
+    }
+}
+
+/// The values of a row's list; nothing where the column is not one of lists.
+fn list_at(array: &dyn Array, row: usize) -> Option<ArrayRef> {
+    match array.data_type() {
+        DataType::List(_) => Some(array.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => Some(array.as_list::<i64>().value(row)),
+        DataType::FixedSizeList(..) => Some(array.as_fixed_size_list().value(row)),
+        _ => None,
     }
 }
 

@@ -4,8 +4,10 @@
 //! by its extension.
 
 pub(crate) mod arrow;
+pub(crate) mod format;
 pub(crate) mod layout;
 pub(crate) mod parquet;
+pub(crate) mod text;
 pub(crate) mod tsv;
 
 use std::fs::File;
@@ -23,6 +25,10 @@ pub(crate) enum Kind {
     Arrow,
     /// Tab-separated text; parsed into memory.
     Tsv,
+    /// Sentences of tokens with tags.
+    Conll,
+    /// One JSON document of SQuAD's form.
+    Squad,
 }
 
 /// The longest of the marks below.
@@ -51,10 +57,12 @@ pub(crate) fn kind_of(path: &Path) -> Result<Kind> {
             Err(Error::format(path, "not an Arrow IPC file: it does not begin with `ARROW1`"))
         }
         (_, "tsv" | "tab" | "txt" | "") => Ok(Kind::Tsv),
+        (_, "conll" | "bio" | "iob" | "iob2") => Ok(Kind::Conll),
+        (_, "json") => Ok(Kind::Squad),
         (_, other) => Err(Error::format(
             path,
             format!(
-                "files of kind `.{other}` are not read; there are: Parquet, Arrow IPC files, and TSV (.tsv, .tab, .txt)"
+                "files of kind `.{other}` are not read; there are: Parquet, Arrow IPC files, TSV (.tsv, .tab, .txt), CoNLL (.conll, .bio, .iob) and SQuAD's JSON (.json)"
             ),
         )),
     }

@@ -46,7 +46,7 @@ fn a_field_of_another_type_is_named_by_line_and_column() {
 
 #[test]
 fn a_line_with_too_few_fields_is_named() {
-    let message = "reviews.tsv, line 2: 1 tab-separated fields where 3 are expected (id, rating, text)";
+    let message = "reviews.tsv, line 2: 1 fields where 3 are expected (id, rating, text)";
     assert_eq!(refusal("reviews.tsv", "1\t1\tfine\n\n2\t1\tfine\n"), message);
 }
 
@@ -67,7 +67,7 @@ fn empty_and_foreign_files_are_refused() {
     );
     assert_eq!(
         refusal("reviews.csv", "1,2,3\n"),
-        "reviews.csv: files of kind `.csv` are not read; there are: Parquet, Arrow IPC files, and TSV (.tsv, .tab, .txt)"
+        "reviews.csv: files of kind `.csv` are not read; there are: Parquet, Arrow IPC files, TSV (.tsv, .tab, .txt), CoNLL (.conll, .bio, .iob) and SQuAD's JSON (.json)"
     );
     let missing = Dataset::open("no/such/file.parquet").unwrap_err().to_string();
     assert_eq!(missing, "no/such/file.parquet: No such file or directory (os error 2)");

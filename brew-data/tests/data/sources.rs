@@ -15,7 +15,7 @@ fn a_bare_quotation_mark_and_crlf_line_ends_lose_no_row() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("reviews.tsv");
     std::fs::write(&path, "1\t-0.5\ta \"bare quotation mark\r\n2\t1\tit''s fine\r\n3\t0\t\r\n").unwrap();
-    let reviews = Dataset::open_as(&path, &layout()).unwrap();
+    let reviews = Dataset::open_as(&path, layout()).unwrap();
     assert_eq!(reviews.texts("text").unwrap(), ["a \"bare quotation mark", "it''s fine", ""]);
     assert_eq!(reviews.integers("id").unwrap(), [1, 2, 3]);
     assert_eq!(reviews.floats("rating").unwrap(), [-0.5, 1.0, 0.0]);
@@ -26,7 +26,7 @@ fn a_last_line_without_an_end_is_a_row() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("reviews");
     std::fs::write(&path, "1\t2\tone\n2\t3\ttwo").unwrap();
-    assert_eq!(Dataset::open_as(&path, &layout()).unwrap().rows(), 2);
+    assert_eq!(Dataset::open_as(&path, layout()).unwrap().rows(), 2);
 }
 
 #[test]

@@ -1,0 +1,188 @@
+//! CoNLL columns: a line is a token with its tags, a blank line ends a sentence.
+
+use std::io::BufRead;
+use std::sync::Arc;
+
+use arrow_array::builder::{ListBuilder, StringBuilder};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use super::lines::Lines;
+use super::{CHUNK_BYTES, CHUNK_ROWS, Emit, LONGEST_ROW, Problem, utf8};
+
+/// Begins the line that CoNLL-2003 puts between documents; it is no token.
+const DOCUMENT_MARK: &[u8] = b"-DOCSTART-";
+
+/// Which columns of a CoNLL file are read, and under which names.
+///
+/// A row is a sentence; each column is a list of text, with one value a token. Fields are separated by
+/// tabs where the first line has one, else by runs of spaces; every line has as many fields as the
+/// first. Lines of CoNLL-2003's `-DOCSTART-` are left out.
+///
+/// ```
+/// use brew_data::{Conll, Dataset};
+///
+/// # fn main() -> brew_data::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("train.txt");
+/// # std::fs::write(&path, "EU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\nBrussels NNP B-NP B-LOC\n").unwrap();
+/// // EU NNP B-NP B-ORG
+/// // rejects VBZ B-VP O
+/// //
+/// // Brussels NNP B-NP B-LOC
+/// let sentences = Dataset::open_as(&path, Conll::new().column(0, "tokens").last("tags"))?;
+/// assert_eq!(sentences.rows(), 2);
+/// assert_eq!(sentences.text_lists("tokens")?[0], ["EU", "rejects"]);
+/// assert_eq!(sentences.text_lists("tags")?, [vec!["B-ORG", "O"], vec!["B-LOC"]]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Conll {
+    /// Position (none: the last) and name.
+    columns: Vec<(Option<usize>, String)>,
+    comments: bool,
+}
+
+impl Conll {
+    /// The first column as `tokens` and the last as `tags`, until columns are named.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads the column at this position, from 0.
+    pub fn column(mut self, position: usize, name: &str) -> Self {
+        self.columns.push((Some(position), name.to_owned()));
+        self
+    }
+
+    /// Reads the last column, where the tag mostly is.
+    pub fn last(mut self, name: &str) -> Self {
+        self.columns.push((None, name.to_owned()));
+        self
+    }
+
+    /// Leaves out lines that begin with `#`. A token may be `#`, so they are read unless this is said.
+    pub fn comments(mut self) -> Self {
+        self.comments = true;
+        self
+    }
+
+    fn columns(&self) -> Vec<(Option<usize>, String)> {
+        if self.columns.is_empty() {
+            return vec![(Some(0), "tokens".to_owned()), (None, "tags".to_owned())];
+        }
+        self.columns.clone()
+    }
+
+    /// A list of text a column.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        let list = DataType::new_list(DataType::Utf8, true);
+        let fields = self.columns().into_iter().map(|(_, name)| Field::new(name, list.clone(), false));
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    /// Reads every sentence.
+    ///
+    /// # Errors
+    /// No sentence; a line with other fields than the first, with an empty field, or not in UTF-8; a
+    /// sentence longer than [`LONGEST_ROW`].
+    pub(crate) fn read(&self, reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), Problem> {
+        let mut sentences = Sentences::new(self);
+        let mut lines = Lines::new(reader);
+        while let Some((number, line)) = lines.next()? {
+            let blank = line.iter().all(|byte| matches!(byte, b' ' | b'\t'));
+            if blank {
+                sentences.end(emit)?;
+            } else if !(line.starts_with(DOCUMENT_MARK) || self.comments && line.starts_with(b"#")) {
+                sentences.token(number, line)?;
+            }
+        }
+        sentences.end(emit)?;
+        sentences.finish(emit)
+    }
+}
+
+/// Sentences under construction.
+struct Sentences {
+    schema: SchemaRef,
+    columns: Vec<(Option<usize>, String)>,
+    values: Vec<ListBuilder<StringBuilder>>,
+    /// What the first line has: its separator, and its number of fields.
+    form: Option<(u8, usize)>,
+    /// Bytes of the sentence that is being read.
+    sentence: usize,
+    /// Bytes of the sentences before it.
+    bytes: usize,
+    rows: usize,
+    emitted: bool,
+}
+
+impl Sentences {
+    fn new(settings: &Conll) -> Self {
+        let columns = settings.columns();
+        let values = columns.iter().map(|_| ListBuilder::new(StringBuilder::new())).collect();
+        let schema = settings.schema();
+        Sentences { schema, columns, values, form: None, sentence: 0, bytes: 0, rows: 0, emitted: false }
+    }
+
+    fn token(&mut self, number: usize, line: &[u8]) -> Result<(), Problem> {
+        let separator = self.form.map_or(if line.contains(&b'\t') { b'\t' } else { b' ' }, |form| form.0);
+        let fields: Vec<&[u8]> = line
+            .split(|byte| *byte == separator)
+            .filter(|field| separator == b'\t' || !field.is_empty())
+            .collect();
+        let expected = self.form.get_or_insert((separator, fields.len())).1;
+        // A first line of one field cannot give both the first and the last column.
+        let needed = self.columns.iter().map(|(position, _)| position.map_or(1, |position| position + 1));
+        let needed = needed.max().unwrap_or(1).max(self.columns.len().min(2));
+        if fields.len() != expected || fields.len() < needed {
+            let columns = self.columns.iter().map(|(_, name)| name.clone()).collect();
+            let expected = expected.max(needed);
+            return Err(Problem::Fields { line: number, found: fields.len(), expected, columns });
+        }
+        for ((position, name), values) in self.columns.iter().zip(&mut self.values) {
+            let field = fields[position.unwrap_or(fields.len() - 1)];
+            if field.is_empty() {
+                return Err(Problem::field(number, name, "the field is empty"));
+            }
+            values.values().append_value(utf8(number, name, field)?);
+        }
+        self.sentence += line.len();
+        if self.sentence > LONGEST_ROW {
+            let message = format!(
+                "the sentence is longer than {} MiB: are the blank lines between sentences missing?",
+                LONGEST_ROW >> 20
+            );
+            return Err(Problem::line(number, message));
+        }
+        Ok(())
+    }
+
+    /// Ends the sentence, if there is one.
+    fn end(&mut self, emit: &mut Emit<'_>) -> Result<(), Problem> {
+        if self.sentence == 0 {
+            return Ok(());
+        }
+        self.values.iter_mut().for_each(|values| values.append(true));
+        self.rows += 1;
+        self.bytes += std::mem::take(&mut self.sentence);
+        if self.rows == CHUNK_ROWS || self.bytes >= CHUNK_BYTES { self.emit(emit) } else { Ok(()) }
+    }
+
+    fn emit(&mut self, emit: &mut Emit<'_>) -> Result<(), Problem> {
+        let columns = self.values.iter_mut().map(|values| Arc::new(values.finish()) as ArrayRef).collect();
+        let batch = RecordBatch::try_new(self.schema.clone(), columns);
+        (self.rows, self.bytes, self.emitted) = (0, 0, true);
+        emit(batch.map_err(|error| Problem::Text(error.to_string()))?)
+    }
+
+    fn finish(mut self, emit: &mut Emit<'_>) -> Result<(), Problem> {
+        match (self.rows, self.emitted) {
+            (0, true) => Ok(()),
+            (0, false) => Err(Problem::NoRows),
+            _ => self.emit(emit),
+        }
+    }
+}

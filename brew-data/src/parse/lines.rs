@@ -1,0 +1,44 @@
+//! Lines of a text, one in memory at a time.
+
+use std::io::{BufRead, Read as _};
+
+use super::{LONGEST_ROW, Problem};
+
+/// What some programs put before UTF-8 text; it is no part of the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Lines that end with LF or CRLF; the last one may lack its end.
+#[derive(Debug)]
+pub(crate) struct Lines<R> {
+    reader: R,
+    number: usize,
+    line: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Lines { reader, number: 0, line: Vec::new() }
+    }
+
+    /// The next line, without its end, and its number from 1.
+    ///
+    /// # Errors
+    /// A text that cannot be read on, and a line longer than [`LONGEST_ROW`].
+    pub(crate) fn next(&mut self) -> Result<Option<(usize, &[u8])>, Problem> {
+        self.line.clear();
+        let limit = LONGEST_ROW as u64 + 1;
+        let read = self.reader.by_ref().take(limit).read_until(b'\n', &mut self.line);
+        if read.map_err(Problem::Io)? == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if self.line.len() > LONGEST_ROW {
+            let message = format!("the line is longer than {} MiB", LONGEST_ROW >> 20);
+            return Err(Problem::line(self.number, message));
+        }
+        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = if self.number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
+        Ok(Some((self.number, line)))
+    }
+}

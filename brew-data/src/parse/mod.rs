@@ -1,0 +1,61 @@
+//! Text and headers to Arrow: pure functions of bytes, which know no file, no tensor and no loader.
+//!
+//! Everything here reads input that nobody has checked. It holds one row at a time, never panics and
+//! never reads outside its input; `fuzz/` drives these files alone, without libtorch, so they name
+//! nothing of the crate but each other.
+
+pub(crate) mod conll;
+pub(crate) mod lines;
+pub(crate) mod squad;
+
+use arrow_array::RecordBatch;
+
+/// Rows of a record batch.
+pub(crate) const CHUNK_ROWS: usize = 8192;
+
+/// Bytes of text of a record batch: what ends one that has few, long rows.
+pub(crate) const CHUNK_BYTES: usize = 16 << 20;
+
+/// Bytes of the longest row. It bounds the memory that a file without line ends can take.
+pub(crate) const LONGEST_ROW: usize = 16 << 20;
+
+/// Takes the record batches of a file, in order.
+pub(crate) type Emit<'a> = dyn FnMut(RecordBatch) -> Result<(), Problem> + 'a;
+
+/// What is wrong with a text, and where; lines are counted from 1.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// The text could not be read to its end.
+    Io(std::io::Error),
+    /// It has no row.
+    NoRows,
+    /// Something about the text as a whole.
+    Text(String),
+    /// Something about a line.
+    Line { line: usize, message: String },
+    /// Something about a field of a line.
+    Field { line: usize, column: String, message: String },
+    /// A line with too few or too many fields.
+    Fields { line: usize, found: usize, expected: usize, columns: Vec<String> },
+}
+
+impl Problem {
+    pub(crate) fn line(line: usize, message: impl Into<String>) -> Self {
+        Problem::Line { line, message: message.into() }
+    }
+
+    pub(crate) fn field(line: usize, column: impl Into<String>, message: impl Into<String>) -> Self {
+        Problem::Field { line, column: column.into(), message: message.into() }
+    }
+}
+
+/// The text of a field.
+///
+/// # Errors
+/// Bytes that are not UTF-8, by the first of them.
+pub(crate) fn utf8<'a>(line: usize, column: &str, field: &'a [u8]) -> Result<&'a str, Problem> {
+    std::str::from_utf8(field).map_err(|error| {
+        let message = format!("the text is not UTF-8 from byte {} of the field on", error.valid_up_to());
+        Problem::field(line, column, message)
+    })
+}
