@@ -30,6 +30,7 @@ pub use tch;
 pub mod prelude {
     pub use crate::adaptor::{Adaptor, Provides};
     pub use crate::batch::{Batch, Batches, Both};
+    pub use crate::cache::{MemoryCache, Payload};
     pub use crate::config::{DistillationConfig, TrainingConfig};
     pub use crate::distill::{
         AndMore, Distill, GeneralDistiller, Pipeline, Supervised, WithWeight, attention, features, hidden,

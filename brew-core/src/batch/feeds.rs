@@ -3,6 +3,7 @@
 use tch::Device;
 
 use super::Batch;
+use crate::cache::RowKeys;
 use crate::error::Result;
 
 /// Batches for a teacher and a student that read different ones: other tokenizers, other lengths.
@@ -33,6 +34,10 @@ pub trait Feeds<T, S>: Send {
     fn to_device(&self, device: Device) -> Result<Self>
     where
         Self: Sized;
+    /// The keys of the rows as this teacher (from 0) reads them, where they are known already.
+    fn row_keys(&self, _teacher: usize) -> Option<&RowKeys> {
+        None
+    }
 }
 
 impl<B: Batch> Feeds<B, B> for B {

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Payload;
 use super::key::bytes;
+use crate::distill::mask_of;
 use crate::error::{InStage, Result};
 use crate::model::Parameters;
+use crate::role::{Logits, Role};
 
 /// A part of a teacher's features that is kept: one layer of a role, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,7 +42,13 @@ impl fmt::Display for Keep {
         if let Some(layer) = self.layer {
             write!(formatter, "[{layer}]")?;
         }
-        if self.padding { formatter.write_str(" with its padding") } else { Ok(()) }
+        // What is usual needs no words: padding is cut off where losses read a mask with the role.
+        let is_masked = self.role != Logits::NAME && mask_of(&self.role).is_some();
+        match (self.padding, is_masked) {
+            (true, true) => formatter.write_str(" with its padding"),
+            (false, false) => formatter.write_str(" without its padding"),
+            _ => Ok(()),
+        }
     }
 }
 

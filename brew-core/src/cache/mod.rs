@@ -9,11 +9,13 @@
 //!
 //! ```no_run
 //! # use brew_core::prelude::*;
-//! # fn example<A: Adaptor<Batch: Batch>>(first: Pipeline<A::Batch, A>, second: Pipeline<A::Batch, A>, reviews: Vec<A::Batch>) -> Result<()> {
+//! # fn example<A: Adaptor>(first: Pipeline<A::Batch, A>, second: Pipeline<A::Batch, A>, reviews: [Vec<A::Batch>; 2]) -> Result<()> {
 //! let cache = MemoryCache::new();
+//! # let [reviews, again] = reviews;
 //! // The teacher runs in the first epoch only, and not at all for the second student.
-//! Trainer::new(first).teacher_cache(cache.clone()).epochs(3).run(&reviews)?;
-//! Trainer::new(second).teacher_cache(cache).epochs(3).run(&reviews)?;
+//! Trainer::new(first).teacher_cache(cache.clone()).epochs(3).run(reviews)?;
+//! # let reviews = again;
+//! Trainer::new(second).teacher_cache(cache).epochs(3).run(reviews)?;
 //! # Ok(())
 //! # }
 //! ```
@@ -21,6 +23,7 @@
 mod card;
 mod gather;
 mod key;
+mod keyed;
 mod memory;
 mod payload;
 mod row;
@@ -32,6 +35,7 @@ use crate::error::{Error, Result};
 
 pub use card::{Card, Keep};
 pub use key::{RowKey, RowKeys};
+pub use keyed::Keyed;
 pub use memory::MemoryCache;
 pub use payload::{Payload, dtype};
 pub use row::{Part, Row};
@@ -95,6 +99,23 @@ pub struct CacheSize {
     pub bytes: u64,
 }
 
+/// What a cache did for one teacher since it was last asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheReport {
+    /// Which of the pipeline's teachers, from 0.
+    pub teacher: usize,
+    /// What messages call it.
+    pub name: String,
+    /// Rows that were read, so that the teacher did not run.
+    pub found: u64,
+    /// Rows that the teacher ran on.
+    pub computed: u64,
+    /// Rows that are kept now.
+    pub rows: usize,
+    /// Bytes of them, in memory or on disk.
+    pub bytes: u64,
+}
+
 /// The error of a lookup that finds nothing.
 pub fn missing(position: usize, key: &RowKey, place: &str) -> Error {
     Error::invalid(format!("row {position} of the batch, whose key is {key}, is not in the teacher cache ({place})"))
@@ -108,11 +129,8 @@ pub fn missing(position: usize, key: &RowKey, place: &str) -> Error {
     note = "give a `MemoryCache`; a path is a cache on disk where the program depends on brew-data"
 )]
 pub trait IntoTeacherCache<Via = Itself> {
-    /// The cache.
-    ///
-    /// # Errors
-    /// A place that cannot be one.
-    fn into_teacher_cache(self) -> Result<Box<dyn TeacherCache>>;
+    /// The cache. Nothing is opened yet.
+    fn into_teacher_cache(self) -> Box<dyn TeacherCache>;
 }
 
 /// Marks what is a cache itself.
@@ -120,7 +138,7 @@ pub trait IntoTeacherCache<Via = Itself> {
 pub struct Itself;
 
 impl<C: TeacherCache + 'static> IntoTeacherCache for C {
-    fn into_teacher_cache(self) -> Result<Box<dyn TeacherCache>> {
-        Ok(Box::new(self))
+    fn into_teacher_cache(self) -> Box<dyn TeacherCache> {
+        Box::new(self)
     }
 }

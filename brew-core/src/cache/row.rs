@@ -117,6 +117,11 @@ impl Whole {
         tensors.iter().enumerate().map(part).collect::<Result<_>>().in_stage(&keep.to_string())
     }
 
+    /// Bytes of a row without padding.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.kind.elt_size_in_bytes()
+    }
+
     /// The part of one row, of which so many positions are not padding.
     pub(crate) fn row(&self, row: usize, tokens: usize) -> Part<'_> {
         let mut shape = self.shape.clone();

@@ -7,6 +7,7 @@
 mod probe;
 mod projections;
 mod reads;
+mod recall;
 mod shift;
 mod window;
 
@@ -36,6 +37,7 @@ pub struct Executor<'p, T: 'static, A: Adaptor> {
     pipeline: &'p Pipeline<T, A>,
     order: Vec<StageId>,
     projections: Projections,
+    caches: Option<recall::Caches>,
 }
 
 /// What one run of a plan gives.
@@ -84,7 +86,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             let seed = seed.wrapping_add(i64::try_from(index + 1).unwrap_or(i64::MAX));
             part.loss.prepare(&Place { kind, device, seed }).in_stage(name)?;
         }
-        Ok(Executor { pipeline, order, projections })
+        Ok(Executor { pipeline, order, projections, caches: None })
     }
 
     /// The losses with the names of their stages.
@@ -179,6 +181,9 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let wants = adaptors.first().map(|(_, adaptor, _)| self.plan().wants(*adaptor)).unwrap_or_default();
         match stage.kind {
             StageKind::Teacher { index } => {
+                if let Some(recalled) = self.recalled(index, batch).in_stage(&stage.name)? {
+                    return Ok(Box::new(recalled));
+                }
                 let _guard = tch::no_grad_guard();
                 self.teacher(index)?.forward(batch.teacher(), &pass.for_teacher(wants))
             }
@@ -202,12 +207,22 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let output = model.and_then(|(_, model, _)| held.outputs.remove(&model));
         let output = output.ok_or_else(|| Error::invalid("an adaptor has no output to read"))?;
         let _guard = matches!(owner, Owner::Teacher(_)).then(tch::no_grad_guard);
+        let recalled = output.downcast_ref::<crate::cache::Recalled>();
         let mut features = Vec::new();
         for (flow, _, kind) in self.plan().outputs(id) {
             let Flow::Feature { role, layers } = kind else { continue };
-            let feature = match owner {
-                Owner::Teacher(index) => self.teacher(index)?.read(role, batch.teacher(), &*output),
-                Owner::Student => self.student().read(role, batch.student(), &*output),
+            let feature = match (owner, recalled) {
+                (Owner::Teacher(index), Some(recalled)) => {
+                    match self.teacher(index)?.read_batch(role, batch.teacher())? {
+                        None => {
+                            features.push((flow, recalled.flow(role, layers.as_deref())));
+                            continue;
+                        }
+                        given => Ok(given),
+                    }
+                }
+                (Owner::Teacher(index), None) => self.teacher(index)?.read(role, batch.teacher(), &*output),
+                (Owner::Student, _) => self.student().read(role, batch.student(), &*output),
             };
             let feature = feature.and_then(|feature| reads::pick(role, feature, layers.as_deref()));
             let rows = crate::batch::Batch::rows(batch.student());
@@ -215,7 +230,16 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
                 LossesRole::NAME => feature.and_then(|losses| reads::one_value_a_row(losses, rows)),
                 _ => feature,
             };
+            let feature = match (owner, &self.caches) {
+                (Owner::Teacher(index), Some(caches)) => {
+                    feature.and_then(|tensors| caches.of_logits(index, role, tensors))
+                }
+                _ => feature,
+            };
             features.push((flow, feature));
+        }
+        if let (Owner::Teacher(index), None) = (owner, recalled) {
+            self.keep(index, batch, &flows_of(self.plan().outputs(id), &features))?;
         }
         Ok(features)
     }
@@ -279,6 +303,19 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let loss = self.pipeline.losses.get(&id);
         loss.ok_or_else(|| Error::invalid("the plan has a loss that the pipeline lacks"))
     }
+}
+
+/// Role, layers and tensors of the flows that were read.
+fn flows_of<'f>(
+    outputs: Vec<(FlowId, StageId, &'f Flow)>,
+    features: &'f [(FlowId, Result<Vec<Tensor>>)],
+) -> Vec<(&'f str, Option<&'f [i64]>, &'f [Tensor])> {
+    let read = outputs.into_iter().filter_map(|(id, _, flow)| {
+        let Flow::Feature { role, layers } = flow else { return None };
+        let (_, tensors) = features.iter().find(|(known, _)| *known == id)?;
+        Some((role.as_str(), layers.as_deref(), tensors.as_ref().ok()?.as_slice()))
+    });
+    read.collect()
 }
 
 /// What a loss learns, under its stage's name.

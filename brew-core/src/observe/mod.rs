@@ -8,6 +8,7 @@ mod progress;
 
 use std::path::Path;
 
+use crate::cache::CacheReport;
 use crate::plan::Plan;
 
 pub use evaluate::{Accuracy, Metric, Predictions};
@@ -43,6 +44,13 @@ pub enum Event<'a> {
         metric: &'a str,
         /// Its value.
         value: f64,
+    },
+    /// An epoch is over, and so much of it came from a teacher's cache.
+    TeacherCache {
+        /// The epoch that ended, from 0.
+        epoch: u64,
+        /// What the cache did in it.
+        report: &'a CacheReport,
     },
     /// Something was written.
     Saved(&'a Path),

@@ -85,6 +85,15 @@ impl Observer for Progress {
             Event::Evaluated { epoch, metric, value, .. } => {
                 self.line(&format!("epoch {}: {metric} {value:.4}", epoch + 1));
             }
+            Event::TeacherCache { epoch, report } => self.line(&format!(
+                "epoch {}: {} rows of {} from the cache, {} computed; it holds {} rows, {:.1} MB",
+                epoch + 1,
+                report.found,
+                report.name,
+                report.computed,
+                report.rows,
+                report.bytes as f64 / 1e6
+            )),
             Event::Saved(path) => self.line(&format!("wrote {}", path.display())),
             Event::Warning(text) => self.line(&format!("warning: {text}")),
             Event::Finished(summary) => {

@@ -46,13 +46,17 @@ where
     if observers.is_empty() {
         observers.push(Box::new(Progress::new("brew")));
     }
-    let executor = Executor::new(&trainer.pipeline, trainer.seed)?;
+    let mut executor = Executor::new(&trainer.pipeline, trainer.seed)?;
     if let Some(given) = &trainer.projections {
         executor.projections().start_from(given)?;
     }
     let first = data.epoch(0)?.next().ok_or_else(|| Error::invalid("the data's first epoch is empty"))??;
     let device = trainer.pipeline.student.parameters().device();
-    let probe = executor.probe(&first.to_device(device)?)?;
+    let first = first.to_device(device)?;
+    let mut probe = executor.probe(&first)?;
+    if let Some(cache) = &trainer.teacher_cache {
+        probe.found.extend(executor.cache_teachers(&**cache, &first, data)?);
+    }
     drop(first);
 
     let folder = match &trainer.run_dir {
@@ -127,7 +131,7 @@ impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
             let started = Instant::now();
             let mut window = Vec::with_capacity(self.trainer.accumulation);
             for batch in batches.by_ref().take(self.trainer.accumulation) {
-                window.push(batch?.to_device(device)?);
+                window.push(self.executor.keyed(batch?)?.to_device(device)?);
             }
             if window.is_empty() {
                 break;
@@ -141,6 +145,7 @@ impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
             self.seconds += started.elapsed().as_secs_f64();
             tell(&Event::Step(&StepReport { examples_per_second: self.speed(), ..report }));
         }
+        self.cached(epoch, tell);
         if let Some(evaluation) = &self.trainer.evaluation {
             let value = (evaluation.of)(&self.trainer.pipeline.student)?;
             self.evaluations.push(value);
@@ -205,6 +210,24 @@ impl<T: 'static, A: Adaptor> Run<'_, '_, T, A> {
             losses,
             examples_per_second: 0.0,
         })
+    }
+
+    /// What the teacher cache did in an epoch.
+    fn cached(&self, epoch: u64, tell: &mut impl FnMut(&Event<'_>)) {
+        for report in self.executor.flush_caches() {
+            tell(&Event::TeacherCache { epoch, report: &report });
+            if epoch > 0 && report.computed > report.found {
+                tell(&Event::Warning(&format!(
+                    "{} of {} rows were not in the cache of {}, although the epochs before kept theirs: do the rows differ from epoch to epoch?",
+                    report.computed,
+                    report.computed + report.found,
+                    report.name
+                )));
+            }
+        }
+        for warning in self.executor.cache_warnings() {
+            tell(&Event::Warning(&warning));
+        }
     }
 
     fn speed(&self) -> f64 {

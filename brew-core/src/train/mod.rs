@@ -27,6 +27,7 @@ use tch::Tensor;
 
 use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batches, Feeds};
+use crate::cache::{IntoTeacherCache, TeacherCache};
 use crate::distill::Pipeline;
 use crate::error::{Error, Result};
 use crate::model::{Model, Parameters, Seen};
@@ -51,6 +52,7 @@ pub struct Trainer<'o, T: 'static, A: Adaptor> {
     log_every: u64,
     evaluation: Option<Evaluation<'o, A>>,
     run_dir: Option<PathBuf>,
+    teacher_cache: Option<Box<dyn TeacherCache>>,
     observers: Vec<Box<dyn Observer + 'o>>,
 }
 
@@ -87,6 +89,7 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
             log_every: 10,
             evaluation: None,
             run_dir: None,
+            teacher_cache: None,
             observers: Vec::new(),
         }
     }
@@ -152,6 +155,15 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, T, A> {
     /// elsewhere.
     pub fn run_dir(self, folder: impl Into<PathBuf>) -> Self {
         Trainer { run_dir: Some(folder.into()), ..self }
+    }
+
+    /// Reads the teachers' features from this cache and keeps there what they compute, so that they run
+    /// in the first epoch alone: a [`MemoryCache`](crate::cache::MemoryCache), or with brew-data the path
+    /// of a folder on disk. The losses are those without it, whatever the order and size of batches; of
+    /// one teacher or several, any of their features, in any distiller.
+    pub fn teacher_cache<Via>(mut self, cache: impl IntoTeacherCache<Via>) -> Self {
+        self.teacher_cache = Some(cache.into_teacher_cache());
+        self
     }
 
     /// Adds an observer; without any a [`Progress`](crate::observe::Progress) shows the run.
