@@ -33,8 +33,8 @@ pub mod prelude {
     pub use crate::cache::{MemoryCache, Payload};
     pub use crate::config::{DistillationConfig, TrainingConfig};
     pub use crate::distill::{
-        AndMore, Distill, GeneralDistiller, Pipeline, Supervised, WithWeight, attention, features, hidden,
-        student_layer, teacher_layer,
+        AndMore, BasicTrainer, Distill, GeneralDistiller, Pipeline, Supervised, WithWeight, attention,
+        features, hidden, student_layer, teacher_layer,
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{
@@ -48,12 +48,15 @@ pub mod prelude {
         TokenClassifierOutputAdaptor,
     };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
-    pub use crate::observe::{Accuracy, Metric, Predictions};
+    pub use crate::observe::{
+        Accuracy, EntityF1, F1, Matthews, Metric, Pearson, Predictions, Spearman, SquadAnswers,
+        SquadExactMatch, SquadF1,
+    };
     pub use crate::pass::{Pass, Wants};
     pub use crate::plan::{Plan, Projection, Semantics};
     pub use crate::role;
     pub use crate::schedule::{Cwsm, Flsw, Warmup, Weight, WeightSchedule};
-    pub use crate::train::{AdamW, Trained, Trainer};
+    pub use crate::train::{AdamW, MultiTask, Trained, Trainer};
     pub use brew_macros::{Batch, adaptor, distill};
     pub use tch::{Device, Kind, Tensor};
 }

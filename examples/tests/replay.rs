@@ -84,6 +84,17 @@ fn a_span_finder_is_repeated_and_a_batch_that_is_left_over_is_named() {
 }
 
 #[test]
+fn answers_beyond_the_text_do_not_count_and_what_no_loss_sees_is_not_judged() {
+    let output = assert_agrees(&fixture("recordings/beyond"));
+    // The keys' biases, the scores' bias, and the bias of the last norm, which the head alone reads.
+    for name in ["layer.0.attention.self.key", "layer.1.attention.self.key", "layer.1.output.LayerNorm"] {
+        let line = output.lines().find(|line| line.contains(&format!("{name}.bias"))).unwrap();
+        assert!(line.contains("not judged"), "{line}");
+    }
+    assert_eq!(output.matches("not judged").count(), 4, "{output}");
+}
+
+#[test]
 fn a_probability_shift_and_a_loss_of_weight_zero_are_repeated() {
     let output = assert_agrees(&fixture("recordings/shifted"));
     assert!(output.contains("unweighted_hard_label_loss"), "{output}");

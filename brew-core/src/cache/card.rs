@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Payload;
 use super::key::bytes;
-use crate::distill::mask_of;
 use crate::error::{InStage, Result};
 use crate::model::Parameters;
-use crate::role::{Logits, Role};
+use crate::role::{Logits, Role, mask_of};
 
 /// A part of a teacher's features that is kept: one layer of a role, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Default)]
 pub struct MemoryCache {
     payload: Payload,
-    teachers: Arc<Mutex<BTreeMap<usize, (Card, Arc<MemoryRows>)>>>,
+    teachers: Arc<Mutex<BTreeMap<String, (Card, Arc<MemoryRows>)>>>,
 }
 
 impl MemoryCache {
@@ -37,10 +37,10 @@ impl TeacherCache for MemoryCache {
         "memory".to_owned()
     }
 
-    fn open(&self, teacher: usize, _of: usize, card: &Card) -> Result<Arc<dyn CachedRows>> {
+    fn open(&self, teacher: &str, card: &Card) -> Result<Arc<dyn CachedRows>> {
         let mut teachers = lock(&self.teachers);
         let (stored, rows) =
-            teachers.entry(teacher).or_insert_with(|| (card.clone(), Arc::default()));
+            teachers.entry(teacher.to_owned()).or_insert_with(|| (card.clone(), Arc::default()));
         let refusals = stored.refusals(card);
         if !refusals.is_empty() {
             return Err(Error::invalid(format!(

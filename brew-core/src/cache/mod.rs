@@ -52,11 +52,12 @@ pub trait TeacherCache: fmt::Debug {
     /// Where it is, for messages.
     fn place(&self) -> String;
 
-    /// The rows of one teacher (from 0) of so many.
+    /// The rows of one teacher. Its name tells it from others of the run: empty for the only one, else
+    /// such as `teacher-2`, or `movies` or `movies/teacher-2` in a task.
     ///
     /// # Errors
     /// Rows that belong to another [`Card`]: see [`Card::refusals`]. A place that cannot be opened.
-    fn open(&self, teacher: usize, of: usize, card: &Card) -> Result<Arc<dyn CachedRows>>;
+    fn open(&self, teacher: &str, card: &Card) -> Result<Arc<dyn CachedRows>>;
 }
 
 /// The rows of one teacher. Several threads may read.

@@ -14,12 +14,12 @@ use crate::cache::{
     CacheReport, CachedRows, Card, Gather, Keep, Keyed, Payload, Recalled, Row, RowKey, RowKeys, TeacherCache, Whole,
     weights_hash,
 };
-use crate::distill::{Weighed, mask_of};
+use crate::distill::Weighed;
 use crate::error::{Error, InStage, Result};
 use crate::model::{Model as _, Side};
 use crate::pass::{Pass, Wants};
 use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
-use crate::role::{Logits, OutputWeight, Role};
+use crate::role::{Logits, OutputWeight, Role, mask_of};
 
 /// The caches of a pipeline's teachers.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ struct Cached {
     follows_padding: bool,
     found: Cell<u64>,
     computed: Cell<u64>,
+    /// Rows that the teacher may run on in the whole run before they are too many.
+    expected: Cell<Option<u64>>,
     /// Whether rows are still added: a cache that cannot be written is only read.
     grows: Cell<bool>,
     warnings: RefCell<Vec<String>>,
@@ -134,6 +136,14 @@ impl Cached {
 
     fn report(&self, index: usize) -> CacheReport {
         let size = self.rows.size();
+        let left = self.expected.get().map(|rows| rows.checked_sub(self.computed.get()));
+        self.expected.set(left.flatten());
+        if left == Some(None) {
+            self.warnings.borrow_mut().push(format!(
+                "{} ran on many more rows than the data has, although it has a cache: do the rows differ from epoch to epoch, or their padded lengths?",
+                self.name
+            ));
+        }
         CacheReport {
             teacher: index,
             name: self.name.clone(),
@@ -146,13 +156,13 @@ impl Cached {
 }
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// Reads features of the teachers from a cache from now on, and keeps there what they compute.
-    /// `first` is a batch to look at; the lines say what is kept and what it will cost.
+    /// Reads features of the teachers from a cache from now on, and keeps there what they compute, under
+    /// the name of a task where there are several. `first` is a batch to look at; the lines say what is kept and what it will cost.
     ///
     /// # Errors
     /// A cache of another teacher, adaptor, payload or of other features; data that change from epoch
     /// to epoch; features that cannot be kept row by row.
-    pub fn cache_teachers<B, D>(&mut self, cache: &dyn TeacherCache, first: &B, data: &D) -> Result<Vec<String>>
+    pub fn cache_teachers<B, D>(&mut self, cache: &dyn TeacherCache, task: Option<&str>, first: &B, data: &D) -> Result<Vec<String>>
     where
         B: Feeds<T, A::Batch>,
         D: Batches<Batch = B>,
@@ -185,10 +195,11 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 continue;
             }
             let keys = teacher.row_keys(first.teacher())?;
-            let name = match self.pipeline.teachers.len() {
-                1 => "the teacher".to_owned(),
-                _ => format!("teacher {}", index + 1),
+            let (name, place) = match self.pipeline.teachers.len() {
+                1 => ("the teacher".to_owned(), None),
+                _ => (format!("teacher {}", index + 1), Some(format!("teacher-{}", index + 1))),
             };
+            let place: Vec<&str> = task.into_iter().chain(place.as_deref()).collect();
             let card = Card {
                 weights: weights_hash(&teacher.parameters())?,
                 adaptor: teacher.adaptor_name().to_owned(),
@@ -196,7 +207,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 payload,
                 keeps: keeps.iter().cloned().collect(),
             };
-            let rows = cache.open(index, self.pipeline.teachers.len(), &card)?;
+            let rows = cache.open(&place.join("/"), &card)?;
             let mut cached = Cached {
                 name,
                 keeps,
@@ -204,6 +215,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 follows_padding: false,
                 found: Cell::new(0),
                 computed: Cell::new(0),
+                expected: Cell::new(data.rows().map(|rows| rows as u64 * 3 / 2)),
                 grows: Cell::new(true),
                 warnings: RefCell::default(),
             };

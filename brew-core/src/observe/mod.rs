@@ -2,8 +2,9 @@
 //!
 //! An observer cannot stop a run: what it cannot do it says once, on standard error.
 
-mod evaluate;
+mod metric;
 mod metrics_file;
+mod predictions;
 mod progress;
 
 use std::path::Path;
@@ -11,8 +12,12 @@ use std::path::Path;
 use crate::cache::CacheReport;
 use crate::plan::Plan;
 
-pub use evaluate::{Accuracy, Metric, Predictions};
+pub use metric::{
+    Accuracy, Entity, EntityF1, F1, Matthews, Metric, Pearson, Spearman, SquadAnswers, SquadExactMatch,
+    SquadF1, entities, entity_f1, exact_match, token_f1,
+};
 pub use metrics_file::MetricsFile;
+pub use predictions::Predictions;
 pub use progress::Progress;
 
 /// What happens in a run.
@@ -21,14 +26,14 @@ pub use progress::Progress;
 pub enum Event<'a> {
     /// Two rows went through; the first step follows.
     Started {
-        /// The plan that is run.
+        /// The plan that is run; of several tasks the first one's.
         plan: &'a Plan,
         /// What the two rows showed, a line each.
         found: &'a [String],
         /// Optimizer steps in the whole run.
         steps: u64,
-        /// Epochs in the whole run.
-        epochs: u64,
+        /// Epochs in the whole run; `None` where it goes by optimizer steps.
+        epochs: Option<u64>,
     },
     /// A batch of an optimizer step went through; only on steps that are logged.
     Batch(&'a BatchReport),
@@ -36,20 +41,21 @@ pub enum Event<'a> {
     Step(&'a StepReport),
     /// The development data was evaluated.
     Evaluated {
-        /// The epoch that ended, from 0.
+        /// The epoch of the data, from 0: in a run of epochs the one that ended.
         epoch: u64,
         /// Optimizer steps so far.
         step: u64,
-        /// The metric's name.
+        /// The metric's name; of several tasks `task/metric`.
         metric: &'a str,
         /// Its value.
         value: f64,
     },
-    /// An epoch is over, and so much of it came from a teacher's cache.
+    /// So much came from a teacher's cache since it was last told: after each epoch, in a run of steps
+    /// at each checkpoint.
     TeacherCache {
-        /// The epoch that ended, from 0.
-        epoch: u64,
-        /// What the cache did in it.
+        /// Optimizer steps so far.
+        step: u64,
+        /// What the cache did.
         report: &'a CacheReport,
     },
     /// Something was written.
@@ -63,7 +69,7 @@ pub enum Event<'a> {
 /// One optimizer step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
-    /// The epoch, from 0.
+    /// The epoch of its first batch, from 0.
     pub epoch: u64,
     /// Optimizer steps so far, this one included.
     pub step: u64,
@@ -71,8 +77,8 @@ pub struct StepReport {
     pub steps: u64,
     /// The learning rate of this step.
     pub learning_rate: f64,
-    /// `total` and each loss before its weight; only on steps that are logged, since reading a value
-    /// makes the device wait.
+    /// `total` and each loss before its weight, of several tasks as `task/loss`; only on steps that are
+    /// logged, since reading a value makes the device wait.
     pub losses: Option<Vec<(String, f64)>>,
     /// Examples a second, over the run so far.
     pub examples_per_second: f64,
@@ -105,7 +111,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Examples a second of training.
     pub examples_per_second: f64,
-    /// The metric after each epoch; empty without evaluation.
+    /// Every metric in the order it was evaluated: after each epoch, or in a run of optimizer steps at
+    /// each checkpoint; empty without evaluation.
     pub evaluations: Vec<f64>,
 }
 

@@ -64,7 +64,7 @@ fn a_lookup_of_a_row_that_is_not_there_names_it() {
         payload: Payload::whole(),
         keeps: Default::default(),
     };
-    let rows = MemoryCache::new().open(0, 1, &card).unwrap();
+    let rows = MemoryCache::new().open("", &card).unwrap();
     let known = RowKey([1; 16]);
     rows.add(&mut std::iter::once((known, Row { tokens: 1, length: 1, parts: Vec::new() }))).unwrap();
     let refused = CachedRows::read(&*rows, &[known, RowKey([0xab; 16])], &mut |_, _| Ok(()));

@@ -55,6 +55,11 @@ pub(crate) fn of_positions(logits: &Tensor, positions: &Tensor) -> Result<Tensor
     mean_cross_entropy(&logits, &positions, length).in_stage("loss")
 }
 
+/// Positions with -100 for those beyond a text of this length.
+pub(crate) fn within(positions: &Tensor, length: i64) -> Result<Tensor> {
+    Ok(positions.f_masked_fill(&positions.f_ge(length)?, IGNORED)?)
+}
+
 /// `sum / count` over the rows whose label is not `ignored`.
 fn mean_cross_entropy(logits: &Tensor, labels: &Tensor, ignored: i64) -> Result<Tensor> {
     let counted = labels.f_ne(ignored)?.f_sum(Kind::Float)?.f_clamp_min(1.0)?;

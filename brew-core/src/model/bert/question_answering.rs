@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use brew_macros::{Batch, distill};
+use brew_macros::{Batch, adaptor, distill};
 use tch::{Device, Tensor};
 
 use super::Bert;
@@ -41,33 +41,59 @@ pub struct SpanBatch {
     pub end_positions: Option<Tensor>,
 }
 
-/// What one forward pass of a model that answers questions returns. The roles `logits` and `labels`
-/// are lists: the start, then the end.
-#[distill(batch = SpanBatch, inputs_mask = attention_mask, labels = [start_positions, end_positions])]
+/// What one forward pass of a model that answers questions returns.
 #[derive(Debug)]
 pub struct SpanOutput {
     /// How well the answer begins at each token, before the softmax over the length,
     /// `(batch, length)`.
-    #[role(logits, item = 0)]
     pub start_logits: Tensor,
     /// How well the answer ends at each token, before the softmax over the length, `(batch, length)`.
-    #[role(logits, item = 1)]
     pub end_logits: Tensor,
     /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first; those that nobody
     /// reads are undefined.
-    #[role(hidden)]
     pub hidden_states: Vec<Tensor>,
     /// One map a layer of `(batch, heads, length, length)`, probabilities that sum to 1 over the
     /// last dimension but for dropout; those that nobody reads are undefined.
-    #[role(attention)]
     pub attentions: Vec<Tensor>,
     /// Half the sum of the mean cross entropies of start and end, a scalar, where both positions are
     /// there and somebody reads it; a mean over no position is 0.
     ///
     /// It is transformers' loss. Batches that are accumulated are averaged with equal weight an
     /// example, however many of their positions count.
-    #[role(losses)]
     pub loss: Option<Tensor>,
+}
+
+/// The roles of a [`SpanOutput`]. `logits` and `labels` are lists: the start, then the end.
+///
+/// A position beyond the text, where the answer was cut off, is the label -100, which no loss counts:
+/// what transformers does with it, too.
+#[derive(Debug, Clone, Copy)]
+pub struct SpanOutputAdaptor;
+
+#[adaptor(batch = SpanBatch, output = SpanOutput)]
+impl SpanOutputAdaptor {
+    fn logits(output: &SpanOutput) -> [Tensor; 2] {
+        [output.start_logits.shallow_clone(), output.end_logits.shallow_clone()]
+    }
+    fn hidden(output: &SpanOutput) -> &[Tensor] {
+        &output.hidden_states
+    }
+    fn attention(output: &SpanOutput) -> &[Tensor] {
+        &output.attentions
+    }
+    fn losses(output: &SpanOutput) -> Option<&Tensor> {
+        output.loss.as_ref()
+    }
+    fn inputs_mask(batch: &SpanBatch) -> &Tensor {
+        &batch.attention_mask
+    }
+    fn labels(batch: &SpanBatch) -> Result<Option<[Tensor; 2]>> {
+        let (Some(starts), Some(ends)) = (&batch.start_positions, &batch.end_positions) else {
+            return Ok(None);
+        };
+        let length = batch.input_ids.size().get(1).copied().unwrap_or(0);
+        Ok(Some([loss::within(starts, length)?, loss::within(ends, length)?]))
+    }
 }
 
 /// A model that finds the span of a text that answers a question.

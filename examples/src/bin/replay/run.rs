@@ -92,10 +92,12 @@ where
         parameters.iter().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()
     };
     let final_student = load(&folder("student_final"))?;
+    let student = named(&trained.student().parameters());
+    let free = Free::of(&student, &recording.distill);
     comparison.tensors(
         "the final student",
-        |name| no_loss_depends_on(name, &recording.distill),
-        &named(&trained.student().parameters()),
+        |name| free.includes(name),
+        &student,
         &named(&final_student.parameters()),
     )?;
     if !projections.is_empty() {
@@ -129,9 +131,9 @@ fn losses(recording: &Recording, plan: &Plan) -> Vec<NamedLoss> {
             ("unweighted_kd_loss".to_owned(), None)
         } else {
             let Some((index, found)) = matches.next() else { continue };
-            let [student, teacher] = [found.layer_s, found.layer_t]
+            let [student, teacher] = [&found.layer_s, &found.layer_t]
                 .map(|layers| layers.indices().iter().map(i64::to_string).collect::<Vec<_>>().join("-"));
-            (format!("unweighted_{}_{}_{student}_{teacher}", found.feature, found.loss), Some(index))
+            (format!("unweighted_{}_{}_{student}_{teacher}", found.feature, found.loss.name), Some(index))
         };
         losses.push(NamedLoss { stage: stage.name.clone(), name, of_match });
     }
@@ -175,10 +177,44 @@ fn batches<B: FromColumns>(recording: &Recording) -> Result<Vec<B>> {
         .collect()
 }
 
-/// A softmax cannot see what is added to all of its scores: the gradient of such a bias is round-off,
-/// which Adam amplifies to whole steps. The keys' biases are such, and those of the scores of spans,
-/// whose softmax runs over the positions, unless the scores themselves are compared.
-fn no_loss_depends_on(name: &str, config: &DistillationConfig) -> bool {
-    let keys = name.ends_with(".key.bias") || name.ends_with(".k_lin.bias");
-    keys || (name == "qa_outputs.bias" && config.kd_loss_type == "ce")
+/// The parameters whose true gradient is 0: what is computed is round-off, which Adam amplifies to whole
+/// steps. A softmax cannot see what is added to all of its scores.
+struct Free {
+    /// The last layer whose states are compared with nothing, and whose scores meet a softmax over the
+    /// positions only.
+    last_layer: Option<usize>,
+    spans: bool,
+}
+
+impl Free {
+    /// `parameters` are the student's.
+    fn of(parameters: &BTreeMap<String, Tensor>, config: &DistillationConfig) -> Self {
+        // A loss that compares the scores themselves sees what is added to them, from the first step on.
+        let compared = config.kd_loss_type.name != "ce" && config.kd_loss_weight != 0.0;
+        let spans = parameters.contains_key("qa_outputs.bias") && !compared;
+        let layers = parameters.keys().filter_map(|name| layer_of(name)).max().map_or(0, |last| last + 1);
+        let reads_last =
+            |index: i64| index == -1 || usize::try_from(index).is_ok_and(|index| index == layers);
+        let matched = config.intermediate_matches.iter().any(|found| {
+            found.feature == "hidden"
+                && (found.weight != 0.0 || found.weight_scheduler.is_some())
+                && found.layer_s.indices().into_iter().any(reads_last)
+        });
+        Free { last_layer: (spans && !matched && layers > 0).then(|| layers - 1), spans }
+    }
+
+    /// The keys' biases are added to all scores of a query; the bias of the last layer's norm, by the
+    /// head, to the scores of all positions.
+    fn includes(&self, name: &str) -> bool {
+        let keys = name.ends_with(".key.bias") || name.ends_with(".k_lin.bias");
+        let norm = name.ends_with(".output.LayerNorm.bias") && !name.contains(".attention.")
+            || name.ends_with(".output_layer_norm.bias");
+        keys || (self.spans && name == "qa_outputs.bias")
+            || (norm && self.last_layer.is_some() && layer_of(name) == self.last_layer)
+    }
+}
+
+/// The number after `layer.` in a parameter's name.
+fn layer_of(name: &str) -> Option<usize> {
+    name.split_once(".layer.")?.1.split('.').next()?.parse().ok()
 }

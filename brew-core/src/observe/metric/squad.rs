@@ -1,0 +1,238 @@
+//! Exact match and F1 of answers, by the rule of SQuAD's official script (version 2.0).
+//!
+//! Both compare normalised texts: lower case, without ASCII punctuation, without the words *a*, *an*
+//! and *the*, with single spaces. F1 is over the words that both have, each as often as both have it:
+//! `2 p r / (p + r)`, with `p` and `r` their share of the prediction's and the answer's words; where
+//! either has no word, 1 if both have none, else 0. A question counts the best of its answers. The
+//! script gives percent, these give 0 to 1.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+
+use super::Metric;
+use crate::error::{Error, Result};
+use crate::observe::Predictions;
+
+/// Whether both texts are the same after normalisation: 1 or 0.
+///
+/// ```
+/// use brew_core::observe::{exact_match, token_f1};
+///
+/// assert_eq!(exact_match("The Eiffel Tower!", "eiffel  tower"), 1.0);
+/// assert_eq!(token_f1("the cat sat on the mat", "a cat on mat mat"), 0.75);
+/// ```
+pub fn exact_match(prediction: &str, answer: &str) -> f64 {
+    f64::from(normalised(prediction) == normalised(answer))
+}
+
+/// The F1 of the words that both texts have, 0 to 1.
+pub fn token_f1(prediction: &str, answer: &str) -> f64 {
+    let (prediction, answer) = (normalised(prediction), normalised(answer));
+    if prediction.is_empty() || answer.is_empty() {
+        return f64::from(prediction == answer);
+    }
+    let mut left: HashMap<&str, usize> = HashMap::new();
+    for word in &answer {
+        *left.entry(word).or_default() += 1;
+    }
+    let mut common = 0;
+    for word in &prediction {
+        if let Some(count) = left.get_mut(word.as_str()).filter(|count| **count > 0) {
+            *count -= 1;
+            common += 1;
+        }
+    }
+    if common == 0 {
+        return 0.0;
+    }
+    let (precision, recall) = (common as f64 / prediction.len() as f64, common as f64 / answer.len() as f64);
+    2.0 * precision * recall / (precision + recall)
+}
+
+/// The words of a text after normalisation.
+fn normalised(text: &str) -> Vec<String> {
+    let lower: String = text.to_lowercase().chars().filter(|char| !char.is_ascii_punctuation()).collect();
+    let mut without_articles = String::with_capacity(lower.len());
+    let mut rest = lower.as_str();
+    while let Some(first) = rest.chars().next() {
+        let word = first.is_alphanumeric();
+        let end = rest.find(|char: char| char.is_alphanumeric() != word).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(end);
+        without_articles.push_str(if matches!(run, "a" | "an" | "the") { " " } else { run });
+        rest = after;
+    }
+    without_articles.split_whitespace().map(str::to_owned).collect()
+}
+
+/// What answers are right, and how a model's logits become texts.
+///
+/// Cheap to clone: both metrics can share one.
+///
+/// ```
+/// use brew_core::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// // One question over one text; each token is one of its words. `brew_data::Answers` does it for
+/// // tokenised texts and several windows a question.
+/// let words = ["It", "is", "green"];
+/// let answers = SquadAnswers::new(vec![vec!["Green!".to_owned()]], move |predictions| {
+///     let best = |head: usize| predictions.logits()[head].argmax(-1, false).int64_value(&[0]) as usize;
+///     Ok(vec![words[best(0)..=best(1)].join(" ")])
+/// });
+/// let logits = Tensor::from_slice2(&[[0.0f32, 1.0, 2.0]]); // of the start, and here of the end, too
+/// let predictions = Predictions::new(vec![logits.shallow_clone(), logits], vec![], None)?;
+/// assert_eq!(SquadExactMatch::new(&answers).value(&predictions)?, 1.0);
+/// assert_eq!(SquadF1::new(&answers).value(&predictions)?, 1.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SquadAnswers {
+    right: Rc<[Vec<String>]>,
+    #[expect(clippy::type_complexity, reason = "predictions to texts")]
+    read: Rc<dyn Fn(&Predictions) -> Result<Vec<String>>>,
+}
+
+impl fmt::Debug for SquadAnswers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SquadAnswers").field("questions", &self.right.len()).finish_non_exhaustive()
+    }
+}
+
+impl SquadAnswers {
+    /// `right` holds every right answer of each question, none where it has no answer; `read` gives the
+    /// model's answer to each, in the same order.
+    ///
+    /// The logits that `read` is given are those of all batches together: evaluate batches that are
+    /// neither shuffled nor bucketed, so that they stand in the order of the data.
+    pub fn new(
+        right: Vec<Vec<String>>,
+        read: impl Fn(&Predictions) -> Result<Vec<String>> + 'static,
+    ) -> Self {
+        SquadAnswers { right: right.into(), read: Rc::new(read) }
+    }
+
+    /// The mean over questions of the best that `compare` says of any right answer; 0 of no question.
+    fn mean(&self, predictions: &Predictions, compare: fn(&str, &str) -> f64) -> Result<f64> {
+        let texts = (self.read)(predictions)?;
+        if texts.len() != self.right.len() {
+            return Err(Error::invalid(format!(
+                "there are {} questions, and {} answers were read from the logits",
+                self.right.len(),
+                texts.len()
+            )));
+        }
+        let value = |(text, right): (&String, &Vec<String>)| match right.as_slice() {
+            [] => compare(text, ""),
+            right => right.iter().map(|answer| compare(text, answer)).fold(0.0, f64::max),
+        };
+        let sum: f64 = texts.iter().zip(self.right.iter()).map(value).sum();
+        Ok(sum / texts.len().max(1) as f64)
+    }
+}
+
+/// The share of questions whose answer is right after normalisation, 0 to 1.
+#[derive(Debug, Clone)]
+pub struct SquadExactMatch(SquadAnswers);
+
+/// The mean over questions of the F1 of words, 0 to 1.
+#[derive(Debug, Clone)]
+pub struct SquadF1(SquadAnswers);
+
+impl SquadExactMatch {
+    /// Judges answers to these questions.
+    pub fn new(answers: &SquadAnswers) -> Self {
+        SquadExactMatch(answers.clone())
+    }
+}
+
+impl SquadF1 {
+    /// Judges answers to these questions.
+    pub fn new(answers: &SquadAnswers) -> Self {
+        SquadF1(answers.clone())
+    }
+}
+
+impl Metric for SquadExactMatch {
+    fn name(&self) -> &'static str {
+        "exact_match"
+    }
+
+    fn value(&self, predictions: &Predictions) -> Result<f64> {
+        self.0.mean(predictions, exact_match)
+    }
+}
+
+impl Metric for SquadF1 {
+    fn name(&self) -> &'static str {
+        "squad_f1"
+    }
+
+    fn value(&self, predictions: &Predictions) -> Result<f64> {
+        self.0.mean(predictions, token_f1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Metric as _, Predictions, SquadAnswers, SquadExactMatch, SquadF1};
+    use super::{exact_match, normalised, token_f1};
+
+    fn nothing() -> Predictions {
+        let logits = || tch::Tensor::from_slice2(&[[0.0_f32]]);
+        Predictions::new(vec![logits(), logits()], vec![], None).unwrap()
+    }
+
+    fn answers(right: &[&[&str]], read: &'static [&str]) -> SquadAnswers {
+        let right = right.iter().map(|right| right.iter().map(|&text| text.to_owned()).collect());
+        SquadAnswers::new(right.collect(), |_| Ok(read.iter().map(|&text| text.to_owned()).collect()))
+    }
+
+    // By hand: the best of two answers is 2/3 ("ef" of "cd ef"), no answer to no answer is 1, and
+    // some answer to no answer is 0.
+    #[test]
+    fn a_question_counts_its_best_answer_and_no_answer_can_be_right() {
+        let answers = answers(&[&["x", "cd ef"], &[], &[]], &["ef", "", "y"]);
+        let f1 = SquadF1::new(&answers).value(&nothing()).unwrap();
+        assert!((f1 - (2.0 / 3.0 + 1.0) / 3.0).abs() < 1e-15, "{f1}");
+        let exact = SquadExactMatch::new(&answers).value(&nothing()).unwrap();
+        assert!((exact - 1.0 / 3.0).abs() < 1e-15, "{exact}");
+    }
+
+    #[test]
+    fn is_zero_of_no_question_and_an_error_of_other_questions() {
+        assert_eq!(SquadF1::new(&answers(&[], &[])).value(&nothing()).unwrap(), 0.0);
+        let error = SquadF1::new(&answers(&[&["x"]], &[])).value(&nothing()).unwrap_err().to_string();
+        assert!(error.contains("1 questions, and 0 answers"), "{error}");
+    }
+
+    // Python 3.11, by the rule of SQuAD's evaluate-v2.0.py:
+    // def norm(s):
+    //     bare = "".join(c for c in s.lower() if c not in set(string.punctuation))
+    //     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
+    // def f1(p, g):
+    //     p, g = norm(p).split(), norm(g).split()
+    //     if not p or not g: return float(p == g)
+    //     n = sum((Counter(p) & Counter(g)).values())
+    //     return 0. if not n else 2 * n / len(p) * n / len(g) / (n / len(p) + n / len(g))
+    // for p, g in cases: print(norm(p), norm(p) == norm(g), f1(p, g))
+    #[test]
+    fn normalises_and_compares_as_the_official_script() {
+        for (prediction, answer, words, exact, f1) in [
+            ("The  Eiffel-Tower, an icon", "eiffeltower icon", "eiffeltower icon", 1.0, 1.0),
+            ("the cat sat on the mat", "a cat on mat mat", "cat sat on mat", 0.0, 0.75),
+            ("“The” end–a b", "“ ” end– b", "“ ” end– b", 1.0, 1.0),
+            ("Theory of a.n", "theory of", "theory of", 1.0, 1.0),
+            ("the", "", "", 1.0, 1.0),
+            ("x", "y", "x", 0.0, 0.0),
+            ("x", "", "x", 0.0, 0.0),
+            ("U.S. 308", "us 308 308", "us 308", 0.0, 0.8),
+            ("Ünïted ÉTATS", "ünïted états the", "ünïted états", 1.0, 1.0),
+        ] {
+            assert_eq!(normalised(prediction).join(" "), words);
+            assert_eq!(exact_match(prediction, answer), exact, "{prediction}");
+            assert!((token_f1(prediction, answer) - f1).abs() < 1e-15, "{prediction}");
+        }
+    }
+}
