@@ -26,6 +26,7 @@ mod error;
 mod loader;
 mod parse;
 mod source;
+mod store;
 mod text;
 mod write;
 
@@ -36,6 +37,7 @@ pub use loader::order::epoch_order;
 pub use parse::conll::Conll;
 pub use source::format::Format;
 pub use source::layout::Layout;
+pub use store::{OnDisk, TeacherStore};
 pub use text::answers::{Answer, Answers};
 pub use text::classifier::{Prediction, TextClassifier};
 pub use text::questions::Questions;
@@ -45,5 +47,7 @@ pub use text::words::{Pieces, Words};
 
 /// What a program that feeds data to brew needs in scope, beside `brew_core::prelude`.
 pub mod prelude {
-    pub use crate::{Conll, Dataset, Format, Layout, Loader, TextClassifier, Tokenize, Tokenizer};
+    pub use crate::{
+        Conll, Dataset, Format, Layout, Loader, TeacherStore, TextClassifier, Tokenize, Tokenizer,
+    };
 }

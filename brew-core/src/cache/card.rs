@@ -57,6 +57,8 @@ impl fmt::Display for Keep {
 pub struct Card {
     /// The hash of the teacher's weights: BLAKE3 over names, shapes, dtypes and values.
     pub weights: String,
+    /// The dtype that the teacher computes in: `Float`, or that of mixed precision.
+    pub precision: String,
     /// The adaptor that reads the features.
     pub adaptor: String,
     /// The columns that the teacher reads.
@@ -73,6 +75,7 @@ impl Card {
     pub fn refusals(&self, asked: &Card) -> Vec<String> {
         let pairs = [
             ("the teacher's weights (hash)", &self.weights, &asked.weights),
+            ("the teacher's precision", &self.precision, &asked.precision),
             ("the adaptor", &self.adaptor, &asked.adaptor),
             ("the teacher's inputs", &self.inputs.join(", "), &asked.inputs.join(", ")),
             ("the payload", &self.payload.to_string(), &asked.payload.to_string()),

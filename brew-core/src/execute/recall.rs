@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tch::{Device, Tensor};
 
-use super::{Executor, probe};
+use super::{Autocast, Executor, probe};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batches, Feeds};
 use crate::cache::{
@@ -16,7 +16,7 @@ use crate::cache::{
 };
 use crate::distill::Weighed;
 use crate::error::{Error, InStage, Result};
-use crate::model::{Model as _, Side};
+use crate::model::Side;
 use crate::pass::{Pass, Wants};
 use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
 use crate::role::{Logits, OutputWeight, Role, mask_of};
@@ -176,9 +176,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         if !problems.is_empty() {
             return Err(Error::invalid(problems.join("; ")));
         }
-        let device = self.pipeline.student.parameters().device();
         let (payload, place) = (cache.payload(), cache.place());
-        let mut caches = Caches { payload, place, device, teachers: BTreeMap::new() };
+        let mut caches = Caches { payload, place, device: self.device, teachers: BTreeMap::new() };
         let mut lines = Vec::new();
         let adaptors: Vec<(StageId, usize)> = self
             .plan()
@@ -202,6 +201,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             let place: Vec<&str> = task.into_iter().chain(place.as_deref()).collect();
             let card = Card {
                 weights: weights_hash(&teacher.parameters())?,
+                precision: format!("{:?}", self.precision.unwrap_or(tch::Kind::Float)),
                 adaptor: teacher.adaptor_name().to_owned(),
                 inputs: keys.columns.clone(),
                 payload,
@@ -316,6 +316,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// What flows out of a teacher for a batch of its own.
     fn compute(&self, index: usize, adaptor: StageId, batch: &T, payload: &Payload) -> Result<Vec<Computed>> {
         let _guard = tch::no_grad_guard();
+        let _autocast = self.precision.map(|kind| Autocast::enter(self.device, kind)).transpose()?;
         let teacher = self.teacher(index)?;
         let pass = Pass::evaluation(Wants::nothing()).for_teacher(self.plan().wants(adaptor));
         let output = teacher.forward(batch, &pass)?;

@@ -3,7 +3,7 @@
 //! So one loop serves every pipeline, and several at once: it asks for the next batch and gets it with
 //! the executor that runs it.
 
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 use super::length::PerEpoch;
 use crate::adaptor::Adaptor;
@@ -30,6 +30,8 @@ pub(crate) trait Work {
     fn learned_groups(&self) -> Vec<(OptimizerChanges, Parameters)>;
     /// Takes another's projections in place of its own, where name and size are equal.
     fn share_projections(&mut self, with: &Parameters);
+    /// Lets the models compute in this dtype; `None` is float32.
+    fn compute_in(&mut self, kind: Option<Kind>) -> Result<()>;
     /// Runs two rows, and says what they showed.
     fn probe(&self) -> Result<Vec<String>>;
     /// Reads and keeps the teachers' features in a cache, under the task's name, from now on.
@@ -42,6 +44,8 @@ pub(crate) trait Work {
     fn rows(&self) -> Option<usize>;
     /// What a person should know before the first step.
     fn warnings(&self, accumulation: usize) -> Vec<String>;
+    /// What losses carry from step to step, by stage and name.
+    fn carried(&self) -> Result<Vec<(String, Tensor)>>;
     /// Tells the losses that an optimizer step begins.
     fn before_step(&self, step: u64, steps: u64) -> Result<()>;
     /// Tells the losses that it is done.
@@ -125,6 +129,10 @@ where
         self.executor.share_projections(with);
     }
 
+    fn compute_in(&mut self, kind: Option<Kind>) -> Result<()> {
+        self.executor.compute_in(kind)
+    }
+
     fn probe(&self) -> Result<Vec<String>> {
         Ok(self.executor.probe(&self.first()?)?.found)
     }
@@ -154,6 +162,15 @@ where
 
     fn warnings(&self, accumulation: usize) -> Vec<String> {
         self.pipeline.warnings_of_window(accumulation)
+    }
+
+    fn carried(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut carried = Vec::new();
+        for (stage, loss) in self.executor.losses() {
+            let state = loss.state().in_stage(stage)?;
+            carried.extend(state.into_iter().map(|(name, tensor)| (format!("{stage}.{name}"), tensor)));
+        }
+        Ok(carried)
     }
 
     fn before_step(&self, step: u64, steps: u64) -> Result<()> {

@@ -9,7 +9,7 @@ use super::support::{Counting, Record, Texts, difference, folder, student};
 type Pipe = Pipeline<TextBatch, ClassifierOutputAdaptor>;
 
 /// Logits, hidden states and attention maps of one teacher.
-fn everything(teacher: Counting) -> Pipe {
+pub(crate) fn everything(teacher: Counting) -> Pipe {
     Distill::new(teacher.seen_by(ClassifierOutputAdaptor), student().seen_by(ClassifierOutputAdaptor))
         .soft_targets(KdCe::at(2.0))
         .matching([

@@ -59,6 +59,7 @@ fn batches_without_a_mask_are_told_by_their_pad_values() {
 fn a_lookup_of_a_row_that_is_not_there_names_it() {
     let card = brew_core::cache::Card {
         weights: String::new(),
+        precision: String::new(),
         adaptor: String::new(),
         inputs: Vec::new(),
         payload: Payload::whole(),
