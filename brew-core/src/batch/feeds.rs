@@ -1,5 +1,7 @@
 //! What feeds a pipeline: one batch for both sides, or one for the teachers and one for the student.
 
+use std::any::Any;
+
 use tch::Device;
 
 use super::Batch;
@@ -36,6 +38,11 @@ pub trait Feeds<T, S>: Send {
         Self: Sized;
     /// The keys of the rows as this teacher (from 0) reads them, where they are known already.
     fn row_keys(&self, _teacher: usize) -> Option<&RowKeys> {
+        None
+    }
+    /// What this teacher (from 0) makes of the batch, where the batch brings it along: then the teacher
+    /// does not run. See [`WithTeacherOutput`](super::WithTeacherOutput).
+    fn teacher_output(&self, _teacher: usize) -> Option<&dyn Any> {
         None
     }
 }

@@ -1,5 +1,6 @@
 //! A batch on its way to a device, with the keys of its rows.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 
 use tch::Device;
@@ -37,6 +38,10 @@ impl<T, S, B: Feeds<T, S>> Feeds<T, S> for Keyed<B> {
 
     fn to_device(&self, device: Device) -> Result<Self> {
         Ok(Keyed { batch: self.batch.to_device(device)?, keys: self.keys.clone() })
+    }
+
+    fn teacher_output(&self, teacher: usize) -> Option<&dyn Any> {
+        self.batch.teacher_output(teacher)
     }
 
     fn row_keys(&self, teacher: usize) -> Option<&RowKeys> {

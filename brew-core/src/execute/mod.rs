@@ -4,6 +4,7 @@
 //! reading stage takes away: so a tensor is dropped after its last reader, and a model's output as
 //! soon as its adaptor has picked the features somebody wants.
 
+mod combine;
 mod probe;
 mod projections;
 mod reads;
@@ -166,6 +167,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             let Some(stage) = self.plan().stage(id) else { continue };
             match &stage.kind {
                 StageKind::Batch => {}
+                StageKind::Teacher { index } if batch.teacher_output(*index).is_some() => {}
                 StageKind::Teacher { .. } | StageKind::Student => {
                     let output = self.forward(id, stage, batch, pass)?;
                     held.outputs.insert(id, output);
@@ -203,6 +205,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         batch: &B,
         pass: &Pass,
     ) -> Result<Box<dyn Any>> {
+        let pass = &pass.with_argument(self.pipeline.argument.clone());
         let adaptors = self.plan().outputs(id);
         let wants = adaptors.first().map(|(_, adaptor, _)| self.plan().wants(*adaptor)).unwrap_or_default();
         let _autocast = self.precision.map(|kind| Autocast::enter(self.device, kind)).transpose()?;
@@ -231,7 +234,12 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         held: &mut Held,
     ) -> Result<Vec<(FlowId, Result<Vec<Tensor>>)>> {
         let model = self.plan().inputs(id).into_iter().find(|(_, _, flow)| matches!(flow, Flow::Output));
-        let output = model.and_then(|(_, model, _)| held.outputs.remove(&model));
+        let made = model.and_then(|(_, model, _)| held.outputs.remove(&model));
+        let given = match owner {
+            Owner::Teacher(index) => batch.teacher_output(index),
+            Owner::Student => None,
+        };
+        let output = made.as_deref().or(given);
         let output = output.ok_or_else(|| Error::invalid("an adaptor has no output to read"))?;
         let _guard = matches!(owner, Owner::Teacher(_)).then(tch::no_grad_guard);
         let recalled = output.downcast_ref::<crate::cache::Recalled>();
@@ -248,8 +256,8 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
                         given => Ok(given),
                     }
                 }
-                (Owner::Teacher(index), None) => self.teacher(index)?.read(role, batch.teacher(), &*output),
-                (Owner::Student, _) => self.student().read(role, batch.student(), &*output),
+                (Owner::Teacher(index), None) => self.teacher(index)?.read(role, batch.teacher(), output),
+                (Owner::Student, _) => self.student().read(role, batch.student(), output),
             };
             let feature = feature.and_then(|feature| reads::pick(role, feature, layers.as_deref()));
             let rows = crate::batch::Batch::rows(batch.student());
@@ -265,7 +273,8 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             };
             features.push((flow, feature));
         }
-        if let (Owner::Teacher(index), None) = (owner, recalled) {
+        // What a batch brings along is not the teacher's own to keep.
+        if let (Owner::Teacher(index), None, Some(_)) = (owner, recalled, &made) {
             self.keep(index, batch, &flows_of(self.plan().outputs(id), &features))?;
         }
         Ok(features)
@@ -273,15 +282,18 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
 
     fn project(&self, id: StageId, held: &mut Held) -> Result<Vec<(FlowId, Vec<Tensor>)>> {
         let inputs = self.plan().inputs(id);
-        let features = inputs.iter().filter_map(|(flow, ..)| held.flows.remove(flow)).flatten();
-        let projected =
-            features.map(|feature| self.projections.apply(id, &feature)).collect::<Result<Vec<_>>>()?;
-        Ok(self
-            .plan()
-            .outputs(id)
-            .into_iter()
-            .map(|(flow, ..)| (flow, projected.iter().map(Tensor::shallow_clone).collect()))
-            .collect())
+        // What goes in first comes out first: a projection may serve several losses.
+        let outputs = self.plan().outputs(id);
+        let paired = inputs
+            .iter()
+            .zip(&outputs)
+            .filter_map(|((from, ..), (to, ..))| held.flows.remove(from).map(|features| (*to, features)));
+        paired
+            .map(|(to, features)| {
+                let projected = features.iter().map(|feature| self.projections.apply(id, feature));
+                Ok((to, projected.collect::<Result<Vec<_>>>()?))
+            })
+            .collect()
     }
 
     /// The value of a loss: its terms, each divided, added up.
@@ -315,8 +327,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let teachers = &self.pipeline.teachers;
         teachers.get(index).map(|teacher| &**teacher).ok_or_else(|| {
             Error::invalid(format!(
-                "the plan runs teacher {}, and the pipeline has {}",
-                index + 1,
+                "the plan runs teacher {index}, and the pipeline has {}, counted from 0",
                 teachers.len()
             ))
         })

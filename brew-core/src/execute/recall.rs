@@ -188,6 +188,9 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             })
             .collect();
         for (adaptor, index) in adaptors {
+            if first.teacher_output(index).is_some() {
+                continue;
+            }
             let teacher = self.teacher(index)?;
             let keeps = self.keeps(adaptor, teacher, first.teacher(), &payload)?;
             if keeps.is_empty() {
