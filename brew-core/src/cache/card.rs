@@ -83,7 +83,9 @@ impl Card {
         let mut refusals: Vec<String> = pairs
             .iter()
             .filter(|(_, stored, asked)| stored != asked)
-            .map(|(what, stored, asked)| format!("{what}: `{stored}` in the cache, `{asked}` in this pipeline"))
+            .map(|(what, stored, asked)| {
+                format!("{what}: `{stored}` in the cache, `{asked}` in this pipeline")
+            })
             .collect();
         let lacking: Vec<String> = asked
             .keeps
@@ -116,4 +118,3 @@ pub(crate) fn weights_hash(parameters: &Parameters) -> Result<String> {
     }
     Ok(hasher.finalize().to_hex().to_string())
 }
-

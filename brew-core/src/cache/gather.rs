@@ -44,7 +44,8 @@ impl<'w> Gather<'w> {
         }
         for gathered in &mut self.parts {
             let part = row.parts.iter().find(|part| part.name == gathered.name);
-            let part = part.ok_or_else(|| Error::invalid(format!("a cached row lacks `{}`", gathered.name)))?;
+            let part =
+                part.ok_or_else(|| Error::invalid(format!("a cached row lacks `{}`", gathered.name)))?;
             gathered.put(position, part, self.length)?;
         }
         Ok(())
@@ -52,9 +53,9 @@ impl<'w> Gather<'w> {
 
     fn wants(&self, name: &str) -> bool {
         let Some((role, index)) = name.split_once('/') else { return false };
-        self.wanted.iter().any(|keep| {
-            keep.role == role && keep.layer.is_none_or(|layer| index.parse() == Ok(layer))
-        })
+        self.wanted
+            .iter()
+            .any(|keep| keep.role == role && keep.layer.is_none_or(|layer| index.parse() == Ok(layer)))
     }
 
     /// The tensors by name, `(rows, …)`, in the dtype that the teacher gave.
@@ -77,7 +78,10 @@ impl<'w> Gather<'w> {
 impl Gathered {
     fn of(part: &Part<'_>, rows: usize, length: usize) -> Self {
         let mut shape = part.shape.clone();
-        part.cut.iter().filter_map(|dimension| shape.get_mut(*dimension).map(|size| *size = length)).for_each(drop);
+        part.cut
+            .iter()
+            .filter_map(|dimension| shape.get_mut(*dimension).map(|size| *size = length))
+            .for_each(drop);
         let bytes = vec![0; rows * shape.iter().product::<usize>() * part.kind.elt_size_in_bytes()];
         Gathered { name: part.name.clone().into_owned(), kind: part.kind, given: part.given, shape, bytes }
     }
@@ -121,7 +125,8 @@ impl Recalled {
             Some(layers) => layers
                 .iter()
                 .map(|layer| {
-                    one(*layer).ok_or_else(|| Error::invalid(format!("the cache lacks layer {layer} of `{role}`")))
+                    one(*layer)
+                        .ok_or_else(|| Error::invalid(format!("the cache lacks layer {layer} of `{role}`")))
                 })
                 .collect(),
             None => Ok((0..).map_while(one).collect()),
@@ -135,7 +140,8 @@ impl Recalled {
         for (name, mine) in &self.0 {
             let Some(theirs) = other.0.get(name) else { continue };
             // A part that follows the length has another shape: it is kept by length anyway.
-            let shape: Vec<i64> = mine.size().iter().zip(theirs.size()).map(|(mine, theirs)| *mine.min(&theirs)).collect();
+            let shape: Vec<i64> =
+                mine.size().iter().zip(theirs.size()).map(|(mine, theirs)| *mine.min(&theirs)).collect();
             let Some(mine) = corner(mine, &shape)? else { continue };
             let Some(theirs) = corner(theirs, &shape)? else { continue };
             let tolerance = if matches!(mine.kind(), Kind::Half | Kind::BFloat16) { 3e-2 } else { 1e-3 };

@@ -89,11 +89,13 @@ impl RowKeys {
             None => longest.unwrap_or(0),
         };
         for column in &mut columns {
-            column.is_padded = column.is_list && column.length == length && match declares_pads {
-                true => column.pad.is_some(),
-                // Tuples declare no pads: there the mask alone says what is padding.
-                false => mask.is_some(),
-            };
+            column.is_padded = column.is_list
+                && column.length == length
+                && match declares_pads {
+                    true => column.pad.is_some(),
+                    // Tuples declare no pads: there the mask alone says what is padding.
+                    false => mask.is_some(),
+                };
         }
         let mut tokens = match mask {
             Some(mask) => extents(mask, batch.rows())?,
@@ -101,7 +103,10 @@ impl RowKeys {
         };
         // A position that a loss reads is no padding, whatever the model makes of it.
         for mask in logits_mask.iter().filter(|mask| mask.dim() == 2 && size(mask, 1) == length) {
-            tokens.iter_mut().zip(extents(mask, batch.rows())?).for_each(|(tokens, extent)| *tokens = extent.max(*tokens));
+            tokens
+                .iter_mut()
+                .zip(extents(mask, batch.rows())?)
+                .for_each(|(tokens, extent)| *tokens = extent.max(*tokens));
         }
         for (row, tokens) in tokens.iter_mut().enumerate() {
             let mut padded = columns.iter().filter(|column| column.is_padded);
@@ -197,7 +202,9 @@ fn extents(mask: &Tensor, rows: usize) -> Result<Vec<usize>> {
     let kept = bytes(&mask.f_ne(0)?)?;
     let length = size(mask, 1);
     let row = |row| kept.get(row * length..(row + 1) * length).unwrap_or_default();
-    Ok((0..rows).map(|number| row(number).iter().rposition(|kept| *kept != 0).map_or(0, |last| last + 1)).collect())
+    Ok((0..rows)
+        .map(|number| row(number).iter().rposition(|kept| *kept != 0).map_or(0, |last| last + 1))
+        .collect())
 }
 
 fn size(tensor: &Tensor, dimension: usize) -> usize {

@@ -119,7 +119,9 @@ pub struct CacheReport {
 
 /// The error of a lookup that finds nothing.
 pub fn missing(position: usize, key: &RowKey, place: &str) -> Error {
-    Error::invalid(format!("row {position} of the batch, whose key is {key}, is not in the teacher cache ({place})"))
+    Error::invalid(format!(
+        "row {position} of the batch, whose key is {key}, is not in the teacher cache ({place})"
+    ))
 }
 
 /// What can be given to [`Trainer::teacher_cache`](crate::train::Trainer::teacher_cache): a cache, or

@@ -52,11 +52,15 @@ impl Payload {
 
     /// What is wrong with it, each with its mend.
     pub(crate) fn problems(&self) -> Vec<String> {
-        let kind = self.floats.filter(|kind| {
-            !matches!(kind, Kind::Double | Kind::Float | Kind::Half | Kind::BFloat16)
-        });
-        let kind = kind.map(|kind| format!("features cannot be kept in {kind:?}: keep floats in a float dtype"));
-        let top = self.top_logits.filter(|k| *k == 0).map(|_| "the 0 greatest logits are none: keep 1 or more".to_owned());
+        let kind = self
+            .floats
+            .filter(|kind| !matches!(kind, Kind::Double | Kind::Float | Kind::Half | Kind::BFloat16));
+        let kind =
+            kind.map(|kind| format!("features cannot be kept in {kind:?}: keep floats in a float dtype"));
+        let top = self
+            .top_logits
+            .filter(|k| *k == 0)
+            .map(|_| "the 0 greatest logits are none: keep 1 or more".to_owned());
         kind.into_iter().chain(top).collect()
     }
 
@@ -143,6 +147,7 @@ pub mod dtype {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Kind>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| named(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is not a dtype")))).transpose()
+        text.map(|text| named(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is not a dtype"))))
+            .transpose()
     }
 }

@@ -84,7 +84,12 @@ impl Whole {
     ///
     /// # Errors
     /// A tensor without a row for each row of the batch, or of another length.
-    pub(crate) fn of(keep: &Keep, tensors: &[Tensor], keys: &RowKeys, payload: &Payload) -> Result<Vec<Whole>> {
+    pub(crate) fn of(
+        keep: &Keep,
+        tensors: &[Tensor],
+        keys: &RowKeys,
+        payload: &Payload,
+    ) -> Result<Vec<Whole>> {
         let is_top = payload.is_top() && keep.role == Logits::NAME;
         let part = |(index, tensor): (usize, &Tensor)| -> Result<Whole> {
             let name = match keep.layer {
@@ -99,16 +104,22 @@ impl Whole {
             if sizes.first() != Some(&(keys.keys.len() as i64)) {
                 return Err(Error::invalid(format!(
                     "`{}` is {}, which is not one value a row of the batch's {}: it cannot be cached",
-                    keep.role, crate::loss::shape(&sizes), keys.keys.len()
+                    keep.role,
+                    crate::loss::shape(&sizes),
+                    keys.keys.len()
                 )));
             }
             // The third of the top logits' tensors has a dimension less.
             let rank = shape.len() + usize::from(is_top && index % 3 == 2);
             let cut = if keep.padding { &[] } else { length_dimensions(&keep.role, rank) };
-            if let Some(dimension) = cut.iter().find(|dimension| shape.get(**dimension) != Some(&keys.length)) {
+            if let Some(dimension) = cut.iter().find(|dimension| shape.get(**dimension) != Some(&keys.length))
+            {
                 return Err(Error::invalid(format!(
                     "`{}` is {}: its dimension {} should be the batch's length, {}",
-                    keep.role, crate::loss::shape(&sizes), dimension + 1, keys.length
+                    keep.role,
+                    crate::loss::shape(&sizes),
+                    dimension + 1,
+                    keys.length
                 )));
             }
             let bytes = bytes(&tensor.f_detach()?.f_to_kind(kind)?)?;

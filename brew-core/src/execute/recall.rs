@@ -11,8 +11,8 @@ use super::{Autocast, Executor, probe};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batches, Feeds};
 use crate::cache::{
-    CacheReport, CachedRows, Card, Gather, Keep, Keyed, Payload, Recalled, Row, RowKey, RowKeys, TeacherCache, Whole,
-    weights_hash,
+    CacheReport, CachedRows, Card, Gather, Keep, Keyed, Payload, Recalled, Row, RowKey, RowKeys,
+    TeacherCache, Whole, weights_hash,
 };
 use crate::distill::Weighed;
 use crate::error::{Error, InStage, Result};
@@ -50,7 +50,11 @@ struct Cached {
 impl Caches {
     /// The logits of a teacher as they flow: what is kept of them flows in every epoch.
     pub(super) fn of_logits(&self, index: usize, role: &str, tensors: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        if role == Logits::NAME && self.teachers.contains_key(&index) { self.payload.of_logits(tensors) } else { Ok(tensors) }
+        if role == Logits::NAME && self.teachers.contains_key(&index) {
+            self.payload.of_logits(tensors)
+        } else {
+            Ok(tensors)
+        }
     }
 
     /// Reads a batch's features where every row is there.
@@ -65,7 +69,10 @@ impl Caches {
             }
             Err(error) => {
                 // The teacher can say again what the cache has lost.
-                let warning = format!("the teacher cache cannot be read and {} computes the batch instead: {error}", cached.name);
+                let warning = format!(
+                    "the teacher cache cannot be read and {} computes the batch instead: {error}",
+                    cached.name
+                );
                 cached.warnings.borrow_mut().push(warning);
                 Ok(None)
             }
@@ -102,15 +109,21 @@ impl Cached {
     }
 
     /// What is kept of a batch, before it is cut into rows.
-    fn wholes(&self, keys: &RowKeys, flows: &[(&str, Option<&[i64]>, &[Tensor])], payload: &Payload) -> Result<Vec<Whole>> {
+    fn wholes(
+        &self,
+        keys: &RowKeys,
+        flows: &[(&str, Option<&[i64]>, &[Tensor])],
+        payload: &Payload,
+    ) -> Result<Vec<Whole>> {
         let mut wholes = Vec::new();
         for keep in &self.keeps {
             let mut tensors = None;
             for (_, layers, given) in flows.iter().filter(|(role, ..)| *role == keep.role) {
                 tensors = match (keep.layer, layers) {
-                    (Some(layer), Some(layers)) => {
-                        layers.iter().position(|known| *known == layer).and_then(|place| given.get(place..=place))
-                    }
+                    (Some(layer), Some(layers)) => layers
+                        .iter()
+                        .position(|known| *known == layer)
+                        .and_then(|place| given.get(place..=place)),
                     (None, None) => Some(*given),
                     _ => None,
                 };
@@ -118,7 +131,8 @@ impl Cached {
                     break;
                 }
             }
-            let tensors = tensors.ok_or_else(|| Error::invalid(format!("`{keep}` of {} was not computed", self.name)))?;
+            let tensors = tensors
+                .ok_or_else(|| Error::invalid(format!("`{keep}` of {} was not computed", self.name)))?;
             wholes.extend(Whole::of(keep, tensors, keys, payload)?);
         }
         Ok(wholes)
@@ -162,7 +176,13 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// # Errors
     /// A cache of another teacher, adaptor, payload or of other features; data that change from epoch
     /// to epoch; features that cannot be kept row by row.
-    pub fn cache_teachers<B, D>(&mut self, cache: &dyn TeacherCache, task: Option<&str>, first: &B, data: &D) -> Result<Vec<String>>
+    pub fn cache_teachers<B, D>(
+        &mut self,
+        cache: &dyn TeacherCache,
+        task: Option<&str>,
+        first: &B,
+        data: &D,
+    ) -> Result<Vec<String>>
     where
         B: Feeds<T, A::Batch>,
         D: Batches<Batch = B>,
@@ -231,7 +251,13 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     }
 
     /// What is kept of a teacher: what its readers read and the batch alone does not give.
-    fn keeps(&self, adaptor: StageId, teacher: &dyn Side<T>, batch: &T, payload: &Payload) -> Result<Vec<Keep>> {
+    fn keeps(
+        &self,
+        adaptor: StageId,
+        teacher: &dyn Side<T>,
+        batch: &T,
+        payload: &Payload,
+    ) -> Result<Vec<Keep>> {
         let mut keeps: BTreeMap<(String, Option<i64>), bool> = BTreeMap::new();
         let plan = self.plan();
         for (_, reader, flow) in plan.outputs(adaptor) {
@@ -249,7 +275,9 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             if role == OutputWeight::NAME {
                 return Err(Error::invalid(format!("`{role}` is not one value a row: it cannot be cached")));
             }
-            let padding = !is_masked(plan, adaptor, reader, role, |mask| Ok(teacher.read_batch(mask, batch)?.is_some()))?;
+            let padding = !is_masked(plan, adaptor, reader, role, |mask| {
+                Ok(teacher.read_batch(mask, batch)?.is_some())
+            })?;
             let layers: Vec<Option<i64>> = match layers {
                 Some(layers) => layers.iter().copied().map(Some).collect(),
                 None => vec![None],
@@ -285,7 +313,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         rows.sort_by_key(|row| keys.tokens.get(*row).copied());
         rows.truncate(2);
         let numbers: Vec<i64> = rows.iter().filter_map(|row| i64::try_from(*row).ok()).collect();
-        let longest = rows.iter().filter_map(|row| keys.tokens.get(*row).copied()).max().unwrap_or(keys.length);
+        let longest =
+            rows.iter().filter_map(|row| keys.tokens.get(*row).copied()).max().unwrap_or(keys.length);
         let gather = |length: usize| -> Result<(Vec<usize>, Recalled)> {
             let batch = teacher.rows_of(first.teacher(), &numbers, &keys.padded, length as i64)?;
             let keys = teacher.row_keys(&batch)?;
@@ -346,7 +375,11 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     }
 
     /// The teacher's features of a batch, where the cache has them all.
-    pub(super) fn recalled<B: Feeds<T, A::Batch>>(&self, index: usize, batch: &B) -> Result<Option<Recalled>> {
+    pub(super) fn recalled<B: Feeds<T, A::Batch>>(
+        &self,
+        index: usize,
+        batch: &B,
+    ) -> Result<Option<Recalled>> {
         let Some(caches) = &self.caches else { return Ok(None) };
         match batch.row_keys(index) {
             Some(keys) => caches.recall(index, keys),
@@ -398,11 +431,18 @@ type Computed = (String, Option<Vec<i64>>, Vec<Tensor>);
 
 /// Whether a loss reads a feature of a teacher together with a mask that the batch gives: then its
 /// padding never counts.
-fn is_masked(plan: &Plan, adaptor: StageId, reader: StageId, role: &str, given: impl Fn(&str) -> Result<bool>) -> Result<bool> {
+fn is_masked(
+    plan: &Plan,
+    adaptor: StageId,
+    reader: StageId,
+    role: &str,
+    given: impl Fn(&str) -> Result<bool>,
+) -> Result<bool> {
     let Some(mask) = mask_of(role) else { return Ok(false) };
-    let reads = plan.inputs(reader).into_iter().any(|(_, from, flow)| {
-        from == adaptor && matches!(flow, Flow::Feature { role, .. } if role == mask)
-    });
+    let reads = plan
+        .inputs(reader)
+        .into_iter()
+        .any(|(_, from, flow)| from == adaptor && matches!(flow, Flow::Feature { role, .. } if role == mask));
     Ok(reads && given(mask)?)
 }
 

@@ -254,7 +254,8 @@ impl<B: Batch, A: Adaptor<Batch = B>> Side<B> for Seen<A> {
 
     fn rows_of(&self, batch: &B, rows: &[i64], columns: &[&str], length: i64) -> Result<B> {
         batch.map(&mut |name, tensor| {
-            let rows = tensor.f_index_select(0, &Tensor::f_from_slice(rows)?.f_to_device(tensor.device())?)?;
+            let rows =
+                tensor.f_index_select(0, &Tensor::f_from_slice(rows)?.f_to_device(tensor.device())?)?;
             Ok(if columns.contains(&name) { rows.f_narrow(1, 0, length)? } else { rows })
         })
     }

@@ -25,7 +25,8 @@ pub(super) struct Block {
 impl Block {
     /// Writes rows as a block: first the rows, then their keys, which make it one.
     pub(super) fn write(folder: &Path, rows: &RecordBatch, keys: Vec<RowKey>) -> Result<Self> {
-        let failed = |error| Error::format(folder, format!("a block of the teacher cache cannot be written: {error}"));
+        let failed =
+            |error| Error::format(folder, format!("a block of the teacher cache cannot be written: {error}"));
         let mut writer = FileWriter::try_new(Vec::new(), &rows.schema()).map_err(failed)?;
         writer.write(rows).map_err(failed)?;
         writer.finish().map_err(failed)?;
@@ -48,13 +49,17 @@ impl Block {
     pub(super) fn find(keys_path: &Path) -> Result<Self> {
         let path = keys_path.with_extension("arrow");
         let bytes = std::fs::read(keys_path).map_err(Error::io(keys_path))?;
-        let (length, keys) = keys::read(&bytes)
-            .ok_or_else(|| Error::format(keys_path, "the keys of this block are corrupt (their checksum does not match)"))?;
+        let (length, keys) = keys::read(&bytes).ok_or_else(|| {
+            Error::format(keys_path, "the keys of this block are corrupt (their checksum does not match)")
+        })?;
         let found = std::fs::metadata(&path).map_err(Error::io(&path))?.len();
         if found != length {
             return Err(Error::format(
                 &path,
-                format!("this block of {} rows is corrupt: it has {found} bytes, and was written with {length}", keys.len()),
+                format!(
+                    "this block of {} rows is corrupt: it has {found} bytes, and was written with {length}",
+                    keys.len()
+                ),
             ));
         }
         Ok(Block { path, bytes: length, keys })
@@ -122,7 +127,10 @@ impl Opened {
         let hash = blake3::hash(&file).to_hex();
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         if name != hash.as_str() {
-            return Err(corrupt(path, &format!("its checksum is {}, not the one it is named after", &hash.as_str()[..16])));
+            return Err(corrupt(
+                path,
+                &format!("its checksum is {}, not the one it is named after", &hash.as_str()[..16]),
+            ));
         }
         let (_, batches) = decode(&file).map_err(|message| corrupt(path, &message))?;
         let [batch] = batches.as_slice() else { return Err(corrupt(path, "it is not one record batch")) };
@@ -150,7 +158,11 @@ impl Opened {
             })
         };
         let schema = batch.schema();
-        let names = schema.fields().iter().map(|field| field.name()).filter(|name| name.contains('/') && !name.ends_with(".shape"));
+        let names = schema
+            .fields()
+            .iter()
+            .map(|field| field.name())
+            .filter(|name| name.contains('/') && !name.ends_with(".shape"));
         let columns = names.map(|name| column(name)).collect::<Option<_>>()?;
         Some(Opened { keys, tokens: number("tokens")?, lengths: number("length")?, columns })
     }
@@ -179,5 +191,8 @@ impl Opened {
 }
 
 fn corrupt(path: &Path, message: &str) -> Error {
-    Error::format(path, format!("this block of the teacher cache is corrupt: {message}; its rows are computed again"))
+    Error::format(
+        path,
+        format!("this block of the teacher cache is corrupt: {message}; its rows are computed again"),
+    )
 }

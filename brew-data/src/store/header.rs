@@ -50,12 +50,16 @@ impl Header {
         let unreadable = |error: serde_json::Error| {
             Error::format(
                 &path,
-                format!("this is no header of a teacher cache: {error}; delete the folder to begin a new one"),
+                format!(
+                    "this is no header of a teacher cache: {error}; delete the folder to begin a new one"
+                ),
             )
         };
         let Version { version } = serde_json::from_slice(&bytes).map_err(unreadable)?;
         if version != VERSION {
-            let message = format!("the cache has version {version}, this program reads version {VERSION}: give another folder");
+            let message = format!(
+                "the cache has version {version}, this program reads version {VERSION}: give another folder"
+            );
             return Err(Error::format(&path, message));
         }
         let stored: File = serde_json::from_slice(&bytes).map_err(unreadable)?;
@@ -63,14 +67,18 @@ impl Header {
         if let (Some(stored), Some(asked)) = (&stored.tokenizer, &self.tokenizer)
             && stored != asked
         {
-            refusals.push(format!("the tokenizer (hash): `{stored}` in the cache, `{asked}` in this pipeline"));
+            refusals
+                .push(format!("the tokenizer (hash): `{stored}` in the cache, `{asked}` in this pipeline"));
         }
         if refusals.is_empty() {
             return Ok(());
         }
         Err(Error::format(
             folder,
-            format!("the teacher cache belongs to another pipeline; {}; give this one another folder", refusals.join("; ")),
+            format!(
+                "the teacher cache belongs to another pipeline; {}; give this one another folder",
+                refusals.join("; ")
+            ),
         ))
     }
 }

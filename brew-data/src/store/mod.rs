@@ -60,7 +60,12 @@ pub struct TeacherStore {
 impl TeacherStore {
     /// The cache in this folder, which is made when it is first used.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        TeacherStore { folder: folder.into(), payload: Payload::whole(), tokenizer: None, block_bytes: BLOCK_BYTES }
+        TeacherStore {
+            folder: folder.into(),
+            payload: Payload::whole(),
+            tokenizer: None,
+            block_bytes: BLOCK_BYTES,
+        }
     }
 
     /// Keeps less of the features.

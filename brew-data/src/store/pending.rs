@@ -79,7 +79,11 @@ impl Pending {
 
 impl Column {
     fn new(part: &Part<'_>) -> Self {
-        Column { field: field(part), values: LargeBinaryBuilder::new(), shapes: ListBuilder::new(UInt32Builder::new()) }
+        Column {
+            field: field(part),
+            values: LargeBinaryBuilder::new(),
+            shapes: ListBuilder::new(UInt32Builder::new()),
+        }
     }
 }
 

@@ -73,7 +73,10 @@ impl State {
         let with = |extension: &str| -> Vec<&PathBuf> {
             files.iter().filter(|file| file.extension().is_some_and(|found| found == extension)).collect()
         };
-        with("tmp").into_iter().filter(|file| is_abandoned(file)).for_each(|file| drop(std::fs::remove_file(file)));
+        with("tmp")
+            .into_iter()
+            .filter(|file| is_abandoned(file))
+            .for_each(|file| drop(std::fs::remove_file(file)));
         let keys: HashSet<PathBuf> = with("keys").into_iter().cloned().collect();
         for file in with("keys") {
             if !self.known.contains(&file.with_extension("arrow")) {
@@ -107,7 +110,8 @@ impl State {
     /// The rows of a block. One that is corrupt is put aside with all its rows.
     fn opened(&mut self, number: u32) -> Result<Arc<Opened>> {
         let held = self.blocks.get_mut(number as usize).and_then(Option::as_mut);
-        let held = held.ok_or_else(|| Error::Setting(format!("block {number} of the teacher cache is gone")))?;
+        let held =
+            held.ok_or_else(|| Error::Setting(format!("block {number} of the teacher cache is gone")))?;
         if let Some(opened) = &held.opened {
             return Ok(opened.clone());
         }
@@ -151,7 +155,8 @@ impl CachedRows for Rows {
             let mut state = self.state();
             for (position, key) in keys.iter().enumerate() {
                 let place = state.index.get(key).copied();
-                let place = place.ok_or_else(|| missing(position, key, &self.folder.display().to_string()))?;
+                let place =
+                    place.ok_or_else(|| missing(position, key, &self.folder.display().to_string()))?;
                 places.push((state.opened(place.block)?, place.row as usize));
             }
         }

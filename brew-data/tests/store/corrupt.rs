@@ -82,7 +82,10 @@ fn a_block_that_is_cut_short_or_without_keys_is_noticed_when_the_cache_is_opened
     let store = open(folder.path(), 4_000);
     let warnings = store.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains(&blocks[1].display().to_string()) && warnings[0].contains("was written with"), "{warnings:?}");
+    assert!(
+        warnings[0].contains(&blocks[1].display().to_string()) && warnings[0].contains("was written with"),
+        "{warnings:?}"
+    );
     compare(&*store, &present(&*store, 24));
     assert!(store.size().rows < rows);
 }

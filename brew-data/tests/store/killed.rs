@@ -52,7 +52,10 @@ fn a_killed_writer_loses_at_most_the_rows_since_its_last_block() {
 
         let store = open(folder.path(), BLOCK_BYTES);
         let there = store.size().rows as u32;
-        assert!(there + BLOCK_ROWS >= added, "killed after {moment} ms: {added} rows were added, {there} are there");
+        assert!(
+            there + BLOCK_ROWS >= added,
+            "killed after {moment} ms: {added} rows were added, {there} are there"
+        );
         // What is there is the beginning, and right; the rest is added by whoever comes next.
         compare(&*store, &(0..there).collect::<Vec<_>>());
         assert!(!store.has(&key(there)));

@@ -11,7 +11,13 @@ fn another_teacher_adaptor_precision_and_payload_are_refused_all_at_once() {
     let folder = tempfile::tempdir().unwrap();
     open(folder.path(), 1000);
     let payload = Payload::whole().floats_as(Kind::Half);
-    let other = Card { weights: "bbbb".to_owned(), precision: "BFloat16".to_owned(), adaptor: "tests::Other".to_owned(), payload, ..card() };
+    let other = Card {
+        weights: "bbbb".to_owned(),
+        precision: "BFloat16".to_owned(),
+        adaptor: "tests::Other".to_owned(),
+        payload,
+        ..card()
+    };
     let store = TeacherStore::at(folder.path()).keeping(payload);
     let message = store.open("", &other).unwrap_err().to_string();
     for part in [

@@ -78,10 +78,19 @@ fn what_reading_and_writing_cost_is_printed() {
         let started = Instant::now();
         let mut bytes = 0;
         for batch in keys.chunks(32) {
-            store.read(batch, &mut |_, row| { bytes += row.size(); Ok(()) }).unwrap();
+            store
+                .read(batch, &mut |_, row| {
+                    bytes += row.size();
+                    Ok(())
+                })
+                .unwrap();
         }
         let seconds = started.elapsed().as_secs_f64();
-        eprintln!("{pass} read, shuffled: {:.0} rows/s, {:.0} MB/s of values", 20_000.0 / seconds, bytes as f64 / 1e6 / seconds);
+        eprintln!(
+            "{pass} read, shuffled: {:.0} rows/s, {:.0} MB/s of values",
+            20_000.0 / seconds,
+            bytes as f64 / 1e6 / seconds
+        );
     }
     eprintln!("write: {:.0} rows/s of up to {ROW} bytes", 20_000.0 / written);
 }

@@ -50,7 +50,11 @@ pub(crate) fn row(number: u32) -> Row<'static> {
             bytes: Cow::Owned(values.flat_map(f32::to_le_bytes).collect()),
         }
     };
-    Row { tokens, length: 8, parts: vec![part("logits/0", vec![3], &[]), part("hidden/2", vec![tokens, 16], &[0])] }
+    Row {
+        tokens,
+        length: 8,
+        parts: vec![part("logits/0", vec![3], &[]), part("hidden/2", vec![tokens, 16], &[0])],
+    }
 }
 
 /// Adds these rows in batches.

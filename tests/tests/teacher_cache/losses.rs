@@ -108,7 +108,13 @@ fn spans(length: Option<usize>) -> (Vec<SpanBatch>, Vec<SpanBatch>) {
         let span = |batch: Result<TextBatch>| {
             let TextBatch { input_ids, attention_mask, labels, .. } = batch.unwrap();
             let (start, end) = (labels.as_ref().map(Tensor::shallow_clone), labels);
-            SpanBatch { input_ids, attention_mask, token_type_ids: None, start_positions: start, end_positions: end }
+            SpanBatch {
+                input_ids,
+                attention_mask,
+                token_type_ids: None,
+                start_positions: start,
+                end_positions: end,
+            }
         };
         data.epoch(0).unwrap().map(span).collect::<Vec<_>>()
     };
@@ -129,7 +135,8 @@ fn starts_and_ends_of_spans_are_found_at_their_own_length_alone() {
         .plan()
         .unwrap();
         let record = Record::default();
-        let trainer = Trainer::new(pipeline).optimizer(AdamW::with_lr(1e-6)).log_every(1).observe(record.clone());
+        let trainer =
+            Trainer::new(pipeline).optimizer(AdamW::with_lr(1e-6)).log_every(1).observe(record.clone());
         match cache {
             Some(cache) => trainer.teacher_cache(cache).run(data).unwrap(),
             None => trainer.run(data).unwrap(),
@@ -154,7 +161,8 @@ fn starts_and_ends_of_spans_are_found_at_their_own_length_alone() {
 fn a_run_says_before_it_starts_what_the_cache_will_cost() {
     let _alone = alone();
     let (teacher, _) = Counting::new("roberta/sequence");
-    let record = train(everything(teacher), Texts { length: Some(10), ..Texts::of(8) }, 1, Some(MemoryCache::new()));
+    let record =
+        train(everything(teacher), Texts { length: Some(10), ..Texts::of(8) }, 1, Some(MemoryCache::new()));
     // 3 classes; two layers of 10 x 16; one map of 2 heads of 10 x 10; four bytes each.
     let bytes = 4 * (3 + 2 * 10 * 16 + 2 * 10 * 10);
     assert_eq!(

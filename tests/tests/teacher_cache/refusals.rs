@@ -62,7 +62,11 @@ fn a_teacher_that_sees_padding_is_noticed_and_its_rows_serve_one_length() {
     };
     let cache = MemoryCache::new();
     let record = Record::default();
-    Trainer::new(pipeline()).teacher_cache(cache.clone()).observe(record.clone()).run(sentences(3, 4, 5)).unwrap();
+    Trainer::new(pipeline())
+        .teacher_cache(cache.clone())
+        .observe(record.clone())
+        .run(sentences(3, 4, 5))
+        .unwrap();
     assert_eq!(record.with("depends on how far a row is padded").len(), 1, "{:?}", record.words.borrow());
     // Two positions of padding more: no row is found, and no wrong one is used.
     let longer: Vec<_> = sentences(3, 4, 5)

@@ -22,7 +22,8 @@ fn a_rows_key_depends_on_its_tokens_and_not_on_padding_place_or_labels() {
     let expected = keys(&short).keys;
     assert_eq!(expected, keys(&long).keys[..6]);
     assert_eq!(expected.iter().collect::<std::collections::BTreeSet<_>>().len(), 6);
-    let changed = TextBatch { labels: short.labels.as_ref().map(|labels| labels + 1), ..first(&Texts::of(6)) };
+    let changed =
+        TextBatch { labels: short.labels.as_ref().map(|labels| labels + 1), ..first(&Texts::of(6)) };
     assert_eq!(expected, keys(&changed).keys);
     let other = first(&Texts::of(6));
     let _ = other.input_ids.get(2).get(1).fill_(39);
@@ -70,7 +71,10 @@ fn a_lookup_of_a_row_that_is_not_there_names_it() {
     rows.add(&mut std::iter::once((known, Row { tokens: 1, length: 1, parts: Vec::new() }))).unwrap();
     let refused = CachedRows::read(&*rows, &[known, RowKey([0xab; 16])], &mut |_, _| Ok(()));
     let message = refused.unwrap_err().to_string();
-    assert!(message.contains("row 1 of the batch, whose key is abababababababababababababababab"), "{message}");
+    assert!(
+        message.contains("row 1 of the batch, whose key is abababababababababababababababab"),
+        "{message}"
+    );
 }
 
 // 32 rows of 64 tokens and two columns: 64 kB. The limit is far above the measured time, which the test
@@ -78,7 +82,12 @@ fn a_lookup_of_a_row_that_is_not_there_names_it() {
 #[test]
 fn keys_of_a_batch_cost_microseconds_a_row() {
     let tokens = Tensor::randint(30_000, [32, 64], (Kind::Int64, Device::Cpu));
-    let batch = TextBatch { attention_mask: tokens.ones_like(), input_ids: tokens, token_type_ids: None, labels: None };
+    let batch = TextBatch {
+        attention_mask: tokens.ones_like(),
+        input_ids: tokens,
+        token_type_ids: None,
+        labels: None,
+    };
     keys(&batch);
     let started = Instant::now();
     for _ in 0..100 {

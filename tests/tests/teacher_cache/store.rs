@@ -65,7 +65,9 @@ fn a_path_is_a_cache_and_float16_takes_half_the_room() {
         let path = folder.path().join(name);
         match cache {
             None => trainer.teacher_cache(path).run(Texts::of(6)).unwrap(),
-            Some(payload) => trainer.teacher_cache(TeacherStore::at(path).keeping(payload)).run(Texts::of(6)).unwrap(),
+            Some(payload) => {
+                trainer.teacher_cache(TeacherStore::at(path).keeping(payload)).run(Texts::of(6)).unwrap()
+            }
         };
         assert_eq!(record.with("24 found, 0 computed").len(), 1, "{:?}", record.words.borrow());
         record.with("cache of the teacher").remove(0)
