@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Default)]
 pub struct MemoryCache {
     payload: Payload,
-    teachers: Arc<Mutex<BTreeMap<String, (Card, Arc<MemoryRows>)>>>,
+    teachers: Arc<Mutex<BTreeMap<String, Teacher>>>,
 }
 
 impl MemoryCache {
@@ -51,6 +51,9 @@ impl TeacherCache for MemoryCache {
         Ok(rows.clone())
     }
 }
+
+/// Whose rows, and the rows.
+type Teacher = (Card, Arc<MemoryRows>);
 
 /// The rows of one teacher.
 #[derive(Debug, Default)]

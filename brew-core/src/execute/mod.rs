@@ -347,7 +347,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
 fn flows_of<'f>(
     outputs: Vec<(FlowId, StageId, &'f Flow)>,
     features: &'f [(FlowId, Result<Vec<Tensor>>)],
-) -> Vec<(&'f str, Option<&'f [i64]>, &'f [Tensor])> {
+) -> Vec<recall::FlowOf<'f>> {
     let read = outputs.into_iter().filter_map(|(id, _, flow)| {
         let Flow::Feature { role, layers } = flow else { return None };
         let (_, tensors) = features.iter().find(|(known, _)| *known == id)?;

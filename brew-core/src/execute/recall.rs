@@ -21,6 +21,9 @@ use crate::pass::{Pass, Wants};
 use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
 use crate::role::{Logits, OutputWeight, Role, mask_of};
 
+/// Role, layers and tensors of a flow.
+pub(super) type FlowOf<'f> = (&'f str, Option<&'f [i64]>, &'f [Tensor]);
+
 /// The caches of a pipeline's teachers.
 #[derive(Debug)]
 pub(super) struct Caches {
@@ -80,7 +83,7 @@ impl Caches {
     }
 
     /// Keeps the rows of a batch that are not there yet.
-    fn keep(&self, index: usize, keys: &RowKeys, flows: &[(&str, Option<&[i64]>, &[Tensor])]) -> Result<()> {
+    fn keep(&self, index: usize, keys: &RowKeys, flows: &[FlowOf<'_>]) -> Result<()> {
         let Some(cached) = self.teachers.get(&index) else { return Ok(()) };
         cached.computed.set(cached.computed.get() + keys.keys.len() as u64);
         if !cached.grows.get() {
@@ -109,12 +112,7 @@ impl Cached {
     }
 
     /// What is kept of a batch, before it is cut into rows.
-    fn wholes(
-        &self,
-        keys: &RowKeys,
-        flows: &[(&str, Option<&[i64]>, &[Tensor])],
-        payload: &Payload,
-    ) -> Result<Vec<Whole>> {
+    fn wholes(&self, keys: &RowKeys, flows: &[FlowOf<'_>], payload: &Payload) -> Result<Vec<Whole>> {
         let mut wholes = Vec::new();
         for keep in &self.keeps {
             let mut tensors = None;
@@ -392,7 +390,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         &self,
         index: usize,
         batch: &B,
-        flows: &[(&str, Option<&[i64]>, &[Tensor])],
+        flows: &[FlowOf<'_>],
     ) -> Result<()> {
         let Some(caches) = &self.caches else { return Ok(()) };
         match batch.row_keys(index) {
