@@ -14,11 +14,14 @@
 //! # }
 //! ```
 
+mod builder;
 mod checkpoint;
 mod checkpoints;
 mod clip;
 mod layer_decay;
 mod length;
+mod of_pipeline;
+mod of_tasks;
 mod optimizer;
 mod precision;
 mod random;
@@ -32,7 +35,7 @@ mod trained;
 mod work;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tch::Tensor;
 
@@ -40,15 +43,11 @@ use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batches, Feeds};
 use crate::cache::IntoTeacherCache;
 use crate::config::TrainingConfig;
+use crate::adaptor::Adaptor;
 use crate::distill::Pipeline;
 use crate::error::{Error, Result};
 use crate::model::{Model as _, Seen};
-use crate::observe::{Metric, Observer, Predictions};
-use crate::role::Logits;
-use crate::schedule::Schedule;
-use settings::{Duration, Settings};
-use source::Named;
-use work::Worker;
+use settings::Settings;
 
 pub use optimizer::{Adafactor, Adam, AdamW, Lion, Optimizer, Sgd, Slots, Step};
 pub use precision::Precision;
@@ -256,103 +255,19 @@ impl<'o, P: Trains> Trainer<'o, P> {
         self.evaluations.push(Evaluation { metric, of: Box::new(of) });
         self
     }
-}
 
-impl<'o, T: 'static, A: Adaptor> Trainer<'o, Pipeline<T, A>> {
-    /// Passes over the data, whose length must be known.
-    pub fn epochs(mut self, epochs: u64) -> Self {
-        self.settings.duration = Duration::Epochs(epochs);
-        self
-    }
-
-    /// Checkpoints an epoch, in a run of epochs; 1 unless said otherwise. With s steps an epoch they
-    /// stand floor(s i / n) steps after the epoch's begin, for i = 1, …, n. TextBrewer's
-    /// `ckpt_frequency`.
-    pub fn checkpoints_per_epoch(mut self, checkpoints: u64) -> Self {
-        self.settings.checkpoints.per_epoch = checkpoints;
-        self
-    }
-
-    /// Epochs from one with checkpoints to the next, in a run of epochs; the last has them too. 1 unless
-    /// said otherwise. TextBrewer's `ckpt_epoch_frequency`.
-    pub fn checkpoint_every_epochs(mut self, epochs: u64) -> Self {
-        self.settings.checkpoints.every_epochs = epochs;
-        self
-    }
-
-    /// Evaluates the student on these batches: after each epoch, in a run of steps at each checkpoint.
-    /// Said again it adds another metric.
-    pub fn evaluate<D>(self, data: D, metric: impl Metric + 'o) -> Self
-    where
-        A: Provides<Logits>,
-        D: Batches<Batch = A::Batch> + 'o,
-    {
-        self.evaluated(metric.name().to_owned(), move |student: &Seen<A>| {
-            metric.value(&Predictions::of(student, &data)?)
-        })
-    }
-
-    /// Checks two rows, trains, and gives the student back.
-    ///
-    /// # Errors
-    /// [`Error::Plan`] with all that two rows show to be wrong, before anything is trained; errors of
-    /// the data, such as data that yields no batch; errors of a step, with the stage, the epoch and the
-    /// batch; an error of the callback, with the step.
-    pub fn run<B, D>(mut self, data: D) -> Result<Trained<A>>
-    where
-        B: Feeds<T, A::Batch>,
-        D: Batches<Batch = B>,
-    {
-        refuse(&self.settings.problems())?;
-        let work = Box::new(Worker::new(&self.trained, &data, self.settings.seed)?);
-        let mut caller = Student {
-            trained: &self.trained,
-            evaluations: &self.evaluations,
-            on_checkpoint: &mut self.on_checkpoint,
-        };
-        let tasks = vec![Named { task: None, work }];
-        let (projections, summary) = run::run(&mut self.settings, tasks, 1.0, &mut caller)?;
-        Ok(Trained { student: self.trained.into_student(), projections, summary })
-    }
-}
-
-impl<'o, 'd> Trainer<'o, MultiTask<'d>> {
-    /// Evaluates the student of a task on these batches at each checkpoint; the metric is logged as
-    /// `task/metric`.
-    pub fn evaluate<A, D>(self, task: &str, student: Seen<A>, data: D, metric: impl Metric + 'o) -> Self
-    where
-        A: Adaptor + Provides<Logits>,
-        D: Batches<Batch = A::Batch> + 'o,
-    {
-        self.evaluated(format!("{task}/{}", metric.name()), move |_| {
-            metric.value(&Predictions::of(&student, &data)?)
-        })
-    }
-
-    /// Checks two rows of each task and trains for so many `.steps(…)`.
-    ///
-    /// # Errors
-    /// As those of a single pipeline, with the task's name.
-    pub fn run(mut self) -> Result<TrainedTasks<'d>> {
+    /// Refuses settings that cannot work, all at once.
+    fn refuse(&self, more: Vec<String>) -> Result<()> {
         let mut problems = self.settings.problems();
-        problems.extend(self.trained.problems());
-        if let Duration::Epochs(_) = self.settings.duration {
-            problems.push("several tasks have no common epoch: say how many `.steps(…)`".to_owned());
-        }
-        refuse(&problems)?;
-        let mut caller = Student {
-            trained: &self.trained,
-            evaluations: &self.evaluations,
-            on_checkpoint: &mut self.on_checkpoint,
-        };
-        let tasks = self.trained.open(self.settings.seed)?;
-        let (projections, summary) = run::run(&mut self.settings, tasks, self.trained.tau, &mut caller)?;
-        Ok(TrainedTasks { tasks: self.trained, projections, summary })
+        problems.extend(more);
+        if problems.is_empty() { Ok(()) } else { Err(Error::invalid(problems.join("; "))) }
     }
-}
 
-fn refuse(problems: &[String]) -> Result<()> {
-    if problems.is_empty() { Ok(()) } else { Err(Error::invalid(problems.join("; "))) }
+    /// What is trained, as the loop asks for it, and the settings.
+    fn parts(&mut self) -> (&P, &mut Settings<'o>, Student<'_, 'o, P>) {
+        let Trainer { trained, settings, evaluations, on_checkpoint } = self;
+        (trained, settings, Student { trained, evaluations, on_checkpoint })
+    }
 }
 
 /// What is trained, with what is asked of it during the run.
