@@ -39,11 +39,11 @@ use std::path::Path;
 
 use tch::Tensor;
 
+use crate::adaptor::Adaptor;
 use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batches, Feeds};
 use crate::cache::IntoTeacherCache;
 use crate::config::TrainingConfig;
-use crate::adaptor::Adaptor;
 use crate::distill::Pipeline;
 use crate::error::{Error, Result};
 use crate::model::{Model as _, Seen};
