@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tch::Tensor;
 
 use super::checkpoints::Checkpoints;
-use super::{AdamW, Optimizer, Precision};
+use super::{AdamW, NotFinite, Optimizer, Precision};
 use crate::cache::TeacherCache;
 use crate::observe::Observer;
 use crate::schedule::{Constant, Schedule};
@@ -26,6 +26,11 @@ pub(super) struct Settings<'o> {
     pub(super) log_every: u64,
     pub(super) run_dir: Option<PathBuf>,
     pub(super) teacher_cache: Option<Box<dyn TeacherCache>>,
+    pub(super) fresh: bool,
+    pub(super) save_every: Option<std::time::Duration>,
+    pub(super) keep_checkpoints: Option<usize>,
+    pub(super) patience: Option<u64>,
+    pub(super) not_finite: NotFinite,
     pub(super) observers: Vec<Box<dyn Observer + 'o>>,
 }
 
@@ -54,6 +59,11 @@ impl Default for Settings<'_> {
             log_every: 10,
             run_dir: None,
             teacher_cache: None,
+            fresh: false,
+            save_every: None,
+            keep_checkpoints: None,
+            patience: None,
+            not_finite: NotFinite::default(),
             observers: Vec::new(),
         }
     }
@@ -76,6 +86,8 @@ impl Settings<'_> {
             ("checkpoints_per_epoch", Some(self.checkpoints.per_epoch)),
             ("checkpoint_every_epochs", Some(self.checkpoints.every_epochs)),
             ("checkpoint_every_steps", self.checkpoints.every_steps),
+            ("keep_checkpoints", self.keep_checkpoints.map(|newest| newest as u64)),
+            ("stop_after", self.patience),
         ];
         problems.extend(
             counts
@@ -123,9 +135,10 @@ impl Settings<'_> {
             "accumulation": self.accumulation,
             "max_gradient_norm": self.max_gradient_norm,
             duration: count,
+            "stop_after": self.patience,
+            "not_finite": self.not_finite,
             "checkpoints": self.checkpoints,
             "seed": self.seed,
-            "teacher_cache": self.teacher_cache.as_ref().map(|cache| cache.place()),
         });
         match settings {
             serde_json::Value::Object(settings) => settings,
