@@ -5,8 +5,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use brew_core::cache::CachedRows as _;
-
 use super::support::{add, compare, key, open};
 
 /// The variable that tells the writer its folder.

@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use brew_core::cache::CachedRows as _;
-
 use super::support::{ROW, add, compare, key, open};
 
 #[test]
