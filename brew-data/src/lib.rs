@@ -26,6 +26,7 @@ mod error;
 mod loader;
 mod parse;
 mod source;
+mod store;
 mod text;
 mod write;
 
@@ -40,6 +41,7 @@ pub use parse::delimited::Delimited;
 pub use parse::layout::Layout;
 pub use source::format::Format;
 pub use source::storage::{Disk, Object, Storage};
+pub use store::{OnDisk, TeacherStore};
 pub use text::answers::{Answer, Answers};
 pub use text::classifier::{Prediction, TextClassifier};
 pub use text::questions::Questions;
@@ -49,5 +51,7 @@ pub use text::words::{Pieces, Words};
 
 /// What a program that feeds data to brew needs in scope, beside `brew_core::prelude`.
 pub mod prelude {
-    pub use crate::{Conll, Dataset, Delimited, Format, Layout, Loader, TextClassifier, Tokenize, Tokenizer};
+    pub use crate::{
+        Conll, Dataset, Delimited, Format, Layout, Loader, TeacherStore, TextClassifier, Tokenize, Tokenizer,
+    };
 }
