@@ -83,7 +83,7 @@ fn point(path: &str, rows: i64) -> Result<()> {
     let (teacher_hidden, teacher_weight) =
         (random([rows, TEACHER])?, random([VOCABULARY, TEACHER])?.f_mul_scalar(0.1)?);
     // What libtorch sets up at its first product is not the loss's.
-    random([8, 8])?.f_matmul(&random([8, 8])?)?;
+    let _ = random([8, 8])?.f_matmul(&random([8, 8])?)?;
     let before = memory("VmRSS")?;
     let mut fastest = f64::INFINITY;
     for _ in 0..PASSES {
@@ -102,9 +102,9 @@ fn point(path: &str, rows: i64) -> Result<()> {
         };
         loss.mean()?.f_backward()?;
         fastest = fastest.min(start.elapsed().as_secs_f64());
-        let (mut of_hidden, mut of_weight) = (hidden.grad(), weight.grad());
-        of_hidden.f_zero_()?;
-        of_weight.f_zero_()?;
+        for mut gradient in [hidden.grad(), weight.grad()] {
+            let _ = gradient.f_zero_()?;
+        }
     }
     println!("{:.0} {fastest:.2}", (memory("VmHWM")? - before) / 1e3);
     Ok(())
