@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::loss::{HardLabels, Loss};
 use crate::model::{Seen, Side};
 use crate::plan::{Combine, Projection, Semantics};
-use crate::role::Losses;
+use crate::role::{Hidden, Losses, Role as _};
 use crate::schedule::Weight;
 
 pub use basic::{Basic, BasicDistiller};
@@ -39,7 +39,7 @@ pub use multi_teacher::{MultiTeacher, MultiTeacherDistiller};
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
 pub use supervised::{BasicTrainer, Supervised};
-pub use targets::{Combined, Shifted, SoftTarget, SoftTargets, Weighted, WithWeight};
+pub use targets::{Combined, Shifted, SoftTarget, SoftTargets, TargetsRead, Weighted, WithWeight};
 pub use teachers::{And, AndMore, Gives, MayGive, Teachers};
 
 /// The state of a builder without a loss.
@@ -100,6 +100,14 @@ pub(crate) enum Reads {
     Layers { role: String, layers: Layers, projection: Option<Box<Projection>> },
 }
 
+impl Reads {
+    /// The last hidden states of the teacher and of the student.
+    fn last_hidden() -> Self {
+        let layers = Layers { of: None, teacher: vec![-1], student: vec![-1] };
+        Reads::Layers { role: Hidden::NAME.to_owned(), layers, projection: None }
+    }
+}
+
 impl<T: Teachers, A: Adaptor> Distill<T, Seen<A>> {
     /// Distils these teachers (one, a `Vec` of one kind, or `a.and(b)`) into this student.
     pub fn new(teachers: T, student: Seen<A>) -> Self {
@@ -117,9 +125,13 @@ impl<T, S, L> Distill<T, S, L> {
     /// Adds a loss on logits. Several teachers' logits are averaged first, as TextBrewer does, or combined
     /// as [`combining`](WithWeight::combining) says.
     pub fn soft_targets<K: SoftTargets<T, S>>(self, loss: K) -> Distill<T, S, SomeLoss> {
-        let SoftTarget { loss, weight, probability_shift, combine } = loss.into_loss();
+        let SoftTarget { loss, weight, probability_shift, combine, reads } = loss.into_loss();
         let name = loss.name().to_owned();
-        self.with([Declared { name, weight, loss, reads: Reads::Logits { probability_shift, combine } }])
+        let reads = match reads {
+            TargetsRead::Logits => Reads::Logits { probability_shift, combine },
+            TargetsRead::LastHidden => Reads::last_hidden(),
+        };
+        self.with([Declared { name, weight, loss, reads }])
     }
 
     /// Adds losses between layers: one match, an array or a `Vec` of matches.

@@ -3,11 +3,12 @@
 use super::Gives;
 use crate::loss::logits::{Transform, Transformed};
 use crate::loss::{
-    AdaptiveKl, BinaryKl, Dist, Dkd, Jsd, KdCe, KdMse, Kl, Loss, Mft, MultiLabelKl, Nkd, RegressionMse,
-    ReverseKl, SkewKl, SkewReverseKl, Taid, TotalVariation, Wsld,
+    AdaptiveKl, AlignedUld, BinaryKl, Chunked, ChunkedWithLabels, Dist, Divergence, Dkd, Jsd, KdCe, KdMse,
+    Kl, Loss, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl, SampledKl, SharedTokens, SkewKl,
+    SkewReverseKl, Taid, TopK, TotalVariation, Uld, Wsld,
 };
 use crate::plan::Combine;
-use crate::role::{Labels, Logits};
+use crate::role::{ByteEnds, Hidden, Labels, Logits, OutputWeight, TokenIds};
 use crate::schedule::Weight;
 
 /// A loss on the logits of teachers `T` and a student `S`.
@@ -32,13 +33,24 @@ pub struct SoftTarget {
     pub probability_shift: bool,
     /// How several teachers' logits become one.
     pub combine: Combine,
+    /// What it reads in the logits' place, if it makes them itself.
+    pub reads: TargetsRead,
+}
+
+/// Where a loss on logits has them from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetsRead {
+    /// The role `logits`.
+    Logits,
+    /// The last hidden states of both sides.
+    LastHidden,
 }
 
 impl SoftTarget {
     /// A loss of weight 1 on the mean of the teachers' logits as they are.
     pub fn of(loss: impl Loss) -> Self {
-        let combine = Combine::default();
-        SoftTarget { loss: Box::new(loss), weight: 1.0.into(), probability_shift: false, combine }
+        let (combine, reads) = (Combine::default(), TargetsRead::Logits);
+        SoftTarget { loss: Box::new(loss), weight: 1.0.into(), probability_shift: false, combine, reads }
     }
 }
 
@@ -55,11 +67,56 @@ macro_rules! soft_targets {
 
 soft_targets!(Logits: KdCe, KdMse, Kl, ReverseKl, Jsd, SkewKl, SkewReverseKl, TotalVariation, AdaptiveKl, Taid, Dist);
 soft_targets!(Logits: MultiLabelKl, BinaryKl, RegressionMse);
+soft_targets!(Logits: SampledKl, Uld);
 soft_targets!(Labels: Dkd, Nkd, Wsld, Mft);
 
-impl<T, S, X: Transform, K: Loss + SoftTargets<T, S>> SoftTargets<T, S> for Transformed<X, K> {
+impl<T: Gives<Logits>, S: Gives<Logits>, D: Divergence> SoftTargets<T, S> for TopK<D> {
     fn into_loss(self) -> SoftTarget {
         SoftTarget::of(self)
+    }
+}
+
+impl<T: Gives<Logits>, S: Gives<Logits>, D: Divergence> SoftTargets<T, S> for SharedTokens<D> {
+    fn into_loss(self) -> SoftTarget {
+        SoftTarget::of(self)
+    }
+}
+
+impl<T, S> SoftTargets<T, S> for AlignedUld
+where
+    T: Gives<Logits> + Gives<TokenIds> + Gives<ByteEnds>,
+    S: Gives<Logits> + Gives<TokenIds> + Gives<ByteEnds>,
+{
+    fn into_loss(self) -> SoftTarget {
+        SoftTarget::of(self)
+    }
+}
+
+impl<T, S, D: Divergence> SoftTargets<T, S> for Chunked<D>
+where
+    T: Gives<Hidden> + Gives<OutputWeight>,
+    S: Gives<Hidden> + Gives<OutputWeight>,
+{
+    fn into_loss(self) -> SoftTarget {
+        SoftTarget { reads: TargetsRead::LastHidden, ..SoftTarget::of(self) }
+    }
+}
+
+impl<T, S, D: Divergence> SoftTargets<T, S> for ChunkedWithLabels<D>
+where
+    T: Gives<Hidden> + Gives<OutputWeight>,
+    S: Gives<Hidden> + Gives<OutputWeight> + Gives<Labels>,
+{
+    fn into_loss(self) -> SoftTarget {
+        SoftTarget { reads: TargetsRead::LastHidden, ..SoftTarget::of(self) }
+    }
+}
+
+impl<T, S, X: Transform, K: SoftTargets<T, S>> SoftTargets<T, S> for Transformed<X, K> {
+    fn into_loss(self) -> SoftTarget {
+        let target = self.loss.into_loss();
+        let loss = Transformed { transform: self.transform, loss: target.loss };
+        SoftTarget { loss: Box::new(loss), ..target }
     }
 }
 

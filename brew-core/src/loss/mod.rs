@@ -7,7 +7,9 @@
 mod attention;
 mod attention_ce;
 mod attention_mse;
+mod boxed;
 pub mod catalogue;
+pub mod chunked;
 mod cos;
 mod fsp;
 mod hard;
@@ -17,9 +19,11 @@ pub mod logits;
 mod nst;
 mod pkd;
 mod read;
+pub mod sparse;
 mod states;
 mod temperature;
 mod term;
+pub mod vocabularies;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,6 +36,7 @@ use crate::plan::Owner;
 
 pub use attention_ce::{AttentionCe, AttentionCeMean};
 pub use attention_mse::{AttentionMse, AttentionMseSum};
+pub use chunked::{Chunked, ChunkedWithLabels};
 pub use cos::Cos;
 pub use fsp::Fsp;
 pub use hard::HardLabels;
@@ -45,7 +50,9 @@ pub use logits::{
 pub use nst::Nst;
 pub use pkd::Pkd;
 pub use read::Read;
+pub use sparse::{SampledKl, TopK, TopKSemantics};
 pub use term::{Average, Term};
+pub use vocabularies::{AlignedUld, Merge, SharedTokens, Uld};
 
 pub(crate) use kd::is_binary;
 pub(crate) use term::{pair_count, shape, token_count, wide};

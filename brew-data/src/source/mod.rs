@@ -5,7 +5,7 @@ pub(crate) mod folder;
 pub(crate) mod format;
 mod kept;
 mod kind;
-mod mapping;
+pub(crate) mod mapping;
 mod parquet;
 mod progress;
 pub(crate) mod storage;

@@ -7,6 +7,7 @@
 
 mod attention;
 mod cases;
+mod chunked;
 mod gradients;
 mod gram;
 mod logits;
@@ -15,5 +16,7 @@ mod mismatches;
 mod padding;
 mod plans;
 mod precision;
+mod sparse;
 mod values;
+mod vocabularies;
 mod windows;

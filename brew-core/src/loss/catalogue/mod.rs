@@ -19,6 +19,7 @@
 mod logits;
 mod options;
 mod textbrewer;
+mod wrapped;
 
 use serde_json::{Map, Value};
 
@@ -102,7 +103,7 @@ const ROW: Entry = Entry {
 };
 
 /// The rows, room by room.
-const ROOMS: &[&[Entry]] = &[textbrewer::ENTRIES, logits::ENTRIES];
+const ROOMS: &[&[Entry]] = &[textbrewer::ENTRIES, logits::ENTRIES, wrapped::ENTRIES];
 
 /// Every loss.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {

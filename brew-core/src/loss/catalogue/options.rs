@@ -36,6 +36,8 @@ pub enum OptionKind {
     Choice(&'static [&'static str], &'static str),
     /// Another loss of the catalogue: a name, or [name, {option: value}].
     Loss(&'static str),
+    /// A list of pairs of whole numbers of at least 0, without a default.
+    Pairs,
 }
 
 /// Where a number must lie.
@@ -87,6 +89,7 @@ impl OptionKind {
             OptionKind::Whole(_, number) | OptionKind::Required(number) => json!(number),
             OptionKind::Switch(on) => json!(on),
             OptionKind::Choice(_, word) | OptionKind::Loss(word) => json!(word),
+            OptionKind::Pairs => json!([[0, 0]]),
         }
     }
 
@@ -98,6 +101,7 @@ impl OptionKind {
             OptionKind::Switch(_) => value.is_boolean(),
             OptionKind::Choice(words, _) => value.as_str().is_some_and(|word| words.contains(&word)),
             OptionKind::Loss(_) => named(value).is_some(),
+            OptionKind::Pairs => pairs_of(value).is_some(),
         }
     }
 }
@@ -113,6 +117,7 @@ impl fmt::Display for OptionKind {
                 let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
                 formatter.write_str(&words.join(" or "))
             }
+            OptionKind::Pairs => formatter.write_str("pairs of whole numbers, such as [[0, 3], [2, 1]]"),
             OptionKind::Loss(_) => formatter.write_str("the name of a loss, or [name, {option: value}]"),
         }
     }
@@ -140,9 +145,12 @@ impl Options {
         for row in entry.options {
             let value = given.get(row.name);
             match (value, row.kind) {
-                (None, OptionKind::Required(example)) => problems.push(format!(
-                    "`{loss}` lacks `{}`, {}: write {{\"{}\": {example}}}",
-                    row.name, row.about, row.name
+                (None, kind @ (OptionKind::Required(_) | OptionKind::Pairs)) => problems.push(format!(
+                    "`{loss}` lacks `{}`, {}: write {{\"{}\": {}}}",
+                    row.name,
+                    row.about,
+                    row.name,
+                    kind.default()
                 )),
                 (Some(value), kind) if !kind.takes(value) => {
                     problems.push(format!("`{loss}`: `{}` is {value}; it must be {kind}", row.name));
@@ -177,6 +185,11 @@ impl Options {
         self.values.get(name).and_then(Value::as_bool).unwrap_or_default()
     }
 
+    /// Pairs of whole numbers; none where the rows have none of this name.
+    pub fn pairs(&self, name: &str) -> Vec<(i64, i64)> {
+        self.values.get(name).and_then(pairs_of).unwrap_or_default()
+    }
+
     /// The chosen word; empty where the rows have none of this name.
     pub fn choice(&self, name: &str) -> &str {
         self.values.get(name).and_then(Value::as_str).unwrap_or_default()
@@ -194,6 +207,17 @@ impl Options {
     pub(crate) fn schedule(&self) -> Option<Arc<dyn TemperatureSchedule>> {
         self.schedule.clone()
     }
+}
+
+/// The pairs of a value such as `[[0, 3], [2, 1]]`.
+fn pairs_of(value: &Value) -> Option<Vec<(i64, i64)>> {
+    let pair = |value: &Value| match value.as_array()?.as_slice() {
+        [first, second] => {
+            Some((i64::try_from(first.as_u64()?).ok()?, i64::try_from(second.as_u64()?).ok()?))
+        }
+        _ => None,
+    };
+    value.as_array()?.iter().map(pair).collect()
 }
 
 /// Name and options of a loss that is the value of an option.
@@ -219,16 +243,19 @@ pub(super) const fn number(name: &'static str, range: Range, default: f64, about
     OptionRow { name, kind: OptionKind::Number(range, default), about }
 }
 
-#[allow(dead_code, reason = "rows to come")]
 /// A row of a whole number of at least `least`.
 pub(super) const fn whole(name: &'static str, least: i64, default: i64, about: &'static str) -> OptionRow {
     OptionRow { name, kind: OptionKind::Whole(least, default), about }
 }
 
-#[allow(dead_code, reason = "rows to come")]
 /// A row of a whole number without a default.
 pub(super) const fn required(name: &'static str, example: i64, about: &'static str) -> OptionRow {
     OptionRow { name, kind: OptionKind::Required(example), about }
+}
+
+/// A row of pairs of whole numbers.
+pub(super) const fn pairs(name: &'static str, about: &'static str) -> OptionRow {
+    OptionRow { name, kind: OptionKind::Pairs, about }
 }
 
 /// A row of a switch.

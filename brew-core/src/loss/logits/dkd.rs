@@ -110,7 +110,7 @@ impl PerRow for Dkd {
 }
 
 /// Weights of a loss's own parts that are below 0 or no numbers.
-pub(super) fn weight_problems(weights: &[(&str, f64)]) -> Vec<String> {
+pub(in crate::loss) fn weight_problems(weights: &[(&str, f64)]) -> Vec<String> {
     (weights.iter().filter(|(_, weight)| !(weight.is_finite() && *weight >= 0.0)))
         .map(|(name, weight)| format!("{name} is {weight}; it must be finite, and 0 or above"))
         .collect()

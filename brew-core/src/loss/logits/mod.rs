@@ -66,3 +66,10 @@ pub use total_variation::TotalVariation;
 pub use transform::{Transform, Transformed};
 pub use vocabulary::{RealTokens, within_vocabulary};
 pub use wsld::Wsld;
+
+pub(in crate::loss) use super::kd::logits_mismatches;
+pub(in crate::loss) use divergence::of_logits;
+pub(in crate::loss) use dkd::weight_problems;
+pub(in crate::loss) use log_space::{LOG_ZERO, log_softmax};
+pub(in crate::loss) use rows::{Counted, labels_problem};
+pub(in crate::loss) use softening::softened;

@@ -76,6 +76,11 @@ impl Softening {
         self.temperature.is_scheduled()
     }
 
+    /// Whether every temperature is 1.
+    pub(in crate::loss) fn is_one(&self) -> bool {
+        self.temperature.fixed() == Some(1.0) && self.teacher.is_none_or(|teacher| teacher == 1.0)
+    }
+
     /// The logits divided by their temperatures; `(rows, classes)` each.
     pub(in crate::loss) fn divide(&self, student: &Tensor, teacher: &Tensor) -> Result<Softened> {
         let softened = self.temperature.divide(student, teacher, None)?;

@@ -6,6 +6,7 @@ use super::super::term::wide;
 use super::super::{Loss, Read};
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
+use crate::role::{OutputWeight, Role as _};
 
 /// z' = (z - mean_c z) / (std_c z + 1e-7), of every row of both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,10 @@ pub fn standardised<K: Loss>(loss: K) -> Transformed<Standardisation, K> {
     Transformed { transform: Standardisation, loss }
 }
 
+/// Why a loss that makes the logits itself cannot have them changed.
+pub(super) const NO_LOGITS: &str =
+    "a chunked loss makes its logits itself, some at a time: take the dense loss, on `logits`";
+
 /// Added to the deviation, as in the paper's code.
 const EPSILON: f64 = 1e-7;
 
@@ -45,6 +50,7 @@ impl Transform for Standardisation {
 
     fn mismatch(&self, side: &str, read: &Read) -> Option<String> {
         match read.features.as_slice() {
+            _ if read.also.contains_key(OutputWeight::NAME) => Some(NO_LOGITS.to_owned()),
             [logits] if logits.dim() >= 2 && logits.size().last().is_some_and(|classes| *classes > 1) => None,
             [logits] => Some(format!(
                 "the {side}'s logits are {}: standardising takes two classes or more",

@@ -41,15 +41,8 @@ pub trait Transform: fmt::Debug + Send + 'static {
 /// [`next_token`](super::next_token) and [`within_vocabulary`](super::within_vocabulary).
 #[derive(Debug, Clone)]
 pub struct Transformed<X, K> {
-    pub(super) transform: X,
-    pub(super) loss: K,
-}
-
-impl<X, K> Transformed<X, K> {
-    /// The loss that reads what was changed.
-    pub fn loss(&self) -> &K {
-        &self.loss
-    }
+    pub(crate) transform: X,
+    pub(crate) loss: K,
 }
 
 impl Read {

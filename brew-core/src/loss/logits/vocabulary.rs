@@ -3,8 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::super::{Loss, Read};
+use super::standardised::NO_LOGITS;
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
+use crate::role::{OutputWeight, Role as _};
 
 /// Keeps the first so many columns of both sides' logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,7 @@ impl Transform for RealTokens {
 
     fn mismatch(&self, side: &str, read: &Read) -> Option<String> {
         match read.features.as_slice() {
+            _ if read.also.contains_key(OutputWeight::NAME) => Some(NO_LOGITS.to_owned()),
             [logits] if logits.size().last().is_some_and(|columns| *columns >= self.0) => None,
             [logits] => Some(format!(
                 "the {side}'s logits are {}, and the vocabulary has {} tokens: the last dimension must be that or more",

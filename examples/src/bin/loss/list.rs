@@ -29,7 +29,9 @@ fn described(entry: &Entry) -> String {
     text.push_str(&also(entry));
     for row in entry.options {
         let default = match row.kind {
-            OptionKind::Required(example) => format!("required, such as {example}"),
+            kind @ (OptionKind::Required(_) | OptionKind::Pairs) => {
+                format!("required, such as {}", kind.default())
+            }
             kind => format!("default {}", kind.default()),
         };
         text.push_str(&format!("    {}: {}, {default}; {}\n", row.name, row.kind, row.about));
@@ -47,7 +49,9 @@ fn described(entry: &Entry) -> String {
 
 /// What a loss reads beside its features.
 fn also(entry: &Entry) -> String {
-    let required = |row: &&brew_core::loss::catalogue::OptionRow| matches!(row.kind, OptionKind::Required(_));
+    let required = |row: &&brew_core::loss::catalogue::OptionRow| {
+        matches!(row.kind, OptionKind::Required(_) | OptionKind::Pairs)
+    };
     let options = entry.options.iter().filter(required);
     let options = options.map(|row| (row.name.to_owned(), row.kind.default())).collect();
     let Ok(loss) = brew_core::loss::catalogue::make(entry.name, &options) else { return String::new() };

@@ -1,0 +1,209 @@
+//! Divergences from hidden states and output matrices, without ever holding rows x vocabulary logits.
+
+mod linear;
+mod with_labels;
+
+use serde_json::{Map, Value, json};
+use tch::Tensor;
+
+use super::logits::{Counted, Divergence, of_logits};
+use super::term::shape;
+use super::{AlsoReads, Average, Loss, Read, Side, Term};
+use crate::error::Result;
+use crate::role::{OutputWeight, Role as _};
+use linear::{Output, summed};
+pub use with_labels::ChunkedWithLabels;
+
+/// A divergence between the logits that the last hidden states make with the output matrices, some rows
+/// at a time: value and gradients of the dense loss, and memory for one chunk of logits.
+///
+/// It reads the last hidden states of both sides, `(batch, length, width)` or `(batch, width)`, each
+/// side's own width, with the student's `inputs_mask` or without, and each side's
+/// [`OutputWeight`](crate::role::OutputWeight), `(vocabulary, width)` of one vocabulary; the logits are
+/// hidden x weight^T, in the model's dtype, and the divergence of them is computed in float32 or wider.
+/// Gradients go to the student's hidden states and to its output matrix. Temperature, T squared,
+/// reduction and denominator are the divergence's own.
+///
+/// Each chunk's gradients are taken at once, while its logits are there, and kept for the backward
+/// pass: hidden states' and output matrix's worth of memory. No logits are computed twice. A model is
+/// spared its own logits where nobody wants them ([`Wants`](crate::pass::Wants)).
+///
+/// ```
+/// use brew_core::loss::{Chunked, Kl, Loss, Read};
+/// use brew_core::role::OutputWeight;
+/// use brew_core::tch::{Device, Kind, Tensor};
+///
+/// let side = |width: i64| {
+///     let random = |size: [i64; 2]| Tensor::randn(size, (Kind::Double, Device::Cpu));
+///     Read::one(random([6, width])).with::<OutputWeight>(random([50, width]))
+/// };
+/// let (student, teacher) = (side(4), side(8));
+/// let logits = |read: &Read| {
+///     Ok::<Read, brew_core::Error>(Read::one(read.features[0].matmul(&read.also::<OutputWeight>()?.tr())))
+/// };
+/// let dense = Kl::at(2.0).term(&logits(&student)?, &logits(&teacher)?)?.mean()?;
+/// let chunked = Chunked::of(Kl::at(2.0)).rows(4).term(&student, &teacher)?.mean()?;
+/// assert!((dense - chunked).abs().double_value(&[]) < 1e-12);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Chunked<D> {
+    divergence: D,
+    rows: Option<i64>,
+}
+
+/// The logits that a chunk holds unless said otherwise: 32 MB of float32 a side.
+const LOGITS: i64 = 1 << 23;
+
+impl<D: Divergence> Chunked<D> {
+    /// Of this divergence, with as many rows a chunk as give about 8 million logits.
+    pub fn of(divergence: D) -> Self {
+        Chunked { divergence, rows: None }
+    }
+
+    /// So many rows at a time, 1 or more.
+    #[must_use]
+    pub fn rows(self, rows: i64) -> Self {
+        Chunked { rows: Some(rows), ..self }
+    }
+
+    /// Adds the cross-entropy of the labels with this weight, from the same logits.
+    pub fn with_labels(self, weight: f64) -> ChunkedWithLabels<D> {
+        ChunkedWithLabels::new(self, weight)
+    }
+
+    fn options_map(&self) -> Map<String, Value> {
+        let mut options = self.divergence.softening().options();
+        options.extend(self.divergence.options());
+        let divergence = json!([self.divergence.name(), options]);
+        let mut options = Map::from_iter([("divergence".to_owned(), divergence)]);
+        if let Some(rows) = self.rows {
+            options.insert("rows".to_owned(), json!(rows));
+        }
+        options
+    }
+
+    fn own_problems(&self) -> Vec<String> {
+        let mut problems = self.divergence.softening().problems();
+        problems.extend(self.divergence.problems());
+        if self.divergence.softening().is_scheduled() {
+            problems.push(
+                "a temperature schedule reads all rows of a batch, and a chunk has some of them: leave it out, or take the dense loss"
+                    .to_owned(),
+            );
+        }
+        if let Some(rows) = self.rows.filter(|rows| *rows < 1) {
+            problems.push(format!("a chunk of {rows} rows is none; it must be 1 or more"));
+        }
+        problems
+    }
+
+    /// The loss over the rows that count; `also` gives what is added for the logits of some rows, which
+    /// start at this one of all that count.
+    fn term_over(
+        &self,
+        student: &Read,
+        teacher: &Read,
+        counted: &Counted,
+        also: &dyn Fn(&Tensor, i64) -> Result<Option<Tensor>>,
+    ) -> Result<Term> {
+        let output = |read: &Read| -> Result<Output> {
+            let hidden = counted.select(read.feature()?)?;
+            Ok(Output { hidden, weight: read.also::<OutputWeight>()?.shallow_clone() })
+        };
+        let (student, teacher) = (output(student)?, output(teacher)?);
+        let vocabulary = student.weight.size().first().copied().unwrap_or(1).max(1);
+        let rows = self.rows.unwrap_or(LOGITS / vocabulary).max(1);
+        let sum = summed(&student, &teacher, rows, &|student, teacher, start| {
+            let divergence = of_logits(&self.divergence, student, teacher)?.f_sum(student.kind())?;
+            match also(student, start)? {
+                Some(more) => Ok(divergence.f_add(&more)?),
+                None => Ok(divergence),
+            }
+        })?;
+        counted.term(sum, student.hidden.size().first().copied().unwrap_or(0))
+    }
+}
+
+/// The output matrices of both sides.
+const OUTPUT_WEIGHTS: [AlsoReads; 2] = [
+    AlsoReads { side: Side::Student, role: OutputWeight::NAME },
+    AlsoReads { side: Side::Teacher, role: OutputWeight::NAME },
+];
+
+impl<D: Divergence> Loss for Chunked<D> {
+    fn name(&self) -> &'static str {
+        "chunked"
+    }
+
+    fn options(&self) -> Value {
+        Value::Object(self.options_map())
+    }
+
+    fn problems(&self) -> Vec<String> {
+        self.own_problems()
+    }
+
+    fn also_reads(&self) -> &'static [AlsoReads] {
+        &OUTPUT_WEIGHTS
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        hidden_mismatches(student, teacher)
+    }
+
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let counted = Counted::of(&student.shape(), student.mask.as_ref(), None)?;
+        self.term_over(student, teacher, &counted, &|_, _| Ok(None))
+    }
+
+    fn temperature(&self) -> Option<f64> {
+        self.divergence.softening().of_teacher()
+    }
+
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::Tokens } else { Average::Rows }
+    }
+}
+
+/// Hidden states and output matrices that do not fit.
+fn hidden_mismatches(student: &Read, teacher: &Read) -> Vec<String> {
+    let sizes = (student.shape(), teacher.shape());
+    let rows = |sizes: &[i64]| sizes[..sizes.len().saturating_sub(1)].to_vec();
+    let mut problems = Vec::new();
+    if !matches!(sizes.0.len(), 2 | 3) || rows(&sizes.0) != rows(&sizes.1) {
+        problems.push(format!(
+            "the student's hidden states are {}, the teacher's {}: both must be (batch, length, width), or (batch, width), of the same rows at the same length",
+            shape(&sizes.0),
+            shape(&sizes.1)
+        ));
+    }
+    let mut vocabularies = Vec::new();
+    for (side, read, sizes) in [("student", student, &sizes.0), ("teacher", teacher, &sizes.1)] {
+        match read.also::<OutputWeight>().map(Tensor::size) {
+            Ok(weight) if weight.len() == 2 && weight.last() == sizes.last() => vocabularies.push(weight[0]),
+            Ok(weight) => problems.push(format!(
+                "the {side}'s output_weight is {}, its hidden states {}: it must be (vocabulary, width)",
+                shape(&weight),
+                shape(sizes)
+            )),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    if let [student, teacher] = vocabularies.as_slice()
+        && student != teacher
+    {
+        problems.push(format!(
+            "the student's output_weight has {student} tokens, the teacher's {teacher}: give as many rows of both as the tokenizer has tokens"
+        ));
+    }
+    match &student.mask {
+        Some(mask) if sizes.0.len() == 3 && mask.size() != sizes.0[..2] => problems.push(format!(
+            "the student's `inputs_mask` is {}; it must be (batch, length), here {}",
+            shape(&mask.size()),
+            shape(&sizes.0[..2])
+        )),
+        _ => {}
+    }
+    problems
+}

@@ -1,0 +1,99 @@
+//! A chunked divergence with the labels' cross-entropy beside it, from the same logits.
+
+use serde_json::{Value, json};
+
+use super::super::logits::{Counted, Divergence, labels_problem, log_softmax, weight_problems};
+use super::super::{AlsoReads, Average, Loss, Masks, Read, Side, Term};
+use super::{Chunked, OUTPUT_WEIGHTS, hidden_mismatches};
+use crate::error::Result;
+use crate::role::{Labels, Role as _};
+
+/// A chunked divergence plus weight x mean_r( - log softmax(s)_y ), of the rows whose label y counts:
+/// made by [`Chunked::with_labels`].
+///
+/// The labels, `(batch, length)` or `(batch,)`, int64, say for both parts which rows count: those at 0
+/// or above. No mask is read, so that padding has a negative label, such as -100. The cross-entropy is
+/// taken at T = 1. The rest is as of [`Chunked`].
+///
+/// ```
+/// use brew_core::loss::{Chunked, Kl, Loss, Read};
+/// use brew_core::role::{Labels, OutputWeight};
+/// use brew_core::tch::{Device, Kind, Tensor};
+///
+/// let random = |size: [i64; 2]| Tensor::randn(size, (Kind::Float, Device::Cpu));
+/// let student = Read::one(random([3, 4])).with::<OutputWeight>(random([50, 4]));
+/// let student = student.with::<Labels>(Tensor::from_slice(&[7_i64, -100, 42]));
+/// let teacher = Read::one(random([3, 8])).with::<OutputWeight>(random([50, 8]));
+/// let term = Chunked::of(Kl::at(1.0)).with_labels(0.5).term(&student, &teacher)?;
+/// assert_eq!(term.count.double_value(&[]), 2.0);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ChunkedWithLabels<D> {
+    chunked: Chunked<D>,
+    weight: f64,
+}
+
+impl<D: Divergence> ChunkedWithLabels<D> {
+    pub(super) fn new(chunked: Chunked<D>, weight: f64) -> Self {
+        ChunkedWithLabels { chunked, weight }
+    }
+}
+
+/// Output matrices, and the student's labels.
+const LABELLED: [AlsoReads; 3] =
+    [OUTPUT_WEIGHTS[0], OUTPUT_WEIGHTS[1], AlsoReads { side: Side::Student, role: Labels::NAME }];
+
+impl<D: Divergence> Loss for ChunkedWithLabels<D> {
+    fn name(&self) -> &'static str {
+        "chunked_with_labels"
+    }
+
+    fn options(&self) -> Value {
+        let mut options = self.chunked.options_map();
+        options.insert("labels_weight".to_owned(), json!(self.weight));
+        Value::Object(options)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.chunked.own_problems();
+        problems.extend(weight_problems(&[("the labels' weight", self.weight)]));
+        problems
+    }
+
+    fn masks(&self) -> Masks {
+        Masks::Ignored
+    }
+
+    fn temperature(&self) -> Option<f64> {
+        self.chunked.temperature()
+    }
+
+    fn average(&self, _: bool) -> Average {
+        Average::Labels
+    }
+
+    fn also_reads(&self) -> &'static [AlsoReads] {
+        &LABELLED
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        let mut problems = hidden_mismatches(student, teacher);
+        if problems.is_empty() {
+            problems.extend(labels_problem(student));
+        }
+        problems
+    }
+
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let labels = student.labels()?;
+        let counted = Counted::of(&student.shape(), None, Some(labels))?;
+        let labels = counted.select_flat(&labels.f_reshape([-1])?)?;
+        self.chunked.term_over(student, teacher, &counted, &|logits, start| {
+            let rows = logits.size().first().copied().unwrap_or(0);
+            let column = labels.f_narrow(0, start, rows)?.f_unsqueeze(-1)?;
+            let log = log_softmax(logits)?.f_gather(-1, &column, false)?;
+            Ok(Some(log.f_sum(logits.kind())?.f_mul_scalar(-self.weight)?))
+        })
+    }
+}

@@ -1,0 +1,13 @@
+//! Losses on some of the teacher's logits: its top k, or tokens drawn from it.
+//!
+//! The teacher's side is its dense logits, `(batch, length, classes)` or `(batch, classes)`, of which the
+//! loss takes what it wants itself; or three tensors from a store: the classes (int64) and their logits,
+//! both `(…, k)`, and the logsumexp of all logits, `(…)`, at temperature 1. The student's logits are
+//! always dense.
+
+mod known;
+mod sampled;
+mod top_k;
+
+pub use sampled::SampledKl;
+pub use top_k::{TopK, TopKSemantics};

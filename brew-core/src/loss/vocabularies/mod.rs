@@ -1,0 +1,14 @@
+//! Losses on logits of two tokenizers: what both vocabularies share, or probabilities in order of size.
+//!
+//! Two models of one tokenizer whose vocabularies are only padded differently need none of these: see
+//! [`within_vocabulary`](super::within_vocabulary).
+
+mod aligned;
+mod alignment;
+mod shared;
+mod sorted;
+mod uld;
+
+pub use aligned::{AlignedUld, Merge};
+pub use shared::SharedTokens;
+pub use uld::Uld;

@@ -1,0 +1,144 @@
+//! A divergence over the tokens that two vocabularies share.
+
+use serde_json::{Value, json};
+use tch::Tensor;
+
+use super::super::logits::{Counted, Divergence, LOG_ZERO};
+use super::super::term::{shape, wide};
+use super::super::{Average, Loss, Read, Term};
+use super::uld::unscheduled;
+use crate::error::Result;
+
+/// `shared_tokens`: a divergence over the tokens that both vocabularies have, and the probability that each
+/// side has left as one class more.
+///
+/// Both sides read the same positions, so it is for tokenizers that cut the text alike: one that extends
+/// the other, say. `(student's id, teacher's id)` pairs say which tokens are the same. Logits are `(batch,
+/// length, tokens)` or `(batch, tokens)` of each side's own vocabulary. The class of the others keeps the
+/// divergence a lower bound of what it would be if all tokens were known on both sides. Mask,
+/// temperature, T squared, reduction and denominator are the divergence's own.
+///
+/// Source: the shared-vocabulary part of GOLD (TRL) and of NeMo-RL's cross-tokenizer distillation, with a
+/// class for the others in place of leaving them out.
+///
+/// ```
+/// use brew_core::loss::{Kl, Loss, Read, SharedTokens};
+/// use brew_core::tch::Tensor;
+///
+/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Read::one(Tensor::from_slice(&[0.5, 1.0, 2.0]).view([1, 3]));
+/// let loss = SharedTokens::of([(0, 1), (1, 2)], Kl::at(1.0));
+/// assert!(loss.term(&student, &teacher)?.mean()?.double_value(&[]).abs() < 1e-12);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SharedTokens<D> {
+    student: Vec<i64>,
+    teacher: Vec<i64>,
+    divergence: D,
+}
+
+impl<D: Divergence> SharedTokens<D> {
+    /// Of these pairs of the student's id and the teacher's, each id once.
+    pub fn of(pairs: impl IntoIterator<Item = (i64, i64)>, divergence: D) -> Self {
+        let (student, teacher) = pairs.into_iter().unzip();
+        SharedTokens { student, teacher, divergence }
+    }
+}
+
+impl<D: Divergence> Loss for SharedTokens<D> {
+    fn name(&self) -> &'static str {
+        "shared_tokens"
+    }
+
+    fn options(&self) -> Value {
+        let mut options = self.divergence.softening().options();
+        options.extend(self.divergence.options());
+        // Not the pairs themselves: there are as many as tokens.
+        json!({ "tokens": self.student.len(), "divergence": [self.divergence.name(), options] })
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = unscheduled(self.divergence.softening());
+        problems.extend(self.divergence.problems());
+        if self.student.is_empty() {
+            problems.push("no token is shared: take `Uld`, which needs none".to_owned());
+        }
+        for (side, ids) in [("student", &self.student), ("teacher", &self.teacher)] {
+            let mut sorted = ids.clone();
+            sorted.sort_unstable();
+            if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+                problems.push(format!("the {side}'s token {} is in two pairs: each goes with one", twice[0]));
+            }
+            if let Some(negative) = sorted.first().filter(|id| **id < 0) {
+                problems.push(format!("{negative} is no token of the {side}: ids count from 0"));
+            }
+        }
+        problems
+    }
+
+    fn temperature(&self) -> Option<f64> {
+        self.divergence.softening().of_teacher()
+    }
+
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::Tokens } else { Average::Rows }
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        let sizes = (student.shape(), teacher.shape());
+        let rows = |sizes: &[i64]| sizes[..sizes.len().saturating_sub(1)].to_vec();
+        if !matches!(sizes.0.len(), 2 | 3) || rows(&sizes.0) != rows(&sizes.1) {
+            return vec![format!(
+                "the student's logits are {}, the teacher's {}: both must have the same rows at the same length",
+                shape(&sizes.0),
+                shape(&sizes.1)
+            )];
+        }
+        let sides = [("student", &self.student, &sizes.0), ("teacher", &self.teacher, &sizes.1)];
+        sides
+            .into_iter()
+            .filter_map(|(side, ids, sizes)| {
+                let (largest, tokens) = (ids.iter().max()?, sizes.last()?);
+                (largest >= tokens).then(|| {
+                    format!("the {side}'s token {largest} is in a pair, and its logits have {tokens} tokens")
+                })
+            })
+            .collect()
+    }
+
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let counted = Counted::of(&student.shape(), student.mask.as_ref(), None)?;
+        let rows = |read: &Read| wide(&counted.select(read.feature()?)?);
+        let (student, teacher) = (rows(student)?, rows(teacher)?);
+        let softening = self.divergence.softening();
+        let of_student = softening.divide(&student, &student)?;
+        let of_teacher =
+            softening.divide(&teacher, &teacher)?.teacher.f_to_kind(of_student.student.kind())?;
+        let (one, other) = (known(&of_student.student, &self.student)?, known(&of_teacher, &self.teacher)?);
+        // Where one side has no other token, the other's still count.
+        let no_rest = |partly: &Tensor| partly.f_narrow(-1, 0, 1)?.f_full_like(LOG_ZERO);
+        let (one, other) = match (one, other) {
+            ((one, None), (other, None)) => (one, other),
+            ((one, rest), (other, other_rest)) => {
+                let rest = rest.map_or_else(|| no_rest(&one), Ok)?;
+                let other_rest = other_rest.map_or_else(|| no_rest(&other), Ok)?;
+                (Tensor::f_cat(&[one, rest], -1)?, Tensor::f_cat(&[other, other_rest], -1)?)
+            }
+        };
+        let per_row = softening.scale(&self.divergence.between(&one, &other)?, &of_student.squared)?;
+        counted.term(per_row.f_sum(per_row.kind())?, student.size().first().copied().unwrap_or(0))
+    }
+}
+
+/// The logarithms of some tokens, `(rows, tokens)`, and of all others together, `(rows, 1)`.
+fn known(logits: &Tensor, ids: &[i64]) -> Result<(Tensor, Option<Tensor>)> {
+    let index = Tensor::f_from_slice(ids)?.f_to_device(logits.device())?;
+    let all = logits.f_logsumexp([-1], true)?;
+    let at = logits.f_index_select(-1, &index)?.f_sub(&all)?.f_clamp_min(LOG_ZERO)?;
+    if index.size().first() >= logits.size().last() {
+        return Ok((at, None));
+    }
+    let others = logits.f_index_fill(-1, &index, LOG_ZERO)?;
+    Ok((at, Some(others.f_logsumexp([-1], true)?.f_sub(&all)?.f_clamp_min(LOG_ZERO)?)))
+}

@@ -1,0 +1,292 @@
+//! Divergences from hidden states and output matrices: the dense loss in value and gradient, whatever the
+//! chunk, alone and in a plan.
+
+use brew_core::execute::{Executor, Window};
+use brew_core::loss::{Divergence, Loss, Read};
+use brew_core::prelude::*;
+use brew_core::role::{Labels, OutputWeight};
+use tests::{Sentence, alone, sentences, seq};
+
+/// Hidden states and output matrix of a side, of 12 positions and 23 tokens.
+fn side(width: i64, phase: f64) -> (Tensor, Tensor) {
+    (seq(&[3, 4, width], 0.37, phase, 1.3), seq(&[23, width], 0.53, phase, 1.7))
+}
+
+fn mask() -> Tensor {
+    Tensor::from_slice(&[1_i64, 1, 1, 0, 1, 1, 1, 1, 0, 0, 1, 0]).view([3, 4])
+}
+
+fn labels() -> Tensor {
+    let labels = Tensor::from_slice(&[3_i64, 22, 0, 7, 9, 1, 14, 2, 5, 5, 11, 4]).view([3, 4]);
+    labels.masked_fill(&mask().eq(0), -100)
+}
+
+fn divergences() -> Vec<Box<dyn Divergence>> {
+    vec![
+        Box::new(Kl::at(2.0).times_temperature_squared()),
+        Box::new(ReverseKl::at(1.0)),
+        Box::new(Jsd::between(0.3)),
+        Box::new(SkewKl::by(0.1)),
+        Box::new(SkewReverseKl::by(0.1)),
+        Box::new(SkewReverseKl::by(0.1).with_detached_mixture()),
+        Box::new(TotalVariation::at(1.0)),
+        Box::new(AdaptiveKl::with_head(0.5)),
+    ]
+}
+
+/// A value with its gradients to the student's hidden states and output matrix, both times `factor`.
+fn run(loss: impl Fn(&Tensor, &Tensor) -> Tensor, factor: f64) -> [Tensor; 3] {
+    let (hidden, weight) = side(5, 0.1);
+    let (hidden, weight) = (hidden.set_requires_grad(true), weight.set_requires_grad(true));
+    let value = loss(&hidden, &weight);
+    (&value * factor).backward();
+    [value.detach(), hidden.grad(), weight.grad()]
+}
+
+fn reads(hidden: &Tensor, weight: &Tensor, mask: Option<&Tensor>, labels: bool) -> (Read, Read) {
+    let (teacher_hidden, teacher_weight) = side(8, 0.7);
+    let read = |hidden: &Tensor, weight: &Tensor| {
+        let read = Read::one(hidden.shallow_clone()).with::<OutputWeight>(weight.shallow_clone());
+        match mask {
+            Some(mask) => read.with_mask(mask.shallow_clone()),
+            None => read,
+        }
+    };
+    let student = read(hidden, weight);
+    let student = if labels { student.with::<Labels>(self::labels()) } else { student };
+    (student, read(&teacher_hidden, &teacher_weight))
+}
+
+fn chunked(loss: &dyn Loss, mask: Option<&Tensor>, labels: bool, factor: f64) -> [Tensor; 3] {
+    run(
+        |hidden, weight| {
+            let (student, teacher) = reads(hidden, weight, mask, labels);
+            assert_eq!(loss.mismatches(&student, &teacher), [""; 0]);
+            loss.term(&student, &teacher).unwrap().mean().unwrap()
+        },
+        factor,
+    )
+}
+
+/// The dense loss of the same logits, with so much of the labels' cross-entropy.
+fn dense(loss: &dyn Loss, mask: Option<&Tensor>, labels_weight: f64, factor: f64) -> [Tensor; 3] {
+    run(
+        |hidden, weight| {
+            let (teacher_hidden, teacher_weight) = side(8, 0.7);
+            let read = |logits: &Tensor| match mask {
+                Some(mask) => Read::one(logits.shallow_clone()).with_mask(mask.shallow_clone()),
+                None => Read::one(logits.shallow_clone()),
+            };
+            let logits = hidden.matmul(&weight.tr());
+            let teacher = read(&teacher_hidden.matmul(&teacher_weight.tr()));
+            let value = loss.term(&read(&logits), &teacher).unwrap().mean().unwrap();
+            let rows = logits.view([12, 23]);
+            // PyTorch's own, which ignores -100.
+            value
+                + rows.cross_entropy_for_logits(&labels().view([12]).clamp_min(0)).multiply_scalar(0.0)
+                + rows.cross_entropy_loss(
+                    &labels().view([12]),
+                    None::<&Tensor>,
+                    brew_core::tch::Reduction::Mean,
+                    -100,
+                    0.0,
+                ) * labels_weight
+        },
+        factor,
+    )
+}
+
+#[track_caller]
+fn assert_same(found: &[Tensor; 3], expected: &[Tensor; 3], what: &str) {
+    for ((found, expected), part) in
+        found.iter().zip(expected).zip(["value", "hidden states", "output matrix"])
+    {
+        let error = (found - expected).abs().max().double_value(&[]);
+        assert!(error < 1e-10, "{what}, {part}: {error}");
+    }
+}
+
+#[test]
+fn value_and_gradients_are_those_of_the_dense_loss() {
+    for rows in [1, 5, 12, 100] {
+        for mask in [None, Some(mask())] {
+            for (loss, divergence) in divergences().into_iter().zip(divergences()) {
+                let what =
+                    format!("{} in chunks of {rows}, masked {}", Divergence::name(&*loss), mask.is_some());
+                let chunk = Chunked::of(divergence).rows(rows);
+                // A factor, as of a weight or a window, reaches the gradients.
+                let found = chunked(&chunk, mask.as_ref(), false, 2.5);
+                assert_same(&found, &dense(&loss, mask.as_ref(), 0.0, 2.5), &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn labels_are_learned_from_the_same_logits() {
+    for rows in [1, 5, 100] {
+        let loss = Chunked::of(Kl::at(2.0)).rows(rows).with_labels(0.7);
+        let found = chunked(&loss, None, true, 1.5);
+        assert_same(&found, &dense(&Kl::at(2.0), Some(&mask()), 0.7, 1.5), &format!("chunks of {rows}"));
+    }
+}
+
+#[test]
+fn what_has_no_gradient_is_spared_one_and_a_probe_needs_none() {
+    let (hidden, weight) = side(5, 0.1);
+    let loss = Chunked::of(Kl::at(1.0)).rows(5);
+    let expected = {
+        let (student, teacher) = reads(&hidden, &weight, None, false);
+        let term = loss.term(&student, &teacher).unwrap();
+        assert!(!term.sum.requires_grad());
+        term.mean().unwrap()
+    };
+    let leaf = hidden.copy().set_requires_grad(true);
+    let (student, teacher) = reads(&leaf, &weight, None, false);
+    let found = loss.term(&student, &teacher).unwrap().mean().unwrap();
+    found.backward();
+    assert!((&found - &expected).abs().double_value(&[]) < 1e-12);
+    assert!(leaf.grad().defined() && !weight.grad().defined());
+    let _guard = brew_core::tch::no_grad_guard();
+    let quiet = loss.term(&student, &teacher).unwrap().mean().unwrap();
+    assert!((quiet - expected).abs().double_value(&[]) < 1e-12);
+}
+
+#[test]
+fn padding_reaches_nothing_and_a_mask_of_nothing_gives_zero() {
+    let (hidden, weight) = side(5, 0.1);
+    let spoiled = hidden.masked_fill(&mask().eq(0).unsqueeze(-1), f64::NAN).set_requires_grad(true);
+    let (student, teacher) = reads(&spoiled, &weight, Some(&mask()), false);
+    let loss = Chunked::of(Kl::at(1.0)).rows(2);
+    loss.term(&student, &teacher).unwrap().mean().unwrap().backward();
+    assert_eq!(spoiled.grad().isfinite().all().int64_value(&[]), 1);
+    let nothing = mask().zeros_like();
+    let (student, teacher) = reads(&hidden, &weight, Some(&nothing), false);
+    assert_eq!(loss.term(&student, &teacher).unwrap().mean().unwrap().double_value(&[]), 0.0);
+}
+
+#[test]
+fn bfloat16_gives_the_value_of_its_own_dense_logits() {
+    let low = |tensor: Tensor| tensor.to_kind(Kind::BFloat16);
+    let ((hidden, weight), (teacher_hidden, teacher_weight)) = (side(5, 0.1), side(8, 0.7));
+    let [hidden, weight, teacher_hidden, teacher_weight] =
+        [hidden, weight, teacher_hidden, teacher_weight].map(low);
+    let leaf = hidden.copy().set_requires_grad(true);
+    let read = |hidden: &Tensor, weight: &Tensor| {
+        Read::one(hidden.shallow_clone()).with::<OutputWeight>(weight.shallow_clone())
+    };
+    let logits = |hidden: &Tensor, weight: &Tensor| Read::one(hidden.matmul(&weight.tr()));
+    let sides = (read(&leaf, &weight), read(&teacher_hidden, &teacher_weight));
+    let found = Chunked::of(Kl::at(1.0)).rows(5).term(&sides.0, &sides.1).unwrap().mean().unwrap();
+    let sides = (logits(&hidden, &weight), logits(&teacher_hidden, &teacher_weight));
+    let expected = Kl::at(1.0).term(&sides.0, &sides.1).unwrap().mean().unwrap();
+    assert!((&found - &expected).abs().double_value(&[]) < 1e-5, "{found:?}, {expected:?}");
+    found.backward();
+    assert_eq!(leaf.grad().kind(), Kind::BFloat16);
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_all_named() {
+    let zeros = |size: &[i64]| Tensor::zeros(size, (Kind::Float, Device::Cpu));
+    let student = Read::one(zeros(&[2, 3, 4])).with::<OutputWeight>(zeros(&[10, 5]));
+    let teacher = Read::one(zeros(&[2, 4, 8]));
+    let problems = Chunked::of(Kl::at(1.0)).mismatches(&student, &teacher);
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert!(problems[0].contains("of the same rows at the same length"), "{problems:?}");
+    assert!(problems[1].contains("the student's output_weight is (10, 5)"), "{problems:?}");
+    assert!(problems[2].contains("no `output_weight`"), "{problems:?}");
+    let side = |tokens: i64| Read::one(zeros(&[2, 4])).with::<OutputWeight>(zeros(&[tokens, 4]));
+    let problems = Chunked::of(Kl::at(1.0)).mismatches(&side(10), &side(12));
+    assert!(problems[0].contains("10 tokens, the teacher's 12"), "{problems:?}");
+    assert!(Chunked::of(Kl::at(1.0)).rows(0).problems()[0].contains("a chunk of 0 rows"));
+}
+
+/// What a tagger of tokens returns: hidden states, and logits where somebody wants them.
+#[distill(batch = Sentence, inputs_mask = mask, logits_mask = mask)]
+struct Tags {
+    #[role(hidden)]
+    hidden: Vec<Tensor>,
+    #[role(logits)]
+    logits: Option<Tensor>,
+    #[role(output_weight)]
+    weight: Tensor,
+}
+
+/// Embeddings and an output matrix.
+struct Tagger {
+    embeddings: Tensor,
+    weight: Tensor,
+    /// Panics when logits are asked for.
+    refuses_logits: bool,
+}
+
+impl Tagger {
+    fn new(width: i64, phase: f64, refuses_logits: bool) -> Self {
+        let embeddings = seq(&[12, width], 0.37, phase, 1.0).set_requires_grad(true);
+        Tagger {
+            embeddings,
+            weight: seq(&[23, width], 0.53, phase, 1.0).set_requires_grad(true),
+            refuses_logits,
+        }
+    }
+}
+
+#[distill(batch = Sentence)]
+impl Tagger {
+    fn forward(&self, tokens: &Tensor, pass: &Pass) -> Result<Tags> {
+        let state = Tensor::f_embedding(&self.embeddings, tokens, -1, false, false)?.f_tanh()?;
+        let logits = pass.wants().role::<role::Logits>().then(|| {
+            assert!(!self.refuses_logits, "nobody compares logits, and yet they were asked for");
+            state.f_matmul(&self.weight.f_tr()?)
+        });
+        let hidden = vec![state.shallow_clone(), state.f_mul_scalar(1.0)?];
+        Ok(Tags { hidden, logits: logits.transpose()?, weight: self.weight.shallow_clone() })
+    }
+}
+
+impl Model for Tagger {
+    fn parameters(&self) -> Parameters {
+        let named = [("embeddings", &self.embeddings), ("weight", &self.weight)];
+        Parameters::new(named.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())))
+    }
+
+    fn save(&self, _: &std::path::Path) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The total of six rows in batches of this size, and the gradients of the student.
+fn trained(size: i64, is_chunked: bool) -> [Tensor; 3] {
+    let student = std::rc::Rc::new(Tagger::new(5, 0.1, is_chunked));
+    let sides = (Tagger::new(8, 0.7, is_chunked).seen_by(TagsAdaptor), student.clone().seen_by(TagsAdaptor));
+    let builder = Distill::new(sides.0, sides.1);
+    let pipeline = if is_chunked {
+        builder.soft_targets(Chunked::of(Jsd::between(0.4)).rows(5).weight(0.5)).plan().unwrap()
+    } else {
+        builder.soft_targets(Jsd::between(0.4).weight(0.5)).plan().unwrap()
+    };
+    let executor = Executor::new(&pipeline, 0).unwrap();
+    let rows = sentences(1, 6, 3).remove(0);
+    executor.probe(&rows).unwrap();
+    let batches: Vec<Sentence> = (0..6 / size)
+        .map(|part| rows.map(&mut |_, tensor| Ok(tensor.narrow(0, part * size, size))).unwrap())
+        .collect();
+    let window = Window::of::<Sentence, TagsAdaptor, _>(Semantics::Exact, &batches).unwrap();
+    let mut total = Tensor::from(0.0);
+    for batch in &batches {
+        let pass = Pass::training(0, Wants::nothing());
+        let loss = executor.run(batch, &pass, Some(&window), &mut |_, _| {}).unwrap().total;
+        loss.backward();
+        total += loss.detach();
+    }
+    [total, student.embeddings.grad(), student.weight.grad()]
+}
+
+#[test]
+fn in_a_plan_it_takes_the_place_of_logits_and_their_loss() {
+    let _alone = alone();
+    let dense = trained(6, false);
+    for size in [6, 2, 1] {
+        assert_same(&trained(size, true), &dense, &format!("batches of {size}"));
+    }
+}

@@ -1,0 +1,168 @@
+//! Losses across vocabularies, against the code of their papers; gradients' norms by PyTorch 2.11 from the
+//! formulas.
+
+use brew_core::loss::{AlignedUld, Kl, Loss, Read, ReverseKl, SharedTokens, TopK, Uld, next_token};
+use brew_core::role::{ByteEnds, TokenIds};
+use brew_core::tch::{Device, Kind, Tensor};
+use tests::{finite_difference_error, seq};
+
+use crate::cases::{assert_close, value};
+use crate::logits::{long, value_and_gradient};
+
+/// A student of 11 tokens and a teacher of 9, over so many positions of one text.
+fn sides(length: i64) -> (Read, Read) {
+    let student = seq(&[2, 5, 11], 0.37, 0.1, 2.5).narrow(0, 0, 1).narrow(1, 0, length);
+    (Read::one(student), Read::one(seq(&[1, length, 9], 0.53, 0.7, 3.0)))
+}
+
+/// Four tokens a side with their ends in the text.
+fn aligned() -> (Read, Read) {
+    let (student, teacher) = sides(4);
+    let row = |numbers: &[i64]| Tensor::from_slice(numbers).view([1, numbers.len() as i64]);
+    let student = student.with::<TokenIds>(row(&[3, 1, 7, 2])).with::<ByteEnds>(row(&[1, 4, 5, 9]));
+    (student, teacher.with::<TokenIds>(row(&[4, 0, 8, 5])).with::<ByteEnds>(row(&[4, 6, 7, 9])))
+}
+
+// llm-recipes' ULDLoss.
+#[test]
+fn probabilities_in_order_of_size() {
+    let (found, gradient) = value_and_gradient(&Uld::at(1.0), sides(5));
+    assert_close(found, 0.369_243_255_217_617_64, "uld");
+    assert_close(gradient.norm().double_value(&[]), 0.215_605_065_725_713_95, "uld, norm of the gradient");
+}
+
+// TRL's gold_trainer.py, extended ULD.
+#[test]
+fn tokens_that_cover_the_same_bytes() {
+    let cases = [
+        (AlignedUld::observed(), 0.527_059_512_018_093, 0.029_618_861_402_941_427),
+        (AlignedUld::bayesian(), 0.407_782_952_461_564_5, 0.082_652_393_938_653_35),
+    ];
+    for (loss, expected, norm) in cases {
+        let (found, gradient) = value_and_gradient(&loss, aligned());
+        assert_close(found, expected, "aligned_uld");
+        assert_close(gradient.norm().double_value(&[]), norm, "aligned_uld, norm of the gradient");
+        let (student, teacher) = aligned();
+        let error = finite_difference_error(&student.features[0], |moved| {
+            let (student, _) = aligned();
+            let student = Read { features: vec![moved.shallow_clone()], ..student };
+            loss.term(&student, &teacher).unwrap().mean().unwrap()
+        });
+        assert!(error < 1e-7, "{error}");
+    }
+}
+
+/// Another row and more positions, none of which count: by the mask, or by an end of -1.
+fn with_padding(read: &Read, tokens: i64, by_mask: bool) -> Read {
+    let pad = |tensor: &Tensor, filler: f64| {
+        let mut size = tensor.size();
+        size[1] = 3;
+        let longer = Tensor::cat(&[tensor, &Tensor::full(&size, filler, (tensor.kind(), Device::Cpu))], 1);
+        Tensor::cat(&[&longer, &longer.full_like(filler)], 0)
+    };
+    let logits = pad(&read.features[0], f64::NAN);
+    assert_eq!(logits.size()[2], tokens);
+    let ends = pad(read.also::<ByteEnds>().unwrap(), if by_mask { 9.0 } else { -1.0 });
+    let length = logits.size()[1];
+    let mask = Tensor::arange(length, (Kind::Int64, Device::Cpu)).lt(length - 3).to_kind(Kind::Int64);
+    let mask = Tensor::stack(&[&mask, &mask.zeros_like()], 0);
+    let padded =
+        Read::one(logits).with::<TokenIds>(pad(read.also::<TokenIds>().unwrap(), 0.0)).with::<ByteEnds>(ends);
+    if by_mask { padded.with_mask(mask) } else { padded }
+}
+
+#[test]
+fn padding_changes_nothing_across_vocabularies() {
+    let (student, teacher) = aligned();
+    for loss in [&AlignedUld::observed() as &dyn Loss, &AlignedUld::bayesian(), &Uld::at(2.0)] {
+        let expected = value(loss, &student, &teacher);
+        for by_mask in [true, false] {
+            if loss.name() == "uld" && !by_mask {
+                continue;
+            }
+            let sides = (with_padding(&student, 11, by_mask), with_padding(&teacher, 9, by_mask));
+            let (found, gradient) = value_and_gradient(loss, sides);
+            assert_close(found, expected, loss.name());
+            assert_eq!(gradient.isfinite().all().int64_value(&[]), 1, "{}", loss.name());
+        }
+        let nothing = Tensor::zeros([1, 4], (Kind::Int64, Device::Cpu));
+        let (none, _) = aligned();
+        assert_eq!(value(loss, &none.with_mask(nothing), &teacher), 0.0, "{}", loss.name());
+    }
+}
+
+// Tokens that end together one by one are compared one by one.
+#[test]
+fn tokens_cut_alike_are_compared_position_by_position() {
+    let (student, teacher) = aligned();
+    let ends = || Tensor::from_slice(&[2_i64, 3, 7, 8]).view([1, 4]);
+    let (student, teacher) = (student.with::<ByteEnds>(ends()), teacher.with::<ByteEnds>(ends()));
+    for loss in [AlignedUld::observed(), AlignedUld::bayesian()] {
+        assert_close(value(&loss, &student, &teacher), value(&Uld::at(1.0), &student, &teacher), "aligned");
+    }
+}
+
+#[test]
+fn a_shift_moves_tokens_and_ends_with_the_labels() {
+    let (student, teacher) = aligned();
+    // The same logits one position earlier, before a last one that is about nothing.
+    let shifted = |read: &Read| {
+        let grow = |tensor: &Tensor, at_front: bool, filler: f64| {
+            let mut size = tensor.size();
+            size[1] = 1;
+            let more = Tensor::full(&size, filler, (tensor.kind(), Device::Cpu));
+            if at_front { Tensor::cat(&[&more, tensor], 1) } else { Tensor::cat(&[tensor, &more], 1) }
+        };
+        Read::one(grow(&read.features[0], false, f64::NAN))
+            .with::<TokenIds>(grow(read.also::<TokenIds>().unwrap(), true, 0.0))
+            .with::<ByteEnds>(grow(read.also::<ByteEnds>().unwrap(), true, -1.0))
+    };
+    let found = value(&next_token(AlignedUld::observed()), &shifted(&student), &shifted(&teacher));
+    assert_close(found, 0.527_059_512_018_093, "shifted");
+}
+
+// The top k of the teacher is a set of tokens that both share, and its tail is what is left.
+#[test]
+fn shared_tokens_are_a_top_k_where_all_rows_have_the_same() {
+    let row = |side: &Read| Read::one(side.features[0].narrow(0, 0, 1).narrow(1, 2, 1));
+    let (student, teacher) = long();
+    let (student, teacher) = (row(&student), row(&teacher));
+    let ids = Vec::<i64>::try_from(teacher.features[0].topk(4, -1, true, true).1.reshape([-1])).unwrap();
+    // Another order of the teacher's vocabulary, and pairs that say so.
+    let order = Tensor::from_slice(&[4_i64, 0, 9, 2, 7, 1, 10, 3, 5, 8, 6]);
+    let moved = Read::one(teacher.features[0].index_select(2, &order));
+    let place = order.argsort(0, false);
+    let pairs: Vec<(i64, i64)> = ids.iter().map(|id| (*id, place.int64_value(&[*id]))).collect();
+    let (expected, gradient) =
+        value_and_gradient(&TopK::of(4, Kl::at(2.0)), (Read::one(student.features[0].copy()), teacher));
+    let loss = SharedTokens::of(pairs, Kl::at(2.0));
+    let (found, of_shared) = value_and_gradient(&loss, (Read::one(student.features[0].copy()), moved));
+    assert_close(found, expected, "shared tokens");
+    assert!((of_shared - gradient).abs().max().double_value(&[]) < 1e-12);
+}
+
+#[test]
+fn vocabularies_shared_in_full_are_the_dense_loss() {
+    let loss = SharedTokens::of((0..11).map(|id| (id, id)), ReverseKl::at(1.0));
+    let (found, gradient) = value_and_gradient(&loss, long());
+    let (expected, dense) = value_and_gradient(&ReverseKl::at(1.0), long());
+    assert_close(found, expected, "shared in full");
+    assert!((gradient - dense).abs().max().double_value(&[]) < 1e-12);
+}
+
+#[test]
+fn pairs_and_shapes_that_cannot_be_are_named() {
+    let loss = SharedTokens::of([(0, 1), (0, 2), (3, -1)], Kl::at(1.0));
+    let problems = loss.problems();
+    assert!(problems[0].contains("the student's token 0 is in two pairs"), "{problems:?}");
+    assert!(problems[1].contains("-1 is no token of the teacher"), "{problems:?}");
+    let (student, teacher) = sides(5);
+    let problems = SharedTokens::of([(3, 9)], Kl::at(1.0)).mismatches(&student, &teacher);
+    assert_eq!(problems, ["the teacher's token 9 is in a pair, and its logits have 9 tokens"]);
+    let problems = AlignedUld::observed().mismatches(&student, &teacher);
+    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert!(problems[0].contains("no `token_ids`"), "{problems:?}");
+    let problems =
+        Uld::at(1.0).mismatches(&student, &Read::one(Tensor::zeros([2, 5, 9], (Kind::Float, Device::Cpu))));
+    assert!(problems[0].contains("of the same rows"), "{problems:?}");
+}
