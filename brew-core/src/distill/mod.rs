@@ -25,8 +25,8 @@ use crate::schedule::Weight;
 pub use general::GeneralDistiller;
 pub(crate) use matching::match_name;
 pub use matching::{
-    LayerChoice, Match, MatchLoss, Matches, OneLayer, Pair, StudentLayer, TeacherLayer, TwoLayers, attention,
-    features, hidden, student_layer, teacher_layer,
+    LayerChoice, ManyLayers, Match, MatchLoss, Matches, OneLayer, Pair, StudentLayer, TeacherLayer,
+    TwoLayers, attention, features, hidden, student_layer, teacher_layer,
 };
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;

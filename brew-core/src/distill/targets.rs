@@ -1,7 +1,7 @@
 //! Losses on logits as the builder takes them, with their weights.
 
 use super::Gives;
-use crate::loss::{KdCe, KdMse, Loss};
+use crate::loss::{CandidatesKl, KdCe, KdMse, Loss, MarginMse};
 use crate::role::{Labels, Logits};
 use crate::schedule::Weight;
 
@@ -37,7 +37,7 @@ macro_rules! soft_targets {
     };
 }
 
-soft_targets!(KdCe, KdMse);
+soft_targets!(KdCe, KdMse, CandidatesKl, MarginMse);
 
 /// A loss with a weight other than 1.
 #[derive(Debug, Clone)]

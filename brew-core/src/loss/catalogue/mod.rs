@@ -16,8 +16,10 @@
 //! # Ok::<(), brew_core::Error>(())
 //! ```
 
+mod features;
 mod logits;
 mod options;
+mod relations;
 mod textbrewer;
 
 use serde_json::{Map, Value};
@@ -102,7 +104,7 @@ const ROW: Entry = Entry {
 };
 
 /// The rows, room by room.
-const ROOMS: &[&[Entry]] = &[textbrewer::ENTRIES, logits::ENTRIES];
+const ROOMS: &[&[Entry]] = &[textbrewer::ENTRIES, logits::ENTRIES, features::ENTRIES, relations::ENTRIES];
 
 /// Every loss.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {

@@ -219,13 +219,11 @@ pub(super) const fn number(name: &'static str, range: Range, default: f64, about
     OptionRow { name, kind: OptionKind::Number(range, default), about }
 }
 
-#[allow(dead_code, reason = "rows to come")]
 /// A row of a whole number of at least `least`.
 pub(super) const fn whole(name: &'static str, least: i64, default: i64, about: &'static str) -> OptionRow {
     OptionRow { name, kind: OptionKind::Whole(least, default), about }
 }
 
-#[allow(dead_code, reason = "rows to come")]
 /// A row of a whole number without a default.
 pub(super) const fn required(name: &'static str, example: i64, about: &'static str) -> OptionRow {
     OptionRow { name, kind: OptionKind::Required(example), about }
