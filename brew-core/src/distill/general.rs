@@ -86,14 +86,14 @@ impl<T: Adaptor, A: Adaptor> GeneralDistiller<T, A> {
         Ok(Pipeline { warnings, ..pipeline })
     }
 
-    /// Lays the plan and makes its trainer, with the accumulation and the run folder of the config.
+    /// Lays the plan and makes its trainer, with the accumulation, the checkpoints and the run folder of
+    /// the config.
     ///
     /// # Errors
     /// As [`plan`](Self::plan).
-    pub fn trainer<'o>(self) -> Result<Trainer<'o, T::Batch, A>> {
-        let accumulation = usize::try_from(self.train.gradient_accumulation_steps).unwrap_or(usize::MAX);
-        let run_dir = self.train.output_dir.clone();
-        Ok(Trainer::new(self.plan()?).accumulate(accumulation).run_dir(run_dir))
+    pub fn trainer<'o>(self) -> Result<Trainer<'o, Pipeline<T::Batch, A>>> {
+        let train = self.train.clone();
+        Ok(Trainer::new(self.plan()?).training_config(&train))
     }
 
     /// The losses whose names the registry knows; the others are among the config's problems.

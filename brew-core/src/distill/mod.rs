@@ -30,7 +30,7 @@ pub use matching::{
 };
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
-pub use supervised::Supervised;
+pub use supervised::{BasicTrainer, Supervised};
 pub use targets::{Shifted, SoftTarget, SoftTargets, Weighted, WithWeight};
 pub use teachers::{And, AndMore, Gives, Teachers};
 
