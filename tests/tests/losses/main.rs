@@ -7,6 +7,7 @@
 
 mod attention;
 mod cases;
+mod features;
 mod gradients;
 mod gram;
 mod mismatches;
