@@ -29,6 +29,9 @@ fn maps() -> (Tensor, Tensor) {
     (seq(&[2, 3, 4, 4], 0.31, 0.2, 1.0), seq(&[2, 3, 4, 4], 0.47, 0.8, 1.2))
 }
 
+/// A loss, the name of its value, and the gradient's first element and norm where they are known.
+type Case<'l> = (&'l dyn Loss, &'static str, Option<(f64, f64)>);
+
 /// Value, first element of the gradient and its norm.
 fn measured(loss: &dyn Loss, student: &Tensor, teacher: &Tensor) -> (f64, f64, f64) {
     let leaf = student.copy().set_requires_grad(true);
@@ -42,7 +45,7 @@ fn measured(loss: &dyn Loss, student: &Tensor, teacher: &Tensor) -> (f64, f64, f
 #[test]
 fn relations_between_examples_equal_the_published_programs() {
     let (student, teacher) = vectors();
-    let cases: [(&dyn Loss, &str, Option<(f64, f64)>); 5] = [
+    let cases: [Case<'_>; 5] = [
         (
             &RkdDistance::of_means(),
             "RKD-D (torchdistill/RepDistiller)",
