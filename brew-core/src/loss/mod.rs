@@ -21,6 +21,7 @@ mod hard;
 mod hidden_mse;
 mod ickd;
 mod kd;
+pub mod logits;
 mod minilm;
 mod nst;
 mod nst_poly;
@@ -59,6 +60,11 @@ pub use hard::HardLabels;
 pub use hidden_mse::HiddenMse;
 pub use ickd::Ickd;
 pub use kd::{KdCe, KdMse};
+pub use logits::{
+    AdaptiveKl, BinaryKl, Dist, Divergence, Dkd, Jsd, Kl, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl,
+    SkewKl, SkewReverseKl, Softening, Taid, TotalVariation, Transformed, Wsld, next_token, standardised,
+    within_vocabulary,
+};
 pub use minilm::{MiniLmAttention, MiniLmRelation};
 pub use nst::Nst;
 pub use nst_poly::NstPoly;

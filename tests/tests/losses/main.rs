@@ -10,6 +10,8 @@ mod cases;
 mod features;
 mod gradients;
 mod gram;
+mod logits;
+mod logits_properties;
 mod mismatches;
 mod padding;
 mod plans;

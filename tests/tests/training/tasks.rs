@@ -201,6 +201,7 @@ fn the_distiller_of_configs_trains_fewer_steps_than_between_two_checkpoints_defe
     }
     let state = std::fs::read_to_string(path.join("checkpoints/step-7/state.json")).unwrap();
     let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    let state = &state["state"];
     assert_eq!(state["batches"], 14);
     assert_eq!((&state["data"][0]["task"], &state["data"][1]["task"]), (&"a".into(), &"b".into()));
     assert_eq!(stored(&path.join("checkpoints/step-7/projections.safetensors")).len(), 2);
