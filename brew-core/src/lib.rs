@@ -45,7 +45,7 @@ pub mod prelude {
     pub use crate::model::{
         BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification,
         ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep,
-        SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
+        LayerMap, SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
         TokenClassifierOutputAdaptor,
     };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};

@@ -10,7 +10,7 @@
 
 use tch::Tensor;
 
-use super::term::{positions, shape};
+use super::term::{positions, shape, wide};
 use super::{Average, Loss, Read, Term, states};
 use crate::error::Result;
 
@@ -64,8 +64,14 @@ impl Loss for Cka {
     }
 }
 
+/// The alignment of two layers as a number in [0, 1], both `(batch, length, width)`.
+pub(crate) fn aligned(student: &Tensor, teacher: &Tensor, mask: Option<&Tensor>) -> Result<f64> {
+    let (student, teacher) = (centred(&wide(student)?, mask)?, centred(&wide(teacher)?, mask)?);
+    Ok(1.0 - unalike(&student, &teacher)?.f_double_value(&[])?)
+}
+
 /// One row an example or a position that counts, 0 for the others, each column with mean 0.
-pub(super) fn centred(features: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+fn centred(features: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     if features.dim() == 2 {
         return Ok(features.f_sub(&features.f_mean_dim(0, true, None)?)?);
     }
@@ -78,7 +84,7 @@ pub(super) fn centred(features: &Tensor, mask: Option<&Tensor>) -> Result<Tensor
 }
 
 /// 1 - CKA of two centred sides; 0 where one of them is 0 everywhere.
-pub(super) fn unalike(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
+fn unalike(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
     let product = |left: &Tensor, right: &Tensor| -> Result<Tensor> {
         let squares = left.f_transpose(0, 1)?.f_matmul(right)?.f_square()?;
         Ok(squares.f_sum(squares.kind())?)

@@ -77,6 +77,7 @@ pub use sp::Sp;
 pub use term::{Average, Term};
 pub use vid::Vid;
 
+pub(crate) use cka::aligned;
 pub(crate) use kd::is_binary;
 pub(crate) use term::{pair_count, shape, token_count, wide};
 

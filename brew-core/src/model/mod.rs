@@ -8,6 +8,7 @@ pub mod bert;
 mod folder;
 mod given;
 mod keep;
+mod mapping;
 mod normal;
 mod parts;
 mod weights;
@@ -34,6 +35,7 @@ pub use bert::{
 };
 pub(crate) use folder::{read_tensors, write_tensors, write_weights};
 pub use keep::Keep;
+pub use mapping::LayerMap;
 pub use parts::Activation;
 
 /// The parameters of a model and how it is written to disk.
