@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use crate::batch::FromColumns;
 use crate::error::Result;
 use crate::feature::{Arity, Feature, LikeLogits, List, RoleValue, Single};
 
@@ -104,6 +105,11 @@ pub fn argument<'a, C, A: Argument<'a, C>>(column: &'a C) -> A {
 /// What a forward function returned, with brew's error in place of its own.
 pub fn returned<T, E: Into<crate::Error>>(result: std::result::Result<T, E>) -> Result<T> {
     result.map_err(Into::into)
+}
+
+/// What fills up the rows of a declared column.
+pub fn pad_of<B: FromColumns>(column: &str) -> Option<f64> {
+    B::COLUMNS.iter().find(|declared| declared.name == column).and_then(|declared| declared.pad)
 }
 
 /// The tensors of a batch that are present.

@@ -4,6 +4,7 @@ extern crate self as brew_core;
 
 pub mod adaptor;
 pub mod batch;
+pub mod cache;
 pub mod config;
 pub mod disk;
 pub mod distill;
@@ -30,6 +31,7 @@ pub use tch;
 pub mod prelude {
     pub use crate::adaptor::{Adaptor, Provides};
     pub use crate::batch::{Batch, Batches, Both};
+    pub use crate::cache::{MemoryCache, Payload};
     pub use crate::config::{DistillationConfig, TrainingConfig};
     pub use crate::distill::{
         AndMore, BasicDistiller, BasicTrainer, Distill, GeneralDistiller, MultiTaskDistiller,

@@ -26,6 +26,7 @@ mod error;
 mod loader;
 mod parse;
 mod source;
+mod store;
 mod text;
 mod write;
 
@@ -37,6 +38,7 @@ pub use loader::stream::Stream;
 pub use parse::conll::Conll;
 pub use source::format::Format;
 pub use source::layout::Layout;
+pub use store::{OnDisk, TeacherStore};
 pub use text::answers::{Answer, Answers};
 pub use text::classifier::{Prediction, TextClassifier};
 pub use text::questions::Questions;
@@ -46,5 +48,7 @@ pub use text::words::{Pieces, Words};
 
 /// What a program that feeds data to brew needs in scope, beside `brew_core::prelude`.
 pub mod prelude {
-    pub use crate::{Conll, Dataset, Format, Layout, Loader, TextClassifier, Tokenize, Tokenizer};
+    pub use crate::{
+        Conll, Dataset, Format, Layout, Loader, TeacherStore, TextClassifier, Tokenize, Tokenizer,
+    };
 }

@@ -24,6 +24,9 @@ impl ::brew_core::batch::Batch for Review {
             )?,
         })
     }
+    fn pad(column: &str) -> ::core::option::Option<f64> {
+        ::brew_core::__private::pad_of::<Self>(column)
+    }
 }
 #[automatically_derived]
 impl ::brew_core::batch::FromColumns for Review {

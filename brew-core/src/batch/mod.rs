@@ -68,6 +68,11 @@ pub trait Batch: Sized + Send + 'static {
         self.tensors().into_iter().find(|(column, _)| *column == name).map(|(_, tensor)| tensor)
     }
 
+    /// What fills up the rows of the column of this name; `None` where nothing does, or nobody said.
+    fn pad(_column: &str) -> Option<f64> {
+        None
+    }
+
     /// Number of examples: the first dimension of the first tensor; 0 without any.
     fn rows(&self) -> usize {
         self.tensors()

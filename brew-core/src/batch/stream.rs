@@ -30,6 +30,11 @@ pub trait Batches {
     /// Data that cannot be read, or that does not fill the batch's columns.
     fn epoch(&self, epoch: u64) -> Result<Walk<'_, Self::Batch>>;
 
+    /// Whether a row is another in every epoch, as augmented rows are.
+    fn varies(&self) -> bool {
+        false
+    }
+
     /// Batches in this epoch (from 0), where it is known before it is walked.
     ///
     /// Batches cut by a number of tokens are not as many in every epoch; this says how many there

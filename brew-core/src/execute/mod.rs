@@ -9,6 +9,7 @@ mod combine;
 mod probe;
 mod projections;
 mod reads;
+mod recall;
 mod shift;
 mod window;
 
@@ -40,6 +41,7 @@ pub struct Executor<'p, T: 'static, A: Adaptor> {
     order: Vec<StageId>,
     projections: Projections,
     variances: balance::Variances,
+    caches: Option<recall::Caches>,
     device: Device,
     /// The dtype of autocast; `None` for float32.
     precision: Option<Kind>,
@@ -92,7 +94,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             part.loss.prepare(&Place { kind, device, seed }).in_stage(name)?;
         }
         let variances = balance::Variances::new(&pipeline.plan, (kind, device))?;
-        Ok(Executor { pipeline, order, projections, variances, device, precision: None })
+        Ok(Executor { pipeline, order, projections, variances, caches: None, device, precision: None })
     }
 
     /// The losses with the names of their stages.
@@ -217,6 +219,9 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let _autocast = self.precision.map(|kind| Autocast::enter(self.device, kind)).transpose()?;
         match stage.kind {
             StageKind::Teacher { index } => {
+                if let Some(recalled) = self.recalled(index, batch).in_stage(&stage.name)? {
+                    return Ok(Box::new(recalled));
+                }
                 let _guard = tch::no_grad_guard();
                 self.teacher(index)?.forward(batch.teacher(), &pass.for_teacher(wants))
             }
@@ -245,12 +250,22 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let output = made.as_deref().or(given);
         let output = output.ok_or_else(|| Error::invalid("an adaptor has no output to read"))?;
         let _guard = matches!(owner, Owner::Teacher(_)).then(tch::no_grad_guard);
+        let recalled = output.downcast_ref::<crate::cache::Recalled>();
         let mut features = Vec::new();
         for (flow, _, kind) in self.plan().outputs(id) {
             let Flow::Feature { role, layers } = kind else { continue };
-            let feature = match owner {
-                Owner::Teacher(index) => self.teacher(index)?.read(role, batch.teacher(), output),
-                Owner::Student => self.student().read(role, batch.student(), output),
+            let feature = match (owner, recalled) {
+                (Owner::Teacher(index), Some(recalled)) => {
+                    match self.teacher(index)?.read_batch(role, batch.teacher())? {
+                        None => {
+                            features.push((flow, recalled.flow(role, layers.as_deref())));
+                            continue;
+                        }
+                        given => Ok(given),
+                    }
+                }
+                (Owner::Teacher(index), None) => self.teacher(index)?.read(role, batch.teacher(), output),
+                (Owner::Student, _) => self.student().read(role, batch.student(), output),
             };
             let feature = feature.and_then(|feature| reads::pick(role, feature, layers.as_deref()));
             let rows = crate::batch::Batch::rows(batch.student());
@@ -258,7 +273,17 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
                 LossesRole::NAME => feature.and_then(|losses| reads::one_value_a_row(losses, rows)),
                 _ => feature,
             };
+            let feature = match (owner, &self.caches) {
+                (Owner::Teacher(index), Some(caches)) => {
+                    feature.and_then(|tensors| caches.of_logits(index, role, tensors))
+                }
+                _ => feature,
+            };
             features.push((flow, feature));
+        }
+        // What a batch brings along is not the teacher's own to keep.
+        if let (Owner::Teacher(index), None, Some(_)) = (owner, recalled, &made) {
+            self.keep(index, batch, &flows_of(self.plan().outputs(id), &features))?;
         }
         Ok(features)
     }
@@ -337,6 +362,19 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let loss = self.pipeline.losses.get(&id);
         loss.ok_or_else(|| Error::invalid("the plan has a loss that the pipeline lacks"))
     }
+}
+
+/// Role, layers and tensors of the flows that were read.
+fn flows_of<'f>(
+    outputs: Vec<(FlowId, StageId, &'f Flow)>,
+    features: &'f [(FlowId, Result<Vec<Tensor>>)],
+) -> Vec<recall::FlowOf<'f>> {
+    let read = outputs.into_iter().filter_map(|(id, _, flow)| {
+        let Flow::Feature { role, layers } = flow else { return None };
+        let (_, tensors) = features.iter().find(|(known, _)| *known == id)?;
+        Some((role.as_str(), layers.as_deref(), tensors.as_ref().ok()?.as_slice()))
+    });
+    read.collect()
 }
 
 /// What a loss learns, under its stage's name.

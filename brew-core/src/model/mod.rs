@@ -23,6 +23,7 @@ use tch::{Device, Tensor};
 
 use crate::adaptor::Adaptor;
 use crate::batch::Batch;
+use crate::cache::RowKeys;
 use crate::error::{Error, InStage as _, Result, numbered, suggest};
 use crate::feature::Feature;
 use crate::pass::Pass;
@@ -242,6 +243,12 @@ pub trait Side<B>: Model {
     fn read(&self, role: &str, batch: &B, output: &dyn Any) -> Result<Option<Feature>>;
     /// The value of a role that needs no forward pass.
     fn read_batch(&self, role: &str, batch: &B) -> Result<Option<Feature>>;
+    /// The name of its adaptor.
+    fn adaptor_name(&self) -> &'static str;
+    /// What a teacher cache finds the rows of a batch by.
+    fn row_keys(&self, batch: &B) -> Result<RowKeys>;
+    /// These rows of a batch, with these columns cut to a length.
+    fn rows_of(&self, batch: &B, rows: &[i64], columns: &[&str], length: i64) -> Result<B>;
 }
 
 impl<B: Batch, A: Adaptor<Batch = B>> Side<B> for Seen<A> {
@@ -266,5 +273,21 @@ impl<B: Batch, A: Adaptor<Batch = B>> Side<B> for Seen<A> {
 
     fn read_batch(&self, role: &str, batch: &B) -> Result<Option<Feature>> {
         A::read_batch(role, batch)
+    }
+
+    fn adaptor_name(&self) -> &'static str {
+        std::any::type_name::<A>()
+    }
+
+    fn row_keys(&self, batch: &B) -> Result<RowKeys> {
+        RowKeys::of::<A>(batch)
+    }
+
+    fn rows_of(&self, batch: &B, rows: &[i64], columns: &[&str], length: i64) -> Result<B> {
+        batch.map(&mut |name, tensor| {
+            let rows =
+                tensor.f_index_select(0, &Tensor::f_from_slice(rows)?.f_to_device(tensor.device())?)?;
+            Ok(if columns.contains(&name) { rows.f_narrow(1, 0, length)? } else { rows })
+        })
     }
 }

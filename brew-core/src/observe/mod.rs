@@ -11,6 +11,7 @@ mod tensorboard;
 
 use std::path::Path;
 
+use crate::cache::CacheReport;
 use crate::plan::Plan;
 
 pub use metric::{
@@ -59,6 +60,14 @@ pub enum Event<'a> {
         metric: &'a str,
         /// Its value.
         value: f64,
+    },
+    /// So much came from a teacher's cache since it was last told: after each epoch, in a run of steps
+    /// at each checkpoint.
+    TeacherCache {
+        /// Optimizer steps so far.
+        step: u64,
+        /// What the cache did.
+        report: &'a CacheReport,
     },
     /// Something was written.
     Saved(&'a Path),

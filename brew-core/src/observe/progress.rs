@@ -102,6 +102,14 @@ impl Observer for Progress {
             Event::Evaluated { epoch, step, metric, value } => {
                 self.line(&format!("step {step}, epoch {}: {metric} {value:.4}", epoch + 1));
             }
+            Event::TeacherCache { step, report } => self.line(&format!(
+                "step {step}: {} rows of {} from the cache, {} computed; it holds {} rows, {:.1} MB",
+                report.found,
+                report.name,
+                report.computed,
+                report.rows,
+                report.bytes as f64 / 1e6
+            )),
             Event::Saved(path) => self.line(&format!("wrote {}", path.display())),
             Event::Warning(text) => self.line(&format!("warning: {text}")),
             Event::Finished(summary) => {

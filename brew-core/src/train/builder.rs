@@ -6,6 +6,7 @@ use tch::Tensor;
 
 use super::settings::Duration;
 use super::{NotFinite, Optimizer, Precision, Trainer, Trains};
+use crate::cache::IntoTeacherCache;
 use crate::config::TrainingConfig;
 use crate::error::Result;
 use crate::observe::Observer;
@@ -159,6 +160,15 @@ impl<'o, P: Trains> Trainer<'o, P> {
         self.settings.checkpoints.every_epochs = config.ckpt_epoch_frequency;
         self.settings.checkpoints.every_steps = config.ckpt_steps;
         self.run_dir(&config.output_dir)
+    }
+
+    /// Reads the teachers' features from this cache and keeps there what they compute, so that they run
+    /// in the first epoch alone: a [`MemoryCache`](crate::cache::MemoryCache), or with brew-data the path
+    /// of a folder on disk. The losses are those without it, whatever the order and size of batches; of
+    /// one teacher or several, any of their features, in any distiller.
+    pub fn teacher_cache<Via>(mut self, cache: impl IntoTeacherCache<Via>) -> Self {
+        self.settings.teacher_cache = Some(cache.into_teacher_cache());
+        self
     }
 
     /// Adds an observer; without any a [`Progress`](crate::observe::Progress) shows the run.

@@ -48,6 +48,8 @@ pub(super) fn run(
         named.work.compute_in(precision)?;
     }
     share(&mut tasks, settings)?;
+    let mut found = probe(&tasks, &draw)?;
+    found.extend(cache_teachers(&mut tasks, settings)?);
     let tasks = tasks.as_slice();
     let first = tasks.first().ok_or_else(|| Error::invalid(NOTHING))?;
     let semantics = first.work.plan().semantics();
@@ -56,7 +58,6 @@ pub(super) fn run(
         observers.push(Box::new(Progress::new("brew")));
     }
     let settings = &*settings;
-    let found = probe(tasks, &draw)?;
     let (student, learned) = optimizers(settings, semantics, tasks)?;
     let mut folder = match &settings.run_dir {
         Some(path) => Some(RunFolder::open(path, &config(settings, semantics), tasks, settings.fresh)?),
@@ -115,6 +116,7 @@ pub(super) fn run(
         tell(&Event::Resumed { step: run.step, checkpoint });
     }
     run.go_on(caller, &mut tell)?;
+    run.cached(&mut tell);
     if run.stops_early() && run.step < run.length.steps {
         tell(&Event::Warning(&format!(
             "stopped after step {} of {}: the first metric has not risen for {} evaluations",
@@ -208,6 +210,20 @@ fn probe(tasks: &[Named<'_>], draw: &Draw) -> Result<Vec<String>> {
                 found.push(format!("{task}: drawn with probability {:.3}", draw.probability(index)));
                 found.extend(lines.into_iter().map(|line| format!("{task}: {line}")));
             }
+            (Some(task), Err(error)) => return Err(Error::other(format!("task `{task}`: {error}"))),
+        }
+    }
+    Ok(found)
+}
+
+/// Opens the teachers' caches, and says what they will cost.
+fn cache_teachers(tasks: &mut [Named<'_>], settings: &Settings<'_>) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for named in tasks {
+        let Some(cache) = &settings.teacher_cache else { continue };
+        match (&named.task, named.work.cache_teachers(&**cache, named.task.as_deref())) {
+            (None, lines) => found.extend(lines?),
+            (Some(task), Ok(lines)) => found.extend(lines.into_iter().map(|line| format!("{task}: {line}"))),
             (Some(task), Err(error)) => return Err(Error::other(format!("task `{task}`: {error}"))),
         }
     }

@@ -7,6 +7,7 @@ use tch::Tensor;
 
 use super::checkpoints::Checkpoints;
 use super::{AdamW, NotFinite, Optimizer, Precision};
+use crate::cache::TeacherCache;
 use crate::observe::Observer;
 use crate::schedule::{Constant, Schedule};
 
@@ -24,6 +25,7 @@ pub(super) struct Settings<'o> {
     pub(super) projections: Option<BTreeMap<String, Tensor>>,
     pub(super) log_every: u64,
     pub(super) run_dir: Option<PathBuf>,
+    pub(super) teacher_cache: Option<Box<dyn TeacherCache>>,
     pub(super) fresh: bool,
     pub(super) save_every: Option<std::time::Duration>,
     pub(super) keep_checkpoints: Option<usize>,
@@ -56,6 +58,7 @@ impl Default for Settings<'_> {
             projections: None,
             log_every: 10,
             run_dir: None,
+            teacher_cache: None,
             fresh: false,
             save_every: None,
             keep_checkpoints: None,

@@ -78,6 +78,7 @@ impl Run<'_, '_> {
             };
             // First the evaluation, so that the checkpoint holds its value.
             if evaluates {
+                self.cached(tell);
                 self.evaluate(epoch, caller, tell)?;
             }
             let asked = self.signals.as_ref().is_some_and(Listening::asked);
@@ -271,6 +272,19 @@ impl Run<'_, '_> {
             }
         }
         Some(path)
+    }
+
+    /// Tells what the teachers' caches did since the last time, after making it last.
+    pub(super) fn cached(&self, tell: &mut Tell<'_>) {
+        for named in self.tasks {
+            let (reports, warnings) = named.work.flush_caches();
+            for report in reports.iter().filter(|report| report.found + report.computed > 0) {
+                tell(&Event::TeacherCache { step: self.step, report });
+            }
+            for warning in warnings {
+                tell(&Event::Warning(&warning));
+            }
+        }
     }
 
     fn speed(&self) -> f64 {

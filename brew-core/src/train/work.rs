@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 use super::length::PerEpoch;
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch as _, Batches, Feeds, Position, Walk};
+use crate::cache::{CacheReport, TeacherCache};
 use crate::distill::Pipeline;
 use crate::error::{Error, InStage as _, Result};
 use crate::execute::{BatchCounts, Executor, StepLosses, Window};
@@ -35,6 +36,10 @@ pub(crate) trait Work {
     fn compute_in(&mut self, kind: Option<Kind>) -> Result<()>;
     /// Runs two rows, and says what they showed.
     fn probe(&self) -> Result<Vec<String>>;
+    /// Reads and keeps the teachers' features in a cache, under the task's name, from now on.
+    fn cache_teachers(&mut self, cache: &dyn TeacherCache, task: Option<&str>) -> Result<Vec<String>>;
+    /// Makes what was kept outlast the process: what the caches did, and their warnings.
+    fn flush_caches(&self) -> (Vec<CacheReport>, Vec<String>);
     /// Batches in the first so many epochs of the data, where that is known.
     fn batches_per_epoch(&self, epochs: u64) -> Result<Option<PerEpoch>>;
     /// Examples in every epoch of the data, where that is known.
@@ -94,6 +99,16 @@ impl<'p, T: 'static, A: Adaptor, D> Worker<'p, T, A, D> {
     }
 }
 
+impl<T: 'static, A: Adaptor, D: Batches> Worker<'_, T, A, D>
+where
+    D::Batch: Feeds<T, A::Batch>,
+{
+    fn first(&self) -> Result<D::Batch> {
+        let first = self.data.epoch(0)?.next().ok_or_else(|| Error::invalid(NOTHING))??;
+        first.to_device(self.device())
+    }
+}
+
 impl<T: 'static, A: Adaptor, D: Batches> Work for Worker<'_, T, A, D>
 where
     D::Batch: Feeds<T, A::Batch>,
@@ -127,8 +142,17 @@ where
     }
 
     fn probe(&self) -> Result<Vec<String>> {
-        let first = self.data.epoch(0)?.next().ok_or_else(|| Error::invalid(NOTHING))??;
-        Ok(self.executor.probe(&first.to_device(self.device())?)?.found)
+        Ok(self.executor.probe(&self.first()?)?.found)
+    }
+
+    fn cache_teachers(&mut self, cache: &dyn TeacherCache, task: Option<&str>) -> Result<Vec<String>> {
+        let first = self.first()?;
+        self.executor.cache_teachers(cache, task, &first, self.data)
+    }
+
+    fn flush_caches(&self) -> (Vec<CacheReport>, Vec<String>) {
+        let reports = self.executor.flush_caches();
+        (reports, self.executor.cache_warnings())
     }
 
     fn batches_per_epoch(&self, epochs: u64) -> Result<Option<PerEpoch>> {
@@ -201,7 +225,7 @@ where
             none => none.insert(self.worker.data.epoch_from(self.position.epoch, self.position.batch)?),
         };
         let Some(batch) = batches.next() else { return Ok(None) };
-        let batch = batch?.to_device(self.worker.device())?;
+        let batch = self.worker.executor.keyed(batch?)?.to_device(self.worker.device())?;
         self.position.batch += 1;
         Ok(Some(Box::new(Taken { executor: &self.worker.executor, batch })))
     }

@@ -35,7 +35,7 @@ pub(crate) fn read(path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>)> {
 /// changed in place, so that a mapping keeps the bytes it was made of. A file that another program
 /// shortens while it is mapped ends this process with a bus error when the lost part is read.
 #[expect(unsafe_code, reason = "mapping a file is unsafe because others may change it")]
-fn map(path: &Path) -> Result<Buffer> {
+pub(crate) fn map(path: &Path) -> Result<Buffer> {
     let file = File::open(path).map_err(Error::io(path))?;
     // SAFETY: the mapping is private to this process and only read. brew replaces its own files by
     // renaming. That nobody else writes to the file while it is open is the caller's promise, stated at
@@ -45,7 +45,7 @@ fn map(path: &Path) -> Result<Buffer> {
 }
 
 /// Reads the footer and makes each block a record batch.
-fn decode(file: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), String> {
+pub(crate) fn decode(file: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), String> {
     let trailer_start = file.len().checked_sub(TRAILER_LENGTH).ok_or("it has no footer")?;
     let trailer = file[trailer_start..].try_into().map_err(|_| "it has no footer")?;
     let footer_length = read_footer_length(trailer).map_err(|error| error.to_string())?;

@@ -30,6 +30,9 @@ pub(crate) fn implementations(batch: &Ident, columns: &[Column]) -> TokenStream 
                     #(#fields: ::brew_core::batch::Field::map(&self.#fields, &mut |tensor| change(#names, tensor))?,)*
                 })
             }
+            fn pad(column: &str) -> ::core::option::Option<f64> {
+                ::brew_core::__private::pad_of::<Self>(column)
+            }
         }
         #[automatically_derived]
         impl ::brew_core::batch::FromColumns for #batch {

@@ -1,0 +1,120 @@
+//! What a cache belongs to: which teacher, seen how, fed with what, and which features are kept.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Payload;
+use super::key::bytes;
+use crate::error::{InStage, Result};
+use crate::model::Parameters;
+use crate::role::{Logits, Role, mask_of};
+
+/// A part of a teacher's features that is kept: one layer of a role, or all of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keep {
+    /// The role.
+    pub role: String,
+    /// The layer, as the pipeline counts it; the whole role where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<i64>,
+    /// Whether its positions of padding are kept: where a loss reads them, because no mask says that
+    /// they are padding.
+    #[serde(default)]
+    pub padding: bool,
+}
+
+impl Keep {
+    /// Whether what this keeps is enough for the other.
+    fn serves(&self, wanted: &Keep) -> bool {
+        self.role == wanted.role
+            && self.padding == wanted.padding
+            && (self.layer == wanted.layer || (self.layer.is_none() && wanted.layer >= Some(0)))
+    }
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.role)?;
+        if let Some(layer) = self.layer {
+            write!(formatter, "[{layer}]")?;
+        }
+        // What is usual needs no words: padding is cut off where losses read a mask with the role.
+        let is_masked = self.role != Logits::NAME && mask_of(&self.role).is_some();
+        match (self.padding, is_masked) {
+            (true, true) => formatter.write_str(" with its padding"),
+            (false, false) => formatter.write_str(" without its padding"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the rows of a cache belong to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// The hash of the teacher's weights: BLAKE3 over names, shapes, dtypes and values.
+    pub weights: String,
+    /// The dtype that the teacher computes in: `Float`, or that of mixed precision.
+    pub precision: String,
+    /// The adaptor that reads the features.
+    pub adaptor: String,
+    /// The columns that the teacher reads.
+    pub inputs: Vec<String>,
+    /// What is kept of a feature.
+    pub payload: Payload,
+    /// Which features are kept.
+    pub keeps: BTreeSet<Keep>,
+}
+
+impl Card {
+    /// Why rows that belong to this card cannot serve a pipeline that asks for the other: each
+    /// difference with both sides' values. Keeping more than is asked for is none.
+    pub fn refusals(&self, asked: &Card) -> Vec<String> {
+        let pairs = [
+            ("the teacher's weights (hash)", &self.weights, &asked.weights),
+            ("the teacher's precision", &self.precision, &asked.precision),
+            ("the adaptor", &self.adaptor, &asked.adaptor),
+            ("the teacher's inputs", &self.inputs.join(", "), &asked.inputs.join(", ")),
+            ("the payload", &self.payload.to_string(), &asked.payload.to_string()),
+        ];
+        let mut refusals: Vec<String> = pairs
+            .iter()
+            .filter(|(_, stored, asked)| stored != asked)
+            .map(|(what, stored, asked)| {
+                format!("{what}: `{stored}` in the cache, `{asked}` in this pipeline")
+            })
+            .collect();
+        let lacking: Vec<String> = asked
+            .keeps
+            .iter()
+            .filter(|wanted| !self.keeps.iter().any(|kept| kept.serves(wanted)))
+            .map(ToString::to_string)
+            .collect();
+        if !lacking.is_empty() {
+            let kept: Vec<String> = self.keeps.iter().map(ToString::to_string).collect();
+            refusals.push(format!(
+                "the features kept: `{}` in the cache, this pipeline also reads `{}`",
+                kept.join(", "),
+                lacking.join(", ")
+            ));
+        }
+        refusals
+    }
+}
+
+/// The hash of a model's weights, in hexadecimal digits.
+///
+/// # Errors
+/// Those of libtorch.
+pub(crate) fn weights_hash(parameters: &Parameters) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    for (name, tensor) in parameters.iter() {
+        let header = format!("{name} {:?} {:?}", tensor.kind(), tensor.size());
+        hasher.update(&(header.len() as u64).to_le_bytes()).update(header.as_bytes());
+        hasher.update(&bytes(tensor).in_stage(name)?);
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}

@@ -1,0 +1,180 @@
+//! Rows put together to a batch's tensors, each with padding behind it.
+
+use std::collections::BTreeMap;
+
+use tch::{Device, Kind, Tensor};
+
+use super::card::Keep;
+use super::row::{Part, Row, runs};
+use crate::error::{Error, InStage, Result};
+
+/// The features of a batch while its rows are put together.
+#[derive(Debug)]
+pub(crate) struct Gather<'w> {
+    wanted: &'w [Keep],
+    rows: usize,
+    length: usize,
+    parts: Vec<Gathered>,
+}
+
+#[derive(Debug)]
+struct Gathered {
+    name: String,
+    kind: Kind,
+    given: Kind,
+    /// The sizes of a row with its padding.
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl<'w> Gather<'w> {
+    /// Of so many rows at this padded length.
+    pub(crate) fn new(wanted: &'w [Keep], rows: usize, length: usize) -> Self {
+        Gather { wanted, rows, length, parts: Vec::new() }
+    }
+
+    /// Puts a row in its place.
+    ///
+    /// # Errors
+    /// A row whose tensors are not those of the rows before it.
+    pub(crate) fn put(&mut self, position: usize, row: &Row<'_>) -> Result<()> {
+        if self.parts.is_empty() {
+            let wanted = row.parts.iter().filter(|part| self.wants(&part.name));
+            self.parts = wanted.map(|part| Gathered::of(part, self.rows, self.length)).collect();
+        }
+        for gathered in &mut self.parts {
+            let part = row.parts.iter().find(|part| part.name == gathered.name);
+            let part =
+                part.ok_or_else(|| Error::invalid(format!("a cached row lacks `{}`", gathered.name)))?;
+            gathered.put(position, part, self.length)?;
+        }
+        Ok(())
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        let Some((role, index)) = name.split_once('/') else { return false };
+        self.wanted
+            .iter()
+            .any(|keep| keep.role == role && keep.layer.is_none_or(|layer| index.parse() == Ok(layer)))
+    }
+
+    /// The tensors by name, `(rows, …)`, in the dtype that the teacher gave.
+    ///
+    /// # Errors
+    /// Those of libtorch.
+    pub(crate) fn finish(self, device: Device) -> Result<Recalled> {
+        let rows = self.rows;
+        let tensors = self.parts.into_iter().map(|part| {
+            let sizes = std::iter::once(rows).chain(part.shape.iter().copied());
+            let sizes: Vec<i64> = sizes.map(|size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
+            let tensor = tensor(&part.bytes, &sizes, part.kind).in_stage(&part.name)?;
+            // To the device in the dtype it is kept in, which may be smaller.
+            Ok((part.name, tensor.f_to_device(device)?.f_to_kind(part.given)?))
+        });
+        Ok(Recalled(tensors.collect::<Result<_>>()?))
+    }
+}
+
+impl Gathered {
+    fn of(part: &Part<'_>, rows: usize, length: usize) -> Self {
+        let mut shape = part.shape.clone();
+        part.cut
+            .iter()
+            .filter_map(|dimension| shape.get_mut(*dimension).map(|size| *size = length))
+            .for_each(drop);
+        let bytes = vec![0; rows * shape.iter().product::<usize>() * part.kind.elt_size_in_bytes()];
+        Gathered { name: part.name.clone().into_owned(), kind: part.kind, given: part.given, shape, bytes }
+    }
+
+    fn put(&mut self, position: usize, part: &Part<'_>, length: usize) -> Result<()> {
+        let size = self.kind.elt_size_in_bytes();
+        let cut = |dimension| part.cut.contains(&dimension);
+        let fits = part.shape.len() == self.shape.len()
+            && (part.kind, part.given) == (self.kind, self.given)
+            && part.bytes.len() == part.shape.iter().product::<usize>() * size
+            && part.shape.iter().zip(&self.shape).enumerate().all(|(dimension, (row, whole))| {
+                if cut(dimension) { row <= whole && *whole == length } else { row == whole }
+            });
+        let width = self.shape.iter().product::<usize>() * size;
+        let whole = self.bytes.get_mut(position * width..(position + 1) * width);
+        let (true, Some(whole)) = (fits, whole) else {
+            return Err(Error::invalid(format!(
+                "a cached row of `{}` is {:?} {:?}, which does not fit a batch of {:?} {:?}",
+                self.name, part.kind, part.shape, self.kind, self.shape
+            )));
+        };
+        runs(&part.shape, &self.shape, size, |small, large, run| {
+            whole[large..large + run].copy_from_slice(&part.bytes[small..small + run]);
+        });
+        Ok(())
+    }
+}
+
+/// The features of a batch that were read from a cache; it stands where the teacher's output would.
+#[derive(Debug)]
+pub(crate) struct Recalled(BTreeMap<String, Tensor>);
+
+impl Recalled {
+    /// The tensors of a flow: layers in their order, or all of the role.
+    ///
+    /// # Errors
+    /// One that is not there.
+    pub(crate) fn flow(&self, role: &str, layers: Option<&[i64]>) -> Result<Vec<Tensor>> {
+        let one = |index: i64| self.0.get(&format!("{role}/{index}")).map(Tensor::shallow_clone);
+        match layers {
+            Some(layers) => layers
+                .iter()
+                .map(|layer| {
+                    one(*layer)
+                        .ok_or_else(|| Error::invalid(format!("the cache lacks layer {layer} of `{role}`")))
+                })
+                .collect(),
+            None => Ok((0..).map_while(one).collect()),
+        }
+    }
+}
+
+impl Recalled {
+    /// The first part whose values are not those of the other by more than round-off.
+    pub(crate) fn differs_from(&self, other: &Recalled) -> Result<Option<&str>> {
+        for (name, mine) in &self.0 {
+            let Some(theirs) = other.0.get(name) else { continue };
+            // A part that follows the length has another shape: it is kept by length anyway.
+            let shape: Vec<i64> =
+                mine.size().iter().zip(theirs.size()).map(|(mine, theirs)| *mine.min(&theirs)).collect();
+            let Some(mine) = corner(mine, &shape)? else { continue };
+            let Some(theirs) = corner(theirs, &shape)? else { continue };
+            let tolerance = if matches!(mine.kind(), Kind::Half | Kind::BFloat16) { 3e-2 } else { 1e-3 };
+            let wide = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
+            let (mine, theirs) = (wide(&mine)?, wide(&theirs)?);
+            let largest = theirs.f_abs()?.f_max()?.f_double_value(&[])?;
+            let difference = mine.f_sub(&theirs)?.f_abs()?.f_max()?.f_double_value(&[])?;
+            if difference > tolerance * largest.max(f64::MIN_POSITIVE) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The values of a tensor within a smaller shape of the same rank; `None` where there are none.
+fn corner(tensor: &Tensor, shape: &[i64]) -> Result<Option<Tensor>> {
+    if tensor.dim() != shape.len() || shape.contains(&0) {
+        return Ok(None);
+    }
+    let mut tensor = tensor.shallow_clone();
+    for (dimension, size) in shape.iter().enumerate() {
+        tensor = tensor.f_narrow(dimension as i64, 0, *size)?;
+    }
+    Ok(Some(tensor))
+}
+
+/// A tensor of these bytes.
+fn tensor(bytes: &[u8], sizes: &[i64], kind: Kind) -> Result<Tensor> {
+    let scalars = sizes.iter().product::<i64>();
+    // libtorch takes the sizes on trust and would read on behind the bytes.
+    if usize::try_from(scalars).ok().map(|scalars| scalars * kind.elt_size_in_bytes()) != Some(bytes.len()) {
+        return Err(Error::invalid(format!("{} bytes are not a tensor of {sizes:?} {kind:?}", bytes.len())));
+    }
+    Ok(Tensor::f_from_data_size(bytes, sizes, kind)?)
+}

@@ -1,0 +1,84 @@
+//! `cache.json`: whose rows a folder holds.
+
+use std::path::Path;
+
+use brew_core::cache::Card;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Raised when the layout of a folder changes.
+const VERSION: u32 = 1;
+
+/// Whose rows they are, as far as a pipeline and its data say.
+#[derive(Debug, Clone)]
+pub(super) struct Header {
+    pub(super) tokenizer: Option<String>,
+    pub(super) card: Card,
+}
+
+/// The header as it is on disk.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokenizer: Option<String>,
+    card: Card,
+}
+
+/// The version alone, so that a later one is refused by its number.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+impl Header {
+    /// Compares a folder's header with this one; a folder without one gets this one.
+    ///
+    /// # Errors
+    /// A header of another version, one that cannot be read, and rows of another teacher, tokenizer or
+    /// payload, with both sides' values.
+    pub(super) fn check(&self, folder: &Path) -> Result<()> {
+        let path = folder.join("cache.json");
+        if !path.exists() {
+            let file = File { version: VERSION, tokenizer: self.tokenizer.clone(), card: self.card.clone() };
+            let json = serde_json::to_string_pretty(&file).map_err(|error| Error::format(&path, error))?;
+            brew_core::disk::write(&path, json.as_bytes()).map_err(|error| Error::format(&path, error))?;
+        }
+        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        let unreadable = |error: serde_json::Error| {
+            Error::format(
+                &path,
+                format!(
+                    "this is no header of a teacher cache: {error}; delete the folder to begin a new one"
+                ),
+            )
+        };
+        let Version { version } = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        if version != VERSION {
+            let message = format!(
+                "the cache has version {version}, this program reads version {VERSION}: give another folder"
+            );
+            return Err(Error::format(&path, message));
+        }
+        let stored: File = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        let mut refusals = stored.card.refusals(&self.card);
+        if let (Some(stored), Some(asked)) = (&stored.tokenizer, &self.tokenizer)
+            && stored != asked
+        {
+            refusals
+                .push(format!("the tokenizer (hash): `{stored}` in the cache, `{asked}` in this pipeline"));
+        }
+        if refusals.is_empty() {
+            return Ok(());
+        }
+        Err(Error::format(
+            folder,
+            format!(
+                "the teacher cache belongs to another pipeline; {}; give this one another folder",
+                refusals.join("; ")
+            ),
+        ))
+    }
+}

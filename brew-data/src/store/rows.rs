@@ -1,0 +1,208 @@
+//! The rows of one teacher: an index of keys over blocks, and the block that is being filled.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use brew_core::cache::{CacheSize, CachedRows, Row, RowKey, missing};
+
+use super::block::{Block, Opened};
+use super::pending::Pending;
+use crate::error::{Error, Result};
+
+/// A temporary file that nobody has touched for so long was left by a writer that was killed.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// The rows in a folder.
+#[derive(Debug)]
+pub(super) struct Rows {
+    folder: PathBuf,
+    block_bytes: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Blocks by number; a number is never used again.
+    blocks: Vec<Option<Held>>,
+    /// The files that are blocks already.
+    known: HashSet<PathBuf>,
+    index: HashMap<RowKey, Place>,
+    pending: Pending,
+    warnings: Vec<String>,
+}
+
+/// Where a row is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    block: u32,
+    row: u32,
+}
+
+#[derive(Debug)]
+struct Held {
+    block: Block,
+    /// Its rows, once one of them was read.
+    opened: Option<Arc<Opened>>,
+}
+
+impl Rows {
+    /// Looks at the keys of all blocks; of the rows nothing is read.
+    pub(super) fn open(folder: PathBuf, block_bytes: usize) -> Result<Self> {
+        let mut state = State::default();
+        state.scan(&folder)?;
+        Ok(Rows { folder, block_bytes, state: Mutex::new(state) })
+    }
+
+    /// A panic of another thread left the state as it was.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes in the blocks that came since the last time, of this writer or another.
+    fn scan(&mut self, folder: &Path) -> Result<()> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+            files.push(entry.map_err(Error::io(folder))?.path());
+        }
+        // One order on every machine, should two blocks have one row.
+        files.sort();
+        let with = |extension: &str| -> Vec<&PathBuf> {
+            files.iter().filter(|file| file.extension().is_some_and(|found| found == extension)).collect()
+        };
+        with("tmp")
+            .into_iter()
+            .filter(|file| is_abandoned(file))
+            .for_each(|file| drop(std::fs::remove_file(file)));
+        let keys: HashSet<PathBuf> = with("keys").into_iter().cloned().collect();
+        for file in with("keys") {
+            if !self.known.contains(&file.with_extension("arrow")) {
+                match Block::find(file) {
+                    Ok(block) => self.take(block),
+                    Err(error) => self.warnings.push(error.to_string()),
+                }
+            }
+        }
+        for file in with("arrow").into_iter().filter(|file| !keys.contains(&file.with_extension("keys"))) {
+            // Another writer may be about to write its keys; both would write the same.
+            if !self.known.contains(file) {
+                match Block::adopt(file) {
+                    Ok(block) => self.take(block),
+                    Err(error) => self.warnings.push(error.to_string()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, block: Block) {
+        let number = self.blocks.len() as u32;
+        for (row, key) in block.keys.iter().enumerate() {
+            self.index.entry(*key).or_insert(Place { block: number, row: row as u32 });
+        }
+        self.known.insert(block.path.clone());
+        self.blocks.push(Some(Held { block, opened: None }));
+    }
+
+    /// The rows of a block. One that is corrupt is put aside with all its rows.
+    fn opened(&mut self, number: u32) -> Result<Arc<Opened>> {
+        let held = self.blocks.get_mut(number as usize).and_then(Option::as_mut);
+        let held =
+            held.ok_or_else(|| Error::Setting(format!("block {number} of the teacher cache is gone")))?;
+        if let Some(opened) = &held.opened {
+            return Ok(opened.clone());
+        }
+        match held.block.open() {
+            Ok(opened) => Ok(held.opened.insert(Arc::new(opened)).clone()),
+            Err(error) => {
+                held.block.discard();
+                self.blocks[number as usize] = None;
+                self.index.retain(|_, place| place.block != number);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes what waits as a block.
+    fn write(&mut self, folder: &Path) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let (rows, keys) = self.pending.take().map_err(|error| Error::format(folder, error))?;
+        let block = Block::write(folder, &rows, keys)?;
+        if !self.known.contains(&block.path) {
+            self.take(block);
+        }
+        Ok(())
+    }
+}
+
+impl CachedRows for Rows {
+    fn has(&self, key: &RowKey) -> bool {
+        self.state().index.contains_key(key)
+    }
+
+    fn read(
+        &self,
+        keys: &[RowKey],
+        show: &mut dyn FnMut(usize, &Row<'_>) -> brew_core::Result<()>,
+    ) -> brew_core::Result<()> {
+        let mut places = Vec::with_capacity(keys.len());
+        {
+            let mut state = self.state();
+            for (position, key) in keys.iter().enumerate() {
+                let place = state.index.get(key).copied();
+                let place =
+                    place.ok_or_else(|| missing(position, key, &self.folder.display().to_string()))?;
+                places.push((state.opened(place.block)?, place.row as usize));
+            }
+        }
+        places.iter().enumerate().try_for_each(|(position, (block, row))| show(position, &block.row(*row)))
+    }
+
+    fn add(&self, rows: &mut dyn Iterator<Item = (RowKey, Row<'_>)>) -> brew_core::Result<()> {
+        for (key, row) in rows {
+            let mut state = self.state();
+            if !state.pending.fits(&row) {
+                state.write(&self.folder)?;
+            }
+            state.pending.push(key, &row);
+            if state.pending.bytes >= self.block_bytes {
+                state.write(&self.folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> brew_core::Result<()> {
+        let mut state = self.state();
+        state.write(&self.folder)?;
+        Ok(state.scan(&self.folder)?)
+    }
+
+    fn size(&self) -> CacheSize {
+        let state = self.state();
+        let bytes = state.blocks.iter().flatten().map(|held| held.block.bytes).sum();
+        CacheSize { rows: state.index.len(), bytes }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().warnings)
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        // A run that ended with an error keeps what its teacher computed.
+        let folder = self.folder.clone();
+        let _ = self.state().write(&folder);
+    }
+}
+
+fn is_abandoned(file: &Path) -> bool {
+    let modified = std::fs::metadata(file).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED))
+}

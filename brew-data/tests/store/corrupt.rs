@@ -1,0 +1,91 @@
+//! A changed byte is noticed, wherever it is, and costs the rows of its block alone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use brew_core::cache::CachedRows;
+
+use super::support::{add, compare, key, open};
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|found| found == extension));
+    files.sort();
+    files
+}
+
+fn present(store: &dyn CachedRows, rows: u32) -> Vec<u32> {
+    (0..rows).filter(|row| store.has(&key(*row))).collect()
+}
+
+#[test]
+fn a_flipped_byte_anywhere_in_a_block_is_noticed_by_file_when_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), 4_000);
+    add(&*store, 0..24, 8);
+    store.flush().unwrap();
+    drop(store);
+    let blocks = files(folder.path(), "arrow");
+    assert!(blocks.len() >= 2, "{blocks:?}");
+    let (block, keys) = (&blocks[0], blocks[0].with_extension("keys"));
+    let (whole, whole_keys) = (fs::read(block).unwrap(), fs::read(&keys).unwrap());
+    for position in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {
+        let mut flipped = whole.clone();
+        flipped[position] ^= 1;
+        fs::write(block, &flipped).unwrap();
+        fs::write(&keys, &whole_keys).unwrap();
+        let store = open(folder.path(), 4_000);
+        let mut refused = Vec::new();
+        for row in 0..24 {
+            refused.extend(store.read(&[key(row)], &mut |_, _| Ok(())).err().map(|error| error.to_string()));
+        }
+        let (first, rest) = refused.split_first().unwrap();
+        assert!(first.contains(&block.display().to_string()), "byte {position}: {first}");
+        assert!(first.contains("this block of the teacher cache is corrupt: its checksum is"), "{first}");
+        // The block is put aside: its other rows are not there any more, those of other blocks are.
+        assert!(rest.iter().all(|message| message.contains("is not in the teacher cache")), "{rest:?}");
+        let left = present(&*store, 24);
+        assert_eq!(left.len(), 24 - refused.len());
+        compare(&*store, &left);
+        // They are computed again, and kept again.
+        add(&*store, 0..24, 8);
+        store.flush().unwrap();
+        compare(&*store, &(0..24).collect::<Vec<_>>());
+        drop(store);
+        // As it was, without what was written in place of the damaged block.
+        let _ = fs::remove_file(block.with_extension("corrupt"));
+        for extra in files(folder.path(), "arrow").iter().filter(|file| !blocks.contains(file)) {
+            fs::remove_file(extra).unwrap();
+            fs::remove_file(extra.with_extension("keys")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_block_that_is_cut_short_or_without_keys_is_noticed_when_the_cache_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), 4_000);
+    add(&*store, 0..24, 8);
+    store.flush().unwrap();
+    drop(store);
+    let blocks = files(folder.path(), "arrow");
+    let rows = present(&*open(folder.path(), 4_000), 24).len();
+    // A writer that was killed between a block and its keys: the block is taken in.
+    fs::remove_file(blocks[0].with_extension("keys")).unwrap();
+    let store = open(folder.path(), 4_000);
+    assert_eq!(store.size().rows, rows);
+    assert!(blocks[0].with_extension("keys").exists());
+    compare(&*store, &(0..24).collect::<Vec<_>>());
+    drop(store);
+    let whole = fs::read(&blocks[1]).unwrap();
+    fs::write(&blocks[1], &whole[..whole.len() / 2]).unwrap();
+    let store = open(folder.path(), 4_000);
+    let warnings = store.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains(&blocks[1].display().to_string()) && warnings[0].contains("was written with"),
+        "{warnings:?}"
+    );
+    compare(&*store, &present(&*store, 24));
+    assert!(store.size().rows < rows);
+}

@@ -1,0 +1,9 @@
+//! The teacher cache: the losses of every step with it and without it, and what it refuses.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
+
+mod losses;
+mod refusals;
+mod rows;
+mod store;
+mod support;
