@@ -40,10 +40,11 @@ pub mod prelude {
         Pkd,
     };
     pub use crate::model::{
-        BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification,
-        ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep,
-        SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
-        TokenClassifierOutputAdaptor,
+        BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BiGruConfig,
+        BiGruForSequenceClassification, BiGruForTokenClassification, ClassifierOutput,
+        ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep, SpanBatch,
+        SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
+        TokenClassifierOutputAdaptor, TorchScript,
     };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
     pub use crate::observe::{

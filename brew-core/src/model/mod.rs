@@ -6,9 +6,12 @@
 
 pub mod bert;
 mod folder;
+pub mod gru;
 mod keep;
 mod normal;
+mod parameter_table;
 mod parts;
+mod torchscript;
 mod weights;
 
 use std::any::Any;
@@ -31,8 +34,10 @@ pub use bert::{
     TokenClassifierOutputAdaptor,
 };
 pub(crate) use folder::write_weights;
+pub use gru::{BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification};
 pub use keep::Keep;
 pub use parts::Activation;
+pub use torchscript::{Part, ScriptOutput, ScriptOutputAdaptor, TorchScript};
 
 /// The parameters of a model and how it is written to disk.
 #[diagnostic::on_unimplemented(
