@@ -51,3 +51,29 @@ pub fn write_with<E>(
     }
     outcome
 }
+
+/// Writes a whole folder in one step: `write` fills a folder of a temporary name, which is then renamed.
+/// A folder of that name that is there already is replaced, once the new one is whole.
+///
+/// # Errors
+/// The first that `write` gives, or [`Error::File`] with what the system refuses; an older folder is
+/// then still there.
+pub fn write_folder(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let refused = |path: &Path, error: io::Error| Error::file(path, format!("cannot be written: {error}"));
+    let outcome = fs::create_dir_all(&temporary).map_err(|error| refused(&temporary, error)).and_then(|()| {
+        write(&temporary)?;
+        if path.exists() {
+            fs::remove_dir_all(path).map_err(|error| refused(path, error))?;
+        }
+        fs::rename(&temporary, path).map_err(|error| refused(path, error))?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent).and_then(|parent| parent.sync_all()).map_err(|error| refused(parent, error))
+    });
+    if outcome.is_err() {
+        // The first error is the one to tell; a leftover folder harms nobody.
+        let _ = fs::remove_dir_all(&temporary);
+    }
+    outcome
+}

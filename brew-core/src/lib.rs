@@ -31,8 +31,8 @@ pub mod prelude {
     pub use crate::batch::{Batch, Batches, Both};
     pub use crate::config::{DistillationConfig, TrainingConfig};
     pub use crate::distill::{
-        AndMore, Distill, GeneralDistiller, Pipeline, Supervised, WithWeight, attention, features, hidden,
-        student_layer, teacher_layer,
+        AndMore, BasicTrainer, Distill, GeneralDistiller, Pipeline, Supervised, WithWeight, attention,
+        features, hidden, student_layer, teacher_layer,
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{
@@ -55,7 +55,7 @@ pub mod prelude {
     pub use crate::plan::{Plan, Projection, Semantics};
     pub use crate::role;
     pub use crate::schedule::{Cwsm, Flsw, Warmup, Weight, WeightSchedule};
-    pub use crate::train::{AdamW, Trained, Trainer};
+    pub use crate::train::{AdamW, MultiTask, Trained, Trainer};
     pub use brew_macros::{Batch, adaptor, distill};
     pub use tch::{Device, Kind, Tensor};
 }

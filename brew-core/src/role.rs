@@ -69,3 +69,12 @@ roles! {
     /// The matrix that makes logits of the last hidden states: `(classes, width)`.
     OutputWeight = "output_weight";
 }
+
+/// The role that says which positions of another count; `None` for roles without positions.
+pub fn mask_of(role: &str) -> Option<&'static str> {
+    match role {
+        Logits::NAME => Some(LogitsMask::NAME),
+        Hidden::NAME | Attention::NAME | Query::NAME | Key::NAME | Value::NAME => Some(InputsMask::NAME),
+        _ => None,
+    }
+}

@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+pub mod augment;
 mod dataset;
 mod error;
 mod loader;
@@ -36,9 +37,12 @@ pub use loader::order::epoch_order;
 pub use parse::conll::Conll;
 pub use source::format::Format;
 pub use source::layout::Layout;
+pub use text::answers::{Answer, Answers};
 pub use text::classifier::{Prediction, TextClassifier};
+pub use text::questions::Questions;
 pub use text::tokenize::Tokenize;
 pub use text::tokenizer::{Tokenizer, Tokens};
+pub use text::words::{Pieces, Words};
 
 /// What a program that feeds data to brew needs in scope, beside `brew_core::prelude`.
 pub mod prelude {

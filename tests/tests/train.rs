@@ -185,7 +185,7 @@ fn an_error_of_a_step_names_stage_epoch_and_batch() {
     let error = Trainer::new(pipeline).observe(Quiet).run(data).unwrap_err().to_string();
     assert_eq!(
         error,
-        "epoch 0, batches 2 to 2: stage `student`: Target 5 is out of bounds. (the batch's labels are 0 to 5)"
+        "epoch 0, batch 2: stage `student`: Target 5 is out of bounds. (the batch's labels are 0 to 5)"
     );
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::fields::{self, Fields};
-use super::{IntermediateMatch, Registry, SchedulerConfig, preset};
+use super::{IntermediateMatch, LossConfig, Registry, SchedulerConfig, preset};
 use crate::error::{Error, Result};
 
 const WHAT: &str = "distillation config";
@@ -24,8 +24,10 @@ pub struct DistillationConfig {
     pub hard_label_weight: f64,
     /// `none`, `linear_decay`, `linear_growth`, or one of the registry.
     pub hard_label_weight_scheduler: String,
-    /// `ce`, `mse`, or one of the registry. `ce` by default.
-    pub kd_loss_type: String,
+    /// `ce`, `mse`, another loss on logits of the [catalogue](crate::loss::catalogue), such as
+    /// `["kd_ce", {"temperature_squared": true}]`, or one of the registry. `ce` by default. A loss
+    /// with a temperature takes that of the config unless its options have one.
+    pub kd_loss_type: LossConfig,
     /// The factor of the loss on logits. 1 by default.
     pub kd_loss_weight: f64,
     /// As that of the hard labels.
@@ -45,7 +47,7 @@ impl Default for DistillationConfig {
             temperature_scheduler: SchedulerConfig::bare("none"),
             hard_label_weight: 0.0,
             hard_label_weight_scheduler: "none".to_owned(),
-            kd_loss_type: "ce".to_owned(),
+            kd_loss_type: "ce".into(),
             kd_loss_weight: 1.0,
             kd_loss_weight_scheduler: "none".to_owned(),
             probability_shift: false,
@@ -126,8 +128,12 @@ impl DistillationConfig {
             problems.push(format!("`temperature` is {}; it must be finite and above 0", self.temperature));
         }
         let schedule = registry.temperature_schedule_of("temperature_scheduler", &self.temperature_scheduler);
-        problems.extend(schedule.err());
-        problems.extend(registry.soft_targets_of("kd_loss_type", &self.kd_loss_type).err());
+        let schedule = schedule.unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        let loss = registry.soft_targets_of("kd_loss_type", &self.kd_loss_type, (self.temperature, schedule));
+        problems.extend(loss.err().unwrap_or_default());
         for (key, weight, schedule) in [
             ("hard_label_weight", self.hard_label_weight, &self.hard_label_weight_scheduler),
             ("kd_loss_weight", self.kd_loss_weight, &self.kd_loss_weight_scheduler),

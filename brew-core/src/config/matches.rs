@@ -3,8 +3,9 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::LossConfig;
 use super::fields::{Fields, Readable};
-use super::registry::Registry;
+use super::registry::{Registry, layers_problem};
 use crate::plan::OptimizerChanges;
 
 /// A loss between layers of the teacher and of the student, as TextBrewer writes it:
@@ -19,8 +20,8 @@ pub struct IntermediateMatch {
     pub layer_s: Layers,
     /// The role: `hidden`, `attention`, or one that the registry was told of.
     pub feature: String,
-    /// The name of the loss in the registry.
-    pub loss: String,
+    /// The loss, of the registry or of the [catalogue](crate::loss::catalogue).
+    pub loss: LossConfig,
     /// Its factor in the sum; 1 where the file does not say.
     pub weight: f64,
     /// The schedule of that factor, by name. TextBrewer has none for matches.
@@ -31,14 +32,16 @@ pub struct IntermediateMatch {
     pub proj: Option<ProjectionConfig>,
 }
 
-/// One layer, or two for the losses that compare what lies between two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// One layer, two for the losses that compare what lies between two, or any number of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Layers {
     /// `4`.
     One(i64),
     /// `[0, 4]`.
     Two([i64; 2]),
+    /// `[1, 2, 3]`, in a list of any other length.
+    Many(Vec<i64>),
 }
 
 /// A learned projection as TextBrewer writes it: `["linear", 312, 768, {"lr": 1e-3}]`.
@@ -60,17 +63,18 @@ impl Layers {
         match self {
             Layers::One(layer) => vec![*layer],
             Layers::Two(layers) => layers.to_vec(),
+            Layers::Many(layers) => layers.clone(),
         }
     }
 }
 
 impl Readable for Layers {
-    const MUST_BE: &'static str = "a layer, such as 4, or two in a list, such as [0, 4]";
+    const MUST_BE: &'static str = "a layer, such as 4, or a list of them, such as [0, 4]";
     fn read(value: &Value) -> Option<Self> {
         match value.as_array().map(Vec::as_slice) {
             None => value.as_i64().map(Layers::One),
             Some([first, second]) => Some(Layers::Two([first.as_i64()?, second.as_i64()?])),
-            Some(_) => None,
+            Some(layers) => Some(Layers::Many(layers.iter().map(Value::as_i64).collect::<Option<_>>()?)),
         }
     }
 }
@@ -148,8 +152,10 @@ impl IntermediateMatch {
         let mut problems = Vec::new();
         problems.extend(registry.feature_problem(&format!("{at}.feature"), &self.feature));
         match registry.match_loss_of(&format!("{at}.loss"), &self.loss) {
-            Ok(loss) => problems.extend(loss.layers_problem(at, &self.loss, self.layer_t, self.layer_s)),
-            Err(problem) => problems.push(problem),
+            Ok((layers, _)) => {
+                problems.extend(layers_problem(layers, at, &self.loss.name, &self.layer_t, &self.layer_s));
+            }
+            Err(found) => problems.extend(found),
         }
         if !self.weight.is_finite() {
             problems.push(format!("`{at}.weight` is {}; it must be finite", self.weight));

@@ -27,6 +27,7 @@
 
 mod distillation;
 mod fields;
+mod loss;
 mod matches;
 mod named;
 mod presets;
@@ -34,6 +35,7 @@ mod registry;
 mod training;
 
 pub use distillation::DistillationConfig;
+pub use loss::LossConfig;
 pub use matches::{IntermediateMatch, Layers, ProjectionConfig};
 pub use named::{Arguments, SchedulerConfig};
 pub use presets::preset;

@@ -89,7 +89,7 @@ impl Preset {
             layer_t: layers(teacher),
             layer_s: layers(student),
             feature: if attention { "attention" } else { "hidden" }.to_owned(),
-            loss: self.loss.to_owned(),
+            loss: self.loss.into(),
             weight: 1.0,
             weight_scheduler: None,
             proj: self.projection.map(|(student, teacher)| ProjectionConfig {

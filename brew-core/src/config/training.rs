@@ -22,7 +22,8 @@ pub struct TrainingConfig {
     pub ckpt_frequency: u64,
     /// Epochs from one with checkpoints to the next. 1 by default.
     pub ckpt_epoch_frequency: u64,
-    /// Optimizer steps from one checkpoint to the next, in place of the two above.
+    /// Optimizer steps from one checkpoint to the next in a run of `.steps(…)`, which follows neither of
+    /// the two above.
     pub ckpt_steps: Option<u64>,
     /// Where TextBrewer writes events for TensorBoard.
     pub log_dir: Option<String>,
@@ -136,16 +137,7 @@ impl TrainingConfig {
 
     /// What the file asks for and a run does otherwise.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let default = TrainingConfig::default();
         let mut warnings = Vec::new();
-        if (self.ckpt_frequency, self.ckpt_epoch_frequency, self.ckpt_steps)
-            != (default.ckpt_frequency, default.ckpt_epoch_frequency, default.ckpt_steps)
-        {
-            warnings.push(
-                "`ckpt_frequency`, `ckpt_epoch_frequency` and `ckpt_steps` are not followed: the student is written at the end of the run"
-                    .to_owned(),
-            );
-        }
         if self.log_dir.is_some() {
             warnings.push(
                 "`log_dir` is not followed: metrics go to `metrics.jsonl` in the run folder".to_owned(),

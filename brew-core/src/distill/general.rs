@@ -86,14 +86,14 @@ impl<T: Adaptor, A: Adaptor> GeneralDistiller<T, A> {
         Ok(Pipeline { warnings, ..pipeline })
     }
 
-    /// Lays the plan and makes its trainer, with the accumulation and the run folder of the config.
+    /// Lays the plan and makes its trainer, with the accumulation, the checkpoints and the run folder of
+    /// the config.
     ///
     /// # Errors
     /// As [`plan`](Self::plan).
-    pub fn trainer<'o>(self) -> Result<Trainer<'o, T::Batch, A>> {
-        let accumulation = usize::try_from(self.train.gradient_accumulation_steps).unwrap_or(usize::MAX);
-        let run_dir = self.train.output_dir.clone();
-        Ok(Trainer::new(self.plan()?).accumulate(accumulation).run_dir(run_dir))
+    pub fn trainer<'o>(self) -> Result<Trainer<'o, Pipeline<T::Batch, A>>> {
+        let train = self.train.clone();
+        Ok(Trainer::new(self.plan()?).training_config(&train))
     }
 
     /// The losses whose names the registry knows; the others are among the config's problems.
@@ -103,12 +103,13 @@ impl<T: Adaptor, A: Adaptor> GeneralDistiller<T, A> {
         let weight = weight(registry, config.kd_loss_weight, &config.kd_loss_weight_scheduler);
         let schedule =
             registry.temperature_schedule_of("temperature_scheduler", &config.temperature_scheduler);
-        let make = registry.soft_targets_of("kd_loss_type", &config.kd_loss_type);
+        let loss = schedule.ok().and_then(|schedule| {
+            registry.soft_targets_of("", &config.kd_loss_type, (config.temperature, schedule)).ok()
+        });
         let given = T::ROLES.contains(&Logits::NAME) && A::ROLES.contains(&Logits::NAME);
-        if let (Some(weight), Ok(schedule), Ok(make)) = (weight, schedule, make)
+        if let (Some(weight), Some(loss)) = (weight, loss)
             && self.includes(&weight, given)
         {
-            let loss = make(config.temperature, schedule);
             let reads = Reads::Logits { probability_shift: config.probability_shift };
             losses.push(Declared { name: loss.name().to_owned(), weight, loss, reads });
         }
@@ -137,7 +138,7 @@ fn weight(registry: &Registry, value: f64, schedule: &str) -> Option<Weight> {
 }
 
 fn declared(registry: &Registry, found: &IntermediateMatch) -> Option<Declared> {
-    let loss = (registry.match_loss_of("", &found.loss).ok()?.make)();
+    let (_, loss) = registry.match_loss_of("", &found.loss).ok()?;
     let weight = weight(registry, found.weight, found.weight_scheduler.as_deref().unwrap_or("none"))?;
     let projection = match &found.proj {
         None => None,

@@ -6,9 +6,7 @@ use crate::adaptor::Adaptor;
 use crate::loss::{AlsoReads, Masks, Side};
 use crate::model::{self, Seen};
 use crate::plan::{Flow, LossStage, Owner, Plan, Semantics, Stage, StageId, StageKind};
-use crate::role::{
-    Attention, Hidden, InputsMask, Key, Labels, Logits, LogitsMask, Losses, Query, Role, Value,
-};
+use crate::role::{Labels, Logits, Losses, Role, mask_of};
 
 /// Lays stages one after another.
 pub(super) struct Layout {
@@ -143,13 +141,4 @@ fn add_model(
     plan.connect(batch, adaptor, Flow::Batch);
     plan.connect(model, adaptor, Flow::Output);
     adaptor
-}
-
-/// The role that masks another.
-pub(crate) fn mask_of(role: &str) -> Option<&'static str> {
-    match role {
-        Logits::NAME => Some(LogitsMask::NAME),
-        Hidden::NAME | Attention::NAME | Query::NAME | Key::NAME | Value::NAME => Some(InputsMask::NAME),
-        _ => None,
-    }
 }

@@ -23,7 +23,6 @@ use crate::role::Losses;
 use crate::schedule::Weight;
 
 pub use general::GeneralDistiller;
-pub(crate) use layout::mask_of;
 pub(crate) use matching::match_name;
 pub use matching::{
     LayerChoice, Match, MatchLoss, Matches, OneLayer, Pair, StudentLayer, TeacherLayer, TwoLayers, attention,
@@ -31,7 +30,7 @@ pub use matching::{
 };
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
-pub use supervised::Supervised;
+pub use supervised::{BasicTrainer, Supervised};
 pub use targets::{Shifted, SoftTarget, SoftTargets, Weighted, WithWeight};
 pub use teachers::{And, AndMore, Gives, Teachers};
 

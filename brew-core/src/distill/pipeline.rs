@@ -51,8 +51,19 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         &self.student
     }
 
+    /// What a person should know before the first step of a run that accumulates so many batches.
+    pub(crate) fn warnings_of_window(&self, accumulation: usize) -> Vec<String> {
+        let mut warnings = self.warnings.clone();
+        if accumulation > 1 && self.plan.semantics() == Semantics::Exact {
+            warnings.extend(self.whole_batch_losses().map(|name| {
+                format!("`{name}` depends on all rows of a batch: {accumulation} accumulated batches are not one batch of as many rows")
+            }));
+        }
+        warnings
+    }
+
     /// The names of the losses whose rows depend on one another.
-    pub(crate) fn whole_batch_losses(&self) -> impl Iterator<Item = &str> {
+    fn whole_batch_losses(&self) -> impl Iterator<Item = &str> {
         let whole = |id: &StageId| self.losses.get(id).is_some_and(|part| part.loss.reads_whole_batch());
         self.plan.stages().filter(move |(id, _)| whole(id)).map(|(_, stage)| stage.name.as_str())
     }

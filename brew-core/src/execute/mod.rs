@@ -28,7 +28,7 @@ use crate::role::{Labels, Losses as LossesRole, Role};
 
 pub use probe::Probe;
 pub use projections::Projections;
-pub use window::Window;
+pub use window::{BatchCounts, Window};
 
 /// Runs the plan of a pipeline.
 #[derive(Debug)]
@@ -111,6 +111,12 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             (OptimizerChanges::default(), Parameters::new(named(stage, &loss.parameters())))
         });
         self.projections.groups().chain(of_losses)
+    }
+
+    /// Takes these parameters in place of its own where a projection has one of that name and size: so
+    /// several plans train one projection.
+    pub(crate) fn share_projections(&mut self, with: &Parameters) {
+        self.projections.share(with);
     }
 
     /// The learned projections.

@@ -60,9 +60,9 @@ impl Projections {
         self.0.values().map(|weights| (weights.optimizer, Parameters::new(weights.named())))
     }
 
-    /// Takes these values in place of the ones drawn from the seed: every parameter, by its name.
-    pub(crate) fn start_from(&self, given: &BTreeMap<String, Tensor>) -> Result<()> {
-        let parameters = self.parameters();
+    /// Gives the parameters of projections these values in place of the ones drawn from the seed: every
+    /// parameter, by its name.
+    pub(crate) fn start(parameters: &Parameters, given: &BTreeMap<String, Tensor>) -> Result<()> {
         let names = || parameters.iter().map(|(name, _)| name);
         let mut problems: Vec<String> = (given.keys())
             .filter(|name| !names().any(|known| known == *name))
@@ -86,6 +86,19 @@ impl Projections {
             Ok(())
         } else {
             Err(Error::invalid(numbered("the projections cannot start from these tensors", &problems)))
+        }
+    }
+
+    /// Takes these tensors themselves in place of its own, where name and size are equal.
+    pub(super) fn share(&mut self, with: &Parameters) {
+        for weights in self.0.values_mut() {
+            let [(weight, _), (bias, _)] = weights.named();
+            for (name, own) in [(weight, &mut weights.weight), (bias, &mut weights.bias)] {
+                let other = with.iter().find(|(other, tensor)| *other == name && tensor.size() == own.size());
+                if let Some((_, tensor)) = other {
+                    *own = tensor.shallow_clone();
+                }
+            }
         }
     }
 

@@ -10,11 +10,10 @@ use tch::{Kind, Tensor};
 
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
-use crate::distill::mask_of;
 use crate::error::{InStage, Result};
 use crate::loss::{Average, Term, pair_count, token_count};
 use crate::plan::Semantics;
-use crate::role::{InputsMask, LogitsMask, Role};
+use crate::role::{InputsMask, LogitsMask, Role, mask_of};
 
 /// What the batches of one optimizer step count together.
 #[derive(Debug)]
@@ -25,6 +24,13 @@ pub struct Window {
     masks: BTreeMap<&'static str, Counts>,
 }
 
+/// What one batch counts: its rows, and the positions of the masks that it gives itself.
+#[derive(Debug)]
+pub struct BatchCounts {
+    rows: usize,
+    masks: BTreeMap<&'static str, Counts>,
+}
+
 /// What one mask counts, float32 scalars.
 #[derive(Debug)]
 struct Counts {
@@ -32,21 +38,40 @@ struct Counts {
     pairs: Tensor,
 }
 
+impl BatchCounts {
+    /// Counts a batch.
+    pub fn of<T, A: Adaptor, B: Feeds<T, A::Batch>>(batch: &B) -> Result<Self> {
+        let mut masks = BTreeMap::new();
+        for role in [InputsMask::NAME, LogitsMask::NAME] {
+            if let Some(counts) = count::<A>(role, batch.student())? {
+                masks.insert(role, counts);
+            }
+        }
+        Ok(BatchCounts { rows: Batch::rows(batch.student()), masks })
+    }
+}
+
 impl Window {
     /// Counts the batches of a window.
     pub fn of<T, A: Adaptor, B: Feeds<T, A::Batch>>(semantics: Semantics, batches: &[B]) -> Result<Self> {
-        let rows = batches.iter().map(|batch| Batch::rows(batch.student()) as f64).sum();
+        let counts = batches.iter().map(BatchCounts::of::<T, A, B>).collect::<Result<Vec<BatchCounts>>>()?;
+        Window::sum(semantics, batches.len(), &counts.iter().collect::<Vec<_>>())
+    }
+
+    /// Adds up what the batches of one task count, in a window of so many `batches` of all tasks. Where
+    /// the window has batches of other tasks too, the task's loss over its own rows is multiplied by its
+    /// share of the batches.
+    pub fn sum(semantics: Semantics, batches: usize, counts: &[&BatchCounts]) -> Result<Self> {
+        let share = counts.len() as f64 / batches.max(1) as f64;
+        let rows: f64 = counts.iter().map(|counts| counts.rows as f64).sum();
         let mut masks = BTreeMap::new();
         for role in [InputsMask::NAME, LogitsMask::NAME] {
-            let counts = batches
-                .iter()
-                .map(|batch| count::<A>(role, batch.student()))
-                .collect::<Result<Option<Vec<_>>>>()?;
-            if let Some(counts) = counts.filter(|counts| !counts.is_empty()) {
-                masks.insert(role, Counts::sum(&counts)?);
+            let of_role: Option<Vec<&Counts>> = counts.iter().map(|counts| counts.masks.get(role)).collect();
+            if let Some(of_role) = of_role.filter(|of_role| !of_role.is_empty()) {
+                masks.insert(role, Counts::sum(&of_role, share)?);
             }
         }
-        Ok(Window { semantics, batches: batches.len(), rows, masks })
+        Ok(Window { semantics, batches, rows: rows / share, masks })
     }
 
     /// The share of this batch's term in the window's loss.
@@ -72,9 +97,11 @@ impl Counts {
         Ok(Counts { tokens: token_count(mask, Kind::Float)?, pairs: pair_count(mask, Kind::Float)? })
     }
 
-    fn sum(counts: &[Counts]) -> Result<Self> {
+    fn sum(counts: &[&Counts], share: f64) -> Result<Self> {
         let total = |of: fn(&Counts) -> &Tensor| -> Result<Tensor> {
-            Ok(Tensor::f_stack(&counts.iter().map(of).collect::<Vec<_>>(), 0)?.f_sum(None)?)
+            let counts: Vec<&Tensor> = counts.iter().map(|counts| of(counts)).collect();
+            let total = Tensor::f_stack(&counts, 0)?.f_sum(None)?;
+            if share == 1.0 { Ok(total) } else { Ok(total.f_div_scalar(share)?) }
         };
         Ok(Counts { tokens: total(|counts| &counts.tokens)?, pairs: total(|counts| &counts.pairs)? })
     }

@@ -70,7 +70,7 @@ impl Maps {
         json!({ "maps": match self {
             Maps::Probabilities => "probabilities",
             Maps::Scores => "scores",
-            Maps::TextBrewer => "scores as TextBrewer",
+            Maps::TextBrewer => "textbrewer",
         } })
     }
 

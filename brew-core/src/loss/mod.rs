@@ -7,6 +7,7 @@
 mod attention;
 mod attention_ce;
 mod attention_mse;
+pub mod catalogue;
 mod cos;
 mod fsp;
 mod hard;

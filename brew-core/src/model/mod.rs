@@ -15,6 +15,7 @@ mod torchscript;
 mod weights;
 
 use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
@@ -33,7 +34,7 @@ pub use bert::{
     SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
     TokenClassifierOutputAdaptor,
 };
-pub(crate) use folder::write_weights;
+pub(crate) use folder::{write_tensors, write_weights};
 pub use gru::{BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification};
 pub use keep::Keep;
 pub use parts::Activation;
@@ -78,12 +79,30 @@ impl Parameters {
 
     /// Number of scalars, each shared tensor counted once.
     pub fn scalars(&self) -> usize {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         self.0
             .iter()
             .filter(|(_, tensor)| seen.insert(tensor.data_ptr() as usize))
             .map(|(_, tensor)| tensor.numel())
             .sum()
+    }
+
+    /// The parameters of several lists, each tensor once, under the first name it has. A name that
+    /// another tensor has already is put behind the name of its list: `products/head.weight`.
+    pub(crate) fn union<'n>(lists: impl IntoIterator<Item = (&'n str, Parameters)>) -> Self {
+        let mut named: BTreeMap<String, Tensor> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for (list, parameters) in lists {
+            for (name, tensor) in parameters.0 {
+                // Tensors without elements have no place of their own in memory.
+                if tensor.numel() > 0 && !seen.insert(tensor.data_ptr() as usize) {
+                    continue;
+                }
+                let name = if named.contains_key(&name) { format!("{list}/{name}") } else { name };
+                named.insert(name, tensor);
+            }
+        }
+        Parameters(named.into_iter().collect())
     }
 
     /// Where the first parameter lives; the CPU where there is none.

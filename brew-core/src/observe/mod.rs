@@ -25,14 +25,14 @@ pub use progress::Progress;
 pub enum Event<'a> {
     /// Two rows went through; the first step follows.
     Started {
-        /// The plan that is run.
+        /// The plan that is run; of several tasks the first one's.
         plan: &'a Plan,
         /// What the two rows showed, a line each.
         found: &'a [String],
         /// Optimizer steps in the whole run.
         steps: u64,
-        /// Epochs in the whole run.
-        epochs: u64,
+        /// Epochs in the whole run; `None` where it goes by optimizer steps.
+        epochs: Option<u64>,
     },
     /// A batch of an optimizer step went through; only on steps that are logged.
     Batch(&'a BatchReport),
@@ -40,11 +40,11 @@ pub enum Event<'a> {
     Step(&'a StepReport),
     /// The development data was evaluated.
     Evaluated {
-        /// The epoch that ended, from 0.
+        /// The epoch of the data, from 0: in a run of epochs the one that ended.
         epoch: u64,
         /// Optimizer steps so far.
         step: u64,
-        /// The metric's name.
+        /// The metric's name; of several tasks `task/metric`.
         metric: &'a str,
         /// Its value.
         value: f64,
@@ -60,7 +60,7 @@ pub enum Event<'a> {
 /// One optimizer step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
-    /// The epoch, from 0.
+    /// The epoch of its first batch, from 0.
     pub epoch: u64,
     /// Optimizer steps so far, this one included.
     pub step: u64,
@@ -68,8 +68,8 @@ pub struct StepReport {
     pub steps: u64,
     /// The learning rate of this step.
     pub learning_rate: f64,
-    /// `total` and each loss before its weight; only on steps that are logged, since reading a value
-    /// makes the device wait.
+    /// `total` and each loss before its weight, of several tasks as `task/loss`; only on steps that are
+    /// logged, since reading a value makes the device wait.
     pub losses: Option<Vec<(String, f64)>>,
     /// Examples a second, over the run so far.
     pub examples_per_second: f64,
@@ -102,7 +102,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Examples a second of training.
     pub examples_per_second: f64,
-    /// The metric after each epoch; empty without evaluation.
+    /// Every metric in the order it was evaluated: after each epoch, or in a run of optimizer steps at
+    /// each checkpoint; empty without evaluation.
     pub evaluations: Vec<f64>,
 }
 

@@ -65,7 +65,8 @@ impl Observer for Progress {
         match event {
             Event::Started { found, steps, epochs, .. } => {
                 self.started = Instant::now();
-                self.line(&format!("{steps} steps, {epochs} epochs; two rows went through:"));
+                let epochs = epochs.map(|epochs| format!(", {epochs} epochs")).unwrap_or_default();
+                self.line(&format!("{steps} steps{epochs}; two rows went through:"));
                 for line in *found {
                     self.line(&format!("  {line}"));
                 }
@@ -82,8 +83,8 @@ impl Observer for Progress {
             }
             Event::Batch(_) => {}
             Event::Step(report) => self.step(report),
-            Event::Evaluated { epoch, metric, value, .. } => {
-                self.line(&format!("epoch {}: {metric} {value:.4}", epoch + 1));
+            Event::Evaluated { epoch, step, metric, value } => {
+                self.line(&format!("step {step}, epoch {}: {metric} {value:.4}", epoch + 1));
             }
             Event::Saved(path) => self.line(&format!("wrote {}", path.display())),
             Event::Warning(text) => self.line(&format!("warning: {text}")),

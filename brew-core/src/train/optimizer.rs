@@ -1,6 +1,8 @@
 //! AdamW with its moments in the open (Loshchilov and Hutter, "Decoupled Weight Decay
 //! Regularization", 2019), in the order of PyTorch's operations.
 
+use std::collections::BTreeSet;
+
 use tch::Tensor;
 
 use crate::error::{InStage, Result};
@@ -105,9 +107,15 @@ impl Optimizer {
     }
 
     /// Adds a group of parameters with what it has of its own: moments of zero for every parameter
-    /// that requires a gradient.
+    /// that requires a gradient. A tensor that is here already, under whatever name, is not added again.
     pub(crate) fn add(&mut self, changes: OptimizerChanges, parameters: &Parameters) -> Result<()> {
+        let place = |parameter: &Tensor| parameter.data_ptr() as usize;
+        let mut known: BTreeSet<usize> = self.parameters().map(place).collect();
         for (name, parameter) in parameters.iter().filter(|(_, parameter)| parameter.requires_grad()) {
+            // Tensors without elements have no place of their own in memory.
+            if parameter.numel() > 0 && !known.insert(place(parameter)) {
+                continue;
+            }
             self.entries.push(Entry {
                 name: name.to_owned(),
                 settings: self.settings.with(changes),

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::source::Named;
 use crate::disk;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
 
 /// A run folder that holds this run and no other.
 #[derive(Debug)]
@@ -15,14 +15,22 @@ pub(super) struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder and writes `config.json`, `plan.json` and `plan.dot`. What an earlier run
-    /// left there is moved aside first.
-    pub(super) fn create(path: &Path, config: &serde_json::Value, plan: &Plan) -> Result<Self> {
+    /// Makes the folder and writes `config.json`, `plan.json` and `plan.dot`; of several tasks
+    /// `plans/<task>.json` and `.dot`. What an earlier run left there is moved aside first.
+    pub(super) fn create(path: &Path, config: &serde_json::Value, tasks: &[Named<'_>]) -> Result<Self> {
         let moved_aside = if path.join("config.json").exists() { Some(move_aside(path)?) } else { None };
         fs::create_dir_all(path).map_err(|error| Error::file(path, error))?;
         let json = |value: serde_json::Result<String>| value.map_err(|error| Error::file(path, error));
-        disk::write(&path.join("plan.json"), json(serde_json::to_string_pretty(plan))?.as_bytes())?;
-        disk::write(&path.join("plan.dot"), plan.to_dot().as_bytes())?;
+        for named in tasks {
+            let (folder, name) = match &named.task {
+                Some(task) => (path.join("plans"), task.as_str()),
+                None => (path.to_owned(), "plan"),
+            };
+            let plan = named.work.plan();
+            let text = json(serde_json::to_string_pretty(plan))?;
+            disk::write(&folder.join(format!("{name}.json")), text.as_bytes())?;
+            disk::write(&folder.join(format!("{name}.dot")), plan.to_dot().as_bytes())?;
+        }
         disk::write(&path.join("config.json"), json(serde_json::to_string_pretty(config))?.as_bytes())?;
         Ok(RunFolder { path: path.to_owned(), moved_aside })
     }
@@ -30,6 +38,11 @@ impl RunFolder {
     /// Where the metrics go.
     pub(super) fn metrics(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
+    }
+
+    /// Where the checkpoint of this optimizer step goes.
+    pub(super) fn checkpoint(&self, step: u64) -> PathBuf {
+        self.path.join("checkpoints").join(format!("step-{step}"))
     }
 
     /// Where the student goes at the end.

@@ -4,6 +4,7 @@
 //! the epoch and the row, so that a run can be gone on with anywhere. The functions themselves work on
 //! any list; [`Augmentation`] applies them to the rows of a data set.
 
+mod batch;
 mod deleting;
 mod draws;
 mod long_disorder;
@@ -19,19 +20,14 @@ pub use masking::masking;
 pub use n_gram_sampling::n_gram_sampling;
 pub use short_disorder::short_disorder;
 
-pub(crate) use row::Token;
-
 use std::collections::BTreeSet;
 
 use crate::text::tokenizer::Tokenizer;
 
-/// The column of tokens; every other list of a row that is as long goes along with it.
-pub(crate) const TOKENS: &str = "input_ids";
-
 /// Steps that each row goes through, in order; given to [`Loader::augmented`](crate::Loader::augmented).
 ///
 /// Special tokens stay where they are, and each run of tokens between them is disturbed by itself: a
-/// question never mixes with its text. Lists that are as long as `input_ids` (masks, types, labels of
+/// question never mixes with its text. Padded lists as long as `input_ids` (masks, types, labels of
 /// tokens) are disturbed alike, so that a label stays with its token. Positions in the text, such as
 /// the start and end of an answer, would be wrong afterwards: do not augment data that has them.
 ///
@@ -148,7 +144,8 @@ impl Augmentation {
         for step in &self.steps {
             match step {
                 Step::Masking(_) if self.mask.is_none() => {
-                    problems.push("masking: the tokenizer has no mask token, `[MASK]` or `<mask>`".to_owned());
+                    problems
+                        .push("masking: the tokenizer has no mask token, `[MASK]` or `<mask>`".to_owned());
                 }
                 Step::NGramSampling(lengths) => {
                     problems.extend(not_one("n_gram_sampling", lengths.iter().map(|(_, value)| *value)));

@@ -1,8 +1,6 @@
 //! The steps over one row: which of its tokens are left, in which order, and which are masked.
 
-use super::{
-    Augmentation, Draws, Step, deleting, long_disorder, masking, n_gram_sampling, short_disorder,
-};
+use super::{Augmentation, Draws, Step, deleting, long_disorder, masking, n_gram_sampling, short_disorder};
 
 /// A token of the disturbed row: its place in the row as it was, and whether the mask stands for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +90,14 @@ mod tests {
             .short_disorder([0.9, 0.2, 0.0, 0.0, 0.0])
             .long_disorder(0.1, Span::Share(2.0));
         let problems = wrong.problems().join("\n");
-        for words in ["a probability is 1.5", "no mask token", "sum to 0.5", "a length is 0", "sum to 1.1", "a share is 2"] {
+        for words in [
+            "a probability is 1.5",
+            "no mask token",
+            "sum to 0.5",
+            "a length is 0",
+            "sum to 1.1",
+            "a share is 2",
+        ] {
             assert!(problems.contains(words), "{words} is not in\n{problems}");
         }
         assert!(steps().masking(0.1).deleting(0.1).problems().is_empty());

@@ -55,7 +55,9 @@ mod tests {
     // p = [0] * 5; p[case] = 1; "".join(short_disorder(list(tokens), p=p))
     #[test]
     fn each_case_is_that_of_textbrewer() {
-        for (number, golden) in ["abcdefgh", "badcfehg", "cbafedhg", "cabfdehg", "bcaefdhg"].iter().enumerate() {
+        for (number, golden) in
+            ["abcdefgh", "badcfehg", "cbafedhg", "cabfdehg", "bcaefdhg"].iter().enumerate()
+        {
             assert_eq!(case(number, "abcdefgh"), *golden, "case {number}");
         }
         assert_eq!((case(3, "abc"), case(4, "abc")), ("cab".to_owned(), "bca".to_owned()));

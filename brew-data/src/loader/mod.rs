@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 
 use brew_core::batch::{Batches, Columns, FromColumns};
 
+use crate::augment::Augmentation;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use column::Source;
@@ -29,6 +30,7 @@ pub struct Loader<B> {
     size: usize,
     seed: Option<u64>,
     bucketed: bool,
+    augmentation: Option<Augmentation>,
     batch: PhantomData<fn() -> B>,
 }
 
@@ -41,13 +43,14 @@ impl<B> fmt::Debug for Loader<B> {
             .field("size", &self.size)
             .field("seed", &self.seed)
             .field("bucketed", &self.bucketed)
+            .field("augmentation", &self.augmentation)
             .finish()
     }
 }
 
 impl<B> Loader<B> {
     pub(crate) fn new(dataset: Dataset, size: usize) -> Self {
-        Loader { dataset, size, seed: None, bucketed: false, batch: PhantomData }
+        Loader { dataset, size, seed: None, bucketed: false, augmentation: None, batch: PhantomData }
     }
 
     /// Walks each epoch in another random order: a pure function of `seed` and the epoch (see
@@ -63,6 +66,14 @@ impl<B> Loader<B> {
     /// and cut into batches, which are shuffled again if rows are. The number of batches stays.
     pub fn bucketed(mut self) -> Self {
         self.bucketed = true;
+        self
+    }
+
+    /// Disturbs the tokens of each row anew in each epoch. The batch needs the columns `input_ids` and
+    /// `attention_mask`; buckets go by the lengths before. What a teacher says of a row is no more than
+    /// of that epoch's row: a cache of it is of no use.
+    pub fn augmented(mut self, augmentation: Augmentation) -> Self {
+        self.augmentation = Some(augmentation);
         self
     }
 }
@@ -83,6 +94,9 @@ impl<B: FromColumns> Loader<B> {
     fn sources(&self) -> Result<Vec<Source>> {
         if self.size == 0 {
             return Err(Error::Setting("batches of 0 rows: ask for 1 or more".to_owned()));
+        }
+        if let Some(augmentation) = &self.augmentation {
+            augmentation.check(B::COLUMNS)?;
         }
         let sources = check::sources(&self.dataset, B::COLUMNS)?;
         if self.bucketed && !sources.iter().any(Source::is_list) {
@@ -139,7 +153,16 @@ impl<B: FromColumns> Batches for Loader<B> {
         let sources = self.sources()?;
         let order = std::sync::Arc::new(self.order(&sources, epoch));
         let (dataset, walked) = (self.dataset.clone(), order.clone());
-        let make = move |batch| collate::<B>(&dataset, &sources, batch, walked.rows(batch));
+        let augmentation = self.augmentation.clone();
+        let make = move |batch| {
+            let rows = walked.rows(batch);
+            let collated = collate::<B>(&dataset, &sources, batch, rows)?;
+            let Some(augmentation) = &augmentation else { return Ok(collated) };
+            let of_file: Vec<u64> = rows.iter().map(|&row| dataset.file_row(row as usize) as u64).collect();
+            augmentation
+                .batch(&collated, epoch, &of_file)
+                .map_err(|error| in_batch(&dataset, batch, rows, error))
+        };
         let (dataset, count) = (self.dataset.clone(), order.len());
         let panicked = move |batch, text: &str| {
             in_batch(

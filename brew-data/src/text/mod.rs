@@ -1,6 +1,11 @@
-//! Text to token ids, the cache of what they were made of, and text straight to a prediction.
+//! Text to token ids, the cache of what they were made of, and logits back to text.
 
+pub(crate) mod answers;
 pub(crate) mod cache;
+mod cells;
 pub(crate) mod classifier;
+mod progress;
+pub(crate) mod questions;
 pub(crate) mod tokenize;
 pub(crate) mod tokenizer;
+pub(crate) mod words;

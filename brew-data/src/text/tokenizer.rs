@@ -7,7 +7,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use tokenizers::TruncationParams;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::{
+    EncodeInput, Encoding, PostProcessor as _, PostProcessorWrapper, TruncationParams, TruncationStrategy,
+};
 
 use crate::error::{Error, Result};
 
@@ -37,6 +40,16 @@ pub struct Tokens {
     pub token_type_ids: Vec<u32>,
 }
 
+impl Tokens {
+    fn of(encoding: &Encoding) -> Self {
+        Tokens {
+            input_ids: encoding.get_ids().to_vec(),
+            attention_mask: encoding.get_attention_mask().to_vec(),
+            token_type_ids: encoding.get_type_ids().to_vec(),
+        }
+    }
+}
+
 impl Tokenizer {
     /// Reads `tokenizer.json` of a model's folder and clears its truncation and padding.
     ///
@@ -62,25 +75,54 @@ impl Tokenizer {
     }
 
     /// The same tokenizer cutting texts so that no more than `max_length` tokens are left, special
-    /// tokens included.
+    /// tokens included. Of a pair of texts the longer is cut first.
     ///
     /// # Errors
     /// A length with no room for one token beside the special ones.
     pub fn truncated_to(&self, max_length: usize) -> Result<Self> {
-        let special = self.inner.get_post_processor().map_or(0, |processor| {
-            use tokenizers::PostProcessor;
-            processor.added_tokens(false)
-        });
-        if max_length <= special {
-            let message = format!(
+        self.room(max_length, false)?;
+        self.truncated(TruncationParams { max_length, ..TruncationParams::default() })
+    }
+
+    /// The same tokenizer cutting the second text of a pair into windows of `max_length` tokens with the
+    /// first, special tokens included, of which the last `stride` of one are the first of the next.
+    pub(crate) fn windows_of(&self, max_length: usize, stride: usize) -> Result<Self> {
+        let strategy = TruncationStrategy::OnlySecond;
+        self.truncated(TruncationParams { max_length, stride, strategy, ..TruncationParams::default() })
+    }
+
+    /// The same tokenizer for texts that are split into words already.
+    ///
+    /// A byte-level tokenizer (RoBERTa's) writes the space before a word into its tokens; the words of a
+    /// list have lost theirs and get it back, the first too, as transformers asks for
+    /// (`add_prefix_space=True`).
+    pub(crate) fn of_words(&self) -> Self {
+        let mut spaced = self.clone();
+        if let Some(PreTokenizerWrapper::ByteLevel(level)) = self.inner.get_pre_tokenizer() {
+            let mut level = *level;
+            level.add_prefix_space = true;
+            spaced.inner.with_pre_tokenizer(Some(level));
+        }
+        spaced
+    }
+
+    /// Tokens that `max_length` leaves for text, or for a pair of texts.
+    ///
+    /// # Errors
+    /// None are left.
+    pub(crate) fn room(&self, max_length: usize, pair: bool) -> Result<usize> {
+        let special = self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(pair));
+        max_length.checked_sub(special).filter(|room| *room > 0).ok_or_else(|| {
+            Error::Setting(format!(
                 "a maximum length of {max_length} leaves no room for text: {special} tokens are special; \
                  ask for {} or more",
                 special + 1
-            );
-            return Err(Error::Setting(message));
-        }
+            ))
+        })
+    }
+
+    fn truncated(&self, truncation: TruncationParams) -> Result<Self> {
         let mut truncated = self.clone();
-        let truncation = TruncationParams { max_length, ..TruncationParams::default() };
         truncated
             .inner
             .with_truncation(Some(truncation))
@@ -93,14 +135,54 @@ impl Tokenizer {
     /// # Errors
     /// A text that the tokenizer refuses.
     pub fn encode(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
-        let encodings = self.inner.encode_batch_fast(texts.to_vec(), true);
-        let encodings = encodings.map_err(|error| Error::format(&self.path, error))?;
-        let tokens = encodings.iter().map(|encoding| Tokens {
-            input_ids: encoding.get_ids().to_vec(),
-            attention_mask: encoding.get_attention_mask().to_vec(),
-            token_type_ids: encoding.get_type_ids().to_vec(),
-        });
-        Ok(tokens.collect())
+        Ok(self.encode_all(texts.to_vec())?.iter().map(Tokens::of).collect())
+    }
+
+    /// As [`Tokenizer::encode`], of texts or pairs of texts.
+    pub(crate) fn encode_all<'t, I>(&self, inputs: Vec<I>) -> Result<Vec<Encoding>>
+    where
+        I: Into<EncodeInput<'t>> + Send,
+    {
+        self.inner.encode_batch_fast(inputs, true).map_err(|error| Error::format(&self.path, error))
+    }
+
+    /// As [`Tokenizer::encode_all`], with the word that each token is of.
+    pub(crate) fn encode_words(&self, words: Vec<Vec<&str>>) -> Result<Vec<Encoding>> {
+        self.inner.encode_batch(words, true).map_err(|error| Error::format(&self.path, error))
+    }
+
+    /// The tokens of each text with their places in it, in characters; uncut, without special tokens.
+    pub(crate) fn pieces(&self, texts: Vec<&str>) -> Result<Vec<Encoding>> {
+        // tokenizers 0.23.2 cuts the second text of a pair before it is laid into windows, so that all
+        // but the first few would be lost. So texts are tokenised uncut, and windows made afterwards; the
+        // post-processor must see a token once only, as it trims its place.
+        let mut plain = self.inner.clone();
+        plain.with_post_processor(None::<PostProcessorWrapper>);
+        let failed = |error| Error::format(&self.path, error);
+        plain.with_truncation(None).map_err(failed)?;
+        plain.encode_batch_char_offsets(texts, false).map_err(failed)
+    }
+
+    /// The windows of a pair of texts, from what [`Tokenizer::pieces`] made of each.
+    pub(crate) fn windows(&self, first: Encoding, mut second: Encoding) -> Result<Vec<Encoding>> {
+        second.set_type_ids(vec![1; second.len()]);
+        let joined = self.inner.post_process(first, Some(second), true);
+        let mut window = joined.map_err(|error| Error::format(&self.path, error))?;
+        let rest = window.take_overflowing();
+        Ok([window].into_iter().chain(rest).collect())
+    }
+
+    /// The special tokens but for that of unknown words, which stands for a word; and the mask, if there
+    /// is one.
+    pub(crate) fn special_tokens(&self) -> (Vec<i64>, Option<i64>) {
+        let added = self.inner.get_added_tokens_decoder();
+        let special = added.iter().filter(|(_, token)| token.special);
+        let of = |contents: [&str; 2]| {
+            special.clone().find(|(_, token)| contents.contains(&token.content.as_str())).map(|(id, _)| *id)
+        };
+        let unknown = of(["[UNK]", "<unk>"]);
+        let ids = special.clone().map(|(id, _)| *id).filter(|id| Some(*id) != unknown).map(i64::from);
+        (ids.collect(), of(["[MASK]", "<mask>"]).map(i64::from))
     }
 
     /// The hash of the file's content.

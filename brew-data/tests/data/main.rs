@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod aligned;
 mod annotated;
+mod augmented;
 mod bad_input;
 mod batches;
 mod classifier;

@@ -15,7 +15,7 @@ fn textbrewers_own_files_are_read_and_written() {
     let config = DistillationConfig::from_json_file(trajectory("distill.json")).unwrap();
     assert_eq!((config.temperature, config.hard_label_weight), (8.0, 0.5));
     assert_eq!(config.hard_label_weight_scheduler, "linear_decay");
-    let names: Vec<&str> = config.intermediate_matches.iter().map(|found| found.loss.as_str()).collect();
+    let names: Vec<&str> = config.intermediate_matches.iter().map(|found| found.loss.name.as_str()).collect();
     assert_eq!(names, ["hidden_mse", "hidden_mse", "nst", "cos"]);
     let projection = config.intermediate_matches[1].proj.as_ref().unwrap();
     assert_eq!((projection.name.as_str(), projection.student, projection.teacher), ("tanh", 32, 48));
@@ -73,15 +73,15 @@ fn everything_that_is_wrong_with_a_config_comes_at_once() {
         the distillation config cannot be used, 17 problems:
           1. `kd_loss_weight` is "1"; it must be a number
           2. `kd_los_type` is not a key of a distillation config; did you mean `kd_loss_type`?
-          3. `intermediate_matches[0].layer_S` is [1,2,3]; it must be a layer, such as 4, or two in a list, such as [0, 4]
-          4. `intermediate_matches[0].weigth` is not a key of a match; did you mean `weight`?
-          5. `intermediate_matches[1].loss` is missing; it must be a text
-          6. `intermediate_matches[2].proj[3].lrate` is not a key of a projection's settings; there are: `lr`, `betas`, `eps`, `weight_decay`
-          7. `intermediate_matches[3].proj` is ["linear",6]; it must be [name, student width, teacher width], and after them settings of the optimizer such as {"lr": 0.001}
-          8. `intermediate_matches[6]`: `L3_hiden_mse` is not a list of matches; did you mean `L3_hidden_mse`?
-          9. `temperature` is -1; it must be finite and above 0
-          10. `temperature_scheduler`: `flsw` lacks `gamma`: write ["flsw", 1.0]
-          11. `hard_label_weight_scheduler` is `linear_deacy`; did you mean `linear_decay`?
+          3. `intermediate_matches[0].weigth` is not a key of a match; did you mean `weight`?
+          4. `intermediate_matches[1].loss` is missing; it must be the name of a loss, or [name, {option: value}]
+          5. `intermediate_matches[2].proj[3].lrate` is not a key of a projection's settings; there are: `lr`, `betas`, `eps`, `weight_decay`
+          6. `intermediate_matches[3].proj` is ["linear",6]; it must be [name, student width, teacher width], and after them settings of the optimizer such as {"lr": 0.001}
+          7. `intermediate_matches[6]`: `L3_hiden_mse` is not a list of matches; did you mean `L3_hidden_mse`?
+          8. `temperature` is -1; it must be finite and above 0
+          9. `temperature_scheduler`: `flsw` lacks `gamma`: write ["flsw", 1.0]
+          10. `hard_label_weight_scheduler` is `linear_deacy`; did you mean `linear_decay`?
+          11. `intermediate_matches[0]`: `hidden_mse` compares one layer with one: write a number for each of `layer_T` and `layer_S`
           12. `intermediate_matches[2].feature` is `hiden`; did you mean `hidden`?
           13. `intermediate_matches[2].loss` is `hidden_msee`; did you mean `hidden_mse`?
           14. `intermediate_matches[2].proj[0]` is `gelu`; did you mean `relu`?

@@ -52,9 +52,9 @@ fn a_plan_says_what_each_loss_averages_over_and_of_which_maps() {
             "fsp_t0-2_s0-1: Rows, 2 masks, null",
             "nst_t0-2_s0-1: Pairs, 2 masks, null",
             r#"attention_mse_t1_s0: Pairs, 2 masks, {"maps":"probabilities"}"#,
-            r#"attention_mse_sum_t1_s0: Pairs, 2 masks, {"maps":"scores as TextBrewer"}"#,
+            r#"attention_mse_sum_t1_s0: Pairs, 2 masks, {"maps":"textbrewer"}"#,
             r#"attention_ce_t1_s0: Tokens, 2 masks, {"maps":"probabilities"}"#,
-            r#"attention_ce_mean_t1_s0: Tokens, 2 masks, {"maps":"scores as TextBrewer"}"#,
+            r#"attention_ce_mean_t1_s0: Tokens, 2 masks, {"maps":"textbrewer"}"#,
         ]
     );
 }

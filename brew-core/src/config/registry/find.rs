@@ -2,19 +2,65 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Layers, SchedulerConfig};
-use super::{LayersRead, MakesSoftTargets, MatchLosses, Registry, Schedule};
+use serde_json::json;
+
+use super::super::{Layers, LossConfig, SchedulerConfig};
+use super::{LayersRead, Registry, Schedule};
 use crate::error::suggest;
+use crate::loss::Loss;
+use crate::loss::catalogue::{self, Entry, Options};
 use crate::plan::Activation;
 use crate::schedule::WeightSchedule;
 
 impl Registry {
-    pub(crate) fn soft_targets_of(&self, key: &str, name: &str) -> Result<&MakesSoftTargets, String> {
-        find(&self.soft_targets, key, name)
+    /// A loss on logits at this temperature, which may follow a schedule.
+    pub(crate) fn soft_targets_of(
+        &self,
+        key: &str,
+        config: &LossConfig,
+        (temperature, schedule): (f64, Schedule),
+    ) -> Result<Box<dyn Loss>, Vec<String>> {
+        if let Some(make) = self.soft_targets.get(&config.name) {
+            return match no_options(key, config) {
+                Some(problem) => Err(vec![problem]),
+                None => Ok(make(temperature, schedule)),
+            };
+        }
+        let own = self.soft_targets.keys();
+        let entry = entry_of(key, config, own, Entry::is_on_logits, "compares layers: name it in a match")?;
+        let mut problems = Vec::new();
+        if schedule.is_some() && !entry.scheduled {
+            problems.push(format!(
+                "`{key}` is `{}`, which takes no schedule of temperatures: leave `temperature_scheduler` out",
+                config.name
+            ));
+        }
+        let mut options = config.options.clone();
+        if entry.options.iter().any(|row| row.name == "temperature") && temperature > 0.0 {
+            options.entry("temperature").or_insert(json!(temperature));
+        }
+        let options = Options::read(entry, &options, &mut problems).scheduled(schedule);
+        made(key, entry, &options, problems)
     }
 
-    pub(crate) fn match_loss_of(&self, key: &str, name: &str) -> Result<&MatchLosses, String> {
-        find(&self.match_losses, key, name)
+    /// A loss between layers, and how many it compares.
+    pub(crate) fn match_loss_of(
+        &self,
+        key: &str,
+        config: &LossConfig,
+    ) -> Result<(LayersRead, Box<dyn Loss>), Vec<String>> {
+        if let Some(own) = self.match_losses.get(&config.name) {
+            return match no_options(key, config) {
+                Some(problem) => Err(vec![problem]),
+                None => Ok((own.layers, (own.make)())),
+            };
+        }
+        let own = self.match_losses.keys();
+        let on_layers = |entry: &Entry| !entry.is_on_logits();
+        let entry = entry_of(key, config, own, on_layers, "compares logits: name it as `kd_loss_type`")?;
+        let mut problems = Vec::new();
+        let options = Options::read(entry, &config.options, &mut problems);
+        Ok((entry.layers, made(key, entry, &options, problems)?))
     }
 
     pub(crate) fn activation_of(&self, key: &str, name: &str) -> Result<&Activation, String> {
@@ -54,22 +100,62 @@ impl Registry {
     }
 }
 
-impl MatchLosses {
-    /// Layers that this loss cannot compare.
-    pub(in crate::config) fn layers_problem(
-        &self,
-        at: &str,
-        loss: &str,
-        teacher: Layers,
-        student: Layers,
-    ) -> Option<String> {
-        let (expected, words) = match self.layers {
-            LayersRead::One => (1, "one layer with one: write a number for each of"),
-            LayersRead::Two => (2, "two layers with two: write a list of two for each of"),
-        };
-        let fits = teacher.indices().len() == expected && student.indices().len() == expected;
-        (!fits).then(|| format!("`{at}`: `{loss}` compares {words} `layer_T` and `layer_S`"))
+/// The row of a loss of the right kind, or what to write in place of its name.
+fn entry_of<'o>(
+    key: &str,
+    config: &LossConfig,
+    own: impl Iterator<Item = &'o String>,
+    fits: impl Fn(&Entry) -> bool,
+    otherwise: &str,
+) -> Result<&'static Entry, Vec<String>> {
+    let name = config.name.as_str();
+    let problem = match catalogue::find(name) {
+        Ok(entry) if fits(entry) => return Ok(entry),
+        Ok(_) => format!("`{key}` is `{name}`, which {otherwise}"),
+        Err(_) => {
+            let mut known: Vec<&str> = own.map(String::as_str).collect();
+            for entry in catalogue::entries().filter(|entry| fits(entry)) {
+                known.extend(entry.names().map(|name| -> &str { name }));
+            }
+            format!("`{key}` is `{name}`{}", suggest(name, known))
+        }
+    };
+    Err(vec![problem])
+}
+
+/// The loss, or everything that is wrong with its options.
+fn made(
+    key: &str,
+    entry: &Entry,
+    options: &Options,
+    problems: Vec<String>,
+) -> Result<Box<dyn Loss>, Vec<String>> {
+    if !problems.is_empty() {
+        return Err(problems.into_iter().map(|problem| format!("`{key}`: {problem}")).collect());
     }
+    (entry.make)(options).map_err(|error| vec![format!("`{key}`: {error}")])
+}
+
+fn no_options(key: &str, config: &LossConfig) -> Option<String> {
+    let (name, option) = (&config.name, config.options.keys().next()?);
+    Some(format!("`{key}`: `{name}` takes no `{option}`; it has no options"))
+}
+
+/// Layers that a loss cannot compare.
+pub(in crate::config) fn layers_problem(
+    layers: LayersRead,
+    at: &str,
+    loss: &str,
+    teacher: &Layers,
+    student: &Layers,
+) -> Option<String> {
+    let (expected, words) = match layers {
+        LayersRead::Many => return None,
+        LayersRead::One => (1, "one layer with one: write a number for each of"),
+        LayersRead::Two => (2, "two layers with two: write a list of two for each of"),
+    };
+    let fits = teacher.indices().len() == expected && student.indices().len() == expected;
+    (!fits).then(|| format!("`{at}`: `{loss}` compares {words} `layer_T` and `layer_S`"))
 }
 
 fn find<'r, V>(known: &'r BTreeMap<String, V>, key: &str, name: &str) -> Result<&'r V, String> {

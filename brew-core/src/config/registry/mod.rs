@@ -3,11 +3,14 @@
 mod find;
 mod textbrewer;
 
+pub(super) use find::layers_problem;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use crate::loss::Loss;
+pub use crate::loss::catalogue::LayersRead;
 use crate::plan::Activation;
 use crate::role::Role;
 use crate::schedule::{TemperatureSchedule, WeightSchedule};
@@ -16,7 +19,8 @@ type Schedule = Option<Arc<dyn TemperatureSchedule>>;
 type MakesSoftTargets = Arc<dyn Fn(f64, Schedule) -> Box<dyn Loss>>;
 type MakesTemperatures = Arc<dyn Fn(&[f64]) -> Arc<dyn TemperatureSchedule>>;
 
-/// The losses, projections, schedules and features that configs name: TextBrewer's, and one's own.
+/// The losses, projections, schedules and features that configs name: every loss of the
+/// [catalogue](crate::loss::catalogue), TextBrewer's other names, and one's own. One's own come first.
 ///
 /// ```
 /// use brew_core::config::{LayersRead, Registry};
@@ -38,20 +42,11 @@ pub struct Registry {
     features: BTreeSet<String>,
 }
 
-/// How many layers of a side a loss compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LayersRead {
-    /// One with one.
-    One,
-    /// Two with two.
-    Two,
-}
-
 /// How a loss between layers is made.
 #[derive(Clone)]
-pub(crate) struct MatchLosses {
+struct MatchLosses {
     layers: LayersRead,
-    pub(crate) make: Arc<dyn Fn() -> Box<dyn Loss>>,
+    make: Arc<dyn Fn() -> Box<dyn Loss>>,
 }
 
 /// How a temperature schedule is made, and of which numbers; those with a default may be left out.

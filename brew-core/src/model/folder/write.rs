@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView, serialize};
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
 use crate::disk;
 use crate::error::{Error, InStage, Result};
@@ -13,26 +13,48 @@ use crate::model::Parameters;
 /// Writes parameters as float32 safetensors, with the note by which Python's readers know whose
 /// layout it is.
 pub(crate) fn write_weights(path: &Path, parameters: &Parameters) -> Result<()> {
+    write(path, parameters, |_| Kind::Float)
+}
+
+/// Writes tensors as safetensors, each in its own dtype, so that nothing of them is lost.
+pub(crate) fn write_tensors(path: &Path, parameters: &Parameters) -> Result<()> {
+    write(path, parameters, Tensor::kind)
+}
+
+fn write(path: &Path, parameters: &Parameters, kind: impl Fn(&Tensor) -> Kind) -> Result<()> {
     let mut named = Vec::new();
     for (name, tensor) in parameters.iter() {
-        let (shape, bytes) = bytes_of(tensor).in_stage(name)?;
-        named.push((name, shape, bytes));
+        let kind = kind(tensor);
+        let dtype = dtype_of(kind).in_stage(name)?;
+        let (shape, bytes) = bytes_of(tensor, kind).in_stage(name)?;
+        named.push((name, dtype, shape, bytes));
     }
     let refused = |error| Error::file(path, format!("cannot be written: {error}"));
     let views = named
         .iter()
-        .map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .map(|(name, dtype, shape, bytes)| Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, _>>()
         .map_err(refused)?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     disk::write(path, &serialize(views, Some(metadata)).map_err(refused)?)
 }
 
-fn bytes_of(tensor: &tch::Tensor) -> Result<(Vec<usize>, Vec<u8>)> {
-    let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+fn dtype_of(kind: Kind) -> Result<Dtype> {
+    match kind {
+        Kind::Half => Ok(Dtype::F16),
+        Kind::BFloat16 => Ok(Dtype::BF16),
+        Kind::Float => Ok(Dtype::F32),
+        Kind::Double => Ok(Dtype::F64),
+        Kind::Int64 => Ok(Dtype::I64),
+        other => Err(Error::invalid(format!("a tensor of {other:?} has no place in a safetensors file"))),
+    }
+}
+
+fn bytes_of(tensor: &Tensor, kind: Kind) -> Result<(Vec<usize>, Vec<u8>)> {
+    let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(kind)?.f_contiguous()?;
     let shape = tensor.size().into_iter().filter_map(|size| usize::try_from(size).ok()).collect();
     let scalars = tensor.numel();
-    let mut bytes = vec![0; scalars * Kind::Float.elt_size_in_bytes()];
+    let mut bytes = vec![0; scalars * kind.elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, scalars)?;
     Ok((shape, bytes))
 }

@@ -131,9 +131,9 @@ fn losses(recording: &Recording, plan: &Plan) -> Vec<NamedLoss> {
             ("unweighted_kd_loss".to_owned(), None)
         } else {
             let Some((index, found)) = matches.next() else { continue };
-            let [student, teacher] = [found.layer_s, found.layer_t]
+            let [student, teacher] = [&found.layer_s, &found.layer_t]
                 .map(|layers| layers.indices().iter().map(i64::to_string).collect::<Vec<_>>().join("-"));
-            (format!("unweighted_{}_{}_{student}_{teacher}", found.feature, found.loss), Some(index))
+            (format!("unweighted_{}_{}_{student}_{teacher}", found.feature, found.loss.name), Some(index))
         };
         losses.push(NamedLoss { stage: stage.name.clone(), name, of_match });
     }
@@ -190,7 +190,7 @@ impl Free {
     /// `parameters` are the student's.
     fn of(parameters: &BTreeMap<String, Tensor>, config: &DistillationConfig) -> Self {
         // A loss that compares the scores themselves sees what is added to them, from the first step on.
-        let compared = config.kd_loss_type != "ce" && config.kd_loss_weight != 0.0;
+        let compared = config.kd_loss_type.name != "ce" && config.kd_loss_weight != 0.0;
         let spans = parameters.contains_key("qa_outputs.bias") && !compared;
         let layers = parameters.keys().filter_map(|name| layer_of(name)).max().map_or(0, |last| last + 1);
         let reads_last =

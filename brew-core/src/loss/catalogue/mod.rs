@@ -1,0 +1,154 @@
+//! The catalogue: every loss by name, one declarative row a loss.
+//!
+//! A row says what a loss is, what it compares, which options it takes with their defaults and
+//! ranges, and how it is made of them. Configs, the program `loss` and its list all read the rows, so
+//! a new loss is its file and a row.
+//!
+//! ```
+//! use brew_core::loss::{Loss as _, catalogue};
+//! use serde_json::json;
+//!
+//! let loss = catalogue::make("kd_ce", json!({ "temperature": 2.0 }).as_object().unwrap())?;
+//! assert_eq!(loss.options(), json!({ "temperature": 2.0, "temperature_squared": false }));
+//!
+//! let error = catalogue::make("kd_ce", json!({ "temprature": 2 }).as_object().unwrap()).unwrap_err();
+//! assert_eq!(error.to_string(), "`kd_ce` takes no `temprature`; did you mean `temperature`?");
+//! # Ok::<(), brew_core::Error>(())
+//! ```
+
+mod logits;
+mod options;
+mod textbrewer;
+
+use serde_json::{Map, Value};
+
+use super::Loss;
+use crate::error::{Error, Result, suggest};
+use crate::role::{Logits, Role as _};
+
+pub use options::{OptionKind, OptionRow, Options, Range};
+
+/// A loss of the catalogue.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name in configs, plans, metrics and the program `loss`.
+    pub name: &'static str,
+    /// Other names for it, such as TextBrewer's.
+    pub aliases: &'static [&'static str],
+    /// What it is, in a line.
+    pub summary: &'static str,
+    /// The paper or program it comes from.
+    pub source: &'static str,
+    /// The roles it can compare. The first is the usual one.
+    pub roles: &'static [&'static str],
+    /// How many layers of a side it compares.
+    pub layers: LayersRead,
+    /// Its options.
+    pub options: &'static [OptionRow],
+    /// What it learns or carries from step to step, and what else may be given to it.
+    pub keeps: &'static [Kept],
+    /// Whether its temperature may differ from row to row by a schedule.
+    pub scheduled: bool,
+    /// How it is made of its options.
+    pub make: fn(&Options) -> Result<Box<dyn Loss>>,
+}
+
+/// How many layers of a side a loss compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayersRead {
+    /// One with one.
+    One,
+    /// Two with two.
+    Two,
+    /// Any number with any number.
+    Many,
+}
+
+/// A tensor that a loss learns or carries, or that may be given to it beside its features.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// Its name in [`Loss::parameters`], [`Loss::state`] or [`Read::also`](super::Read::also).
+    pub name: &'static str,
+    /// Which of the three.
+    pub kind: KeptKind,
+    /// Its shape, and what it holds.
+    pub about: &'static str,
+}
+
+/// What becomes of a tensor that a loss keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptKind {
+    /// It is trained with the student.
+    Learned,
+    /// It is carried from step to step.
+    State,
+    /// It may be given in place of a random draw.
+    Draw,
+}
+
+/// What a row has where it says nothing: a loss on one layer without options. Rows fill the rest in
+/// with `..ROW`.
+const ROW: Entry = Entry {
+    name: "",
+    aliases: &[],
+    summary: "",
+    source: "",
+    roles: &[],
+    layers: LayersRead::One,
+    options: &[],
+    keeps: &[],
+    scheduled: false,
+    make: |_| Err(Error::invalid("this row has no constructor")),
+};
+
+/// The rows, room by room.
+const ROOMS: &[&[Entry]] = &[textbrewer::ENTRIES, logits::ENTRIES];
+
+/// Every loss.
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    ROOMS.iter().copied().flatten()
+}
+
+/// The loss of a name or of another name for it.
+///
+/// # Errors
+/// Names the nearest one where there is none of this name.
+pub fn find(name: &str) -> Result<&'static Entry> {
+    entries().find(|entry| entry.is_called(name)).ok_or_else(|| {
+        let near = suggest(name, entries().flat_map(Entry::names));
+        Error::invalid(format!("there is no loss `{name}`{near}"))
+    })
+}
+
+/// Makes a loss of its name and its options; those that are not given have their defaults.
+///
+/// # Errors
+/// Everything that is wrong with the name and the options, all at once.
+pub fn make(name: &str, options: &Map<String, Value>) -> Result<Box<dyn Loss>> {
+    let entry = find(name)?;
+    let mut problems = Vec::new();
+    let options = Options::read(entry, options, &mut problems);
+    if problems.is_empty() { (entry.make)(&options) } else { Err(Error::invalid(problems.join("\n"))) }
+}
+
+impl Entry {
+    /// Whether it compares logits; the others compare layers.
+    pub fn is_on_logits(&self) -> bool {
+        self.roles.contains(&Logits::NAME)
+    }
+
+    /// Its name, and the other names for it.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// Whether a name is one of its names.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
+    }
+}
+
+/// A made loss, as a row's constructor returns it.
+fn boxed(loss: impl Loss) -> Result<Box<dyn Loss>> {
+    Ok(Box::new(loss))
+}

@@ -1,0 +1,252 @@
+//! Options of losses: their rows, and reading them from JSON with everything that is wrong at once.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::Entry;
+use crate::error::{Error, Result, suggest};
+use crate::loss::Loss;
+use crate::schedule::TemperatureSchedule;
+
+/// An option of a loss.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionRow {
+    /// Its key in JSON.
+    pub name: &'static str,
+    /// What its value may be, and what it is where it is not given.
+    pub kind: OptionKind,
+    /// What it does, in a few words.
+    pub about: &'static str,
+}
+
+/// What the value of an option may be. The last number or name of each is its default.
+#[derive(Debug, Clone, Copy)]
+pub enum OptionKind {
+    /// A number in a range.
+    Number(Range, f64),
+    /// A whole number of at least the first one.
+    Whole(i64, i64),
+    /// A whole number of at least 1 that has no default; here is an example.
+    Required(i64),
+    /// True or false.
+    Switch(bool),
+    /// One of these words.
+    Choice(&'static [&'static str], &'static str),
+    /// Another loss of the catalogue: a name, or [name, {option: value}].
+    Loss(&'static str),
+}
+
+/// Where a number must lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// Anywhere, if it is finite.
+    Finite,
+    /// In (0, inf).
+    Positive,
+    /// In [0, inf).
+    NotNegative,
+    /// In [0, 1].
+    Share,
+    /// In (0, 1).
+    Inside,
+}
+
+impl Range {
+    /// Whether a number lies in it.
+    pub fn contains(self, number: f64) -> bool {
+        number.is_finite()
+            && match self {
+                Range::Finite => true,
+                Range::Positive => number > 0.0,
+                Range::NotNegative => number >= 0.0,
+                Range::Share => (0.0..=1.0).contains(&number),
+                Range::Inside => number > 0.0 && number < 1.0,
+            }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Range::Finite => "a finite number",
+            Range::Positive => "a number in (0, inf)",
+            Range::NotNegative => "a number in [0, inf)",
+            Range::Share => "a number in [0, 1]",
+            Range::Inside => "a number in (0, 1)",
+        })
+    }
+}
+
+impl OptionKind {
+    /// The value where none is given; for a required option the example.
+    pub fn default(self) -> Value {
+        match self {
+            OptionKind::Number(_, number) => json!(number),
+            OptionKind::Whole(_, number) | OptionKind::Required(number) => json!(number),
+            OptionKind::Switch(on) => json!(on),
+            OptionKind::Choice(_, word) | OptionKind::Loss(word) => json!(word),
+        }
+    }
+
+    fn takes(self, value: &Value) -> bool {
+        match self {
+            OptionKind::Number(range, _) => value.as_f64().is_some_and(|number| range.contains(number)),
+            OptionKind::Whole(least, _) => value.as_i64().is_some_and(|number| number >= least),
+            OptionKind::Required(_) => value.as_i64().is_some_and(|number| number >= 1),
+            OptionKind::Switch(_) => value.is_boolean(),
+            OptionKind::Choice(words, _) => value.as_str().is_some_and(|word| words.contains(&word)),
+            OptionKind::Loss(_) => named(value).is_some(),
+        }
+    }
+}
+
+impl fmt::Display for OptionKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OptionKind::Number(range, _) => range.fmt(formatter),
+            OptionKind::Whole(least, _) => write!(formatter, "a whole number of at least {least}"),
+            OptionKind::Required(_) => write!(formatter, "a whole number of at least 1"),
+            OptionKind::Switch(_) => formatter.write_str("true or false"),
+            OptionKind::Choice(words, _) => {
+                let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                formatter.write_str(&words.join(" or "))
+            }
+            OptionKind::Loss(_) => formatter.write_str("the name of a loss, or [name, {option: value}]"),
+        }
+    }
+}
+
+/// The options of a loss: those that were given, and the defaults of the others.
+#[derive(Debug)]
+pub struct Options {
+    values: Map<String, Value>,
+    schedule: Option<Arc<dyn TemperatureSchedule>>,
+}
+
+impl Options {
+    /// Reads what was given for a loss; notes everything that is wrong with it.
+    pub fn read(entry: &Entry, given: &Map<String, Value>, problems: &mut Vec<String>) -> Self {
+        let loss = entry.name;
+        for name in given.keys().filter(|name| !entry.options.iter().any(|row| row.name == *name)) {
+            let near = match entry.options {
+                [] => "; it has no options".to_owned(),
+                rows => suggest(name, rows.iter().map(|row| row.name)),
+            };
+            problems.push(format!("`{loss}` takes no `{name}`{near}"));
+        }
+        let mut values = Map::new();
+        for row in entry.options {
+            let value = given.get(row.name);
+            match (value, row.kind) {
+                (None, OptionKind::Required(example)) => problems.push(format!(
+                    "`{loss}` lacks `{}`, {}: write {{\"{}\": {example}}}",
+                    row.name, row.about, row.name
+                )),
+                (Some(value), kind) if !kind.takes(value) => {
+                    problems.push(format!("`{loss}`: `{}` is {value}; it must be {kind}", row.name));
+                }
+                (Some(value), OptionKind::Loss(_)) => {
+                    problems.extend(nested(value).err().map(|error| format!("`{loss}`: {error}")));
+                }
+                _ => {}
+            }
+            values.insert(row.name.to_owned(), value.cloned().unwrap_or_else(|| row.kind.default()));
+        }
+        Options { values, schedule: None }
+    }
+
+    /// The same with a schedule of temperatures, for a row that says it takes one.
+    pub(crate) fn scheduled(self, schedule: Option<Arc<dyn TemperatureSchedule>>) -> Self {
+        Options { schedule, ..self }
+    }
+
+    /// A number; NaN where the rows have none of this name.
+    pub fn number(&self, name: &str) -> f64 {
+        self.values.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN)
+    }
+
+    /// A whole number; 0 where the rows have none of this name.
+    pub fn whole(&self, name: &str) -> i64 {
+        self.values.get(name).and_then(Value::as_i64).unwrap_or_default()
+    }
+
+    /// Whether a switch is on.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.values.get(name).and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// The chosen word; empty where the rows have none of this name.
+    pub fn choice(&self, name: &str) -> &str {
+        self.values.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Another loss, made.
+    ///
+    /// # Errors
+    /// As [`make`](super::make).
+    pub fn loss(&self, name: &str) -> Result<Box<dyn Loss>> {
+        self.values.get(name).map_or_else(|| Err(Error::invalid(format!("there is no `{name}`"))), nested)
+    }
+
+    /// How the temperature differs from row to row, where it does.
+    pub(crate) fn schedule(&self) -> Option<Arc<dyn TemperatureSchedule>> {
+        self.schedule.clone()
+    }
+}
+
+/// Name and options of a loss that is the value of an option.
+fn named(value: &Value) -> Option<(&str, Map<String, Value>)> {
+    match value {
+        Value::String(name) => Some((name, Map::new())),
+        Value::Array(items) => match items.as_slice() {
+            [Value::String(name), Value::Object(options)] => Some((name, options.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn nested(value: &Value) -> Result<Box<dyn Loss>> {
+    let (name, options) =
+        named(value).ok_or_else(|| Error::invalid(format!("{value} is not the name of a loss")))?;
+    super::make(name, &options)
+}
+
+/// A row of a number.
+pub(super) const fn number(name: &'static str, range: Range, default: f64, about: &'static str) -> OptionRow {
+    OptionRow { name, kind: OptionKind::Number(range, default), about }
+}
+
+#[allow(dead_code, reason = "rows to come")]
+/// A row of a whole number of at least `least`.
+pub(super) const fn whole(name: &'static str, least: i64, default: i64, about: &'static str) -> OptionRow {
+    OptionRow { name, kind: OptionKind::Whole(least, default), about }
+}
+
+#[allow(dead_code, reason = "rows to come")]
+/// A row of a whole number without a default.
+pub(super) const fn required(name: &'static str, example: i64, about: &'static str) -> OptionRow {
+    OptionRow { name, kind: OptionKind::Required(example), about }
+}
+
+/// A row of a switch.
+pub(super) const fn switch(name: &'static str, default: bool, about: &'static str) -> OptionRow {
+    OptionRow { name, kind: OptionKind::Switch(default), about }
+}
+
+/// A row of a choice of words.
+pub(super) const fn choice(
+    name: &'static str,
+    words: &'static [&'static str],
+    default: &'static str,
+    about: &'static str,
+) -> OptionRow {
+    OptionRow { name, kind: OptionKind::Choice(words, default), about }
+}
+
+/// The temperature of soft targets, which a config's own `temperature` sets too.
+pub(super) const fn temperature(default: f64) -> OptionRow {
+    number("temperature", Range::Positive, default, "divides both sides' logits")
+}

@@ -1,0 +1,216 @@
+//! A run from its first to its last line: what is checked and made before the loop, and what is written
+//! after it.
+
+use std::path::Path;
+
+use super::length::{Length, PerEpoch};
+use super::optimizer::Optimizer;
+use super::random::Draw;
+use super::run_folder::RunFolder;
+use super::settings::{Duration, Settings};
+use super::source::{Named, Source};
+use super::steps::{Run, learned_of, student_of};
+use super::work::NOTHING;
+use crate::error::{Error, Result};
+use crate::execute::Projections;
+use crate::model::{Parameters, write_weights};
+use crate::observe::{Event, MetricsFile, Progress, Summary};
+use crate::plan::{OptimizerChanges, Semantics};
+
+/// What the loop asks of the one who called it, who alone knows the student's type.
+pub(super) trait Caller {
+    /// Evaluates the student, metric by metric.
+    fn evaluate(&mut self, tell: &mut dyn FnMut(&str, f64)) -> Result<()>;
+    /// Called after each checkpoint, with its step.
+    fn at_checkpoint(&mut self, step: u64) -> Result<()>;
+    /// Writes the student to a folder.
+    fn save(&self, folder: &Path) -> Result<()>;
+}
+
+/// Trains one pipeline, or several tasks that are drawn in turn by their sizes to the power `tau`.
+pub(super) fn run(
+    settings: &mut Settings<'_>,
+    mut tasks: Vec<Named<'_>>,
+    tau: f64,
+    caller: &mut dyn Caller,
+) -> Result<(Parameters, Summary)> {
+    let (length, per_epoch) = length(settings, &tasks)?;
+    let draw = draw(settings, &tasks, tau)?;
+    share(&mut tasks, settings)?;
+    let tasks = tasks.as_slice();
+    let first = tasks.first().ok_or_else(|| Error::invalid(NOTHING))?;
+    let semantics = first.work.plan().semantics();
+    let mut observers = std::mem::take(&mut settings.observers);
+    if observers.is_empty() {
+        observers.push(Box::new(Progress::new("brew")));
+    }
+    let settings = &*settings;
+    let found = probe(tasks, &draw)?;
+    let (student, learned) = optimizers(settings, semantics, tasks)?;
+    let folder = match &settings.run_dir {
+        Some(path) => Some(RunFolder::create(path, &config(settings, semantics), tasks)?),
+        None => None,
+    };
+    if let Some(folder) = &folder {
+        observers.push(Box::new(MetricsFile::create(&folder.metrics())?));
+    }
+    let mut tell = |event: &Event<'_>| observers.iter_mut().for_each(|observer| observer.on(event));
+    if let Some(aside) = folder.as_ref().and_then(RunFolder::moved_aside) {
+        tell(&Event::Warning(&format!("the folder held a run already; it is now {}", aside.display())));
+    }
+    let epochs = match settings.duration {
+        Duration::Epochs(epochs) => Some(epochs),
+        Duration::Steps(_) => None,
+    };
+    tell(&Event::Started { plan: first.work.plan(), found: &found, steps: length.steps, epochs });
+    for warning in warnings(settings, tasks) {
+        tell(&Event::Warning(&warning));
+    }
+    let mut run = Run {
+        settings,
+        semantics,
+        tasks,
+        source: Source::new(tasks, draw, per_epoch)?,
+        student,
+        learned,
+        length,
+        folder: folder.as_ref(),
+        step: 0,
+        examples: 0,
+        seconds: 0.0,
+        evaluations: Vec::new(),
+    };
+    run.go_on(caller, &mut tell)?;
+    let summary = run.summary();
+    let learned = learned_of(tasks);
+    tell(&Event::Finished(&summary));
+    if let Some(folder) = &folder {
+        // What was trained is in hand: that it cannot be written must not lose it.
+        let mut wrote = |path: &Path, written: Result<()>| match written {
+            Ok(()) => tell(&Event::Saved(path)),
+            Err(error) => tell(&Event::Warning(&format!("not written to the run folder: {error}"))),
+        };
+        wrote(&folder.student(), caller.save(&folder.student()));
+        if learned.scalars() > 0 {
+            wrote(&folder.projections(), write_weights(&folder.projections(), &learned));
+        }
+    }
+    Ok((learned, summary))
+}
+
+/// The optimizer steps of the run, and in a run of epochs the batches of each: an epoch has as many steps
+/// as batches by the accumulation, rounded up.
+fn length(settings: &Settings<'_>, tasks: &[Named<'_>]) -> Result<(Length, Option<PerEpoch>)> {
+    let epochs = match settings.duration {
+        Duration::Steps(steps) => return Ok((Length::of_steps(steps), None)),
+        Duration::Epochs(epochs) => epochs,
+    };
+    let batches = match tasks.first() {
+        Some(named) => named.work.batches_per_epoch(epochs)?,
+        None => None,
+    };
+    let batches = batches.ok_or_else(|| {
+        Error::invalid(
+            "a run of epochs needs data whose length is known: say `.steps(…)` instead of `.epochs(…)`",
+        )
+    })?;
+    let empty = match &batches {
+        PerEpoch::Equal(number) => *number == 0,
+        PerEpoch::Each(numbers) => numbers.contains(&0),
+    };
+    if empty {
+        return Err(Error::invalid(NOTHING));
+    }
+    let steps = batches.div_ceil(settings.accumulation as u64);
+    Ok((Length::of_epochs(epochs, steps), Some(batches)))
+}
+
+/// All tasks train the projections of the first that has them, which start as they were told to.
+fn share(tasks: &mut [Named<'_>], settings: &Settings<'_>) -> Result<()> {
+    for index in 1..tasks.len() {
+        let before = learned_of(&tasks[..index]);
+        tasks[index].work.share_projections(&before);
+    }
+    match &settings.projections {
+        Some(given) => Projections::start(&projections_of(tasks), given),
+        None => Ok(()),
+    }
+}
+
+fn projections_of(tasks: &[Named<'_>]) -> Parameters {
+    Parameters::union(
+        tasks.iter().map(|named| (named.task.as_deref().unwrap_or(""), named.work.projections())),
+    )
+}
+
+/// Which task each batch is drawn from.
+fn draw(settings: &Settings<'_>, tasks: &[Named<'_>], tau: f64) -> Result<Draw> {
+    let sizes: Option<Vec<u64>> =
+        tasks.iter().map(|named| named.work.rows().map(|rows| rows as u64)).collect();
+    let sizes = sizes.filter(|_| tasks.len() > 1);
+    let empty = sizes.as_ref().and_then(|sizes| sizes.iter().position(|size| *size == 0));
+    if let Some(task) = empty.and_then(|index| tasks[index].task.as_ref()) {
+        return Err(Error::invalid(format!("task `{task}`: {NOTHING}")));
+    }
+    Ok(Draw::new(settings.seed, tasks.len(), sizes.as_deref(), tau))
+}
+
+/// What two rows of each task showed.
+fn probe(tasks: &[Named<'_>], draw: &Draw) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for (index, named) in tasks.iter().enumerate() {
+        match (&named.task, named.work.probe()) {
+            (None, lines) => found.extend(lines?),
+            (Some(task), Ok(lines)) => {
+                found.push(format!("{task}: drawn with probability {:.3}", draw.probability(index)));
+                found.extend(lines.into_iter().map(|line| format!("{task}: {line}")));
+            }
+            (Some(task), Err(error)) => return Err(Error::other(format!("task `{task}`: {error}"))),
+        }
+    }
+    Ok(found)
+}
+
+/// The student's optimizer and that of what is learned beside it. A tensor that several tasks share is
+/// in it once.
+fn optimizers(
+    settings: &Settings<'_>,
+    semantics: Semantics,
+    tasks: &[Named<'_>],
+) -> Result<(Optimizer, Optimizer)> {
+    let mut student = Optimizer::new(settings.optimizer, semantics);
+    student.add(OptimizerChanges::default(), &student_of(tasks))?;
+    if student.count() == 0 {
+        return Err(Error::invalid(
+            "the student has no parameter that requires a gradient: nothing would be trained",
+        ));
+    }
+    let mut learned = Optimizer::new(settings.optimizer, semantics);
+    for (changes, parameters) in tasks.iter().flat_map(|named| named.work.learned_groups()) {
+        learned.add(changes, &parameters)?;
+    }
+    Ok((student, learned))
+}
+
+/// What a person should know before the first step, each once.
+fn warnings(settings: &Settings<'_>, tasks: &[Named<'_>]) -> Vec<String> {
+    let mut warnings = settings.warnings();
+    if tasks.len() > 1 && tasks.iter().any(|named| named.work.rows().is_none()) {
+        warnings.push(
+            "the number of examples is not known of every task: each is drawn with the same probability, whatever `tau` is"
+                .to_owned(),
+        );
+    }
+    for warning in tasks.iter().flat_map(|named| named.work.warnings(settings.accumulation)) {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+    warnings
+}
+
+fn config(settings: &Settings<'_>, semantics: Semantics) -> serde_json::Value {
+    let mut config = settings.config();
+    config.insert("semantics".to_owned(), serde_json::json!(semantics));
+    serde_json::Value::Object(config)
+}

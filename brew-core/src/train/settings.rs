@@ -1,0 +1,121 @@
+//! What a trainer was told, whatever it trains.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use tch::Tensor;
+
+use super::AdamW;
+use super::checkpoints::Checkpoints;
+use crate::observe::Observer;
+use crate::schedule::{Constant, Schedule};
+
+/// The settings of a run.
+pub(super) struct Settings<'o> {
+    pub(super) optimizer: AdamW,
+    pub(super) schedule: Box<dyn Schedule>,
+    pub(super) accumulation: usize,
+    pub(super) max_gradient_norm: Option<f64>,
+    pub(super) duration: Duration,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) seed: i64,
+    pub(super) projections: Option<BTreeMap<String, Tensor>>,
+    pub(super) log_every: u64,
+    pub(super) run_dir: Option<PathBuf>,
+    pub(super) observers: Vec<Box<dyn Observer + 'o>>,
+}
+
+/// How long a run was asked to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Duration {
+    /// Passes over the data.
+    Epochs(u64),
+    /// Optimizer steps.
+    Steps(u64),
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        Settings {
+            optimizer: AdamW::with_lr(1e-4),
+            schedule: Box::new(Constant),
+            accumulation: 1,
+            max_gradient_norm: None,
+            duration: Duration::Epochs(1),
+            checkpoints: Checkpoints::default(),
+            seed: 0,
+            projections: None,
+            log_every: 10,
+            run_dir: None,
+            observers: Vec::new(),
+        }
+    }
+}
+
+impl Settings<'_> {
+    /// What cannot work, each with its mend.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = self.optimizer.problems();
+        let (epochs, steps) = match self.duration {
+            Duration::Epochs(epochs) => (Some(epochs), None),
+            Duration::Steps(steps) => (None, Some(steps)),
+        };
+        let counts = [
+            ("accumulate", Some(self.accumulation as u64)),
+            ("epochs", epochs),
+            ("steps", steps),
+            ("log_every", Some(self.log_every)),
+            ("checkpoints_per_epoch", Some(self.checkpoints.per_epoch)),
+            ("checkpoint_every_epochs", Some(self.checkpoints.every_epochs)),
+            ("checkpoint_every_steps", self.checkpoints.every_steps),
+        ];
+        problems.extend(
+            counts
+                .iter()
+                .filter(|(_, value)| *value == Some(0))
+                .map(|(name, _)| format!("`{name}` is 0; it must be at least 1")),
+        );
+        if let Some(norm) = self.max_gradient_norm
+            && !(norm.is_finite() && norm > 0.0)
+        {
+            problems.push(format!("`clip` is {norm}; it must be finite and above 0"));
+        }
+        problems
+    }
+
+    /// Settings that this run has no use for.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let (default, asked) = (Checkpoints::default(), self.checkpoints);
+        let by_epochs = (asked.per_epoch, asked.every_epochs) != (default.per_epoch, default.every_epochs);
+        match self.duration {
+            Duration::Epochs(_) if asked.every_steps.is_some() => {
+                vec!["the run goes by epochs: checkpoints every so many steps are for a run of `.steps(…)`".to_owned()]
+            }
+            Duration::Steps(_) if by_epochs => vec![
+                "the run goes by optimizer steps: its checkpoints are those of `.checkpoint_every_steps(…)` and the last step".to_owned(),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The settings as `config.json` holds them.
+    pub(super) fn config(&self) -> serde_json::Map<String, serde_json::Value> {
+        let (duration, count) = match self.duration {
+            Duration::Epochs(epochs) => ("epochs", epochs),
+            Duration::Steps(steps) => ("steps", steps),
+        };
+        let settings = serde_json::json!({
+            "optimizer": { "adamw": self.optimizer },
+            "schedule": format!("{:?}", self.schedule),
+            "accumulation": self.accumulation,
+            "max_gradient_norm": self.max_gradient_norm,
+            duration: count,
+            "checkpoints": self.checkpoints,
+            "seed": self.seed,
+        });
+        match settings {
+            serde_json::Value::Object(settings) => settings,
+            _ => serde_json::Map::new(),
+        }
+    }
+}

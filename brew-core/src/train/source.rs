@@ -1,0 +1,133 @@
+//! Where the loop's batches come from: one pipeline's data, or that of several tasks, drawn in turn.
+
+use serde::{Deserialize, Serialize};
+
+use super::length::PerEpoch;
+use super::random::Draw;
+use super::work::{MicroBatch, NOTHING, Stream, Work};
+use crate::batch::Position;
+use crate::error::{Error, Result};
+
+/// A pipeline at work, with the name of its task where there are several.
+pub(super) struct Named<'r> {
+    pub(super) task: Option<String>,
+    pub(super) work: Box<dyn Work + 'r>,
+}
+
+impl Named<'_> {
+    /// A name of the plan under the task's own.
+    pub(super) fn name(&self, of_plan: &str) -> String {
+        match &self.task {
+            Some(task) => format!("{task}/{of_plan}"),
+            None => of_plan.to_owned(),
+        }
+    }
+}
+
+/// Where the data of a task stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Standing {
+    /// The task's name, where there are several.
+    pub(super) task: Option<String>,
+    /// Its next batch.
+    pub(super) position: Position,
+}
+
+/// A batch that was drawn, and where it came from.
+pub(super) struct Drawn<'r> {
+    /// The task's index.
+    pub(super) task: usize,
+    pub(super) epoch: u64,
+    /// Its index in the epoch.
+    pub(super) index: usize,
+    pub(super) batch: Box<dyn MicroBatch + 'r>,
+}
+
+/// Batches without end, or in a run of epochs up to the end of each.
+pub(super) struct Source<'r> {
+    tasks: &'r [Named<'r>],
+    streams: Vec<Box<dyn Stream<'r> + 'r>>,
+    draw: Draw,
+    /// In a run of epochs, the batches of each.
+    per_epoch: Option<PerEpoch>,
+    /// Batches drawn so far.
+    pub(super) drawn: u64,
+}
+
+impl<'r> Source<'r> {
+    pub(super) fn new(tasks: &'r [Named<'r>], draw: Draw, per_epoch: Option<PerEpoch>) -> Result<Self> {
+        let streams = tasks.iter().map(|named| named.work.stream()).collect::<Result<_>>()?;
+        Ok(Source { tasks, streams, draw, per_epoch, drawn: 0 })
+    }
+
+    /// The batches of the next optimizer step: so many, or fewer where the epoch of a run of epochs ends.
+    pub(super) fn window(&mut self, most: usize) -> Result<Vec<Drawn<'r>>> {
+        let mut window = Vec::new();
+        while window.len() < most {
+            window.push(self.next()?);
+            if self.ends_epoch()? {
+                break;
+            }
+        }
+        Ok(window)
+    }
+
+    fn next(&mut self) -> Result<Drawn<'r>> {
+        let task = self.draw.task(self.drawn);
+        let stream = self.streams.get_mut(task).ok_or_else(|| Error::invalid(NOTHING))?;
+        loop {
+            let &Position { epoch, batch: index, .. } = stream.position();
+            if let Some(batch) = stream.next()? {
+                self.drawn += 1;
+                return Ok(Drawn { task, epoch, index, batch });
+            }
+            if let Some(per_epoch) = &self.per_epoch {
+                return Err(Error::invalid(format!(
+                    "epoch {epoch} of the data ended after {index} batches, where it was said to have {}: a run of epochs needs data of known length that can be walked again",
+                    per_epoch.of(epoch)
+                )));
+            }
+            if index == 0 {
+                return Err(Error::invalid(nothing_left(self.tasks[task].task.as_deref(), epoch)));
+            }
+            stream.next_epoch();
+        }
+    }
+
+    /// Whether the last batch ended an epoch of a run of epochs; then the next one is begun. Data that
+    /// goes on after its last batch is refused: the rest would be left out without a word.
+    fn ends_epoch(&mut self) -> Result<bool> {
+        let (Some(per_epoch), [stream]) = (&self.per_epoch, self.streams.as_mut_slice()) else {
+            return Ok(false);
+        };
+        let &Position { epoch, batch: taken, .. } = stream.position();
+        if (taken as u64) < per_epoch.of(epoch) {
+            return Ok(false);
+        }
+        if stream.next()?.is_some() {
+            return Err(Error::invalid(format!(
+                "epoch {epoch} of the data has more than the {taken} batches that it was said to have"
+            )));
+        }
+        stream.next_epoch();
+        Ok(true)
+    }
+
+    /// Where the data of each task stands.
+    pub(super) fn standings(&self) -> Vec<Standing> {
+        (self.tasks.iter().zip(&self.streams))
+            .map(|(named, stream)| Standing { task: named.task.clone(), position: stream.position().clone() })
+            .collect()
+    }
+}
+
+/// A stream that can be walked only once, or data without rows, would keep a run of steps waiting for ever.
+fn nothing_left(task: Option<&str>, epoch: u64) -> String {
+    let of_task = task.map(|task| format!("task `{task}`: ")).unwrap_or_default();
+    match epoch {
+        0 => format!("{of_task}{NOTHING}"),
+        _ => format!(
+            "{of_task}epoch {epoch} of the data gave no batch, and the run needs more than there were: ask for fewer steps, or give data that can be walked again"
+        ),
+    }
+}

@@ -1,0 +1,199 @@
+//! A pipeline at work on its data, with the types of both erased: what the loop drives.
+//!
+//! So one loop serves every pipeline, and several at once: it asks for the next batch and gets it with
+//! the executor that runs it.
+
+use tch::Device;
+
+use super::length::PerEpoch;
+use crate::adaptor::Adaptor;
+use crate::batch::{Batch as _, Batches, Feeds, Position, Walk};
+use crate::distill::Pipeline;
+use crate::error::{Error, InStage as _, Result};
+use crate::execute::{BatchCounts, Executor, StepLosses, Window};
+use crate::model::{Model as _, Parameters};
+use crate::pass::Pass;
+use crate::plan::{OptimizerChanges, Plan};
+
+/// A pipeline with its executor and its data.
+pub(crate) trait Work {
+    /// The plan that is run.
+    fn plan(&self) -> &Plan;
+    /// The student's parameters.
+    fn student(&self) -> Parameters;
+    /// What is learned beside the student, by name.
+    fn learned(&self) -> Parameters;
+    /// The learned projections alone.
+    fn projections(&self) -> Parameters;
+    /// What is learned in groups, with what each changes of the optimizer's settings.
+    fn learned_groups(&self) -> Vec<(OptimizerChanges, Parameters)>;
+    /// Takes another's projections in place of its own, where name and size are equal.
+    fn share_projections(&mut self, with: &Parameters);
+    /// Runs two rows, and says what they showed.
+    fn probe(&self) -> Result<Vec<String>>;
+    /// Batches in the first so many epochs of the data, where that is known.
+    fn batches_per_epoch(&self, epochs: u64) -> Result<Option<PerEpoch>>;
+    /// Examples in every epoch of the data, where that is known.
+    fn rows(&self) -> Option<usize>;
+    /// What a person should know before the first step.
+    fn warnings(&self, accumulation: usize) -> Vec<String>;
+    /// Tells the losses that an optimizer step begins.
+    fn before_step(&self, step: u64, steps: u64) -> Result<()>;
+    /// Tells the losses that it is done.
+    fn after_step(&self) -> Result<()>;
+    /// The batches, from the first epoch on.
+    fn stream<'w>(&'w self) -> Result<Box<dyn Stream<'w> + 'w>>;
+}
+
+/// The batches of one pipeline, epoch after epoch.
+pub(crate) trait Stream<'w> {
+    /// The next batch of this epoch, on the student's device; `None` where the epoch is over.
+    fn next(&mut self) -> Result<Option<Box<dyn MicroBatch + 'w>>>;
+    /// Goes on to the next epoch.
+    fn next_epoch(&mut self);
+    /// Where the next batch is.
+    fn position(&self) -> &Position;
+}
+
+/// A batch with the executor that runs it.
+pub(crate) trait MicroBatch {
+    /// Number of rows.
+    fn rows(&self) -> u64;
+    /// What it counts in a window of several.
+    fn counts(&self) -> Result<BatchCounts>;
+    /// Its losses.
+    fn run(&self, pass: &Pass, window: Option<&Window>) -> Result<StepLosses>;
+}
+
+/// A pipeline, its executor and its data.
+pub(crate) struct Worker<'p, T: 'static, A: Adaptor, D> {
+    pipeline: &'p Pipeline<T, A>,
+    executor: Executor<'p, T, A>,
+    data: &'p D,
+}
+
+impl<'p, T: 'static, A: Adaptor, D> Worker<'p, T, A, D> {
+    pub(crate) fn new(pipeline: &'p Pipeline<T, A>, data: &'p D, seed: i64) -> Result<Self> {
+        Ok(Worker { pipeline, executor: Executor::new(pipeline, seed)?, data })
+    }
+
+    fn device(&self) -> Device {
+        self.pipeline.student.parameters().device()
+    }
+}
+
+impl<T: 'static, A: Adaptor, D: Batches> Work for Worker<'_, T, A, D>
+where
+    D::Batch: Feeds<T, A::Batch>,
+{
+    fn plan(&self) -> &Plan {
+        self.executor.plan()
+    }
+
+    fn student(&self) -> Parameters {
+        self.pipeline.student.parameters()
+    }
+
+    fn learned(&self) -> Parameters {
+        self.executor.learned()
+    }
+
+    fn projections(&self) -> Parameters {
+        self.executor.projections().parameters()
+    }
+
+    fn learned_groups(&self) -> Vec<(OptimizerChanges, Parameters)> {
+        self.executor.learned_groups().collect()
+    }
+
+    fn share_projections(&mut self, with: &Parameters) {
+        self.executor.share_projections(with);
+    }
+
+    fn probe(&self) -> Result<Vec<String>> {
+        let first = self.data.epoch(0)?.next().ok_or_else(|| Error::invalid(NOTHING))??;
+        Ok(self.executor.probe(&first.to_device(self.device())?)?.found)
+    }
+
+    fn batches_per_epoch(&self, epochs: u64) -> Result<Option<PerEpoch>> {
+        if let Some(batches) = self.data.batches_per_epoch() {
+            return Ok(Some(PerEpoch::Equal(batches as u64)));
+        }
+        let each = (0..epochs).map(|epoch| self.data.batches_in(epoch));
+        let each = each.map(|batches| Ok(batches?.map(|batches| batches as u64)));
+        Ok(each.collect::<Result<Option<Vec<u64>>>>()?.map(PerEpoch::Each))
+    }
+
+    fn rows(&self) -> Option<usize> {
+        self.data.rows()
+    }
+
+    fn warnings(&self, accumulation: usize) -> Vec<String> {
+        self.pipeline.warnings_of_window(accumulation)
+    }
+
+    fn before_step(&self, step: u64, steps: u64) -> Result<()> {
+        self.executor.losses().try_for_each(|(stage, loss)| loss.before_step(step, steps).in_stage(stage))
+    }
+
+    fn after_step(&self) -> Result<()> {
+        self.executor.losses().try_for_each(|(stage, loss)| loss.after_step().in_stage(stage))
+    }
+
+    fn stream<'w>(&'w self) -> Result<Box<dyn Stream<'w> + 'w>> {
+        Ok(Box::new(Streaming { worker: self, position: Position::start(self.data)?, batches: None }))
+    }
+}
+
+/// Said of data that yields nothing.
+pub(super) const NOTHING: &str = "there is nothing to train on: the data has no rows";
+
+struct Streaming<'w, 'p, T: 'static, A: Adaptor, D: Batches> {
+    worker: &'w Worker<'p, T, A, D>,
+    position: Position,
+    /// What is left of this epoch, once it was begun.
+    batches: Option<Walk<'w, D::Batch>>,
+}
+
+impl<'w, T: 'static, A: Adaptor, D: Batches> Stream<'w> for Streaming<'w, '_, T, A, D>
+where
+    D::Batch: Feeds<T, A::Batch>,
+{
+    fn next(&mut self) -> Result<Option<Box<dyn MicroBatch + 'w>>> {
+        let batches = match &mut self.batches {
+            Some(batches) => batches,
+            none => none.insert(self.worker.data.epoch_from(self.position.epoch, self.position.batch)?),
+        };
+        let Some(batch) = batches.next() else { return Ok(None) };
+        let batch = batch?.to_device(self.worker.device())?;
+        self.position.batch += 1;
+        Ok(Some(Box::new(Taken { executor: &self.worker.executor, batch })))
+    }
+
+    fn next_epoch(&mut self) {
+        (self.position, self.batches) = (self.position.next_epoch(), None);
+    }
+
+    fn position(&self) -> &Position {
+        &self.position
+    }
+}
+
+struct Taken<'w, 'p, T: 'static, A: Adaptor, B> {
+    executor: &'w Executor<'p, T, A>,
+    batch: B,
+}
+
+impl<T: 'static, A: Adaptor, B: Feeds<T, A::Batch>> MicroBatch for Taken<'_, '_, T, A, B> {
+    fn rows(&self) -> u64 {
+        self.batch.student().rows() as u64
+    }
+
+    fn counts(&self) -> Result<BatchCounts> {
+        BatchCounts::of::<T, A, B>(&self.batch)
+    }
+
+    fn run(&self, pass: &Pass, window: Option<&Window>) -> Result<StepLosses> {
+        self.executor.run(&self.batch, pass, window, &mut |_, _| {})
+    }
+}

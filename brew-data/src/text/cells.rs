@@ -1,0 +1,140 @@
+//! What tokenising reads out of a chunk of rows, and the lists it makes of them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, Int32Array, ListArray, RecordBatch};
+use arrow_buffer::{OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, Field, FieldRef};
+
+use crate::dataset::{Dataset, text_at};
+use crate::error::{Error, Result};
+use crate::loader::numbers::{Numbers, append};
+
+/// Some consecutive rows in use, copied.
+#[derive(Debug)]
+pub(super) struct Cells<'d> {
+    pub(super) dataset: &'d Dataset,
+    /// The first of them.
+    pub(super) first_row: usize,
+    pub(super) columns: RecordBatch,
+}
+
+impl Cells<'_> {
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.columns.num_rows()
+    }
+
+    /// A column of text.
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<&str>> {
+        let array = self.column(name)?;
+        let texts = (0..self.rows()).map(|row| text_at(array, row));
+        texts.collect::<Option<_>>().ok_or_else(|| self.wrong_type(name, "text"))
+    }
+
+    /// A column of lists of texts; of texts, where each is a list of one.
+    pub(super) fn lists_of_texts(&self, name: &str) -> Result<Vec<Vec<&str>>> {
+        let array = self.column(name)?;
+        let (values, ranges) = lists(array);
+        self.refuse_nulls(name, values, &ranges)?;
+        let texts = |range: Range<usize>| range.map(|value| text_at(values, value)).collect::<Option<_>>();
+        let lists = ranges.into_iter().map(texts);
+        lists.collect::<Option<_>>().ok_or_else(|| self.wrong_type(name, "lists of text"))
+    }
+
+    /// A column of lists of whole numbers; of whole numbers, where each is a list of one.
+    pub(super) fn lists_of_integers(&self, name: &str) -> Result<Vec<Vec<i64>>> {
+        let array = self.column(name)?;
+        let (values, ranges) = lists(array);
+        self.refuse_nulls(name, values, &ranges)?;
+        let wrong_type = || self.wrong_type(name, "lists of integers");
+        let numbers = |(row, range): (usize, Range<usize>)| {
+            let mut numbers = Numbers::for_type(values.data_type(), range.len()).ok_or_else(wrong_type)?;
+            append(values, range, &mut numbers).map_err(|message| self.bad(row, name, message))?;
+            match numbers {
+                Numbers::Integers(values) => Ok(values),
+                Numbers::Floats(_) => Err(wrong_type()),
+            }
+        };
+        ranges.into_iter().enumerate().map(numbers).collect()
+    }
+
+    /// An error about one of these rows.
+    pub(super) fn bad(&self, row: usize, column: &str, message: impl Into<String>) -> Error {
+        self.dataset.bad_value(self.first_row + row, column, message)
+    }
+
+    /// A column of any type.
+    pub(super) fn column(&self, name: &str) -> Result<&ArrayRef> {
+        self.columns
+            .column_by_name(name)
+            .ok_or_else(|| Error::format(self.dataset.path(), format!("column `{name}` was not read")))
+    }
+
+    fn wrong_type(&self, name: &str, needed: &str) -> Error {
+        match self.dataset.field(name) {
+            Ok(field) => self.dataset.wrong_type(field, needed),
+            Err(missing) => missing,
+        }
+    }
+
+    fn refuse_nulls(&self, name: &str, values: &dyn Array, ranges: &[Range<usize>]) -> Result<()> {
+        let Some(nulls) = values.logical_nulls() else { return Ok(()) };
+        let row = ranges.iter().position(|range| range.clone().any(|value| nulls.is_null(value)));
+        row.map_or(Ok(()), |row| Err(self.bad(row, name, "a value of the list is missing (null)")))
+    }
+}
+
+/// The values of a column of lists and where those of each row are; a column of anything else is its
+/// own values.
+fn lists(array: &dyn Array) -> (&dyn Array, Vec<Range<usize>>) {
+    match array.data_type() {
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let ranges = list.value_offsets().windows(2).map(|pair| pair[0] as usize..pair[1] as usize);
+            (list.values().as_ref(), ranges.collect())
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            let ranges = list.value_offsets().windows(2).map(|pair| pair[0] as usize..pair[1] as usize);
+            (list.values().as_ref(), ranges.collect())
+        }
+        DataType::FixedSizeList(_, length) => {
+            let length = *length as usize;
+            let ranges = (0..array.len()).map(|row| row * length..(row + 1) * length);
+            (array.as_fixed_size_list().values().as_ref(), ranges.collect())
+        }
+        _ => (array, (0..array.len()).map(|row| row..row + 1).collect()),
+    }
+}
+
+/// A column of lists of int32 under construction.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    values: Vec<i32>,
+    lengths: Vec<usize>,
+}
+
+impl Lists {
+    /// Its field in a schema.
+    pub(super) fn field(name: &str) -> Field {
+        Field::new(name, DataType::new_list(DataType::Int32, true), false)
+    }
+
+    /// Adds a row.
+    pub(super) fn push(&mut self, row: impl IntoIterator<Item = i32>) {
+        let before = self.values.len();
+        self.values.extend(row);
+        self.lengths.push(self.values.len() - before);
+    }
+
+    /// The column.
+    pub(super) fn finish(self) -> ArrayRef {
+        let item: FieldRef = Arc::new(Field::new_list_field(DataType::Int32, true));
+        let offsets = OffsetBuffer::from_lengths(self.lengths);
+        let values = Int32Array::new(ScalarBuffer::from(self.values), None);
+        Arc::new(ListArray::new(item, offsets, Arc::new(values), None))
+    }
+}

@@ -1,0 +1,111 @@
+//! Words with labels to tokens with labels.
+//!
+//! A tokenizer cuts a word into pieces; the label of the word stands at its first piece or at each of
+//! them, and -100 stands at every other token, which losses leave out. Words beyond the maximum length
+//! are cut off with their labels; a word of which a tokenizer makes no piece (a zero-width space) has
+//! none to carry its label.
+
+use arrow_array::ArrayRef;
+use arrow_schema::Field;
+
+use super::cells::{Cells, Lists};
+use super::tokenizer::Tokenizer;
+use crate::error::Result;
+
+/// What stands where there is no label; torch's `ignore_index`.
+const NO_LABEL: i32 = -100;
+
+/// The pieces of a word that its label stands at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pieces {
+    /// The first one, as in BERT's own evaluation of named entities.
+    First,
+    /// Each of them.
+    All,
+}
+
+/// A column of texts that are split into words already, and what goes with each word.
+///
+/// ```
+/// use brew_data::{Pieces, Tokenize, Words};
+///
+/// let words = Words::of("tokens").labels("ner_tags", Pieces::First);
+/// let settings = Tokenize::words(words, 128);
+/// # let _ = settings;
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Words {
+    pub(super) column: String,
+    pub(super) labels: Option<(String, Pieces)>,
+}
+
+impl Words {
+    /// The words of this column of lists of text.
+    pub fn of(column: &str) -> Self {
+        Words { column: column.to_owned(), labels: None }
+    }
+
+    /// With the labels of this column of lists of integers, one a word.
+    pub fn labels(mut self, column: &str, pieces: Pieces) -> Self {
+        self.labels = Some((column.to_owned(), pieces));
+        self
+    }
+
+    pub(super) fn made(&self) -> Vec<Field> {
+        let labels = self.labels.as_ref().map(|_| Lists::field("labels"));
+        labels.into_iter().chain([Lists::field("label_mask"), Lists::field("word_ids")]).collect()
+    }
+
+    /// The encodings of these rows, and the columns that are made beside those of every encoding.
+    pub(super) fn make(
+        &self,
+        tokenizer: &Tokenizer,
+        cells: &Cells<'_>,
+    ) -> Result<(Vec<tokenizers::Encoding>, Vec<ArrayRef>)> {
+        let words = cells.lists_of_texts(&self.column)?;
+        let labels = match &self.labels {
+            Some((column, _)) => Some(cells.lists_of_integers(column)?),
+            None => None,
+        };
+        for (row, words) in words.iter().enumerate() {
+            let (Some(labels), Some((column, _))) = (&labels, &self.labels) else { break };
+            if labels[row].len() != words.len() {
+                let message = format!(
+                    "{} labels for {} words: there must be one a word",
+                    labels[row].len(),
+                    words.len()
+                );
+                return Err(cells.bad(row, column, message));
+            }
+            if let Some(label) = labels[row].iter().find(|label| i32::try_from(**label).is_err()) {
+                return Err(cells.bad(row, column, format!("the label {label} does not fit int32")));
+            }
+        }
+        let encodings = tokenizer.encode_words(words)?;
+        let pieces = self.labels.as_ref().map_or(Pieces::First, |(_, pieces)| *pieces);
+        let (mut of_tokens, mut mask, mut ids) = (Lists::default(), Lists::default(), Lists::default());
+        for (row, encoding) in encodings.iter().enumerate() {
+            let word_ids = encoding.get_word_ids();
+            let carries = carriers(word_ids, pieces);
+            if let Some(labels) = &labels {
+                let label =
+                    |word: u32| labels[row].get(word as usize).map_or(NO_LABEL, |label| *label as i32);
+                of_tokens.push(carries.iter().map(|word| word.map_or(NO_LABEL, label)));
+            }
+            mask.push(carries.iter().map(|word| i32::from(word.is_some())));
+            ids.push(word_ids.iter().map(|word| word.map_or(-1, |word| word as i32)));
+        }
+        let labels = labels.is_some().then(|| of_tokens.finish());
+        Ok((encodings, labels.into_iter().chain([mask.finish(), ids.finish()]).collect()))
+    }
+}
+
+/// The word of each token that stands for one.
+fn carriers(word_ids: &[Option<u32>], pieces: Pieces) -> Vec<Option<u32>> {
+    let previous = [None].into_iter().chain(word_ids.iter().copied());
+    let stands = |(word, previous): (&Option<u32>, Option<u32>)| {
+        word.filter(|_| pieces == Pieces::All || *word != previous)
+    };
+    word_ids.iter().zip(previous).map(stands).collect()
+}

@@ -1,0 +1,11 @@
+//! The loop from outside: epochs, steps, checkpoints, callbacks, runs in a row, and several tasks.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
+
+mod basic_trainer;
+mod callbacks;
+mod checkpoints;
+mod epochs;
+mod repeats;
+mod steps;
+mod support;
