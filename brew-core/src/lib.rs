@@ -12,6 +12,7 @@ pub mod execute;
 pub mod feature;
 pub mod loss;
 pub mod model;
+pub mod native;
 pub mod observe;
 pub mod pass;
 pub mod plan;

@@ -13,7 +13,7 @@ mod window;
 use std::any::Any;
 use std::collections::BTreeMap;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
@@ -22,6 +22,7 @@ use crate::error::{Error, InStage, Result};
 use crate::feature::Feature;
 use crate::loss::{Loss, Place};
 use crate::model::{Model as _, Parameters, Side};
+use crate::native::Autocast;
 use crate::pass::Pass;
 use crate::plan::{Flow, FlowId, OptimizerChanges, Owner, Plan, Stage, StageId, StageKind};
 use crate::role::{Labels, Losses as LossesRole, Role};
@@ -36,6 +37,9 @@ pub struct Executor<'p, T: 'static, A: Adaptor> {
     pipeline: &'p Pipeline<T, A>,
     order: Vec<StageId>,
     projections: Projections,
+    device: Device,
+    /// The dtype of autocast; `None` for float32.
+    precision: Option<Kind>,
 }
 
 /// What one run of a plan gives.
@@ -84,7 +88,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             let seed = seed.wrapping_add(i64::try_from(index + 1).unwrap_or(i64::MAX));
             part.loss.prepare(&Place { kind, device, seed }).in_stage(name)?;
         }
-        Ok(Executor { pipeline, order, projections })
+        Ok(Executor { pipeline, order, projections, device, precision: None })
     }
 
     /// The losses with the names of their stages.
@@ -117,6 +121,22 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
     /// several plans train one projection.
     pub(crate) fn share_projections(&mut self, with: &Parameters) {
         self.projections.share(with);
+    }
+
+    /// Lets teachers and student compute in a low precision, by autocast; `None` is float32. The
+    /// teachers' weights are held in it from now on; the student's, projections and losses stay wide.
+    pub fn compute_in(&mut self, kind: Option<Kind>) -> Result<()> {
+        self.precision = kind;
+        let (Some(kind), _guard) = (kind, tch::no_grad_guard()) else { return Ok(()) };
+        for teacher in &self.pipeline.teachers {
+            for (name, weight) in teacher.parameters().iter() {
+                // A weight that two layers share has one handle's change already.
+                if weight.kind() == Kind::Float {
+                    weight.shallow_clone().f_set_data(&weight.f_to_kind(kind)?).in_stage(name)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The learned projections.
@@ -183,6 +203,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
     ) -> Result<Box<dyn Any>> {
         let adaptors = self.plan().outputs(id);
         let wants = adaptors.first().map(|(_, adaptor, _)| self.plan().wants(*adaptor)).unwrap_or_default();
+        let _autocast = self.precision.map(|kind| Autocast::enter(self.device, kind)).transpose()?;
         match stage.kind {
             StageKind::Teacher { index } => {
                 let _guard = tch::no_grad_guard();

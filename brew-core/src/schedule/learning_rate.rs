@@ -6,6 +6,11 @@ use std::fmt;
 pub trait Schedule: fmt::Debug {
     /// The factor at `step` (from 0) of `steps`.
     fn multiplier(&self, step: u64, steps: u64) -> f64;
+
+    /// What is wrong with the settings, each with its mend.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The same learning rate at every step.

@@ -3,10 +3,12 @@
 //! Every schedule is a pure function of what it is given. Nothing is counted up and no setting is
 //! overwritten, so that any step can be computed alone and a config can be used twice.
 
+mod decay;
 mod learning_rate;
 mod temperature;
 mod weight;
 
+pub use decay::{Decay, OneCycle};
 pub use learning_rate::{Constant, Schedule, Warmup};
 pub use temperature::{Cwsm, Flsw, TemperatureSchedule};
 pub use weight::{Weight, WeightSchedule};

@@ -14,6 +14,7 @@ use crate::model::{Parameters, write_tensors};
 
 const STUDENT: &str = "student.safetensors";
 const LEARNED: &str = "projections.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 
 /// All that a checkpoint holds.
@@ -22,6 +23,9 @@ pub(super) struct Checkpoint<'c> {
     pub(super) student: &'c Parameters,
     /// `projections.safetensors`: projections, and what losses learn; no file without any.
     pub(super) learned: &'c Parameters,
+    /// `optimizer.safetensors`: what the optimizer keeps of each parameter, what losses carry from step to
+    /// step, and the scale of the loss.
+    pub(super) optimizer: &'c Parameters,
     /// `state.json`: where the run stands.
     pub(super) state: &'c State,
 }
@@ -33,6 +37,8 @@ pub(super) struct State {
     pub(super) step: u64,
     /// Optimizer steps of the whole run.
     pub(super) steps: u64,
+    /// Steps that the optimizer made: all but those left out for gradients that were not finite.
+    pub(super) optimizer_steps: u64,
     /// Batches drawn from all tasks together.
     pub(super) batches: u64,
     /// Where each task's data stands.
@@ -52,6 +58,9 @@ impl Checkpoint<'_> {
             write_tensors(&folder.join(STUDENT), self.student)?;
             if self.learned.iter().next().is_some() {
                 write_tensors(&folder.join(LEARNED), self.learned)?;
+            }
+            if self.optimizer.iter().next().is_some() {
+                write_tensors(&folder.join(OPTIMIZER), self.optimizer)?;
             }
             let path = folder.join(STATE);
             let state = serde_json::to_vec_pretty(self.state).map_err(|error| Error::file(&path, error))?;

@@ -17,8 +17,10 @@
 mod checkpoint;
 mod checkpoints;
 mod clip;
+mod layer_decay;
 mod length;
 mod optimizer;
+mod precision;
 mod random;
 mod run;
 mod run_folder;
@@ -47,7 +49,8 @@ use settings::{Duration, Settings};
 use source::Named;
 use work::Worker;
 
-pub use optimizer::AdamW;
+pub use optimizer::{Adafactor, Adam, AdamW, Lion, Optimizer, Sgd, Slots, Step};
+pub use precision::Precision;
 pub use tasks::MultiTask;
 pub use trained::{Trained, TrainedTasks};
 
@@ -122,8 +125,24 @@ impl<'o, P: Trains> Trainer<'o, P> {
     }
 
     /// The optimizer and its learning rate.
-    pub fn optimizer(mut self, optimizer: AdamW) -> Self {
-        self.settings.optimizer = optimizer;
+    pub fn optimizer(mut self, optimizer: impl Optimizer) -> Self {
+        self.settings.optimizer = Box::new(optimizer);
+        self
+    }
+
+    /// Lets the student's layers learn slower the nearer they are to the input: the learning rate of
+    /// layer l of n (`….layer.l.…`, from 0) is multiplied by this to the power n - l, that of the
+    /// embeddings by it to the power n + 1, and that of what comes after the layers not at all. In
+    /// (0, 1]; 1 unless said otherwise. Source: Clark et al., "ELECTRA", 2020.
+    pub fn layer_decay(mut self, factor: f64) -> Self {
+        self.settings.layer_decay = factor;
+        self
+    }
+
+    /// The dtype that teacher and student compute in; float32 unless said otherwise. In a low one the
+    /// teacher's weights are held in it too, and stay so.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.settings.precision = precision;
         self
     }
 

@@ -3,8 +3,12 @@
 
 use std::path::Path;
 
+use tch::Kind;
+
+use super::layer_decay::LayerFactors;
 use super::length::{Length, PerEpoch};
-use super::optimizer::Optimizer;
+use super::optimizer::Groups;
+use super::precision::LossScale;
 use super::random::Draw;
 use super::run_folder::RunFolder;
 use super::settings::{Duration, Settings};
@@ -36,6 +40,11 @@ pub(super) fn run(
 ) -> Result<(Parameters, Summary)> {
     let (length, per_epoch) = length(settings, &tasks)?;
     let draw = draw(settings, &tasks, tau)?;
+    let device = student_of(&tasks).device();
+    let precision = settings.precision.on(device);
+    for named in &mut tasks {
+        named.work.compute_in(precision)?;
+    }
     share(&mut tasks, settings)?;
     let tasks = tasks.as_slice();
     let first = tasks.first().ok_or_else(|| Error::invalid(NOTHING))?;
@@ -63,7 +72,8 @@ pub(super) fn run(
         Duration::Steps(_) => None,
     };
     tell(&Event::Started { plan: first.work.plan(), found: &found, steps: length.steps, epochs });
-    for warning in warnings(settings, tasks) {
+    let notes = settings.precision.notes(device);
+    for warning in notes.into_iter().chain(warnings(settings, tasks)) {
         tell(&Event::Warning(&warning));
     }
     let mut run = Run {
@@ -73,6 +83,7 @@ pub(super) fn run(
         source: Source::new(tasks, draw, per_epoch)?,
         student,
         learned,
+        scale: (precision == Some(Kind::Half)).then(|| LossScale::new(device)).transpose()?,
         length,
         folder: folder.as_ref(),
         step: 0,
@@ -177,17 +188,19 @@ fn optimizers(
     settings: &Settings<'_>,
     semantics: Semantics,
     tasks: &[Named<'_>],
-) -> Result<(Optimizer, Optimizer)> {
-    let mut student = Optimizer::new(settings.optimizer, semantics);
-    student.add(OptimizerChanges::default(), &student_of(tasks))?;
+) -> Result<(Groups, Groups)> {
+    let optimizer = || settings.optimizer.with(&OptimizerChanges::default());
+    let (mut student, parameters) = (Groups::new(optimizer()?, semantics), student_of(tasks));
+    let factors = LayerFactors::of(&parameters, settings.layer_decay);
+    student.add(&OptimizerChanges::default(), &parameters, &|name| factors.factor(name))?;
     if student.count() == 0 {
         return Err(Error::invalid(
             "the student has no parameter that requires a gradient: nothing would be trained",
         ));
     }
-    let mut learned = Optimizer::new(settings.optimizer, semantics);
+    let mut learned = Groups::new(optimizer()?, semantics);
     for (changes, parameters) in tasks.iter().flat_map(|named| named.work.learned_groups()) {
-        learned.add(changes, &parameters)?;
+        learned.add(&changes, &parameters, &|_| 1.0)?;
     }
     Ok((student, learned))
 }

@@ -5,14 +5,16 @@ use std::path::PathBuf;
 
 use tch::Tensor;
 
-use super::AdamW;
 use super::checkpoints::Checkpoints;
+use super::{AdamW, Optimizer, Precision};
 use crate::observe::Observer;
 use crate::schedule::{Constant, Schedule};
 
 /// The settings of a run.
 pub(super) struct Settings<'o> {
-    pub(super) optimizer: AdamW,
+    pub(super) optimizer: Box<dyn Optimizer>,
+    pub(super) layer_decay: f64,
+    pub(super) precision: Precision,
     pub(super) schedule: Box<dyn Schedule>,
     pub(super) accumulation: usize,
     pub(super) max_gradient_norm: Option<f64>,
@@ -37,7 +39,9 @@ pub(super) enum Duration {
 impl Default for Settings<'_> {
     fn default() -> Self {
         Settings {
-            optimizer: AdamW::with_lr(1e-4),
+            optimizer: Box::new(AdamW::with_lr(1e-4)),
+            layer_decay: 1.0,
+            precision: Precision::default(),
             schedule: Box::new(Constant),
             accumulation: 1,
             max_gradient_norm: None,
@@ -56,6 +60,7 @@ impl Settings<'_> {
     /// What cannot work, each with its mend.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = self.optimizer.problems();
+        problems.extend(self.schedule.problems());
         let (epochs, steps) = match self.duration {
             Duration::Epochs(epochs) => (Some(epochs), None),
             Duration::Steps(steps) => (None, Some(steps)),
@@ -75,6 +80,9 @@ impl Settings<'_> {
                 .filter(|(_, value)| *value == Some(0))
                 .map(|(name, _)| format!("`{name}` is 0; it must be at least 1")),
         );
+        if !(self.layer_decay > 0.0 && self.layer_decay <= 1.0) {
+            problems.push(format!("`layer_decay` is {}; it must lie in (0, 1]", self.layer_decay));
+        }
         if let Some(norm) = self.max_gradient_norm
             && !(norm.is_finite() && norm > 0.0)
         {
@@ -105,7 +113,9 @@ impl Settings<'_> {
             Duration::Steps(steps) => ("steps", steps),
         };
         let settings = serde_json::json!({
-            "optimizer": { "adamw": self.optimizer },
+            "optimizer": { self.optimizer.name(): self.optimizer.settings() },
+            "layer_decay": self.layer_decay,
+            "precision": self.precision,
             "schedule": format!("{:?}", self.schedule),
             "accumulation": self.accumulation,
             "max_gradient_norm": self.max_gradient_norm,

@@ -6,10 +6,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use tch::Tensor;
+
 use super::checkpoint::{Checkpoint, State};
 use super::clip;
 use super::length::Length;
-use super::optimizer::Optimizer;
+use super::optimizer::Groups;
+use super::precision::LossScale;
 use super::random::mix;
 use super::run::Caller;
 use super::run_folder::RunFolder;
@@ -29,8 +32,10 @@ pub(super) struct Run<'r, 'o> {
     pub(super) tasks: &'r [Named<'r>],
     pub(super) source: Source<'r>,
     /// The student's parameters, and those of projections and losses, each with its moments.
-    pub(super) student: Optimizer,
-    pub(super) learned: Optimizer,
+    pub(super) student: Groups,
+    pub(super) learned: Groups,
+    /// What the loss is multiplied by in float16.
+    pub(super) scale: Option<LossScale>,
     pub(super) length: Length,
     pub(super) folder: Option<&'r RunFolder>,
     pub(super) step: u64,
@@ -91,7 +96,10 @@ impl Run<'_, '_> {
             let pass = Pass::training(self.step, Wants::nothing()).of_steps(steps);
             let counts = counts.get(&drawn.task).and_then(Option::as_ref);
             let losses = drawn.batch.run(&pass, counts).and_then(|losses| {
-                losses.total.f_backward()?;
+                match &self.scale {
+                    Some(scale) => scale.scaled(&losses.total)?.f_backward()?,
+                    None => losses.total.f_backward()?,
+                }
                 Ok(losses)
             });
             let losses = losses.map_err(|error| self.at(drawn, &error))?;
@@ -102,17 +110,17 @@ impl Run<'_, '_> {
                 tell(&Event::Batch(&BatchReport { epoch: drawn.epoch, step, index, batches, losses }));
             }
         }
-        if let Some(norm) = settings.max_gradient_norm {
-            match self.semantics {
-                Semantics::TextBrewer => clip::clip(self.student.parameters(), norm)?,
-                Semantics::Exact => {
-                    clip::clip(self.student.parameters().chain(self.learned.parameters()), norm)?
-                }
-            }
-        }
         let multiplier = settings.schedule.multiplier(self.step, steps);
-        self.student.step(multiplier)?;
-        self.learned.step(multiplier)?;
+        if self.gradients_are_finite()? {
+            self.clip()?;
+            self.student.step(multiplier)?;
+            self.learned.step(multiplier)?;
+        } else {
+            tell(&Event::Warning(&format!(
+                "step {}: a gradient is too large for float16; the step is left out and the loss scaled down",
+                self.step + 1
+            )));
+        }
         for task in counts.keys() {
             self.tasks[*task].work.after_step()?;
         }
@@ -121,10 +129,26 @@ impl Run<'_, '_> {
             epoch,
             step: self.step,
             steps,
-            learning_rate: settings.optimizer.learning_rate * multiplier,
+            learning_rate: settings.optimizer.learning_rate() * multiplier,
             losses: log.then_some(logged),
             examples_per_second: 0.0,
         })
+    }
+
+    /// Undoes the scale of the loss; without one nothing is read, and gradients count as finite.
+    fn gradients_are_finite(&self) -> Result<bool> {
+        let Some(scale) = &self.scale else { return Ok(true) };
+        let parameters = self.student.parameters().chain(self.learned.parameters());
+        let gradients: Vec<Tensor> = parameters.map(Tensor::grad).filter(Tensor::defined).collect();
+        scale.unscale(&gradients)
+    }
+
+    fn clip(&self) -> Result<()> {
+        let Some(norm) = self.settings.max_gradient_norm else { return Ok(()) };
+        match self.semantics {
+            Semantics::TextBrewer => clip::clip(self.student.parameters(), norm),
+            Semantics::Exact => clip::clip(self.student.parameters().chain(self.learned.parameters()), norm),
+        }
     }
 
     /// What the window counts, for each task that it has batches of; a single batch counts by itself.
@@ -169,16 +193,36 @@ impl Run<'_, '_> {
         let state = State {
             step: self.step,
             steps: self.length.steps,
+            optimizer_steps: self.student.steps_done(),
             batches: self.source.drawn,
             data: self.source.standings(),
             examples: self.examples,
             seconds: self.seconds,
             evaluations: self.evaluations.clone(),
         };
-        match (Checkpoint { student: &student, learned: &learned, state: &state }).write(&folder) {
+        let written = self.moments().and_then(|optimizer| {
+            let optimizer = &optimizer;
+            Checkpoint { student: &student, learned: &learned, optimizer, state: &state }.write(&folder)
+        });
+        match written {
             Ok(()) => tell(&Event::Saved(&folder)),
             Err(error) => tell(&Event::Warning(&format!("no checkpoint of step {}: {error}", self.step))),
         }
+    }
+
+    /// What the optimizer keeps (`student/…`, `learned/…`), losses carry (`loss/…`), and the scale.
+    fn moments(&self) -> Result<Parameters> {
+        let under = |prefix: &'static str| move |(name, tensor)| (format!("{prefix}/{name}"), tensor);
+        let groups = (self.student.state().into_iter().map(under("student")))
+            .chain(self.learned.state().into_iter().map(under("learned")));
+        let mut named: Vec<(String, Tensor)> = groups.collect();
+        for task in self.tasks {
+            let carried = task.work.carried()?.into_iter();
+            named.extend(carried.map(|(name, tensor)| (format!("loss/{}", task.name(&name)), tensor)));
+        }
+        let scale = self.scale.iter().flat_map(LossScale::state);
+        named.extend(scale.map(|(name, tensor)| (format!("loss_scale/{name}"), tensor)));
+        Ok(Parameters::new(named))
     }
 
     fn speed(&self) -> f64 {

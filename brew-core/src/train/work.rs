@@ -3,7 +3,7 @@
 //! So one loop serves every pipeline, and several at once: it asks for the next batch and gets it with
 //! the executor that runs it.
 
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 use super::length::PerEpoch;
 use crate::adaptor::Adaptor;
@@ -29,6 +29,8 @@ pub(crate) trait Work {
     fn learned_groups(&self) -> Vec<(OptimizerChanges, Parameters)>;
     /// Takes another's projections in place of its own, where name and size are equal.
     fn share_projections(&mut self, with: &Parameters);
+    /// Lets the models compute in this dtype; `None` is float32.
+    fn compute_in(&mut self, kind: Option<Kind>) -> Result<()>;
     /// Runs two rows, and says what they showed.
     fn probe(&self) -> Result<Vec<String>>;
     /// Batches in the first so many epochs of the data, where that is known.
@@ -37,6 +39,8 @@ pub(crate) trait Work {
     fn rows(&self) -> Option<usize>;
     /// What a person should know before the first step.
     fn warnings(&self, accumulation: usize) -> Vec<String>;
+    /// What losses carry from step to step, by stage and name.
+    fn carried(&self) -> Result<Vec<(String, Tensor)>>;
     /// Tells the losses that an optimizer step begins.
     fn before_step(&self, step: u64, steps: u64) -> Result<()>;
     /// Tells the losses that it is done.
@@ -110,6 +114,10 @@ where
         self.executor.share_projections(with);
     }
 
+    fn compute_in(&mut self, kind: Option<Kind>) -> Result<()> {
+        self.executor.compute_in(kind)
+    }
+
     fn probe(&self) -> Result<Vec<String>> {
         let first = self.data.epoch(0)?.next().ok_or_else(|| Error::invalid(NOTHING))??;
         Ok(self.executor.probe(&first.to_device(self.device())?)?.found)
@@ -130,6 +138,15 @@ where
 
     fn warnings(&self, accumulation: usize) -> Vec<String> {
         self.pipeline.warnings_of_window(accumulation)
+    }
+
+    fn carried(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut carried = Vec::new();
+        for (stage, loss) in self.executor.losses() {
+            let state = loss.state().in_stage(stage)?;
+            carried.extend(state.into_iter().map(|(name, tensor)| (format!("{stage}.{name}"), tensor)));
+        }
+        Ok(carried)
     }
 
     fn before_step(&self, step: u64, steps: u64) -> Result<()> {

@@ -8,6 +8,7 @@ mod freezing;
 mod heads;
 mod parity;
 mod pipelines;
+mod precision;
 mod predictions;
 mod refusals;
 mod students;

@@ -73,7 +73,7 @@ fn adamw(optimizer: &BTreeMap<String, OptimizerChanges>) -> Result<AdamW, String
         return Err(format!("the optimizer is {names:?}; it must be `AdamW`"));
     };
     let rate = settings.learning_rate.ok_or("`AdamW` has no `lr`")?;
-    Ok(AdamW::with_lr(rate).with(*settings))
+    Ok(AdamW::with_lr(rate).changed(settings))
 }
 
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {

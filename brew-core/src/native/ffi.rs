@@ -1,0 +1,310 @@
+//! The only unsafe FFI of the crate: the C functions of `native/`, each behind a safe one.
+//!
+//! What all of them have in common: a pointer to a tensor comes from a [`Tensor`] that is borrowed for
+//! the whole call, the shim reads it and keeps none, and every exception of C++ comes back as a message.
+
+#![expect(unsafe_code, reason = "calls into the native shim; each block says why it is sound")]
+
+use std::ffi::{CStr, c_char, c_int};
+
+use tch::{Kind, Tensor};
+use torch_sys::C_tensor;
+
+use crate::error::{Error, Result};
+
+type Raw = *mut C_tensor;
+
+unsafe extern "C" {
+    fn brew_free(message: *mut c_char);
+    fn brew_autocast_set(
+        cuda: c_int,
+        enabled: c_int,
+        kind: c_int,
+        was_enabled: *mut c_int,
+        was_kind: *mut c_int,
+    ) -> *mut c_char;
+    fn brew_autocast_enter() -> *mut c_char;
+    fn brew_autocast_leave() -> *mut c_char;
+    fn brew_fused_adam(
+        decoupled: c_int,
+        parameters: *const Raw,
+        gradients: *const Raw,
+        first: *const Raw,
+        second: *const Raw,
+        steps: *const Raw,
+        count: usize,
+        learning_rate: f64,
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+        epsilon: f64,
+    ) -> *mut c_char;
+    fn brew_fused_sgd(
+        parameters: *const Raw,
+        gradients: *const Raw,
+        momenta: *const Raw,
+        count: usize,
+        weight_decay: f64,
+        momentum: f64,
+        learning_rate: f64,
+        nesterov: c_int,
+    ) -> *mut c_char;
+    fn brew_global_norm(tensors: *const Raw, count: usize, norm: *mut Raw) -> *mut c_char;
+    fn brew_multiply_all(tensors: *const Raw, count: usize, factor: Raw) -> *mut c_char;
+    fn brew_unscale(
+        gradients: *const Raw,
+        count: usize,
+        found_infinite: Raw,
+        inverse_scale: Raw,
+    ) -> *mut c_char;
+    fn brew_update_scale(
+        scale: Raw,
+        growth_tracker: Raw,
+        found_infinite: Raw,
+        growth: f64,
+        backoff: f64,
+        interval: i64,
+    ) -> *mut c_char;
+    fn brew_generator_state(device: c_int, state: *mut Raw) -> *mut c_char;
+    fn brew_set_generator_state(device: c_int, state: Raw) -> *mut c_char;
+    fn brew_set_deterministic(enabled: c_int) -> *mut c_char;
+    fn brew_set_tf32(enabled: c_int) -> *mut c_char;
+    fn brew_cuda_memory(
+        device: c_int,
+        allocated: *mut i64,
+        peak: *mut i64,
+        reserved: *mut i64,
+    ) -> *mut c_char;
+    fn brew_load_cuda(found: *mut c_int) -> *mut c_char;
+}
+
+/// The message that a function of the shim returned, as an error that names what was done.
+fn told(what: &str, message: *mut c_char) -> Result<()> {
+    if message.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the shim returns null or a NUL-terminated string of its own, which is freed here, once.
+    let text = unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        brew_free(message);
+        text
+    };
+    let first = text.lines().next().unwrap_or("no message").to_owned();
+    Err(Error::Torch { stage: Some(what.to_owned()), message: first })
+}
+
+fn raw(tensor: &Tensor) -> Raw {
+    tensor.as_ptr().cast_mut()
+}
+
+fn raws(tensors: &[Tensor]) -> Vec<Raw> {
+    tensors.iter().map(raw).collect()
+}
+
+/// A tensor that the shim made for its caller.
+fn owned(raw: Raw) -> Tensor {
+    // SAFETY: the shim put the pointer of a new tensor there, which nobody else holds.
+    unsafe { Tensor::from_ptr(raw) }
+}
+
+/// Sets autocast of this thread; returns what it was: whether it was on, and the dtype's number.
+pub(super) fn set_autocast(cuda: bool, enabled: bool, kind: c_int) -> Result<(bool, c_int)> {
+    let (mut was_enabled, mut was_kind) = (0, 0);
+    // SAFETY: both pointers are to locals that outlive the call.
+    let message = unsafe {
+        brew_autocast_set(cuda.into(), enabled.into(), kind, &raw mut was_enabled, &raw mut was_kind)
+    };
+    told("autocast", message)?;
+    Ok((was_enabled != 0, was_kind))
+}
+
+/// One level deeper into autocast.
+pub(super) fn enter_autocast() -> Result<()> {
+    // SAFETY: it takes nothing.
+    told("autocast", unsafe { brew_autocast_enter() })
+}
+
+/// One level back; the outermost drops the copies of weights.
+pub(super) fn leave_autocast() -> Result<()> {
+    // SAFETY: it takes nothing.
+    told("autocast", unsafe { brew_autocast_leave() })
+}
+
+/// The number that libtorch has for a dtype.
+pub(super) fn kind_number(kind: Kind) -> Option<c_int> {
+    match kind {
+        Kind::Half => Some(5),
+        Kind::BFloat16 => Some(15),
+        _ => None,
+    }
+}
+
+/// The lists of one call of a fused optimizer, one item a parameter.
+#[derive(Debug)]
+pub(crate) struct Adam<'t> {
+    pub(crate) parameters: &'t [Tensor],
+    pub(crate) gradients: &'t [Tensor],
+    pub(crate) first_moments: &'t [Tensor],
+    pub(crate) second_moments: &'t [Tensor],
+    /// The number of this step, from 1: float32 scalars.
+    pub(crate) steps: &'t [Tensor],
+}
+
+/// The numbers of Adam and AdamW.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdamNumbers {
+    pub(crate) learning_rate: f64,
+    pub(crate) betas: (f64, f64),
+    pub(crate) weight_decay: f64,
+    pub(crate) epsilon: f64,
+    /// AdamW's decay of the weights, in place of an addition to the gradient.
+    pub(crate) decoupled: bool,
+}
+
+/// One step of Adam or AdamW over all parameters, in place.
+pub(crate) fn fused_adam(lists: &Adam<'_>, numbers: AdamNumbers) -> Result<()> {
+    let count = lists.parameters.len();
+    let all = [lists.gradients, lists.first_moments, lists.second_moments, lists.steps];
+    if all.iter().any(|list| list.len() != count) {
+        return Err(Error::invalid("a fused optimizer was given lists of different lengths"));
+    }
+    let (parameters, [gradients, first, second, steps]) = (raws(lists.parameters), all.map(raws));
+    let AdamNumbers { learning_rate, betas, weight_decay, epsilon, decoupled } = numbers;
+    // SAFETY: five arrays of `count` pointers to borrowed tensors; the shim checks that they are alike.
+    let message = unsafe {
+        brew_fused_adam(
+            decoupled.into(),
+            parameters.as_ptr(),
+            gradients.as_ptr(),
+            first.as_ptr(),
+            second.as_ptr(),
+            steps.as_ptr(),
+            count,
+            learning_rate,
+            betas.0,
+            betas.1,
+            weight_decay,
+            epsilon,
+        )
+    };
+    told("fused Adam", message)
+}
+
+/// The numbers of stochastic gradient descent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SgdNumbers {
+    pub(crate) learning_rate: f64,
+    pub(crate) momentum: f64,
+    pub(crate) nesterov: bool,
+    pub(crate) weight_decay: f64,
+}
+
+/// One step of stochastic gradient descent over all parameters, in place; `momenta` may be empty
+/// where the momentum is 0.
+pub(crate) fn fused_sgd(
+    parameters: &[Tensor],
+    gradients: &[Tensor],
+    momenta: &[Tensor],
+    numbers: SgdNumbers,
+) -> Result<()> {
+    let count = parameters.len();
+    if gradients.len() != count || (numbers.momentum != 0.0 && momenta.len() != count) {
+        return Err(Error::invalid("a fused optimizer was given lists of different lengths"));
+    }
+    let (parameters, gradients, momenta) = (raws(parameters), raws(gradients), raws(momenta));
+    let SgdNumbers { learning_rate, momentum, nesterov, weight_decay } = numbers;
+    // SAFETY: arrays of `count` pointers to borrowed tensors; the momenta are read only with a momentum.
+    let message = unsafe {
+        brew_fused_sgd(
+            parameters.as_ptr(),
+            gradients.as_ptr(),
+            momenta.as_ptr(),
+            count,
+            weight_decay,
+            momentum,
+            learning_rate,
+            nesterov.into(),
+        )
+    };
+    told("fused SGD", message)
+}
+
+/// The L2 norm over all tensors together, a scalar on their device; nothing is read from it.
+pub(crate) fn global_norm(tensors: &[Tensor]) -> Result<Tensor> {
+    let (list, mut norm) = (raws(tensors), std::ptr::null_mut());
+    // SAFETY: an array of pointers to borrowed tensors, and a place for the result.
+    told("global norm", unsafe { brew_global_norm(list.as_ptr(), list.len(), &raw mut norm) })?;
+    Ok(owned(norm))
+}
+
+/// Multiplies every tensor by a scalar on their device, in place.
+pub(crate) fn multiply_all(tensors: &[Tensor], factor: &Tensor) -> Result<()> {
+    let list = raws(tensors);
+    // SAFETY: an array of pointers to borrowed tensors, and one more.
+    told("multiply", unsafe { brew_multiply_all(list.as_ptr(), list.len(), raw(factor)) })
+}
+
+/// Multiplies gradients by a scalar in place, and sets `found_infinite` to 1 where one is not finite.
+pub(crate) fn unscale(gradients: &[Tensor], found_infinite: &Tensor, inverse_scale: &Tensor) -> Result<()> {
+    let list = raws(gradients);
+    // SAFETY: an array of pointers to borrowed tensors, and two more.
+    let message = unsafe { brew_unscale(list.as_ptr(), list.len(), raw(found_infinite), raw(inverse_scale)) };
+    told("unscale", message)
+}
+
+/// Changes the scale of a loss after a step: `scale` and `growth_tracker` in place.
+pub(crate) fn update_scale(
+    scale: &Tensor,
+    growth_tracker: &Tensor,
+    found_infinite: &Tensor,
+    (growth, backoff, interval): (f64, f64, i64),
+) -> Result<()> {
+    // SAFETY: pointers to three borrowed tensors.
+    let message = unsafe {
+        brew_update_scale(raw(scale), raw(growth_tracker), raw(found_infinite), growth, backoff, interval)
+    };
+    told("scale of the loss", message)
+}
+
+/// The state of a device's generator, a uint8 tensor; a negative device is the CPU.
+pub(super) fn generator_state(device: c_int) -> Result<Tensor> {
+    let mut state = std::ptr::null_mut();
+    // SAFETY: a place for the result.
+    told("generator", unsafe { brew_generator_state(device, &raw mut state) })?;
+    Ok(owned(state))
+}
+
+/// Sets the state of a device's generator.
+pub(super) fn set_generator_state(device: c_int, state: &Tensor) -> Result<()> {
+    // SAFETY: a pointer to a borrowed tensor, whose contents libtorch checks.
+    told("generator", unsafe { brew_set_generator_state(device, raw(state)) })
+}
+
+/// Algorithms that give the same bits every time, or an error where there is none.
+pub(super) fn set_deterministic(enabled: bool) -> Result<()> {
+    // SAFETY: it takes a number.
+    told("deterministic algorithms", unsafe { brew_set_deterministic(enabled.into()) })
+}
+
+/// TF32 for float32 products on CUDA.
+pub(super) fn set_tf32(enabled: bool) -> Result<()> {
+    // SAFETY: it takes a number.
+    told("TF32", unsafe { brew_set_tf32(enabled.into()) })
+}
+
+/// Bytes of a CUDA device: in use, at most in use, held by the allocator.
+pub(super) fn cuda_memory(device: c_int) -> Result<[i64; 3]> {
+    let (mut allocated, mut peak, mut reserved) = (0, 0, 0);
+    // SAFETY: three places for the results.
+    let message = unsafe { brew_cuda_memory(device, &raw mut allocated, &raw mut peak, &raw mut reserved) };
+    told("memory of CUDA", message)?;
+    Ok([allocated, peak, reserved])
+}
+
+/// Opens libtorch_cuda where it lies beside libtorch_cpu; whether it does.
+pub(super) fn load_cuda() -> Result<bool> {
+    let mut found = 0;
+    // SAFETY: a place for the result.
+    told("CUDA", unsafe { brew_load_cuda(&raw mut found) })?;
+    Ok(found != 0)
+}

@@ -1,0 +1,185 @@
+//! What libtorch can do and tch does not offer, by a small shim of C++ (`native/` beside `src/`):
+//! autocast with a chosen dtype, fused optimizers over lists, generators' states, determinism.
+//!
+//! All unsafe FFI stands in one file, `ffi.rs`; the rest of this room, and of the crate, is safe.
+//!
+//! ```
+//! use brew_core::native::{Autocast, generator_state, set_generator_state};
+//! use brew_core::tch::{Device, Kind, Tensor};
+//!
+//! let matrix = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
+//! {
+//!     let _low = Autocast::enter(Device::Cpu, Kind::BFloat16)?;
+//!     assert_eq!(matrix.matmul(&matrix).kind(), Kind::BFloat16);
+//! }
+//! assert_eq!(matrix.matmul(&matrix).kind(), Kind::Float);
+//!
+//! let state = generator_state(Device::Cpu)?;
+//! let first = Tensor::rand([3], (Kind::Float, Device::Cpu));
+//! set_generator_state(Device::Cpu, &state)?;
+//! assert_eq!(first, Tensor::rand([3], (Kind::Float, Device::Cpu)));
+//! # Ok::<(), brew_core::Error>(())
+//! ```
+
+mod autocast;
+pub(crate) mod ffi;
+
+use std::sync::OnceLock;
+
+use tch::{Device, Tensor};
+
+use crate::error::{Error, Result};
+
+pub use autocast::Autocast;
+
+/// The state of a device's default generator, a uint8 tensor on the CPU.
+///
+/// # Errors
+/// On a CUDA device that is not there, and on devices other than CPU and CUDA.
+pub fn generator_state(device: Device) -> Result<Tensor> {
+    ffi::generator_state(number(device)?)
+}
+
+/// Sets the state of a device's default generator to one that [`generator_state`] gave.
+///
+/// # Errors
+/// Where the tensor is no state of such a generator, and as [`generator_state`].
+pub fn set_generator_state(device: Device, state: &Tensor) -> Result<()> {
+    ffi::set_generator_state(number(device)?, state)
+}
+
+/// Lets libtorch use only algorithms that give the same bits every time; an operation that has none is
+/// then an error with its name. On the CPU brew's own operations have one each.
+pub fn set_deterministic(enabled: bool) -> Result<()> {
+    ffi::set_deterministic(enabled)
+}
+
+/// Lets CUDA multiply float32 with a mantissa of 10 bits (TF32), which is faster and less exact. Off
+/// unless switched on.
+pub fn set_tf32(enabled: bool) -> Result<()> {
+    ffi::set_tf32(enabled)
+}
+
+/// The memory of a CUDA device as libtorch's allocator counts it, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CudaMemory {
+    /// In tensors now.
+    pub allocated: u64,
+    /// The most that was in tensors at one time.
+    pub peak: u64,
+    /// Held by the allocator, in use or not.
+    pub reserved: u64,
+}
+
+/// The memory of this CUDA device.
+///
+/// # Errors
+/// Where there is no such device.
+pub fn cuda_memory(device: usize) -> Result<CudaMemory> {
+    let device = i32::try_from(device).map_err(|_| Error::invalid("there are not that many CUDA devices"))?;
+    let [allocated, peak, reserved] = ffi::cuda_memory(device)?.map(i64::unsigned_abs);
+    Ok(CudaMemory { allocated, peak, reserved })
+}
+
+/// Makes CUDA available where libtorch has it; says whether it has. Only the first call does anything.
+///
+/// A program links libtorch_cuda only if it calls something of it by name, so it is opened at run time,
+/// beside libtorch_cpu: one binary serves machines with and without a GPU.
+///
+/// # Errors
+/// Where libtorch_cuda is there and cannot be opened: the first library that it misses.
+pub fn load_cuda() -> Result<bool> {
+    static LOADED: OnceLock<Result<bool, String>> = OnceLock::new();
+    let loaded = LOADED.get_or_init(|| ffi::load_cuda().map_err(|error| error.to_string()));
+    loaded.clone().map_err(Error::other)
+}
+
+/// The device's number as the shim counts.
+fn number(device: Device) -> Result<i32> {
+    match device {
+        Device::Cpu => Ok(-1),
+        Device::Cuda(index) => {
+            i32::try_from(index).map_err(|_| Error::invalid("there are not that many CUDA devices"))
+        }
+        other => Err(Error::invalid(format!("{other:?} has no generator here: use the CPU or CUDA"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind, Tensor};
+
+    use super::{cuda_memory, ffi, generator_state, load_cuda, set_deterministic, set_generator_state};
+
+    #[test]
+    fn what_does_not_fit_is_an_error_and_no_crash() {
+        let error = set_generator_state(Device::Cpu, &Tensor::zeros([3], (Kind::Float, Device::Cpu)));
+        assert!(error.unwrap_err().to_string().contains("uint8"));
+        let error = set_generator_state(Device::Cpu, &Tensor::new()).unwrap_err();
+        assert!(error.to_string().contains("`state` is undefined"), "{error}");
+        assert!(generator_state(Device::Mps).is_err());
+        assert!(ffi::global_norm(&[]).is_err());
+        let (short, long) = (Tensor::zeros([2], (Kind::Float, Device::Cpu)), Tensor::new());
+        let numbers =
+            ffi::SgdNumbers { learning_rate: 0.1, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+        let error = ffi::fused_sgd(&[short], &[long], &[], numbers).unwrap_err().to_string();
+        assert!(error.contains("`gradients` is undefined"), "{error}");
+    }
+
+    #[test]
+    fn lists_that_differ_are_refused_before_the_kernel_reads_them() {
+        let float = |size: &[i64]| Tensor::zeros(size, (Kind::Float, Device::Cpu));
+        let lists = |parameter: Tensor, gradient: Tensor| {
+            let (first, second) = (parameter.zeros_like(), parameter.zeros_like());
+            let lists = ffi::Adam {
+                parameters: &[parameter],
+                gradients: &[gradient],
+                first_moments: &[first],
+                second_moments: &[second],
+                steps: &[float(&[]) + 1.0],
+            };
+            let numbers = ffi::AdamNumbers {
+                learning_rate: 0.1,
+                betas: (0.9, 0.999),
+                weight_decay: 0.0,
+                epsilon: 1e-8,
+                decoupled: true,
+            };
+            ffi::fused_adam(&lists, numbers)
+        };
+        assert!(lists(float(&[2, 3]), float(&[2, 3])).is_ok());
+        for (parameter, gradient) in [
+            (float(&[2, 3]), float(&[3, 2])),
+            (float(&[2, 3]), float(&[2, 3]).to_kind(Kind::Double)),
+            (float(&[2, 3]).tr(), float(&[2, 3]).tr()),
+        ] {
+            let error = lists(parameter, gradient).unwrap_err().to_string();
+            assert!(error.contains("`gradients`[0]"), "{error}");
+        }
+    }
+
+    #[test]
+    fn determinism_is_switched_for_the_process() {
+        // An operation without a deterministic form on the CPU: PyTorch's documentation of
+        // `use_deterministic_algorithms` lists `put_` with `accumulate=False`.
+        let put = || {
+            let index = Tensor::from_slice(&[0_i64, 0]);
+            let values = Tensor::from_slice(&[1.0_f32, 2.0]);
+            Tensor::zeros([2], (Kind::Float, Device::Cpu)).f_put_(&index, &values, false).is_ok()
+        };
+        set_deterministic(true).unwrap();
+        let refused = !put();
+        set_deterministic(false).unwrap();
+        assert!(refused && put());
+    }
+
+    #[test]
+    fn a_machine_without_cuda_says_so() {
+        if load_cuda().unwrap() && tch::Cuda::is_available() {
+            println!("skipped: this machine has CUDA");
+            return;
+        }
+        assert!(cuda_memory(0).unwrap_err().to_string().contains("no CUDA device 0"));
+        assert!(generator_state(Device::Cuda(0)).is_err());
+    }
+}

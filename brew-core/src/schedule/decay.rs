@@ -1,0 +1,209 @@
+//! Learning rates that fall over a run, each with a warm-up.
+
+use std::f64::consts::PI;
+
+use super::Schedule;
+
+/// Up to the full learning rate over the warm-up, then down along a curve.
+///
+/// With n steps, a warm-up of the fraction f (w = f n steps) and the end e, at step s from 0:
+///
+/// - up, while s < w: (s + 1) / (w + 1)
+/// - down, with x = (s - w) / (n - w) in [0, 1): e + (1 - e) c(x), where c is 1 - x
+///   ([`Decay::linear`]), (1 - x)^p ([`Decay::polynomial`]) or (1 + cos πx) / 2 ([`Decay::cosine`];
+///   Loshchilov and Hutter, "SGDR", 2017)
+/// - [`Decay::inverse_square_root`] (Vaswani et al., "Attention Is All You Need", 2017) ignores n and e:
+///   √((w + 1) / (s + 1))
+/// - [`Decay::constant`] stays at 1
+///
+/// ```
+/// use brew_core::schedule::{Decay, Schedule};
+///
+/// let schedule = Decay::cosine().with_warmup(0.1).down_to(0.1);
+/// assert_eq!(schedule.multiplier(0, 100), 1.0 / 11.0);
+/// assert_eq!(schedule.multiplier(10, 100), 1.0);
+/// assert_eq!(schedule.multiplier(55, 100), 0.55);
+/// ```
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decay {
+    curve: Curve,
+    warmup: f64,
+    end: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Curve {
+    Constant,
+    Linear,
+    Polynomial(f64),
+    Cosine,
+    InverseSquareRoot,
+}
+
+impl Decay {
+    /// No decay: for a warm-up alone.
+    pub fn constant() -> Self {
+        Decay::along(Curve::Constant)
+    }
+
+    /// A straight line.
+    pub fn linear() -> Self {
+        Decay::along(Curve::Linear)
+    }
+
+    /// A power of the straight line, above 0.
+    pub fn polynomial(power: f64) -> Self {
+        Decay::along(Curve::Polynomial(power))
+    }
+
+    /// Half a wave of the cosine.
+    pub fn cosine() -> Self {
+        Decay::along(Curve::Cosine)
+    }
+
+    /// One over the root of the step, from the end of the warm-up on: for runs without an end.
+    pub fn inverse_square_root() -> Self {
+        Decay::along(Curve::InverseSquareRoot)
+    }
+
+    /// The fraction of the steps to warm up over, in [0, 1).
+    pub fn with_warmup(self, fraction: f64) -> Self {
+        Decay { warmup: fraction, ..self }
+    }
+
+    /// The fraction of the learning rate that the curve ends at, in [0, 1]; 0 unless said otherwise.
+    pub fn down_to(self, fraction: f64) -> Self {
+        Decay { end: fraction, ..self }
+    }
+
+    fn along(curve: Curve) -> Self {
+        Decay { curve, warmup: 0.0, end: 0.0 }
+    }
+}
+
+impl Schedule for Decay {
+    fn multiplier(&self, step: u64, steps: u64) -> f64 {
+        let (step, steps) = (step as f64, steps.max(1) as f64);
+        let warmup = self.warmup * steps;
+        if step < warmup {
+            return (step + 1.0) / (warmup + 1.0);
+        }
+        let done = (step - warmup) / (steps - warmup).max(f64::MIN_POSITIVE);
+        let down = match self.curve {
+            Curve::Constant => return 1.0,
+            Curve::InverseSquareRoot => return ((warmup + 1.0) / (step + 1.0)).sqrt(),
+            Curve::Linear => 1.0 - done,
+            Curve::Polynomial(power) => (1.0 - done).max(0.0).powf(power),
+            Curve::Cosine => (1.0 + (PI * done).cos()) / 2.0,
+        };
+        self.end + (1.0 - self.end) * down.clamp(0.0, 1.0)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let warmup = (!(0.0..1.0).contains(&self.warmup))
+            .then(|| format!("the warm-up is {}; it must lie in [0, 1)", self.warmup));
+        let end = (!(0.0..=1.0).contains(&self.end))
+            .then(|| format!("the schedule ends at {}; it must lie in [0, 1]", self.end));
+        let power = match self.curve {
+            Curve::Polynomial(power) if !(power.is_finite() && power > 0.0) => {
+                Some(format!("the power of the schedule is {power}; it must be finite and above 0"))
+            }
+            _ => None,
+        };
+        [warmup, end, power].into_iter().flatten().collect()
+    }
+}
+
+/// Up to the full learning rate and down to almost nothing, each along half a wave of the cosine.
+///
+/// With n steps, the peak at fraction f, s from 0, and the last step of the rise a = f n - 1: from 1/25
+/// up to 1 over a steps, then down to 1/250,000 at step n - 1. Source: Smith and Topin,
+/// "Super-Convergence", 2018; PyTorch's `OneCycleLR` with its defaults.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OneCycle {
+    peak: f64,
+}
+
+impl OneCycle {
+    /// The fraction of the steps after which the learning rate is highest, in (0, 1); PyTorch's is 0.3.
+    pub fn peak_at(fraction: f64) -> Self {
+        OneCycle { peak: fraction }
+    }
+}
+
+impl Schedule for OneCycle {
+    fn multiplier(&self, step: u64, steps: u64) -> f64 {
+        const START: f64 = 1.0 / 25.0;
+        const END: f64 = START / 1e4;
+        let (step, last) = (step as f64, steps.max(2) as f64 - 1.0);
+        let top = (self.peak * steps as f64 - 1.0).max(0.0);
+        let wave = |from: f64, to: f64, x: f64| to + (from - to) * (1.0 + (PI * x).cos()) / 2.0;
+        if step <= top {
+            wave(START, 1.0, if top > 0.0 { step / top } else { 1.0 })
+        } else {
+            wave(1.0, END, ((step - top) / (last - top).max(f64::MIN_POSITIVE)).min(1.0))
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let fine = self.peak > 0.0 && self.peak < 1.0;
+        (!fine).then(|| format!("the peak is at {}; it must lie in (0, 1)", self.peak)).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_values(schedule: impl Schedule, steps: u64, at: &[(u64, f64)]) {
+        for &(step, expected) in at {
+            let found = schedule.multiplier(step, steps);
+            assert!((found - expected).abs() < 1e-12, "step {step}: found {found}, expected {expected}");
+        }
+    }
+
+    // transformers 5.24.0, with o = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0):
+    //   s = get_cosine_schedule_with_warmup(o, 2, 10)
+    //   s = get_polynomial_decay_schedule_with_warmup(o, 2, 10, lr_end=0.1, power=2.0)
+    //   s = get_linear_schedule_with_warmup(o, 2, 10)
+    //   [s.lr_lambdas[0](k) for k in (2, 3, 6, 9)]
+    // after the warm-up, which begins there at 0 and here above it.
+    #[test]
+    fn decays_are_those_of_transformers_after_the_warmup() {
+        let warm = Decay::cosine().with_warmup(0.2);
+        assert_values(warm, 10, &[(2, 1.0), (3, 0.9619397662556434), (6, 0.5), (9, 0.03806023374435663)]);
+        let warm = Decay::polynomial(2.0).with_warmup(0.2).down_to(0.1);
+        assert_values(warm, 10, &[(2, 1.0), (3, 0.7890625), (6, 0.325), (9, 0.1140625)]);
+        let warm = Decay::linear().with_warmup(0.2);
+        assert_values(
+            warm,
+            10,
+            &[(0, 1.0 / 3.0), (1, 2.0 / 3.0), (2, 1.0), (3, 0.875), (6, 0.5), (9, 0.125)],
+        );
+    }
+
+    // torch 2.11: s = torch.optim.lr_scheduler.OneCycleLR(o, max_lr=1.0, total_steps=10), then
+    // o.param_groups[0]["lr"] before each s.step()
+    #[test]
+    fn one_cycle_is_pytorchs() {
+        let golden = [0.04, 0.52, 1.0, 0.9504846320134737, 0.8117456539497631, 0.6112620219362893];
+        let at = golden.iter().enumerate().map(|(step, value)| (step as u64, *value));
+        let rest = [(6, 0.38874197806371075), (7, 0.18825834605023697), (8, 0.049519367986526286), (9, 4e-6)];
+        assert_values(OneCycle::peak_at(0.3), 10, &at.chain(rest).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_inverse_root_needs_no_end() {
+        let schedule = Decay::inverse_square_root().with_warmup(0.0);
+        assert_values(schedule, 0, &[(0, 1.0), (3, 0.5), (99, 0.1)]);
+    }
+
+    #[test]
+    fn fractions_out_of_range_are_reported() {
+        assert_eq!(Decay::polynomial(0.0).with_warmup(1.0).down_to(2.0).problems().len(), 3);
+        assert_eq!(OneCycle::peak_at(1.0).problems().len(), 1);
+    }
+}

@@ -1,0 +1,220 @@
+//! Three steps of each optimizer against PyTorch, in float64; states that are saved and gone on with.
+
+use tch::Tensor;
+
+use super::super::clip::clip;
+use super::*;
+use crate::model::Parameters;
+use crate::plan::Semantics;
+
+struct Problem {
+    weight: Tensor,
+    bias: Tensor,
+    groups: Groups,
+}
+
+fn problem(optimizer: impl Optimizer, semantics: Semantics) -> Problem {
+    let weight = Tensor::from_slice(&[1.0, -2.0, 0.5, 3.0]).view([2, 2]).set_requires_grad(true);
+    let bias = Tensor::from_slice(&[0.1, -0.2]).set_requires_grad(true);
+    let named = [("w".to_owned(), weight.shallow_clone()), ("b".to_owned(), bias.shallow_clone())];
+    let mut groups = Groups::new(Box::new(optimizer), semantics);
+    groups.add(&OptimizerChanges::default(), &Parameters::new(named), &|_| 1.0).unwrap();
+    Problem { weight, bias, groups }
+}
+
+impl Problem {
+    fn steps(&mut self, steps: std::ops::Range<i32>, norm: Option<f64>) -> Vec<f64> {
+        let input = Tensor::from_slice(&[1.0, 2.0, 3.0, -1.0]).view([2, 2]);
+        for step in steps {
+            self.groups.zero_gradients();
+            let output = input.matmul(&self.weight.tr()) + &self.bias;
+            output.square().mean(tch::Kind::Double).backward();
+            if let Some(norm) = norm {
+                clip(self.groups.parameters(), norm).unwrap();
+            }
+            self.groups.step(1.0 - f64::from(step) / 3.0).unwrap();
+        }
+        let both = Tensor::cat(&[self.weight.detach().view([-1]), self.bias.detach()], 0);
+        Vec::<f64>::try_from(both).unwrap()
+    }
+}
+
+#[track_caller]
+fn assert_close(found: &[f64], expected: &[f64]) {
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-12, "found {found}, expected {expected}");
+    }
+}
+
+// The script (PyTorch 2.11, float64), with `make` as each test says:
+//
+//   w = Parameter([[1, -2], [.5, 3]]); b = Parameter([.1, -.2])
+//   o = make([w, b]); lr = o.param_groups[0]["lr"]; x = tensor([[1, 2], [3, -1]])
+//   for s in range(3):
+//       o.zero_grad(); ((x @ w.T + b) ** 2).mean().backward()
+//       for g in o.param_groups: g["lr"] = lr * (1 - s / 3)
+//       o.step()
+
+// torch.optim.AdamW(p, lr=.1, weight_decay=.01), with torch.nn.utils.clip_grad_norm_(p, 1.0) before each step
+#[test]
+fn decay_on_everything_equals_pytorchs_adamw_with_clipping() {
+    let mut problem = problem(AdamW::with_lr(0.1), Semantics::TextBrewer);
+    let expected = [
+        0.7983931710402676,
+        -1.7960402147530452,
+        0.3579197715370632,
+        2.7940127605077696,
+        -0.09873534737646414,
+        -0.39903106094354307,
+    ];
+    assert_close(&problem.steps(0..3, Some(1.0)), &expected);
+}
+
+// the same with weight_decay=0 for b
+#[test]
+fn exact_semantics_spare_the_bias() {
+    let mut problem = problem(AdamW::with_lr(0.1), Semantics::Exact);
+    let expected = [
+        0.7983929820607305,
+        -1.7960402241998712,
+        0.35799048430156044,
+        2.7940127930108085,
+        -0.09865851562493518,
+        -0.3995522723416938,
+    ];
+    assert_close(&problem.steps(0..3, Some(1.0)), &expected);
+}
+
+// torch.optim.Adam(p, lr=.1, weight_decay=.01)
+#[test]
+fn adam_is_pytorchs() {
+    let mut problem = problem(Adam::with_lr(0.1).weight_decay(0.01), Semantics::TextBrewer);
+    let expected = [
+        0.8007611355547627,
+        -1.8002097642991381,
+        0.3561974953532126,
+        2.800154612562965,
+        -0.0978582546829363,
+        -0.3989815349672093,
+    ];
+    assert_close(&problem.steps(0..3, None), &expected);
+}
+
+// torch.optim.SGD(p, lr=.1, momentum=.9, nesterov=True, weight_decay=.01), and without momentum
+#[test]
+fn sgd_is_pytorchs_with_momentum_and_without() {
+    let optimizer = Sgd::with_lr(0.1).momentum(0.9).nesterov().weight_decay(0.01);
+    let expected = [
+        -0.43553491374422226,
+        -0.12158904657044448,
+        0.38087738365566665,
+        0.434844693026222,
+        0.02028228818757781,
+        -0.9777905182418223,
+    ];
+    assert_close(&problem(optimizer, Semantics::TextBrewer).steps(0..3, None), &expected);
+    let optimizer = Sgd::with_lr(0.1).weight_decay(0.01);
+    let expected = [
+        0.1518574197777778,
+        -1.0931403584444443,
+        0.4227787376666667,
+        1.7837455782222222,
+        -0.0048723400222222095,
+        -0.5780547866222223,
+    ];
+    assert_close(&problem(optimizer, Semantics::TextBrewer).steps(0..3, None), &expected);
+}
+
+// torch.optim.Adafactor(p, lr=.1, weight_decay=.01)
+#[test]
+fn adafactor_is_pytorchs() {
+    let mut problem = problem(Adafactor::with_lr(0.1).weight_decay(0.01), Semantics::TextBrewer);
+    let expected = [
+        0.550948193444489,
+        -1.712685867711416,
+        0.446439402169181,
+        2.574690005387023,
+        0.07247627219531191,
+        -0.23120671481735677,
+    ];
+    assert_close(&problem.steps(0..3, None), &expected);
+}
+
+// The paper's program 1 as a torch.optim.Optimizer of a few lines, lr=.1, betas=(.9, .99), weight decay .01:
+//   p.mul_(1 - lr * wd); p.add_(torch.sign(b1 * m + (1 - b1) * g), alpha=-lr); m.mul_(b2).add_(g, alpha=1 - b2)
+#[test]
+fn lion_is_the_papers_program() {
+    let mut problem = problem(Lion::with_lr(0.1).weight_decay(0.01), Semantics::TextBrewer);
+    let expected = [
+        0.798123422,
+        -1.7961246439999998,
+        0.36578947766666664,
+        2.794125866,
+        -0.10007767780000001,
+        -0.3994780444,
+    ];
+    assert_close(&problem.steps(0..3, None), &expected);
+}
+
+fn goes_on_as_if_it_had_not_stopped(make: impl Fn() -> Box<dyn Optimizer>) {
+    let build = || {
+        let mut made = problem(Sgd::with_lr(0.0), Semantics::Exact);
+        let named =
+            [("w".to_owned(), made.weight.shallow_clone()), ("b".to_owned(), made.bias.shallow_clone())];
+        made.groups = Groups::new(make(), Semantics::Exact);
+        made.groups.add(&OptimizerChanges::default(), &Parameters::new(named), &|_| 1.0).unwrap();
+        made
+    };
+    let whole = build().steps(0..3, None);
+    let mut first = build();
+    first.steps(0..2, None);
+    let state = first.groups.state().into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
+    let mut second = build();
+    tch::no_grad(|| second.weight.copy_(&first.weight));
+    tch::no_grad(|| second.bias.copy_(&first.bias));
+    second.groups.restore(&state, first.groups.steps_done()).unwrap();
+    assert_eq!(second.steps(2..3, None), whole, "{}", make().name());
+}
+
+#[test]
+fn every_optimizer_goes_on_from_its_state_to_the_last_bit() {
+    goes_on_as_if_it_had_not_stopped(|| Box::new(AdamW::with_lr(0.1)));
+    goes_on_as_if_it_had_not_stopped(|| Box::new(Adam::with_lr(0.1)));
+    goes_on_as_if_it_had_not_stopped(|| Box::new(Sgd::with_lr(0.1).momentum(0.9)));
+    goes_on_as_if_it_had_not_stopped(|| Box::new(Lion::with_lr(0.1)));
+    goes_on_as_if_it_had_not_stopped(|| Box::new(Adafactor::with_lr(0.1)));
+}
+
+#[test]
+fn a_state_of_something_else_is_refused_with_all_that_differs() {
+    let mut problem = problem(AdamW::with_lr(0.1), Semantics::Exact);
+    let mut state = problem.groups.state();
+    state.insert("w/third_moment".to_owned(), Tensor::from(1.0));
+    state.insert("w/first_moment".to_owned(), Tensor::from(1.0));
+    state.remove("b/second_moment");
+    let error = problem.groups.restore(&state, 5).unwrap_err().to_string();
+    for part in [
+        "`w/third_moment` is nothing that adamw keeps",
+        "`w/first_moment` is []",
+        "`b/second_moment` is missing",
+    ] {
+        assert!(error.contains(part), "{part} is not in\n{error}");
+    }
+    assert_eq!(problem.groups.steps_done(), 0);
+}
+
+#[test]
+fn settings_out_of_range_are_all_reported() {
+    let problems = AdamW::with_lr(f64::NAN).betas(1.0, 0.999).weight_decay(-1.0).problems();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert_eq!(Sgd::with_lr(0.1).nesterov().problems().len(), 1);
+    assert_eq!(Lion::with_lr(-1.0).betas(2.0, 0.5).problems().len(), 2);
+    assert_eq!(Adafactor::with_lr(0.1).decay(0.5).problems().len(), 1);
+}
+
+#[test]
+fn a_setting_that_an_optimizer_lacks_is_an_error() {
+    let changes = OptimizerChanges { betas: Some((0.9, 0.99)), ..OptimizerChanges::default() };
+    let error = Sgd::with_lr(0.1).with(&changes).unwrap_err().to_string();
+    assert!(error.contains("`betas` was given, which SGD does not have"), "{error}");
+}
