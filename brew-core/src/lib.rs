@@ -32,8 +32,8 @@ pub mod prelude {
     pub use crate::batch::{Batch, Batches, Both};
     pub use crate::config::{DistillationConfig, TrainingConfig};
     pub use crate::distill::{
-        AndMore, BasicTrainer, Distill, GeneralDistiller, Pipeline, Supervised, WithWeight, attention,
-        features, hidden, student_layer, teacher_layer,
+        AndMore, BasicDistiller, BasicTrainer, Distill, GeneralDistiller, MultiTeacherDistiller, Pipeline,
+        Supervised, WithWeight, attention, features, hidden, student_layer, teacher, teacher_layer,
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{
@@ -53,7 +53,7 @@ pub mod prelude {
         SquadExactMatch, SquadF1,
     };
     pub use crate::pass::{Pass, Wants};
-    pub use crate::plan::{Plan, Projection, Semantics};
+    pub use crate::plan::{Combine, Plan, Projection, Semantics};
     pub use crate::role;
     pub use crate::schedule::{Cwsm, Flsw, Warmup, Weight, WeightSchedule};
     pub use crate::train::{AdamW, MultiTask, Trained, Trainer};

@@ -3,7 +3,9 @@
 //! The plan knows which features its losses read. Models are told through [`Pass::wants`], so that
 //! hidden states nobody matches are not kept and attention runs fused when its maps are not wanted.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,12 +18,16 @@ pub struct Pass {
     step: u64,
     steps: u64,
     wants: Wants,
+    argument: Option<Argument>,
 }
+
+/// A value of the user's own for every forward pass.
+pub(crate) type Argument = Arc<dyn Any + Send + Sync>;
 
 impl Pass {
     /// A pass of training: dropout is on.
     pub fn training(step: u64, wants: Wants) -> Self {
-        Pass { training: true, step, steps: 0, wants }
+        Pass { training: true, step, steps: 0, wants, argument: None }
     }
 
     /// The same pass in a run of so many optimizer steps, which is what schedules of weights go by.
@@ -32,17 +38,28 @@ impl Pass {
 
     /// A pass of evaluation: dropout is off.
     pub fn evaluation(wants: Wants) -> Self {
-        Pass { training: false, step: 0, steps: 0, wants }
+        Pass { training: false, step: 0, steps: 0, wants, argument: None }
     }
 
     /// The same pass without dropout, with other wishes: what a teacher is given.
     pub(crate) fn for_teacher(&self, wants: Wants) -> Self {
-        Pass { training: false, wants, ..*self }
+        Pass { training: false, wants, ..self.clone() }
     }
 
     /// The same pass with other wishes: what the student is given.
     pub(crate) fn for_student(&self, wants: Wants) -> Self {
-        Pass { wants, ..*self }
+        Pass { wants, ..self.clone() }
+    }
+
+    /// The same pass with what the pipeline hands to every forward pass.
+    pub(crate) fn with_argument(&self, argument: Option<Argument>) -> Self {
+        Pass { argument, ..self.clone() }
+    }
+
+    /// The value that [`Pipeline::forward_argument`](crate::distill::Pipeline::forward_argument) was given,
+    /// where it is of this type.
+    pub fn argument<V: Any>(&self) -> Option<&V> {
+        self.argument.as_deref()?.downcast_ref()
     }
 
     /// Whether dropout and its like are on.

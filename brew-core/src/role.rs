@@ -66,6 +66,8 @@ roles! {
     Embedding = "embedding";
     /// Which row of the data an example is, from 0, whatever the order of the epoch: `(batch,)`, int64.
     Index = "index";
+    /// Which of several teachers an example learns from, counted from 0: `(batch,)`, int64.
+    TeacherIndex = "teacher_index";
     /// The matrix that makes logits of the last hidden states: `(classes, width)`.
     OutputWeight = "output_weight";
 }

@@ -42,3 +42,16 @@ impl ::brew_core::adaptor::Adaptor for SpanAdaptor {
 impl ::brew_core::adaptor::Provides<::brew_core::role::Logits> for SpanAdaptor {}
 #[automatically_derived]
 impl ::brew_core::adaptor::Provides<::brew_core::role::Labels> for SpanAdaptor {}
+impl ::brew_core::batch::Output for Span {
+    fn map(
+        &self,
+        change: &mut dyn ::core::ops::FnMut(
+            &::brew_core::tch::Tensor,
+        ) -> ::brew_core::Result<::brew_core::tch::Tensor>,
+    ) -> ::brew_core::Result<Self> {
+        ::core::result::Result::Ok(Span {
+            0: ::brew_core::batch::Output::map(&self.0, change)?,
+            1: ::brew_core::batch::Output::map(&self.1, change)?,
+        })
+    }
+}

@@ -13,7 +13,7 @@ use crate::names::{quoted, suggest};
 use crate::tokens::located;
 
 /// The built-in roles, with their types in `brew_core::role`.
-const BUILT_IN: [(&str, &str); 13] = [
+const BUILT_IN: [(&str, &str); 14] = [
     ("logits", "Logits"),
     ("logits_mask", "LogitsMask"),
     ("labels", "Labels"),
@@ -26,6 +26,7 @@ const BUILT_IN: [(&str, &str); 13] = [
     ("value", "Value"),
     ("embedding", "Embedding"),
     ("index", "Index"),
+    ("teacher_index", "TeacherIndex"),
     ("output_weight", "OutputWeight"),
 ];
 

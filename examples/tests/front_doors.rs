@@ -1,11 +1,7 @@
 //! Every example runs from its data to its table, with tiny random models on a few rows, and says what
 //! is wrong where something is.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test that cannot prepare its case must fail"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,6 +101,12 @@ fn spans_compares_three_readers() {
 fn bigru_compares_a_bert_and_two_bigrus() {
     let rows = ["teacher", "plain BiGRU", "distilled BiGRU"];
     assert_compares(env!("CARGO_BIN_EXE_bigru"), &["--sample", "32", "--hidden", "4"], &rows);
+}
+
+#[test]
+fn ensemble_compares_its_teachers_and_two_students() {
+    let rows = ["teacher 1", "teacher 2", "plain student", "distilled student"];
+    assert_compares(env!("CARGO_BIN_EXE_ensemble"), &["--sample", "32", "--teachers", "2"], &rows);
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Loss for WhereRight {
 
 impl<T: Gives<Logits>, S: Gives<Logits> + Gives<Labels>> SoftTargets<T, S> for WhereRight {
     fn into_loss(self) -> SoftTarget {
-        SoftTarget { loss: Box::new(self), weight: 1.0.into(), probability_shift: false }
+        SoftTarget::of(self)
     }
 }
 

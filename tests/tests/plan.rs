@@ -77,20 +77,6 @@ fn all_problems_of_a_builder_come_at_once() {
 }
 
 #[test]
-fn layers_of_several_teachers_are_refused_by_name() {
-    let teachers: Vec<_> = (0..2).map(|seed| Toy::new(1, 8, seed).seen_by(ToyOutputAdaptor)).collect();
-    let error = Distill::new(teachers, Toy::new(1, 8, 9).seen_by(ToyOutputAdaptor))
-        .soft_targets(KdCe::at(2.0))
-        .matching(hidden(teacher_layer(0), student_layer(0)).by(HiddenMse))
-        .plan()
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the pipeline cannot run: stage `hidden_mse_t0_s0`: it reads layers of one teacher, and the pipeline has 2: match layers with a single teacher"
-    );
-}
-
-#[test]
 fn a_plan_from_elsewhere_is_checked_by_the_same_rules() {
     let mut plan = Plan::new(Semantics::Exact);
     let stage = |name: &str, kind| Stage { name: name.to_owned(), kind };

@@ -1,5 +1,7 @@
 //! What feeds a pipeline: one batch for both sides, or one for the teachers and one for the student.
 
+use std::any::Any;
+
 use tch::Device;
 
 use super::Batch;
@@ -33,6 +35,11 @@ pub trait Feeds<T, S>: Send {
     fn to_device(&self, device: Device) -> Result<Self>
     where
         Self: Sized;
+    /// What this teacher (from 0) makes of the batch, where the batch brings it along: then the teacher
+    /// does not run. See [`WithTeacherOutput`](super::WithTeacherOutput).
+    fn teacher_output(&self, _teacher: usize) -> Option<&dyn Any> {
+        None
+    }
 }
 
 impl<B: Batch> Feeds<B, B> for B {

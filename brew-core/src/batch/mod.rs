@@ -28,7 +28,9 @@
 //! ```
 
 mod feeds;
+mod given;
 mod position;
+mod processed;
 mod stream;
 mod tuple;
 
@@ -39,7 +41,9 @@ use tch::{Device, Kind, Tensor};
 use crate::error::{Error, InStage, Result};
 
 pub use feeds::{Both, Feeds};
+pub use given::{Output, WithTeacherOutput};
 pub use position::{Counted, Position};
+pub use processed::Processed;
 pub use stream::{Batches, Walk};
 pub use tuple::Field;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Batch;
+use super::{Batch, Processed};
 use crate::error::Result;
 
 /// The batches of an epoch, or what is left of them.
@@ -64,6 +64,26 @@ pub trait Batches {
     /// Data that cannot be read.
     fn settings(&self) -> Result<BTreeMap<String, String>> {
         Ok(BTreeMap::new())
+    }
+
+    /// The same stream with every batch put through a function before anything else sees it, which may
+    /// make another type of it (TextBrewer's `batch_postprocessor`). An error names the batch.
+    ///
+    /// ```
+    /// use brew_core::prelude::*;
+    ///
+    /// let scores = vec![(Tensor::from_slice(&[1.0, 2.0]),)];
+    /// let halved = scores.processed(|(scores,)| Ok((scores.f_div_scalar(2.0)?,)));
+    /// let first = halved.epoch(0)?.next().transpose()?;
+    /// assert_eq!(first, Some((Tensor::from_slice(&[0.5, 1.0]),)));
+    /// # Ok::<(), Error>(())
+    /// ```
+    fn processed<B, F>(self, process: F) -> Processed<Self, F>
+    where
+        Self: Sized,
+        F: Fn(Self::Batch) -> Result<B>,
+    {
+        Processed { batches: self, process }
     }
 }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::fields::{self, Fields};
+use super::fields::{self, Fields, Readable};
 use super::{IntermediateMatch, LossConfig, Registry, SchedulerConfig, preset};
 use crate::error::{Error, Result};
+use crate::plan::Combine;
 
 const WHAT: &str = "distillation config";
 
@@ -36,8 +37,23 @@ pub struct DistillationConfig {
     pub probability_shift: bool,
     /// TextBrewer's cache of the teacher's logits, which its `GeneralDistiller` does not use either.
     pub is_caching_logits: bool,
+    /// How several teachers are combined for the loss on logits: `mean_of_logits`, TextBrewer's, by
+    /// default; see [`Combine`].
+    #[serde(skip_serializing_if = "is_default")]
+    pub combine_teachers: Combine,
     /// Losses between layers. In a file an item may also be the name of a [`preset`].
     pub intermediate_matches: Vec<IntermediateMatch>,
+}
+
+fn is_default(combine: &Combine) -> bool {
+    *combine == Combine::default()
+}
+
+impl Readable for Combine {
+    const MUST_BE: &'static str = "`mean_of_logits`, `mean_of_probabilities`, {\"weighted\": [2, 1]}, `by_confidence`, `by_entropy` or `routed_by_example`";
+    fn read(value: &Value) -> Option<Self> {
+        serde_json::from_value(value.clone()).ok()
+    }
 }
 
 impl Default for DistillationConfig {
@@ -52,6 +68,7 @@ impl Default for DistillationConfig {
             kd_loss_weight_scheduler: "none".to_owned(),
             probability_shift: false,
             is_caching_logits: false,
+            combine_teachers: Combine::default(),
             intermediate_matches: Vec::new(),
         }
     }
@@ -107,6 +124,7 @@ impl DistillationConfig {
                 .take("kd_loss_weight_scheduler", default.kd_loss_weight_scheduler),
             probability_shift: fields.take("probability_shift", default.probability_shift),
             is_caching_logits: fields.take("is_caching_logits", default.is_caching_logits),
+            combine_teachers: fields.take("combine_teachers", default.combine_teachers),
             intermediate_matches: Vec::new(),
         };
         let matches: Option<Value> = fields.take("intermediate_matches", None);

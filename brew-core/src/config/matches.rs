@@ -24,6 +24,9 @@ pub struct IntermediateMatch {
     pub loss: LossConfig,
     /// Its factor in the sum; 1 where the file does not say.
     pub weight: f64,
+    /// Which of several teachers, counted from 0. TextBrewer's ensembles match no layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<u64>,
     /// The schedule of that factor, by name. TextBrewer has none for matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_scheduler: Option<String>,
@@ -55,6 +58,9 @@ pub struct ProjectionConfig {
     pub teacher: i64,
     /// Settings of the optimizer that are this projection's own: `lr`, `betas`, `eps`, `weight_decay`.
     pub optimizer: OptimizerChanges,
+    /// The name under which several matches share it: `["linear", 312, 768, {"shared": "body"}]`.
+    /// TextBrewer's projections are each one match's own.
+    pub shared: Option<String>,
 }
 
 impl Layers {
@@ -95,7 +101,7 @@ impl ProjectionConfig {
             ));
             return None;
         };
-        let mut optimizer = OptimizerChanges::default();
+        let (mut optimizer, mut shared) = (OptimizerChanges::default(), None);
         if let Some(changes) = changes {
             let what = "a projection's settings";
             let mut fields = Fields::of(&format!("{at}[3]"), what, changes.clone(), problems);
@@ -103,19 +109,23 @@ impl ProjectionConfig {
             optimizer.betas = fields.take("betas", None);
             optimizer.epsilon = fields.take("eps", None);
             optimizer.weight_decay = fields.take("weight_decay", None);
+            shared = fields.take("shared", None);
             fields.finish();
         }
-        Some(ProjectionConfig { name: name.to_owned(), student, teacher, optimizer })
+        Some(ProjectionConfig { name: name.to_owned(), student, teacher, optimizer, shared })
     }
 }
 
 impl Serialize for ProjectionConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let widths = (&self.name, self.student, self.teacher);
-        if self.optimizer.is_empty() {
-            widths.serialize(serializer)
-        } else {
-            json!([widths.0, widths.1, widths.2, self.optimizer]).serialize(serializer)
+        let mut settings = json!(self.optimizer);
+        if let (Value::Object(settings), Some(name)) = (&mut settings, &self.shared) {
+            settings.insert("shared".to_owned(), json!(name));
+        }
+        match &settings {
+            Value::Object(settings) if settings.is_empty() => widths.serialize(serializer),
+            settings => json!([widths.0, widths.1, widths.2, settings]).serialize(serializer),
         }
     }
 }
@@ -129,6 +139,7 @@ impl IntermediateMatch {
         let feature = fields.require("feature");
         let loss = fields.require("loss");
         let weight = fields.take("weight", 1.0);
+        let teacher = fields.take("teacher", None);
         let weight_scheduler = fields.take("weight_scheduler", None);
         let proj: Option<Value> = fields.take("proj", None);
         fields.finish();
@@ -142,6 +153,7 @@ impl IntermediateMatch {
             feature: feature?,
             loss: loss?,
             weight,
+            teacher,
             weight_scheduler,
             proj,
         })

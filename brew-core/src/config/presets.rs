@@ -91,12 +91,14 @@ impl Preset {
             feature: if attention { "attention" } else { "hidden" }.to_owned(),
             loss: self.loss.into(),
             weight: 1.0,
+            teacher: None,
             weight_scheduler: None,
             proj: self.projection.map(|(student, teacher)| ProjectionConfig {
                 name: "linear".to_owned(),
                 student,
                 teacher,
                 optimizer: OptimizerChanges::default(),
+                shared: None,
             }),
         }
     }

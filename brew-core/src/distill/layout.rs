@@ -1,11 +1,13 @@
 //! Laying a plan: the stages and flows of what the builder collected, one loss after another.
 
+use std::collections::BTreeMap;
+
 use super::pipeline::Weighed;
-use super::{Declared, Reads, Sides};
+use super::{Declared, Layers, Reads, Sides};
 use crate::adaptor::Adaptor;
 use crate::loss::{AlsoReads, Masks, Side};
 use crate::model::{self, Seen};
-use crate::plan::{Flow, LossStage, Owner, Plan, Semantics, Stage, StageId, StageKind};
+use crate::plan::{Combine, Flow, LossStage, Owner, Plan, Projection, Semantics, Stage, StageId, StageKind};
 use crate::role::{Labels, Logits, Losses, Role, mask_of};
 
 /// Lays stages one after another.
@@ -14,6 +16,8 @@ pub(super) struct Layout {
     teachers: Vec<StageId>,
     student: StageId,
     terms: Vec<StageId>,
+    /// Projections that matches share, by name.
+    shared: BTreeMap<String, StageId>,
 }
 
 impl Layout {
@@ -27,7 +31,7 @@ impl Layout {
         let alone = teachers.len() == 1;
         let teachers = (teachers.iter().enumerate())
             .map(|(index, teacher)| {
-                let name = if alone { "teacher".to_owned() } else { format!("teacher {}", index + 1) };
+                let name = if alone { "teacher".to_owned() } else { format!("teacher {index}") };
                 let kind = StageKind::Teacher { index };
                 add_model(&mut plan, batch, name, kind, Owner::Teacher(index), teacher.roles())
             })
@@ -35,7 +39,7 @@ impl Layout {
         let roles = <Seen<A> as model::Side<A::Batch>>::roles(student);
         let student =
             add_model(&mut plan, batch, "student".to_owned(), StageKind::Student, Owner::Student, roles);
-        Layout { plan, teachers, student, terms: Vec::new() }
+        Layout { plan, teachers, student, terms: Vec::new(), shared: BTreeMap::new() }
     }
 
     pub(super) fn loss(&mut self, declared: Declared) -> (StageId, Weighed) {
@@ -53,26 +57,30 @@ impl Layout {
             weight: weight.value(),
             schedule: weight.schedule().map(|schedule| schedule.name().to_owned()),
             average: loss.average(masked),
+            combine: match &reads {
+                Reads::Logits { combine, .. } if self.teachers.len() > 1 => Some(combine.clone()),
+                _ => None,
+            },
+            probability_shift: matches!(reads, Reads::Logits { probability_shift: true, .. }),
         };
+        let guide = stage.combine.as_ref().and_then(Combine::reads);
         let projection = match &reads {
-            Reads::Layers { projection: Some(projection), .. } => {
-                let kind = StageKind::Projection(projection.clone());
-                Some(self.plan.add(Stage { name: format!("projection_{name}"), kind }))
-            }
+            Reads::Layers { projection: Some(projection), .. } => Some(self.projection(&name, projection)),
             _ => None,
         };
         let id = self.plan.add(Stage { name, kind: StageKind::Loss(stage) });
         let feature =
             |layers: Option<&Vec<i64>>| Flow::Feature { role: role.to_owned(), layers: layers.cloned() };
         let (of_teacher, of_student) = match &reads {
-            Reads::Layers { teacher, student, .. } => (feature(Some(teacher)), feature(Some(student))),
+            Reads::Layers { layers: Layers { teacher, student, .. }, .. } => {
+                (feature(Some(teacher)), feature(Some(student)))
+            }
             Reads::Logits { .. } | Reads::Losses => (feature(None), feature(None)),
         };
-        if !matches!(reads, Reads::Losses) {
-            for teacher in self.teachers.clone() {
-                self.plan.connect(teacher, id, of_teacher.clone());
-                self.connect_mask(teacher, id, mask);
-            }
+        let teachers = self.teachers_of(&reads);
+        for teacher in &teachers {
+            self.plan.connect(*teacher, id, of_teacher.clone());
+            self.connect_mask(*teacher, id, mask);
         }
         match projection {
             Some(projection) => {
@@ -82,14 +90,16 @@ impl Layout {
             None => self.plan.connect(self.student, id, of_student),
         }
         self.connect_mask(self.student, id, mask);
-        let shifted = matches!(reads, Reads::Logits { probability_shift: true });
-        let labels = shifted.then_some(AlsoReads { side: Side::Student, role: Labels::NAME });
-        // A loss that reads the labels itself has them once, shifted or not.
-        let labels = labels.filter(|labels| !loss.also_reads().contains(labels));
-        for also in loss.also_reads().iter().chain(&labels) {
+        let shifted = matches!(reads, Reads::Logits { probability_shift: true, .. });
+        let labels = shifted.then_some(Labels::NAME).filter(|labels| guide != Some(labels));
+        let of_the_student = |role| AlsoReads { side: Side::Student, role };
+        // A loss that reads one of them itself has it once.
+        let guides = [labels, guide].into_iter().flatten().map(of_the_student);
+        let guides: Vec<_> = guides.filter(|guide| !loss.also_reads().contains(guide)).collect();
+        for also in loss.also_reads().iter().chain(&guides) {
             let adaptors = match also.side {
                 Side::Student => vec![self.student],
-                Side::Teacher => self.teachers.clone(),
+                Side::Teacher => teachers.clone(),
             };
             for adaptor in adaptors {
                 let flow = Flow::Feature { role: also.role.to_owned(), layers: None };
@@ -98,6 +108,29 @@ impl Layout {
         }
         self.terms.push(id);
         (id, Weighed { loss, weight })
+    }
+
+    /// The adaptors of the teachers whose features a loss reads: all of them for logits, one for layers.
+    fn teachers_of(&self, reads: &Reads) -> Vec<StageId> {
+        match reads {
+            Reads::Logits { .. } => self.teachers.clone(),
+            Reads::Losses => Vec::new(),
+            Reads::Layers { layers, .. } => {
+                self.teachers.get(layers.of.unwrap_or(0)).copied().into_iter().collect()
+            }
+        }
+    }
+
+    /// The stage of a projection: a match's own, or the one that matches share.
+    fn projection(&mut self, of: &str, projection: &Projection) -> StageId {
+        let name = projection.shared.as_deref().unwrap_or(of);
+        if let Some(shared) = projection.shared.as_ref().and_then(|shared| self.shared.get(shared)) {
+            return *shared;
+        }
+        let kind = StageKind::Projection(projection.clone());
+        let id = self.plan.add(Stage { name: format!("projection_{name}"), kind });
+        self.shared.extend(projection.shared.clone().map(|shared| (shared, id)));
+        id
     }
 
     fn connect_mask(&mut self, adaptor: StageId, loss: StageId, mask: Option<&str>) {

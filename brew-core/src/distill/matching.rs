@@ -8,11 +8,15 @@
 //!     .project(Projection::linear(312, 768))
 //!     .weight(0.5);
 //! assert_eq!(match_.name(), "hidden_mse_t4_s2");
+//!
+//! // Of several teachers, the second.
+//! let match_ = hidden(teacher(1).layer(-1), student_layer(-1)).by(Cos);
+//! assert_eq!(match_.name(), "cos_teacher1_t-1_s-1");
 //! ```
 
 use std::marker::PhantomData;
 
-use super::{Declared, Gives, Reads};
+use super::{Declared, Gives, MayGive, Reads};
 use crate::loss::{
     AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Fsp, HiddenMse, Loss, Nst, Pkd,
 };
@@ -20,9 +24,18 @@ use crate::plan::Projection;
 use crate::role::{Attention, Hidden, Role};
 use crate::schedule::Weight;
 
-/// A layer of the teacher, or two of them: an index of its adaptor's list, from the end if negative.
+/// A layer of a teacher, or two of them: an index of its adaptor's list, from the end if negative.
 #[derive(Debug, Clone, Copy)]
 pub struct TeacherLayer<L>(L);
+/// One of several teachers: see [`teacher`].
+#[derive(Debug, Clone, Copy)]
+pub struct OneTeacher(usize);
+/// A choice of layers of one of several teachers.
+#[derive(Debug, Clone, Copy)]
+pub struct Of<L> {
+    teacher: usize,
+    layers: L,
+}
 /// A layer of the student, or two of them.
 #[derive(Debug, Clone, Copy)]
 pub struct StudentLayer<L>(L);
@@ -31,6 +44,19 @@ pub struct StudentLayer<L>(L);
 /// `teacher_layer([0, 4])`. Hidden states count from the embeddings, which are layer 0.
 pub fn teacher_layer<L: LayerChoice>(layer: L) -> TeacherLayer<L> {
     TeacherLayer(layer)
+}
+
+/// One of several teachers, counted from 0 in the order in which they were joined:
+/// `hidden(teacher(1).layer(4), student_layer(2)).by(HiddenMse)`.
+pub fn teacher(index: usize) -> OneTeacher {
+    OneTeacher(index)
+}
+
+impl OneTeacher {
+    /// A layer of this teacher, or two of them, as [`teacher_layer`] takes them.
+    pub fn layer<L: LayerChoice<Whose = TheTeacher>>(self, layer: L) -> TeacherLayer<Of<L>> {
+        TeacherLayer(Of { teacher: self.0, layers: layer })
+    }
 }
 
 /// A layer of the student, or two of them.
@@ -45,6 +71,13 @@ pub struct OneLayer;
 #[derive(Debug)]
 pub struct TwoLayers;
 
+/// Layers of the pipeline's only teacher.
+#[derive(Debug)]
+pub struct TheTeacher;
+/// Layers of one of several teachers.
+#[derive(Debug)]
+pub struct OneOfThem;
+
 /// One layer or two.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not choose layers",
@@ -54,12 +87,34 @@ pub struct TwoLayers;
 pub trait LayerChoice {
     /// [`OneLayer`] or [`TwoLayers`].
     type Shape;
+    /// [`TheTeacher`] or [`OneOfThem`].
+    type Whose;
+    /// How the student's layers beside them are chosen.
+    type Student: LayerChoice<Shape = Self::Shape>;
+    /// The teacher that was chosen with them.
+    fn teacher(&self) -> Option<usize> {
+        None
+    }
     /// The indices.
     fn indices(&self) -> Vec<i64>;
 }
 
+impl<L: LayerChoice> LayerChoice for Of<L> {
+    type Shape = L::Shape;
+    type Whose = OneOfThem;
+    type Student = L::Student;
+    fn teacher(&self) -> Option<usize> {
+        Some(self.teacher)
+    }
+    fn indices(&self) -> Vec<i64> {
+        self.layers.indices()
+    }
+}
+
 impl LayerChoice for i64 {
     type Shape = OneLayer;
+    type Whose = TheTeacher;
+    type Student = i64;
     fn indices(&self) -> Vec<i64> {
         vec![*self]
     }
@@ -67,6 +122,8 @@ impl LayerChoice for i64 {
 
 impl LayerChoice for [i64; 2] {
     type Shape = TwoLayers;
+    type Whose = TheTeacher;
+    type Student = [i64; 2];
     fn indices(&self) -> Vec<i64> {
         self.to_vec()
     }
@@ -112,63 +169,74 @@ impl MatchLoss<Attention, OneLayer> for AttentionCeMean {}
 /// Layers of both sides, without a loss yet.
 #[must_use = "finish it with `.by(loss)`"]
 #[derive(Debug)]
-pub struct Pair<R, Shape> {
-    teacher: Vec<i64>,
-    student: Vec<i64>,
+pub struct Pair<R, Shape, Whose = TheTeacher> {
+    layers: Layers,
     kind: PhantomData<fn() -> (R, Shape)>,
+    whose: PhantomData<fn() -> Whose>,
+}
+
+/// The layers that a match compares.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    /// Which of several teachers.
+    pub(crate) of: Option<usize>,
+    pub(crate) teacher: Vec<i64>,
+    pub(crate) student: Vec<i64>,
 }
 
 /// A match: layers of both sides and the loss between them.
 #[must_use = "pass it to `.matching(…)`"]
 #[derive(Debug)]
-pub struct Match<R> {
+pub struct Match<R, Whose = TheTeacher> {
     name: String,
-    teacher: Vec<i64>,
-    student: Vec<i64>,
+    layers: Layers,
     loss: Box<dyn Loss>,
     weight: Weight,
     projection: Option<Projection>,
-    role: PhantomData<fn() -> R>,
+    kind: PhantomData<fn() -> (R, Whose)>,
 }
 
 /// Layers of hidden states.
-pub fn hidden<L: LayerChoice>(teacher: TeacherLayer<L>, student: StudentLayer<L>) -> Pair<Hidden, L::Shape> {
+pub fn hidden<L: LayerChoice>(
+    teacher: TeacherLayer<L>,
+    student: StudentLayer<L::Student>,
+) -> Pair<Hidden, L::Shape, L::Whose> {
     features(teacher, student)
 }
 
 /// Layers of attention maps.
 pub fn attention<L: LayerChoice>(
     teacher: TeacherLayer<L>,
-    student: StudentLayer<L>,
-) -> Pair<Attention, L::Shape> {
+    student: StudentLayer<L::Student>,
+) -> Pair<Attention, L::Shape, L::Whose> {
     features(teacher, student)
 }
 
 /// Layers of any role, such as a user's own: `features::<my::Queries, _>(…)`.
 pub fn features<R: Role, L: LayerChoice>(
     teacher: TeacherLayer<L>,
-    student: StudentLayer<L>,
-) -> Pair<R, L::Shape> {
-    Pair { teacher: teacher.0.indices(), student: student.0.indices(), kind: PhantomData }
+    student: StudentLayer<L::Student>,
+) -> Pair<R, L::Shape, L::Whose> {
+    let TeacherLayer(choice) = &teacher;
+    let layers = Layers { of: choice.teacher(), teacher: choice.indices(), student: student.0.indices() };
+    Pair { layers, kind: PhantomData, whose: PhantomData }
 }
 
-impl<R: Role, Shape> Pair<R, Shape> {
+impl<R: Role, Shape, Whose> Pair<R, Shape, Whose> {
     /// Compares them with this loss.
-    pub fn by<L: MatchLoss<R, Shape>>(self, loss: L) -> Match<R> {
-        let name = match_name(loss.name(), &self.teacher, &self.student);
+    pub fn by<L: MatchLoss<R, Shape>>(self, loss: L) -> Match<R, Whose> {
         Match {
-            name,
-            teacher: self.teacher,
-            student: self.student,
+            name: self.layers.name(loss.name()),
+            layers: self.layers,
             loss: Box::new(loss),
             weight: 1.0.into(),
             projection: None,
-            role: PhantomData,
+            kind: PhantomData,
         }
     }
 }
 
-impl<R: Role> Match<R> {
+impl<R: Role, Whose> Match<R, Whose> {
     /// The name in plans and metrics: the loss and the layers, unless [`Match::named`] otherwise.
     pub fn name(&self) -> &str {
         &self.name
@@ -185,19 +253,17 @@ impl<R: Role> Match<R> {
         Match { weight: weight.into(), ..self }
     }
 
-    /// Sends the student's features through a learned projection first.
-    pub fn project(self, projection: Projection) -> Self {
-        Match { projection: Some(projection), ..self }
+    /// Sends the student's features through a learned projection first: this match's own, or one that it
+    /// [shares](Projection::shared) with others, `.project(&body)`.
+    pub fn project(self, projection: impl Into<Projection>) -> Self {
+        Match { projection: Some(projection.into()), ..self }
     }
 
     fn declared(self) -> Declared {
-        let Match { name, teacher, student, loss, weight, projection, .. } = self;
-        Declared {
-            name,
-            weight,
-            loss,
-            reads: Reads::Layers { role: R::NAME.to_owned(), teacher, student, projection },
-        }
+        let Match { name, layers, loss, weight, projection, .. } = self;
+        let projection = projection.map(Box::new);
+        let reads = Reads::Layers { role: R::NAME.to_owned(), layers, projection };
+        Declared { name, weight, loss, reads }
     }
 }
 
@@ -214,30 +280,42 @@ pub trait Matches<T, S> {
     fn into_declared(self) -> Vec<Declared>;
 }
 
-#[expect(private_interfaces, reason = "only the builder collects declared losses")]
-impl<R: Role, T: Gives<R>, S: Gives<R>> Matches<T, S> for Match<R> {
-    fn into_declared(self) -> Vec<Declared> {
-        vec![self.declared()]
-    }
+macro_rules! matches_of {
+    ($($whose:ty, $gives:ident;)*) => {$(
+        #[expect(private_interfaces, reason = "only the builder collects declared losses")]
+        impl<R: Role, T: $gives<R>, S: Gives<R>> Matches<T, S> for Match<R, $whose> {
+            fn into_declared(self) -> Vec<Declared> {
+                vec![self.declared()]
+            }
+        }
+
+        #[expect(private_interfaces, reason = "only the builder collects declared losses")]
+        impl<R: Role, T: $gives<R>, S: Gives<R>> Matches<T, S> for Vec<Match<R, $whose>> {
+            fn into_declared(self) -> Vec<Declared> {
+                self.into_iter().map(Match::declared).collect()
+            }
+        }
+
+        #[expect(private_interfaces, reason = "only the builder collects declared losses")]
+        impl<R: Role, T: $gives<R>, S: Gives<R>, const N: usize> Matches<T, S> for [Match<R, $whose>; N] {
+            fn into_declared(self) -> Vec<Declared> {
+                self.into_iter().map(Match::declared).collect()
+            }
+        }
+    )*};
 }
 
-#[expect(private_interfaces, reason = "only the builder collects declared losses")]
-impl<R: Role, T: Gives<R>, S: Gives<R>> Matches<T, S> for Vec<Match<R>> {
-    fn into_declared(self) -> Vec<Declared> {
-        self.into_iter().map(Match::declared).collect()
-    }
+matches_of! {
+    TheTeacher, Gives;
+    OneOfThem, MayGive;
 }
 
-#[expect(private_interfaces, reason = "only the builder collects declared losses")]
-impl<R: Role, T: Gives<R>, S: Gives<R>, const N: usize> Matches<T, S> for [Match<R>; N] {
-    fn into_declared(self) -> Vec<Declared> {
-        self.into_iter().map(Match::declared).collect()
+impl Layers {
+    /// The name of a match that was given none.
+    pub(crate) fn name(&self, loss: &str) -> String {
+        let of = self.of.map(|teacher| format!("teacher{teacher}_")).unwrap_or_default();
+        format!("{loss}_{of}t{}_s{}", joined(&self.teacher), joined(&self.student))
     }
-}
-
-/// The name of a match that was given none.
-pub(crate) fn match_name(loss: &str, teacher: &[i64], student: &[i64]) -> String {
-    format!("{loss}_t{}_s{}", joined(teacher), joined(student))
 }
 
 fn joined(layers: &[i64]) -> String {

@@ -4,9 +4,12 @@
 //! that reads it. What types cannot know (layers, widths, classes) is checked on two rows before the
 //! first step: see [`crate::execute::Probe`].
 
+mod basic;
+mod configured;
 mod general;
 mod layout;
 mod matching;
+mod multi_teacher;
 mod pipeline;
 mod supervised;
 mod targets;
@@ -18,21 +21,24 @@ use crate::adaptor::Adaptor;
 use crate::error::Result;
 use crate::loss::{HardLabels, Loss};
 use crate::model::{Seen, Side};
-use crate::plan::{Projection, Semantics};
+use crate::plan::{Combine, Projection, Semantics};
 use crate::role::Losses;
 use crate::schedule::Weight;
 
-pub use general::GeneralDistiller;
-pub(crate) use matching::match_name;
+pub use basic::{Basic, BasicDistiller};
+pub use configured::{Configured, Door};
+pub use general::{General, GeneralDistiller};
+pub(crate) use matching::Layers;
 pub use matching::{
-    LayerChoice, Match, MatchLoss, Matches, OneLayer, Pair, StudentLayer, TeacherLayer, TwoLayers, attention,
-    features, hidden, student_layer, teacher_layer,
+    LayerChoice, Match, MatchLoss, Matches, Of, OneLayer, OneOfThem, OneTeacher, Pair, StudentLayer,
+    TeacherLayer, TheTeacher, TwoLayers, attention, features, hidden, student_layer, teacher, teacher_layer,
 };
+pub use multi_teacher::{MultiTeacher, MultiTeacherDistiller};
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
 pub use supervised::{BasicTrainer, Supervised};
-pub use targets::{Shifted, SoftTarget, SoftTargets, Weighted, WithWeight};
-pub use teachers::{And, AndMore, Gives, Teachers};
+pub use targets::{Combined, Shifted, SoftTarget, SoftTargets, Weighted, WithWeight};
+pub use teachers::{And, AndMore, Gives, MayGive, Teachers};
 
 /// The state of a builder without a loss.
 #[derive(Debug)]
@@ -85,11 +91,11 @@ pub(crate) struct Declared {
 #[derive(Debug)]
 pub(crate) enum Reads {
     /// The logits of every teacher and of the student; with a probability shift also its labels.
-    Logits { probability_shift: bool },
+    Logits { probability_shift: bool, combine: Combine },
     /// The student's own losses.
     Losses,
     /// Layers of a role of one teacher and of the student.
-    Layers { role: String, teacher: Vec<i64>, student: Vec<i64>, projection: Option<Projection> },
+    Layers { role: String, layers: Layers, projection: Option<Box<Projection>> },
 }
 
 impl<T: Teachers, A: Adaptor> Distill<T, Seen<A>> {
@@ -106,11 +112,12 @@ impl<T, S, L> Distill<T, S, L> {
         Distill { teachers, student, losses, semantics, state: PhantomData }
     }
 
-    /// Adds a loss on logits. Several teachers' logits are averaged first, as TextBrewer does.
+    /// Adds a loss on logits. Several teachers' logits are averaged first, as TextBrewer does, or combined
+    /// as [`combining`](WithWeight::combining) says.
     pub fn soft_targets<K: SoftTargets<T, S>>(self, loss: K) -> Distill<T, S, SomeLoss> {
-        let SoftTarget { loss, weight, probability_shift } = loss.into_loss();
+        let SoftTarget { loss, weight, probability_shift, combine } = loss.into_loss();
         let name = loss.name().to_owned();
-        self.with([Declared { name, weight, loss, reads: Reads::Logits { probability_shift } }])
+        self.with([Declared { name, weight, loss, reads: Reads::Logits { probability_shift, combine } }])
     }
 
     /// Adds losses between layers: one match, an array or a `Vec` of matches.

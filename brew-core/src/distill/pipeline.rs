@@ -1,15 +1,18 @@
 //! A pipeline: the plan with its parts, laid from what the builder collected.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::layout::Layout;
 use super::{Declared, Reads, Sides};
 use crate::adaptor::Adaptor;
 use crate::error::{Error, Result};
-use crate::loss::Loss;
+use crate::loss::{Loss, Side};
 use crate::model::Seen;
-use crate::plan::{Plan, Problem, Semantics, StageId};
+use crate::pass::Argument;
+use crate::plan::{Plan, Problem, Projection, Semantics, StageId};
 use crate::schedule::Weight;
 
 /// A plan with the models and losses that its stages stand for.
@@ -21,6 +24,7 @@ pub struct Pipeline<T, A: Adaptor> {
     pub(crate) student: Seen<A>,
     pub(crate) losses: BTreeMap<StageId, Weighed>,
     pub(crate) warnings: Vec<String>,
+    pub(crate) argument: Option<Argument>,
 }
 
 /// A loss with its factor in the sum.
@@ -44,6 +48,24 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
     /// What is declared, as a table; nothing has run yet.
     pub fn explain(&self) -> String {
         self.plan.explain()
+    }
+
+    /// Hands a value to every forward pass of training, of the teachers and of the student:
+    /// `pass.argument::<V>()` (the extra arguments of TextBrewer's `train`).
+    ///
+    /// ```no_run
+    /// # use brew_core::prelude::*;
+    /// /// Which head answers.
+    /// struct Head(usize);
+    /// # fn example<A: Adaptor>(pipeline: Pipeline<A::Batch, A>, pass: &Pass) {
+    /// let pipeline = pipeline.forward_argument(Head(1));
+    /// // In `forward`:
+    /// let head = pass.argument::<Head>().map_or(0, |head| head.0);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn forward_argument(self, value: impl Any + Send + Sync) -> Self {
+        Pipeline { argument: Some(Arc::new(value)), ..self }
     }
 
     /// The student, as it stands.
@@ -81,7 +103,7 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         mut problems: Vec<Problem>,
     ) -> Result<Self> {
         let mut layout = Layout::new(semantics, &teachers, &student);
-        let mut parts = BTreeMap::new();
+        let (mut parts, mut shared) = (BTreeMap::new(), BTreeMap::new());
         for declared in losses {
             problems.extend(
                 declared
@@ -90,14 +112,10 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
                     .into_iter()
                     .map(|message| Problem::Unfit { stage: declared.name.clone(), message }),
             );
-            if matches!(declared.reads, Reads::Layers { .. }) && teachers.len() > 1 {
-                problems.push(Problem::Unfit {
-                    stage: declared.name.clone(),
-                    message: format!(
-                        "it reads layers of one teacher, and the pipeline has {}: match layers with a single teacher",
-                        teachers.len()
-                    ),
-                });
+            let unfit = unfit(&declared, teachers.len(), &mut shared);
+            if !unfit.is_empty() {
+                let stage = || declared.name.clone();
+                problems.extend(unfit.into_iter().map(|message| Problem::Unfit { stage: stage(), message }));
                 continue;
             }
             let (id, loss) = layout.loss(declared);
@@ -106,17 +124,63 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         let plan = layout.finish();
         match plan.check() {
             Ok(()) if problems.is_empty() => {
-                Ok(Pipeline { plan, teachers, student, losses: parts, warnings: Vec::new() })
+                Ok(Pipeline { plan, teachers, student, losses: parts, warnings: Vec::new(), argument: None })
             }
             Ok(()) => Err(Error::Plan(problems)),
             Err(Error::Plan(found)) => {
-                // Where a loss was refused its absence is not another problem.
+                // Where a loss was refused its absence is not another problem, nor that of its term.
                 let refused = !problems.is_empty();
-                problems
-                    .extend(found.into_iter().filter(|problem| !(refused && *problem == Problem::NoLoss)));
+                let follows = |problem: &Problem| {
+                    matches!(problem, Problem::NoLoss)
+                        || matches!(problem, Problem::Inputs { stage, given: 0, .. } if stage == "sum")
+                };
+                problems.extend(found.into_iter().filter(|problem| !(refused && follows(problem))));
                 Err(Error::Plan(problems))
             }
             Err(other) => Err(other),
         }
     }
+}
+
+/// What keeps a loss from being laid, each with its mend; `shared` are the projections that matches
+/// before it share.
+fn unfit(declared: &Declared, teachers: usize, shared: &mut BTreeMap<String, Projection>) -> Vec<String> {
+    let mut problems = Vec::new();
+    match &declared.reads {
+        Reads::Losses => {}
+        Reads::Logits { combine, .. } => {
+            problems.extend(combine.problems(teachers, declared.loss.temperature()));
+            let of_teacher = declared.loss.also_reads().iter().find(|also| also.side == Side::Teacher);
+            if let Some(also) = of_teacher.filter(|_| teachers > 1) {
+                problems.push(format!(
+                    "it reads `{}` of one teacher, and the pipeline has {teachers}: use it with a single teacher",
+                    also.role
+                ));
+            }
+        }
+        Reads::Layers { layers, projection, .. } => {
+            problems.extend(match layers.of {
+                None if teachers > 1 => Some(format!(
+                    "it reads layers of one teacher, and the pipeline has {teachers}: say which, `teacher(0).layer({})` in place of `teacher_layer`, or `\"teacher\": 0` in a config",
+                    layers.teacher.first().copied().unwrap_or(0)
+                )),
+                Some(index) if index >= teachers => Some(format!(
+                    "it reads layers of teacher {index}, and the pipeline has {teachers}, counted from 0"
+                )),
+                _ => None,
+            });
+            let Some((name, projection)) =
+                projection.as_ref().and_then(|found| Some((found.shared.clone()?, found)))
+            else {
+                return problems;
+            };
+            let first = shared.entry(name).or_insert_with(|| (**projection).clone());
+            if *first != **projection {
+                problems.push(format!(
+                    "the projection that it shares is {projection:?}, and another match declared {first:?} under this name: declare one, or give it another name"
+                ));
+            }
+        }
+    }
+    problems
 }

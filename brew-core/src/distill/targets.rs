@@ -2,6 +2,7 @@
 
 use super::Gives;
 use crate::loss::{KdCe, KdMse, Loss};
+use crate::plan::Combine;
 use crate::role::{Labels, Logits};
 use crate::schedule::Weight;
 
@@ -25,13 +26,23 @@ pub struct SoftTarget {
     pub weight: Weight,
     /// Whether the teacher's highest score is first exchanged with that of the label.
     pub probability_shift: bool,
+    /// How several teachers' logits become one.
+    pub combine: Combine,
+}
+
+impl SoftTarget {
+    /// A loss of weight 1 on the mean of the teachers' logits as they are.
+    pub fn of(loss: impl Loss) -> Self {
+        let combine = Combine::default();
+        SoftTarget { loss: Box::new(loss), weight: 1.0.into(), probability_shift: false, combine }
+    }
 }
 
 macro_rules! soft_targets {
     ($($loss:ty),*) => {
         $(impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for $loss {
             fn into_loss(self) -> SoftTarget {
-                SoftTarget { loss: Box::new(self), weight: 1.0.into(), probability_shift: false }
+                SoftTarget::of(self)
             }
         })*
     };
@@ -63,14 +74,20 @@ impl<T, S: Gives<Labels>, K: SoftTargets<T, S>> SoftTargets<T, S> for Shifted<K>
     }
 }
 
-impl<K> Shifted<K> {
-    /// The same with this factor in the sum.
-    pub fn weight(self, weight: impl Into<Weight>) -> Weighted<Self> {
-        Weighted { loss: self, weight: weight.into() }
+/// A loss that reads several teachers' logits combined otherwise than by their mean.
+#[derive(Debug, Clone)]
+pub struct Combined<K> {
+    loss: K,
+    combine: Combine,
+}
+
+impl<T, S, K: SoftTargets<T, S>> SoftTargets<T, S> for Combined<K> {
+    fn into_loss(self) -> SoftTarget {
+        SoftTarget { combine: self.combine, ..self.loss.into_loss() }
     }
 }
 
-/// Weighs a loss, or shifts what it learns from.
+/// Weighs a loss, or says what it learns from.
 pub trait WithWeight: Sized {
     /// The same loss with this factor in the sum, which may change over the run:
     /// `KdCe::at(8.0).weight(Weight::decaying(1.0))`.
@@ -84,6 +101,14 @@ pub trait WithWeight: Sized {
     fn with_probability_shift(self) -> Shifted<Self> {
         Shifted(self)
     }
+
+    /// The same loss with several teachers combined by this policy: [`Combine`] has the formulas.
+    fn combining(self, combine: Combine) -> Combined<Self> {
+        Combined { loss: self, combine }
+    }
 }
 
 impl<K: Loss> WithWeight for K {}
+impl<K> WithWeight for Weighted<K> {}
+impl<K> WithWeight for Shifted<K> {}
+impl<K> WithWeight for Combined<K> {}

@@ -25,6 +25,19 @@ pub trait Teachers {
 )]
 pub trait Gives<R: Role> {}
 
+/// Says that one of several teachers may give a role: where they share an adaptor it is known that it
+/// does, and where each has its own the plan checks the one that was chosen.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not give the role `{R}`",
+    label = "the loss needs `{R}` of the teacher that was chosen and of the student",
+    note = "add a function of that name to `#[adaptor] impl …`, mark a field with the role, or leave out the loss"
+)]
+pub trait MayGive<R: Role> {}
+
+impl<A: Provides<R>, R: Role> MayGive<R> for Seen<A> {}
+impl<A: Provides<R>, R: Role> MayGive<R> for Vec<Seen<A>> {}
+impl<R: Role, H, T> MayGive<R> for And<H, T> {}
+
 impl<A: Provides<R>, R: Role> Gives<R> for Seen<A> {}
 impl<A: Provides<R>, R: Role> Gives<R> for Vec<Seen<A>> {}
 impl<R: Role, H: Gives<R>, T: Gives<R>> Gives<R> for And<H, T> {}

@@ -4,6 +4,7 @@
 //! reading stage takes away: so a tensor is dropped after its last reader, and a model's output as
 //! soon as its adaptor has picked the features somebody wants.
 
+mod combine;
 mod probe;
 mod projections;
 mod reads;
@@ -164,6 +165,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             let Some(stage) = self.plan().stage(id) else { continue };
             match &stage.kind {
                 StageKind::Batch => {}
+                StageKind::Teacher { index } if batch.teacher_output(*index).is_some() => {}
                 StageKind::Teacher { .. } | StageKind::Student => {
                     let output = self.forward(id, stage, batch, pass)?;
                     held.outputs.insert(id, output);
@@ -201,6 +203,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         batch: &B,
         pass: &Pass,
     ) -> Result<Box<dyn Any>> {
+        let pass = &pass.with_argument(self.pipeline.argument.clone());
         let adaptors = self.plan().outputs(id);
         let wants = adaptors.first().map(|(_, adaptor, _)| self.plan().wants(*adaptor)).unwrap_or_default();
         let _autocast = self.precision.map(|kind| Autocast::enter(self.device, kind)).transpose()?;
@@ -226,15 +229,20 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         held: &mut Held,
     ) -> Result<Vec<(FlowId, Result<Vec<Tensor>>)>> {
         let model = self.plan().inputs(id).into_iter().find(|(_, _, flow)| matches!(flow, Flow::Output));
-        let output = model.and_then(|(_, model, _)| held.outputs.remove(&model));
+        let made = model.and_then(|(_, model, _)| held.outputs.remove(&model));
+        let given = match owner {
+            Owner::Teacher(index) => batch.teacher_output(index),
+            Owner::Student => None,
+        };
+        let output = made.as_deref().or(given);
         let output = output.ok_or_else(|| Error::invalid("an adaptor has no output to read"))?;
         let _guard = matches!(owner, Owner::Teacher(_)).then(tch::no_grad_guard);
         let mut features = Vec::new();
         for (flow, _, kind) in self.plan().outputs(id) {
             let Flow::Feature { role, layers } = kind else { continue };
             let feature = match owner {
-                Owner::Teacher(index) => self.teacher(index)?.read(role, batch.teacher(), &*output),
-                Owner::Student => self.student().read(role, batch.student(), &*output),
+                Owner::Teacher(index) => self.teacher(index)?.read(role, batch.teacher(), output),
+                Owner::Student => self.student().read(role, batch.student(), output),
             };
             let feature = feature.and_then(|feature| reads::pick(role, feature, layers.as_deref()));
             let rows = crate::batch::Batch::rows(batch.student());
@@ -249,15 +257,18 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
 
     fn project(&self, id: StageId, held: &mut Held) -> Result<Vec<(FlowId, Vec<Tensor>)>> {
         let inputs = self.plan().inputs(id);
-        let features = inputs.iter().filter_map(|(flow, ..)| held.flows.remove(flow)).flatten();
-        let projected =
-            features.map(|feature| self.projections.apply(id, &feature)).collect::<Result<Vec<_>>>()?;
-        Ok(self
-            .plan()
-            .outputs(id)
-            .into_iter()
-            .map(|(flow, ..)| (flow, projected.iter().map(Tensor::shallow_clone).collect()))
-            .collect())
+        // What goes in first comes out first: a projection may serve several losses.
+        let outputs = self.plan().outputs(id);
+        let paired = inputs
+            .iter()
+            .zip(&outputs)
+            .filter_map(|((from, ..), (to, ..))| held.flows.remove(from).map(|features| (*to, features)));
+        paired
+            .map(|(to, features)| {
+                let projected = features.iter().map(|feature| self.projections.apply(id, feature));
+                Ok((to, projected.collect::<Result<Vec<_>>>()?))
+            })
+            .collect()
     }
 
     /// The value of a loss: its terms, each divided, added up.
@@ -291,8 +302,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let teachers = &self.pipeline.teachers;
         teachers.get(index).map(|teacher| &**teacher).ok_or_else(|| {
             Error::invalid(format!(
-                "the plan runs teacher {}, and the pipeline has {}",
-                index + 1,
+                "the plan runs teacher {index}, and the pipeline has {}, counted from 0",
                 teachers.len()
             ))
         })

@@ -1,15 +1,16 @@
-//! From flows to what a loss reads: layers picked, heads paired, teachers averaged.
+//! From flows to what a loss reads: layers picked, heads paired, teachers combined.
 
 use std::collections::BTreeMap;
 
 use tch::Tensor;
 
+use super::combine::{Guides, combine};
 use super::{Held, shift};
 use crate::error::{Error, Result};
 use crate::feature::Feature;
 use crate::loss::{self, Loss, Masks, Read};
-use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
-use crate::role::{InputsMask, Labels, Logits, LogitsMask, Losses, Role};
+use crate::plan::{Combine, Flow, LossStage, Owner, Plan, StageId, StageKind};
+use crate::role::{InputsMask, Labels, Logits, LogitsMask, Losses, Role, TeacherIndex};
 
 /// The wanted layers of a feature, in the order they are wanted; all of it without layers.
 pub(super) fn pick(role: &str, feature: Option<Feature>, layers: Option<&[i64]>) -> Result<Vec<Tensor>> {
@@ -79,19 +80,26 @@ pub(super) fn gather(
         if role == Labels::NAME {
             side.labels = tensors.iter().map(Tensor::shallow_clone).collect();
         }
+        if role == TeacherIndex::NAME {
+            side.teacher = tensors.iter().map(Tensor::shallow_clone).collect();
+        }
         if let Some(also) = also {
             side.also.insert(also.role, tensors);
         } else if role == InputsMask::NAME || role == LogitsMask::NAME {
             side.masks = tensors;
-        } else if role != Labels::NAME {
+        } else if role != Labels::NAME && role != TeacherIndex::NAME {
             compared.clone_from(role);
             side.features = tensors;
         }
     }
     let pairs = if compared == Logits::NAME || compared == Losses::NAME {
-        by_head(&compared, loss, student, teachers)?
+        let Some(StageKind::Loss(stage)) = plan.stage(id).map(|stage| &stage.kind) else {
+            return Err(Error::invalid("what reads logits is not a loss"));
+        };
+        by_head(&compared, stage, loss, student, teachers)?
     } else {
-        let teacher = teachers.into_iter().next().unwrap_or_default();
+        // The one that it reads is the last that anything arrived of.
+        let teacher = teachers.pop().unwrap_or_default();
         vec![(student.whole()?, teacher.whole()?)]
     };
     Ok((compared, pairs))
@@ -102,8 +110,10 @@ pub(super) fn gather(
 struct Side {
     features: Vec<Tensor>,
     masks: Vec<Tensor>,
-    /// The student's, for a probability shift.
+    /// The student's, for a probability shift or to combine teachers by.
     labels: Vec<Tensor>,
+    /// The student's, to combine teachers by.
+    teacher: Vec<Tensor>,
     /// What else the loss reads, one a head or one for all.
     also: BTreeMap<&'static str, Vec<Tensor>>,
 }
@@ -129,6 +139,12 @@ impl Side {
         self.also.iter().map(one).collect()
     }
 
+    /// What rows bring along for a head's teachers to be combined by.
+    fn guides(&self, head: usize) -> Guides<'_> {
+        let index = if self.teacher.len() == 1 { 0 } else { head };
+        Guides { labels: self.labels.get(head), teacher: self.teacher.get(index) }
+    }
+
     fn head(&self, head: usize) -> Result<Read> {
         let features = self.features.get(head).map(Tensor::shallow_clone).into_iter().collect();
         Ok(Read { features, mask: self.mask(head), also: self.also_of_head(head)? })
@@ -141,8 +157,14 @@ impl Side {
     }
 }
 
-/// One pair a head; several teachers' logits are averaged.
-fn by_head(role: &str, loss: &dyn Loss, student: Side, teachers: Vec<Side>) -> Result<Vec<(Read, Read)>> {
+/// One pair a head; several teachers' logits are combined.
+fn by_head(
+    role: &str,
+    stage: &LossStage,
+    loss: &dyn Loss,
+    student: Side,
+    teachers: Vec<Side>,
+) -> Result<Vec<(Read, Read)>> {
     let heads = student.features.len();
     if heads == 0 {
         return Err(Error::invalid(format!("the student's `{role}` is an empty list")));
@@ -176,19 +198,33 @@ fn by_head(role: &str, loss: &dyn Loss, student: Side, teachers: Vec<Side>) -> R
             let features = match of_teachers.as_slice() {
                 [] => Vec::new(),
                 [one] => vec![one.shallow_clone()],
-                many => vec![Tensor::f_stack(many, 0)?.f_mean_dim(0, false, None)?],
+                many => {
+                    teachers_mask_alike(loss, &read, &teachers, head)?;
+                    let policy = stage.combine.as_ref().unwrap_or(&Combine::MeanOfLogits);
+                    vec![combine(policy, loss.temperature(), many, &student.guides(head))?]
+                }
             };
-            let features = match student.labels.get(head) {
+            let features = match student.labels.get(head).filter(|_| stage.probability_shift) {
                 Some(labels) => {
                     features.iter().map(|logits| shift::to_labels(logits, labels)).collect::<Result<_>>()?
                 }
                 None => features,
             };
-            let mask = teachers.first().and_then(|teacher| teacher.mask(head));
+            let mask = teachers.iter().find_map(|teacher| teacher.mask(head));
             let also = teachers.first().map(|teacher| teacher.also_of_head(head)).transpose()?;
             Ok((read, Read { features, mask, also: also.unwrap_or_default() }))
         })
         .collect()
+}
+
+/// Teachers that are combined must mask the same positions: each is held against the student.
+fn teachers_mask_alike(loss: &dyn Loss, student: &Read, teachers: &[Side], head: usize) -> Result<()> {
+    for (index, teacher) in teachers.iter().enumerate() {
+        let read = Read { mask: teacher.mask(head), ..Read::default() };
+        same_masks(loss, student, &read)
+            .map_err(|error| Error::invalid(format!("teacher {index} of {}: {error}", teachers.len())))?;
+    }
+    Ok(())
 }
 
 /// The tensors of one head's logits where the top k of them are known.

@@ -9,17 +9,23 @@ use crate::error::{Error, Result};
 /// `logits` are `(batch, classes)` or `(batch, length, classes)`, `labels` are `(batch,)` or
 /// `(batch, length)`, int64. A row whose label is negative stays as it is.
 pub(super) fn to_labels(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
-    let (shape, found) = (logits.size(), labels.size());
-    if shape.split_last().is_none_or(|(_, rows)| rows != found) {
-        return Err(Error::invalid(format!(
-            "the student's `labels` are {}, the teacher's logits {}: a probability shift needs one label a row",
-            crate::loss::shape(&found),
-            crate::loss::shape(&shape)
-        )));
-    }
+    one_label_a_row(logits, labels, "a probability shift")?;
     let label = labels.f_clamp_min(0)?.f_unsqueeze(-1)?;
     let top = logits.f_argmax(-1, true)?;
     let (at_top, at_label) = (logits.f_gather(-1, &top, false)?, logits.f_gather(-1, &label, false)?);
     let shifted = logits.f_scatter(-1, &top, &at_label)?.f_scatter(-1, &label, &at_top)?;
     Ok(shifted.f_where_self(&labels.f_ge(0)?.f_unsqueeze(-1)?, logits)?)
+}
+
+/// Refuses labels of another shape than the rows of the logits.
+pub(super) fn one_label_a_row(logits: &Tensor, labels: &Tensor, what: &str) -> Result<()> {
+    let (shape, found) = (logits.size(), labels.size());
+    if shape.split_last().is_some_and(|(_, rows)| rows == found) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the student's `labels` are {}, the teacher's logits {}: {what} needs one label a row",
+        crate::loss::shape(&found),
+        crate::loss::shape(&shape)
+    )))
 }

@@ -101,6 +101,10 @@ impl Loss for KdCe {
         self.temperature.problems()
     }
 
+    fn temperature(&self) -> Option<f64> {
+        self.temperature.fixed()
+    }
+
     fn reads_whole_batch(&self) -> bool {
         self.temperature.is_scheduled()
     }
@@ -132,6 +136,10 @@ impl Loss for KdMse {
 
     fn problems(&self) -> Vec<String> {
         self.temperature.problems()
+    }
+
+    fn temperature(&self) -> Option<f64> {
+        self.temperature.fixed()
     }
 
     fn reads_whole_batch(&self) -> bool {

@@ -42,7 +42,7 @@ pub use read::Read;
 pub use term::{Average, Term};
 
 pub(crate) use kd::is_binary;
-pub(crate) use term::{pair_count, shape, token_count};
+pub(crate) use term::{pair_count, shape, token_count, wide};
 
 /// A loss between features of a teacher and of the student.
 ///
@@ -76,6 +76,12 @@ pub trait Loss: fmt::Debug + Send + 'static {
     /// batches is not the loss over their rows in one batch.
     fn reads_whole_batch(&self) -> bool {
         false
+    }
+
+    /// The temperature that it divides the logits of every row by; 1 where it has none, `None` where rows
+    /// have temperatures of their own.
+    fn temperature(&self) -> Option<f64> {
+        Some(1.0)
     }
 
     /// What it reads beside the features it compares, such as the student's labels. Each is in

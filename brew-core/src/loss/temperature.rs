@@ -38,6 +38,11 @@ impl Temperature {
         self.schedule.is_some()
     }
 
+    /// The temperature of all rows; `None` where each has its own.
+    pub(super) fn fixed(&self) -> Option<f64> {
+        self.schedule.is_none().then_some(self.base)
+    }
+
     /// As it stands in a plan.
     pub(super) fn options(&self) -> Map<String, Value> {
         let mut options = Map::from_iter([("temperature".to_owned(), json!(self.base))]);

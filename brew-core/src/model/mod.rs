@@ -6,6 +6,7 @@
 
 pub mod bert;
 mod folder;
+mod given;
 pub mod gru;
 mod keep;
 mod normal;
@@ -227,9 +228,13 @@ impl<B: Batch, A: Adaptor<Batch = B>> Side<B> for Seen<A> {
     }
 
     fn read(&self, role: &str, batch: &B, output: &dyn Any) -> Result<Option<Feature>> {
-        let output = output
-            .downcast_ref::<A::Output>()
-            .ok_or_else(|| Error::invalid("an output reached the adaptor of another model"))?;
+        let output = output.downcast_ref::<A::Output>().ok_or_else(|| {
+            Error::invalid(format!(
+                "an output reached the adaptor of another model: `{}` reads `{}`",
+                std::any::type_name::<A>(),
+                std::any::type_name::<A::Output>()
+            ))
+        })?;
         A::read(role, batch, output)
     }
 

@@ -76,6 +76,8 @@ fn notes(kind: &StageKind) -> String {
                 notes.extend(options.iter().map(|(name, value)| format!("{name} {value}")));
             }
             notes.push(format!("averages over {:?}", loss.average).to_lowercase());
+            notes.extend(loss.combine.iter().map(|combine| format!("teachers by {combine}")));
+            notes.extend(loss.probability_shift.then(|| "probability shift".to_owned()));
             notes.join("\n")
         }
         StageKind::Batch | StageKind::Adaptor { .. } | StageKind::Sum => String::new(),

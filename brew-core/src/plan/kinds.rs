@@ -32,7 +32,7 @@ pub const KINDS: &[KindRow] = &[
     KindRow { name: "teacher", inputs: 1..=1, reads: "a batch", provides: "an output", gradient: false, state: "" },
     KindRow { name: "student", inputs: 1..=1, reads: "a batch", provides: "an output", gradient: true, state: "parameters" },
     KindRow { name: "adaptor", inputs: 1..=2, reads: "an output and its batch", provides: "features", gradient: true, state: "" },
-    KindRow { name: "projection", inputs: 1..=1, reads: "features", provides: "features", gradient: true, state: "parameters" },
+    KindRow { name: "projection", inputs: 1..=usize::MAX, reads: "features", provides: "features", gradient: true, state: "parameters" },
     KindRow { name: "loss", inputs: 1..=usize::MAX, reads: "features", provides: "a term", gradient: true, state: "" },
     KindRow { name: "sum", inputs: 1..=usize::MAX, reads: "terms", provides: "the loss", gradient: true, state: "" },
 ];

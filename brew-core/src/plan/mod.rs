@@ -11,6 +11,7 @@
 //! ```
 
 mod check;
+mod combine;
 mod draw;
 mod explain;
 mod kinds;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::pass::Wants;
 
 pub use check::Problem;
+pub use combine::Combine;
 pub use kinds::{KINDS, KindRow};
 pub use projection::{Activation, OptimizerChanges, Projection};
 pub use stage::{Flow, LossStage, Owner, Stage, StageId, StageKind};

@@ -21,6 +21,9 @@ pub struct Projection {
     pub student: i64,
     /// The width of the teacher's features.
     pub teacher: i64,
+    /// The name under which several matches share it; `None` where it is one match's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<String>,
     /// Settings of the optimizer that are this projection's own.
     #[serde(default, skip_serializing_if = "OptimizerChanges::is_empty")]
     pub optimizer: OptimizerChanges,
@@ -44,7 +47,23 @@ impl Projection {
 
     /// A linear map, then this activation.
     pub fn new(activation: Activation, student: i64, teacher: i64) -> Self {
-        Projection { activation, student, teacher, optimizer: OptimizerChanges::default() }
+        Projection { activation, student, teacher, shared: None, optimizer: OptimizerChanges::default() }
+    }
+
+    /// Shares it between all matches that project by this name: one set of weights, trained by all of
+    /// them, saved once as `projection_<name>`. They must declare the same projection.
+    ///
+    /// ```
+    /// use brew_core::prelude::*;
+    ///
+    /// let body = Projection::linear(312, 768).shared("body");
+    /// let matches = [0, 1, 2].map(|layer| {
+    ///     hidden(teacher_layer(3 * layer), student_layer(layer)).by(HiddenMse).project(&body)
+    /// });
+    /// ```
+    #[must_use]
+    pub fn shared(self, name: impl Into<String>) -> Self {
+        Projection { shared: Some(name.into()), ..self }
     }
 
     /// A learning rate of its own, before the run's schedule.
@@ -59,6 +78,12 @@ impl Projection {
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
         self.optimizer.weight_decay = Some(weight_decay);
         self
+    }
+}
+
+impl From<&Projection> for Projection {
+    fn from(projection: &Projection) -> Self {
+        projection.clone()
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Projection;
+use super::{Combine, Projection};
 use crate::loss::Average;
 
 /// The position of a stage in a [`Plan`](super::Plan).
@@ -74,6 +74,17 @@ pub struct LossStage {
     pub schedule: Option<String>,
     /// What it is divided by.
     pub average: Average,
+    /// How several teachers' logits become one, where it reads those of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combine: Option<Combine>,
+    /// Whether the teacher's highest score is first exchanged with that of the student's label.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub probability_shift: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What flows from one stage to another.

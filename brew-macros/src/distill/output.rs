@@ -63,12 +63,51 @@ pub(super) fn expand(arguments: TokenStream, mut structure: ItemStruct) -> Token
     };
     if problems.is_empty() {
         let implementations = types.expand(&provided);
-        return quote!(#definition #implementations);
+        let tensors = of_tensors(&structure);
+        return quote!(#definition #implementations #tensors);
     }
     let problems = problems.into_compile_errors();
     // A stand-in would name the output without its parameters.
     let stand_in = structure.generics.params.is_empty().then(|| types.stand_in());
     quote!(#definition #problems #stand_in)
+}
+
+/// How each tensor of an output is replaced, where all of its fields are tensors: such an output can
+/// be given with a batch.
+fn of_tensors(structure: &ItemStruct) -> Option<TokenStream> {
+    let all = structure.fields.iter().all(|field| is_of_tensors(&field.ty));
+    if !all || structure.fields.is_empty() {
+        return None;
+    }
+    let name = &structure.ident;
+    let members: Vec<Member> = structure.fields.members().collect();
+    Some(quote! {
+        impl ::brew_core::batch::Output for #name {
+            fn map(
+                &self,
+                change: &mut dyn ::core::ops::FnMut(
+                    &::brew_core::tch::Tensor,
+                ) -> ::brew_core::Result<::brew_core::tch::Tensor>,
+            ) -> ::brew_core::Result<Self> {
+                ::core::result::Result::Ok(#name {
+                    #(#members: ::brew_core::batch::Output::map(&self.#members, change)?,)*
+                })
+            }
+        }
+    })
+}
+
+/// `Tensor`, `Option<…>` or `Vec<…>` of it.
+fn is_of_tensors(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    let Some(last) = path.path.segments.last() else { return false };
+    match &last.arguments {
+        syn::PathArguments::None => last.ident == "Tensor",
+        syn::PathArguments::AngleBracketed(of) if last.ident == "Option" || last.ident == "Vec" => {
+            matches!(of.args.first(), Some(syn::GenericArgument::Type(inner)) if is_of_tensors(inner))
+        }
+        _ => false,
+    }
 }
 
 /// Takes the `#[role]`s off a field.

@@ -75,7 +75,7 @@ fn everything_that_is_wrong_with_a_config_comes_at_once() {
           2. `kd_los_type` is not a key of a distillation config; did you mean `kd_loss_type`?
           3. `intermediate_matches[0].weigth` is not a key of a match; did you mean `weight`?
           4. `intermediate_matches[1].loss` is missing; it must be the name of a loss, or [name, {option: value}]
-          5. `intermediate_matches[2].proj[3].lrate` is not a key of a projection's settings; there are: `lr`, `betas`, `eps`, `weight_decay`
+          5. `intermediate_matches[2].proj[3].lrate` is not a key of a projection's settings; there are: `lr`, `betas`, `eps`, `weight_decay`, `shared`
           6. `intermediate_matches[3].proj` is ["linear",6]; it must be [name, student width, teacher width], and after them settings of the optimizer such as {"lr": 0.001}
           7. `intermediate_matches[6]`: `L3_hiden_mse` is not a list of matches; did you mean `L3_hidden_mse`?
           8. `temperature` is -1; it must be finite and above 0

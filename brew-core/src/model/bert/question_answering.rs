@@ -12,6 +12,7 @@ use super::config::BertConfig;
 use super::encoder::Encoded;
 use super::head::{Head, renew_linear};
 use super::loss;
+use crate::batch::Output;
 use crate::error::{InStage, Result};
 use crate::model::parts::{Linear, dropout};
 use crate::model::weights::Weights;
@@ -61,6 +62,18 @@ pub struct SpanOutput {
     /// It is transformers' loss. Batches that are accumulated are averaged with equal weight an
     /// example, however many of their positions count.
     pub loss: Option<Tensor>,
+}
+
+impl Output for SpanOutput {
+    fn map(&self, change: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Ok(SpanOutput {
+            start_logits: self.start_logits.map(change)?,
+            end_logits: self.end_logits.map(change)?,
+            hidden_states: self.hidden_states.map(change)?,
+            attentions: self.attentions.map(change)?,
+            loss: Output::map(&self.loss, change)?,
+        })
+    }
 }
 
 /// The roles of a [`SpanOutput`]. `logits` and `labels` are lists: the start, then the end.

@@ -1,0 +1,51 @@
+//! A stream whose batches go through a function first (TextBrewer's `batch_postprocessor`).
+
+use std::collections::BTreeMap;
+
+use super::{Batches, Walk};
+use crate::error::{Error, Result};
+
+/// A stream of batches, each put through a function: see [`Batches::processed`].
+#[derive(Debug)]
+pub struct Processed<D, F> {
+    pub(super) batches: D,
+    pub(super) process: F,
+}
+
+impl<D, F, B> Batches for Processed<D, F>
+where
+    D: Batches,
+    F: Fn(D::Batch) -> Result<B>,
+{
+    type Batch = B;
+
+    fn batches_per_epoch(&self) -> Option<usize> {
+        self.batches.batches_per_epoch()
+    }
+
+    fn rows(&self) -> Option<usize> {
+        self.batches.rows()
+    }
+
+    fn epoch(&self, epoch: u64) -> Result<Walk<'_, B>> {
+        self.epoch_from(epoch, 0)
+    }
+
+    fn batches_in(&self, epoch: u64) -> Result<Option<usize>> {
+        self.batches.batches_in(epoch)
+    }
+
+    fn epoch_from(&self, epoch: u64, first: usize) -> Result<Walk<'_, B>> {
+        let batches = self.batches.epoch_from(epoch, first)?.enumerate();
+        Ok(Box::new(batches.map(move |(index, batch)| {
+            (self.process)(batch?).map_err(|error| {
+                let batch = first + index;
+                Error::other(format!("epoch {epoch}, batch {batch}: what was to be made of it: {error}"))
+            })
+        })))
+    }
+
+    fn settings(&self) -> Result<BTreeMap<String, String>> {
+        self.batches.settings()
+    }
+}

@@ -1,0 +1,51 @@
+//! TextBrewer's `MultiTeacherDistiller`: several teachers of one task, one student.
+//!
+//! The loss on logits reads the mean of the teachers' logits, as in TextBrewer, or what another
+//! [`Combine`] makes of them; a match reads the layers of one teacher, which it names: `"teacher": 1`.
+
+use super::Teachers;
+use super::configured::{Configured, Door};
+use crate::adaptor::Adaptor;
+use crate::config::{DistillationConfig, TrainingConfig};
+use crate::model::Seen;
+use crate::plan::Combine;
+
+/// Makes a pipeline in TextBrewer's semantics of TextBrewer's configs and several teachers: a `Vec` of one
+/// adaptor's, or `first.and(second)`.
+///
+/// ```no_run
+/// # use brew_core::prelude::*;
+/// # fn example<A: Adaptor>(first: Seen<A>, second: Seen<A>, student: Seen<A>, reviews: Vec<A::Batch>) -> Result<()> {
+/// let distill = DistillationConfig { temperature: 8.0, ..DistillationConfig::default() };
+/// let student = MultiTeacherDistiller::new(&TrainingConfig::default(), &distill, vec![first, second], student)
+///     .combining(Combine::weighted([2.0, 1.0]))
+///     .trainer()?
+///     .optimizer(AdamW::with_lr(1e-4))
+///     .run(reviews)?;
+/// # Ok(())
+/// # }
+/// ```
+pub type MultiTeacherDistiller<T, A> = Configured<MultiTeacher, T, A>;
+
+/// The kind of a [`MultiTeacherDistiller`].
+#[derive(Debug)]
+pub struct MultiTeacher;
+
+impl Door for MultiTeacher {
+    fn problems(_: &DistillationConfig) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl<T: Teachers, A: Adaptor> Configured<MultiTeacher, T, A> {
+    /// Distils these teachers into this student.
+    pub fn new(train: &TrainingConfig, distill: &DistillationConfig, teachers: T, student: Seen<A>) -> Self {
+        Configured::of(train, distill, teachers, student)
+    }
+
+    /// How the teachers are combined for the loss on logits, in place of what the config says.
+    pub fn combining(self, combine: Combine) -> Self {
+        let config = DistillationConfig { combine_teachers: combine, ..self.config().clone() };
+        self.with_config(config)
+    }
+}
