@@ -32,8 +32,9 @@ pub mod prelude {
     pub use crate::batch::{Batch, Batches, Both};
     pub use crate::config::{DistillationConfig, TrainingConfig};
     pub use crate::distill::{
-        AndMore, BasicDistiller, BasicTrainer, Distill, GeneralDistiller, MultiTeacherDistiller, Pipeline,
-        Supervised, WithWeight, attention, features, hidden, student_layer, teacher, teacher_layer,
+        AndMore, BasicDistiller, BasicTrainer, Distill, GeneralDistiller, MultiTaskDistiller,
+        MultiTeacherDistiller, Pipeline, Supervised, WithWeight, attention, features, hidden, student_layer,
+        teacher, teacher_layer,
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{

@@ -34,6 +34,7 @@ pub use dataset::Dataset;
 pub use error::{Error, Result};
 pub use loader::Loader;
 pub use loader::order::epoch_order;
+pub use loader::stream::Stream;
 pub use parse::conll::Conll;
 pub use source::format::Format;
 pub use source::layout::Layout;

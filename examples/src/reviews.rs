@@ -26,7 +26,10 @@ pub fn open_reviews(
     sample: Option<usize>,
     cache: &Path,
 ) -> Result<Reviews> {
-    let all = Dataset::open_as(file, Layout::new().integer("id").float("rating").text("text"))?;
+    // A TSV file has no header, and ids that are no numbers in one of the two.
+    let layout = Layout::new().text("id").float("rating").text("text");
+    let parquet = file.extension().is_some_and(|extension| extension == "parquet");
+    let all = if parquet { Dataset::open(file) } else { Dataset::open_as(file, layout) }?;
     let ratings = all.floats("rating")?;
     let rated: Vec<usize> = (0..all.rows()).filter(|&row| ratings[row] != 0.0).collect();
     let labels = rated.iter().map(|&row| i64::from(ratings[row] > 0.0));

@@ -110,6 +110,12 @@ fn ensemble_compares_its_teachers_and_two_students() {
 }
 
 #[test]
+fn tasks_compares_two_teachers_and_two_students() {
+    let rows = ["movie teacher", "product teacher", "plain student", "distilled student"];
+    assert_compares(env!("CARGO_BIN_EXE_tasks"), &["--sample", "32"], &rows);
+}
+
+#[test]
 fn torchscript_traces_a_teacher_where_python_can() {
     let Ok(python) = std::env::var("BREW_PYTHON") else {
         eprintln!("skipped: BREW_PYTHON names no Python with torch and transformers");

@@ -63,6 +63,16 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The loader on synthetic token ids: rows a second and memory, beside Python's loader where
+    /// BREW_PYTHON (or else python3) has `datasets` and PyTorch.
+    Data {
+        /// Also measure the memory of a table of so many gigabytes; it is made and removed again.
+        #[arg(long)]
+        gigabytes: Option<u64>,
+        /// Seconds a measurement.
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -72,6 +82,9 @@ fn main() -> ExitCode {
         Command::Demo { arguments } => demo::command(&arguments),
         Command::Bench { bench: Bench::Accuracy { fresh, arguments } } => {
             bench::accuracy::command(fresh, &arguments)
+        }
+        Command::Bench { bench: Bench::Data { gigabytes, seconds } } => {
+            bench::data::command(gigabytes, seconds)
         }
     };
     match outcome {

@@ -9,6 +9,7 @@ mod configured;
 mod general;
 mod layout;
 mod matching;
+mod multi_task;
 mod multi_teacher;
 mod pipeline;
 mod supervised;
@@ -33,6 +34,7 @@ pub use matching::{
     LayerChoice, Match, MatchLoss, Matches, Of, OneLayer, OneOfThem, OneTeacher, Pair, StudentLayer,
     TeacherLayer, TheTeacher, TwoLayers, attention, features, hidden, student_layer, teacher, teacher_layer,
 };
+pub use multi_task::MultiTaskDistiller;
 pub use multi_teacher::{MultiTeacher, MultiTeacherDistiller};
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;

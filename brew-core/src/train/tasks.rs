@@ -55,7 +55,7 @@ pub struct MultiTask<'d> {
 }
 
 /// A pipeline with its data, their types erased.
-pub(crate) trait Task {
+trait Task {
     /// Prepares the pipeline's executor.
     fn open(&self, seed: i64) -> Result<Box<dyn Work + '_>>;
     fn semantics(&self) -> Semantics;
@@ -115,8 +115,19 @@ impl<'d> MultiTask<'d> {
     where
         D::Batch: Feeds<T, A::Batch>,
     {
-        self.tasks.push((name.into(), Box::new(Of { pipeline, data })));
+        self.add(name.into(), pipeline, data);
         self
+    }
+
+    pub(crate) fn add<T: 'static, A: Adaptor, D: Batches + 'd>(
+        &mut self,
+        name: String,
+        pipeline: Pipeline<T, A>,
+        data: D,
+    ) where
+        D::Batch: Feeds<T, A::Batch>,
+    {
+        self.tasks.push((name, Box::new(Of { pipeline, data })));
     }
 
     /// How much the sizes of the tasks count when a batch is drawn: 1 for all they are, 0 for nothing; at

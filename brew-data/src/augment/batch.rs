@@ -25,8 +25,15 @@ impl Augmentation {
         if problems.is_empty() { Ok(()) } else { Err(Error::Setting(problems.join("; "))) }
     }
 
-    /// The batch with each row disturbed; `rows` are those of the file.
-    pub(crate) fn batch<B: FromColumns>(&self, batch: &B, epoch: u64, rows: &[u64]) -> brew_core::Result<B> {
+    /// The batch with each row disturbed; `rows` are those of the file, and lists are padded to a multiple of
+    /// this length.
+    pub(crate) fn batch<B: FromColumns>(
+        &self,
+        batch: &B,
+        epoch: u64,
+        rows: &[u64],
+        multiple: usize,
+    ) -> brew_core::Result<B> {
         let (Some(ids), Some(mask)) = (batch.column(TOKENS), batch.column(MASK)) else {
             return batch.map(&mut |_, tensor| Ok(tensor.shallow_clone()));
         };
@@ -43,7 +50,7 @@ impl Augmentation {
                 self.row(&ids[..length], epoch, *row)
             })
             .collect();
-        let longest = disturbed.iter().map(Vec::len).max().unwrap_or(0);
+        let longest = disturbed.iter().map(Vec::len).max().unwrap_or(0).next_multiple_of(multiple);
         let places = gather(&disturbed, longest, |token| token.place as i64, 0)?;
         let padding = gather(&disturbed, longest, |_| 0, 1)?.f_ne(0)?;
         let masked = gather(&disturbed, longest, |token| i64::from(token.masked), 0)?.f_ne(0)?;

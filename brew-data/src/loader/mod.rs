@@ -1,36 +1,59 @@
-//! From rows to typed batches: order, columns to tensors, and a thread that works ahead.
+//! From rows to typed batches: order, columns to tensors, and threads that work ahead.
 
 mod check;
 mod column;
+mod cut;
+mod make;
 pub(crate) mod numbers;
 pub(crate) mod order;
 mod prefetch;
+mod settings;
+pub(crate) mod stream;
+mod transfer;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use brew_core::batch::{Batches, Columns, FromColumns};
+use brew_core::batch::{Batches, FromColumns, Walk};
+use brew_core::tch::Device;
 
 use crate::augment::Augmentation;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use column::Source;
-use order::{EpochBatches, Order};
+use cut::{Cut, Lengths};
+use make::{Maker, Share};
+use order::Order;
 use prefetch::Prefetched;
+use transfer::Destination;
+
+/// Threads that make batches, unless said otherwise.
+const WORKERS: usize = 2;
 
 /// Batches of type `B` from a [`Dataset`]; made by [`Dataset::batches`].
 ///
-/// Each column that `B` declares becomes a CPU tensor of the declared dtype: (rows,) of a column of
-/// numbers, (rows, longest) of a column of lists, padded to the longest of the batch. Integers become
-/// floats where the dtype can hold them exactly; floats never become integers, and a value that does
-/// not fit is an error that names its row.
+/// Each column that `B` declares becomes a tensor of the declared dtype: (rows,) of a column of numbers,
+/// (rows, longest) of a column of lists, padded to the longest of the batch. Integers become floats where
+/// the dtype can hold them exactly; floats never become integers, and a value that does not fit is an
+/// error that names its row.
+///
+/// Which rows are in which batch depends on the data, the seed, the epoch and what is said here about
+/// size and order, and on nothing else: not on the number of workers, nor on how many ranks share the
+/// batches. Any batch of any epoch is reached without making the ones before it.
 #[must_use]
 pub struct Loader<B> {
     dataset: Dataset,
     size: usize,
-    seed: Option<u64>,
+    tokens: Option<usize>,
+    order: Order,
     bucketed: bool,
     augmentation: Option<Augmentation>,
+    multiple: usize,
+    share: Share,
+    workers: usize,
+    destination: Destination,
     batch: PhantomData<fn() -> B>,
 }
 
@@ -41,22 +64,46 @@ impl<B> fmt::Debug for Loader<B> {
             .field("batch", &std::any::type_name::<B>())
             .field("dataset", &self.dataset)
             .field("size", &self.size)
-            .field("seed", &self.seed)
+            .field("tokens", &self.tokens)
+            .field("order", &self.order)
             .field("bucketed", &self.bucketed)
             .field("augmentation", &self.augmentation)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
 impl<B> Loader<B> {
     pub(crate) fn new(dataset: Dataset, size: usize) -> Self {
-        Loader { dataset, size, seed: None, bucketed: false, augmentation: None, batch: PhantomData }
+        Loader {
+            dataset,
+            size,
+            tokens: None,
+            order: Order::Table,
+            bucketed: false,
+            augmentation: None,
+            multiple: 1,
+            share: Share { rank: 0, of: 1 },
+            workers: WORKERS,
+            destination: Destination(Device::Cpu),
+            batch: PhantomData,
+        }
     }
 
     /// Walks each epoch in another random order: a pure function of `seed` and the epoch (see
     /// [`epoch_order`](crate::epoch_order)).
+    ///
+    /// It takes 4 bytes a row. Tables of more than 67 million rows are shuffled as
+    /// [`Loader::shuffled_in_blocks`] does.
     pub fn shuffled(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.order = Order::Shuffled(seed);
+        self
+    }
+
+    /// As [`Loader::shuffled`], but reads runs of the file: shards of 4096 consecutive rows in random
+    /// order, and rows shuffled inside blocks of 256 shards. For tables that the memory cannot keep
+    /// cached; it takes 4 MB.
+    pub fn shuffled_in_blocks(mut self, seed: u64) -> Self {
+        self.order = Order::Blocks(seed);
         self
     }
 
@@ -76,6 +123,49 @@ impl<B> Loader<B> {
         self.augmentation = Some(augmentation);
         self
     }
+
+    /// Cuts batches so that none has more than this many tokens (rows x longest list, padding included),
+    /// nor more rows than the batch size. Best with [`Loader::bucketed`].
+    ///
+    /// The number of batches is then another in every epoch; see
+    /// [`Batches::batches_in`](brew_core::batch::Batches::batches_in).
+    pub fn up_to_tokens(mut self, tokens: usize) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// Pads lists to a multiple of this length instead of to the batch's longest: 8 suits the matrix
+    /// units of GPUs in low precision.
+    pub fn padded_to_multiple_of(mut self, length: usize) -> Self {
+        self.multiple = length;
+        self
+    }
+
+    /// Hands out the share of one rank (from 0) of several: every `ranks`-th row of each batch, so that
+    /// all ranks together see the batches that one alone would see. A batch with fewer rows than ranks
+    /// leaves the last of them a batch of no rows.
+    ///
+    /// Lists are padded to the longest of the whole batch.
+    pub fn share(mut self, rank: usize, ranks: usize) -> Self {
+        self.share = Share { rank, of: ranks };
+        self
+    }
+
+    /// Makes batches on this many threads; 2 unless said. Three more batches may wait.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Hands out batches on this device. To a GPU they are copied from pinned memory while it works.
+    pub fn to(mut self, device: Device) -> Self {
+        self.destination = Destination(device);
+        self
+    }
+
+    fn cut(&self) -> Cut {
+        Cut { size: self.size, tokens: self.tokens, bucketed: self.bucketed, order: self.order }
+    }
 }
 
 impl<B: FromColumns> Loader<B> {
@@ -85,56 +175,54 @@ impl<B: FromColumns> Loader<B> {
     ///
     /// # Errors
     /// All at once, by file, column and, where there is one, row: a column that is missing, of another
-    /// type, with a missing value, or of lists of unequal lengths without a pad value; no rows; a batch
-    /// size of 0; buckets where no column is a list.
+    /// type, with a missing value, or of lists of unequal lengths without a pad value; no rows; settings
+    /// of 0; fewer rows a batch than ranks; buckets or tokens where no column is a list; a device that
+    /// is not there.
     pub fn check(&self) -> Result<()> {
         self.sources().map(drop)
     }
 
     fn sources(&self) -> Result<Vec<Source>> {
-        if self.size == 0 {
-            return Err(Error::Setting("batches of 0 rows: ask for 1 or more".to_owned()));
-        }
         if let Some(augmentation) = &self.augmentation {
             augmentation.check(B::COLUMNS)?;
         }
+        Error::all(self.wrong_settings())?;
+        self.destination.check().map_err(|error| Error::Setting(error.to_string()))?;
         let sources = check::sources(&self.dataset, B::COLUMNS)?;
-        if self.bucketed && !sources.iter().any(Source::is_list) {
-            let message = "there is no column of lists to bucket by: leave out `.bucketed()`";
-            return Err(Error::format(self.dataset.path(), message));
+        if !sources.iter().any(Source::is_list) {
+            let wrong = [
+                (self.bucketed, "bucket by", ".bucketed()"),
+                (self.tokens.is_some(), "count tokens of", ".up_to_tokens()"),
+            ];
+            if let Some((_, what, call)) = wrong.into_iter().find(|(wrong, ..)| *wrong) {
+                let message = format!("there is no column of lists to {what}: leave out `{call}`");
+                return Err(Error::format(self.dataset.path(), message));
+            }
         }
         Ok(sources)
     }
 
-    fn order(&self, sources: &[Source], epoch: u64) -> EpochBatches {
-        let order = Order { size: self.size, seed: self.seed };
-        let rows = self.dataset.rows() as u32;
-        if !self.bucketed {
-            return order.batches(rows, epoch);
-        }
-        order.bucketed(rows, epoch, |row| {
-            let lengths = sources.iter().map(|source| source.length(&self.dataset, row as usize));
-            lengths.max().unwrap_or(0)
+    fn maker(&self, epoch: u64) -> Result<Maker<B>> {
+        Ok(Maker {
+            dataset: self.dataset.clone(),
+            augmentation: self.augmentation.clone(),
+            epoch,
+            sources: self.sources()?,
+            multiple: self.multiple,
+            share: self.share,
+            destination: self.destination,
+            batch: PhantomData,
         })
     }
-}
 
-/// Makes one batch.
-fn collate<B: FromColumns>(dataset: &Dataset, sources: &[Source], batch: usize, rows: &[u32]) -> Result<B> {
-    let mut columns = Columns::new();
-    for source in sources {
-        columns.insert(source.column.name, source.collate(dataset, rows)?);
+    fn lengths(&self, maker: &Arc<Maker<B>>) -> impl Lengths + use<B> {
+        let (maker, tokens) = (maker.clone(), self.tokens);
+        move |row| maker.length(row, tokens)
     }
-    B::from_columns(&mut columns).map_err(|error| in_batch(dataset, batch, rows, error))
-}
 
-/// Names the place of an error that does not come from the data.
-fn in_batch(dataset: &Dataset, batch: usize, rows: &[u32], message: impl fmt::Display) -> Error {
-    Error::Batch {
-        path: dataset.path().into(),
-        batch,
-        row: rows.first().map_or(0, |&row| dataset.file_row(row as usize)),
-        message: message.to_string(),
+    fn rows_in_use(&self) -> u32 {
+        // A table has no more: see `Dataset`.
+        u32::try_from(self.dataset.rows()).unwrap_or(u32::MAX)
     }
 }
 
@@ -142,37 +230,40 @@ impl<B: FromColumns> Batches for Loader<B> {
     type Batch = B;
 
     fn batches_per_epoch(&self) -> Option<usize> {
-        (self.size > 0).then(|| self.dataset.rows().div_ceil(self.size))
+        (self.size > 0 && self.tokens.is_none()).then(|| self.dataset.rows().div_ceil(self.size))
     }
 
     fn rows(&self) -> Option<usize> {
         Some(self.dataset.rows())
     }
 
-    fn epoch(&self, epoch: u64) -> brew_core::Result<Box<dyn Iterator<Item = brew_core::Result<B>> + '_>> {
-        let sources = self.sources()?;
-        let order = std::sync::Arc::new(self.order(&sources, epoch));
-        let (dataset, walked) = (self.dataset.clone(), order.clone());
-        let augmentation = self.augmentation.clone();
-        let make = move |batch| {
-            let rows = walked.rows(batch);
-            let collated = collate::<B>(&dataset, &sources, batch, rows)?;
-            let Some(augmentation) = &augmentation else { return Ok(collated) };
-            let of_file: Vec<u64> = rows.iter().map(|&row| dataset.file_row(row as usize) as u64).collect();
-            augmentation
-                .batch(&collated, epoch, &of_file)
-                .map_err(|error| in_batch(&dataset, batch, rows, error))
-        };
-        let (dataset, count) = (self.dataset.clone(), order.len());
-        let panicked = move |batch, text: &str| {
-            in_batch(
-                &dataset,
-                batch,
-                order.rows(batch),
-                format!("the batch could not be made: panic: {text}"),
+    fn batches_in(&self, epoch: u64) -> brew_core::Result<Option<usize>> {
+        let lengths = self.lengths(&Arc::new(self.maker(epoch)?));
+        Ok(Some(self.cut().count(self.rows_in_use(), epoch, &lengths)?))
+    }
+
+    fn epoch(&self, epoch: u64) -> brew_core::Result<Walk<'_, B>> {
+        self.epoch_from(epoch, 0)
+    }
+
+    fn epoch_from(&self, epoch: u64, batch: usize) -> brew_core::Result<Walk<'_, B>> {
+        let maker = Arc::new(self.maker(epoch)?);
+        let batches = self.cut().from(self.rows_in_use(), epoch, batch, self.lengths(&maker))?;
+        let path = self.dataset.path().to_owned();
+        let panicked = move |number, text: &str| {
+            Error::format(
+                &path,
+                format!("batch {} of the epoch could not be made: panic: {text}", batch + number),
             )
         };
-        let batches = Prefetched::start(count, make, panicked).map_err(Error::io(self.dataset.path()))?;
-        Ok(Box::new(batches.map(|batch| batch.map_err(Into::into))))
+        let make = move |number, rows: Vec<u32>| maker.make(batch + number, &rows);
+        let batches = Prefetched::start(batches, self.workers, make, panicked);
+        let batches = batches.map_err(Error::io(self.dataset.path()))?;
+        let destination = self.destination;
+        Ok(Box::new(batches.map(move |batch| destination.deliver(batch?))))
+    }
+
+    fn settings(&self) -> brew_core::Result<BTreeMap<String, String>> {
+        Ok(self.describe()?)
     }
 }

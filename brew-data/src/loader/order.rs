@@ -1,4 +1,4 @@
-//! The order of rows and batches: a pure function of seed and epoch.
+//! The order of rows: a pure function of seed and epoch.
 //!
 //! Nothing is kept between epochs and no buffer is shuffled, so that any batch of any epoch can be
 //! found again without walking to it. The generator is ChaCha with 8 rounds, the seed as its key and
@@ -10,8 +10,14 @@ use std::ops::Range;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Batches in a window of length buckets: long enough for even lengths, short enough to mix rows.
-const WINDOW_BATCHES: usize = 100;
+/// The most rows that are shuffled as a whole, at 4 bytes each: 256 MB.
+const WHOLE_ROWS: u32 = 1 << 26;
+
+/// Consecutive rows that stay together when a table is shuffled in blocks.
+const SHARD_ROWS: u32 = 1 << 12;
+
+/// Shards whose rows are shuffled with one another: a million rows, 4 MB.
+const BLOCK_SHARDS: usize = 1 << 8;
 
 /// The rows `0..rows` in the order of one epoch: the same on every machine and after every restart.
 ///
@@ -24,77 +30,131 @@ const WINDOW_BATCHES: usize = 100;
 /// ```
 pub fn epoch_order(rows: u32, seed: u64, epoch: u64) -> Vec<u32> {
     let mut order: Vec<u32> = (0..rows).collect();
-    shuffle(&mut order, &mut generator(seed, epoch));
+    shuffle(&mut order, &mut generator(seed, epoch, 0));
     order
 }
 
-/// How an epoch is walked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Order {
-    /// Rows a batch.
-    pub(crate) size: usize,
-    /// Shuffles if there is one.
-    pub(crate) seed: Option<u64>,
-}
-
-/// The batches of one epoch.
-#[derive(Debug)]
-pub(crate) struct EpochBatches {
-    rows: Vec<u32>,
-    batches: Vec<Range<usize>>,
-}
-
-impl EpochBatches {
-    /// Number of batches.
-    pub(crate) fn len(&self) -> usize {
-        self.batches.len()
-    }
-
-    /// The rows of a batch.
-    pub(crate) fn rows(&self, batch: usize) -> &[u32] {
-        &self.rows[self.batches[batch].clone()]
-    }
+/// How the rows of an epoch are ordered.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Order {
+    /// As in the table.
+    Table,
+    /// Every order is as likely as any other; in blocks where there are more rows than are shuffled as
+    /// a whole.
+    Shuffled(u64),
+    /// Shards of consecutive rows in another order, and rows shuffled inside blocks of shards.
+    Blocks(u64),
 }
 
 impl Order {
-    /// Cuts the order of an epoch into batches; the last is the short one.
-    pub(crate) fn batches(&self, rows: u32, epoch: u64) -> EpochBatches {
-        let rows = match self.seed {
-            Some(seed) => epoch_order(rows, seed, epoch),
-            None => (0..rows).collect(),
-        };
-        let batches = cut(0..rows.len(), self.size);
-        EpochBatches { rows, batches }
-    }
-
-    /// The same with batches of like length: inside windows of the order rows are sorted by length and
-    /// cut, and the batches of a window are shuffled if rows are.
-    ///
-    /// Each row is still seen once, and there are as many batches as without.
-    pub(crate) fn bucketed(&self, rows: u32, epoch: u64, length: impl Fn(u32) -> usize) -> EpochBatches {
-        let EpochBatches { mut rows, .. } = self.batches(rows, epoch);
-        // Another stream than that of the rows: the upper half of the epochs, which nobody reaches.
-        let mut generator = self.seed.map(|seed| generator(seed, !epoch));
-        let mut batches = Vec::with_capacity(rows.len().div_ceil(self.size));
-        for window in cut(0..rows.len(), self.size.saturating_mul(WINDOW_BATCHES)) {
-            rows[window.clone()].sort_by_cached_key(|&row| length(row));
-            let mut cuts = cut(window, self.size);
-            if let Some(generator) = &mut generator {
-                shuffle(&mut cuts, generator);
-            }
-            batches.append(&mut cuts);
+    pub(super) fn seed(self) -> Option<u64> {
+        match self {
+            Order::Table => None,
+            Order::Shuffled(seed) | Order::Blocks(seed) => Some(seed),
         }
-        EpochBatches { rows, batches }
+    }
+
+    /// The rows of a table of so many in the order of this epoch.
+    pub(super) fn rows(self, rows: u32, epoch: u64) -> Rows {
+        match self {
+            Order::Table => Rows::Table,
+            Order::Shuffled(seed) if rows <= WHOLE_ROWS => Rows::Whole(epoch_order(rows, seed, epoch)),
+            Order::Shuffled(seed) | Order::Blocks(seed) => Rows::Blocks(Blocks::new(rows, seed, epoch)),
+        }
+    }
+
+    /// Puts the batches of a window in another order, if rows are shuffled.
+    pub(super) fn shuffle_window<T>(self, batches: &mut [T], epoch: u64, window: usize) {
+        if let Some(seed) = self.seed() {
+            // Another stream than that of the rows: the upper half of the epochs, which nobody reaches.
+            shuffle(batches, &mut generator(seed, !epoch, window as u64));
+        }
     }
 }
 
-fn cut(range: Range<usize>, size: usize) -> Vec<Range<usize>> {
-    range.clone().step_by(size).map(|start| start..range.end.min(start.saturating_add(size))).collect()
+/// The rows of an epoch in order.
+#[derive(Debug)]
+pub(super) enum Rows {
+    Table,
+    Whole(Vec<u32>),
+    Blocks(Blocks),
 }
 
-fn generator(seed: u64, epoch: u64) -> ChaCha8Rng {
+impl Rows {
+    /// The rows at these positions of the order.
+    pub(super) fn at(&mut self, positions: Range<usize>) -> Vec<u32> {
+        match self {
+            Rows::Table => positions.map(|position| position as u32).collect(),
+            Rows::Whole(rows) => rows[positions].to_vec(),
+            Rows::Blocks(blocks) => blocks.at(positions),
+        }
+    }
+}
+
+/// Rows that are shuffled block by block; in memory are the numbers of the shards, and one block.
+///
+/// As "py1e" of MosaicML's streaming: shards are permuted, and rows mixed over many of them. Which rows
+/// are near one another in the table matters, so that a disk reads runs, and memory holds little.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    rows: u32,
+    seed: u64,
+    epoch: u64,
+    /// Permuted; [`BLOCK_SHARDS`] of them are a block.
+    shards: Vec<u32>,
+    /// The position at which each block begins, and the number of rows.
+    starts: Vec<usize>,
+    /// The last block that was asked for, and its rows.
+    block: Option<(usize, Vec<u32>)>,
+}
+
+impl Blocks {
+    fn new(rows: u32, seed: u64, epoch: u64) -> Self {
+        let shards = epoch_order(rows.div_ceil(SHARD_ROWS), seed, epoch);
+        let mut starts = vec![0];
+        for block in shards.chunks(BLOCK_SHARDS) {
+            let length: usize = block.iter().map(|&shard| shard_rows(shard, rows).len()).sum();
+            starts.push(starts.last().copied().unwrap_or(0) + length);
+        }
+        Blocks { rows, seed, epoch, shards, starts, block: None }
+    }
+
+    fn at(&mut self, positions: Range<usize>) -> Vec<u32> {
+        let mut rows = Vec::with_capacity(positions.len());
+        let mut position = positions.start;
+        while position < positions.end {
+            let number = self.starts.partition_point(|&start| start <= position) - 1;
+            let (start, end) = (self.starts[number], self.starts[number + 1].min(positions.end));
+            let first = position - start;
+            rows.extend_from_slice(&self.block(number)[first..end - start]);
+            position = end;
+        }
+        rows
+    }
+
+    fn block(&mut self, number: usize) -> &[u32] {
+        let kept = self.block.take().filter(|(kept, _)| *kept == number);
+        let make = || {
+            let shards = self.shards.chunks(BLOCK_SHARDS).nth(number).unwrap_or_default();
+            let mut rows: Vec<u32> = shards.iter().flat_map(|&shard| shard_rows(shard, self.rows)).collect();
+            shuffle(&mut rows, &mut generator(self.seed, self.epoch, 1 + number as u64));
+            (number, rows)
+        };
+        let block = kept.unwrap_or_else(make);
+        &self.block.insert(block).1
+    }
+}
+
+fn shard_rows(shard: u32, rows: u32) -> Range<u32> {
+    // The last shard may end beyond what 32 bits hold.
+    shard * SHARD_ROWS..rows.min((shard * SHARD_ROWS).saturating_add(SHARD_ROWS))
+}
+
+/// A generator for one purpose of an epoch: `part` tells the purposes apart.
+fn generator(seed: u64, epoch: u64, part: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&part.to_le_bytes());
     let mut generator = ChaCha8Rng::from_seed(key);
     generator.set_stream(epoch);
     generator

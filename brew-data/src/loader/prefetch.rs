@@ -1,85 +1,206 @@
-//! The next few batches are made on a thread of their own while the model works on this one.
+//! The next few batches are made on threads of their own while the model works on this one.
 //!
-//! They come in order, and no more than a few wait: the channel between the two is short. Whatever
-//! ends the thread (its last batch, an error, a panic) ends the iterator; dropping the iterator ends
-//! the thread.
+//! Each batch has a number. A worker takes the next number, makes the batch, and lays it down under its
+//! number; the consumer takes them in order, whatever order they were made in. No more than a few are
+//! under way or waiting. Whatever ends the work (the last batch, an error, a panic) ends the iterator,
+//! after the batches before it; dropping the iterator ends the threads and waits for them.
 
 use std::any::Any;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Batches that may wait; one more is being made.
+/// Items that may wait, beside one that each worker makes.
 const WAITING: usize = 3;
 
-/// Makes an error of the number of the item that was being made, and of the panic's text.
-type Panicked<E> = Box<dyn Fn(usize, &str) -> E>;
-
-/// Numbered items made ahead of their use.
-pub(crate) struct Prefetched<T, E> {
-    /// Taken when the iterator ends, which lets the thread end.
-    items: Option<Receiver<Result<T, E>>>,
-    thread: Option<JoinHandle<()>>,
-    /// Items received so far: the number of the one that a panic lost.
-    received: usize,
-    panicked: Panicked<E>,
+/// Numbered items made ahead of their use, in the order of their numbers.
+pub(super) struct Prefetched<T, E> {
+    shared: Arc<dyn Shelf<T, E>>,
+    workers: Vec<JoinHandle<()>>,
 }
 
-impl<T: Send + 'static, E: Send + 'static> Prefetched<T, E> {
-    /// Starts to make the items `0..count`; the first error is the last item.
+/// What the workers and the consumer share.
+struct Shared<J, T, E> {
+    /// Apart from the state: finding the next job may take its time, which must not keep the consumer
+    /// from what is there.
+    jobs: Mutex<J>,
+    state: Mutex<State<T, E>>,
+    /// An item was laid down, or the end was found.
+    laid_down: Condvar,
+    /// An item was taken, or nobody wants any more.
+    taken: Condvar,
+    /// Items that may be under way or waiting.
+    ahead: usize,
+}
+
+struct State<T, E> {
+    /// The number of the next job.
+    next: usize,
+    /// The number of the next item that the consumer takes.
+    wanted: usize,
+    done: BTreeMap<usize, Result<T, E>>,
+    /// Number of items, once it is known.
+    end: Option<usize>,
+    /// The consumer is gone.
+    stopped: bool,
+}
+
+impl<T, E> Prefetched<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    /// Starts to make an item of each job, the first error being the last item; `panicked` makes an
+    /// error of a panic's text and the number of the job, from 0.
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub(crate) fn start(
-        count: usize,
-        make: impl Fn(usize) -> Result<T, E> + Send + 'static,
-        panicked: impl Fn(usize, &str) -> E + 'static,
-    ) -> std::io::Result<Self> {
-        let (sender, items) = sync_channel(WAITING);
-        let thread = std::thread::Builder::new().name("brew-prefetch".to_owned()).spawn(move || {
-            for number in 0..count {
-                let item = make(number);
-                let failed = item.is_err();
-                // Nobody receives any more: the iterator was dropped.
-                if sender.send(item).is_err() || failed {
-                    break;
-                }
-            }
-        })?;
-        Ok(Prefetched { items: Some(items), thread: Some(thread), received: 0, panicked: Box::new(panicked) })
+    pub(super) fn start<I, J>(
+        jobs: J,
+        workers: usize,
+        make: impl Fn(usize, I) -> Result<T, E> + Send + Sync + 'static,
+        panicked: impl Fn(usize, &str) -> E + Send + Sync + 'static,
+    ) -> std::io::Result<Self>
+    where
+        J: Iterator<Item = Result<I, E>> + Send + 'static,
+        I: 'static,
+    {
+        let state = State { next: 0, wanted: 0, done: BTreeMap::new(), end: None, stopped: false };
+        let shared = Arc::new(Shared {
+            jobs: Mutex::new(jobs),
+            state: Mutex::new(state),
+            laid_down: Condvar::new(),
+            taken: Condvar::new(),
+            ahead: workers + WAITING,
+        });
+        let mut prefetched = Prefetched { shared: shared.clone(), workers: Vec::with_capacity(workers) };
+        let work = Arc::new((make, panicked));
+        for _ in 0..workers {
+            let (shared, work) = (shared.clone(), work.clone());
+            let thread = std::thread::Builder::new().name("brew-prefetch".to_owned());
+            // Where this fails, dropping what was started ends the threads that there are.
+            let worker = thread.spawn(move || shared.work(&work.0, &work.1))?;
+            prefetched.workers.push(worker);
+        }
+        Ok(prefetched)
     }
 }
 
-impl<T, E> Prefetched<T, E> {
-    /// Ends the thread and waits for it; the text of its panic, if that was its end.
-    fn finish(&mut self) -> Option<String> {
-        self.items = None;
-        let outcome = self.thread.take()?.join();
-        outcome.err().map(|panic| text_of(panic.as_ref()))
+impl<J, T, E> Shared<J, T, E> {
+    fn lock(&self) -> MutexGuard<'_, State<T, E>> {
+        // Nothing that can panic runs under the lock uncaught.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work<I>(&self, make: &impl Fn(usize, I) -> Result<T, E>, panicked: &impl Fn(usize, &str) -> E)
+    where
+        J: Iterator<Item = Result<I, E>>,
+    {
+        while let Some((number, job)) = self.next_job(panicked) {
+            let item = caught(|| make(number, job)).unwrap_or_else(|text| Err(panicked(number, &text)));
+            self.lay_down(&mut self.lock(), number, item);
+        }
+    }
+
+    /// The next job and its number; nothing where there is none, or none is wanted.
+    fn next_job<I>(&self, panicked: &impl Fn(usize, &str) -> E) -> Option<(usize, I)>
+    where
+        J: Iterator<Item = Result<I, E>>,
+    {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        while !state.stopped && state.end.is_none() && state.next - state.wanted >= self.ahead {
+            state = self.taken.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.stopped || state.end.is_some() {
+            return None;
+        }
+        let number = state.next;
+        drop(state);
+        let job = caught(|| jobs.next());
+        let mut state = self.lock();
+        match job {
+            Ok(Some(Ok(job))) => {
+                state.next += 1;
+                return Some((number, job));
+            }
+            Ok(None) => self.end(&mut state, number),
+            Ok(Some(Err(error))) => self.lay_down(&mut state, number, Err(error)),
+            Err(text) => self.lay_down(&mut state, number, Err(panicked(number, &text))),
+        }
+        None
+    }
+
+    fn lay_down(&self, state: &mut State<T, E>, number: usize, item: Result<T, E>) {
+        if item.is_err() {
+            self.end(state, number + 1);
+        }
+        state.done.insert(number, item);
+        self.laid_down.notify_all();
+    }
+
+    fn end(&self, state: &mut State<T, E>, end: usize) {
+        state.end = Some(state.end.map_or(end, |known| known.min(end)));
+        self.laid_down.notify_all();
+        self.taken.notify_all();
+    }
+}
+
+/// The consumer's side, whatever the jobs are.
+trait Shelf<T, E>: Send + Sync {
+    /// The next item, waited for; nothing at the end.
+    fn take(&self) -> Option<Result<T, E>>;
+    /// Nobody wants any more.
+    fn stop(&self);
+}
+
+impl<J: Send, T: Send, E: Send> Shelf<T, E> for Shared<J, T, E> {
+    fn take(&self) -> Option<Result<T, E>> {
+        let mut state = self.lock();
+        loop {
+            let wanted = state.wanted;
+            if state.stopped || state.end.is_some_and(|end| wanted >= end) {
+                return None;
+            }
+            if let Some(item) = state.done.remove(&wanted) {
+                state.wanted += 1;
+                self.taken.notify_all();
+                return Some(item);
+            }
+            state = self.laid_down.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn stop(&self) {
+        let mut state = self.lock();
+        state.stopped = true;
+        state.done.clear();
+        self.taken.notify_all();
     }
 }
 
 impl<T, E> Iterator for Prefetched<T, E> {
     type Item = Result<T, E>;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        match self.items.as_ref()?.recv() {
-            Ok(item) => {
-                self.received += 1;
-                Some(item)
-            }
-            Err(_) => {
-                let text = self.finish()?;
-                Some(Err((self.panicked)(self.received, &text)))
-            }
-        }
+    fn next(&mut self) -> Option<Result<T, E>> {
+        self.shared.take()
     }
 }
 
 impl<T, E> Drop for Prefetched<T, E> {
     fn drop(&mut self) {
-        // A panic of a batch that nobody asked for has been printed by the thread itself.
-        let _ = self.finish();
+        self.shared.stop();
+        for worker in self.workers.drain(..) {
+            // A panic of a batch that nobody asked for has been printed by the thread itself.
+            let _ = worker.join();
+        }
     }
+}
+
+/// What `make` returns, or the text of its panic.
+pub(super) fn caught<T>(make: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(make)).map_err(|panic| text_of(panic.as_ref()))
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> String {

@@ -30,7 +30,7 @@ pub(super) fn key_of(dataset: &Dataset, tokenizer: &Tokenizer, settings: &Tokeni
     // The bytes of an Arrow stream: names, types and values, told apart from each other.
     let (schema, copies) = dataset.copies(&settings.columns(), CHUNK_ROWS)?;
     let mut writer = StreamWriter::try_new(&mut hasher, &schema).map_err(failed)?;
-    let progress = bar("reading", dataset.rows());
+    let progress = bar("reading", dataset.rows() as u64);
     for chunk in copies {
         let chunk = chunk?;
         writer.write(&chunk).map_err(failed)?;
@@ -64,11 +64,17 @@ fn seal_of(path: &Path) -> PathBuf {
 fn checksum(path: &Path) -> std::io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     let mut file = File::open(path)?;
+    let progress = bar("checking", file.metadata()?.len());
     let mut bytes = vec![0; 1 << 20];
     loop {
         match file.read(&mut bytes)? {
-            0 => return Ok(hasher.finalize().to_hex().to_string()),
-            read => hasher.update(&bytes[..read]),
-        };
+            0 => break,
+            read => {
+                hasher.update(&bytes[..read]);
+                progress.inc(read as u64);
+            }
+        }
     }
+    progress.finish_and_clear();
+    Ok(hasher.finalize().to_hex().to_string())
 }

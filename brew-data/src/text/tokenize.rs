@@ -242,7 +242,7 @@ impl Dataset {
         let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
         let failed = |error| Error::format(path, format!("the token cache cannot be written: {error}"));
         let (_, copies) = self.copies(&settings.columns(), CHUNK_ROWS)?;
-        let progress = bar("tokenising", self.rows());
+        let progress = bar("tokenising", self.rows() as u64);
         atomically(path, |file| {
             let mut writer = FileWriter::try_new(file, &schema).map_err(failed)?;
             let mut first_row = 0;

@@ -11,6 +11,8 @@ mod classifier;
 mod loading;
 mod order;
 mod prefetch;
+mod resume;
 mod reviews;
 mod sources;
+mod streams;
 mod tokenizing;

@@ -6,7 +6,7 @@ use brew_core::batch::{Batch, Batches};
 use brew_data::{Dataset, epoch_order};
 use proptest::prelude::*;
 
-use crate::batches::{Ragged, array, epoch, integers, table};
+use crate::batches::{Numbered, Ragged, array, epoch, integers, table};
 
 /// Orders found by ChaCha with 8 rounds written in Python (checked against the published key stream
 /// of the zero key, 3e00ef2f895f40d67f5bb8e8…), so that runs can be replayed with later versions:
@@ -107,4 +107,30 @@ fn buckets_hold_rows_of_like_length_and_the_order_of_batches_is_shuffled() {
     let widths: Vec<i64> = bucketed.iter().map(longest).collect();
     assert!(!widths.is_sorted());
     assert!(bucketed.iter().all(|batch| batch.rows() == 16));
+}
+
+/// The blocks of the documentation: shards of 4096 rows, 256 of them a block.
+#[test]
+fn blocks_hold_each_row_once_near_rows_of_its_shard() {
+    let rows = 2_500_000_usize;
+    let numbered = table(&[("id", array(Int64Array::from_iter_values(0..rows as i64)))]);
+    let loader = || numbered.batches::<Numbered>(10_000).shuffled_in_blocks(3);
+    let order = |number| -> Vec<i64> {
+        epoch(&loader(), number).iter().flat_map(|batch| integers(batch.id.as_ref().unwrap())).collect()
+    };
+    let first = order(0);
+    let mut sorted = first.clone();
+    sorted.sort_unstable();
+    assert!(sorted.into_iter().eq(0..rows as i64));
+    assert_ne!(first, order(1));
+    // A block's rows come from its 256 shards, and from anywhere in them.
+    let block = &first[..(1 << 20) - (1 << 12)];
+    let shards: std::collections::BTreeSet<i64> = block.iter().map(|row| row >> 12).collect();
+    assert!(shards.len() <= 256, "{}", shards.len());
+    let runs = block.windows(2).filter(|pair| pair[1] == pair[0] + 1).count();
+    assert!(runs < 20, "{runs} rows follow their neighbour");
+    assert!(!shards.iter().eq(&(0..256).collect::<Vec<_>>()));
+    // From the middle of the second block on.
+    let middle = loader().epoch_from(0, 150).unwrap().next().unwrap().unwrap();
+    assert_eq!(integers(&middle.id.unwrap()), &first[1_500_000..1_510_000]);
 }

@@ -1,5 +1,10 @@
 //! TextBrewer's `BasicDistiller` and `MultiTeacherDistiller` over the two configs.
 
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutputAdaptor};
 
@@ -103,4 +108,75 @@ fn what_is_wrong_with_teachers_in_a_config_is_said() {
         .plan()
         .unwrap_err();
     assert!(error.to_string().contains("teacher 1, and the pipeline has 1, counted from 0"), "{error}");
+}
+
+/// Keeps the losses of every batch.
+struct Keep(Rc<RefCell<Vec<Vec<f64>>>>);
+impl Observer for Keep {
+    fn on(&mut self, event: &Event<'_>) {
+        if let Event::Batch(report) = event {
+            self.0.borrow_mut().push(report.losses.iter().map(|(_, value)| *value).collect());
+        }
+    }
+}
+
+// TextBrewer's own MultiTeacherDistiller (0.2.1.post1, PyTorch 2.11, transformers 5.24), over the first
+// four batches of `fixtures/recordings/shifted`; two models of it are the teachers:
+//
+//   load = lambda name: transformers.AutoModelForSequenceClassification.from_pretrained(F / name)
+//   view = lambda batch, o: {"logits": o.logits, "labels": batch["labels"], "losses": o.loss}
+//   d = MultiTeacherDistiller(TrainingConfig(device="cpu"), DistillationConfig(temperature=4,
+//       hard_label_weight=0.5, probability_shift=True), [load("teacher"), load("student_init")],
+//       S := load("student_final"), view, view)
+//   with d: d.train(torch.optim.AdamW(S.parameters(), lr=1e-3), batches, num_epochs=1)
+//   # its write_loss printed each batch's losses; and at the end
+//   sum(p.abs().sum() for n, p in S.named_parameters() if not n.endswith("key.bias"))
+#[test]
+fn two_teachers_give_the_losses_of_textbrewers_own_run() {
+    let _alone = tests::alone();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings/shifted");
+    let load = |name: &str| {
+        let model = BertForSequenceClassification::from_pretrained(folder.join(name), Device::Cpu).unwrap();
+        model.seen_by(ClassifierOutputAdaptor)
+    };
+    let columns = tests::read_tensors(&folder.join("batches.safetensors"));
+    let batches: Vec<TextBatch> = (0..4)
+        .map(|index| TextBatch {
+            input_ids: columns["input_ids"].get(index),
+            attention_mask: columns["attention_mask"].get(index),
+            token_type_ids: None,
+            labels: Some(columns["labels"].get(index)),
+        })
+        .collect();
+    let json = r#"{"temperature": 4, "hard_label_weight": 0.5, "probability_shift": true}"#;
+    let teachers = vec![load("teacher"), load("student_init")];
+    let distiller = MultiTeacherDistiller::new(
+        &TrainingConfig::default(),
+        &config(json),
+        teachers,
+        load("student_final"),
+    );
+    let losses = Rc::new(RefCell::new(Vec::new()));
+    let trained = Trainer::new(distiller.plan().unwrap())
+        .optimizer(AdamW::with_lr(1e-3))
+        .log_every(1)
+        .observe(Keep(losses.clone()))
+        .run(batches)
+        .unwrap();
+    let expected = [
+        [1.6035823822021484, 1.097983717918396, 1.0111972093582153],
+        [1.6764907836914062, 1.099671721458435, 1.1536381244659424],
+        [1.6889894008636475, 1.100416898727417, 1.1771448850631714],
+        [1.683145523071289, 1.101470708847046, 1.1633495092391968],
+    ];
+    for (found, expected) in losses.take().iter().zip(expected) {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-5, "found {found}, expected {expected}");
+        }
+    }
+    let parameters = trained.student().parameters();
+    let judged = parameters.iter().filter(|(name, _)| !name.ends_with("key.bias"));
+    let sum: f64 = judged.map(|(_, tensor)| tensor.abs().sum(Kind::Double).double_value(&[])).sum();
+    assert!((sum - 564.2557483324781).abs() < 1e-2, "{sum}");
 }

@@ -94,7 +94,10 @@ fn a_checkpoint_holds_student_projections_and_where_the_run_stands_defect_18() {
         names.sort_unstable();
         names
     };
-    assert_eq!(files(2), ["projections.safetensors", "state.json", "student.safetensors"]);
+    assert_eq!(
+        files(2),
+        ["optimizer.safetensors", "projections.safetensors", "state.json", "student.safetensors"]
+    );
     for (step, then) in [2, 3].into_iter().zip(then.borrow().iter()) {
         let student = stored(&path.join(format!("checkpoints/step-{step}/student.safetensors")));
         assert_eq!(student.values().flat_map(|(_, numbers)| numbers.clone()).collect::<Vec<_>>(), *then);

@@ -9,3 +9,5 @@ mod epochs;
 mod repeats;
 mod steps;
 mod support;
+mod tasks;
+mod two_heads;

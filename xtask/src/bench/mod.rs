@@ -1,6 +1,7 @@
 //! The benchmarks: each measures one claim of the README and prints its table as Markdown.
 
 pub(crate) mod accuracy;
+pub(crate) mod data;
 mod report;
 mod stage;
 mod table;

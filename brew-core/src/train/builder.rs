@@ -1,0 +1,132 @@
+//! The settings of a trainer that every run has.
+
+use std::path::PathBuf;
+
+use tch::Tensor;
+
+use super::settings::Duration;
+use super::{Optimizer, Precision, Trainer, Trains};
+use crate::config::TrainingConfig;
+use crate::error::Result;
+use crate::observe::Observer;
+use crate::schedule::Schedule;
+
+impl<'o, P: Trains> Trainer<'o, P> {
+    /// The optimizer and its learning rate.
+    pub fn optimizer(mut self, optimizer: impl Optimizer) -> Self {
+        self.settings.optimizer = Box::new(optimizer);
+        self
+    }
+
+    /// Lets the student's layers learn slower the nearer they are to the input: the learning rate of
+    /// layer l of n (`….layer.l.…`, from 0) is multiplied by this to the power n - l, that of the
+    /// embeddings by it to the power n + 1, and that of what comes after the layers not at all. In
+    /// (0, 1]; 1 unless said otherwise. Source: Clark et al., "ELECTRA", 2020.
+    pub fn layer_decay(mut self, factor: f64) -> Self {
+        self.settings.layer_decay = factor;
+        self
+    }
+
+    /// The dtype that teacher and student compute in; float32 unless said otherwise. In a low one the
+    /// teacher's weights are held in it too, and stay so.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.settings.precision = precision;
+        self
+    }
+
+    /// How the learning rate changes from step to step.
+    pub fn schedule(mut self, schedule: impl Schedule + 'static) -> Self {
+        self.settings.schedule = Box::new(schedule);
+        self
+    }
+
+    /// Batches an optimizer step. In a run of epochs the rest of an epoch makes a shorter last step:
+    /// an epoch has ceil(batches / accumulation) steps. In a run of steps no step is shorter: the batches
+    /// of one may be of two epochs.
+    pub fn accumulate(mut self, batches: usize) -> Self {
+        self.settings.accumulation = batches;
+        self
+    }
+
+    /// Scales gradients so that their global norm is at most this: student and projections together,
+    /// in TextBrewer's semantics the student alone.
+    pub fn clip(mut self, max_gradient_norm: f64) -> Self {
+        self.settings.max_gradient_norm = Some(max_gradient_norm);
+        self
+    }
+
+    /// Optimizer steps, in place of epochs: the data is walked again and again, whether its length is
+    /// known or not, and the run ends after exactly so many steps, which learning rate and weights go by.
+    pub fn steps(mut self, steps: u64) -> Self {
+        self.settings.duration = Duration::Steps(steps);
+        self
+    }
+
+    /// Where dropout and projections start from, and the draws of tasks. The order of the data is the
+    /// data's own. libtorch's generator belongs to the whole process: two runs at once in one process
+    /// disturb each other.
+    pub fn seed(mut self, seed: i64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    /// Starts the learned projections from these tensors instead of the seed: every parameter by its
+    /// name, `projection_hidden_mse_t4_s2.weight`, `(teacher width, student width)`, and `.bias`.
+    pub fn projections(mut self, named: impl IntoIterator<Item = (String, Tensor)>) -> Self {
+        self.settings.projections = Some(named.into_iter().collect());
+        self
+    }
+
+    /// Optimizer steps from one reading of the losses to the next.
+    pub fn log_every(mut self, steps: u64) -> Self {
+        self.settings.log_every = steps;
+        self
+    }
+
+    /// Checkpoints in every optimizer step that is a multiple of this one, and in the last; of a run of
+    /// `.steps(…)`, which otherwise has one in its last step. TextBrewer's `ckpt_steps`.
+    pub fn checkpoint_every_steps(mut self, steps: u64) -> Self {
+        self.settings.checkpoints.every_steps = Some(steps);
+        self
+    }
+
+    /// Called after each checkpoint, and on the same steps where there is no run folder to write one
+    /// to, with the student and the number of optimizer steps done. Training goes on as if it had not
+    /// been called.
+    ///
+    /// An error of it ends the run; what was written up to then stays.
+    pub fn on_checkpoint(mut self, call: impl FnMut(&P::Student, u64) -> Result<()> + 'o) -> Self {
+        self.on_checkpoint = Some(Box::new(call));
+        self
+    }
+
+    /// Where the run is written: `config.json`, `plan.json`, `plan.dot`, `metrics.jsonl`,
+    /// `checkpoints/step-N/` and, at the end, `student/` and, where there are projections,
+    /// `projections.safetensors`; of several tasks `plans/<task>.json` and `.dot`. A folder that holds
+    /// a run already is moved aside, to the same name with a number, and nothing of it is lost. What
+    /// cannot be written in the end, or of a checkpoint, is a warning: the caller still gets the student,
+    /// and can save it elsewhere.
+    ///
+    /// A checkpoint holds `student.safetensors`, `projections.safetensors` and `optimizer.safetensors`
+    /// where there is what they hold, and `state.json`; a folder without the last of these is none.
+    pub fn run_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.settings.run_dir = Some(folder.into());
+        self
+    }
+
+    /// Takes what TextBrewer's config says: accumulation, checkpoints and the run folder.
+    pub fn training_config(mut self, config: &TrainingConfig) -> Self {
+        self.settings.accumulation =
+            usize::try_from(config.gradient_accumulation_steps).unwrap_or(usize::MAX);
+        self.settings.checkpoints.per_epoch = config.ckpt_frequency;
+        self.settings.checkpoints.every_epochs = config.ckpt_epoch_frequency;
+        self.settings.checkpoints.every_steps = config.ckpt_steps;
+        self.run_dir(&config.output_dir)
+    }
+
+    /// Adds an observer; without any a [`Progress`](crate::observe::Progress) shows the run.
+    pub fn observe(mut self, observer: impl Observer + 'o) -> Self {
+        self.settings.observers.push(Box::new(observer));
+        self
+    }
+}

@@ -1,0 +1,67 @@
+//! Training one pipeline: epochs or steps over its data.
+
+use super::settings::Duration;
+use super::source::Named;
+use super::work::Worker;
+use super::{Trained, Trainer, run};
+use crate::adaptor::{Adaptor, Provides};
+use crate::batch::{Batches, Feeds};
+use crate::distill::Pipeline;
+use crate::error::Result;
+use crate::model::Seen;
+use crate::observe::{Metric, Predictions};
+use crate::role::Logits;
+
+impl<'o, T: 'static, A: Adaptor> Trainer<'o, Pipeline<T, A>> {
+    /// Passes over the data, whose length must be known.
+    pub fn epochs(mut self, epochs: u64) -> Self {
+        self.settings.duration = Duration::Epochs(epochs);
+        self
+    }
+
+    /// Checkpoints an epoch, in a run of epochs; 1 unless said otherwise. With s steps an epoch they
+    /// stand floor(s i / n) steps after the epoch's begin, for i = 1, …, n. TextBrewer's
+    /// `ckpt_frequency`.
+    pub fn checkpoints_per_epoch(mut self, checkpoints: u64) -> Self {
+        self.settings.checkpoints.per_epoch = checkpoints;
+        self
+    }
+
+    /// Epochs from one with checkpoints to the next, in a run of epochs; the last has them too. 1 unless
+    /// said otherwise. TextBrewer's `ckpt_epoch_frequency`.
+    pub fn checkpoint_every_epochs(mut self, epochs: u64) -> Self {
+        self.settings.checkpoints.every_epochs = epochs;
+        self
+    }
+
+    /// Evaluates the student on these batches: after each epoch, in a run of steps at each checkpoint.
+    /// Said again it adds another metric.
+    pub fn evaluate<D>(self, data: D, metric: impl Metric + 'o) -> Self
+    where
+        A: Provides<Logits>,
+        D: Batches<Batch = A::Batch> + 'o,
+    {
+        self.evaluated(metric.name().to_owned(), move |student: &Seen<A>| {
+            metric.value(&Predictions::of(student, &data)?)
+        })
+    }
+
+    /// Checks two rows, trains, and gives the student back.
+    ///
+    /// # Errors
+    /// [`crate::Error::Plan`] with all that two rows show to be wrong, before anything is trained; errors of
+    /// the data, such as data that yields no batch; errors of a step, with the stage, the epoch and the
+    /// batch; an error of the callback, with the step.
+    pub fn run<B, D>(mut self, data: D) -> Result<Trained<A>>
+    where
+        B: Feeds<T, A::Batch>,
+        D: Batches<Batch = B>,
+    {
+        self.refuse(Vec::new())?;
+        let (pipeline, settings, mut caller) = self.parts();
+        let work = Box::new(Worker::new(pipeline, &data, settings.seed)?);
+        let tasks = vec![Named { task: None, work }];
+        let (projections, summary) = run::run(settings, tasks, 1.0, &mut caller)?;
+        Ok(Trained { student: self.trained.into_student(), projections, summary })
+    }
+}

@@ -1,0 +1,40 @@
+//! Training several tasks of one student.
+
+use super::settings::Duration;
+use super::{MultiTask, TrainedTasks, Trainer, run};
+use crate::adaptor::{Adaptor, Provides};
+use crate::batch::Batches;
+use crate::error::Result;
+use crate::model::Seen;
+use crate::observe::{Metric, Predictions};
+use crate::role::Logits;
+
+impl<'o, 'd> Trainer<'o, MultiTask<'d>> {
+    /// Evaluates the student of a task on these batches at each checkpoint; the metric is logged as
+    /// `task/metric`.
+    pub fn evaluate<A, D>(self, task: &str, student: Seen<A>, data: D, metric: impl Metric + 'o) -> Self
+    where
+        A: Adaptor + Provides<Logits>,
+        D: Batches<Batch = A::Batch> + 'o,
+    {
+        self.evaluated(format!("{task}/{}", metric.name()), move |_| {
+            metric.value(&Predictions::of(&student, &data)?)
+        })
+    }
+
+    /// Checks two rows of each task and trains for so many `.steps(…)`.
+    ///
+    /// # Errors
+    /// As those of a single pipeline, with the task's name.
+    pub fn run(mut self) -> Result<TrainedTasks<'d>> {
+        let mut problems = self.trained.problems();
+        if let Duration::Epochs(_) = self.settings.duration {
+            problems.push("several tasks have no common epoch: say how many `.steps(…)`".to_owned());
+        }
+        self.refuse(problems)?;
+        let (trained, settings, mut caller) = self.parts();
+        let (projections, summary) =
+            run::run(settings, trained.open(settings.seed)?, trained.tau, &mut caller)?;
+        Ok(TrainedTasks { tasks: self.trained, projections, summary })
+    }
+}

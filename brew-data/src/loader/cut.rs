@@ -1,0 +1,176 @@
+//! The order of an epoch, cut into global batches: window by window, so that any batch is found by
+//! looking at its own window alone.
+//!
+//! A window is as many rows as [`WINDOW_BATCHES`] batches have at most. Inside it rows may be sorted by
+//! length; it is cut into batches by a number of rows and of tokens, and those are shuffled if rows are.
+//! Ranks take their shares of these batches afterwards, so that however many there are, they see the
+//! same ones.
+
+use std::ops::Range;
+
+use super::order::{Order, Rows};
+use crate::error::Result;
+
+/// Batches in a window: long enough for even lengths, short enough to mix rows.
+const WINDOW_BATCHES: usize = 100;
+
+/// How an epoch is cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    /// Rows a batch at most.
+    pub(super) size: usize,
+    /// Tokens a batch at most, padding included.
+    pub(super) tokens: Option<usize>,
+    /// Puts rows of like length into one batch.
+    pub(super) bucketed: bool,
+    pub(super) order: Order,
+}
+
+/// What a row's length is, padding to a multiple included; or why it cannot be in a batch.
+pub(super) trait Lengths: Fn(u32) -> Result<usize> {}
+impl<F: Fn(u32) -> Result<usize>> Lengths for F {}
+
+impl Cut {
+    fn window(&self, window: usize, rows: u32) -> Range<usize> {
+        let length = self.size.saturating_mul(WINDOW_BATCHES);
+        let start = length.saturating_mul(window);
+        start.min(rows as usize)..start.saturating_add(length).min(rows as usize)
+    }
+
+    fn windows(&self, rows: u32) -> usize {
+        (rows as usize).div_ceil(self.size.saturating_mul(WINDOW_BATCHES))
+    }
+
+    /// Number of batches; looks at lengths only where tokens are counted.
+    pub(super) fn count(&self, rows: u32, epoch: u64, lengths: &impl Lengths) -> Result<usize> {
+        if self.tokens.is_none() {
+            return Ok((rows as usize).div_ceil(self.size));
+        }
+        let mut order = self.order.rows(rows, epoch);
+        let counts = (0..self.windows(rows)).map(|window| {
+            let window = self.sorted(order.at(self.window(window, rows)), lengths)?;
+            Ok(self.ends(&window).count())
+        });
+        counts.sum()
+    }
+
+    /// The batches of an epoch from the one numbered `batch` on.
+    pub(super) fn from<L: Lengths>(
+        &self,
+        rows: u32,
+        epoch: u64,
+        batch: usize,
+        lengths: L,
+    ) -> Result<Batches<L>> {
+        let mut batches = Batches {
+            cut: *self,
+            rows,
+            epoch,
+            order: self.order.rows(rows, epoch),
+            lengths,
+            window: 0,
+            waiting: Vec::new().into_iter(),
+        };
+        if self.tokens.is_none() {
+            batches.window = batch / WINDOW_BATCHES;
+            batches.open()?;
+            batches.waiting.by_ref().take(batch % WINDOW_BATCHES).for_each(drop);
+            return Ok(batches);
+        }
+        // How many batches a window has is known once its lengths are; all of them are looked at, so that
+        // a row that is too long is found before the first batch is made.
+        let mut before = 0;
+        let mut found = None;
+        for window in 0..self.windows(rows) {
+            let sorted = self.sorted(batches.order.at(self.window(window, rows)), &batches.lengths)?;
+            let count = self.ends(&sorted).count();
+            if found.is_none() && batch < before + count {
+                found = Some((window, batch - before));
+            }
+            before += count;
+        }
+        let (window, skipped) = found.unwrap_or((self.windows(rows), 0));
+        batches.window = window;
+        batches.open()?;
+        batches.waiting.by_ref().take(skipped).for_each(drop);
+        Ok(batches)
+    }
+
+    /// The rows of a window with their lengths, sorted by them if that is asked for; rows of one length
+    /// stay in order. Lengths are 0 where nothing depends on them.
+    fn sorted(&self, rows: Vec<u32>, lengths: &impl Lengths) -> Result<Vec<(u32, usize)>> {
+        if !self.bucketed && self.tokens.is_none() {
+            return Ok(rows.into_iter().map(|row| (row, 0)).collect());
+        }
+        let measured = rows.into_iter().map(|row| Ok((row, lengths(row)?)));
+        let mut rows = measured.collect::<Result<Vec<_>>>()?;
+        if self.bucketed {
+            rows.sort_by_key(|(_, length)| *length);
+        }
+        Ok(rows)
+    }
+
+    /// Where each batch of a window ends.
+    fn ends<'r>(&self, rows: &'r [(u32, usize)]) -> impl Iterator<Item = usize> + use<'r> {
+        let (size, budget) = (self.size, self.tokens.unwrap_or(usize::MAX));
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let mut longest = 0;
+            let fits = |(number, (_, length)): &(usize, &(u32, usize))| {
+                longest = longest.max(*length);
+                // A batch of one row is made whatever its length: what is longer was refused before.
+                *number == 0 || longest.saturating_mul(number + 1) <= budget
+            };
+            let count = rows[start..].iter().take(size).enumerate().take_while(fits).count();
+            start += count;
+            (count > 0).then_some(start)
+        })
+    }
+}
+
+/// The rows of each batch of an epoch, in order.
+#[derive(Debug)]
+pub(super) struct Batches<L> {
+    cut: Cut,
+    rows: u32,
+    epoch: u64,
+    order: Rows,
+    lengths: L,
+    /// The next window to open.
+    window: usize,
+    /// What is left of the window that is open.
+    waiting: std::vec::IntoIter<Vec<u32>>,
+}
+
+impl<L: Lengths> Batches<L> {
+    fn open(&mut self) -> Result<()> {
+        let rows = self.order.at(self.cut.window(self.window, self.rows));
+        let rows = self.cut.sorted(rows, &self.lengths)?;
+        let mut start = 0;
+        let mut batches: Vec<Vec<u32>> = Vec::new();
+        for end in self.cut.ends(&rows) {
+            batches.push(rows[start..end].iter().map(|(row, _)| *row).collect());
+            start = end;
+        }
+        // In rows that are shuffled and not sorted one order of batches is as random as another.
+        if self.cut.bucketed {
+            self.cut.order.shuffle_window(&mut batches, self.epoch, self.window);
+        }
+        self.waiting = batches.into_iter();
+        self.window += 1;
+        Ok(())
+    }
+}
+
+impl<L: Lengths> Iterator for Batches<L> {
+    type Item = Result<Vec<u32>>;
+
+    fn next(&mut self) -> Option<Result<Vec<u32>>> {
+        if self.waiting.as_slice().is_empty()
+            && let Err(error) = self.open()
+        {
+            return Some(Err(error));
+        }
+        self.waiting.next().map(Ok)
+    }
+}

@@ -1,0 +1,119 @@
+//! One batch of its rows: the share of a rank, columns to tensors, and the user's own struct.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use brew_core::batch::{Columns, FromColumns};
+use brew_core::error::InStage;
+use brew_core::tch::Tensor;
+
+use super::column::Source;
+use super::prefetch::caught;
+use super::transfer::Destination;
+use crate::augment::Augmentation;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+
+/// Which rows of a global batch are handed out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    pub(super) rank: usize,
+    pub(super) of: usize,
+}
+
+/// What makes batches: all it needs of a loader, to be taken along to other threads.
+pub(super) struct Maker<B> {
+    pub(super) dataset: Dataset,
+    pub(super) sources: Vec<Source>,
+    pub(super) augmentation: Option<Augmentation>,
+    pub(super) epoch: u64,
+    pub(super) multiple: usize,
+    pub(super) share: Share,
+    pub(super) destination: Destination,
+    pub(super) batch: PhantomData<fn() -> B>,
+}
+
+impl<B: FromColumns> Maker<B> {
+    /// Makes the batch of this number of these rows of the table.
+    pub(super) fn make(&self, number: usize, rows: &[u32]) -> Result<B> {
+        let made = caught(|| self.batch(number, rows));
+        made.unwrap_or_else(|text| {
+            Err(self.in_batch(number, rows, format!("the batch could not be made: panic: {text}")))
+        })
+    }
+
+    fn batch(&self, number: usize, rows: &[u32]) -> Result<B> {
+        let share: Vec<u32> = rows.iter().copied().skip(self.share.rank).step_by(self.share.of).collect();
+        let mut columns = Columns::new();
+        for source in &self.sources {
+            let tensor = source.collate(&self.dataset, &share)?;
+            let tensor = self.padded(source, tensor, rows);
+            columns.insert(source.column.name, tensor.map_err(|error| self.in_batch(number, rows, error))?);
+        }
+        B::from_columns(&mut columns)
+            .and_then(|batch| self.augmented(batch, &share))
+            .and_then(|batch| self.destination.stage(batch))
+            .map_err(|error| self.in_batch(number, rows, error))
+    }
+
+    /// The batch of these rows as the augmentation leaves it.
+    fn augmented(&self, batch: B, rows: &[u32]) -> brew_core::Result<B> {
+        let Some(augmentation) = &self.augmentation else { return Ok(batch) };
+        let rows: Vec<u64> = rows.iter().map(|&row| self.dataset.file_row(row as usize) as u64).collect();
+        augmentation.batch(&batch, self.epoch, &rows, self.multiple)
+    }
+
+    /// The longest list of a row, rounded up as it is padded.
+    ///
+    /// # Errors
+    /// A row that no batch of so many tokens has room for.
+    pub(super) fn length(&self, row: u32, tokens: Option<usize>) -> Result<usize> {
+        let lengths = self.sources.iter().map(|source| (source.length(&self.dataset, row as usize), source));
+        let Some((longest, source)) = lengths.max_by_key(|(length, _)| *length) else { return Ok(0) };
+        let padded = longest.next_multiple_of(self.multiple);
+        match tokens {
+            Some(tokens) if padded > tokens => {
+                let message = format!(
+                    "a list of length {longest}, but batches have no more than {tokens} tokens: \
+                     cut the list, or raise `.up_to_tokens()`"
+                );
+                Err(self.dataset.bad_value(row as usize, source.column.name, message))
+            }
+            _ => Ok(padded),
+        }
+    }
+
+    /// Lists padded on to what the whole batch is padded to.
+    fn padded(&self, source: &Source, tensor: Tensor, rows: &[u32]) -> brew_core::Result<Tensor> {
+        let (true, Some(pad)) =
+            (source.is_list() && (self.multiple > 1 || self.share.of > 1), source.column.pad)
+        else {
+            return Ok(tensor);
+        };
+        let longest = rows.iter().map(|&row| source.length(&self.dataset, row as usize)).max();
+        let width = longest.unwrap_or(0).next_multiple_of(self.multiple) as i64;
+        let mut size = tensor.size();
+        match size.get_mut(1) {
+            Some(found) if *found < width => {
+                let missing = width - *found;
+                *found = width;
+                let whole = tensor.f_new_full(&size[..], pad, (tensor.kind(), tensor.device()));
+                let whole = whole.in_stage(source.column.name)?;
+                let mut start = whole.f_narrow(1, 0, width - missing).in_stage(source.column.name)?;
+                start.f_copy_(&tensor).in_stage(source.column.name)?;
+                Ok(whole)
+            }
+            _ => Ok(tensor),
+        }
+    }
+
+    /// Names the place of an error that does not come from the data.
+    fn in_batch(&self, batch: usize, rows: &[u32], message: impl fmt::Display) -> Error {
+        Error::Batch {
+            path: self.dataset.path().into(),
+            batch,
+            row: rows.first().map_or(0, |&row| self.dataset.file_row(row as usize)),
+            message: message.to_string(),
+        }
+    }
+}

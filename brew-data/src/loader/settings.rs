@@ -1,0 +1,84 @@
+//! Settings that cannot work, and what the batches depend on.
+
+use std::collections::BTreeMap;
+
+use arrow_ipc::writer::StreamWriter;
+use brew_core::batch::FromColumns;
+
+use super::Loader;
+use super::order::Order;
+use crate::error::{Error, Result};
+
+/// Rows that stand for a table's values.
+const SAMPLED_ROWS: usize = 64;
+
+impl<B: FromColumns> Loader<B> {
+    pub(super) fn wrong_settings(&self) -> Vec<Error> {
+        let (rank, ranks) = (self.share.rank, self.share.of);
+        let wrong = [
+            (self.size == 0, "batches of 0 rows: ask for 1 or more".to_owned()),
+            (self.tokens == Some(0), "batches of up to 0 tokens: ask for 1 or more".to_owned()),
+            (self.multiple == 0, "padding to a multiple of 0: ask for 1 or more".to_owned()),
+            (self.workers == 0, "0 workers: ask for 1 or more".to_owned()),
+            (ranks == 0 || rank >= ranks, format!("rank {rank} of {ranks}: ranks are counted from 0")),
+            (
+                self.size > 0 && self.size < ranks,
+                format!("batches of {} rows for {ranks} ranks: ask for {ranks} rows or more", self.size),
+            ),
+        ];
+        wrong.into_iter().filter(|(wrong, _)| *wrong).map(|(_, message)| Error::Setting(message)).collect()
+    }
+
+    /// What the batches depend on, by name.
+    ///
+    /// The values of a table stand there as a hash of 64 rows that lie evenly in it, and of the numbers of
+    /// all rows in use: another table, other columns, another selection and another order are noticed,
+    /// and so is a value that was changed, if it is in one of those rows.
+    pub(super) fn describe(&self) -> Result<BTreeMap<String, String>> {
+        let order = match self.order {
+            Order::Table => "as in the table".to_owned(),
+            Order::Shuffled(seed) => format!("shuffled, seed {seed}"),
+            Order::Blocks(seed) => format!("shuffled in blocks, seed {seed}"),
+        };
+        let columns = B::COLUMNS.iter().map(|column| match column.pad {
+            Some(pad) => format!("{} {:?} padded with {pad}", column.name, column.kind),
+            None => format!("{} {:?}", column.name, column.kind),
+        });
+        let augmentation =
+            self.augmentation.as_ref().map_or_else(|| "none".to_owned(), |steps| format!("{steps:?}"));
+        let settings = [
+            ("augmentation", augmentation),
+            ("batch size", self.size.to_string()),
+            ("buckets", if self.bucketed { "by length" } else { "none" }.to_owned()),
+            ("columns", columns.collect::<Vec<_>>().join(", ")),
+            ("data", self.fingerprint()?),
+            ("order", order),
+            ("padded to a multiple of", self.multiple.to_string()),
+            ("rows", self.dataset.rows().to_string()),
+            ("tokens a batch", self.tokens.map_or_else(|| "any".to_owned(), |tokens| tokens.to_string())),
+        ];
+        Ok(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    fn fingerprint(&self) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        let rows = self.dataset.rows();
+        for row in 0..rows {
+            hasher.update(&(self.dataset.file_row(row) as u32).to_le_bytes());
+        }
+        let known = self.dataset.columns();
+        let columns: Vec<&str> =
+            B::COLUMNS.iter().map(|column| column.name).filter(|name| known.contains(name)).collect();
+        let sampled: Vec<usize> =
+            (0..SAMPLED_ROWS.min(rows)).map(|row| row * rows / SAMPLED_ROWS.min(rows)).collect();
+        let sample = self.dataset.select(&sampled)?;
+        let failed = |error| Error::format(self.dataset.path(), error);
+        let (schema, copies) = sample.copies(&columns, SAMPLED_ROWS)?;
+        let mut writer = StreamWriter::try_new(&mut hasher, &schema).map_err(failed)?;
+        for copy in copies {
+            writer.write(&copy?).map_err(failed)?;
+        }
+        drop(writer);
+        Ok(hasher.finalize().to_hex()[..32].to_owned())
+    }
+}

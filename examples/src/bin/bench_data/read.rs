@@ -1,0 +1,74 @@
+//! Walking a table as training does, with a clock and a look at the memory.
+
+use std::path::Path;
+use std::time::Instant;
+
+use brew_core::Result;
+use brew_core::prelude::*;
+use brew_data::Dataset;
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use crate::memory::Sampler;
+
+/// The order of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Way {
+    /// As in the file.
+    Sequential,
+    /// Any order.
+    Shuffled,
+    /// Any order, with rows of like length together.
+    Bucketed,
+    /// Any order inside blocks.
+    Blocks,
+}
+
+/// Opens the table, walks it until the time is over, and says what was measured.
+///
+/// The clock starts when the table is open; the memory is looked at from the beginning.
+pub(crate) fn measure(path: &Path, way: Way, batch: usize, workers: usize, seconds: f64) -> Result<Value> {
+    let sampler = Sampler::start();
+    let opened = Instant::now();
+    let table = Dataset::open(path)?;
+    let loader = table.batches::<TextBatch>(batch).workers(workers);
+    let loader = match way {
+        Way::Sequential => loader,
+        Way::Shuffled => loader.shuffled(1),
+        Way::Bucketed => loader.shuffled(1).bucketed(),
+        Way::Blocks => loader.shuffled_in_blocks(1),
+    };
+    let opening = opened.elapsed().as_secs_f64();
+    let started = Instant::now();
+    let (mut rows, mut tokens, mut cells) = (0_u64, 0_i64, 0_i64);
+    for epoch in 0.. {
+        for batch in loader.epoch(epoch)? {
+            let batch = batch?;
+            rows += batch.rows() as u64;
+            cells += batch.input_ids.numel() as i64;
+            // Every thousandth batch is looked into, so that nothing can be left out.
+            if rows % 32_000 < 32 {
+                tokens += batch.attention_mask.f_sum(Kind::Int64)?.f_int64_value(&[])?;
+            }
+            if started.elapsed().as_secs_f64() > seconds {
+                break;
+            }
+        }
+        if started.elapsed().as_secs_f64() > seconds {
+            break;
+        }
+    }
+    let elapsed = started.elapsed().as_secs_f64();
+    let (anonymous, resident) = sampler.finish();
+    Ok(json!({
+        "rows": rows,
+        "table_rows": table.rows(),
+        "seconds": elapsed,
+        "opening_seconds": opening,
+        "rows_per_second": rows as f64 / elapsed,
+        "padded_length": cells as f64 / rows.max(1) as f64,
+        "tokens_seen": tokens,
+        "anonymous_megabytes": anonymous,
+        "resident_megabytes": resident,
+    }))
+}
