@@ -15,7 +15,7 @@ pub struct Settings {
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub batch: usize,
     /// Learning rate of the teachers.
-    #[arg(long, value_name = "X", default_value_t = 1e-4)]
+    #[arg(long, value_name = "X", default_value_t = 2e-4)]
     pub teacher_lr: f64,
     /// Learning rate of the students.
     #[arg(long, value_name = "X", default_value_t = 2e-4)]
