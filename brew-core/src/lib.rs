@@ -45,10 +45,11 @@ pub mod prelude {
         SkewKl, SkewReverseKl, Taid, TotalVariation, Wsld, next_token, standardised, within_vocabulary,
     };
     pub use crate::model::{
-        BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification,
-        ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep,
-        LayerMap, SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
-        TokenClassifierOutputAdaptor,
+        BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BiGruConfig,
+        BiGruForSequenceClassification, BiGruForTokenClassification, ClassifierOutput,
+        ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep, LayerMap, SpanBatch,
+        SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
+        TokenClassifierOutputAdaptor, TorchScript,
     };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
     pub use crate::observe::{

@@ -40,7 +40,7 @@ pub use multi_task::MultiTaskDistiller;
 pub use multi_teacher::{MultiTeacher, MultiTeacherDistiller};
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
-pub use recipes::{minilm_v2, tiny_bert};
+pub use recipes::{MatchesOf, minilm_v2, tiny_bert};
 pub use supervised::{BasicTrainer, Supervised};
 pub use targets::{Combined, Shifted, SoftTarget, SoftTargets, Weighted, WithWeight};
 pub use teachers::{And, AndMore, Gives, MayGive, Teachers};

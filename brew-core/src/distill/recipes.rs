@@ -18,6 +18,9 @@ use crate::model::LayerMap;
 use crate::plan::Projection;
 use crate::role::{Attention, Hidden, Key, Query, Role, Value};
 
+/// Matches of several layers of one role.
+pub type MatchesOf<R> = Vec<Match<R, TheTeacher>>;
+
 /// TinyBERT's first stage: embeddings and hidden states, through a projection where the widths differ,
 /// and attention maps of probabilities (Jiao et al., "TinyBERT", 2020). Its second stage is
 /// `.soft_targets(KdCe::at(1.0))` alone.
@@ -25,7 +28,7 @@ pub fn tiny_bert(
     map: &LayerMap,
     student_width: i64,
     teacher_width: i64,
-) -> (Vec<Match<Hidden, TheTeacher>>, Vec<Match<Attention, TheTeacher>>) {
+) -> (MatchesOf<Hidden>, MatchesOf<Attention>) {
     let of_hidden = map.hidden().into_iter().map(|(teacher, student)| {
         let found = hidden(teacher_layer(teacher), student_layer(student)).by(HiddenMse);
         if student_width == teacher_width {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::{Int64Builder, ListBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
@@ -107,7 +108,27 @@ impl Dataset {
     /// # Errors
     /// Another number of values than of rows in use.
     pub fn with_integers(&self, column: &str, values: impl IntoIterator<Item = i64>) -> Result<Self> {
-        let values: Vec<i64> = values.into_iter().collect();
+        self.with_column(column, Arc::new(Int64Array::from_iter_values(values)))
+    }
+
+    /// The same with lists of whole numbers, such as one label a word (lists of int64).
+    ///
+    /// # Errors
+    /// As [`with_integers`](Self::with_integers).
+    pub fn with_integer_lists(
+        &self,
+        column: &str,
+        lists: impl IntoIterator<Item = Vec<i64>>,
+    ) -> Result<Self> {
+        let mut builder = ListBuilder::new(Int64Builder::new());
+        for list in lists {
+            builder.values().append_slice(&list);
+            builder.append(true);
+        }
+        self.with_column(column, Arc::new(builder.finish()))
+    }
+
+    fn with_column(&self, column: &str, values: ArrayRef) -> Result<Self> {
         if values.len() != self.rows {
             let message =
                 format!("{} values for column `{column}`, but there are {} rows", values.len(), self.rows);
@@ -115,15 +136,17 @@ impl Dataset {
         }
         let kept: Vec<&str> = self.columns().into_iter().filter(|name| *name != column).collect();
         let fields = kept.iter().map(|name| self.field(name).cloned()).collect::<Result<Vec<_>>>()?;
-        let fields = fields.into_iter().chain([Arc::new(Field::new(column, DataType::Int64, false))]);
+        let fields =
+            fields.into_iter().chain([Arc::new(Field::new(column, values.data_type().clone(), false))]);
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let chunks =
-            self.copies(&kept, CHUNK_ROWS)?.1.zip(values.chunks(CHUNK_ROWS)).map(|(chunk, values)| {
-                let mut columns = chunk?.columns().to_vec();
-                columns.push(Arc::new(Int64Array::from(values.to_vec())));
-                RecordBatch::try_new(schema.clone(), columns)
-                    .map_err(|error| Error::format(self.path(), error))
-            });
+        let mut done = 0;
+        let chunks = self.copies(&kept, CHUNK_ROWS)?.1.map(|chunk| {
+            let mut columns = chunk?.columns().to_vec();
+            let rows = CHUNK_ROWS.min(self.rows - done);
+            columns.push(values.slice(done, rows));
+            done += rows;
+            RecordBatch::try_new(schema.clone(), columns).map_err(|error| Error::format(self.path(), error))
+        });
         let chunks = chunks.collect::<Result<Vec<_>>>()?;
         Self::new(self.path(), schema, chunks)
     }
