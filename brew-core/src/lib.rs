@@ -38,8 +38,9 @@ pub mod prelude {
     };
     pub use crate::error::{Error, Result};
     pub use crate::loss::{
-        AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Fsp, HiddenMse, KdCe, KdMse, Nst,
-        Pkd,
+        AdaptiveKl, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, BinaryKl, Cos, Dist, Dkd,
+        Fsp, HiddenMse, Jsd, KdCe, KdMse, Kl, Mft, MultiLabelKl, Nkd, Nst, Pkd, RegressionMse, ReverseKl,
+        SkewKl, SkewReverseKl, Taid, TotalVariation, Wsld, next_token, standardised, within_vocabulary,
     };
     pub use crate::model::{
         BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BiGruConfig,

@@ -70,6 +70,11 @@ roles! {
     TeacherIndex = "teacher_index";
     /// The matrix that makes logits of the last hidden states: `(classes, width)`.
     OutputWeight = "output_weight";
+    /// The tokens that the logits are about: `(batch, length)`, int64.
+    TokenIds = "token_ids";
+    /// Where each token ends in the text, in bytes of its UTF-8 from the start of the text that both
+    /// sides read: `(batch, length)`, int64; -1 for what is no part of it.
+    ByteEnds = "byte_ends";
 }
 
 /// The role that says which positions of another count; `None` for roles without positions.

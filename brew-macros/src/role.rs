@@ -13,7 +13,7 @@ use crate::names::{quoted, suggest};
 use crate::tokens::located;
 
 /// The built-in roles, with their types in `brew_core::role`.
-const BUILT_IN: [(&str, &str); 14] = [
+const BUILT_IN: [(&str, &str); 16] = [
     ("logits", "Logits"),
     ("logits_mask", "LogitsMask"),
     ("labels", "Labels"),
@@ -28,6 +28,8 @@ const BUILT_IN: [(&str, &str); 14] = [
     ("index", "Index"),
     ("teacher_index", "TeacherIndex"),
     ("output_weight", "OutputWeight"),
+    ("token_ids", "TokenIds"),
+    ("byte_ends", "ByteEnds"),
 ];
 
 /// The names of the built-in roles.

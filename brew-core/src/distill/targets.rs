@@ -1,7 +1,11 @@
 //! Losses on logits as the builder takes them, with their weights.
 
 use super::Gives;
-use crate::loss::{KdCe, KdMse, Loss};
+use crate::loss::logits::{Transform, Transformed};
+use crate::loss::{
+    AdaptiveKl, BinaryKl, Dist, Dkd, Jsd, KdCe, KdMse, Kl, Loss, Mft, MultiLabelKl, Nkd, RegressionMse,
+    ReverseKl, SkewKl, SkewReverseKl, Taid, TotalVariation, Wsld,
+};
 use crate::plan::Combine;
 use crate::role::{Labels, Logits};
 use crate::schedule::Weight;
@@ -38,17 +42,26 @@ impl SoftTarget {
     }
 }
 
+/// Losses on the logits of both sides that read this of the student besides.
 macro_rules! soft_targets {
-    ($($loss:ty),*) => {
-        $(impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for $loss {
+    ($student:ident: $($loss:ty),+) => {$(
+        impl<T: Gives<Logits>, S: Gives<Logits> + Gives<$student>> SoftTargets<T, S> for $loss {
             fn into_loss(self) -> SoftTarget {
                 SoftTarget::of(self)
             }
-        })*
-    };
+        }
+    )+};
 }
 
-soft_targets!(KdCe, KdMse);
+soft_targets!(Logits: KdCe, KdMse, Kl, ReverseKl, Jsd, SkewKl, SkewReverseKl, TotalVariation, AdaptiveKl, Taid, Dist);
+soft_targets!(Logits: MultiLabelKl, BinaryKl, RegressionMse);
+soft_targets!(Labels: Dkd, Nkd, Wsld, Mft);
+
+impl<T, S, X: Transform, K: Loss + SoftTargets<T, S>> SoftTargets<T, S> for Transformed<X, K> {
+    fn into_loss(self) -> SoftTarget {
+        SoftTarget::of(self)
+    }
+}
 
 /// A loss with a weight other than 1.
 #[derive(Debug, Clone)]

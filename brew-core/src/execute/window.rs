@@ -13,7 +13,7 @@ use crate::batch::{Batch, Feeds};
 use crate::error::{InStage, Result};
 use crate::loss::{Average, Term, pair_count, token_count};
 use crate::plan::Semantics;
-use crate::role::{InputsMask, LogitsMask, Role, mask_of};
+use crate::role::{InputsMask, Labels, LogitsMask, Role, mask_of};
 
 /// What the batches of one optimizer step count together.
 #[derive(Debug)]
@@ -24,7 +24,10 @@ pub struct Window {
     masks: BTreeMap<&'static str, Counts>,
 }
 
-/// What one batch counts: its rows, and the positions of the masks that it gives itself.
+/// The roles whose values are counted: of masks the ones, of labels those that count.
+const COUNTED: [&str; 3] = [InputsMask::NAME, LogitsMask::NAME, Labels::NAME];
+
+/// What one batch counts: its rows, and the positions of the masks and labels that it gives itself.
 #[derive(Debug)]
 pub struct BatchCounts {
     rows: usize,
@@ -42,7 +45,7 @@ impl BatchCounts {
     /// Counts a batch.
     pub fn of<T, A: Adaptor, B: Feeds<T, A::Batch>>(batch: &B) -> Result<Self> {
         let mut masks = BTreeMap::new();
-        for role in [InputsMask::NAME, LogitsMask::NAME] {
+        for role in COUNTED {
             if let Some(counts) = count::<A>(role, batch.student())? {
                 masks.insert(role, counts);
             }
@@ -65,7 +68,7 @@ impl Window {
         let share = counts.len() as f64 / batches.max(1) as f64;
         let rows: f64 = counts.iter().map(|counts| counts.rows as f64).sum();
         let mut masks = BTreeMap::new();
-        for role in [InputsMask::NAME, LogitsMask::NAME] {
+        for role in COUNTED {
             let of_role: Option<Vec<&Counts>> = counts.iter().map(|counts| counts.masks.get(role)).collect();
             if let Some(of_role) = of_role.filter(|of_role| !of_role.is_empty()) {
                 masks.insert(role, Counts::sum(&of_role, share)?);
@@ -79,11 +82,17 @@ impl Window {
         if self.semantics == Semantics::TextBrewer {
             return self.mean_of_means(term);
         }
-        match (term.average, mask_of(role).and_then(|mask| self.masks.get(mask))) {
+        let counted = match term.average {
+            Average::Labels => Some(Labels::NAME),
+            _ => mask_of(role),
+        };
+        match (term.average, counted.and_then(|role| self.masks.get(role))) {
             (Average::Rows, _) => Ok(term.sum.f_div_scalar(self.rows.max(1.0))?),
-            (Average::Tokens, Some(counts)) => term.over(&counts.tokens),
+            (Average::Tokens | Average::Labels, Some(counts)) => term.over(&counts.tokens),
             (Average::Pairs, Some(counts)) => term.over(&counts.pairs),
-            (Average::Tokens | Average::Pairs, None) => self.mean_of_means(term),
+            (Average::Tokens | Average::Pairs | Average::Labels | Average::Own, _) => {
+                self.mean_of_means(term)
+            }
         }
     }
 
@@ -107,11 +116,29 @@ impl Counts {
     }
 }
 
-/// What a mask counts that the batch alone gives.
+/// Which labels count, of those that the batch alone gives: where logits have a mask, under it.
+fn labelled<A: Adaptor>(batch: &A::Batch) -> Result<Option<Tensor>> {
+    let Some(labels) = alone::<A>(Labels::NAME, batch)? else { return Ok(None) };
+    let counts = labels.f_ge(0)?;
+    match alone::<A>(LogitsMask::NAME, batch)? {
+        Some(mask) if mask.size() == labels.size() => {
+            Ok(Some(counts.f_logical_and(&mask.f_to_kind(Kind::Bool)?)?))
+        }
+        // A mask that the model makes, or one a head, is not known here.
+        _ if labels.dim() > 1 && A::ROLES.contains(&LogitsMask::NAME) => Ok(None),
+        _ => Ok(Some(counts)),
+    }
+}
+
+/// The one tensor that the batch alone gives for a role.
+fn alone<A: Adaptor>(role: &'static str, batch: &A::Batch) -> Result<Option<Tensor>> {
+    let Some(tensors) = A::read_batch(role, batch)? else { return Ok(None) };
+    Ok(<[Tensor; 1]>::try_from(tensors.into_tensors()).ok().map(|[tensor]| tensor))
+}
+
+/// What a mask or the labels count, where the batch alone gives them.
 fn count<A: Adaptor>(role: &'static str, batch: &A::Batch) -> Result<Option<Counts>> {
-    let Some(masks) = A::read_batch(role, batch)? else { return Ok(None) };
     // Several masks, one a head, each have a count of their own: they average by themselves.
-    let [mask] =
-        masks.into_tensors().try_into().map_or([const { None }; 1], |[mask]: [Tensor; 1]| [Some(mask)]);
+    let mask = if role == Labels::NAME { labelled::<A>(batch)? } else { alone::<A>(role, batch)? };
     mask.map(|mask| Counts::of(&mask).in_stage(role)).transpose()
 }

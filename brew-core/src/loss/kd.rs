@@ -171,7 +171,7 @@ fn averaged(per_row: &Tensor, mask: Option<&Tensor>) -> Result<Term> {
     if per_row.dim() == 1 { Term::rows(per_row) } else { Term::positions(per_row, mask) }
 }
 
-fn logits_mismatches(student: &Read, teacher: &Read) -> Vec<String> {
+pub(super) fn logits_mismatches(student: &Read, teacher: &Read) -> Vec<String> {
     let (of_student, of_teacher) = (student.shape(), teacher.shape());
     if of_student != of_teacher {
         return vec![format!(

@@ -13,6 +13,7 @@ mod fsp;
 mod hard;
 mod hidden_mse;
 mod kd;
+pub mod logits;
 mod nst;
 mod pkd;
 mod read;
@@ -36,6 +37,11 @@ pub use fsp::Fsp;
 pub use hard::HardLabels;
 pub use hidden_mse::HiddenMse;
 pub use kd::{KdCe, KdMse};
+pub use logits::{
+    AdaptiveKl, BinaryKl, Dist, Divergence, Dkd, Jsd, Kl, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl,
+    SkewKl, SkewReverseKl, Softening, Taid, TotalVariation, Transformed, Wsld, next_token, standardised,
+    within_vocabulary,
+};
 pub use nst::Nst;
 pub use pkd::Pkd;
 pub use read::Read;

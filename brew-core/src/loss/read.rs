@@ -48,10 +48,12 @@ impl Read {
 
     /// The first feature, in float32 or wider.
     pub(crate) fn first(&self) -> Result<Tensor> {
-        match self.features.first() {
-            Some(feature) => term::wide(feature),
-            None => Err(Error::invalid("a loss was given no feature to read")),
-        }
+        term::wide(self.feature()?)
+    }
+
+    /// The first feature, in its own dtype.
+    pub(crate) fn feature(&self) -> Result<&Tensor> {
+        self.features.first().ok_or_else(|| Error::invalid("a loss was given no feature to read"))
     }
 
     /// Both features, in float32 or wider.

@@ -15,6 +15,10 @@ pub enum Average {
     Tokens,
     /// Pairs of positions of one example, both with a mask of 1: the squares of their numbers.
     Pairs,
+    /// Examples, or positions whose mask is 1, with a label that counts: 0 or above.
+    Labels,
+    /// What the loss alone can count, batch by batch, such as tokens that two tokenizers align.
+    Own,
 }
 
 /// A loss before its division.

@@ -1,9 +1,11 @@
 //! Every loss with the closed-form inputs of the golden values.
 
 use brew_core::loss::{
-    AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Fsp, HiddenMse, KdCe, KdMse, Loss, Nst,
-    Pkd, Read,
+    AdaptiveKl, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Dist, Dkd, Fsp, HiddenMse,
+    Jsd, KdCe, KdMse, Kl, Loss, Mft, MultiLabelKl, Nkd, Nst, Pkd, Read, RegressionMse, ReverseKl, SkewKl,
+    SkewReverseKl, Taid, TotalVariation, Wsld, standardised,
 };
+use brew_core::role::Labels;
 use brew_core::tch::{Kind, Tensor};
 use tests::seq;
 
@@ -17,6 +19,8 @@ pub(crate) struct Case {
     pub(crate) loss: Box<dyn Loss>,
     pub(crate) student: Vec<Tensor>,
     pub(crate) teacher: Vec<Tensor>,
+    /// `(batch, length)`, for losses that read them.
+    pub(crate) labels: Option<Tensor>,
     /// The dimensions that are lengths.
     pub(crate) lengths: &'static [i64],
 }
@@ -41,12 +45,32 @@ impl Case {
     fn new(loss: impl Loss, (student, teacher): Sides) -> Self {
         let name = format!("{} {}", loss.name(), loss.options());
         let lengths: &[i64] = if loss.name().starts_with("attention") { &[2, 3] } else { &[1] };
-        Case { name, loss: Box::new(loss), student, teacher, lengths }
+        Case { name, loss: Box::new(loss), student, teacher, labels: None, lengths }
+    }
+
+    /// A loss on logits that reads their labels.
+    fn labelled(loss: impl Loss) -> Self {
+        Case { labels: Some(labels()), ..Case::new(loss, logits()) }
+    }
+
+    /// What the student's side reads of these features.
+    pub(crate) fn student_read(&self, features: &[Tensor], mask: Option<&Tensor>) -> Read {
+        let read = read(features, mask);
+        match &self.labels {
+            Some(labels) => read.with::<Labels>(labels.shallow_clone()),
+            None => read,
+        }
+    }
+
+    /// Whether its gradient is that of its value: of some losses a factor has none.
+    pub(crate) fn is_differentiated_whole(&self) -> bool {
+        !["adaptive_kl", "taid", "wsld"].contains(&self.loss.name())
+            && !self.name.contains("detached_mixture\":true")
     }
 
     /// The value with this mask on both sides, or without one.
     pub(crate) fn value(&self, mask: Option<&Tensor>) -> f64 {
-        value(&*self.loss, &read(&self.student, mask), &read(&self.teacher, mask))
+        value(&*self.loss, &self.student_read(&self.student, mask), &read(&self.teacher, mask))
     }
 
     /// Whether padding can reach it: `pkd` reads the first position alone.
@@ -58,6 +82,11 @@ impl Case {
 /// Logits of `(batch, length, classes)`.
 pub(crate) fn logits() -> Sides {
     (vec![seq(&[2, 3, 5], 0.7, 0.1, 2.0)], vec![seq(&[2, 3, 5], 0.9, 0.4, 3.0)])
+}
+
+/// Labels of [`logits`], one of which does not count.
+pub(crate) fn labels() -> Tensor {
+    Tensor::from_slice(&[1_i64, -100, 0, 4, 2, 3]).view([2, 3])
 }
 
 /// One layer of hidden states.
@@ -90,6 +119,25 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new(KdCe::at(3.0), logits()),
         Case::new(KdCe::at(3.0).times_temperature_squared(), logits()),
         Case::new(KdMse::at(3.0), logits()),
+        Case::new(Kl::at(3.0), logits()),
+        Case::new(Kl::at(3.0).teacher_at(2.0).times_temperature_squared(), logits()),
+        Case::new(ReverseKl::at(2.0), logits()),
+        Case::new(Jsd::between(0.3).at(2.0), logits()),
+        Case::new(SkewKl::by(0.1), logits()),
+        Case::new(SkewReverseKl::by(0.1), logits()),
+        Case::new(SkewReverseKl::by(0.1).with_detached_mixture(), logits()),
+        Case::new(TotalVariation::at(2.0), logits()),
+        Case::new(AdaptiveKl::with_head(0.5), logits()),
+        Case::new(Taid::at(1.0), logits()),
+        Case::new(Dist::at(2.0).times_temperature_squared(), logits()),
+        Case::new(MultiLabelKl::at(2.0), logits()),
+        Case::new(RegressionMse, logits()),
+        Case::new(standardised(Kl::at(2.0)), logits()),
+        Case::labelled(Dkd::at(4.0).times_temperature_squared()),
+        Case::labelled(Nkd::at(2.0).times_temperature_squared()),
+        Case::labelled(Wsld::at(2.0)),
+        Case::labelled(Mft::at(1.0)),
+        Case::labelled(standardised(Dkd::at(2.0))),
         Case::new(HiddenMse, hidden()),
         Case::new(Cos, hidden()),
         Case::new(Pkd, hidden()),

@@ -7,14 +7,18 @@ use crate::cases::{cases, read};
 
 #[test]
 fn gradients_agree_with_finite_differences() {
-    for case in cases() {
+    for case in cases().iter().filter(|case| case.is_differentiated_whole()) {
         for mask in [None, Some(mask())] {
             for layer in 0..case.student.len() {
                 let error = finite_difference_error(&case.student[layer], |moved| {
                     let mut student: Vec<Tensor> = case.student.iter().map(Tensor::shallow_clone).collect();
                     student[layer] = moved.shallow_clone();
                     let teacher = read(&case.teacher, mask.as_ref());
-                    case.loss.term(&read(&student, mask.as_ref()), &teacher).unwrap().mean().unwrap()
+                    case.loss
+                        .term(&case.student_read(&student, mask.as_ref()), &teacher)
+                        .unwrap()
+                        .mean()
+                        .unwrap()
                 });
                 assert!(error < 1e-7, "{}, masked {}, layer {layer}: {error}", case.name, mask.is_some());
             }

@@ -9,6 +9,8 @@ mod attention;
 mod cases;
 mod gradients;
 mod gram;
+mod logits;
+mod logits_properties;
 mod mismatches;
 mod padding;
 mod plans;

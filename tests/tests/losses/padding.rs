@@ -16,6 +16,12 @@ fn padded(tensor: &Tensor, lengths: &[i64], filler: f64) -> Tensor {
     })
 }
 
+/// Labels that would count, if the mask did not say otherwise.
+fn padded_labels(case: &Case) -> Option<Tensor> {
+    let more = Tensor::ones([2, 4], (Kind::Int64, Device::Cpu));
+    case.labels.as_ref().map(|labels| Tensor::cat(&[labels, &more], 1))
+}
+
 fn padded_mask() -> Tensor {
     Tensor::cat(&[mask(), Tensor::zeros([2, 4], (Kind::Int64, Device::Cpu))], 1)
 }
@@ -33,7 +39,12 @@ fn padding_changes_no_masked_loss() {
             let pad = |side: &[Tensor]| -> Vec<Tensor> {
                 side.iter().map(|tensor| padded(tensor, case.lengths, filler)).collect()
             };
-            let long = Case { student: pad(&case.student), teacher: pad(&case.teacher), ..again(case) };
+            let long = Case {
+                student: pad(&case.student),
+                teacher: pad(&case.teacher),
+                labels: padded_labels(case),
+                ..again(case)
+            };
             assert_close(long.value(Some(&padded_mask())), short, &format!("{}, {filler}", case.name));
         }
     }
@@ -49,7 +60,9 @@ fn padding_gets_no_gradient_whatever_it_holds() {
             };
             let (student, teacher) = (pad(&case.student, true), pad(&case.teacher, false));
             let mask = padded_mask();
-            let term = case.loss.term(&read(&student, Some(&mask)), &read(&teacher, Some(&mask))).unwrap();
+            let case = &Case { labels: padded_labels(case), ..again(case) };
+            let student_read = case.student_read(&student, Some(&mask));
+            let term = case.loss.term(&student_read, &read(&teacher, Some(&mask))).unwrap();
             term.mean().unwrap().backward();
             for (layer, tensor) in student.iter().enumerate() {
                 let gradient = tensor.grad();
@@ -83,7 +96,9 @@ fn pkd_reads_no_mask() {
 fn the_order_of_a_batch_changes_nothing() {
     for case in cases() {
         let turn = |side: &[Tensor]| side.iter().map(|tensor| tensor.flip([0])).collect::<Vec<_>>();
-        let turned = Case { student: turn(&case.student), teacher: turn(&case.teacher), ..again(&case) };
+        let labels = case.labels.as_ref().map(|labels| labels.flip([0]));
+        let (student, teacher) = (turn(&case.student), turn(&case.teacher));
+        let turned = Case { student, teacher, labels, ..again(&case) };
         assert_close(turned.value(Some(&mask().flip([0]))), case.value(Some(&mask())), &case.name);
         assert_close(turned.value(None), case.value(None), &case.name);
     }

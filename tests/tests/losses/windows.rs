@@ -76,3 +76,41 @@ fn textbrewers_semantics_average_the_batches_means_of_masked_losses() {
         assert_eq!((found - expected).abs() < 1e-12, by_rows, "{name}: {found}, {expected}");
     }
 }
+
+/// The total of so many rows, some of whose labels do not count, in batches of this size; and with the
+/// teacher's scores exchanged where they are wrong.
+fn labelled(size: i64, shifted: bool) -> f64 {
+    let (teacher, student) =
+        (Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor), Toy::new(1, 8, 1).seen_by(ToyOutputAdaptor));
+    let builder = Distill::new(teacher, student);
+    let pipeline = match shifted {
+        true => builder.soft_targets(Dkd::at(2.0).with_probability_shift()).plan().unwrap(),
+        false => builder.soft_targets(Dkd::at(2.0)).plan().unwrap(),
+    };
+    let executor = Executor::new(&pipeline, 0).unwrap();
+    let rows = rows();
+    let labels =
+        rows.labels.as_ref().map(|labels| labels.index_fill(0, &Tensor::from_slice(&[0_i64, 1, 7]), -100));
+    let rows = Sentence { labels, ..rows };
+    let batches: Vec<Sentence> = (0..12 / size)
+        .map(|part| rows.map(&mut |_, tensor| Ok(tensor.narrow(0, part * size, size))).unwrap())
+        .collect();
+    let window = Window::of::<Sentence, ToyOutputAdaptor, _>(Semantics::Exact, &batches).unwrap();
+    batches.iter().flat_map(|batch| run(&executor, batch, Some(&window))).map(|(_, share)| share).sum()
+}
+
+#[test]
+fn a_window_divides_by_the_labels_that_count() {
+    let _alone = alone();
+    let whole = labelled(12, false);
+    for size in [4, 1] {
+        let found = labelled(size, false);
+        assert!((found - whole).abs() < 1e-12, "in batches of {size}: {found}, {whole}");
+    }
+}
+
+#[test]
+fn a_loss_that_reads_labels_sees_the_teacher_as_it_is_unless_a_shift_is_asked_for() {
+    let _alone = alone();
+    assert!((labelled(12, false) - labelled(12, true)).abs() > 1e-3);
+}

@@ -1,0 +1,97 @@
+//! Adaptive Kullback-Leibler divergence: forward where the head is off, reverse where the tail is.
+
+use serde_json::{Map, Value, json};
+use tch::Tensor;
+
+use super::divergence::Divergence;
+use super::log_space::{kl, share_problem};
+use super::softening::{Softening, softened};
+use crate::error::Result;
+
+/// `adaptive_kl`: mean_r( (g_h KL(p, q) + g_t KL(q, p)) / (g_h + g_t) ), where the head is the
+/// smallest set of classes that holds at least mu of the teacher's probability, the tail is the rest,
+/// and g_h and g_t are sum_c |p_c - q_c| over each; mu in (0, 1), 0.5 in the paper.
+///
+/// Classes as likely as the last of the head belong to it too, so that the order of the classes changes
+/// nothing. No gradient passes through the weights. Shapes, mask, temperature, T squared and
+/// reduction: see [`logits`](crate::loss::logits).
+///
+/// Source: Wu et al., "Rethinking Kullback-Leibler Divergence in Knowledge Distillation for Large
+/// Language Models" (2024, arXiv:2404.02657). In TAID's code the head's mask stays sorted while the
+/// probabilities are not, so that its value depends on the order of the vocabulary.
+///
+/// ```
+/// use brew_core::loss::{AdaptiveKl, Loss, Read};
+/// use brew_core::tch::Tensor;
+///
+/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// assert!(AdaptiveKl::with_head(0.5).term(&student, &teacher)?.mean()?.double_value(&[]) > 0.0);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct AdaptiveKl {
+    softening: Softening,
+    mu: f64,
+}
+
+impl AdaptiveKl {
+    /// With a head of this much of the teacher's probability, at temperature 1.
+    pub fn with_head(mu: f64) -> Self {
+        AdaptiveKl { softening: Softening::at(1.0), mu }
+    }
+
+    /// At a temperature in (0, inf).
+    #[must_use]
+    pub fn at(self, temperature: f64) -> Self {
+        AdaptiveKl { softening: Softening::at(temperature), ..self }
+    }
+
+    /// The weight of the forward divergence, `(rows,)` in [0, 1].
+    fn share_of_head(&self, student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
+        let _guard = tch::no_grad_guard();
+        let (student, teacher) = (student.f_exp()?, teacher.f_exp()?);
+        let (sorted, _) = teacher.f_sort(-1, true)?;
+        // As many as come before the mass is reached, so the last of the head stands at that index; where
+        // round-off keeps the whole below mu, it is the last class.
+        let before = sorted.f_cumsum(-1, sorted.kind())?.f_lt(self.mu)?;
+        let last = before.f_sum_dim_intlist(-1, true, tch::Kind::Int64)?;
+        let last = last.f_clamp_max(sorted.size().last().copied().unwrap_or(1) - 1)?;
+        let head = teacher.f_ge_tensor(&sorted.f_gather(-1, &last, false)?)?;
+        let gap = student.f_sub(&teacher)?.f_abs()?;
+        let total = gap.f_sum_dim_intlist(-1, false, gap.kind())?;
+        let of_head = gap.f_mul(&head)?.f_sum_dim_intlist(-1, false, gap.kind())?;
+        Ok(of_head.f_div(&total.f_clamp_min(f64::from(f32::MIN_POSITIVE))?)?)
+    }
+}
+
+softened!(AdaptiveKl);
+
+impl Divergence for AdaptiveKl {
+    fn name(&self) -> &'static str {
+        "adaptive_kl"
+    }
+
+    fn options(&self) -> Map<String, Value> {
+        Map::from_iter([("mu".to_owned(), json!(self.mu))])
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mend = "it is the share of the teacher's probability in the head, such as 0.5";
+        share_problem("mu of the adaptive divergence", self.mu, mend).into_iter().collect()
+    }
+
+    fn softening(&self) -> &Softening {
+        &self.softening
+    }
+
+    fn needs_teacher_everywhere(&self) -> bool {
+        true
+    }
+
+    fn between(&self, student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
+        let share = self.share_of_head(student, teacher)?;
+        let (forward, reverse) = (kl(teacher, student)?, kl(student, teacher)?);
+        Ok(reverse.f_add(&share.f_mul(&forward.f_sub(&reverse)?)?)?)
+    }
+}

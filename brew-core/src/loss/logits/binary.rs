@@ -1,0 +1,66 @@
+//! Soft targets of a model with one logit: a yes or no.
+
+use tch::Tensor;
+
+use super::super::{Read, shape};
+use super::multi_label::of_yes_and_no;
+use super::per_row::PerRow;
+use super::rows::Rows;
+use super::softening::{Softening, softened};
+use crate::error::Result;
+
+/// `binary_kl`: mean_r( KL(B(sigmoid(t/T)), B(sigmoid(s/T))) ) of one logit a row, B being its yes or no.
+///
+/// Logits are `(batch,)`, `(batch, 1)`, or `(batch, length, 1)` with a `(batch, length)` mask or without.
+/// It is [`Kl`](crate::loss::Kl) over the two logits (0, z). Mask, temperature, T squared and reduction:
+/// see [`logits`](crate::loss::logits). Source: Hinton, Vinyals and Dean (2015, arXiv:1503.02531).
+///
+/// ```
+/// use brew_core::loss::{BinaryKl, Loss, Read};
+/// use brew_core::tch::Tensor;
+///
+/// let (student, teacher) = (Read::one(Tensor::from_slice(&[0.0])), Read::one(Tensor::from_slice(&[1e4])));
+/// let loss = BinaryKl::at(1.0).term(&student, &teacher)?.mean()?;
+/// assert!((loss.double_value(&[]) - 2.0_f64.ln()).abs() < 1e-9);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct BinaryKl {
+    softening: Softening,
+}
+
+impl BinaryKl {
+    /// At a temperature in (0, inf).
+    pub fn at(temperature: f64) -> Self {
+        BinaryKl { softening: Softening::at(temperature) }
+    }
+}
+
+softened!(BinaryKl);
+
+impl PerRow for BinaryKl {
+    fn name(&self) -> &'static str {
+        "binary_kl"
+    }
+
+    fn softening(&self) -> Option<&Softening> {
+        Some(&self.softening)
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        let (of_student, of_teacher) = (student.shape(), teacher.shape());
+        let one = matches!(of_student.as_slice(), [_] | [_, 1] | [_, _, 1]);
+        if one && of_student == of_teacher {
+            return Vec::new();
+        }
+        vec![format!(
+            "the student's logits are {}, the teacher's {}: both must be one logit a row, (batch,), (batch, 1) or (batch, length, 1); several classes with a yes or no each take `MultiLabelKl`",
+            shape(&of_student),
+            shape(&of_teacher)
+        )]
+    }
+
+    fn per_row(&self, rows: &Rows) -> Result<Tensor> {
+        of_yes_and_no(&self.softening, rows)
+    }
+}

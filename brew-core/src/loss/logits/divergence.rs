@@ -1,0 +1,100 @@
+//! Divergences between the teacher's probabilities and the student's: the one formula behind a dense
+//! loss, its sparse form and its chunked form.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use tch::Tensor;
+
+use super::super::temperature::Softened;
+use super::per_row::PerRow;
+use super::rows::Rows;
+use super::softening::Softening;
+use crate::error::Result;
+
+/// A divergence between two distributions over classes.
+///
+/// Each is a [`Loss`](crate::loss::Loss) on dense logits by itself. Wrapped it is one on the top k of
+/// the teacher's logits ([`TopK`](crate::loss::TopK)), on the tokens that two vocabularies share
+/// ([`SharedTokens`](crate::loss::SharedTokens)), or on hidden states and the output matrices without
+/// ever holding the logits ([`Chunked`](crate::loss::Chunked)).
+pub trait Divergence: fmt::Debug + Send + 'static {
+    /// The name in plans, metrics and configs.
+    fn name(&self) -> &'static str;
+
+    /// Its own options, beside those of its temperature, as they stand in a plan on disk.
+    fn options(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// What is wrong with its own options, each with its mend.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Its temperature.
+    fn softening(&self) -> &Softening;
+
+    /// Whether it is infinite where the teacher's probability of a class is 0 and the student's is not.
+    fn needs_teacher_everywhere(&self) -> bool {
+        false
+    }
+
+    /// The divergence of each row: `(rows, classes)` log-probabilities of both sides to `(rows,)`, with
+    /// the gradient to the student's alone. The logarithm of a probability of 0 is finite, -1e30.
+    fn between(&self, student: &Tensor, teacher: &Tensor) -> Result<Tensor>;
+}
+
+impl<D: Divergence> PerRow for D {
+    fn name(&self) -> &'static str {
+        Divergence::name(self)
+    }
+
+    fn options(&self) -> Map<String, Value> {
+        Divergence::options(self)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        Divergence::problems(self)
+    }
+
+    fn softening(&self) -> Option<&Softening> {
+        Some(Divergence::softening(self))
+    }
+
+    fn per_row(&self, rows: &Rows) -> Result<Tensor> {
+        of_logits(self, &rows.student, &rows.teacher)
+    }
+}
+
+/// The divergence of each row of dense logits, with T squared where that is asked for.
+pub(in crate::loss) fn of_logits<D: Divergence + ?Sized>(
+    divergence: &D,
+    student: &Tensor,
+    teacher: &Tensor,
+) -> Result<Tensor> {
+    let softening = divergence.softening();
+    let Softened { student, teacher, squared } = softening.soften(student, teacher)?;
+    softening.scale(&divergence.between(&student, &teacher)?, &squared)
+}
+
+impl Divergence for Box<dyn Divergence> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+    fn options(&self) -> Map<String, Value> {
+        (**self).options()
+    }
+    fn problems(&self) -> Vec<String> {
+        (**self).problems()
+    }
+    fn softening(&self) -> &Softening {
+        (**self).softening()
+    }
+    fn needs_teacher_everywhere(&self) -> bool {
+        (**self).needs_teacher_everywhere()
+    }
+    fn between(&self, student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
+        (**self).between(student, teacher)
+    }
+}

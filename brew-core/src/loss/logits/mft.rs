@@ -1,0 +1,104 @@
+//! Teachers mended by the label: mixed with it until the label leads by a margin.
+
+use serde_json::{Map, Value, json};
+use tch::Tensor;
+
+use super::super::kd::logits_mismatches;
+use super::super::{Read, temperature::Softened};
+use super::log_space::kl;
+use super::per_row::PerRow;
+use super::rows::Rows;
+use super::softening::{Softening, softened};
+use super::target::classes_problem;
+use crate::error::Result;
+
+/// `mft`: mean_r( KL(p', q) ), where p' = (1 - w) p + w onehot(y) with the smallest w in [0, 1] that
+/// gives p'_y >= max_{c != y} p'_c + threshold: w = (max_{c != y} p_c - p_y + threshold) /
+/// (1 + max_{c != y} p_c - p_y), or 0 where that is negative; p and q at T.
+///
+/// Rows on which the teacher leads by the threshold already keep its probabilities. The threshold lies in
+/// [0, 1), 0.2 unless said otherwise. Labels `(batch,)` or `(batch, length)`; rows with a negative one do
+/// not count, in value and denominator. Shapes, mask, T squared and reduction: see
+/// [`logits`](crate::loss::logits).
+///
+/// Source: "Minifinetuning: Low-Data Generation Domain Adaptation through Corrective
+/// Self-Distillation" (2025, arXiv:2506.15702), as in NVIDIA ModelOpt's `MFTLoss`.
+///
+/// ```
+/// use brew_core::loss::{Loss, Mft, Read};
+/// use brew_core::role::Labels;
+/// use brew_core::tch::Tensor;
+///
+/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let student = student.with::<Labels>(Tensor::from_slice(&[0_i64]));
+/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// assert!(Mft::at(1.0).threshold(0.2).term(&student, &teacher)?.mean()?.double_value(&[]) > 0.0);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Mft {
+    softening: Softening,
+    threshold: f64,
+}
+
+impl Mft {
+    /// At a temperature in (0, inf), with a threshold of 0.2.
+    pub fn at(temperature: f64) -> Self {
+        Mft { softening: Softening::at(temperature), threshold: 0.2 }
+    }
+
+    /// By how much the label must lead, in [0, 1).
+    #[must_use]
+    pub fn threshold(self, threshold: f64) -> Self {
+        Mft { threshold, ..self }
+    }
+
+    /// The log-probabilities of the mended teacher, of its own `(rows, classes)`.
+    fn mended(&self, teacher: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        let column = labels.f_unsqueeze(-1)?;
+        let probabilities = teacher.f_exp()?;
+        let of_label = probabilities.f_gather(-1, &column, false)?;
+        let of_next = probabilities.f_scatter_value(-1, &column, -1.0)?.f_amax(-1, true)?;
+        let lead = of_next.f_sub(&of_label)?;
+        let weight = lead.f_add_scalar(self.threshold)?.f_div(&lead.f_add_scalar(1.0)?)?.f_clamp(0.0, 1.0)?;
+        let label = of_label.f_lerp_tensor(&of_label.f_ones_like()?, &weight)?.f_log()?;
+        Ok(teacher.f_add(&weight.f_neg()?.f_log1p()?)?.f_scatter(-1, &column, &label)?)
+    }
+}
+
+softened!(Mft);
+
+impl PerRow for Mft {
+    fn name(&self) -> &'static str {
+        "mft"
+    }
+
+    fn options(&self) -> Map<String, Value> {
+        Map::from_iter([("threshold".to_owned(), json!(self.threshold))])
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let message = || format!("the threshold is {}; it must lie in [0, 1)", self.threshold);
+        (!(0.0..1.0).contains(&self.threshold)).then(message).into_iter().collect()
+    }
+
+    fn softening(&self) -> Option<&Softening> {
+        Some(&self.softening)
+    }
+
+    fn reads_labels(&self) -> bool {
+        true
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        let mut problems = logits_mismatches(student, teacher);
+        problems.extend(classes_problem(&student.shape()));
+        problems
+    }
+
+    fn per_row(&self, rows: &Rows) -> Result<Tensor> {
+        let Softened { student, teacher, squared } = self.softening.soften(&rows.student, &rows.teacher)?;
+        let mended = self.mended(&teacher, rows.labels()?)?;
+        self.softening.scale(&kl(&mended, &student)?, &squared)
+    }
+}

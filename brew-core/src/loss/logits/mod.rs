@@ -1,0 +1,68 @@
+//! Losses on logits beyond TextBrewer's two: divergences, and losses that read the labels.
+//!
+//! What all of them share, each with one meaning everywhere:
+//!
+//! - **Shapes.** Both sides are `(batch, classes)`, or `(batch, length, classes)` with a `(batch,
+//!   length)` mask or without, of one shape. Labels are `(batch,)` or `(batch, length)`, int64. Any
+//!   floating-point dtype; the loss is computed in float32, or in float64 where the student is that.
+//! - **Mask.** Positions whose `logits_mask` is 0 count nothing and get no gradient, whatever they
+//!   hold; nor do rows with a negative label, such as -100, where a loss reads labels. No shift is made:
+//!   the logits of a position are compared with the label of the same position; a causal model's loss
+//!   is wrapped in [`next_token`].
+//! - **Temperature.** T divides the logits of both sides, inside the softmax. `teacher_at` gives the
+//!   teacher one of its own, and `scheduled` one a row.
+//! - **T squared.** Nothing is multiplied by it unless asked, by `times_temperature_squared`; then what
+//!   was computed at T is, with the student's T.
+//! - **Reduction.** The sum over classes, and the mean over rows: examples, or positions whose mask is 1;
+//!   of positions without a mask the mean over the length and then over examples, which is the same
+//!   number; where labels are read, rows whose label counts. Nothing divides by the number of classes.
+//! - **Log space.** Probabilities are kept as logarithms, so that logits of +-1e4 give finite values and
+//!   gradients. A class whose logit is minus infinity on both sides counts nothing.
+
+mod adaptive_kl;
+mod binary;
+mod dist;
+mod divergence;
+mod dkd;
+mod jsd;
+mod kl;
+mod log_space;
+mod mft;
+mod multi_label;
+mod next_token;
+mod nkd;
+mod per_row;
+mod regression;
+mod reverse_kl;
+mod rows;
+mod skew;
+mod softening;
+mod standardised;
+mod taid;
+mod target;
+mod total_variation;
+mod transform;
+mod vocabulary;
+mod wsld;
+
+pub use adaptive_kl::AdaptiveKl;
+pub use binary::BinaryKl;
+pub use dist::Dist;
+pub use divergence::Divergence;
+pub use dkd::Dkd;
+pub use jsd::Jsd;
+pub use kl::Kl;
+pub use mft::Mft;
+pub use multi_label::MultiLabelKl;
+pub use next_token::{NextTokenShift, next_token};
+pub use nkd::Nkd;
+pub use regression::RegressionMse;
+pub use reverse_kl::ReverseKl;
+pub use skew::{SkewKl, SkewReverseKl};
+pub use softening::Softening;
+pub use standardised::{Standardisation, standardised};
+pub use taid::Taid;
+pub use total_variation::TotalVariation;
+pub use transform::{Transform, Transformed};
+pub use vocabulary::{RealTokens, within_vocabulary};
+pub use wsld::Wsld;

@@ -1,0 +1,65 @@
+//! Soft targets where each class is a yes or no of its own.
+
+use tch::Tensor;
+
+use super::super::temperature::Softened;
+use super::per_row::PerRow;
+use super::rows::Rows;
+use super::softening::{Softening, softened};
+use crate::error::Result;
+
+/// `multi_label_kl`: mean_r( sum_c KL(B(sigmoid(t_c/T)), B(sigmoid(s_c/T))) ), B being the yes or no of
+/// one class.
+///
+/// For models with a sigmoid a class. The classes are summed, as in the paper; binary cross-entropy with
+/// soft targets has the same gradient, and PyTorch's mean of it divides by the classes too. Shapes, mask,
+/// temperature, T squared and reduction: see [`logits`](crate::loss::logits).
+///
+/// Source: Yang et al., "Multi-Label Knowledge Distillation" (2023, arXiv:2308.06453), its logits part.
+///
+/// ```
+/// use brew_core::loss::{Loss, MultiLabelKl, Read};
+/// use brew_core::tch::Tensor;
+///
+/// let logits = |value: f64| Read::one(Tensor::from_slice(&[value, -value]).view([1, 2]));
+/// let loss = MultiLabelKl::at(1.0).term(&logits(0.0), &logits(1e4))?.mean()?;
+/// assert!((loss.double_value(&[]) - 2.0 * 2.0_f64.ln()).abs() < 1e-9);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct MultiLabelKl {
+    softening: Softening,
+}
+
+impl MultiLabelKl {
+    /// At a temperature in (0, inf).
+    pub fn at(temperature: f64) -> Self {
+        MultiLabelKl { softening: Softening::at(temperature) }
+    }
+}
+
+softened!(MultiLabelKl);
+
+impl PerRow for MultiLabelKl {
+    fn name(&self) -> &'static str {
+        "multi_label_kl"
+    }
+
+    fn softening(&self) -> Option<&Softening> {
+        Some(&self.softening)
+    }
+
+    fn per_row(&self, rows: &Rows) -> Result<Tensor> {
+        of_yes_and_no(&self.softening, rows)
+    }
+}
+
+/// The divergence of each logit's yes or no, summed over a row.
+pub(super) fn of_yes_and_no(softening: &Softening, rows: &Rows) -> Result<Tensor> {
+    let Softened { student, teacher, squared } = softening.divide(&rows.student, &rows.teacher)?;
+    let part = |student: &Tensor, teacher: &Tensor| -> Result<Tensor> {
+        Ok(teacher.f_sigmoid()?.f_mul(&teacher.f_log_sigmoid()?.f_sub(&student.f_log_sigmoid()?)?)?)
+    };
+    let divergence = part(&student, &teacher)?.f_add(&part(&student.f_neg()?, &teacher.f_neg()?)?)?;
+    softening.scale(&divergence.f_sum_dim_intlist(-1, false, divergence.kind())?, &squared)
+}

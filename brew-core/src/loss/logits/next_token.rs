@@ -1,0 +1,86 @@
+//! The shift of causal language models: the logits of a position are about the next one.
+
+use tch::Tensor;
+
+use super::super::{Average, Loss, Read};
+use super::transform::{Transform, Transformed};
+use crate::error::Result;
+use crate::role::{ByteEnds, Labels, Role as _, TokenIds};
+
+/// Pairs the logits of each position with the mask, the label and the token of the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextTokenShift;
+
+/// A loss in which the logits, or hidden states, of position i go with the mask, the label and the
+/// token of position i + 1: the last position's logits and the first position's label are left out.
+///
+/// No loss shifts by itself. Labels and masks that a data pipeline has already moved need no shift.
+/// Features are `(batch, length, …)` with a length of two or more. What counts is known batch by batch
+/// only, so that a window of accumulated batches averages their means.
+///
+/// ```
+/// use brew_core::loss::{Kl, Loss, Read, next_token};
+/// use brew_core::tch::{Device, Kind, Tensor};
+///
+/// let mask = Tensor::from_slice(&[0_i64, 1, 1]).view([1, 3]);
+/// let side = |seed| {
+///     brew_core::tch::manual_seed(seed);
+///     Read::one(Tensor::randn([1, 3, 5], (Kind::Float, Device::Cpu))).with_mask(mask.shallow_clone())
+/// };
+/// let term = next_token(Kl::at(1.0)).term(&side(0), &side(1))?;
+/// assert_eq!(term.count.double_value(&[]), 2.0); // logits of positions 0 and 1, tokens 1 and 2
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+pub fn next_token<K: Loss>(loss: K) -> Transformed<NextTokenShift, K> {
+    Transformed { transform: NextTokenShift, loss }
+}
+
+impl Transform for NextTokenShift {
+    fn name(&self) -> &'static str {
+        "next_token"
+    }
+
+    fn average(&self, average: Average) -> Average {
+        match average {
+            Average::Rows => Average::Rows,
+            // The window counts the masks and labels as they are, the first position's too.
+            _ => Average::Own,
+        }
+    }
+
+    fn mismatch(&self, side: &str, read: &Read) -> Option<String> {
+        let fits = |feature: &Tensor| feature.dim() >= 2 && feature.size()[1] >= 2;
+        let sizes = read.shape();
+        (sizes.len() != 3 || !read.features.iter().all(fits)).then(|| {
+            format!(
+                "the {side}'s features are {}: a shift to the next token takes (batch, length, …) with a length of two or more",
+                super::super::shape(&sizes)
+            )
+        })
+    }
+
+    fn apply(&self, read: &Read) -> Result<Read> {
+        let mut read = read.with_features(but_last)?;
+        read.mask = read.mask.as_ref().map(but_first).transpose()?;
+        for role in [Labels::NAME, TokenIds::NAME, ByteEnds::NAME] {
+            if let Some(tensor) = read.also.get_mut(role) {
+                *tensor = but_first(tensor)?;
+            }
+        }
+        Ok(read)
+    }
+}
+
+fn but_last(tensor: &Tensor) -> Result<Tensor> {
+    Ok(tensor.f_narrow(1, 0, (length(tensor) - 1).max(0))?)
+}
+
+fn but_first(tensor: &Tensor) -> Result<Tensor> {
+    let length = length(tensor);
+    Ok(tensor.f_narrow(1, length.min(1), (length - 1).max(0))?)
+}
+
+/// Of `(batch, length, …)`.
+fn length(tensor: &Tensor) -> i64 {
+    tensor.size().get(1).copied().unwrap_or(0)
+}

@@ -1,0 +1,102 @@
+//! A loss that is one value a row of logits: what such losses need not say each for itself.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use tch::Tensor;
+
+use super::super::kd::logits_mismatches;
+use super::super::{AlsoReads, Average, Loss, Read, Side, Term};
+use super::rows::{Rows, labels_problem};
+use super::softening::Softening;
+use crate::error::Result;
+use crate::role::{Labels, Role as _};
+
+/// What a loss that reads the student's labels says of it.
+pub(in crate::loss) const STUDENT_LABELS: &[AlsoReads] =
+    &[AlsoReads { side: Side::Student, role: Labels::NAME }];
+
+/// A loss on logits that is the mean of one value a row.
+pub(crate) trait PerRow: fmt::Debug + Send + 'static {
+    /// The name in plans, metrics and configs.
+    fn name(&self) -> &'static str;
+
+    /// Its own options, beside those of its temperature.
+    fn options(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// What is wrong with its own options.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Its temperature, if it has one.
+    fn softening(&self) -> Option<&Softening> {
+        None
+    }
+
+    /// Whether it reads the student's labels.
+    fn reads_labels(&self) -> bool {
+        false
+    }
+
+    /// What is wrong with the features.
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        logits_mismatches(student, teacher)
+    }
+
+    /// One value a row, `(rows,)`, with T squared where that is asked for.
+    fn per_row(&self, rows: &Rows) -> Result<Tensor>;
+}
+
+impl<L: PerRow> Loss for L {
+    fn name(&self) -> &'static str {
+        PerRow::name(self)
+    }
+
+    fn options(&self) -> Value {
+        let mut options = self.softening().map(Softening::options).unwrap_or_default();
+        options.extend(PerRow::options(self));
+        if options.is_empty() { Value::Null } else { Value::Object(options) }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.softening().map(Softening::problems).unwrap_or_default();
+        problems.extend(PerRow::problems(self));
+        problems
+    }
+
+    fn temperature(&self) -> Option<f64> {
+        self.softening().map_or(Some(1.0), Softening::of_teacher)
+    }
+
+    fn average(&self, masked: bool) -> Average {
+        match (self.reads_labels(), masked) {
+            (true, _) => Average::Labels,
+            (false, true) => Average::Tokens,
+            (false, false) => Average::Rows,
+        }
+    }
+
+    fn reads_whole_batch(&self) -> bool {
+        self.softening().is_some_and(Softening::is_scheduled)
+    }
+
+    fn also_reads(&self) -> &'static [AlsoReads] {
+        if self.reads_labels() { STUDENT_LABELS } else { &[] }
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        let mut problems = PerRow::mismatches(self, student, teacher);
+        if self.reads_labels() && problems.is_empty() {
+            problems.extend(labels_problem(student));
+        }
+        problems
+    }
+
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let rows = Rows::of(student, teacher, self.reads_labels())?;
+        rows.term(&self.per_row(&rows)?)
+    }
+}

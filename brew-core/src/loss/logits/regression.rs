@@ -1,0 +1,49 @@
+//! Distillation of models that give numbers and no classes.
+
+use tch::Tensor;
+
+use super::super::{Read, shape};
+use super::per_row::PerRow;
+use super::rows::Rows;
+use crate::error::Result;
+
+/// `regression_mse`: mean_{r,k}( (s_k - t_k)^2 ) of the k numbers that both sides predict a row.
+///
+/// Outputs, in the role of logits, are `(batch,)`, `(batch, numbers)`, or `(batch, length, numbers)` with
+/// a `(batch, length)` mask or without. No temperature: numbers have none. The mean is over the numbers
+/// of a row too, which are no classes. Source: Ba and Caruana, "Do Deep Nets Really Need to be Deep?"
+/// (2014, arXiv:1312.6184), section 2.2.
+///
+/// ```
+/// use brew_core::loss::{Loss, Read, RegressionMse};
+/// use brew_core::tch::Tensor;
+///
+/// let (student, teacher) = (Read::one(Tensor::from_slice(&[1.0, 2.0])), Read::one(Tensor::from_slice(&[3.0, 2.0])));
+/// assert_eq!(RegressionMse.term(&student, &teacher)?.mean()?.double_value(&[]), 2.0);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegressionMse;
+
+impl PerRow for RegressionMse {
+    fn name(&self) -> &'static str {
+        "regression_mse"
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        let (of_student, of_teacher) = (student.shape(), teacher.shape());
+        if matches!(of_student.len(), 1..=3) && of_student == of_teacher {
+            return Vec::new();
+        }
+        vec![format!(
+            "the student predicts {}, the teacher {}: both must be (batch,), (batch, numbers) or (batch, length, numbers), and equal",
+            shape(&of_student),
+            shape(&of_teacher)
+        )]
+    }
+
+    fn per_row(&self, rows: &Rows) -> Result<Tensor> {
+        let squared = rows.student.f_sub(&rows.teacher)?.f_square()?;
+        Ok(squared.f_mean_dim(-1, false, squared.kind())?)
+    }
+}

@@ -1,0 +1,121 @@
+//! The rows that count: logits of both sides, flat, with their labels, and what they are averaged over.
+
+use tch::Tensor;
+
+use super::super::term::{positions, shape, wide};
+use super::super::{Average, Read, Term};
+use crate::error::Result;
+
+/// The logits that count, row by row.
+///
+/// Rows that do not count are left out rather than set to 0: nothing is computed for padding, and what
+/// it holds reaches neither value nor gradient.
+pub(crate) struct Rows {
+    /// `(rows, classes)`, float32 or float64.
+    pub(in crate::loss) student: Tensor,
+    /// The same of the teacher, in the student's dtype.
+    pub(in crate::loss) teacher: Tensor,
+    /// `(rows,)`, int64; where the loss reads labels.
+    pub(in crate::loss) labels: Option<Tensor>,
+    counted: Counted,
+}
+
+/// Which rows of `(batch, …)` or `(batch, length, …)` count, and what they are averaged over.
+pub(in crate::loss) struct Counted {
+    /// The numbers of the rows that count among all, flattened; all of them without.
+    index: Option<Tensor>,
+    average: Average,
+    /// How many rows are one unit of the average: the length where positions have no mask.
+    share: f64,
+}
+
+impl Counted {
+    /// What counts of features of this many dimensions and sizes, with a side's mask and labels.
+    pub(in crate::loss) fn of(sizes: &[i64], mask: Option<&Tensor>, labels: Option<&Tensor>) -> Result<Self> {
+        let mask = mask.filter(|_| sizes.len() == 3).map(positions).transpose()?;
+        let labelled = labels.map(|labels| labels.f_ge(0)).transpose()?;
+        let (average, share) = match (&labelled, &mask, sizes) {
+            (Some(_), ..) => (Average::Labels, 1.0),
+            (None, Some(_), _) => (Average::Tokens, 1.0),
+            (None, None, [_, length, _]) => (Average::Rows, (*length).max(1) as f64),
+            _ => (Average::Rows, 1.0),
+        };
+        let counts = match (labelled, mask) {
+            (Some(labelled), Some(mask)) => Some(labelled.f_logical_and(&mask)?),
+            (labelled, mask) => labelled.or(mask),
+        };
+        let index = counts.map(|counts| counts.f_reshape([-1])?.f_nonzero()?.f_squeeze_dim(1)).transpose()?;
+        Ok(Counted { index, average, share })
+    }
+
+    /// The rows that count of features `(…, width)`, as `(rows, width)`.
+    pub(in crate::loss) fn select(&self, features: &Tensor) -> Result<Tensor> {
+        let width = features.size().last().copied().unwrap_or(1);
+        self.select_flat(&features.f_reshape([-1, width])?)
+    }
+
+    /// The rows that count of values already flat, `(all rows, …)`.
+    pub(in crate::loss) fn select_flat(&self, flat: &Tensor) -> Result<Tensor> {
+        match &self.index {
+            Some(index) => Ok(flat.f_index_select(0, index)?),
+            None => Ok(flat.shallow_clone()),
+        }
+    }
+
+    /// A sum over so many rows that count, as a term.
+    pub(in crate::loss) fn term(&self, sum: Tensor, rows: i64) -> Result<Term> {
+        let count = Tensor::f_full([], rows as f64 / self.share, (sum.kind(), sum.device()))?;
+        Ok(Term { sum: sum.f_div_scalar(self.share)?, count, average: self.average })
+    }
+}
+
+impl Rows {
+    /// The rows that count by the student's mask, and by its labels where the loss reads them.
+    pub(in crate::loss) fn of(student: &Read, teacher: &Read, reads_labels: bool) -> Result<Self> {
+        let labels = reads_labels.then(|| student.labels()).transpose()?;
+        let counted = Counted::of(&student.shape(), student.mask.as_ref(), labels)?;
+        // Selected before they are widened: what does not count need not be converted.
+        let rows = |read: &Read| {
+            let feature = read.feature()?;
+            // One number a row is one column.
+            let feature = if feature.dim() == 1 { &feature.f_unsqueeze(-1)? } else { feature };
+            wide(&counted.select(feature)?)
+        };
+        let (student, teacher) = (rows(student)?, rows(teacher)?);
+        let teacher = teacher.f_to_kind(student.kind())?;
+        let labels = labels.map(|labels| counted.select_flat(&labels.f_reshape([-1])?)).transpose()?;
+        Ok(Rows { student, teacher, labels, counted })
+    }
+
+    /// The labels of the rows.
+    pub(in crate::loss) fn labels(&self) -> Result<&Tensor> {
+        let absent = || crate::Error::invalid("a loss reads labels that it did not ask for");
+        self.labels.as_ref().ok_or_else(absent)
+    }
+
+    /// How many rows count.
+    pub(in crate::loss) fn count(&self) -> i64 {
+        self.student.size().first().copied().unwrap_or(0)
+    }
+
+    /// The mean of one value a row.
+    pub(in crate::loss) fn term(&self, per_row: &Tensor) -> Result<Term> {
+        self.counted.term(per_row.f_sum(per_row.kind())?, self.count())
+    }
+}
+
+/// Labels whose shape is not that of the logits' rows.
+pub(in crate::loss) fn labels_problem(student: &Read) -> Option<String> {
+    let sizes = student.shape();
+    let rows = &sizes[..sizes.len().saturating_sub(1)];
+    match student.labels() {
+        Ok(labels) if labels.size() == rows => None,
+        Ok(labels) => Some(format!(
+            "the labels are {}, the student's features {}: there must be one label a row, here {}",
+            shape(&labels.size()),
+            shape(&sizes),
+            shape(rows)
+        )),
+        Err(error) => Some(error.to_string()),
+    }
+}

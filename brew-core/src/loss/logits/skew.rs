@@ -1,0 +1,149 @@
+//! Skewed Kullback-Leibler divergences: against a mixture, so that no class costs without bound.
+
+use serde_json::{Map, Value, json};
+use tch::Tensor;
+
+use super::divergence::Divergence;
+use super::log_space::{kl, log_mixture, share_problem};
+use super::softening::{Softening, softened};
+use crate::error::Result;
+
+/// `skew_kl`: mean_r( KL(p, alpha p + (1 - alpha) q) ), with p = softmax(t/T), q = softmax(s/T) and
+/// alpha in (0, 1); 0.1 in the paper.
+///
+/// The student is in the mixture alone, so that the gradient passes through it. Shapes, mask,
+/// temperature, T squared and reduction: see [`logits`](crate::loss::logits).
+///
+/// Source: Ko et al., "DistiLLM: Towards Streamlined Distillation for Large Language Models" (2024,
+/// arXiv:2402.03898). Its code logs the cross-entropy in place of the divergence: the same gradient,
+/// and the teacher's entropy more.
+///
+/// ```
+/// use brew_core::loss::{Loss, Read, SkewKl};
+/// use brew_core::tch::Tensor;
+///
+/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// assert!(SkewKl::by(0.1).term(&student, &teacher)?.mean()?.double_value(&[]) > 0.0);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SkewKl {
+    softening: Softening,
+    alpha: f64,
+}
+
+/// `skew_reverse_kl`: mean_r( KL(q, (1 - alpha) p + alpha q) ), with p = softmax(t/T),
+/// q = softmax(s/T) and alpha in (0, 1); 0.1 in the paper.
+///
+/// The gradient passes through the mixture too, as in DistiLLM, unless
+/// [`SkewReverseKl::with_detached_mixture`] says otherwise, as in DistiLLM-2: the same value, and
+/// another objective. Shapes, mask, temperature, T squared and reduction: see
+/// [`logits`](crate::loss::logits).
+///
+/// Source: Ko et al., "DistiLLM" (2024, arXiv:2402.03898) and "DistiLLM-2" (2025, arXiv:2503.07067).
+///
+/// ```
+/// use brew_core::loss::{Loss, Read, SkewReverseKl};
+/// use brew_core::tch::Tensor;
+///
+/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let value = |loss: SkewReverseKl| loss.term(&student, &teacher)?.mean();
+/// let (one, other) = (SkewReverseKl::by(0.1), SkewReverseKl::by(0.1).with_detached_mixture());
+/// assert_eq!(value(one)?.double_value(&[]), value(other)?.double_value(&[]));
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SkewReverseKl {
+    softening: Softening,
+    alpha: f64,
+    detached: bool,
+}
+
+impl SkewKl {
+    /// With this share of the teacher in the mixture, at temperature 1.
+    pub fn by(alpha: f64) -> Self {
+        SkewKl { softening: Softening::at(1.0), alpha }
+    }
+
+    /// At a temperature in (0, inf).
+    #[must_use]
+    pub fn at(self, temperature: f64) -> Self {
+        SkewKl { softening: Softening::at(temperature), ..self }
+    }
+}
+
+impl SkewReverseKl {
+    /// With this share of the student in the mixture, at temperature 1.
+    pub fn by(alpha: f64) -> Self {
+        SkewReverseKl { softening: Softening::at(1.0), alpha, detached: false }
+    }
+
+    /// At a temperature in (0, inf).
+    #[must_use]
+    pub fn at(self, temperature: f64) -> Self {
+        SkewReverseKl { softening: Softening::at(temperature), ..self }
+    }
+
+    /// Lets no gradient through the mixture: its student's part is taken as it stands.
+    #[must_use]
+    pub fn with_detached_mixture(self) -> Self {
+        SkewReverseKl { detached: true, ..self }
+    }
+}
+
+softened!(SkewKl, SkewReverseKl);
+
+fn alpha_problems(alpha: f64) -> Vec<String> {
+    let mend = "without a mixture it is `Kl::at(…)` or `ReverseKl::at(…)`";
+    share_problem("alpha of the skewed divergence", alpha, mend).into_iter().collect()
+}
+
+impl Divergence for SkewKl {
+    fn name(&self) -> &'static str {
+        "skew_kl"
+    }
+
+    fn options(&self) -> Map<String, Value> {
+        Map::from_iter([("alpha".to_owned(), json!(self.alpha))])
+    }
+
+    fn problems(&self) -> Vec<String> {
+        alpha_problems(self.alpha)
+    }
+
+    fn softening(&self) -> &Softening {
+        &self.softening
+    }
+
+    fn between(&self, student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
+        kl(teacher, &log_mixture(teacher, student, self.alpha)?)
+    }
+}
+
+impl Divergence for SkewReverseKl {
+    fn name(&self) -> &'static str {
+        "skew_reverse_kl"
+    }
+
+    fn options(&self) -> Map<String, Value> {
+        Map::from_iter([
+            ("alpha".to_owned(), json!(self.alpha)),
+            ("detached_mixture".to_owned(), json!(self.detached)),
+        ])
+    }
+
+    fn problems(&self) -> Vec<String> {
+        alpha_problems(self.alpha)
+    }
+
+    fn softening(&self) -> &Softening {
+        &self.softening
+    }
+
+    fn between(&self, student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
+        let mixed = if self.detached { student.f_detach()? } else { student.shallow_clone() };
+        kl(student, &log_mixture(&mixed, teacher, self.alpha)?)
+    }
+}

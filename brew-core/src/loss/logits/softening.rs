@@ -1,0 +1,128 @@
+//! How logits become probabilities: temperatures, and whether the loss is multiplied by T squared.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use tch::Tensor;
+
+use super::super::temperature::{Softened, Temperature};
+use super::log_space::log_softmax;
+use crate::error::Result;
+use crate::schedule::TemperatureSchedule;
+
+/// The temperature of a loss on logits, and what depends on it.
+#[derive(Debug, Clone)]
+pub struct Softening {
+    temperature: Temperature,
+    teacher: Option<f64>,
+    squared: bool,
+}
+
+impl Softening {
+    /// Divides the logits of both sides by a temperature in (0, inf).
+    pub fn at(temperature: f64) -> Self {
+        Softening { temperature: Temperature::at(temperature), teacher: None, squared: false }
+    }
+
+    /// Divides the teacher's logits by a temperature of its own.
+    #[must_use]
+    pub fn teacher_at(self, temperature: f64) -> Self {
+        Softening { teacher: Some(temperature), ..self }
+    }
+
+    /// Gives every row a temperature of its own, around this one.
+    #[must_use]
+    pub fn scheduled(self, schedule: impl TemperatureSchedule) -> Self {
+        Softening { temperature: self.temperature.scheduled(Arc::new(schedule)), ..self }
+    }
+
+    /// Multiplies the loss by the square of the student's temperature.
+    #[must_use]
+    pub fn times_temperature_squared(self) -> Self {
+        Softening { squared: true, ..self }
+    }
+
+    /// As it stands in a plan.
+    pub(in crate::loss) fn options(&self) -> Map<String, Value> {
+        let mut options = self.temperature.options();
+        if let Some(teacher) = self.teacher {
+            options.insert("teacher_temperature".to_owned(), json!(teacher));
+        }
+        options.insert("temperature_squared".to_owned(), json!(self.squared));
+        options
+    }
+
+    pub(in crate::loss) fn problems(&self) -> Vec<String> {
+        let mut problems = self.temperature.problems();
+        if let Some(teacher) = self.teacher.filter(|teacher| !(teacher.is_finite() && *teacher > 0.0)) {
+            problems.push(format!("the teacher's temperature is {teacher}; it must be finite and above 0"));
+        }
+        if self.teacher.is_some() && self.temperature.is_scheduled() {
+            problems.push(
+                "a temperature schedule sets the teacher's temperature too: leave out `teacher_at`, or the schedule"
+                    .to_owned(),
+            );
+        }
+        problems
+    }
+
+    /// What the teacher's logits of every row are divided by; `None` where rows differ.
+    pub(in crate::loss) fn of_teacher(&self) -> Option<f64> {
+        self.teacher.or_else(|| self.temperature.fixed())
+    }
+
+    /// Whether a row's temperature depends on the other rows of its batch.
+    pub(in crate::loss) fn is_scheduled(&self) -> bool {
+        self.temperature.is_scheduled()
+    }
+
+    /// The logits divided by their temperatures; `(rows, classes)` each.
+    pub(in crate::loss) fn divide(&self, student: &Tensor, teacher: &Tensor) -> Result<Softened> {
+        let softened = self.temperature.divide(student, teacher, None)?;
+        match self.teacher {
+            Some(own) => Ok(Softened { teacher: teacher.f_div_scalar(own)?, ..softened }),
+            None => Ok(softened),
+        }
+    }
+
+    /// The log-probabilities of both sides; `(rows, classes)` each.
+    pub(in crate::loss) fn soften(&self, student: &Tensor, teacher: &Tensor) -> Result<Softened> {
+        let Softened { student, teacher, squared } = self.divide(student, teacher)?;
+        Ok(Softened { student: log_softmax(&student)?, teacher: log_softmax(&teacher)?, squared })
+    }
+
+    /// What was computed at T, times T squared where that is asked for.
+    pub(in crate::loss) fn scale(&self, value: &Tensor, squared: &Tensor) -> Result<Tensor> {
+        if self.squared { Ok(value.f_mul(squared)?) } else { Ok(value.shallow_clone()) }
+    }
+}
+
+/// The options of [`Softening`] as methods of a loss that holds one.
+macro_rules! softened {
+    ($($loss:ty),+) => {$(
+        impl $loss {
+            /// Multiplies what is computed at the temperature by its square, so that the gradient
+            /// keeps its size whatever the temperature (Hinton et al. 2015, section 2.1).
+            #[must_use]
+            pub fn times_temperature_squared(mut self) -> Self {
+                self.softening = self.softening.times_temperature_squared();
+                self
+            }
+
+            /// Divides the teacher's logits by a temperature of its own.
+            #[must_use]
+            pub fn teacher_at(mut self, temperature: f64) -> Self {
+                self.softening = self.softening.teacher_at(temperature);
+                self
+            }
+
+            /// Gives every row a temperature of its own, around the loss's.
+            #[must_use]
+            pub fn scheduled(mut self, schedule: impl $crate::schedule::TemperatureSchedule) -> Self {
+                self.softening = self.softening.scheduled(schedule);
+                self
+            }
+        }
+    )+};
+}
+pub(in crate::loss) use softened;

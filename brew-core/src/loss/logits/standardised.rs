@@ -1,0 +1,70 @@
+//! Logit standardisation: each row's logits to mean 0 and deviation 1 before the loss reads them.
+
+use tch::Tensor;
+
+use super::super::term::wide;
+use super::super::{Loss, Read};
+use super::transform::{Transform, Transformed};
+use crate::error::Result;
+
+/// z' = (z - mean_c z) / (std_c z + 1e-7), of every row of both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standardisation;
+
+/// A loss on the standardised logits of both sides, z' = (z - mean_c z) / (std_c z + 1e-7) with the
+/// unbiased deviation over the classes: so that the student need not match the size of the teacher's
+/// logits.
+///
+/// It goes around any loss on logits, which sees them so before its temperature. A row whose logits are
+/// all equal becomes zeros. Shapes, mask and reduction are the loss's own.
+///
+/// Source: Sun et al., "Logit Standardization in Knowledge Distillation" (2024, arXiv:2403.01427),
+/// which then takes the Kullback-Leibler divergence at T = 2, times T squared and a weight of 9:
+///
+/// ```
+/// use brew_core::loss::{Kl, Loss, Read, standardised};
+/// use brew_core::tch::Tensor;
+///
+/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let student = Read::one(Tensor::from_slice(&[20.0, 10.0, 0.0]).view([1, 3]));
+/// let loss = standardised(Kl::at(2.0).times_temperature_squared());
+/// assert!(loss.term(&student, &teacher)?.mean()?.double_value(&[]).abs() < 1e-9);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+pub fn standardised<K: Loss>(loss: K) -> Transformed<Standardisation, K> {
+    Transformed { transform: Standardisation, loss }
+}
+
+/// Added to the deviation, as in the paper's code.
+const EPSILON: f64 = 1e-7;
+
+impl Transform for Standardisation {
+    fn name(&self) -> &'static str {
+        "standardised"
+    }
+
+    fn mismatch(&self, side: &str, read: &Read) -> Option<String> {
+        match read.features.as_slice() {
+            [logits] if logits.dim() >= 2 && logits.size().last().is_some_and(|classes| *classes > 1) => None,
+            [logits] => Some(format!(
+                "the {side}'s logits are {}: standardising takes two classes or more",
+                super::super::shape(&logits.size())
+            )),
+            _ => Some(format!("the {side}'s logits are not all known: standardising takes all of them")),
+        }
+    }
+
+    fn apply(&self, read: &Read) -> Result<Read> {
+        read.with_features(|logits| {
+            // Padding may hold anything: the loss leaves it out, but 0 times NaN in the gradient of a
+            // deviation would not be.
+            let logits =
+                super::super::states::kept(&wide(logits)?, read.mask.as_ref().filter(|_| logits.dim() == 3))?;
+            let centred = logits.f_sub(&logits.f_mean_dim(-1, true, logits.kind())?)?;
+            let classes = logits.size().last().copied().unwrap_or(1);
+            let length = centred.f_norm_scalaropt_dim(2.0, [-1_i64].as_slice(), true)?;
+            let deviation = length.f_div_scalar(((classes - 1).max(1) as f64).sqrt())?;
+            Ok::<Tensor, crate::Error>(centred.f_div(&deviation.f_add_scalar(EPSILON)?)?)
+        })
+    }
+}

@@ -1,0 +1,207 @@
+//! TAID: a teacher that starts near the student and moves away as the student follows.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tch::{Kind, Tensor};
+
+use super::super::kd::logits_mismatches;
+use super::super::temperature::Softened;
+use super::super::{Average, Loss, Read, Term};
+use super::log_space::{expected, log_softmax};
+use super::rows::Rows;
+use super::softening::{Softening, softened};
+use crate::error::{Error, Result};
+
+/// `taid`: mean_r( - sum_c p_c log q_c ), with p = softmax((1 - tau) s + tau t), the logits mixed with
+/// no gradient through p, and q = softmax(s); both divided by T.
+///
+/// It is the cross-entropy: its gradient is that of KL(p, q). tau starts at `start` (0.4) and after
+/// each optimizer step with loss L becomes
+///
+/// min(end, max(start + (end - start) step / steps, tau + alpha sigmoid(m) (1 - tau))),
+///
+/// where m <- 0.99 m + 0.01 (L' - L) / (L' + 1e-15), L' being the loss of the step before; the first
+/// step only notes its loss. `end` is 1 and alpha 5e-4 unless said otherwise. tau, m and L' are the
+/// loss's state: they are in the checkpoint. Where nobody knows the number of steps, tau moves by the
+/// momentum alone. Shapes, mask, temperature, T squared and reduction: see
+/// [`logits`](crate::loss::logits).
+///
+/// Source: Shing et al., "TAID: Temporally Adaptive Interpolated Distillation" (2025,
+/// arXiv:2501.16937).
+///
+/// ```
+/// use brew_core::loss::{Loss, Read, Taid};
+/// use brew_core::tch::Tensor;
+///
+/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let loss = Taid::at(1.0);
+/// assert_eq!(loss.tau(), 0.4);
+/// assert!(loss.term(&student, &teacher)?.mean()?.double_value(&[]) > 0.0);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Taid {
+    softening: Softening,
+    start: f64,
+    end: f64,
+    alpha: f64,
+    progress: RefCell<Progress>,
+}
+
+/// What moves from step to step.
+#[derive(Debug)]
+struct Progress {
+    tau: f64,
+    momentum: f64,
+    previous: Option<f64>,
+    /// The share of the run that lies behind the step.
+    done: f64,
+    /// The step's own sum and count so far, without gradient.
+    seen: Option<(Tensor, Tensor)>,
+}
+
+impl Taid {
+    /// From tau 0.4 to 1 with alpha 5e-4, at a temperature in (0, inf).
+    pub fn at(temperature: f64) -> Self {
+        let softening = Softening::at(temperature);
+        Taid { softening, start: 0.4, end: 1.0, alpha: 5e-4, progress: RefCell::new(Progress::from(0.4)) }
+    }
+
+    /// Where tau starts and ends, 0 <= start <= end <= 1.
+    #[must_use]
+    pub fn between(self, start: f64, end: f64) -> Self {
+        Taid { start, end, progress: RefCell::new(Progress::from(start)), ..self }
+    }
+
+    /// How far a step can move tau, 0 or above.
+    #[must_use]
+    pub fn alpha(self, alpha: f64) -> Self {
+        Taid { alpha, ..self }
+    }
+
+    /// The teacher's share of the mixed logits at this moment.
+    pub fn tau(&self) -> f64 {
+        self.progress.borrow().tau
+    }
+
+    /// Moves tau by the loss of a step.
+    fn moved(&self, loss: f64) {
+        let mut progress = self.progress.borrow_mut();
+        if let Some(previous) = progress.previous {
+            let change = (previous - loss) / (previous + 1e-15);
+            progress.momentum = 0.99 * progress.momentum + 0.01 * change;
+            let along = self.start + (self.end - self.start) * progress.done;
+            let step = self.alpha / (1.0 + (-progress.momentum).exp()) * (1.0 - progress.tau);
+            progress.tau = self.end.min(along.max(progress.tau + step));
+        }
+        progress.previous = Some(loss);
+    }
+}
+
+impl Progress {
+    fn from(tau: f64) -> Self {
+        Progress { tau, momentum: 0.0, previous: None, done: 0.0, seen: None }
+    }
+}
+
+softened!(Taid);
+
+impl Loss for Taid {
+    fn name(&self) -> &'static str {
+        "taid"
+    }
+
+    fn options(&self) -> Value {
+        let mut options = self.softening.options();
+        for (name, value) in [("start", self.start), ("end", self.end), ("alpha", self.alpha)] {
+            options.insert(name.to_owned(), json!(value));
+        }
+        Value::Object(options)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.softening.problems();
+        if !(0.0 <= self.start && self.start <= self.end && self.end <= 1.0) {
+            problems.push(format!(
+                "tau goes from {} to {}; it must be 0 <= start <= end <= 1",
+                self.start, self.end
+            ));
+        }
+        problems.extend(super::dkd::weight_problems(&[("alpha", self.alpha)]));
+        problems
+    }
+
+    fn temperature(&self) -> Option<f64> {
+        self.softening.of_teacher()
+    }
+
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::Tokens } else { Average::Rows }
+    }
+
+    fn reads_whole_batch(&self) -> bool {
+        self.softening.is_scheduled()
+    }
+
+    fn before_step(&self, step: u64, steps: u64) -> Result<()> {
+        let mut progress = self.progress.borrow_mut();
+        progress.done = if steps == 0 { 0.0 } else { step as f64 / steps as f64 };
+        progress.seen = None;
+        Ok(())
+    }
+
+    fn after_step(&self) -> Result<()> {
+        let Some((sum, count)) = self.progress.borrow_mut().seen.take() else { return Ok(()) };
+        let (sum, count) = (sum.f_double_value(&[])?, count.f_double_value(&[])?);
+        // A step without a token, or one that went wrong, says nothing of how the student follows.
+        if count > 0.0 && sum.is_finite() {
+            self.moved(sum / count);
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let progress = self.progress.borrow();
+        let previous = progress.previous.unwrap_or(f64::NAN);
+        let values = [("tau", progress.tau), ("momentum", progress.momentum), ("previous", previous)];
+        Ok(values.into_iter().map(|(name, value)| (name.to_owned(), Tensor::from(value))).collect())
+    }
+
+    fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let value = |name: &str| match state.get(name) {
+            Some(tensor) if tensor.numel() == 1 => {
+                Ok(tensor.f_to_kind(Kind::Double)?.f_reshape([1])?.f_double_value(&[0])?)
+            }
+            _ => Err(Error::invalid(format!("the state of `taid` has no number `{name}`"))),
+        };
+        let (tau, momentum, previous) = (value("tau")?, value("momentum")?, value("previous")?);
+        let previous = (!previous.is_nan()).then_some(previous);
+        *self.progress.borrow_mut() = Progress { tau, momentum, previous, done: 0.0, seen: None };
+        Ok(())
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        logits_mismatches(student, teacher)
+    }
+
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let rows = Rows::of(student, teacher, false)?;
+        let Softened { student, teacher, squared } = self.softening.divide(&rows.student, &rows.teacher)?;
+        let mixed = student.f_detach()?.f_lerp(&teacher, self.tau())?;
+        let per_row = expected(&log_softmax(&mixed)?, &log_softmax(&student)?)?.f_neg()?;
+        let term = rows.term(&self.softening.scale(&per_row, &squared)?)?;
+        // Only a pass that trains is part of a step.
+        if term.sum.requires_grad() {
+            let (sum, count) = (term.sum.f_detach()?, term.count.f_detach()?);
+            let mut progress = self.progress.borrow_mut();
+            progress.seen = Some(match progress.seen.take() {
+                Some((sums, counts)) => (sums.f_add(&sum)?, counts.f_add(&count)?),
+                None => (sum, count),
+            });
+        }
+        Ok(term)
+    }
+}

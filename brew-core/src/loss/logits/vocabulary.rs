@@ -1,0 +1,65 @@
+//! Vocabularies padded to a round number: the columns that are no token are cut off.
+
+use serde_json::{Map, Value, json};
+
+use super::super::{Loss, Read};
+use super::transform::{Transform, Transformed};
+use crate::error::Result;
+
+/// Keeps the first so many columns of both sides' logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RealTokens(i64);
+
+/// A loss over the first `tokens` columns of both sides' logits: for models of one tokenizer whose
+/// output matrices are padded, to different sizes perhaps.
+///
+/// The columns behind are no tokens. They are left out before the softmax, on both sides, so that they
+/// have no probability and get no gradient. Logits are `(…, tokens or more)`; `tokens` is the
+/// tokenizer's own number, added tokens included.
+///
+/// ```
+/// use brew_core::loss::{Kl, Loss, Read, within_vocabulary};
+/// use brew_core::tch::Tensor;
+///
+/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5, 9.0]).view([1, 4]));
+/// let teacher = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let loss = within_vocabulary(3, Kl::at(1.0));
+/// assert_eq!(loss.term(&student, &teacher)?.mean()?.double_value(&[]), 0.0);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+pub fn within_vocabulary<K: Loss>(tokens: i64, loss: K) -> Transformed<RealTokens, K> {
+    Transformed { transform: RealTokens(tokens), loss }
+}
+
+impl Transform for RealTokens {
+    fn name(&self) -> &'static str {
+        "within_vocabulary"
+    }
+
+    fn options(&self) -> Map<String, Value> {
+        Map::from_iter([("tokens".to_owned(), json!(self.0))])
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let message = || format!("tokens is {}; it must be 1 or more, the size of the vocabulary", self.0);
+        (self.0 < 1).then(message).into_iter().collect()
+    }
+
+    fn mismatch(&self, side: &str, read: &Read) -> Option<String> {
+        match read.features.as_slice() {
+            [logits] if logits.size().last().is_some_and(|columns| *columns >= self.0) => None,
+            [logits] => Some(format!(
+                "the {side}'s logits are {}, and the vocabulary has {} tokens: the last dimension must be that or more",
+                super::super::shape(&logits.size()),
+                self.0
+            )),
+            _ => {
+                Some(format!("the {side}'s logits are not all known: cutting a vocabulary takes all of them"))
+            }
+        }
+    }
+
+    fn apply(&self, read: &Read) -> Result<Read> {
+        read.with_features(|logits| Ok(logits.f_narrow(-1, 0, self.0)?))
+    }
+}
