@@ -1,8 +1,6 @@
 //! Balancing losses in a pipeline: what the plan says, what is learned, what is refused. The formulas
 //! themselves are tested beside them, on numbers of PyTorch.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
-
 use brew_core::distill::{minilm_v2, tiny_bert};
 use brew_core::execute::Executor;
 use brew_core::observe::{Event, Observer};
