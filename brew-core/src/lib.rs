@@ -46,10 +46,11 @@ pub mod prelude {
         TotalVariation, Uld, Wsld, next_token, standardised, within_vocabulary,
     };
     pub use crate::model::{
-        BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification,
-        ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep,
-        SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
-        TokenClassifierOutputAdaptor,
+        BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BiGruConfig,
+        BiGruForSequenceClassification, BiGruForTokenClassification, ClassifierOutput,
+        ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep, LayerMap, SpanBatch,
+        SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
+        TokenClassifierOutputAdaptor, TorchScript,
     };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
     pub use crate::observe::{

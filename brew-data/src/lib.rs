@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+pub mod augment;
 mod dataset;
 mod error;
 mod loader;

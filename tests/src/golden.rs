@@ -27,3 +27,17 @@ pub fn golden(name: &str) -> serde_json::Value {
     let file: serde_json::Value = serde_json::from_str(text).expect("losses.json is JSON");
     file["textbrewer"]["values"].get(name).cloned().expect("losses.json holds this value")
 }
+
+/// A value of the `peers` part of `fixtures/losses.json`: made by the program that it names.
+///
+/// # Panics
+/// Where the file or the value is not there.
+#[expect(clippy::expect_used, reason = "a test without its golden value must fail")]
+pub fn peer(name: &str) -> f64 {
+    let text = include_str!("../fixtures/losses.json");
+    let file: serde_json::Value = serde_json::from_str(text).expect("losses.json is JSON");
+    file["peers"]["values"]
+        .get(name)
+        .and_then(serde_json::Value::as_f64)
+        .expect("losses.json holds this value")
+}

@@ -6,7 +6,7 @@ mod gradient;
 mod toy;
 mod trajectory;
 
-pub use golden::{golden, mask, seq};
+pub use golden::{golden, mask, peer, seq};
 pub use gradient::finite_difference_error;
 pub use toy::{Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 pub use trajectory::{read_tensors, trajectory};

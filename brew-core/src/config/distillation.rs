@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::fields::{self, Fields, Readable};
 use super::{IntermediateMatch, LossConfig, Registry, SchedulerConfig, preset};
 use crate::error::{Error, Result};
-use crate::plan::Combine;
+use crate::plan::{Balance, Combine};
 
 const WHAT: &str = "distillation config";
 
@@ -41,6 +41,10 @@ pub struct DistillationConfig {
     /// default; see [`Combine`].
     #[serde(skip_serializing_if = "is_default")]
     pub combine_teachers: Combine,
+    /// `weights`, `uncertainty`, or `{"magnitude_of": "kd_ce"}`: how the losses are balanced; not
+    /// TextBrewer's. By their weights alone by default; see [`Balance`].
+    #[serde(skip_serializing_if = "Balance::is_by_weights")]
+    pub balance: Balance,
     /// Losses between layers. In a file an item may also be the name of a [`preset`].
     pub intermediate_matches: Vec<IntermediateMatch>,
 }
@@ -51,6 +55,13 @@ fn is_default(combine: &Combine) -> bool {
 
 impl Readable for Combine {
     const MUST_BE: &'static str = "`mean_of_logits`, `mean_of_probabilities`, {\"weighted\": [2, 1]}, `by_confidence`, `by_entropy` or `routed_by_example`";
+    fn read(value: &Value) -> Option<Self> {
+        serde_json::from_value(value.clone()).ok()
+    }
+}
+
+impl Readable for Balance {
+    const MUST_BE: &'static str = "`weights`, `uncertainty` or {\"magnitude_of\": a loss's name}";
     fn read(value: &Value) -> Option<Self> {
         serde_json::from_value(value.clone()).ok()
     }
@@ -69,6 +80,7 @@ impl Default for DistillationConfig {
             probability_shift: false,
             is_caching_logits: false,
             combine_teachers: Combine::default(),
+            balance: Balance::default(),
             intermediate_matches: Vec::new(),
         }
     }
@@ -125,6 +137,7 @@ impl DistillationConfig {
             probability_shift: fields.take("probability_shift", default.probability_shift),
             is_caching_logits: fields.take("is_caching_logits", default.is_caching_logits),
             combine_teachers: fields.take("combine_teachers", default.combine_teachers),
+            balance: fields.take("balance", default.balance),
             intermediate_matches: Vec::new(),
         };
         let matches: Option<Value> = fields.take("intermediate_matches", None);

@@ -3,8 +3,11 @@
 //! A name says the student's layers (`L3`, `L4`, `L6`, `small`), its width where it is not the
 //! teacher's (`t` 312, `n` 384, `small` 256, `l` 1024 against 768), and what is compared. All weigh 1.
 //! The layers are those of a teacher of 12 layers: hidden states count from the embeddings.
+//! `TinyBERT_4_312` and `TinyBERT_6_768` are the first stage of TinyBERT (Jiao et al. 2020), general or of
+//! a task, with `kd_loss_weight` 0: embeddings, hidden states and attention maps of probabilities. Its
+//! second stage has no matches, `kd_loss_type` `ce` and a temperature of 1.
 
-use super::{IntermediateMatch, Layers, ProjectionConfig};
+use super::{IntermediateMatch, Layers, LossConfig, ProjectionConfig};
 use crate::error::{Error, Result, suggest};
 use crate::plan::OptimizerChanges;
 
@@ -21,11 +24,22 @@ struct Preset {
     pairs: Pairs,
     loss: &'static str,
     projection: Option<(i64, i64)>,
+    /// Attention maps of probabilities, whose layers count from 0.
+    probabilities: bool,
 }
 
 const fn row(name: &'static str, pairs: Pairs, loss: &'static str, projection: Option<(i64, i64)>) -> Preset {
-    Preset { name, pairs, loss, projection }
+    Preset { name, pairs, loss, projection, probabilities: false }
 }
+
+/// Maps of probabilities, as Hugging Face's models and brew's return them.
+const fn maps(name: &'static str, pairs: Pairs) -> Preset {
+    Preset { name, pairs, loss: "attention_mse", projection: None, probabilities: true }
+}
+
+/// TinyBERT's: the last layer of each block.
+const MAPS_4: Pairs = &[(2, 0), (5, 1), (8, 2), (11, 3)];
+const MAPS_6: Pairs = &[(1, 0), (3, 1), (5, 2), (7, 3), (9, 4), (11, 5)];
 
 const PRESETS: &[Preset] = &[
     row("L3_attention_mse", L3, "attention_mse", None),
@@ -47,6 +61,10 @@ const PRESETS: &[Preset] = &[
     row("L6_hidden_smmd", L6, "mmd", None),
     row("small_hidden_mse", SMALL, "hidden_mse", Some((256, 768))),
     row("small_hidden_smmd", SMALL, "mmd", None),
+    row("TinyBERT_4_312", L4, "hidden_mse", Some((312, 768))),
+    maps("TinyBERT_4_312", MAPS_4),
+    row("TinyBERT_6_768", L6, "hidden_mse", None),
+    maps("TinyBERT_6_768", MAPS_6),
 ];
 
 /// The matches of a name such as `L3_hidden_mse`.
@@ -69,17 +87,23 @@ const PRESETS: &[Preset] = &[
 /// # Errors
 /// Names the nearest one where there is none of this name.
 pub fn preset(name: &str) -> Result<Vec<IntermediateMatch>> {
-    let Some(preset) = PRESETS.iter().find(|preset| preset.name == name) else {
+    let presets: Vec<&Preset> = PRESETS.iter().filter(|preset| preset.name == name).collect();
+    if presets.is_empty() {
         let near = suggest(name, PRESETS.iter().map(|preset| preset.name));
         return Err(Error::invalid(format!("`{name}` is not a list of matches{near}")));
-    };
-    let attention = preset.loss.starts_with("attention");
-    // There are no attention maps of the embeddings.
-    let pairs = preset.pairs.iter().filter(|(_, student)| !attention || *student > 0);
-    Ok(pairs.map(|(teacher, student)| preset.of(*teacher, *student, attention)).collect())
+    }
+    Ok(presets.into_iter().flat_map(Preset::matches).collect())
 }
 
 impl Preset {
+    fn matches(&self) -> Vec<IntermediateMatch> {
+        let attention = self.loss.starts_with("attention");
+        // TextBrewer's lists have no attention maps of the embeddings.
+        let all = !attention || self.probabilities;
+        let pairs = self.pairs.iter().filter(|(_, student)| all || *student > 0);
+        pairs.map(|(teacher, student)| self.of(*teacher, *student, attention)).collect()
+    }
+
     fn of(&self, teacher: i64, student: i64, attention: bool) -> IntermediateMatch {
         let layers = |layer: i64| match self.loss {
             "mmd" | "gram" => Layers::Two([layer, layer]),
@@ -89,7 +113,10 @@ impl Preset {
             layer_t: layers(teacher),
             layer_s: layers(student),
             feature: if attention { "attention" } else { "hidden" }.to_owned(),
-            loss: self.loss.into(),
+            loss: match self.probabilities {
+                true => LossConfig::with(self.loss, serde_json::json!({ "maps": "probabilities" })),
+                false => self.loss.into(),
+            },
             weight: 1.0,
             teacher: None,
             weight_scheduler: None,

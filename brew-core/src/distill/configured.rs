@@ -91,7 +91,7 @@ impl<D: Door, T: Teachers, A: Adaptor> Configured<D, T, A> {
         }
         let problems = problems.into_iter().map(Problem::Config).collect();
         let pipeline = Pipeline::lay(teachers, self.student, losses, Semantics::TextBrewer, problems)?;
-        Ok(Pipeline { warnings, ..pipeline })
+        Pipeline { warnings, ..pipeline }.balanced(self.distill.balance.clone())
     }
 
     /// Lays the plan and makes its trainer, with the accumulation, the checkpoints and the run folder of

@@ -18,10 +18,12 @@ use std::marker::PhantomData;
 
 use super::{Declared, Gives, MayGive, Reads};
 use crate::loss::{
-    AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Fsp, HiddenMse, Loss, Nst, Pkd,
+    AtMse, AtNorm, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cka, Cos, Crd, Cwd,
+    EmdAttention, EmdHidden, Fsp, HiddenMse, Ickd, Loss, MiniLmAttention, MiniLmRelation, Nst, NstPoly,
+    PearsonKd, Pkd, Pkt, RkdAngle, RkdDistance, Sp, Vid,
 };
 use crate::plan::Projection;
-use crate::role::{Attention, Hidden, Role};
+use crate::role::{Attention, Embedding, Hidden, Key, Query, Role, Value};
 use crate::schedule::Weight;
 
 /// A layer of a teacher, or two of them: an index of its adaptor's list, from the end if negative.
@@ -70,6 +72,9 @@ pub struct OneLayer;
 /// The shape of a choice of two layers.
 #[derive(Debug)]
 pub struct TwoLayers;
+/// The shape of a choice of any number of layers.
+#[derive(Debug)]
+pub struct ManyLayers;
 
 /// Layers of the pipeline's only teacher.
 #[derive(Debug)]
@@ -78,14 +83,14 @@ pub struct TheTeacher;
 #[derive(Debug)]
 pub struct OneOfThem;
 
-/// One layer or two.
+/// One layer, two, or any number.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not choose layers",
     label = "not a layer",
-    note = "a layer is an `i64`, such as `4`, or an array of two, such as `[0, 4]`"
+    note = "a layer is an `i64`, such as `4`, or an array of two, such as `[0, 4]`, or a `Vec` of any number"
 )]
 pub trait LayerChoice {
-    /// [`OneLayer`] or [`TwoLayers`].
+    /// [`OneLayer`], [`TwoLayers`] or [`ManyLayers`].
     type Shape;
     /// [`TheTeacher`] or [`OneOfThem`].
     type Whose;
@@ -129,6 +134,15 @@ impl LayerChoice for [i64; 2] {
     }
 }
 
+impl LayerChoice for Vec<i64> {
+    type Shape = ManyLayers;
+    type Whose = TheTeacher;
+    type Student = Vec<i64>;
+    fn indices(&self) -> Vec<i64> {
+        self.clone()
+    }
+}
+
 /// A loss that compares features of a role over this shape of layers.
 ///
 /// A role of your own takes the losses that you say fit it:
@@ -156,15 +170,26 @@ impl LayerChoice for [i64; 2] {
     note = "one layer of attention maps takes `AttentionMse`, `AttentionMseSum`, `AttentionCe` and `AttentionCeMean`"
 )]
 pub trait MatchLoss<R: Role, Shape>: Loss {}
-impl MatchLoss<Hidden, OneLayer> for HiddenMse {}
-impl MatchLoss<Hidden, OneLayer> for Cos {}
-impl MatchLoss<Hidden, OneLayer> for Pkd {}
-impl MatchLoss<Hidden, TwoLayers> for Fsp {}
-impl MatchLoss<Hidden, TwoLayers> for Nst {}
-impl MatchLoss<Attention, OneLayer> for AttentionMse {}
-impl MatchLoss<Attention, OneLayer> for AttentionMseSum {}
-impl MatchLoss<Attention, OneLayer> for AttentionCe {}
-impl MatchLoss<Attention, OneLayer> for AttentionCeMean {}
+
+/// Says which losses compare layers of which roles, over how many of them.
+macro_rules! match_losses {
+    ($($role:ty, $shape:ty: $($loss:ty),+;)*) => {
+        $($(impl MatchLoss<$role, $shape> for $loss {})+)*
+    };
+}
+
+match_losses! {
+    Hidden, OneLayer: HiddenMse, Cos, Pkd, RkdDistance, RkdAngle, Pkt, Sp, Cka, AtMse, AtNorm, Vid, Ickd,
+        NstPoly, Cwd, PearsonKd, Crd;
+    Hidden, TwoLayers: Fsp, Nst;
+    Hidden, ManyLayers: EmdHidden;
+    Attention, OneLayer: AttentionMse, AttentionMseSum, AttentionCe, AttentionCeMean, MiniLmAttention;
+    Attention, ManyLayers: EmdAttention;
+    Embedding, OneLayer: HiddenMse, Cos, Pkd, RkdDistance, RkdAngle, Pkt, Sp, Cka, Crd;
+    Query, OneLayer: MiniLmRelation;
+    Key, OneLayer: MiniLmRelation;
+    Value, OneLayer: MiniLmRelation;
+}
 
 /// Layers of both sides, without a loss yet.
 #[must_use = "finish it with `.by(loss)`"]

@@ -12,6 +12,7 @@ mod matching;
 mod multi_task;
 mod multi_teacher;
 mod pipeline;
+mod recipes;
 mod supervised;
 mod targets;
 mod teachers;
@@ -22,7 +23,7 @@ use crate::adaptor::Adaptor;
 use crate::error::Result;
 use crate::loss::{HardLabels, Loss};
 use crate::model::{Seen, Side};
-use crate::plan::{Combine, Projection, Semantics};
+use crate::plan::{Balance, Combine, Projection, Semantics};
 use crate::role::{Hidden, Losses, Role as _};
 use crate::schedule::Weight;
 
@@ -31,13 +32,15 @@ pub use configured::{Configured, Door};
 pub use general::{General, GeneralDistiller};
 pub(crate) use matching::Layers;
 pub use matching::{
-    LayerChoice, Match, MatchLoss, Matches, Of, OneLayer, OneOfThem, OneTeacher, Pair, StudentLayer,
-    TeacherLayer, TheTeacher, TwoLayers, attention, features, hidden, student_layer, teacher, teacher_layer,
+    LayerChoice, ManyLayers, Match, MatchLoss, Matches, Of, OneLayer, OneOfThem, OneTeacher, Pair,
+    StudentLayer, TeacherLayer, TheTeacher, TwoLayers, attention, features, hidden, student_layer, teacher,
+    teacher_layer,
 };
 pub use multi_task::MultiTaskDistiller;
 pub use multi_teacher::{MultiTeacher, MultiTeacherDistiller};
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
+pub use recipes::{MatchesOf, minilm_v2, tiny_bert};
 pub use supervised::{BasicTrainer, Supervised};
 pub use targets::{Combined, Shifted, SoftTarget, SoftTargets, TargetsRead, Weighted, WithWeight};
 pub use teachers::{And, AndMore, Gives, MayGive, Teachers};
@@ -77,6 +80,7 @@ pub struct Distill<T, S, L = NoLoss> {
     student: S,
     losses: Vec<Declared>,
     semantics: Semantics,
+    balance: Balance,
     state: PhantomData<fn() -> L>,
 }
 
@@ -111,15 +115,16 @@ impl Reads {
 impl<T: Teachers, A: Adaptor> Distill<T, Seen<A>> {
     /// Distils these teachers (one, a `Vec` of one kind, or `a.and(b)`) into this student.
     pub fn new(teachers: T, student: Seen<A>) -> Self {
-        Distill { teachers, student, losses: Vec::new(), semantics: Semantics::default(), state: PhantomData }
+        let (semantics, balance) = (Semantics::default(), Balance::default());
+        Distill { teachers, student, losses: Vec::new(), semantics, balance, state: PhantomData }
     }
 }
 
 impl<T, S, L> Distill<T, S, L> {
     fn with(mut self, losses: impl IntoIterator<Item = Declared>) -> Distill<T, S, SomeLoss> {
         self.losses.extend(losses);
-        let Distill { teachers, student, losses, semantics, .. } = self;
-        Distill { teachers, student, losses, semantics, state: PhantomData }
+        let Distill { teachers, student, losses, semantics, balance, .. } = self;
+        Distill { teachers, student, losses, semantics, balance, state: PhantomData }
     }
 
     /// Adds a loss on logits. Several teachers' logits are averaged first, as TextBrewer does, or combined
@@ -152,6 +157,12 @@ impl<T, S, L> Distill<T, S, L> {
     pub fn semantics(self, semantics: Semantics) -> Self {
         Distill { semantics, ..self }
     }
+
+    /// How the losses are balanced, beyond their weights: `Balance::Uncertainty`, or
+    /// `Balance::magnitude_of("hard_labels")`.
+    pub fn balanced(self, balance: Balance) -> Self {
+        Distill { balance, ..self }
+    }
 }
 
 impl<T: Teachers, A: Adaptor, L> Distill<T, Seen<A>, L> {
@@ -163,7 +174,8 @@ impl<T: Teachers, A: Adaptor, L> Distill<T, Seen<A>, L> {
     where
         L: HasLoss,
     {
-        Pipeline::lay(self.teachers.into_sides(), self.student, self.losses, self.semantics, Vec::new())
+        Pipeline::lay(self.teachers.into_sides(), self.student, self.losses, self.semantics, Vec::new())?
+            .balanced(self.balance)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::loss::{Loss, Side};
 use crate::model::Seen;
 use crate::pass::Argument;
-use crate::plan::{Plan, Problem, Projection, Semantics, StageId};
+use crate::plan::{Balance, Plan, Problem, Projection, Semantics, StageId};
 use crate::schedule::Weight;
 
 /// A plan with the models and losses that its stages stand for.
@@ -88,6 +88,13 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
     fn whole_batch_losses(&self) -> impl Iterator<Item = &str> {
         let whole = |id: &StageId| self.losses.get(id).is_some_and(|part| part.loss.reads_whole_batch());
         self.plan.stages().filter(move |(id, _)| whole(id)).map(|(_, stage)| stage.name.as_str())
+    }
+
+    /// The same pipeline with its losses balanced otherwise.
+    pub(crate) fn balanced(mut self, balance: Balance) -> Result<Self> {
+        self.plan.set_balance(balance);
+        self.plan.check()?;
+        Ok(self)
     }
 
     pub(crate) fn into_student(self) -> Seen<A> {

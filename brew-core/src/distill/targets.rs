@@ -3,8 +3,8 @@
 use super::Gives;
 use crate::loss::logits::{Transform, Transformed};
 use crate::loss::{
-    AdaptiveKl, AlignedUld, BinaryKl, Chunked, ChunkedWithLabels, Dist, Divergence, Dkd, Jsd, KdCe, KdMse,
-    Kl, Loss, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl, SampledKl, SharedTokens, SkewKl,
+    AdaptiveKl, AlignedUld, BinaryKl, CandidatesKl, Chunked, ChunkedWithLabels, Dist, Divergence, Dkd, Jsd, KdCe,
+    KdMse, Kl, Loss, MarginMse, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl, SampledKl, SharedTokens, SkewKl,
     SkewReverseKl, Taid, TopK, TotalVariation, Uld, Wsld,
 };
 use crate::plan::Combine;
@@ -66,8 +66,7 @@ macro_rules! soft_targets {
 }
 
 soft_targets!(Logits: KdCe, KdMse, Kl, ReverseKl, Jsd, SkewKl, SkewReverseKl, TotalVariation, AdaptiveKl, Taid, Dist);
-soft_targets!(Logits: MultiLabelKl, BinaryKl, RegressionMse);
-soft_targets!(Logits: SampledKl, Uld);
+soft_targets!(Logits: MultiLabelKl, BinaryKl, RegressionMse, CandidatesKl, MarginMse, SampledKl, Uld);
 soft_targets!(Labels: Dkd, Nkd, Wsld, Mft);
 
 impl<T: Gives<Logits>, S: Gives<Logits>, D: Divergence> SoftTargets<T, S> for TopK<D> {

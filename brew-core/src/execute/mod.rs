@@ -4,6 +4,7 @@
 //! reading stage takes away: so a tensor is dropped after its last reader, and a model's output as
 //! soon as its adaptor has picked the features somebody wants.
 
+mod balance;
 mod combine;
 mod probe;
 mod projections;
@@ -39,6 +40,7 @@ pub struct Executor<'p, T: 'static, A: Adaptor> {
     pipeline: &'p Pipeline<T, A>,
     order: Vec<StageId>,
     projections: Projections,
+    variances: balance::Variances,
     caches: Option<recall::Caches>,
     device: Device,
     /// The dtype of autocast; `None` for float32.
@@ -91,7 +93,8 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             let seed = seed.wrapping_add(i64::try_from(index + 1).unwrap_or(i64::MAX));
             part.loss.prepare(&Place { kind, device, seed }).in_stage(name)?;
         }
-        Ok(Executor { pipeline, order, projections, caches: None, device, precision: None })
+        let variances = balance::Variances::new(&pipeline.plan, (kind, device))?;
+        Ok(Executor { pipeline, order, projections, variances, caches: None, device, precision: None })
     }
 
     /// The losses with the names of their stages.
@@ -109,7 +112,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let projections = self.projections.parameters();
         let projections: Vec<_> =
             projections.iter().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect();
-        Parameters::new(projections.into_iter().chain(of_losses))
+        Parameters::new(projections.into_iter().chain(of_losses).chain(self.variances.parameters()))
     }
 
     /// The same in groups, with what each changes of the optimizer's settings.
@@ -117,7 +120,8 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let of_losses = self.losses().map(|(stage, loss)| {
             (OptimizerChanges::default(), Parameters::new(named(stage, &loss.parameters())))
         });
-        self.projections.groups().chain(of_losses)
+        let variances = (balance::NO_DECAY, Parameters::new(self.variances.parameters()));
+        self.projections.groups().chain(of_losses).chain([variances])
     }
 
     /// Takes these parameters in place of its own where a projection has one of that name and size: so
@@ -163,6 +167,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
     ) -> Result<StepLosses> {
         let mut held = Held::default();
         let mut losses = StepLosses { total: Tensor::new(), terms: Vec::new() };
+        let mut weights = BTreeMap::new();
         for &id in &self.order {
             let Some(stage) = self.plan().stage(id) else { continue };
             match &stage.kind {
@@ -186,12 +191,15 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
                     losses.terms.push((stage.name.clone(), value.f_detach()?));
                     let weight =
                         self.weighed(id)?.weight.at(self.plan().semantics(), pass.step(), pass.steps());
-                    let weighted = value.f_mul_scalar(weight)?;
+                    weights.insert(id, weight);
                     for (flow, ..) in self.plan().outputs(id) {
-                        held.flows.insert(flow, vec![weighted.shallow_clone()]);
+                        held.flows.insert(flow, vec![value.shallow_clone()]);
                     }
                 }
-                StageKind::Sum => losses.total = self.sum(id, &mut held).in_stage(&stage.name)?,
+                StageKind::Sum => {
+                    let share = window.map_or(1.0, Window::share);
+                    losses.total = self.sum(id, &mut held, &weights, share).in_stage(&stage.name)?;
+                }
             }
             watch(stage, held.tensors());
         }
@@ -316,11 +324,24 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         total.ok_or_else(|| Error::invalid("a loss was given nothing to compare"))
     }
 
-    fn sum(&self, id: StageId, held: &mut Held) -> Result<Tensor> {
-        let inputs = self.plan().inputs(id);
-        let terms: Vec<Tensor> =
-            inputs.iter().filter_map(|(flow, ..)| held.flows.remove(flow)).flatten().collect();
-        Ok(Tensor::f_stack(&terms, 0)?.f_sum(None)?)
+    /// The weighted and balanced sum of the terms; `share` is the part of an optimizer step that this
+    /// batch is.
+    fn sum(
+        &self,
+        id: StageId,
+        held: &mut Held,
+        weights: &BTreeMap<StageId, f64>,
+        share: f64,
+    ) -> Result<Tensor> {
+        let mut terms = Vec::new();
+        for (flow, from, _) in self.plan().inputs(id) {
+            let values = held.flows.remove(&flow).unwrap_or_default();
+            let name = self.plan().stage(from).map_or_else(String::new, |stage| stage.name.clone());
+            let weight = weights.get(&from).copied().unwrap_or(1.0);
+            let weighed = |value| balance::Weighed { name: name.clone(), value, weight };
+            terms.extend(values.into_iter().map(weighed));
+        }
+        balance::sum(self.plan().balance(), &self.variances, &terms, share)
     }
 
     fn teacher(&self, index: usize) -> Result<&dyn Side<T>> {

@@ -77,6 +77,11 @@ impl Window {
         Ok(Window { semantics, batches, rows: rows / share, masks })
     }
 
+    /// The part of the window that one batch is.
+    pub(super) fn share(&self) -> f64 {
+        1.0 / self.batches.max(1) as f64
+    }
+
     /// The share of this batch's term in the window's loss.
     pub(super) fn divide(&self, term: &Term, role: &str) -> Result<Tensor> {
         if self.semantics == Semantics::TextBrewer {

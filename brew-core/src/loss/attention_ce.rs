@@ -23,12 +23,9 @@
 use tch::Tensor;
 
 use super::attention::{Heads, Maps, attention_loss, maps};
-use super::term::{keep, pairs, positions};
+use super::term::{NO_SCORE, keep, pairs, positions};
 use super::{Loss, Read, Term};
 use crate::error::Result;
-
-/// A score whose softmax is 0 beside any other, and which is still finite: 0 times it is 0.
-const NO_SCORE: f64 = -1e38;
 
 attention_loss! {
     /// Cross-entropy of the student's attention with the teacher's, head by head.
@@ -110,7 +107,7 @@ fn compare(maps: Maps, student: &Tensor, teacher: &Tensor, mask: Option<&Tensor>
 }
 
 /// The pairs that count, 0 elsewhere.
-fn kept(maps: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+pub(super) fn kept(maps: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     match mask {
         Some(mask) => keep(maps, &pairs(mask)?.f_unsqueeze(1)?),
         None => Ok(maps.shallow_clone()),
@@ -119,12 +116,12 @@ fn kept(maps: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
 
 /// The log of probabilities. What does not count is cut off before the log, whose gradient at 0 is
 /// infinite.
-fn logarithm(probabilities: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+pub(super) fn logarithm(probabilities: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     Ok(kept(probabilities, mask)?.f_clamp_min(f64::from(f32::MIN_POSITIVE))?.f_log()?)
 }
 
 /// Scores of which no padded key has a share in the softmax.
-fn without_padding(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+pub(super) fn without_padding(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     match mask {
         Some(mask) => {
             let padding = pairs(mask)?.f_unsqueeze(1)?.f_logical_not()?;

@@ -11,7 +11,6 @@
 
 use tch::Tensor;
 
-use super::term::shape;
 use super::{Loss, Read, Term, states};
 use crate::error::Result;
 
@@ -41,23 +40,7 @@ impl Loss for Cos {
     }
 
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
-        let (of_student, of_teacher) = (student.shape(), teacher.shape());
-        let (rank, teacher_rank) = (of_student.len(), of_teacher.len());
-        if rank != teacher_rank || !matches!(rank, 2 | 3) {
-            return vec![format!(
-                "hidden states must be (batch, length, width), or (batch, width), on both sides; the student's are {}, the teacher's {}",
-                shape(&of_student),
-                shape(&of_teacher)
-            )];
-        }
-        let last = rank - 1;
-        let mut problems: Vec<String> =
-            states::width_problem(of_student[last], of_teacher[last]).into_iter().collect();
-        if of_student[..last] != of_teacher[..last] {
-            problems.push(states::rows_problem(&of_student, &of_teacher));
-        }
-        problems.extend(states::mask_problem("student", student));
-        problems
+        states::mismatches(student, teacher)
     }
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {

@@ -2,17 +2,16 @@
 //!
 //! With hidden states S and T of `(batch, length, width)` and the mask m of `(batch, length)`:
 //!
-//! - without a mask: mean( (S - T)^2 )
+//! - without a mask, and of one vector an example, `(batch, width)`: mean( (S - T)^2 )
 //! - with a mask: sum_{b,i} m_bi * sum_h (S - T)^2_bih / ( width * sum_{b,i} m_bi )
 //!
 //! Where the widths differ the student's side goes through a projection first. Source: Romero et
 //! al., "FitNets" (2015); Jiao et al., "TinyBERT" (2020).
 
-use super::term::shape;
 use super::{Loss, Read, Term, states};
 use crate::error::Result;
 
-/// Mean squared difference of two layers' hidden states.
+/// Mean squared difference of two layers' hidden states, or of two embeddings.
 ///
 /// ```
 /// use brew_core::loss::{HiddenMse, Loss, Read};
@@ -32,26 +31,15 @@ impl Loss for HiddenMse {
     }
 
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
-        let (of_student, of_teacher) = (student.shape(), teacher.shape());
-        let (&[batch, length, width], &[teacher_batch, teacher_length, teacher_width]) =
-            (of_student.as_slice(), of_teacher.as_slice())
-        else {
-            return vec![format!(
-                "hidden states must be (batch, length, width); the student's are {}, the teacher's {}",
-                shape(&of_student),
-                shape(&of_teacher)
-            )];
-        };
-        let mut problems: Vec<String> = states::width_problem(width, teacher_width).into_iter().collect();
-        if (batch, length) != (teacher_batch, teacher_length) {
-            problems.push(states::rows_problem(&of_student, &of_teacher));
-        }
-        problems.extend(states::mask_problem("student", student));
-        problems
+        states::mismatches(student, teacher)
     }
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let difference = states::kept(&student.first()?.f_sub(&teacher.first()?)?, student.mask.as_ref())?;
+        let difference = student.first()?.f_sub(&teacher.first()?)?;
+        if difference.dim() == 2 {
+            return Term::rows(&difference.f_square()?.f_mean_dim(-1, false, None)?);
+        }
+        let difference = states::kept(&difference, student.mask.as_ref())?;
         let per_position = difference.f_square()?.f_mean_dim(-1, false, difference.kind())?;
         Term::positions(&per_position, student.mask.as_ref())
     }

@@ -4,25 +4,41 @@
 //! of several batches can divide by what the whole window counts. All of them are computed in
 //! float32 or wider, whatever the precision of the models, and an all-zero mask gives 0.
 
+mod at;
 mod attention;
 mod attention_ce;
 mod attention_mse;
 mod boxed;
+mod candidates;
 pub mod catalogue;
+mod channels;
 pub mod chunked;
+mod cka;
 mod cos;
+mod crd;
+mod cwd;
+mod emd;
 mod fsp;
 mod hard;
 mod hidden_mse;
+mod ickd;
 mod kd;
 pub mod logits;
+mod minilm;
 mod nst;
+mod nst_poly;
+mod pearson_kd;
 mod pkd;
+mod pkt;
 mod read;
+mod rkd;
+mod sp;
 pub mod sparse;
 mod states;
 mod temperature;
 mod term;
+mod vectors;
+mod vid;
 pub mod vocabularies;
 
 use std::collections::BTreeMap;
@@ -34,26 +50,41 @@ use crate::error::Result;
 use crate::model::Parameters;
 use crate::plan::Owner;
 
+pub use at::{AtMse, AtNorm};
 pub use attention_ce::{AttentionCe, AttentionCeMean};
 pub use attention_mse::{AttentionMse, AttentionMseSum};
+pub use candidates::{CandidatesKl, MarginMse};
 pub use chunked::{Chunked, ChunkedWithLabels};
+pub use cka::Cka;
 pub use cos::Cos;
+pub use crd::Crd;
+pub use cwd::Cwd;
+pub use emd::{EmdAttention, EmdHidden};
 pub use fsp::Fsp;
 pub use hard::HardLabels;
 pub use hidden_mse::HiddenMse;
+pub use ickd::Ickd;
 pub use kd::{KdCe, KdMse};
 pub use logits::{
     AdaptiveKl, BinaryKl, Dist, Divergence, Dkd, Jsd, Kl, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl,
     SkewKl, SkewReverseKl, Softening, Taid, TotalVariation, Transformed, Wsld, next_token, standardised,
     within_vocabulary,
 };
+pub use minilm::{MiniLmAttention, MiniLmRelation};
 pub use nst::Nst;
+pub use nst_poly::NstPoly;
+pub use pearson_kd::PearsonKd;
 pub use pkd::Pkd;
+pub use pkt::Pkt;
 pub use read::Read;
+pub use rkd::{RkdAngle, RkdDistance};
+pub use sp::Sp;
 pub use sparse::{SampledKl, TopK, TopKSemantics};
 pub use term::{Average, Term};
+pub use vid::Vid;
 pub use vocabularies::{AlignedUld, Merge, SharedTokens, Uld};
 
+pub(crate) use cka::aligned;
 pub(crate) use kd::is_binary;
 pub(crate) use term::{pair_count, shape, token_count, wide};
 

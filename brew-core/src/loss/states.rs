@@ -46,6 +46,27 @@ pub(super) fn mask_problem(side: &str, read: &Read) -> Option<String> {
     })
 }
 
+/// What is wrong with hidden states, `(batch, length, width)`, or vectors, `(batch, width)`, that are
+/// compared number by number.
+pub(super) fn mismatches(student: &Read, teacher: &Read) -> Vec<String> {
+    let (of_student, of_teacher) = (student.shape(), teacher.shape());
+    let (rank, teacher_rank) = (of_student.len(), of_teacher.len());
+    if rank != teacher_rank || !matches!(rank, 2 | 3) {
+        return vec![format!(
+            "hidden states must be (batch, length, width), or (batch, width), on both sides; the student's are {}, the teacher's {}",
+            shape(&of_student),
+            shape(&of_teacher)
+        )];
+    }
+    let last = rank - 1;
+    let mut problems: Vec<String> = width_problem(of_student[last], of_teacher[last]).into_iter().collect();
+    if of_student[..last] != of_teacher[..last] {
+        problems.push(rows_problem(&of_student, &of_teacher));
+    }
+    problems.extend(mask_problem("student", student));
+    problems
+}
+
 /// The sizes of a side's two layers, `[batch, length, width]` each.
 pub(super) type TwoLayers = [[i64; 3]; 2];
 

@@ -54,13 +54,7 @@ impl Temperature {
     }
 
     pub(super) fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        if !(self.base.is_finite() && self.base > 0.0) {
-            problems.push(format!(
-                "the temperature is {}; it must be finite and above 0 (1 leaves the logits as they are)",
-                self.base
-            ));
-        }
+        let mut problems: Vec<String> = range_problem("the temperature", self.base).into_iter().collect();
         problems.extend(self.schedule.iter().flat_map(|schedule| schedule.problems()));
         problems
     }
@@ -107,6 +101,14 @@ impl Temperature {
         let ones = Tensor::f_ones(shape, (student.kind(), student.device()))?;
         Ok(ones.f_masked_scatter(&counts, &found)?)
     }
+}
+
+/// A temperature outside (0, inf).
+pub(super) fn range_problem(name: &str, temperature: f64) -> Option<String> {
+    let fits = temperature.is_finite() && temperature > 0.0;
+    (!fits).then(|| {
+        format!("{name} is {temperature}; it must be finite and above 0 (1 leaves the logits as they are)")
+    })
 }
 
 /// Refuses temperatures outside (0, inf): dividing by them would turn the loss around, or make NaN.

@@ -41,6 +41,12 @@ impl Term {
         Ok(Term { sum: per_row.f_sum(per_row.kind())?, count, average: Average::Rows })
     }
 
+    /// One value of a whole batch of so many rows, which counts once a row.
+    pub fn batch(value: &Tensor, rows: i64) -> Result<Self> {
+        let count = Tensor::f_full([], rows as f64, (value.kind(), value.device()))?;
+        Ok(Term { sum: value.f_mul_scalar(rows as f64)?, count, average: Average::Rows })
+    }
+
     /// The sum of one value a position, over the positions whose mask is 1; without a mask the mean
     /// over positions counts once a row.
     ///
@@ -86,6 +92,9 @@ impl Term {
         Ok(Term { sum: self.sum.f_mul_scalar(factor)?, ..self })
     }
 }
+
+/// A score whose softmax is 0 beside any other, and which is still finite: 0 times it is 0.
+pub(super) const NO_SCORE: f64 = -1e38;
 
 /// Which positions count: the mask as booleans, `(batch, length)`.
 pub(super) fn positions(mask: &Tensor) -> Result<Tensor> {

@@ -7,9 +7,13 @@
 pub mod bert;
 mod folder;
 mod given;
+pub mod gru;
 mod keep;
+mod mapping;
 mod normal;
+mod parameter_table;
 mod parts;
+mod torchscript;
 mod weights;
 
 use std::any::Any;
@@ -34,8 +38,11 @@ pub use bert::{
     TokenClassifierOutputAdaptor,
 };
 pub(crate) use folder::{read_tensors, write_tensors, write_weights};
+pub use gru::{BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification};
 pub use keep::Keep;
+pub use mapping::LayerMap;
 pub use parts::Activation;
+pub use torchscript::{Part, ScriptOutput, ScriptOutputAdaptor, TorchScript};
 
 /// The parameters of a model and how it is written to disk.
 #[diagnostic::on_unimplemented(

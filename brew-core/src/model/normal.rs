@@ -1,4 +1,4 @@
-//! Normal random numbers for new weights, from a seed of their own.
+//! Random numbers for new weights, normal or uniform, from a seed of their own.
 //!
 //! A new head must be the same for the same seed whatever was drawn before it, and must not move
 //! libtorch's global generator, which dropout draws from. So it has this small generator:
@@ -16,6 +16,12 @@ pub(crate) fn normal(seed: u64, count: usize, deviation: f64) -> Vec<f32> {
             (deviation * radius * angle.cos()) as f32
         })
         .collect()
+}
+
+/// `count` draws, uniform from `-bound` to `bound`.
+pub(crate) fn uniform(seed: u64, count: usize, bound: f64) -> Vec<f32> {
+    let mut generator = SplitMix64(seed);
+    (0..count).map(|_| (bound * (2.0 * generator.uniform() - 1.0)) as f32).collect()
 }
 
 struct SplitMix64(u64);
@@ -37,7 +43,7 @@ impl SplitMix64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{SplitMix64, normal};
+    use super::{SplitMix64, normal, uniform};
 
     // The first outputs for this seed of the public-domain splitmix64.c, as listed among the
     // reference outputs of the task "Pseudo-random numbers/Splitmix64".
@@ -58,6 +64,17 @@ mod tests {
         assert!((within(0.04) - 0.9545).abs() < 0.003, "{}", within(0.04));
         let mean = draws.iter().map(|draw| f64::from(*draw)).sum::<f64>() / 1e5;
         assert!(mean.abs() < 4.0 * 0.02 / 1e5_f64.sqrt(), "{mean}");
+    }
+
+    // The mean of |x| is half the bound, with a standard error of 0.29 / sqrt(count) of it.
+    #[test]
+    fn uniform_draws_fill_their_range() {
+        let draws = uniform(7, 100_000, 0.5);
+        assert!(draws.iter().all(|draw| draw.abs() <= 0.5));
+        let size = draws.iter().map(|draw| f64::from(draw.abs())).sum::<f64>() / 1e5;
+        assert!((size - 0.25).abs() < 0.002, "{size}");
+        let below = draws.iter().filter(|draw| **draw < 0.0).count();
+        assert!((49_000..51_000).contains(&below), "{below}");
     }
 
     #[test]

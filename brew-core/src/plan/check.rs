@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Flow, Plan, StageKind};
+use super::{Balance, Flow, Plan, StageKind};
 use crate::error::suggest;
 
 /// Something that keeps a plan from running.
@@ -79,6 +79,7 @@ const RULES: &[(&str, Rule)] = &[
     ("stages have their inputs", stages_have_their_inputs),
     ("roles are provided", roles_are_provided),
     ("weights are finite", weights_are_finite),
+    ("the balance names a loss", balance_names_a_loss),
     ("projections have widths", projections_have_widths),
     ("optimizer settings are in range", optimizer_changes_are_in_range),
 ];
@@ -149,6 +150,18 @@ fn weights_are_finite(plan: &Plan) -> Vec<Problem> {
         }
         _ => None,
     })
+}
+
+fn balance_names_a_loss(plan: &Plan) -> Vec<Problem> {
+    let Balance::MagnitudeOf(chosen) = plan.balance() else { return Vec::new() };
+    let losses = plan.stages().filter(|(_, stage)| matches!(stage.kind, StageKind::Loss(_)));
+    let names: Vec<&str> = losses.map(|(_, stage)| stage.name.as_str()).collect();
+    if names.contains(&chosen.as_str()) {
+        return Vec::new();
+    }
+    let message =
+        format!("the losses are scaled to `{chosen}`, which is none of them{}", suggest(chosen, names));
+    vec![Problem::Unfit { stage: "sum".to_owned(), message }]
 }
 
 fn projections_have_widths(plan: &Plan) -> Vec<Problem> {

@@ -17,7 +17,10 @@ impl Plan {
                 self.reads(id),
                 self.provides(id),
                 if stage.kind.needs_gradient() { "yes" } else { "no" }.to_owned(),
-                notes(&stage.kind),
+                match stage.kind {
+                    StageKind::Sum if !self.balance.is_by_weights() => self.balance.to_string(),
+                    _ => notes(&stage.kind),
+                },
             ]);
         }
         format!("{table}\n{}\n", rules(self.semantics))

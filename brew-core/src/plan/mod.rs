@@ -10,6 +10,7 @@
 //!        └─ student ─ student adaptor ─ projection ─────────┴─ kd_ce ──────┴─ sum
 //! ```
 
+mod balance;
 mod check;
 mod combine;
 mod draw;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pass::Wants;
 
+pub use balance::Balance;
 pub use check::Problem;
 pub use combine::Combine;
 pub use kinds::{KINDS, KindRow};
@@ -54,6 +56,7 @@ pub enum Semantics {
 #[serde(from = "PlanFile", into = "PlanFile")]
 pub struct Plan {
     semantics: Semantics,
+    balance: Balance,
     graph: DiGraph<Stage, Flow>,
 }
 
@@ -62,6 +65,8 @@ pub struct Plan {
 #[serde(deny_unknown_fields)]
 struct PlanFile {
     semantics: Semantics,
+    #[serde(default, skip_serializing_if = "Balance::is_by_weights")]
+    balance: Balance,
     stages: Vec<Stage>,
     flows: Vec<(StageId, StageId, Flow)>,
 }
@@ -69,12 +74,22 @@ struct PlanFile {
 impl Plan {
     /// A plan without stages.
     pub fn new(semantics: Semantics) -> Self {
-        Plan { semantics, graph: DiGraph::new() }
+        Plan { semantics, balance: Balance::default(), graph: DiGraph::new() }
     }
 
     /// The numeric rules it is to be run with.
     pub fn semantics(&self) -> Semantics {
         self.semantics
+    }
+
+    /// How its losses are balanced.
+    pub fn balance(&self) -> &Balance {
+        &self.balance
+    }
+
+    /// Balances its losses otherwise.
+    pub fn set_balance(&mut self, balance: Balance) {
+        self.balance = balance;
     }
 
     /// Adds a stage.
@@ -185,13 +200,15 @@ impl PartialEq for Plan {
 
 impl PartialEq for PlanFile {
     fn eq(&self, other: &Self) -> bool {
-        (self.semantics, &self.stages, &self.flows) == (other.semantics, &other.stages, &other.flows)
+        (self.semantics, &self.balance, &self.stages, &self.flows)
+            == (other.semantics, &other.balance, &other.stages, &other.flows)
     }
 }
 
 impl From<PlanFile> for Plan {
     fn from(file: PlanFile) -> Self {
         let mut plan = Plan::new(file.semantics);
+        plan.balance = file.balance;
         for stage in file.stages {
             plan.add(stage);
         }
@@ -213,7 +230,8 @@ impl From<Plan> for PlanFile {
             .edge_references()
             .map(|edge| (StageId::of(edge.source()), StageId::of(edge.target()), edge.weight().clone()))
             .collect();
-        PlanFile { semantics: plan.semantics, stages: plan.graph.node_weights().cloned().collect(), flows }
+        let stages = plan.graph.node_weights().cloned().collect();
+        PlanFile { semantics: plan.semantics, balance: plan.balance, stages, flows }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::{Int64Builder, ListBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, Int64Array};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_array::{Array, ArrayRef, Int64Array, UInt64Array};
+use arrow_schema::{Field, Schema};
+use arrow_select::take::take;
 
 use super::{Dataset, Stored};
 use crate::error::{Error, Result};
@@ -13,6 +15,16 @@ use crate::source::table::Table;
 
 /// Rows copied at once when a column is added.
 const CHUNK_ROWS: usize = 8192;
+
+/// Where the values of the rows in use stand among the rows of the files.
+enum Places {
+    /// Every row is in use, in the order of the files.
+    AsTheyAre,
+    /// The value of each row of the files.
+    Of(UInt64Array),
+    /// A row is in use twice, or none is: the rows must be copied first.
+    Twice,
+}
 
 impl Dataset {
     /// A column of whole numbers (any integer type, or bool as 0 and 1), one value a row in use.
@@ -108,46 +120,76 @@ impl Dataset {
     /// # Errors
     /// Another number of values than of rows in use.
     pub fn with_integers(&self, column: &str, values: impl IntoIterator<Item = i64>) -> Result<Self> {
-        let values: Vec<i64> = values.into_iter().collect();
+        self.with_column(column, Arc::new(Int64Array::from_iter_values(values)))
+    }
+
+    /// The same with lists of whole numbers, such as one label a word (lists of int64).
+    ///
+    /// # Errors
+    /// As [`with_integers`](Self::with_integers).
+    pub fn with_integer_lists(
+        &self,
+        column: &str,
+        lists: impl IntoIterator<Item = Vec<i64>>,
+    ) -> Result<Self> {
+        let mut builder = ListBuilder::new(Int64Builder::new());
+        for list in lists {
+            builder.values().append_slice(&list);
+            builder.append(true);
+        }
+        self.with_column(column, Arc::new(builder.finish()))
+    }
+
+    fn with_column(&self, column: &str, values: ArrayRef) -> Result<Self> {
         if values.len() != self.rows {
             let message =
                 format!("{} values for column `{column}`, but there are {} rows", values.len(), self.rows);
             return Err(Error::format(self.path(), message));
         }
-        let Some(values) = self.by_file_row(values.clone()) else {
-            let (schema, copies) = self.copies(&self.columns(), CHUNK_ROWS)?;
-            let copied = copies.collect::<Result<Vec<_>>>()?;
-            let table = Table::new(self.path(), &schema, copied, None);
-            return Self::of(self.path(), schema, vec![table])?.with_integers(column, values);
+        let by_file_row = match self.value_of_file_row() {
+            Places::AsTheyAre => values,
+            Places::Of(places) => {
+                take(&values, &places, None).map_err(|error| Error::format(self.path(), error))?
+            }
+            Places::Twice => {
+                let (schema, copies) = self.copies(&self.columns(), CHUNK_ROWS)?;
+                let copied = copies.collect::<Result<Vec<_>>>()?;
+                let table = Table::new(self.path(), &schema, copied, None);
+                return Self::of(self.path(), schema, vec![table])?.with_column(column, values);
+            }
         };
-        let ends = self.starts.iter().skip(1).map(|&start| start as usize).chain([values.len()]);
+        let ends = self.starts.iter().skip(1).map(|&start| start as usize).chain([by_file_row.len()]);
         let added = self.starts.iter().zip(ends).map(|(&start, end)| {
-            Arc::new(Int64Array::from(values[start as usize..end].to_vec())) as ArrayRef
+            let start = start as usize;
+            by_file_row.slice(start, end - start)
         });
         let added = Stored::Added(added.collect());
         let kept = self.schema().fields().iter().zip(self.columns.iter());
         let kept = kept.filter(|(field, _)| field.name() != column);
         let (mut fields, mut columns): (Vec<_>, Vec<_>) =
             kept.map(|(field, stored)| (field.clone(), stored.clone())).unzip();
-        fields.push(Arc::new(Field::new(column, DataType::Int64, false)));
+        fields.push(Arc::new(Field::new(column, by_file_row.data_type().clone(), false)));
         columns.push(added);
         let schema = Schema::new_with_metadata(fields, self.schema().metadata().clone());
         Ok(Dataset { schema: Arc::new(schema), columns: columns.into(), ..self.clone() })
     }
 
-    /// The values by row of the files, 0 where a row is not in use; nothing where one is in use twice.
-    fn by_file_row(&self, values: Vec<i64>) -> Option<Vec<i64>> {
-        let Some(selection) = &self.selection else { return Some(values) };
+    /// Which of the values in use belongs to each row of the files, the first where a row is not in use.
+    fn value_of_file_row(&self) -> Places {
+        let Some(selection) = &self.selection else { return Places::AsTheyAre };
+        if selection.is_empty() {
+            return Places::Twice;
+        }
         let rows =
             self.parts.last().map_or(0, |part| part.first_row + part.table.chunks.iter().sum::<usize>());
-        let (mut by_row, mut used) = (vec![0; rows], vec![false; rows]);
-        for (&row, value) in selection.iter().zip(values) {
+        let (mut places, mut used) = (vec![0_u64; rows], vec![false; rows]);
+        for (place, &row) in selection.iter().enumerate() {
             if std::mem::replace(&mut used[row as usize], true) {
-                return None;
+                return Places::Twice;
             }
-            by_row[row as usize] = value;
+            places[row as usize] = place as u64;
         }
-        Some(by_row)
+        Places::Of(UInt64Array::from(places))
     }
 
     fn numbers(&self, column: &str, needed: &str) -> Result<Numbers> {

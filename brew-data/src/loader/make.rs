@@ -10,6 +10,7 @@ use brew_core::tch::Tensor;
 use super::column::Source;
 use super::prefetch::caught;
 use super::transfer::Destination;
+use crate::augment::Augmentation;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 
@@ -24,6 +25,8 @@ pub(super) struct Share {
 pub(super) struct Maker<B> {
     pub(super) dataset: Dataset,
     pub(super) sources: Vec<Source>,
+    pub(super) augmentation: Option<Augmentation>,
+    pub(super) epoch: u64,
     pub(super) multiple: usize,
     pub(super) share: Share,
     pub(super) destination: Destination,
@@ -49,8 +52,16 @@ impl<B: FromColumns> Maker<B> {
             columns.insert(source.column.name, tensor.map_err(|error| self.in_batch(number, rows, error))?);
         }
         B::from_columns(&mut columns)
+            .and_then(|batch| self.augmented(batch, &share))
             .and_then(|batch| self.destination.stage(batch))
             .map_err(|error| self.in_batch(number, rows, error))
+    }
+
+    /// The batch of these rows as the augmentation leaves it.
+    fn augmented(&self, batch: B, rows: &[u32]) -> brew_core::Result<B> {
+        let Some(augmentation) = &self.augmentation else { return Ok(batch) };
+        let rows: Vec<u64> = rows.iter().map(|&row| self.dataset.file_row(row as usize) as u64).collect();
+        augmentation.batch(&batch, self.epoch, &rows, self.multiple)
     }
 
     /// The longest list of a row, rounded up as it is padded.

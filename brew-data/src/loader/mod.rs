@@ -21,6 +21,7 @@ use std::sync::Arc;
 use brew_core::batch::{Batches, FromColumns, Walk};
 use brew_core::tch::Device;
 
+use crate::augment::Augmentation;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use column::Source;
@@ -50,6 +51,7 @@ pub struct Loader<B> {
     tokens: Option<usize>,
     order: Order,
     bucketed: bool,
+    augmentation: Option<Augmentation>,
     multiple: usize,
     share: Share,
     workers: usize,
@@ -67,6 +69,7 @@ impl<B> fmt::Debug for Loader<B> {
             .field("tokens", &self.tokens)
             .field("order", &self.order)
             .field("bucketed", &self.bucketed)
+            .field("augmentation", &self.augmentation)
             .finish_non_exhaustive()
     }
 }
@@ -79,6 +82,7 @@ impl<B> Loader<B> {
             tokens: None,
             order: Order::Table,
             bucketed: false,
+            augmentation: None,
             multiple: 1,
             share: Share { rank: 0, of: 1 },
             workers: WORKERS,
@@ -111,6 +115,14 @@ impl<B> Loader<B> {
     /// and cut into batches, which are shuffled again if rows are. The number of batches stays.
     pub fn bucketed(mut self) -> Self {
         self.bucketed = true;
+        self
+    }
+
+    /// Disturbs the tokens of each row anew in each epoch. The batch needs the columns `input_ids` and
+    /// `attention_mask`; buckets go by the lengths before. What a teacher says of a row is no more than
+    /// of that epoch's row: a cache of it is of no use.
+    pub fn augmented(mut self, augmentation: Augmentation) -> Self {
+        self.augmentation = Some(augmentation);
         self
     }
 
@@ -173,6 +185,9 @@ impl<B: FromColumns> Loader<B> {
     }
 
     fn sources(&self) -> Result<Vec<Source>> {
+        if let Some(augmentation) = &self.augmentation {
+            augmentation.check(B::COLUMNS)?;
+        }
         Error::all(self.wrong_settings())?;
         self.destination.check().map_err(|error| Error::Setting(error.to_string()))?;
         let sources = check::sources(&self.dataset, B::COLUMNS)?;
@@ -189,9 +204,11 @@ impl<B: FromColumns> Loader<B> {
         Ok(sources)
     }
 
-    fn maker(&self) -> Result<Maker<B>> {
+    fn maker(&self, epoch: u64) -> Result<Maker<B>> {
         Ok(Maker {
             dataset: self.dataset.clone(),
+            augmentation: self.augmentation.clone(),
+            epoch,
             sources: self.sources()?,
             multiple: self.multiple,
             share: self.share,
@@ -223,7 +240,7 @@ impl<B: FromColumns> Batches for Loader<B> {
     }
 
     fn batches_in(&self, epoch: u64) -> brew_core::Result<Option<usize>> {
-        let lengths = self.lengths(&Arc::new(self.maker()?));
+        let lengths = self.lengths(&Arc::new(self.maker(epoch)?));
         Ok(Some(self.cut().count(self.rows_in_use(), epoch, &lengths)?))
     }
 
@@ -232,7 +249,7 @@ impl<B: FromColumns> Batches for Loader<B> {
     }
 
     fn epoch_from(&self, epoch: u64, batch: usize) -> brew_core::Result<Walk<'_, B>> {
-        let maker = Arc::new(self.maker()?);
+        let maker = Arc::new(self.maker(epoch)?);
         let batches = self.cut().from(self.rows_in_use(), epoch, batch, self.lengths(&maker))?;
         let path = self.dataset.path().to_owned();
         let panicked = move |number, text: &str| {

@@ -169,7 +169,7 @@ fn shuffle<T>(items: &mut [T], generator: &mut ChaCha8Rng) {
 /// A number below `bound`, each as likely as any other.
 ///
 /// Multiply-shift with rejection: D. Lemire, "Fast Random Integer Generation in an Interval", 2019.
-fn below(bound: u32, generator: &mut ChaCha8Rng) -> u32 {
+pub(crate) fn below(bound: u32, generator: &mut ChaCha8Rng) -> u32 {
     let rejected = bound.wrapping_neg() % bound;
     loop {
         let product = u64::from(generator.next_u32()) * u64::from(bound);

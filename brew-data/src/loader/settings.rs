@@ -44,7 +44,10 @@ impl<B: FromColumns> Loader<B> {
             Some(pad) => format!("{} {:?} padded with {pad}", column.name, column.kind),
             None => format!("{} {:?}", column.name, column.kind),
         });
+        let augmentation =
+            self.augmentation.as_ref().map_or_else(|| "none".to_owned(), |steps| format!("{steps:?}"));
         let settings = [
+            ("augmentation", augmentation),
             ("batch size", self.size.to_string()),
             ("buckets", if self.bucketed { "by length" } else { "none" }.to_owned()),
             ("columns", columns.collect::<Vec<_>>().join(", ")),

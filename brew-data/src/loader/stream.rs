@@ -217,7 +217,7 @@ impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Gathered<B, I> {
         self.first += rows.num_rows();
         let dataset = Dataset::from_record_batches(name, vec![rows])?;
         let batches = dataset.batches::<B>(self.size);
-        Ok(Some(batches.maker()?.make(0, &(0..dataset.rows() as u32).collect::<Vec<_>>())?))
+        Ok(Some(batches.maker(0)?.make(0, &(0..dataset.rows() as u32).collect::<Vec<_>>())?))
     }
 }
 

@@ -172,6 +172,19 @@ impl Tokenizer {
         Ok([window].into_iter().chain(rest).collect())
     }
 
+    /// The special tokens but for that of unknown words, which stands for a word; and the mask, if there
+    /// is one.
+    pub(crate) fn special_tokens(&self) -> (Vec<i64>, Option<i64>) {
+        let added = self.inner.get_added_tokens_decoder();
+        let special = added.iter().filter(|(_, token)| token.special);
+        let of = |contents: [&str; 2]| {
+            special.clone().find(|(_, token)| contents.contains(&token.content.as_str())).map(|(id, _)| *id)
+        };
+        let unknown = of(["[UNK]", "<unk>"]);
+        let ids = special.clone().map(|(id, _)| *id).filter(|id| Some(*id) != unknown).map(i64::from);
+        (ids.collect(), of(["[MASK]", "<mask>"]).map(i64::from))
+    }
+
     /// The hash of the file's content.
     pub(crate) fn hash(&self) -> &blake3::Hash {
         &self.hash

@@ -100,3 +100,18 @@ fn json_that_is_not_squads_is_named_by_line() {
     assert_eq!(refusal("{}"), "dev.json, line 1: not SQuAD's JSON: missing field `data` at line 1 column 2");
     assert_eq!(refusal("{\"data\": []}"), "dev.json: there are no rows");
 }
+
+#[test]
+fn a_column_of_lists_can_be_added_and_replaced() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("train.conll");
+    std::fs::write(&path, "a\tO\nb\tB-x\n\nc\tO\n").unwrap();
+    let sentences = Dataset::open_as(&path, Conll::new()).unwrap();
+    let labelled = sentences.with_integer_lists("labels", [vec![0, 1], vec![0]]).unwrap();
+    assert_eq!(labelled.integer_lists("labels").unwrap(), [vec![0, 1], vec![0]]);
+    let again = labelled.with_integer_lists("labels", [vec![], vec![7]]).unwrap();
+    assert_eq!(again.integer_lists("labels").unwrap(), [vec![], vec![7]]);
+    assert_eq!(again.text_lists("tokens").unwrap()[0], ["a", "b"]);
+    let error = labelled.with_integer_lists("labels", [vec![1]]).unwrap_err().to_string();
+    assert!(error.contains("1 values for column `labels`, but there are 2 rows"), "{error}");
+}

@@ -4,6 +4,7 @@
 
 mod aligned;
 mod annotated;
+mod augmented;
 mod bad_input;
 mod batches;
 mod classifier;

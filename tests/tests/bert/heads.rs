@@ -32,7 +32,7 @@ fn classify(model: &BertForSequenceClassification, columns: &Columns, pass: &Pas
 }
 
 fn tag(model: &BertForTokenClassification, columns: &Columns, pass: &Pass) -> Found {
-    let TokenClassifierOutput { logits, hidden_states, attentions, loss } =
+    let TokenClassifierOutput { logits, hidden_states, attentions, loss, .. } =
         model.run(&token_batch(columns), pass).unwrap();
     Found { logits: vec![logits], hidden_states, attentions, loss: loss.unwrap() }
 }

@@ -16,8 +16,10 @@
 //! # Ok::<(), brew_core::Error>(())
 //! ```
 
+mod features;
 mod logits;
 mod options;
+mod relations;
 mod textbrewer;
 mod wrapped;
 
@@ -103,7 +105,13 @@ const ROW: Entry = Entry {
 };
 
 /// The rows, room by room.
-const ROOMS: &[&[Entry]] = &[textbrewer::ENTRIES, logits::ENTRIES, wrapped::ENTRIES];
+const ROOMS: &[&[Entry]] = &[
+    textbrewer::ENTRIES,
+    logits::ENTRIES,
+    wrapped::ENTRIES,
+    features::ENTRIES,
+    relations::ENTRIES,
+];
 
 /// Every loss.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {

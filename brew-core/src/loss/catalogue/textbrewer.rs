@@ -70,6 +70,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "hidden_mse",
+        aliases: &["embedding_mse"],
         summary: "squared difference of hidden states",
         source: "Jiao et al. 2020 (TinyBERT), arXiv 1909.10351",
         roles: &["hidden", "embedding"],

@@ -1,7 +1,8 @@
 //! Multi-head self-attention, in two forms that agree.
 //!
 //! When somebody reads the attention map it is computed step by step and kept; otherwise one fused
-//! operation of libtorch does the same without ever holding the map in memory.
+//! operation of libtorch does the same without ever holding the map in memory. Queries, keys and
+//! values are kept where somebody reads them.
 
 use tch::Tensor;
 
@@ -11,6 +12,18 @@ use crate::error::{InStage, Result};
 use crate::model::parts::{LayerNorm, Linear, dropout};
 use crate::model::weights::Weights;
 use crate::pass::Pass;
+use crate::role;
+
+/// What somebody reads of the inside of a layer's attention; undefined where nobody does.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    /// `(batch, heads, length, length)`.
+    pub(crate) map: Tensor,
+    /// `(batch, length, width)`, as the keys and the values.
+    pub(crate) query: Tensor,
+    pub(crate) key: Tensor,
+    pub(crate) value: Tensor,
+}
 
 /// Self-attention with the linear layer, the sum and the norm after it.
 #[derive(Debug)]
@@ -53,27 +66,37 @@ impl Attention {
         }
     }
 
-    /// `(batch, length, width)` to the same shape, and the map `(batch, heads, length, length)` where
-    /// it is wanted. `mask` is added to the scores: see [`additive_mask`].
+    /// `(batch, length, width)` to the same shape, and what is wanted of the inside of this layer, of
+    /// so many. `mask` is added to the scores: see [`additive_mask`].
     pub(crate) fn forward(
         &self,
         hidden: &Tensor,
         mask: &Tensor,
-        map_wanted: bool,
+        (layer, layers): (usize, usize),
         pass: &Pass,
-    ) -> Result<(Tensor, Option<Tensor>)> {
-        let query = self.split(&self.query.forward(hidden)?)?;
-        let key = self.split(&self.key.forward(hidden)?)?;
-        let value = self.split(&self.value.forward(hidden)?)?;
-        let (context, map) = if map_wanted {
-            let map = self.map(&query, &key, mask, pass)?;
-            (map.f_matmul(&value).in_stage("attention")?, Some(map))
+    ) -> Result<(Tensor, Inside)> {
+        let wants = pass.wants();
+        let keep = |wanted: bool, tensor: &Tensor| {
+            if wanted { tensor.shallow_clone() } else { Tensor::new() }
+        };
+        let (query, key) = (self.query.forward(hidden)?, self.key.forward(hidden)?);
+        let value = self.value.forward(hidden)?;
+        let mut inside = Inside {
+            map: Tensor::new(),
+            query: keep(wants.layer::<role::Query>(layer, layers), &query),
+            key: keep(wants.layer::<role::Key>(layer, layers), &key),
+            value: keep(wants.layer::<role::Value>(layer, layers), &value),
+        };
+        let (query, key, value) = (self.split(&query)?, self.split(&key)?, self.split(&value)?);
+        let context = if wants.layer::<role::Attention>(layer, layers) {
+            inside.map = self.map(&query, &key, mask, pass)?;
+            inside.map.f_matmul(&value).in_stage("attention")?
         } else {
-            (self.fused(&query, &key, &value, mask, pass)?, None)
+            self.fused(&query, &key, &value, mask, pass)?
         };
         let joined = context.f_transpose(1, 2)?.f_flatten(2, 3).in_stage("attention")?;
         let output = dropout(self.output.forward(&joined)?, self.hidden_dropout, pass)?;
-        Ok((self.norm.forward(&output.f_add(hidden).in_stage("attention")?)?, map))
+        Ok((self.norm.forward(&output.f_add(hidden).in_stage("attention")?)?, inside))
     }
 
     /// `(batch, length, width)` to `(batch, heads, length, head_size)`.

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::attention::additive_mask;
+use super::attention::{Inside, additive_mask};
 use super::config::BertConfig;
 use super::layer::Layer;
 use crate::error::Result;
@@ -24,6 +24,10 @@ pub(crate) struct Encoded {
     pub(crate) hidden_states: Vec<Tensor>,
     /// Attention maps; undefined where nobody reads them.
     pub(crate) attentions: Vec<Tensor>,
+    /// Queries, keys and values; undefined where nobody reads them.
+    pub(crate) queries: Vec<Tensor>,
+    pub(crate) keys: Vec<Tensor>,
+    pub(crate) values: Vec<Tensor>,
 }
 
 impl Encoder {
@@ -43,17 +47,25 @@ impl Encoder {
             if wanted { hidden.shallow_clone() } else { Tensor::new() }
         };
         let mask = additive_mask(attention_mask, &embedded)?;
-        let mut hidden_states = vec![keep(0, &embedded)];
-        let mut attentions = Vec::with_capacity(count);
-        let mut last = embedded;
+        let mut encoded = Encoded {
+            hidden_states: vec![keep(0, &embedded)],
+            last: embedded,
+            attentions: Vec::with_capacity(count),
+            queries: Vec::with_capacity(count),
+            keys: Vec::with_capacity(count),
+            values: Vec::with_capacity(count),
+        };
         for (index, layer) in self.layers.iter().enumerate() {
-            let map_wanted = pass.wants().layer::<role::Attention>(index, count);
-            let (hidden, map) = layer.forward(&last, &mask, map_wanted, pass)?;
-            hidden_states.push(keep(index + 1, &hidden));
-            attentions.push(map.unwrap_or_else(Tensor::new));
-            last = hidden;
+            let (hidden, inside) = layer.forward(&encoded.last, &mask, (index, count), pass)?;
+            let Inside { map, query, key, value } = inside;
+            encoded.hidden_states.push(keep(index + 1, &hidden));
+            encoded.attentions.push(map);
+            encoded.queries.push(query);
+            encoded.keys.push(key);
+            encoded.values.push(value);
+            encoded.last = hidden;
         }
-        Ok(Encoded { last, hidden_states, attentions })
+        Ok(encoded)
     }
 
     /// The parameters of the `layers` layers next to the embeddings.

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::attention::Attention;
+use super::attention::{Attention, Inside};
 use super::config::BertConfig;
 use crate::error::{InStage, Result};
 use crate::model::parts::{Activation, LayerNorm, Linear, dropout};
@@ -35,18 +35,19 @@ impl Layer {
         }
     }
 
-    /// `(batch, length, width)` to the same shape, and the attention map where it is wanted.
+    /// `(batch, length, width)` to the same shape, and what is wanted of its attention; `number` is
+    /// that of this layer, and how many there are.
     pub(crate) fn forward(
         &self,
         hidden: &Tensor,
         mask: &Tensor,
-        map_wanted: bool,
+        number: (usize, usize),
         pass: &Pass,
-    ) -> Result<(Tensor, Option<Tensor>)> {
-        let (attended, map) = self.attention.forward(hidden, mask, map_wanted, pass)?;
+    ) -> Result<(Tensor, Inside)> {
+        let (attended, inside) = self.attention.forward(hidden, mask, number, pass)?;
         let activated = self.activation.forward(&self.intermediate.forward(&attended)?)?;
         let output = dropout(self.output.forward(&activated)?, self.dropout, pass)?;
-        Ok((self.norm.forward(&output.f_add(&attended).in_stage("feed-forward block")?)?, map))
+        Ok((self.norm.forward(&output.f_add(&attended).in_stage("feed-forward block")?)?, inside))
     }
 
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {

@@ -15,7 +15,7 @@ mod folder;
 mod freeze;
 mod head;
 mod layer;
-mod loss;
+pub(super) mod loss;
 mod question_answering;
 mod sequence_classification;
 mod sequence_head;
@@ -28,6 +28,7 @@ use tch::Tensor;
 
 pub use architecture::Architecture;
 pub use config::{BertConfig, ProblemType};
+pub(super) use head::renew_linear;
 pub use head::{ClassHead, Head};
 pub use question_answering::{BertForQuestionAnswering, SpanBatch, SpanHead, SpanOutput, SpanOutputAdaptor};
 pub use sequence_classification::{

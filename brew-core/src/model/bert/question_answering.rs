@@ -56,6 +56,13 @@ pub struct SpanOutput {
     /// One map a layer of `(batch, heads, length, length)`, probabilities that sum to 1 over the
     /// last dimension but for dropout; those that nobody reads are undefined.
     pub attentions: Vec<Tensor>,
+    /// Queries, keys and values: one tensor a layer of `(batch, length, width)` each, before they are
+    /// split into heads; those that nobody reads are undefined.
+    pub queries: Vec<Tensor>,
+    /// As the queries.
+    pub keys: Vec<Tensor>,
+    /// As the queries.
+    pub values: Vec<Tensor>,
     /// Half the sum of the mean cross entropies of start and end, a scalar, where both positions are
     /// there and somebody reads it; a mean over no position is 0.
     ///
@@ -71,6 +78,9 @@ impl Output for SpanOutput {
             end_logits: self.end_logits.map(change)?,
             hidden_states: self.hidden_states.map(change)?,
             attentions: self.attentions.map(change)?,
+            queries: self.queries.map(change)?,
+            keys: self.keys.map(change)?,
+            values: self.values.map(change)?,
             loss: Output::map(&self.loss, change)?,
         })
     }
@@ -93,6 +103,15 @@ impl SpanOutputAdaptor {
     }
     fn attention(output: &SpanOutput) -> &[Tensor] {
         &output.attentions
+    }
+    fn query(output: &SpanOutput) -> &[Tensor] {
+        &output.queries
+    }
+    fn key(output: &SpanOutput) -> &[Tensor] {
+        &output.keys
+    }
+    fn value(output: &SpanOutput) -> &[Tensor] {
+        &output.values
     }
     fn losses(output: &SpanOutput) -> Option<&Tensor> {
         output.loss.as_ref()
@@ -168,7 +187,7 @@ impl BertForQuestionAnswering {
         end_positions: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<SpanOutput> {
-        let Encoded { last, hidden_states, attentions } =
+        let Encoded { last, hidden_states, attentions, queries, keys, values } =
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
         let logits = self.head.output.forward(&dropout(last, self.head.dropout, pass)?)?;
         let start_logits = logits.f_select(-1, 0).in_stage("qa_outputs")?;
@@ -181,7 +200,7 @@ impl BertForQuestionAnswering {
             }
             _ => None,
         };
-        Ok(SpanOutput { start_logits, end_logits, hidden_states, attentions, loss })
+        Ok(SpanOutput { start_logits, end_logits, hidden_states, attentions, queries, keys, values, loss })
     }
 }
 

@@ -62,6 +62,16 @@ pub struct ClassifierOutput {
     /// last dimension but for dropout; those that nobody reads are undefined.
     #[role(attention)]
     pub attentions: Vec<Tensor>,
+    /// Queries, keys and values: one tensor a layer of `(batch, length, width)` each, before they are
+    /// split into heads; those that nobody reads are undefined.
+    #[role(query)]
+    pub queries: Vec<Tensor>,
+    /// As the queries.
+    #[role(key)]
+    pub keys: Vec<Tensor>,
+    /// As the queries.
+    #[role(value)]
+    pub values: Vec<Tensor>,
     /// The loss of each example, `(batch,)`, where there are labels and somebody reads it.
     #[role(losses)]
     pub loss: Option<Tensor>,
@@ -113,14 +123,14 @@ impl BertForSequenceClassification {
         labels: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<ClassifierOutput> {
-        let Encoded { last, hidden_states, attentions } =
+        let Encoded { last, hidden_states, attentions, queries, keys, values } =
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
         let logits = self.head.forward(&last, pass)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
         let loss = labels
             .map(|labels| loss::of_sequences(&logits, labels, self.config.problem_of(labels)))
             .transpose()?;
-        Ok(ClassifierOutput { logits, hidden_states, attentions, loss })
+        Ok(ClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
     }
 }
 
@@ -146,6 +156,15 @@ impl FloatLabelClassifierAdaptor {
     }
     fn attention(output: &ClassifierOutput) -> &[Tensor] {
         &output.attentions
+    }
+    fn query(output: &ClassifierOutput) -> &[Tensor] {
+        &output.queries
+    }
+    fn key(output: &ClassifierOutput) -> &[Tensor] {
+        &output.keys
+    }
+    fn value(output: &ClassifierOutput) -> &[Tensor] {
+        &output.values
     }
     fn losses(output: &ClassifierOutput) -> Option<&Tensor> {
         output.loss.as_ref()

@@ -47,6 +47,16 @@ pub struct TokenClassifierOutput {
     /// last dimension but for dropout; those that nobody reads are undefined.
     #[role(attention)]
     pub attentions: Vec<Tensor>,
+    /// Queries, keys and values: one tensor a layer of `(batch, length, width)` each, before they are
+    /// split into heads; those that nobody reads are undefined.
+    #[role(query)]
+    pub queries: Vec<Tensor>,
+    /// As the queries.
+    #[role(key)]
+    pub keys: Vec<Tensor>,
+    /// As the queries.
+    #[role(value)]
+    pub values: Vec<Tensor>,
     /// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar, where
     /// there are labels and somebody reads it; 0 where no token counts.
     ///
@@ -92,12 +102,12 @@ impl BertForTokenClassification {
         labels: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<TokenClassifierOutput> {
-        let Encoded { last, hidden_states, attentions } =
+        let Encoded { last, hidden_states, attentions, queries, keys, values } =
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
         let logits = self.head.output.forward(&dropout(last, self.head.dropout, pass)?)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
         let loss = labels.map(|labels| loss::of_tokens(&logits, labels)).transpose()?;
-        Ok(TokenClassifierOutput { logits, hidden_states, attentions, loss })
+        Ok(TokenClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
     }
 }
 

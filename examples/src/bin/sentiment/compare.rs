@@ -53,6 +53,8 @@ pub(crate) fn print(setting: &Setting<'_>) -> Result<()> {
         column.set_cell_alignment(CellAlignment::Right);
     }
     println!("\n{table}\n");
+    let student = setting.trained(StageName::Distill)?;
+    println!("the distilled student:\n{}\n", student.parameters().table(Some(3)));
 
     let student = TextClassifier::from_pretrained(setting.model(StageName::Distill), setting.device)?;
     let sentences: Vec<&str> = setting.arguments.sentence.iter().map(String::as_str).collect();

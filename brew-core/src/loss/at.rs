@@ -1,0 +1,78 @@
+//! Attention transfer: where a layer is active, whatever its channels (not a transformer's attention).
+//!
+//! With F of `(batch, channels, positions)`, and a = mean_c F^2 of an example, divided by its L2 norm
+//! over the positions that count:
+//!
+//! - `at_mse`, the meaning of the authors' code: mean over the positions of (a_s - a_t)^2
+//! - `at_norm`, the meaning of the paper: mean over the examples of | a_s - a_t |_2
+//!
+//! The two differ by more than a factor of 50, so that a weight belongs to one of them: the code's
+//! weights are around 1000. The numbers of channels may differ. Source: Zagoruyko and Komodakis,
+//! "Paying More Attention to Attention" (2017); in the paper there is a factor of beta / 2 more.
+
+use tch::Tensor;
+
+use super::channels::{Equal, channels, mismatches};
+use super::vectors::unit;
+use super::{Average, Loss, Read, Term};
+use crate::error::Result;
+
+/// Squared difference of where two layers are active (the meaning of the authors' code).
+///
+/// Features are maps of `(batch, channels, height, width)`, or hidden states of
+/// `(batch, length, width)`.
+///
+/// ```
+/// use brew_core::loss::{AtMse, AtNorm, Loss, Read};
+/// use brew_core::tch::Tensor;
+///
+/// // One channel of two positions, of which another one is active.
+/// let student = Read::one(Tensor::from_slice(&[3.0, 0.0]).view([1, 1, 1, 2]));
+/// let teacher = Read::one(Tensor::from_slice(&[0.0, 5.0]).view([1, 1, 1, 2]));
+/// assert_eq!(AtMse.term(&student, &teacher)?.mean()?.double_value(&[]), 1.0);
+/// assert_eq!(AtNorm.term(&student, &teacher)?.mean()?.double_value(&[]), 2.0_f64.sqrt());
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtMse;
+
+/// Distance between where two layers are active (the meaning of the paper).
+///
+/// Features are those of [`AtMse`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtNorm;
+
+impl Loss for AtMse {
+    fn name(&self) -> &'static str {
+        "at_mse"
+    }
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        mismatches(student, teacher, Equal::Positions)
+    }
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let mask = student.mask.as_ref();
+        Term::positions(&difference(student, teacher, mask)?.f_square()?, mask)
+    }
+}
+
+impl Loss for AtNorm {
+    fn name(&self) -> &'static str {
+        "at_norm"
+    }
+    fn average(&self, _: bool) -> Average {
+        Average::Rows
+    }
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        mismatches(student, teacher, Equal::Positions)
+    }
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let difference = difference(student, teacher, student.mask.as_ref())?;
+        Term::rows(&difference.f_norm_scalaropt_dim(2, [1_i64].as_slice(), false)?)
+    }
+}
+
+/// a of the student minus that of the teacher, `(batch, positions)`.
+fn difference(student: &Read, teacher: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+    let active = |read: &Read| unit(&channels(read, mask)?.f_square()?.f_mean_dim(1, false, None)?, 1);
+    Ok(active(student)?.f_sub(&active(teacher)?)?)
+}

@@ -1,0 +1,250 @@
+//! Contrastive representation distillation: a student's vector against the teacher's of the same row
+//! of the data, and of others, which come from memory banks.
+//!
+//! With e = a learned linear map of a side's vector, divided by its norm; banks M_s and M_t of
+//! `(rows, width)` with one vector a row of the data; for each example its own row and K that are
+//! drawn, x = exp(M[row] . e / T) / Z; and c = K / rows:
+//!
+//! - minus the mean over the examples of log( x_own / (x_own + c + 1e-7) ) + sum over the drawn rows of
+//!   log( c / (x + c + 1e-7) ), for the student's e against M_t, plus the same for the teacher's e
+//!   against M_s
+//!
+//! Each side's Z is the mean of its exp(…) over the first batch times the rows, and stays. After a
+//! step the rows of its batches move: M <- m M + (1 - m) e, divided by its norm. Banks and Z are the
+//! loss's state. Source: Tian, Krishnan and Isola, "Contrastive Representation Distillation" (2020).
+
+mod bank;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::json;
+use tch::{Kind, Tensor};
+
+use self::bank::{Side, drawn};
+use super::vectors::{self, Pool};
+use super::{AlsoReads, Average, Loss, Masks, Place, Read, Term};
+use crate::error::{Error, Result};
+use crate::model::Parameters;
+use crate::role::{Index, Role as _};
+
+/// What [`Read::also`] of the student may hold in place of a draw: `(batch, negatives)`, int64.
+const NEGATIVES: &str = "negatives";
+
+/// Noise contrast of teacher and student over the rows of the data.
+///
+/// Features are `(batch, width)`, or hidden states of `(batch, length, width)` whose mean over the
+/// positions is taken; the student's adaptor also gives the row of each example, `index`.
+///
+/// ```
+/// use brew_core::loss::{Crd, Loss};
+///
+/// // 9,511 rows of data; a student of width 312, a teacher of 768.
+/// let loss = Crd::over(9_511).between(312, 768).negatives(4_096);
+/// assert_eq!(loss.options()["width"], 128);
+/// ```
+#[derive(Debug)]
+pub struct Crd {
+    rows: i64,
+    student: i64,
+    teacher: i64,
+    width: i64,
+    negatives: i64,
+    temperature: f64,
+    momentum: f64,
+    inner: Mutex<Option<Inner>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    student: Side,
+    teacher: Side,
+    /// What a step's batches will move: their rows, the student's and the teacher's vectors.
+    moves: Vec<(Tensor, Tensor, Tensor)>,
+}
+
+impl Crd {
+    /// Over data of so many rows: vectors of 128, 16,384 drawn rows, temperature 0.07, momentum 0.5.
+    pub fn over(rows: i64) -> Self {
+        Crd {
+            rows,
+            student: 0,
+            teacher: 0,
+            width: 128,
+            negatives: 16_384,
+            temperature: 0.07,
+            momentum: 0.5,
+            inner: Mutex::new(None),
+        }
+    }
+
+    /// Between these widths of the student's and the teacher's features.
+    #[must_use]
+    pub fn between(self, student: i64, teacher: i64) -> Self {
+        Crd { student, teacher, ..self }
+    }
+
+    /// With vectors of this width.
+    #[must_use]
+    pub fn width(self, width: i64) -> Self {
+        Crd { width, ..self }
+    }
+
+    /// Against so many drawn rows an example.
+    #[must_use]
+    pub fn negatives(self, negatives: i64) -> Self {
+        Crd { negatives, ..self }
+    }
+
+    /// At this temperature, in (0, inf).
+    #[must_use]
+    pub fn at(self, temperature: f64) -> Self {
+        Crd { temperature, ..self }
+    }
+
+    /// With this share of a bank's old vector in the new one, in [0, 1].
+    #[must_use]
+    pub fn momentum(self, momentum: f64) -> Self {
+        Crd { momentum, ..self }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Option<Inner>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unprepared() -> Error {
+    Error::invalid("`crd` was not prepared")
+}
+
+impl Loss for Crd {
+    fn name(&self) -> &'static str {
+        "crd"
+    }
+    fn options(&self) -> serde_json::Value {
+        json!({
+            "rows": self.rows, "student": self.student, "teacher": self.teacher, "width": self.width,
+            "negatives": self.negatives, "temperature": self.temperature, "momentum": self.momentum,
+        })
+    }
+    fn problems(&self) -> Vec<String> {
+        let counts = [
+            ("rows", self.rows),
+            ("student", self.student),
+            ("teacher", self.teacher),
+            ("width", self.width),
+            ("negatives", self.negatives),
+        ];
+        let mut problems: Vec<String> = (counts.iter().filter(|(_, count)| *count < 1))
+            .map(|(name, count)| format!("`{name}` is {count}; it must be at least 1"))
+            .collect();
+        problems.extend(super::temperature::range_problem("the temperature", self.temperature));
+        if !(0.0..=1.0).contains(&self.momentum) {
+            problems.push(format!("`momentum` is {}; it must be in [0, 1]", self.momentum));
+        }
+        problems
+    }
+    fn masks(&self) -> Masks {
+        Masks::Own
+    }
+    fn average(&self, _: bool) -> Average {
+        Average::Rows
+    }
+    fn also_reads(&self) -> &'static [AlsoReads] {
+        &[AlsoReads { side: super::Side::Student, role: Index::NAME }]
+    }
+    fn prepare(&self, place: &Place) -> Result<()> {
+        tch::manual_seed(place.seed);
+        let side = |features: i64| Side::new(features, self.width, self.rows, place);
+        let (student, teacher) = (side(self.student)?, side(self.teacher)?);
+        *self.inner() = Some(Inner { student, teacher, moves: Vec::new() });
+        Ok(())
+    }
+    fn parameters(&self) -> Parameters {
+        let inner = self.inner();
+        let sides = inner.iter().flat_map(|inner| [("student", &inner.student), ("teacher", &inner.teacher)]);
+        Parameters::new(sides.flat_map(|(name, side)| side.parameters(name)))
+    }
+    fn after_step(&self) -> Result<()> {
+        let mut inner = self.inner();
+        let Some(inner) = inner.as_mut() else { return Ok(()) };
+        for (rows, student, teacher) in std::mem::take(&mut inner.moves) {
+            inner.student.move_bank(&rows, &student, self.momentum)?;
+            inner.teacher.move_bank(&rows, &teacher, self.momentum)?;
+        }
+        Ok(())
+    }
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let inner = self.inner();
+        let sides = inner.iter().flat_map(|inner| [("student", &inner.student), ("teacher", &inner.teacher)]);
+        let states = sides.map(|(name, side)| side.state(name)).collect::<Result<Vec<_>>>()?;
+        Ok(states.into_iter().flatten().collect())
+    }
+    fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let mut inner = self.inner();
+        let inner = inner.as_mut().ok_or_else(unprepared)?;
+        inner.student.restore("student", state)?;
+        inner.teacher.restore("teacher", state)
+    }
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        let mut problems = vectors::mismatches(student, teacher);
+        for (side, read, declared) in [("student", student, self.student), ("teacher", teacher, self.teacher)]
+        {
+            let found = read.shape().last().copied().unwrap_or_default();
+            if found != declared {
+                problems.push(format!(
+                    "the {side}'s features are {found} wide, and the loss was declared for {declared}: write `.between(…)` with both widths"
+                ));
+            }
+        }
+        problems.extend(self.index_problem(student));
+        problems
+    }
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let mut inner = self.inner();
+        let inner = inner.as_mut().ok_or_else(unprepared)?;
+        let (of_student, of_teacher) = Pool::Mean.both(student, teacher)?;
+        let (of_student, of_teacher) = (inner.student.embed(&of_student)?, inner.teacher.embed(&of_teacher)?);
+        let index = student.index()?;
+        let others = match student.also.get(NEGATIVES) {
+            Some(given) => given.shallow_clone(),
+            None => drawn(self.rows, [index.size1()?, self.negatives], index.device())?,
+        };
+        let rows = Tensor::f_cat(&[index.f_unsqueeze(1)?, others], 1)?;
+        // Only a pass that learns fixes the constants and moves the banks: a probe leaves no trace.
+        let learns = of_student.requires_grad();
+        let at = (self.temperature, learns);
+        let value = inner.teacher.contrast(&mut inner.student.constant, &of_student, &rows, at)?;
+        let value =
+            value.f_add(&inner.student.contrast(&mut inner.teacher.constant, &of_teacher, &rows, at)?)?;
+        if learns {
+            inner.moves.push((index.shallow_clone(), of_student.f_detach()?, of_teacher.f_detach()?));
+        }
+        Term::rows(&value)
+    }
+}
+
+impl Crd {
+    /// Row numbers that the banks do not have.
+    fn index_problem(&self, student: &Read) -> Option<String> {
+        let index = student.index().ok()?;
+        let rows = student.shape().first().copied();
+        if index.kind() != Kind::Int64 || Some(index.size()) != rows.map(|rows| vec![rows]) {
+            return Some(format!(
+                "`index` is {:?} of {:?}; it must be (batch,) of int64: the row of the data of each example",
+                index.kind(),
+                index.size()
+            ));
+        }
+        let ends = (|| -> Result<_> {
+            Ok((index.f_min()?.f_int64_value(&[])?, index.f_max()?.f_int64_value(&[])?))
+        })();
+        match ends {
+            Ok((low, high)) if low < 0 || high >= self.rows => Some(format!(
+                "`index` goes from {low} to {high}, and the loss was declared for {} rows: write `Crd::over(…)` with the rows of the data",
+                self.rows
+            )),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A side of the contrast: its learned map, its memory bank and its constant.
+
+use std::collections::BTreeMap;
+
+use tch::{Device, Kind, Tensor};
+
+use super::super::Place;
+use super::super::term::shape;
+use super::super::vectors::unit;
+use crate::error::{Error, Result};
+
+const EPSILON: f64 = 1e-7;
+
+/// What is kept of one side.
+#[derive(Debug)]
+pub(super) struct Side {
+    /// `(width, features)`.
+    weight: Tensor,
+    /// `(width,)`.
+    bias: Tensor,
+    /// `(rows, width)`, each of length 1.
+    bank: Tensor,
+    /// Z of this side's vectors, `(1,)`; 0 until the first batch.
+    pub(super) constant: Tensor,
+}
+
+impl Side {
+    /// Random vectors in the bank; the map starts as PyTorch's linear layers do, in
+    /// ±1 / sqrt(features).
+    pub(super) fn new(features: i64, width: i64, rows: i64, place: &Place) -> Result<Self> {
+        // Drawn on the CPU, so that every device starts from the same numbers.
+        let cpu = (place.kind, Device::Cpu);
+        let bound = 1.0 / (features.max(1) as f64).sqrt();
+        let leaf = |size: &[i64]| -> Result<Tensor> {
+            let drawn = Tensor::f_rand(size, cpu)?.f_mul_scalar(2.0 * bound)?.f_sub_scalar(bound)?;
+            Ok(drawn.f_to_device(place.device)?.f_set_requires_grad(true)?)
+        };
+        Ok(Side {
+            weight: leaf(&[width, features])?,
+            bias: leaf(&[width])?,
+            bank: unit(&Tensor::f_randn([rows, width], cpu)?, 1)?.f_to_device(place.device)?,
+            constant: Tensor::f_zeros([1], (place.kind, place.device))?,
+        })
+    }
+
+    pub(super) fn parameters(&self, side: &str) -> [(String, Tensor); 2] {
+        [
+            (format!("{side}.weight"), self.weight.shallow_clone()),
+            (format!("{side}.bias"), self.bias.shallow_clone()),
+        ]
+    }
+
+    pub(super) fn state(&self, side: &str) -> Result<[(String, Tensor); 2]> {
+        // Copies: the bank moves in place.
+        Ok([(format!("{side}_bank"), copy(&self.bank)?), (format!("{side}_constant"), copy(&self.constant)?)])
+    }
+
+    pub(super) fn restore(&mut self, side: &str, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let _guard = tch::no_grad_guard();
+        for (part, tensor) in [("bank", &mut self.bank), ("constant", &mut self.constant)] {
+            let name = format!("{side}_{part}");
+            let given =
+                state.get(&name).ok_or_else(|| Error::invalid(format!("the state lacks `{name}`")))?;
+            if given.size() != tensor.size() {
+                return Err(Error::invalid(format!(
+                    "`{name}` is {}; it must be {}",
+                    shape(&given.size()),
+                    shape(&tensor.size())
+                )));
+            }
+            tensor.f_copy_(given)?;
+        }
+        Ok(())
+    }
+
+    /// e, `(batch, width)`.
+    pub(super) fn embed(&self, vectors: &Tensor) -> Result<Tensor> {
+        let kind = self.weight.kind();
+        unit(&vectors.f_to_kind(kind)?.f_linear(&self.weight, Some(&self.bias))?, 1)
+    }
+
+    /// The other side's vectors against this side's bank, one value an example. `constant` is Z of
+    /// those vectors; it is set where it is 0 and the pass learns.
+    pub(super) fn contrast(
+        &self,
+        constant: &mut Tensor,
+        vectors: &Tensor,
+        rows: &Tensor,
+        (temperature, learns): (f64, bool),
+    ) -> Result<Tensor> {
+        let (batch, columns) = rows.size2()?;
+        let (count, width) = self.bank.size2()?;
+        let picked = self.bank.f_index_select(0, &rows.f_flatten(0, 1)?)?.f_view([batch, columns, width])?;
+        let scores = picked.f_bmm(&vectors.f_unsqueeze(2)?)?.f_squeeze_dim(2)?;
+        let out = scores.f_div_scalar(temperature)?.f_exp()?;
+        let found = out.f_detach()?.f_mean(out.kind())?.f_mul_scalar(count as f64)?.f_view([1])?;
+        let divisor = constant.f_where_self(&constant.f_ne(0.0)?, &found)?;
+        if learns {
+            *constant = divisor.shallow_clone();
+        }
+        let out = out.f_div(&divisor)?;
+        let noise = (columns - 1) as f64 / count as f64;
+        let all = out.f_add_scalar(noise + EPSILON)?;
+        let own = out.f_select(1, 0)?.f_div(&all.f_select(1, 0)?)?.f_log()?;
+        let others = all.f_slice(1, 1, None, 1)?.f_reciprocal()?.f_mul_scalar(noise)?.f_log()?;
+        Ok(own.f_add(&others.f_sum_dim_intlist(1, false, None)?)?.f_neg()?)
+    }
+
+    /// Moves the vectors of these rows towards new ones.
+    pub(super) fn move_bank(&mut self, rows: &Tensor, vectors: &Tensor, momentum: f64) -> Result<()> {
+        let _guard = tch::no_grad_guard();
+        let old = self.bank.f_index_select(0, rows)?.f_mul_scalar(momentum)?;
+        let new = unit(&old.f_add(&vectors.f_mul_scalar(1.0 - momentum)?)?, 1)?;
+        let _ = self.bank.f_index_copy_(0, rows, &new)?;
+        Ok(())
+    }
+}
+
+fn copy(tensor: &Tensor) -> Result<Tensor> {
+    let mut copy = tensor.f_empty_like()?;
+    copy.f_copy_(tensor)?;
+    Ok(copy)
+}
+
+/// Rows of the data, each as likely as any other.
+pub(super) fn drawn(rows: i64, size: [i64; 2], device: Device) -> Result<Tensor> {
+    // On the CPU, so that every device draws the same.
+    Ok(Tensor::f_randint(rows, size, (Kind::Int64, Device::Cpu))?.f_to_device(device)?)
+}

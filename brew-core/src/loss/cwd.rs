@@ -1,0 +1,83 @@
+//! Channel-wise distillation: every channel as a distribution over positions.
+//!
+//! With F of an example, `(channels, positions)`, T the temperature, p and q the softmax over the
+//! positions of a teacher's and a student's channel divided by T:
+//!
+//! - T^2 mean over examples and channels of sum_i p_i log(p_i / q_i)
+//!
+//! Only positions whose mask is 1 have a share. Source: Shu et al., "Channel-wise Knowledge
+//! Distillation for Dense Prediction" (2021).
+
+use serde_json::json;
+use tch::Tensor;
+
+use super::channels::{Equal, channels, mismatches};
+use super::term::{NO_SCORE, positions};
+use super::{Average, Loss, Read, Term};
+use crate::error::Result;
+
+/// Divergence of channels as distributions over positions.
+///
+/// Features are maps of `(batch, channels, height, width)`, or hidden states of
+/// `(batch, length, width)`.
+///
+/// ```
+/// use brew_core::loss::{Cwd, Loss, Read};
+/// use brew_core::tch::Tensor;
+///
+/// // Adding the same to all positions of a channel changes nothing.
+/// let student = Read::one(Tensor::from_slice(&[1.0, 3.0]).view([1, 1, 1, 2]));
+/// let teacher = Read::one(Tensor::from_slice(&[6.0, 8.0]).view([1, 1, 1, 2]));
+/// assert!(Cwd::at(4.0).term(&student, &teacher)?.mean()?.double_value(&[]).abs() < 1e-12);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cwd {
+    temperature: f64,
+}
+
+impl Cwd {
+    /// At a temperature in (0, inf); 4 in the paper.
+    pub fn at(temperature: f64) -> Self {
+        Cwd { temperature }
+    }
+}
+
+impl Loss for Cwd {
+    fn name(&self) -> &'static str {
+        "cwd"
+    }
+    fn options(&self) -> serde_json::Value {
+        json!({ "temperature": self.temperature })
+    }
+    fn problems(&self) -> Vec<String> {
+        super::temperature::range_problem("the temperature", self.temperature).into_iter().collect()
+    }
+    fn average(&self, _: bool) -> Average {
+        Average::Rows
+    }
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        mismatches(student, teacher, Equal::Both)
+    }
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let mask = student.mask.as_ref();
+        let log = |read: &Read| self.log_distribution(&channels(read, mask)?, mask);
+        let (student, teacher) = (log(student)?, log(teacher)?);
+        let divergence = teacher.f_exp()?.f_mul(&teacher.f_sub(&student)?)?;
+        let per_channel = divergence.f_sum_dim_intlist(2, false, None)?;
+        Term::rows(&per_channel.f_mean_dim(1, false, None)?)?.times(self.temperature * self.temperature)
+    }
+}
+
+impl Cwd {
+    fn log_distribution(&self, channels: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+        let scores = channels.f_div_scalar(self.temperature)?;
+        let scores = match mask {
+            Some(mask) => {
+                scores.f_masked_fill(&positions(mask)?.f_unsqueeze(1)?.f_logical_not()?, NO_SCORE)?
+            }
+            None => scores,
+        };
+        Ok(scores.f_log_softmax(2, None)?)
+    }
+}

@@ -1,0 +1,67 @@
+//! Inter-channel correlation: which channels of a layer are active together.
+//!
+//! With F of an example, `(channels, positions)`, C channels and N examples:
+//!
+//! - G = F F^T with its rows divided by their L2 norms
+//! - sum over the examples of | G of the student - G of the teacher |_F^2 / (C N^2)
+//!
+//! Positions are summed over, so that the sides may have different sizes; the channels must be the
+//! same. The division by N^2 is that of the published code: the value shrinks with the batch. Source:
+//! Liu et al., "Exploring Inter-Channel Correlation for Diversity-preserved Knowledge Distillation"
+//! (2021).
+
+use tch::Tensor;
+
+use super::channels::{Equal, channels, mismatches};
+use super::vectors::unit;
+use super::{Average, Loss, Masks, Read, Term};
+use crate::error::Result;
+
+/// Squared difference of the correlations of channels.
+///
+/// Features are maps of `(batch, channels, height, width)`, or hidden states of
+/// `(batch, length, width)`.
+///
+/// ```
+/// use brew_core::loss::{Ickd, Loss, Read};
+/// use brew_core::tch::Tensor;
+///
+/// let student = Read::one(Tensor::from_slice(&[1.0, 0.0, 0.0, 1.0]).view([1, 2, 1, 2]));
+/// let teacher = Read::one(Tensor::from_slice(&[0.0, 7.0, 7.0, 0.0]).view([1, 2, 1, 2]));
+/// assert_eq!(Ickd.term(&student, &teacher)?.mean()?.double_value(&[]), 0.0);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ickd;
+
+impl Loss for Ickd {
+    fn name(&self) -> &'static str {
+        "ickd"
+    }
+    fn masks(&self) -> Masks {
+        Masks::Own
+    }
+    fn average(&self, _: bool) -> Average {
+        Average::Rows
+    }
+    fn reads_whole_batch(&self) -> bool {
+        true
+    }
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        mismatches(student, teacher, Equal::Channels)
+    }
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let teachers_mask = teacher.mask.as_ref().or(student.mask.as_ref());
+        let student = correlations(student, student.mask.as_ref())?;
+        let difference = student.f_sub(&correlations(teacher, teachers_mask)?)?;
+        let (rows, channels, _) = difference.size3()?;
+        let sum = difference.f_square()?.f_sum(difference.kind())?;
+        Term::batch(&sum.f_div_scalar((channels * rows * rows) as f64)?, rows)
+    }
+}
+
+/// G, `(batch, channels, channels)`.
+fn correlations(read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+    let features = channels(read, mask)?;
+    unit(&features.f_bmm(&features.f_transpose(1, 2)?)?, 2)
+}

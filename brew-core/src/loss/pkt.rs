@@ -1,0 +1,74 @@
+//! Probabilistic knowledge transfer: how likely an example is to be another's neighbour.
+//!
+//! With e_i the vector of example i of N, S_ij = (cos(e_i, e_j) + 1) / 2 divided by the sum of its
+//! row, and T of the teacher likewise:
+//!
+//! - mean_ij T_ij log( (T_ij + 1e-7) / (S_ij + 1e-7) )
+//!
+//! It reads the whole batch; the widths of the sides may differ. Source: Passalis and Tefas,
+//! "Learning Deep Representations with Probabilistic Knowledge Transfer" (2018).
+
+use tch::Tensor;
+
+use super::vectors::{mismatches, pooled_loss};
+use super::{Average, Loss, Masks, Read, Term};
+use crate::error::Result;
+
+const EPSILON: f64 = 1e-7;
+
+pooled_loss! {
+    /// Divergence between the neighbourhoods of a batch's examples.
+    ///
+    /// Features are `(batch, width)`, or hidden states of `(batch, length, width)` of which each
+    /// example's mean or first position is taken.
+    ///
+    /// ```
+    /// use brew_core::loss::{Loss, Pkt, Read};
+    /// use brew_core::tch::Tensor;
+    ///
+    /// // Directions that differ by a rotation are each other's neighbours alike.
+    /// let student = Read::one(Tensor::from_slice2(&[[1.0, 0.0], [0.0, 3.0]]));
+    /// let teacher = Read::one(Tensor::from_slice2(&[[0.0, 2.0], [1.0, 0.0]]));
+    /// assert!(Pkt::of_means().term(&student, &teacher)?.mean()?.double_value(&[]).abs() < 1e-9);
+    /// # Ok::<(), brew_core::Error>(())
+    /// ```
+    Pkt
+}
+
+impl Loss for Pkt {
+    fn name(&self) -> &'static str {
+        "pkt"
+    }
+    fn options(&self) -> serde_json::Value {
+        self.pool.options()
+    }
+    fn masks(&self) -> Masks {
+        Masks::Own
+    }
+    fn average(&self, _: bool) -> Average {
+        Average::Rows
+    }
+    fn reads_whole_batch(&self) -> bool {
+        true
+    }
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        mismatches(student, teacher)
+    }
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let (student, teacher) = self.pool.both(student, teacher)?;
+        let rows = student.size()[0];
+        let (student, teacher) = (neighbours(&student)?, neighbours(&teacher)?);
+        let log = |side: &Tensor| side.f_add_scalar(EPSILON)?.f_log();
+        let divergence = teacher.f_mul(&log(&teacher)?.f_sub(&log(&student)?)?)?;
+        Term::batch(&divergence.f_mean(divergence.kind())?, rows)
+    }
+}
+
+/// S of one side.
+fn neighbours(vectors: &Tensor) -> Result<Tensor> {
+    let lengths = vectors.f_norm_scalaropt_dim(2, [1_i64].as_slice(), true)?;
+    let directions = vectors.f_div(&lengths.f_add_scalar(EPSILON)?)?;
+    let cosines = directions.f_matmul(&directions.f_transpose(0, 1)?)?;
+    let moved = cosines.f_add_scalar(1.0)?.f_div_scalar(2.0)?;
+    Ok(moved.f_div(&moved.f_sum_dim_intlist(1, true, None)?)?)
+}

@@ -1,0 +1,108 @@
+//! One vector an example, for losses that compare examples with each other: what they share.
+//!
+//! Features of `(batch, width)` are such vectors. Of hidden states, `(batch, length, width)`, it is
+//! declared which: the mean over the positions whose mask is 1, or the first position (BERT's
+//! `[CLS]`). Each side has its own mask, length and width; a teacher without a mask has the student's.
+
+use serde_json::json;
+use tch::Tensor;
+
+use super::term::{positions, shape};
+use super::{Read, states};
+use crate::error::{Error, Result};
+
+/// What stands for an example where its features are hidden states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pool {
+    /// The mean over its positions.
+    Mean,
+    /// Its first position.
+    First,
+}
+
+/// Declares a loss over vectors of examples with its two constructors.
+macro_rules! pooled_loss {
+    ($(#[$doc:meta])* $loss:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $loss {
+            pool: $crate::loss::vectors::Pool,
+        }
+
+        impl $loss {
+            /// Of embeddings, or of the mean of an example's hidden states over its positions.
+            pub fn of_means() -> Self {
+                $loss { pool: $crate::loss::vectors::Pool::Mean }
+            }
+
+            /// Of embeddings, or of an example's first hidden state.
+            pub fn of_first_positions() -> Self {
+                $loss { pool: $crate::loss::vectors::Pool::First }
+            }
+        }
+    };
+}
+pub(super) use pooled_loss;
+
+impl Pool {
+    /// As it stands in a plan.
+    pub(super) fn options(self) -> serde_json::Value {
+        json!({ "pool": self.word() })
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Pool::Mean => "mean",
+            Pool::First => "first",
+        }
+    }
+
+    /// Both sides' vectors, the student's first, in float32 or wider.
+    pub(super) fn both(self, student: &Read, teacher: &Read) -> Result<(Tensor, Tensor)> {
+        let teachers_mask = teacher.mask.as_ref().or(student.mask.as_ref());
+        Ok((self.of(student, student.mask.as_ref())?, self.of(teacher, teachers_mask)?))
+    }
+
+    fn of(self, read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+        let features = read.first()?;
+        match (features.dim(), self, mask) {
+            (2, ..) => Ok(features),
+            (3, Pool::First, _) => Ok(features.f_select(1, 0)?),
+            (3, Pool::Mean, None) => Ok(features.f_mean_dim(1, false, None)?),
+            (3, Pool::Mean, Some(mask)) => {
+                let sum = states::kept(&features, Some(mask))?.f_sum_dim_intlist(1, false, None)?;
+                let count = positions(mask)?.f_sum_dim_intlist(1, true, sum.kind())?;
+                Ok(sum.f_div(&count.f_clamp_min(1.0)?)?)
+            }
+            _ => Err(Error::invalid(format!("features of {} are no vectors", shape(&features.size())))),
+        }
+    }
+}
+
+/// What is wrong with both sides' features.
+pub(super) fn mismatches(student: &Read, teacher: &Read) -> Vec<String> {
+    let (of_student, of_teacher) = (student.shape(), teacher.shape());
+    if !matches!(of_student.len(), 2 | 3) || !matches!(of_teacher.len(), 2 | 3) {
+        return vec![format!(
+            "features must be (batch, width) or (batch, length, width); the student's are {}, the teacher's {}",
+            shape(&of_student),
+            shape(&of_teacher)
+        )];
+    }
+    let mut problems = Vec::new();
+    if of_student[0] != of_teacher[0] {
+        problems.push(format!(
+            "the student's features have {} rows, the teacher's {}: both sides must read the same rows",
+            of_student[0], of_teacher[0]
+        ));
+    }
+    problems.extend(states::mask_problem("student", student));
+    problems.extend(states::mask_problem("teacher", teacher));
+    problems
+}
+
+/// The tensor with its vectors along a dimension of length 1; those of 0 stay 0.
+pub(super) fn unit(tensor: &Tensor, dimension: i64) -> Result<Tensor> {
+    let length = tensor.f_norm_scalaropt_dim(2, [dimension].as_slice(), true)?;
+    Ok(tensor.f_div(&length.f_clamp_min(1e-12)?)?)
+}

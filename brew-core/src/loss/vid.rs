@@ -1,0 +1,125 @@
+//! Variational information distillation: how well the teacher can be told from the student.
+//!
+//! With a learned regressor mu(F_s) = W F_s + b, position by position, and a learned variance a channel,
+//! v_c = softplus(rho_c) + 1e-5:
+//!
+//! - mean over channels and positions of ( (mu(F_s) - F_t)^2 / v_c + log v_c ) / 2
+//!
+//! It is the negative log-likelihood of a normal distribution, but for a constant, and may be below
+//! 0. W starts from N(0, 0.02), b from 0, and the variances from 5. Source: Ahn et al., "Variational
+//! Information Distillation for Knowledge Transfer" (2019); the published code's regressor has three
+//! convolutions of size 1 in place of one linear map.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::json;
+use tch::{Device, Tensor};
+
+use super::channels::{Equal, channels, mismatches};
+use super::{Loss, Place, Read, Term};
+use crate::error::{Error, Result};
+use crate::model::Parameters;
+
+const EPSILON: f64 = 1e-5;
+const FIRST_VARIANCE: f64 = 5.0;
+
+/// Negative log-likelihood of the teacher's features, given the student's.
+///
+/// Features are maps of `(batch, channels, height, width)`, or hidden states of
+/// `(batch, length, width)`, at the same positions on both sides.
+///
+/// ```
+/// use brew_core::loss::{Loss, Vid};
+///
+/// let loss = Vid::between(312, 768);
+/// assert_eq!(loss.options(), serde_json::json!({ "student": 312, "teacher": 768 }));
+/// ```
+#[derive(Debug)]
+pub struct Vid {
+    student: i64,
+    teacher: i64,
+    learned: Mutex<Option<Learned>>,
+}
+
+#[derive(Debug)]
+struct Learned {
+    /// `(teacher's channels, student's channels)`.
+    weight: Tensor,
+    /// `(teacher's channels,)`.
+    bias: Tensor,
+    /// `(teacher's channels,)`.
+    rho: Tensor,
+}
+
+impl Vid {
+    /// From so many channels (or a width) of the student to so many of the teacher.
+    pub fn between(student: i64, teacher: i64) -> Self {
+        Vid { student, teacher, learned: Mutex::new(None) }
+    }
+}
+
+impl Loss for Vid {
+    fn name(&self) -> &'static str {
+        "vid"
+    }
+    fn options(&self) -> serde_json::Value {
+        json!({ "student": self.student, "teacher": self.teacher })
+    }
+    fn problems(&self) -> Vec<String> {
+        let sides = [("student", self.student), ("teacher", self.teacher)];
+        let wrong = sides.iter().filter(|(_, channels)| *channels < 1);
+        wrong
+            .map(|(side, channels)| format!("the {side} has {channels} channels; there must be at least 1"))
+            .collect()
+    }
+    fn prepare(&self, place: &Place) -> Result<()> {
+        tch::manual_seed(place.seed);
+        let cpu = (place.kind, Device::Cpu);
+        let leaf = |tensor: Tensor| tensor.f_to_device(place.device)?.f_set_requires_grad(true);
+        let rho = ((FIRST_VARIANCE - EPSILON).exp() - 1.0).ln();
+        let learned = Learned {
+            weight: leaf(Tensor::f_randn([self.teacher, self.student], cpu)?.f_mul_scalar(0.02)?)?,
+            bias: leaf(Tensor::f_zeros([self.teacher], cpu)?)?,
+            rho: leaf(Tensor::f_full([self.teacher], rho, cpu)?)?,
+        };
+        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(learned);
+        Ok(())
+    }
+    fn parameters(&self) -> Parameters {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        Parameters::new(learned.iter().flat_map(|learned| {
+            [("regressor.weight", &learned.weight), ("regressor.bias", &learned.bias), ("rho", &learned.rho)]
+                .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
+        }))
+    }
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        let mut problems = mismatches(student, teacher, Equal::Positions);
+        for (side, read, declared) in [("student", student, self.student), ("teacher", teacher, self.teacher)]
+        {
+            let found = match *read.shape() {
+                [_, channels, _, _] | [_, _, channels] => channels,
+                _ => continue,
+            };
+            if found != declared {
+                problems.push(format!(
+                    "the {side} has {found} channels, and the loss was declared for {declared}: write `Vid::between(…)` with the channels (the width) of both sides"
+                ));
+            }
+        }
+        problems
+    }
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let learned = learned.as_ref().ok_or_else(|| Error::invalid("`vid` was not prepared"))?;
+        let mask = student.mask.as_ref();
+        let kind = learned.weight.kind();
+        // (batch, positions, channels)
+        let rows =
+            |read: &Read| -> Result<Tensor> { Ok(channels(read, mask)?.f_to_kind(kind)?.f_transpose(1, 2)?) };
+        let mean = rows(student)?.f_linear(&learned.weight, Some(&learned.bias))?;
+        let variance = learned.rho.f_softplus()?.f_add_scalar(EPSILON)?;
+        let squares = mean.f_sub(&rows(teacher)?)?.f_square()?.f_div(&variance)?;
+        let per_position = squares.f_add(&variance.f_log()?)?.f_mean_dim(2, false, None)?;
+        Term::positions(&per_position, mask)?.times(0.5)
+    }
+}

@@ -1,0 +1,121 @@
+//! What a BiGRU is made of: its sizes, its dropout, its classes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, numbered};
+use crate::model::bert::ProblemType;
+
+/// The config of a BiGRU; a key that the file lacks has the default.
+///
+/// ```
+/// use brew_core::model::BiGruConfig;
+///
+/// let config = BiGruConfig { hidden_size: 128, num_labels: 13, ..BiGruConfig::default() };
+/// assert_eq!(config.vocab_size, 30522);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BiGruConfig {
+    /// `bigru`.
+    pub model_type: String,
+    /// The class of the model, `BiGruForSequenceClassification` or `BiGruForTokenClassification`;
+    /// written by saving.
+    pub architectures: Vec<String>,
+    /// Number of tokens that have an embedding.
+    pub vocab_size: i64,
+    /// Width of the embeddings.
+    pub embedding_size: i64,
+    /// Width of the states of one direction; a layer gives twice as many numbers a token.
+    pub hidden_size: i64,
+    /// Number of layers, each of both directions.
+    pub num_hidden_layers: usize,
+    /// Number of classes.
+    pub num_labels: usize,
+    /// Probability of dropout before each layer and before the head.
+    pub dropout: f64,
+    /// The padding token, whose embedding gets no gradient.
+    pub pad_token_id: Option<i64>,
+    /// What the labels of sequences are; by default one class means regression, and more one class an
+    /// example.
+    pub problem_type: Option<ProblemType>,
+}
+
+impl Default for BiGruConfig {
+    /// One layer of 256 a direction over BERT's vocabulary, two classes, dropout 0.1.
+    fn default() -> Self {
+        BiGruConfig {
+            model_type: "bigru".to_owned(),
+            architectures: Vec::new(),
+            vocab_size: 30522,
+            embedding_size: 128,
+            hidden_size: 256,
+            num_hidden_layers: 1,
+            num_labels: 2,
+            dropout: 0.1,
+            pad_token_id: Some(0),
+            problem_type: None,
+        }
+    }
+}
+
+impl BiGruConfig {
+    /// Says whether there can be such a model; all that is wrong at once.
+    pub(super) fn check(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        for (name, size) in [
+            ("vocab_size", self.vocab_size),
+            ("embedding_size", self.embedding_size),
+            ("hidden_size", self.hidden_size),
+            ("num_hidden_layers", i64::try_from(self.num_hidden_layers).unwrap_or(i64::MAX)),
+            ("num_labels", i64::try_from(self.num_labels).unwrap_or(i64::MAX)),
+        ] {
+            if size < 1 {
+                problems.push(format!("`{name}` is {size}; it must be at least 1"));
+            }
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            problems.push(format!("`dropout` is {}; it must be from 0 to below 1", self.dropout));
+        }
+        if let Some(pad) = self.pad_token_id.filter(|pad| !(0..self.vocab_size.max(1)).contains(pad)) {
+            problems.push(format!("`pad_token_id` is {pad}; it must be a token of the vocabulary, or null"));
+        }
+        if self.model_type != "bigru" {
+            problems.push(format!("`model_type` is `{}`; a BiGRU's is `bigru`", self.model_type));
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::invalid(numbered("there is no such BiGRU", &problems)))
+        }
+    }
+
+    /// What these labels of sequences are, where the config does not say.
+    pub(super) fn problem(&self) -> ProblemType {
+        self.problem_type.unwrap_or(match self.num_labels {
+            1 => ProblemType::Regression,
+            _ => ProblemType::SingleLabelClassification,
+        })
+    }
+
+    /// Names and shapes of the parameters of all layers, as PyTorch's `nn.GRU` has them; of one layer
+    /// see [`layer_parameters_of`](Self::layer_parameters_of).
+    pub(super) fn layer_parameters(&self) -> impl Iterator<Item = (String, Vec<i64>)> {
+        (0..self.num_hidden_layers).flat_map(|layer| self.layer_parameters_of(layer))
+    }
+
+    /// In the order that libtorch takes them: weights of inputs and of states, biases of either; first
+    /// forwards, then in reverse.
+    pub(super) fn layer_parameters_of(&self, layer: usize) -> Vec<(String, Vec<i64>)> {
+        let inputs = if layer == 0 { self.embedding_size } else { 2 * self.hidden_size };
+        let gates = 3 * self.hidden_size;
+        let of_direction = |suffix: &str| {
+            [
+                (format!("gru.weight_ih_l{layer}{suffix}"), vec![gates, inputs]),
+                (format!("gru.weight_hh_l{layer}{suffix}"), vec![gates, self.hidden_size]),
+                (format!("gru.bias_ih_l{layer}{suffix}"), vec![gates]),
+                (format!("gru.bias_hh_l{layer}{suffix}"), vec![gates]),
+            ]
+        };
+        of_direction("").into_iter().chain(of_direction("_reverse")).collect()
+    }
+}

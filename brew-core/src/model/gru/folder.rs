@@ -1,0 +1,61 @@
+//! A BiGRU from its folder, and back into one: `config.json` and `model.safetensors`, brew's own layout
+//! under the names of PyTorch's modules.
+
+use std::path::Path;
+
+use tch::Device;
+
+use super::{BiGru, BiGruConfig, Task};
+use crate::error::{Error, Result};
+use crate::model::folder::{
+    CONFIG, WEIGHTS, companions, copy_companions, read_config, read_weights, write_weights,
+};
+use crate::model::{Model, Parameters};
+
+impl<T: Task> BiGru<T> {
+    /// The class of this model, as `config.json` names it.
+    fn architecture() -> String {
+        format!("BiGruFor{}", T::NAME)
+    }
+
+    /// Loads a model that [`Model::save`] wrote.
+    ///
+    /// # Errors
+    /// Names the file, and what in it does not fit: an unknown key, a size that cannot be, another task,
+    /// every tensor that is missing or of another shape.
+    pub fn from_pretrained(folder: impl AsRef<Path>, device: Device) -> Result<Self> {
+        let folder = folder.as_ref();
+        let file = folder.join(CONFIG);
+        let of_file = |error: &dyn std::fmt::Display| Error::file(&file, error);
+        let read = serde_json::Value::Object(read_config(folder)?);
+        let config: BiGruConfig = serde_json::from_value(read)
+            .map_err(|error| of_file(&format!("not the config of a BiGRU: {error}")))?;
+        config.check().map_err(|error| of_file(&error))?;
+        if let Some(other) = config.architectures.iter().find(|found| **found != Self::architecture()) {
+            return Err(of_file(&format!("this is a {other}, and not a {}", Self::architecture())));
+        }
+        Self::build(config, read_weights(folder, "", &[], device)?, companions(folder))
+    }
+
+    /// The same model taking the tokenizer files of a folder along when it is saved.
+    #[must_use]
+    pub fn with_tokenizer_of(self, folder: impl AsRef<Path>) -> Self {
+        BiGru { companions: companions(folder.as_ref()), ..self }
+    }
+}
+
+impl<T: Task> Model for BiGru<T> {
+    fn parameters(&self) -> Parameters {
+        self.named_parameters()
+    }
+
+    /// Writes `model.safetensors` in float32, `config.json`, and the tokenizer files that it has.
+    fn save(&self, folder: &Path) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
+        write_weights(&folder.join(WEIGHTS), &self.parameters())?;
+        let config = BiGruConfig { architectures: vec![Self::architecture()], ..self.config.clone() };
+        let config = serde_json::to_vec_pretty(&config).map_err(Error::other)?;
+        crate::disk::write(&folder.join(CONFIG), &config)?;
+        copy_companions(&self.companions, folder)
+    }
+}

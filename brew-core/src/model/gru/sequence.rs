@@ -1,0 +1,65 @@
+//! A BiGRU that classifies sequences, by the last state of either direction.
+
+use brew_macros::distill;
+use tch::Tensor;
+
+use super::{BiGru, Encoded, Task};
+use crate::error::Result;
+use crate::model::bert::loss;
+use crate::model::{ClassifierOutput, TextBatch};
+use crate::pass::Pass;
+use crate::role;
+
+/// The task of a [`BiGruForSequenceClassification`].
+#[derive(Debug)]
+pub struct SequenceTask;
+
+impl Task for SequenceTask {
+    const NAME: &'static str = "SequenceClassification";
+}
+
+/// A BiGRU that gives each sequence one score a class.
+///
+/// ```
+/// use brew_core::model::{BiGruConfig, BiGruForSequenceClassification};
+/// use brew_core::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// let config = BiGruConfig { vocab_size: 100, hidden_size: 16, ..BiGruConfig::default() };
+/// let student = BiGruForSequenceClassification::new(config, 7, Device::Cpu)?;
+/// let input_ids = Tensor::from_slice(&[2_i64, 20, 30, 3, 2, 40, 3, 0]).reshape([2, 4]);
+/// let pass = Pass::evaluation(Wants::nothing());
+/// let output = student.forward(&input_ids, &input_ids.ne(0).to_kind(Kind::Int64), None, &pass)?;
+/// assert_eq!(output.logits.size(), [2, 2]);
+/// # Ok(())
+/// # }
+/// ```
+pub type BiGruForSequenceClassification = BiGru<SequenceTask>;
+
+#[distill(batch = TextBatch)]
+impl BiGruForSequenceClassification {
+    /// One forward pass.
+    ///
+    /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 where there is a
+    /// token and 0 where there is padding, which follows the tokens; `labels` and the loss are as for
+    /// [`BertForSequenceClassification`](crate::model::BertForSequenceClassification).
+    ///
+    /// # Errors
+    /// When shapes differ, when padding precedes a token, and, on a CPU, when a token or a label is out
+    /// of range.
+    pub fn forward(
+        &self,
+        input_ids: &Tensor,
+        attention_mask: &Tensor,
+        labels: Option<&Tensor>,
+        pass: &Pass,
+    ) -> Result<ClassifierOutput> {
+        let Encoded { ends, hidden_states, .. } = self.encode(input_ids, attention_mask, pass)?;
+        let logits = self.classify(ends, pass)?;
+        let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
+        let loss =
+            labels.map(|labels| loss::of_sequences(&logits, labels, self.config.problem())).transpose()?;
+        let (attentions, queries, keys, values) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
+        Ok(ClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
+    }
+}

@@ -1,0 +1,255 @@
+//! A teacher that was traced or scripted in Python, run as it is: a TorchScript file.
+//!
+//! It is frozen and cannot be a student: its file is all there is of it. What it returns (a tensor, a
+//! tuple or a dict) becomes logits and hidden states by position or by name.
+//!
+//! In Python, for a model of transformers:
+//!
+//! ```python
+//! model = AutoModelForSequenceClassification.from_pretrained(folder, torchscript=True).eval()
+//! torch.jit.trace(model, (input_ids, attention_mask)).save("teacher.pt")
+//! ```
+
+use std::cell::Cell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use brew_macros::distill;
+use tch::{CModule, Device, IValue, Tensor};
+
+use super::{Forward, Model, Parameters, TextBatch};
+use crate::batch::Batch;
+use crate::error::{Error, InStage, Result, suggest};
+use crate::pass::Pass;
+
+/// A TorchScript module in evaluation mode.
+///
+/// ```no_run
+/// use brew_core::model::{Part, ScriptOutputAdaptor, TorchScript};
+/// use brew_core::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// let teacher = TorchScript::load("teacher.pt", Device::Cpu)?
+///     .inputs(["input_ids", "attention_mask"])
+///     .logits(Part::At(0))
+///     .hidden(Part::At(1));
+/// let teacher: Seen<ScriptOutputAdaptor> = teacher.seen_by(ScriptOutputAdaptor);
+/// # Ok(())
+/// # }
+/// ```
+pub struct TorchScript {
+    path: PathBuf,
+    module: CModule,
+    inputs: Vec<String>,
+    logits: Part,
+    hidden: Option<Part>,
+    /// Whether two passes over one batch have been compared.
+    compared: Cell<bool>,
+}
+
+/// Where in what a module returns something is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// At this position of a tuple or a list, from 0; position 0 of a lone tensor is the tensor.
+    At(usize),
+    /// Under this key of a dict.
+    Named(String),
+}
+
+impl Part {
+    /// Under this key of a dict.
+    pub fn named(key: impl Into<String>) -> Self {
+        Part::Named(key.into())
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::At(place) => write!(formatter, "position {place}"),
+            Part::Named(key) => write!(formatter, "key `{key}`"),
+        }
+    }
+}
+
+/// What a TorchScript module returned.
+///
+/// Its adaptor reads [`TextBatch`]; for another batch write an
+/// `#[adaptor(batch = …, output = ScriptOutput)]` of your own.
+#[distill(batch = TextBatch, inputs_mask = attention_mask, labels = labels)]
+#[derive(Debug)]
+pub struct ScriptOutput {
+    /// Scores before the softmax, `(batch, classes)` or `(batch, length, classes)`.
+    #[role(logits)]
+    pub logits: Tensor,
+    /// The hidden states that it gives, in its own order; empty where none are read.
+    #[role(hidden)]
+    pub hidden_states: Vec<Tensor>,
+}
+
+impl fmt::Debug for TorchScript {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TorchScript")
+            .field("path", &self.path)
+            .field("inputs", &self.inputs)
+            .field("logits", &self.logits)
+            .field("hidden", &self.hidden)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TorchScript {
+    /// Loads a module in evaluation mode, with no parameter that would learn.
+    ///
+    /// Until told otherwise it is called with the columns `input_ids` and `attention_mask`, the logits
+    /// are at position 0, and no hidden states are read.
+    ///
+    /// # Errors
+    /// A file that is missing or not a TorchScript module.
+    pub fn load(path: impl AsRef<Path>, device: Device) -> Result<Self> {
+        let path = path.as_ref();
+        if !path.is_file() {
+            return Err(Error::file(path, "there is no such file: save one with torch.jit.trace(…).save(…)"));
+        }
+        let refused = |error: tch::TchError| {
+            let message =
+                format!("not a TorchScript module (torch.jit.save writes them): {}", Error::from(error));
+            Error::file(path, message)
+        };
+        let mut module = CModule::load_on_device(path, device).map_err(refused)?;
+        module.f_set_eval().map_err(refused)?;
+        for (_, parameter) in module.named_parameters().map_err(refused)? {
+            let _ = parameter.f_set_requires_grad(false)?;
+        }
+        Ok(TorchScript {
+            path: path.to_owned(),
+            module,
+            inputs: vec!["input_ids".to_owned(), "attention_mask".to_owned()],
+            logits: Part::At(0),
+            hidden: None,
+            compared: Cell::new(false),
+        })
+    }
+
+    /// The columns of the batch that the module's `forward` takes, in the order of its arguments.
+    #[must_use]
+    pub fn inputs(self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        TorchScript { inputs: columns.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Where the logits are.
+    #[must_use]
+    pub fn logits(self, part: Part) -> Self {
+        TorchScript { logits: part, ..self }
+    }
+
+    /// Where the hidden states are: a tuple or list of tensors, embeddings first.
+    #[must_use]
+    pub fn hidden(self, part: Part) -> Self {
+        TorchScript { hidden: Some(part), ..self }
+    }
+
+    fn call(&self, inputs: &[IValue]) -> Result<ScriptOutput> {
+        let returned = self.module.forward_is(inputs).in_stage("torchscript forward")?;
+        let logits = match self.find(&returned, &self.logits, "logits")? {
+            IValue::Tensor(logits) => logits.shallow_clone(),
+            other => return Err(self.misfit("logits", &self.logits, "a tensor", other)),
+        };
+        let hidden_states = match &self.hidden {
+            None => Vec::new(),
+            Some(part) => {
+                let found = self.find(&returned, part, "hidden states")?;
+                tensors(found)
+                    .ok_or_else(|| self.misfit("hidden states", part, "a tuple or list of tensors", found))?
+            }
+        };
+        Ok(ScriptOutput { logits, hidden_states })
+    }
+
+    fn find<'v>(&self, returned: &'v IValue, part: &Part, what: &str) -> Result<&'v IValue> {
+        let found = match (part, returned) {
+            (Part::At(0), IValue::Tensor(_)) => Some(returned),
+            (Part::At(place), IValue::Tuple(values) | IValue::GenericList(values)) => values.get(*place),
+            (Part::Named(key), IValue::GenericDict(pairs)) => pairs
+                .iter()
+                .find(|(name, _)| matches!(name, IValue::String(name) if name == key))
+                .map(|(_, value)| value),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let near = match (part, returned) {
+                (Part::Named(key), IValue::GenericDict(pairs)) => suggest(key, keys(pairs)),
+                _ => String::new(),
+            };
+            Error::file(
+                &self.path,
+                format!("there are no {what} at {part}: the module returned {}{near}", described(returned)),
+            )
+        })
+    }
+
+    fn misfit(&self, what: &str, part: &Part, wanted: &str, found: &IValue) -> Error {
+        let message =
+            format!("the {what} must be {wanted}; at {part} the module returned {}", described(found));
+        Error::file(&self.path, message)
+    }
+}
+
+impl<B: Batch> Forward<B> for TorchScript {
+    type Output = ScriptOutput;
+
+    fn run(&self, batch: &B, _: &Pass) -> Result<ScriptOutput> {
+        let inputs = self.inputs.iter().map(|name| {
+            batch.column(name).map(|tensor| IValue::Tensor(tensor.shallow_clone())).ok_or_else(|| {
+                let near = suggest(name, batch.tensors().into_iter().map(|(column, _)| column));
+                Error::invalid(format!(
+                    "the TorchScript module is given `{name}`, which is no column of the batch{near}"
+                ))
+            })
+        });
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        let output = self.call(&inputs)?;
+        if !self.compared.replace(true) && !output.logits.f_equal(&self.call(&inputs)?.logits)? {
+            let message = "two passes over one batch differ: its dropout is on for good; call `model.eval()` in Python before tracing it";
+            return Err(Error::file(&self.path, message));
+        }
+        Ok(output)
+    }
+}
+
+impl Model for TorchScript {
+    fn parameters(&self) -> Parameters {
+        Parameters::new(self.module.named_parameters().unwrap_or_default())
+    }
+}
+
+/// A tuple or list as tensors; `None` where it is something else.
+fn tensors(value: &IValue) -> Option<Vec<Tensor>> {
+    match value {
+        IValue::TensorList(tensors) => Some(tensors.iter().map(Tensor::shallow_clone).collect()),
+        IValue::Tuple(values) | IValue::GenericList(values) => values
+            .iter()
+            .map(|value| if let IValue::Tensor(tensor) = value { Some(tensor.shallow_clone()) } else { None })
+            .collect(),
+        _ => None,
+    }
+}
+
+fn keys(pairs: &[(IValue, IValue)]) -> impl Iterator<Item = &str> {
+    pairs.iter().filter_map(|(key, _)| if let IValue::String(key) = key { Some(key.as_str()) } else { None })
+}
+
+fn described(value: &IValue) -> String {
+    match value {
+        IValue::None => "None".to_owned(),
+        IValue::Tensor(tensor) => format!("a tensor of {:?}", tensor.size()),
+        IValue::Tuple(values) => format!("a tuple of {}", values.len()),
+        IValue::GenericList(values) => format!("a list of {}", values.len()),
+        IValue::TensorList(tensors) => format!("a list of {} tensors", tensors.len()),
+        IValue::GenericDict(pairs) => {
+            format!("a dict of {}", keys(pairs).map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "))
+        }
+        _ => "something that is neither tensors nor a collection of them".to_owned(),
+    }
+}

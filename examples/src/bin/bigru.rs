@@ -1,0 +1,122 @@
+//! A BiGRU learns from a fine-tuned BERT: another architecture, which has no layers to match.
+//!
+//! Teacher and student read the same tokens; the student begins with the teacher's embeddings.
+
+#![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use brew_core::prelude::*;
+use brew_data::prelude::*;
+use clap::Parser;
+use examples::{Comparison, Settings, open_reviews, score, train};
+
+/// Distils a BERT that judges movie reviews into a BiGRU.
+#[derive(Debug, Parser)]
+#[command(name = "bigru")]
+struct Arguments {
+    /// The reviews: a Parquet file, or a TSV file of id, rating and text without a header.
+    #[arg(long, value_name = "FILE", default_value = "data/movie_reviews.parquet")]
+    data: PathBuf,
+    /// Only N training reviews, spread evenly over the file, and half as many to evaluate on; 0 for
+    /// all.
+    #[arg(long, value_name = "N", default_value_t = 2048)]
+    sample: usize,
+    /// Passes over the data for the teacher.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    teacher_epochs: u64,
+    /// Passes over the data for a student.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    epochs: u64,
+    /// Tokens a review, special ones included; longer ones are cut.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    max_length: usize,
+    /// Width of the student's states, of either direction.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    hidden: i64,
+    /// Layers of the student.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    layers: usize,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    examples::run(|| run(&arguments))
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let settings = &arguments.settings;
+    let device = settings.device();
+    let tokenizer = Tokenizer::from_folder(&settings.encoder)?;
+    let sample = Some(arguments.sample).filter(|sample| *sample > 0);
+    let cache = settings.place("bigru", "tokens");
+    let reviews = open_reviews(&arguments.data, (&tokenizer, arguments.max_length), sample, &cache)?;
+    println!("{} training and {} development reviews", reviews.train.rows(), reviews.dev.rows());
+    let loader =
+        || reviews.train.batches::<TextBatch>(settings.batch).shuffled(settings.seed.into()).bucketed();
+    let dev = || reviews.dev.batches::<TextBatch>(64).bucketed();
+
+    let teacher =
+        BertForSequenceClassification::from_encoder(&settings.encoder, 2, settings.weights(), device)?;
+    let pipeline = Supervised::new(teacher.seen_by(ClassifierOutputAdaptor)).plan()?;
+    let of_teacher = (settings, arguments.teacher_epochs, settings.teacher_lr);
+    let teacher = train("teacher", pipeline, of_teacher, loader(), (dev(), Accuracy))?;
+    let path = settings.place("bigru", "teacher");
+    teacher.save(&path)?;
+    let frozen = BertForSequenceClassification::from_pretrained(&path, device)?;
+
+    // Ten times the learning rate of a BERT: a recurrent network begins with new weights.
+    let of_students = (settings, arguments.epochs, 10.0 * settings.lr);
+    let pipeline =
+        Supervised::new(student(arguments, &frozen, device)?.seen_by(ClassifierOutputAdaptor)).plan()?;
+    let plain = train("plain BiGRU", pipeline, of_students, loader(), (dev(), Accuracy))?;
+
+    let student = student(arguments, &frozen, device)?;
+    let pipeline =
+        Distill::new(frozen.seen_by(ClassifierOutputAdaptor), student.seen_by(ClassifierOutputAdaptor))
+            .soft_targets(KdCe::at(settings.temperature).times_temperature_squared())
+            .hard_labels(1.0)
+            .plan()?;
+    println!("\n{}", pipeline.explain());
+    let distilled = train("distilled BiGRU", pipeline, of_students, loader(), (dev(), Accuracy))?;
+    distilled.save(&settings.place("bigru", "student"))?;
+    println!("\n{}", distilled.parameters().table(None));
+
+    let mut table = Comparison::of(&["accuracy", "agrees with the teacher"]);
+    let (_, of_teacher) = score(&teacher, &dev(), &[&Accuracy])?;
+    for (name, model) in [("teacher", &teacher), ("plain BiGRU", &plain), ("distilled BiGRU", &distilled)] {
+        let (mut values, predictions) = score(model, &dev(), &[&Accuracy])?;
+        values.push(predictions.agreement(&of_teacher)?);
+        table.add(name, &values, model);
+    }
+    table.print();
+    Ok(())
+}
+
+/// The student before training, with the embeddings of the teacher.
+fn student(
+    arguments: &Arguments,
+    teacher: &BertForSequenceClassification,
+    device: Device,
+) -> Result<BiGruForSequenceClassification> {
+    let parameters = teacher.parameters();
+    let name = "bert.embeddings.word_embeddings.weight";
+    let (_, embeddings) = parameters
+        .iter()
+        .find(|(found, _)| *found == name)
+        .ok_or_else(|| Error::invalid(format!("the teacher is no BERT: it has no `{name}`")))?;
+    let config = BiGruConfig {
+        vocab_size: teacher.config().vocab_size,
+        embedding_size: teacher.config().hidden_size,
+        hidden_size: arguments.hidden,
+        num_hidden_layers: arguments.layers,
+        pad_token_id: teacher.config().pad_token_id,
+        ..BiGruConfig::default()
+    };
+    BiGruForSequenceClassification::new(config, arguments.settings.weights(), device)?
+        .with_tokenizer_of(&arguments.settings.encoder)
+        .with_embeddings(embeddings)
+}

@@ -1,0 +1,130 @@
+//! Named entities: a tagger of emerging entities (WNUT-17) distilled by TextBrewer's GeneralDistiller.
+//!
+//! The loss on logits is over tokens, so the adaptor has a `logits_mask`; the score is F1 over
+//! entities, as seqeval counts it.
+
+#![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use brew_core::prelude::*;
+use brew_data::prelude::*;
+use brew_data::{Pieces, Words};
+use clap::Parser;
+use examples::{Comparison, Settings, every, score, train};
+use serde_json::json;
+
+/// Distils a tagger of named entities and compares it with one that learned from the labels alone.
+#[derive(Debug, Parser)]
+#[command(name = "ner")]
+struct Arguments {
+    /// Sentences to train on: a token and its tag a line, a blank line after each sentence.
+    #[arg(long, value_name = "FILE", default_value = "data/wnut17_train.conll")]
+    train: PathBuf,
+    /// Sentences to evaluate on.
+    #[arg(long, value_name = "FILE", default_value = "data/wnut17_dev.conll")]
+    dev: PathBuf,
+    /// Only the first N sentences of either file.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Passes over the data for the teacher.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    teacher_epochs: u64,
+    /// Passes over the data for a student.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    epochs: u64,
+    /// Tokens a sentence, special ones included; longer ones are cut.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    max_length: usize,
+    /// Layers of a student; the teacher's number must be a multiple.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    layers: usize,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    examples::run(|| run(&arguments))
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let settings = &arguments.settings;
+    let device = settings.device();
+    let (tags, data, dev) = sentences(arguments)?;
+    println!("{} training and {} development sentences, {} tags", data.rows(), dev.rows(), tags.len());
+    let metric = EntityF1::new(&tags)?;
+    let loader = || data.batches::<TokenBatch>(settings.batch).shuffled(settings.seed.into()).bucketed();
+    let dev = || dev.batches::<TokenBatch>(64).bucketed();
+    let new = || {
+        BertForTokenClassification::from_encoder(&settings.encoder, tags.len(), settings.weights(), device)
+    };
+    // What cannot be is said before anything is trained.
+    let stride = every(new()?.config().num_hidden_layers, arguments.layers)?;
+    let student = || BertForTokenClassification::from_layers_of(&new()?, Keep::first(arguments.layers));
+    let supervised = |model: BertForTokenClassification| {
+        Supervised::new(model.seen_by(TokenClassifierOutputAdaptor)).semantics(Semantics::TextBrewer).plan()
+    };
+    let of_students = (settings, arguments.epochs, settings.lr);
+
+    let of_teacher = (settings, arguments.teacher_epochs, settings.teacher_lr);
+    let teacher = train("teacher", supervised(new()?)?, of_teacher, loader(), (dev(), metric.clone()))?;
+    let plain =
+        train("plain student", supervised(student()?)?, of_students, loader(), (dev(), metric.clone()))?;
+
+    let matches: Vec<_> = (0..=arguments.layers)
+        .map(|layer| json!({ "layer_T": stride * layer, "layer_S": layer, "feature": "hidden", "loss": "hidden_mse", "weight": 1 }))
+        .collect();
+    let distill = json!({
+        "temperature": settings.temperature, "hard_label_weight": 1, "intermediate_matches": matches,
+    });
+    let distill = DistillationConfig::from_json(&distill.to_string())?;
+    let path = settings.place("ner", "teacher");
+    teacher.save(&path)?;
+    let frozen = BertForTokenClassification::from_pretrained(&path, device)?;
+    let (frozen, seen) =
+        (frozen.seen_by(TokenClassifierOutputAdaptor), student()?.seen_by(TokenClassifierOutputAdaptor));
+    let pipeline = GeneralDistiller::new(&TrainingConfig::default(), &distill, frozen, seen).plan()?;
+    println!("\n{}", pipeline.explain());
+    let distilled = train("distilled student", pipeline, of_students, loader(), (dev(), metric.clone()))?;
+    distilled.save(&settings.place("ner", "student"))?;
+
+    let mut table = Comparison::of(&["entity F1", "accuracy of tokens"]);
+    for (name, model) in [("teacher", &teacher), ("plain student", &plain), ("distilled student", &distilled)]
+    {
+        table.add(name, &score(model, &dev(), &[&metric, &Accuracy])?.0, model);
+    }
+    table.print();
+    Ok(())
+}
+
+/// The tags, `O` first, and the sentences of both files as tokens with the number of their tag at the
+/// first piece of each word.
+fn sentences(arguments: &Arguments) -> Result<(Vec<String>, Dataset, Dataset)> {
+    let open = |path: &PathBuf| {
+        let all = Dataset::open_as(path, Conll::new())?;
+        let rows: Vec<usize> = (0..all.rows().min(arguments.limit.unwrap_or(usize::MAX))).collect();
+        all.select(&rows)
+    };
+    let (train, dev) = (open(&arguments.train)?, open(&arguments.dev)?);
+    let mut tags: BTreeSet<String> = BTreeSet::new();
+    for sentences in [&train, &dev] {
+        tags.extend(sentences.text_lists("tags")?.into_iter().flatten());
+    }
+    tags.remove("O");
+    let tags: Vec<String> = ["O".to_owned()].into_iter().chain(tags).collect();
+    let number = |tag: &String| tags.iter().position(|known| known == tag).unwrap_or_default() as i64;
+    let tokenizer = Tokenizer::from_folder(&arguments.settings.encoder)?;
+    let words = Words::of("tokens").labels("numbers", Pieces::First);
+    let tokenize = Tokenize::words(words, arguments.max_length);
+    let cache = arguments.settings.place("ner", "tokens");
+    let tokenised = |sentences: &Dataset| {
+        let numbers = sentences.text_lists("tags")?;
+        let numbers = numbers.iter().map(|tags| tags.iter().map(number).collect());
+        sentences.with_integer_lists("numbers", numbers)?.tokenize(&tokenizer, &tokenize, &cache)
+    };
+    let (train, dev) = (tokenised(&train)?, tokenised(&dev)?);
+    Ok((tags, train, dev))
+}

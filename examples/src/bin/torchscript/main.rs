@@ -1,0 +1,142 @@
+//! A teacher that only Python has: traced to TorchScript there, it teaches a student here.
+//!
+//! `trace.py` beside this file fine-tunes nothing: it traces the model of a Hugging Face folder. So that
+//! the example needs no model from elsewhere, a teacher is fine-tuned here first and saved as such a
+//! folder; Python then makes `teacher.pt` of it.
+
+#![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use brew_core::model::{Part, ScriptOutputAdaptor};
+use brew_core::prelude::*;
+use brew_data::prelude::*;
+use clap::Parser;
+use examples::{Comparison, Settings, every, matches, open_reviews, score, train};
+
+/// The script that traces a model, as it stands beside this file.
+const TRACE: &str = include_str!("trace.py");
+
+/// Traces a teacher in Python and distils it.
+#[derive(Debug, Parser)]
+#[command(name = "torchscript")]
+struct Arguments {
+    /// The reviews: a Parquet file, or a TSV file of id, rating and text without a header.
+    #[arg(long, value_name = "FILE", default_value = "data/movie_reviews.parquet")]
+    data: PathBuf,
+    /// Only N training reviews, spread evenly over the file, and half as many to evaluate on; 0 for
+    /// all.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    sample: usize,
+    /// A Python with torch and transformers, to trace the teacher with [default: $BREW_PYTHON, or else
+    /// python3].
+    #[arg(long, value_name = "PROGRAM")]
+    python: Option<PathBuf>,
+    /// A module that has been traced already; then Python is not needed.
+    #[arg(long, value_name = "FILE")]
+    module: Option<PathBuf>,
+    /// Passes over the data for the teacher.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    teacher_epochs: u64,
+    /// Passes over the data for a student.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    epochs: u64,
+    /// Tokens a review, special ones included; longer ones are cut.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    max_length: usize,
+    /// Layers of a student; the teacher's number must be a multiple.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    layers: usize,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    examples::run(|| run(&arguments))
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let settings = &arguments.settings;
+    let device = settings.device();
+    let python = arguments.python.clone().unwrap_or_else(|| {
+        std::env::var_os("BREW_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from)
+    });
+    if arguments.module.is_none() {
+        has_torch(&python)?;
+    }
+    let tokenizer = Tokenizer::from_folder(&settings.encoder)?;
+    let sample = Some(arguments.sample).filter(|sample| *sample > 0);
+    let cache = settings.place("torchscript", "tokens");
+    let reviews = open_reviews(&arguments.data, (&tokenizer, arguments.max_length), sample, &cache)?;
+    println!("{} training and {} development reviews", reviews.train.rows(), reviews.dev.rows());
+    let loader =
+        || reviews.train.batches::<TextBatch>(settings.batch).shuffled(settings.seed.into()).bucketed();
+    let dev = || reviews.dev.batches::<TextBatch>(64).bucketed();
+    let new =
+        || BertForSequenceClassification::from_encoder(&settings.encoder, 2, settings.weights(), device);
+    // What cannot be is said before anything is trained.
+    let stride = every(new()?.config().num_hidden_layers, arguments.layers)?;
+    let supervised =
+        |model: BertForSequenceClassification| Supervised::new(model.seen_by(ClassifierOutputAdaptor)).plan();
+
+    let module = match &arguments.module {
+        Some(module) => module.clone(),
+        None => {
+            let of_teacher = (settings, arguments.teacher_epochs, settings.teacher_lr);
+            let teacher = train("teacher", supervised(new()?)?, of_teacher, loader(), (dev(), Accuracy))?;
+            let folder = settings.place("torchscript", "teacher");
+            teacher.save(&folder)?;
+            trace(&python, &folder)?
+        }
+    };
+    let open = || -> Result<_> {
+        Ok(TorchScript::load(&module, device)?.hidden(Part::At(1)).seen_by(ScriptOutputAdaptor))
+    };
+    let student = || BertForSequenceClassification::from_layers_of(&new()?, Keep::first(arguments.layers));
+    let of_students = (settings, arguments.epochs, settings.lr);
+    let plain = train("plain student", supervised(student()?)?, of_students, loader(), (dev(), Accuracy))?;
+
+    let pipeline = Distill::new(open()?, student()?.seen_by(ClassifierOutputAdaptor))
+        .soft_targets(KdCe::at(settings.temperature))
+        .matching(matches(arguments.layers, stride))
+        .hard_labels(1.0)
+        .plan()?;
+    println!("\n{}", pipeline.explain());
+    let distilled = train("distilled student", pipeline, of_students, loader(), (dev(), Accuracy))?;
+    distilled.save(&settings.place("torchscript", "student"))?;
+
+    let mut table = Comparison::of(&["accuracy"]);
+    let teacher = open()?;
+    table.add("TorchScript teacher", &score(&teacher, &dev(), &[&Accuracy])?.0, &teacher);
+    table.add("plain student", &score(&plain, &dev(), &[&Accuracy])?.0, &plain);
+    table.add("distilled student", &score(&distilled, &dev(), &[&Accuracy])?.0, &distilled);
+    table.print();
+    Ok(())
+}
+
+/// Says so early where this Python cannot trace.
+fn has_torch(python: &Path) -> Result<()> {
+    let found = Command::new(python).args(["-c", "import torch, transformers"]).output();
+    if found.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "`{}` has no torch and transformers to trace a teacher with: name one that has by --python or \
+         BREW_PYTHON, or give a traced module by --module",
+        python.display()
+    )))
+}
+
+/// Lets Python trace the model of a folder; the module is beside it.
+fn trace(python: &Path, folder: &Path) -> Result<PathBuf> {
+    println!("\ntracing the teacher in Python");
+    let module = folder.with_extension("pt");
+    let ran = Command::new(python).arg("-c").arg(TRACE).arg(folder).arg(&module).status();
+    match ran {
+        Ok(status) if status.success() => Ok(module),
+        Ok(status) => Err(Error::file(folder, format!("trace.py did not trace it: {status}"))),
+        Err(error) => Err(Error::file(python, error)),
+    }
+}

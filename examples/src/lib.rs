@@ -1,0 +1,16 @@
+//! What the example programs share: settings, one way to train, the data they read, and the table at
+//! the end.
+//!
+//! Each program in `bin` shows one front door on real data; `sentiment` shows every switch.
+
+#![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
+
+mod reviews;
+mod settings;
+mod table;
+mod training;
+
+pub use reviews::{Reviews, open_reviews};
+pub use settings::{Settings, run};
+pub use table::Comparison;
+pub use training::{configured, every, matches, score, train};

@@ -1,0 +1,51 @@
+//! Sentences of reviews with a rating, as positive and negative texts.
+
+use std::path::Path;
+
+use brew_core::Result;
+use brew_data::prelude::*;
+
+/// Tokenised reviews with the columns that `TextBatch` reads.
+#[derive(Debug)]
+pub struct Reviews {
+    /// What is trained on.
+    pub train: Dataset,
+    /// What is evaluated on: every tenth review.
+    pub dev: Dataset,
+}
+
+/// Opens, labels, splits and tokenises the reviews of a file with the columns `id`, `rating`, `text`.
+///
+/// Reviews with rating 0 are dropped; the others are numbered from 0 in the file's order. The label is
+/// whether the rating is above 0; numbers divisible by 10 are the development split. `sample` reviews
+/// of the others, spread evenly over the file, are trained on, and half as many are evaluated on where
+/// that is fewer.
+pub fn open_reviews(
+    file: &Path,
+    (tokenizer, max_length): (&Tokenizer, usize),
+    sample: Option<usize>,
+    cache: &Path,
+) -> Result<Reviews> {
+    // A TSV file has no header, and ids that are no numbers in one of the two.
+    let layout = Layout::new().text("id").float("rating").text("text");
+    let parquet = file.extension().is_some_and(|extension| extension == "parquet");
+    let all = if parquet { Dataset::open(file) } else { Dataset::open_as(file, layout) }?;
+    let ratings = all.floats("rating")?;
+    let rated: Vec<usize> = (0..all.rows()).filter(|&row| ratings[row] != 0.0).collect();
+    let labels = rated.iter().map(|&row| i64::from(ratings[row] > 0.0));
+    let rated = all.select(&rated)?.with_integers("labels", labels)?;
+    let (dev, train): (Vec<usize>, Vec<usize>) = (0..rated.rows()).partition(|number| number % 10 == 0);
+    let settings = Tokenize::text("text", max_length).carry(&["labels"]);
+    let tokenised = |rows: &[usize]| rated.select(rows)?.tokenize(tokenizer, &settings, cache);
+    let (train, dev) = match sample {
+        Some(sample) => (spread(&train, sample), spread(&dev, sample.div_ceil(2))),
+        None => (train, dev),
+    };
+    Ok(Reviews { train: tokenised(&train)?, dev: tokenised(&dev)? })
+}
+
+/// This many of the rows, evenly spread over all.
+pub(crate) fn spread(rows: &[usize], count: usize) -> Vec<usize> {
+    let count = count.min(rows.len());
+    (0..count).map(|place| rows[place * rows.len() / count]).collect()
+}

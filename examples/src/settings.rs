@@ -1,0 +1,62 @@
+//! The settings that every example has, and how an example ends.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use brew_core::prelude::*;
+
+/// Settings of an example beside its data and its task.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Settings {
+    /// The folder of all-MiniLM-L6-v2, or of another BERT encoder with a tokenizer.
+    #[arg(long, value_name = "DIR", default_value = ".brew/models/all-MiniLM-L6-v2")]
+    pub encoder: PathBuf,
+    /// Rows a batch.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub batch: usize,
+    /// Learning rate of the teachers.
+    #[arg(long, value_name = "X", default_value_t = 2e-4)]
+    pub teacher_lr: f64,
+    /// Learning rate of the students.
+    #[arg(long, value_name = "X", default_value_t = 2e-4)]
+    pub lr: f64,
+    /// Temperature of the soft targets.
+    #[arg(long, value_name = "X", default_value_t = 8.0)]
+    pub temperature: f64,
+    /// Order of the data, dropout, and new weights.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u32,
+    /// Where models, metrics and tokens are kept [default: runs/NAME of the program].
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// A folder or file in the run folder of this program.
+    pub fn place(&self, program: &str, name: &str) -> PathBuf {
+        self.run_dir.clone().unwrap_or_else(|| PathBuf::from("runs").join(program)).join(name)
+    }
+
+    /// The device, after a line that says which.
+    pub fn device(&self) -> Device {
+        let device = Device::cuda_if_available();
+        println!("device: {device:?}, {} threads", brew_core::tch::get_num_threads());
+        device
+    }
+
+    /// The seed as new weights take it.
+    pub fn weights(&self) -> u64 {
+        self.seed.into()
+    }
+}
+
+/// Runs a program; an error is one message on standard error, and a status of 1.
+pub fn run(program: impl FnOnce() -> Result<()>) -> ExitCode {
+    match program() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Losses on features against the values of published programs, in float64.
+//!
+//! The values are those of `fixtures/losses.json`, which names the program of each; the gradients' norms
+//! and first elements are the same programs', and where a program gives none, those of the formula in
+//! PyTorch (`tests/reference.py` checks them on random tensors too). CRD's values come from
+//! RepDistiller's `crd/memory.py` and `crd/criterion.py` at commit b84f547.
+
+use std::collections::BTreeMap;
+
+use brew_core::loss::{
+    AtMse, AtNorm, CandidatesKl, Cka, Crd, Cwd, Ickd, Loss, MarginMse, MiniLmRelation, NstPoly, PearsonKd,
+    Pkt, Place, Read, RkdAngle, RkdDistance, Sp, Vid,
+};
+use brew_core::role::Index;
+use brew_core::tch::{Device, Kind, Tensor};
+use tests::{finite_difference_error, peer, seq};
+
+use crate::cases::{assert_close, value};
+
+const PLACE: Place = Place { kind: Kind::Double, device: Device::Cpu, seed: 0 };
+
+/// Six examples, 5 and 8 wide.
+fn vectors() -> (Tensor, Tensor) {
+    (seq(&[6, 5], 0.9, 0.2, 1.0), seq(&[6, 8], 0.45, 1.3, 1.5))
+}
+
+/// Two examples' feature maps.
+fn maps() -> (Tensor, Tensor) {
+    (seq(&[2, 3, 4, 4], 0.31, 0.2, 1.0), seq(&[2, 3, 4, 4], 0.47, 0.8, 1.2))
+}
+
+/// A loss, the name of its value, and the gradient's first element and norm where they are known.
+type Case<'l> = (&'l dyn Loss, &'static str, Option<(f64, f64)>);
+
+/// Value, first element of the gradient and its norm.
+fn measured(loss: &dyn Loss, student: &Tensor, teacher: &Tensor) -> (f64, f64, f64) {
+    let leaf = student.copy().set_requires_grad(true);
+    let term = loss.term(&Read::one(leaf.shallow_clone()), &Read::one(teacher.shallow_clone())).unwrap();
+    let mean = term.mean().unwrap();
+    mean.backward();
+    let gradient = leaf.grad();
+    (mean.double_value(&[]), gradient.flatten(0, -1).double_value(&[0]), gradient.norm().double_value(&[]))
+}
+
+#[test]
+fn relations_between_examples_equal_the_published_programs() {
+    let (student, teacher) = vectors();
+    let cases: [Case<'_>; 5] = [
+        (
+            &RkdDistance::of_means(),
+            "RKD-D (torchdistill/RepDistiller)",
+            Some((-0.000_237_669_942, 0.036_502_503_274)),
+        ),
+        (
+            &RkdAngle::of_means(),
+            "RKD-A (torchdistill/RepDistiller)",
+            Some((-0.005_224_419_770, 0.034_180_993_208)),
+        ),
+        (&Pkt::of_means(), "PKT (torchdistill)", None),
+        (&Sp, "SP (paper, L2 rows, / N^2)", None),
+        (&Cka, "1 - linear CKA (n=6, 5 vs 8 dims)", None),
+    ];
+    for (loss, name, gradient) in cases {
+        let (value, first, norm) = measured(loss, &student, &teacher);
+        assert_close(value, peer(name), name);
+        if let Some((expected_first, expected_norm)) = gradient {
+            assert_close(first, expected_first, &format!("{name}, first of the gradient"));
+            assert_close(norm, expected_norm, &format!("{name}, norm of the gradient"));
+        }
+    }
+}
+
+#[test]
+fn losses_on_feature_maps_equal_the_published_programs() {
+    let (student, teacher) = maps();
+    let cases: [(&dyn Loss, &str); 6] = [
+        (&AtMse, "AT code-mode (torchdistill)"),
+        (&AtNorm, "AT paper-mode (torchdistill)"),
+        (&Ickd, "ICKD/ChSim (torchdistill)"),
+        (&NstPoly, "NST poly (mdistiller)"),
+        (&Cwd::at(4.0), "CWD tau=4 (mmrazor)"),
+        (&PearsonKd, "Pearson-KD (mmrazor PKDLoss)"),
+    ];
+    for (loss, name) in cases {
+        assert_close(measured(loss, &student, &teacher).0, peer(name), name);
+    }
+}
+
+#[test]
+fn vid_with_a_known_mean_and_variance_equals_torchdistill() {
+    let (student, teacher) = maps();
+    let loss = Vid::between(3, 3);
+    loss.prepare(&PLACE).unwrap();
+    let rho = ((0.5_f64 - 1e-5).exp() - 1.0).ln();
+    set(&loss, "regressor.weight", &Tensor::eye(3, (Kind::Double, Device::Cpu)));
+    set(&loss, "rho", &Tensor::from_slice(&[rho; 3]));
+    let name = "VID term mu=cs,var=0.5,t=ct (mean)";
+    assert_close(measured(&loss, &student, &teacher).0, peer(name), name);
+}
+
+fn set(loss: &dyn Loss, name: &str, value: &Tensor) {
+    let _guard = brew_core::tch::no_grad_guard();
+    let parameters = loss.parameters();
+    let (_, parameter) = parameters.iter().find(|(found, _)| *found == name).unwrap();
+    parameter.shallow_clone().copy_(value);
+}
+
+#[test]
+fn a_relation_of_minilm_equals_bertdistillers_with_each_examples_own_mean() {
+    let mask = Tensor::from_slice(&[1_i64, 1, 1, 0, 1, 1, 1, 1]).view([2, 4]);
+    let student = Read::one(seq(&[2, 4, 6], 0.83, 0.1, 1.0)).with_mask(mask.shallow_clone());
+    let teacher = Read::one(seq(&[2, 4, 12], 0.29, 0.6, 1.4)).with_mask(mask);
+    let name = "MiniLMv2 relation KL A_r=3 one of {QQ,KK,VV}";
+    assert_close(value(&MiniLmRelation::heads(3), &student, &teacher), peer(name), name);
+}
+
+// sentence-transformers' MarginMSELoss takes one positive and one negative score; its DistillKLDivLoss
+// all candidates (values of survey runs at commit cad2119).
+#[test]
+fn scores_of_candidates_equal_sentence_transformers() {
+    let (student, teacher) = (seq(&[4, 7], 0.7, 0.3, 2.0), seq(&[4, 7], 1.1, 0.9, 3.0));
+    let pair = |scores: &Tensor| scores.narrow(1, 0, 2);
+    let name = "MarginMSE (pos-neg margins)";
+    assert_close(measured(&MarginMse, &pair(&student), &pair(&teacher)).0, peer(name), name);
+    let at =
+        |of_student, of_teacher| measured(&CandidatesKl::at(of_student, of_teacher), &student, &teacher).0;
+    assert_close(at(2.0, 2.0), 2.783_584_373_003, "temperatures of 2 and 2");
+    assert_close(at(2.0, 1.0), 4.615_138_160_427, "temperatures of 2 and 1");
+}
+
+/// Rows of length 1.
+fn unit(tensor: &Tensor) -> Tensor {
+    tensor / tensor.norm_scalaropt_dim(2, [1_i64].as_slice(), true)
+}
+
+/// RepDistiller's setting: ten rows of data, vectors of 4, three negatives, no map.
+fn crd() -> Crd {
+    let loss = Crd::over(10).between(4, 4).width(4).negatives(3);
+    loss.prepare(&PLACE).unwrap();
+    for side in ["student", "teacher"] {
+        set(&loss, &format!("{side}.weight"), &Tensor::eye(4, (Kind::Double, Device::Cpu)));
+        set(&loss, &format!("{side}.bias"), &Tensor::zeros([4], (Kind::Double, Device::Cpu)));
+    }
+    let mut state = loss.state().unwrap();
+    state.insert("student_bank".to_owned(), unit(&seq(&[10, 4], 0.37, 0.5, 1.0)));
+    state.insert("teacher_bank".to_owned(), unit(&seq(&[10, 4], 0.71, 1.1, 1.0)));
+    loss.restore(&state).unwrap();
+    loss
+}
+
+fn crd_sides(requires_grad: bool) -> (Read, Read) {
+    let student = unit(&seq(&[2, 4], 0.93, 0.2, 1.0)).set_requires_grad(requires_grad);
+    let mut student = Read::one(student).with::<Index>(Tensor::from_slice(&[1_i64, 4]));
+    student.also.insert("negatives", Tensor::from_slice(&[0_i64, 3, 7, 2, 8, 9]).view([2, 3]));
+    (student, Read::one(unit(&seq(&[2, 4], 0.57, 0.8, 1.0))))
+}
+
+#[test]
+fn crd_its_constants_and_its_banks_equal_repdistillers() {
+    let loss = crd();
+    let (student, teacher) = crd_sides(true);
+    assert_eq!(loss.mismatches(&student, &teacher), [""; 0]);
+    let both = 21.116_763_754_956 + 15.257_264_884_923;
+    assert_close(value(&loss, &student, &teacher), both, "the student's term and the teacher's");
+    let state = loss.state().unwrap();
+    let number = |name: &str| state[name].double_value(&[0]);
+    assert!((number("student_constant") - 328_395.075_393_7).abs() < 1e-6, "{state:?}");
+    assert!((number("teacher_constant") - 2_491_809.951_603_9).abs() < 1e-6, "{state:?}");
+    loss.after_step().unwrap();
+    let moved = loss.state().unwrap()["student_bank"].get(1);
+    for (place, expected) in
+        [0.480_079_008_459, 0.683_406_452_124, 0.543_378_549_034, 0.084_967_754_372].iter().enumerate()
+    {
+        assert_close(moved.double_value(&[place as i64]), *expected, "the bank");
+    }
+    // The constants stay as they are, so the same batch has another value after the banks moved.
+    assert!((value(&loss, &student, &teacher) - both).abs() > 1e-3);
+    assert_eq!(loss.state().unwrap()["student_constant"], state["student_constant"]);
+}
+
+#[test]
+fn a_pass_that_does_not_learn_leaves_crd_as_it_was() {
+    let loss = crd();
+    let before = loss.state().unwrap();
+    let (student, teacher) = {
+        let _guard = brew_core::tch::no_grad_guard();
+        let sides = crd_sides(false);
+        value(&loss, &sides.0, &sides.1);
+        sides
+    };
+    loss.after_step().unwrap();
+    assert_eq!(loss.state().unwrap(), before);
+    drop((student, teacher));
+}
+
+#[test]
+fn the_state_of_crd_goes_on_where_it_was_taken() {
+    let (student, teacher) = crd_sides(true);
+    let first = crd();
+    value(&first, &student, &teacher);
+    first.after_step().unwrap();
+    let second = crd();
+    second.restore(&first.state().unwrap()).unwrap();
+    assert_eq!(value(&first, &student, &teacher), value(&second, &student, &teacher));
+    let error = second.restore(&BTreeMap::new()).unwrap_err().to_string();
+    assert_eq!(error, "the state lacks `student_bank`");
+}
+
+#[test]
+fn rows_that_no_bank_has_are_named() {
+    let loss = crd();
+    let (mut student, teacher) = crd_sides(false);
+    student = student.with::<Index>(Tensor::from_slice(&[3_i64, 10]));
+    assert_eq!(
+        loss.mismatches(&student, &teacher),
+        [
+            "`index` goes from 3 to 10, and the loss was declared for 10 rows: write `Crd::over(…)` with the rows of the data"
+        ]
+    );
+}
+
+/// The losses that compare the examples of a batch, which needs more than two of them.
+fn of_batches() -> Vec<Box<dyn Loss>> {
+    vec![
+        Box::new(RkdDistance::of_means()),
+        Box::new(RkdDistance::of_first_positions()),
+        Box::new(RkdAngle::of_means()),
+        Box::new(Pkt::of_means()),
+        Box::new(Sp),
+        Box::new(Cka),
+    ]
+}
+
+fn states() -> (Tensor, Tensor, Tensor) {
+    let mask = Tensor::from_slice(&[1_i64, 1, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1]).view([4, 3]);
+    (seq(&[4, 3, 5], 0.9, 0.2, 1.0), seq(&[4, 3, 5], 0.45, 1.3, 1.5), mask)
+}
+
+fn masked(features: &Tensor, mask: &Tensor) -> Read {
+    Read::one(features.shallow_clone()).with_mask(mask.shallow_clone())
+}
+
+#[test]
+fn gradients_of_losses_on_batches_agree_with_finite_differences() {
+    let (student, teacher, mask) = states();
+    for loss in of_batches() {
+        let error = finite_difference_error(&student, |moved| {
+            loss.term(&masked(moved, &mask), &masked(&teacher, &mask)).unwrap().mean().unwrap()
+        });
+        assert!(error < 1e-6, "{} {}: {error}", loss.name(), loss.options());
+        assert!(loss.reads_whole_batch(), "{}", loss.name());
+    }
+    let (student, teacher) = vectors();
+    for loss in of_batches() {
+        let error = finite_difference_error(&student, |moved| {
+            let sides = (Read::one(moved.shallow_clone()), Read::one(teacher.shallow_clone()));
+            loss.term(&sides.0, &sides.1).unwrap().mean().unwrap()
+        });
+        assert!(error < 1e-6, "{} of vectors: {error}", loss.name());
+    }
+}
+
+#[test]
+fn neither_padding_nor_the_order_of_a_batch_changes_losses_on_batches() {
+    let (student, teacher, mask) = states();
+    for loss in of_batches() {
+        let found = value(&*loss, &masked(&student, &mask), &masked(&teacher, &mask));
+        for filler in [7.5, f64::NAN, f64::NEG_INFINITY] {
+            let spoilt = |features: &Tensor| {
+                let padding = mask.eq(0).unsqueeze(-1);
+                // The first positions all count.
+                features.masked_fill(&padding, filler)
+            };
+            let other = value(&*loss, &masked(&spoilt(&student), &mask), &masked(&spoilt(&teacher), &mask));
+            assert_close(other, found, &format!("{}, {filler} in the padding", loss.name()));
+        }
+        let turned = |tensor: &Tensor| tensor.flip([0]);
+        let mask = turned(&mask);
+        let other = value(&*loss, &masked(&turned(&student), &mask), &masked(&turned(&teacher), &mask));
+        assert_close(other, found, &format!("{}, another order", loss.name()));
+        let nothing = mask.zeros_like();
+        let none = value(&*loss, &masked(&student, &nothing), &masked(&teacher, &nothing));
+        if !loss.options().to_string().contains("first") {
+            assert_eq!(none, 0.0, "{} of nothing", loss.name());
+        }
+    }
+}
