@@ -5,6 +5,7 @@
 //! soon as its adaptor has picked the features somebody wants.
 
 mod combine;
+mod heads;
 mod probe;
 mod projections;
 mod reads;
