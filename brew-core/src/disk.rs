@@ -62,7 +62,10 @@ pub fn write_folder(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Res
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     let refused = |path: &Path, error: io::Error| Error::file(path, format!("cannot be written: {error}"));
-    let outcome = fs::create_dir_all(&temporary).map_err(|error| refused(&temporary, error)).and_then(|()| {
+    // What a crash left under this name is no part of what is written now.
+    let emptied = if temporary.exists() { fs::remove_dir_all(&temporary) } else { Ok(()) };
+    let made = emptied.and_then(|()| fs::create_dir_all(&temporary));
+    let outcome = made.map_err(|error| refused(&temporary, error)).and_then(|()| {
         write(&temporary)?;
         if path.exists() {
             fs::remove_dir_all(path).map_err(|error| refused(path, error))?;
@@ -76,4 +79,42 @@ pub fn write_folder(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Res
         let _ = fs::remove_dir_all(&temporary);
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn a_folder_is_there_whole_or_as_it_was_before() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("step-1");
+        // What a process of the same number left behind when it died.
+        let left = place.path().join(format!(".step-1.{}.tmp", std::process::id()));
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("half"), "of something").unwrap();
+        write_folder(&folder, |inside| write(&inside.join("first"), b"1")).unwrap();
+        assert_eq!(names(&folder), ["first"]);
+
+        let error = write_folder(&folder, |inside| {
+            write(&inside.join("second"), b"2")?;
+            Err(Error::invalid("the disk is full"))
+        })
+        .unwrap_err();
+        assert_eq!(error.to_string(), "the disk is full");
+        assert_eq!(names(&folder), ["first"]);
+
+        write_folder(&folder, |inside| write(&inside.join("second"), b"2")).unwrap();
+        assert_eq!(names(&folder), ["second"]);
+        assert_eq!(names(place.path()), ["step-1"]);
+    }
 }

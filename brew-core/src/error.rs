@@ -40,6 +40,17 @@ pub enum Error {
         /// What is wrong with it, where in it, and the mend.
         message: String,
     },
+    /// A signal asked for the end of a run, which can be gone on with.
+    #[error("stopped by a signal after optimizer step {step}: {}", match saved {
+        Some(path) => format!("run it again, and it goes on from {}", path.display()),
+        None => "the run has no folder that was written, so that it begins again the next time".to_owned(),
+    })]
+    Interrupted {
+        /// Optimizer steps done.
+        step: u64,
+        /// The checkpoint that was written.
+        saved: Option<PathBuf>,
+    },
     /// An error of another crate: of a data source, an observer, or the user's own model.
     #[error("{0}")]
     Other(Box<dyn std::error::Error + Send + Sync>),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::error::{Error, Result, numbered, suggest};
+use crate::error::{Error, Result};
 use crate::model::Parameters;
 use crate::plan::{Activation, OptimizerChanges, Plan, StageId, StageKind};
 
@@ -63,30 +63,7 @@ impl Projections {
     /// Gives the parameters of projections these values in place of the ones drawn from the seed: every
     /// parameter, by its name.
     pub(crate) fn start(parameters: &Parameters, given: &BTreeMap<String, Tensor>) -> Result<()> {
-        let names = || parameters.iter().map(|(name, _)| name);
-        let mut problems: Vec<String> = (given.keys())
-            .filter(|name| !names().any(|known| known == *name))
-            .map(|name| format!("`{name}` is no parameter of a projection{}", suggest(name, names())))
-            .collect();
-        let _guard = tch::no_grad_guard();
-        for (name, parameter) in parameters.iter() {
-            match given.get(name) {
-                None => problems.push(format!("`{name}` is missing")),
-                Some(value) if value.size() != parameter.size() => {
-                    problems.push(format!(
-                        "`{name}` is {:?}, the plan makes it {:?}",
-                        value.size(),
-                        parameter.size()
-                    ));
-                }
-                Some(value) => parameter.shallow_clone().f_copy_(value)?,
-            }
-        }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::invalid(numbered("the projections cannot start from these tensors", &problems)))
-        }
+        parameters.take(given, "the projections cannot start from these tensors")
     }
 
     /// Takes these tensors themselves in place of its own, where name and size are equal.

@@ -22,7 +22,7 @@ use tch::{Device, Tensor};
 
 use crate::adaptor::Adaptor;
 use crate::batch::Batch;
-use crate::error::{Error, Result};
+use crate::error::{Error, InStage as _, Result, numbered, suggest};
 use crate::feature::Feature;
 use crate::pass::Pass;
 
@@ -32,7 +32,7 @@ pub use bert::{
     SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
     TokenClassifierOutputAdaptor,
 };
-pub(crate) use folder::{write_tensors, write_weights};
+pub(crate) use folder::{read_tensors, write_tensors, write_weights};
 pub use keep::Keep;
 pub use parts::Activation;
 
@@ -99,6 +99,35 @@ impl Parameters {
             }
         }
         Parameters(named.into_iter().collect())
+    }
+
+    /// Copies these values into the tensors of the same names.
+    ///
+    /// # Errors
+    /// `title` with every value that is missing, unknown or of another shape; nothing is changed then.
+    pub(crate) fn take(&self, given: &BTreeMap<String, Tensor>, title: &str) -> Result<()> {
+        let names = || self.iter().map(|(name, _)| name);
+        let mut problems: Vec<String> = (given.keys())
+            .filter(|name| !names().any(|known| known == *name))
+            .map(|name| format!("`{name}` has no place there{}", suggest(name, names())))
+            .collect();
+        problems.extend(self.iter().filter_map(|(name, tensor)| match given.get(name) {
+            None => Some(format!("`{name}` is missing")),
+            Some(value) if value.size() != tensor.size() => {
+                Some(format!("`{name}` is {:?}, it must be {:?}", value.size(), tensor.size()))
+            }
+            Some(_) => None,
+        }));
+        if !problems.is_empty() {
+            return Err(Error::invalid(numbered(title, &problems)));
+        }
+        let _guard = tch::no_grad_guard();
+        for (name, tensor) in self.iter() {
+            if let Some(value) = given.get(name) {
+                tensor.shallow_clone().f_copy_(value).in_stage(name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Where the first parameter lives; the CPU where there is none.

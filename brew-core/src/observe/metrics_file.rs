@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::{Event, Observer};
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Writes events as JSON lines.
@@ -24,6 +25,24 @@ impl MetricsFile {
     /// Starts a file; one that is there already is an error, never overwritten.
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create_new(path).map_err(|error| Error::file(path, error))?;
+        Ok(MetricsFile { path: path.to_owned(), file: Some(file) })
+    }
+
+    /// Goes on with the file of a run whose last checkpoint was after this optimizer step: lines of later
+    /// steps, and one that was cut off, are dropped, since those steps are made again.
+    pub fn resume(path: &Path, step: u64) -> Result<Self> {
+        let text = match std::fs::read(path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Error::file(path, error)),
+        };
+        let kept = text.split_inclusive('\n').filter(|line| {
+            let value: Option<Value> = serde_json::from_str(line).ok();
+            let at = value.and_then(|value| value["step"].as_u64());
+            line.ends_with('\n') && at.is_some_and(|at| at <= step)
+        });
+        disk::write(path, kept.collect::<String>().as_bytes())?;
+        let file = File::options().append(true).open(path).map_err(|error| Error::file(path, error))?;
         Ok(MetricsFile { path: path.to_owned(), file: Some(file) })
     }
 

@@ -6,6 +6,8 @@ mod metric;
 mod metrics_file;
 mod predictions;
 mod progress;
+mod report;
+mod tensorboard;
 
 use std::path::Path;
 
@@ -18,6 +20,8 @@ pub use metric::{
 pub use metrics_file::MetricsFile;
 pub use predictions::Predictions;
 pub use progress::Progress;
+pub use report::Report;
+pub use tensorboard::TensorBoard;
 
 /// What happens in a run.
 #[derive(Debug)]
@@ -33,6 +37,13 @@ pub enum Event<'a> {
         steps: u64,
         /// Epochs in the whole run; `None` where it goes by optimizer steps.
         epochs: Option<u64>,
+    },
+    /// The run goes on from a checkpoint; it follows [`Event::Started`].
+    Resumed {
+        /// The optimizer steps that are done.
+        step: u64,
+        /// The checkpoint.
+        checkpoint: &'a Path,
     },
     /// A batch of an optimizer step went through; only on steps that are logged.
     Batch(&'a BatchReport),
@@ -73,6 +84,8 @@ pub struct StepReport {
     pub losses: Option<Vec<(String, f64)>>,
     /// Examples a second, over the run so far.
     pub examples_per_second: f64,
+    /// Bytes of memory in use: of the GPU where the student is on one, else of the process.
+    pub memory: Option<u64>,
 }
 
 /// One batch of an optimizer step.
@@ -105,6 +118,21 @@ pub struct Summary {
     /// Every metric in the order it was evaluated: after each epoch, or in a run of optimizer steps at
     /// each checkpoint; empty without evaluation.
     pub evaluations: Vec<f64>,
+    /// Steps that were left out because a loss was not finite: see
+    /// [`NotFinite::Skip`](crate::train::NotFinite::Skip).
+    pub skipped: u64,
+    /// The best value of the first metric; `None` without evaluation. The student that had it is in
+    /// `best/` of the run folder.
+    pub best: Option<Best>,
+}
+
+/// The best value of a metric in a run.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Best {
+    /// Optimizer steps done then.
+    pub step: u64,
+    /// The value.
+    pub value: f64,
 }
 
 /// Listens to a run.

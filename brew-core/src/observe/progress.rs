@@ -18,6 +18,8 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     terminal: bool,
     started: Instant,
+    /// The steps that an earlier process made.
+    resumed: u64,
     last_line: Instant,
     last_losses: String,
 }
@@ -31,6 +33,7 @@ impl Progress {
             bar: None,
             terminal: std::io::stderr().is_terminal(),
             started: now,
+            resumed: 0,
             last_line: now,
             last_losses: String::new(),
         }
@@ -47,14 +50,19 @@ impl Progress {
         if let Some(losses) = &report.losses {
             self.last_losses = losses_text(losses);
         }
-        let message = format!("{}  {:.1} examples/s", self.last_losses, report.examples_per_second);
+        let memory = report.memory.map(|bytes| format!("  {:.2} GB", bytes as f64 / 1e9)).unwrap_or_default();
+        let message = format!(
+            "{}  lr {:.2e}  {:.1} examples/s{memory}",
+            self.last_losses, report.learning_rate, report.examples_per_second
+        );
         if let Some(bar) = &self.bar {
             bar.set_position(report.step);
             bar.set_message(message);
         } else if self.last_line.elapsed() >= QUIET {
             self.last_line = Instant::now();
-            let done = report.step.max(1) as f64;
-            let left = self.started.elapsed().as_secs_f64() / done * (report.steps as f64 - done);
+            let done = report.step.saturating_sub(self.resumed).max(1) as f64;
+            let left =
+                self.started.elapsed().as_secs_f64() / done * report.steps.saturating_sub(report.step) as f64;
             self.line(&format!("step {}/{}  {message}  {} left", report.step, report.steps, duration(left)));
         }
     }
@@ -81,6 +89,14 @@ impl Observer for Progress {
                     self.bar = Some(bar);
                 }
             }
+            Event::Resumed { step, checkpoint } => {
+                self.resumed = *step;
+                self.line(&format!("goes on after step {step}, from {}", checkpoint.display()));
+                if let Some(bar) = &self.bar {
+                    bar.set_position(*step);
+                    bar.reset_eta();
+                }
+            }
             Event::Batch(_) => {}
             Event::Step(report) => self.step(report),
             Event::Evaluated { epoch, step, metric, value } => {
@@ -99,6 +115,9 @@ impl Observer for Progress {
                     duration(summary.seconds),
                     summary.examples_per_second
                 ));
+                if let Some(best) = &summary.best {
+                    self.line(&format!("best: {:.4} after step {}", best.value, best.step));
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tch::Tensor;
 
 use super::settings::Duration;
-use super::{Optimizer, Precision, Trainer, Trains};
+use super::{NotFinite, Optimizer, Precision, Trainer, Trains};
 use crate::config::TrainingConfig;
 use crate::error::Result;
 use crate::observe::Observer;
@@ -100,17 +100,54 @@ impl<'o, P: Trains> Trainer<'o, P> {
         self
     }
 
-    /// Where the run is written: `config.json`, `plan.json`, `plan.dot`, `metrics.jsonl`,
-    /// `checkpoints/step-N/` and, at the end, `student/` and, where there are projections,
-    /// `projections.safetensors`; of several tasks `plans/<task>.json` and `.dot`. A folder that holds
-    /// a run already is moved aside, to the same name with a number, and nothing of it is lost. What
-    /// cannot be written in the end, or of a checkpoint, is a warning: the caller still gets the student,
-    /// and can save it elsewhere.
+    /// Where the run is written: `config.json`, `plan.json`, `plan.dot`, `metrics.jsonl`, `tensorboard/`,
+    /// `checkpoints/step-N/`, with an evaluation `best/`, and at the end `student/`, where there are
+    /// projections `projections.safetensors`, `report.html` and `summary.json`; of several tasks
+    /// `plans/<task>.json` and `.dot`. What cannot be written in the end, or of a checkpoint, is a warning:
+    /// the caller still gets the student, and can save it elsewhere.
+    ///
+    /// A run that was killed is gone on with from its newest checkpoint by the same program over the same
+    /// data, and ends with the same student, on the CPU to the last bit. One that was to run with other
+    /// settings or another plan is refused with all that differs. A folder that holds a finished run is
+    /// moved aside, to the same name with a number, and nothing of it is lost. Only one process at a time
+    /// writes to a folder. SIGINT and SIGTERM write a checkpoint and end the run with
+    /// [`Error::Interrupted`](crate::Error::Interrupted); a second one ends the process.
     ///
     /// A checkpoint holds `student.safetensors`, `projections.safetensors` and `optimizer.safetensors`
-    /// where there is what they hold, and `state.json`; a folder without the last of these is none.
+    /// where there is what they hold, and `state.json`; a folder without the last of these is none, and
+    /// one with a byte that changed is not used: the one before it is.
     pub fn run_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.settings.run_dir = Some(folder.into());
+        self
+    }
+
+    /// Moves aside what the run folder holds, finished or not, and begins anew.
+    pub fn fresh(mut self) -> Self {
+        self.settings.fresh = true;
+        self
+    }
+
+    /// Writes a checkpoint too where the last one is older than this, after the step that is under way.
+    pub fn checkpoint_every(mut self, time: std::time::Duration) -> Self {
+        self.settings.save_every = Some(time);
+        self
+    }
+
+    /// Keeps the newest so many checkpoints, and removes older ones; all are kept unless this is said.
+    pub fn keep_checkpoints(mut self, newest: usize) -> Self {
+        self.settings.keep_checkpoints = Some(newest);
+        self
+    }
+
+    /// What to do where a loss is NaN or infinite: to stop, unless this is said.
+    pub fn on_not_finite(mut self, policy: NotFinite) -> Self {
+        self.settings.not_finite = policy;
+        self
+    }
+
+    /// Ends the run where the first metric has not risen for so many evaluations in a row.
+    pub fn stop_after(mut self, evaluations: u64) -> Self {
+        self.settings.patience = Some(evaluations);
         self
     }
 

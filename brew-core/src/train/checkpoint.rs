@@ -1,33 +1,52 @@
-//! Writing checkpoints: `checkpoints/step-N/` in the run folder.
+//! Checkpoints on disk: `checkpoints/step-N/` in the run folder, everything that moves in a run.
 //!
 //! A checkpoint is written under a temporary name, synced, and renamed; `state.json` is its last file.
-//! A folder without that file is not a checkpoint.
+//! A folder without that file is not a checkpoint. `state.json` holds the checksum of every other file
+//! and, over its own bytes, one of itself: a byte that changed anywhere is noticed when it is read.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use tch::Tensor;
 
 use super::source::Standing;
 use crate::disk;
 use crate::error::{Error, Result};
-use crate::model::{Parameters, write_tensors};
+use crate::model::{Parameters, read_tensors, write_tensors};
+use crate::observe::Best;
 
 const STUDENT: &str = "student.safetensors";
 const LEARNED: &str = "projections.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 
-/// All that a checkpoint holds.
+/// Changes where older checkpoints can no longer be read.
+const VERSION: u32 = 1;
+
+/// Stands in for the checksum of `state.json` while it is computed over the file.
+const UNSEALED: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// All that a checkpoint holds, to be written.
 pub(super) struct Checkpoint<'c> {
     /// `student.safetensors`: the student's parameters, each in its own dtype.
     pub(super) student: &'c Parameters,
     /// `projections.safetensors`: projections, and what losses learn; no file without any.
     pub(super) learned: &'c Parameters,
     /// `optimizer.safetensors`: what the optimizer keeps of each parameter, what losses carry from step to
-    /// step, and the scale of the loss.
-    pub(super) optimizer: &'c Parameters,
+    /// step, and the scale of the loss; no file without any.
+    pub(super) moments: &'c Parameters,
     /// `state.json`: where the run stands.
     pub(super) state: &'c State,
+}
+
+/// The same, read.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) student: BTreeMap<String, Tensor>,
+    pub(super) learned: BTreeMap<String, Tensor>,
+    pub(super) moments: BTreeMap<String, Tensor>,
+    pub(super) state: State,
 }
 
 /// Where a run stands after an optimizer step.
@@ -49,22 +68,89 @@ pub(super) struct State {
     pub(super) seconds: f64,
     /// Every metric so far.
     pub(super) evaluations: Vec<f64>,
+    /// The best value of the first metric, and how many evaluations ago it was.
+    pub(super) best: Option<Best>,
+    pub(super) evaluations_since_best: u64,
+    /// Steps that were left out for a loss that was not finite.
+    pub(super) skipped: u64,
+}
+
+/// `state.json`.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    version: u32,
+    state: State,
+    /// The BLAKE3 checksum of each other file, in hexadecimal digits.
+    files: BTreeMap<String, String>,
+    /// That of this file, with zeros in this place.
+    seal: String,
 }
 
 impl Checkpoint<'_> {
     /// Writes it to a folder, which is there whole or not at all.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         disk::write_folder(folder, |folder| {
-            write_tensors(&folder.join(STUDENT), self.student)?;
-            if self.learned.iter().next().is_some() {
-                write_tensors(&folder.join(LEARNED), self.learned)?;
-            }
-            if self.optimizer.iter().next().is_some() {
-                write_tensors(&folder.join(OPTIMIZER), self.optimizer)?;
+            let mut files = BTreeMap::new();
+            for (name, tensors) in
+                [(STUDENT, self.student), (LEARNED, self.learned), (OPTIMIZER, self.moments)]
+            {
+                if tensors.iter().next().is_some() {
+                    let path = folder.join(name);
+                    write_tensors(&path, tensors)?;
+                    files.insert(name.to_owned(), checksum(&read_file(&path)?));
+                }
             }
             let path = folder.join(STATE);
-            let state = serde_json::to_vec_pretty(self.state).map_err(|error| Error::file(&path, error))?;
-            disk::write(&path, &state)
+            let state = self.state.clone();
+            let unsealed = Sealed { version: VERSION, state, files, seal: UNSEALED.to_owned() };
+            let text = serde_json::to_string_pretty(&unsealed).map_err(|error| Error::file(&path, error))?;
+            let seal = checksum(text.as_bytes());
+            disk::write(&path, text.replace(UNSEALED, &seal).as_bytes())
         })
     }
+}
+
+impl Read {
+    /// Reads a checkpoint, every byte of which is checked.
+    ///
+    /// # Errors
+    /// Names the file that is missing, damaged, or of another version.
+    pub(super) fn from(folder: &Path) -> Result<Self> {
+        let path = folder.join(STATE);
+        let text = String::from_utf8(read_file(&path)?)
+            .map_err(|_| Error::file(&path, "damaged: it is not text any more"))?;
+        let sealed: Sealed = serde_json::from_str(&text).map_err(|error| {
+            Error::file(&path, format!("damaged, or of another version of brew: {error}"))
+        })?;
+        if sealed.seal.len() != UNSEALED.len()
+            || checksum(text.replace(&sealed.seal, UNSEALED).as_bytes()) != sealed.seal
+        {
+            return Err(Error::file(&path, "damaged: its checksum is another"));
+        }
+        if sealed.version != VERSION {
+            let message = format!("it has version {}, this brew reads version {VERSION}", sealed.version);
+            return Err(Error::file(&path, message));
+        }
+        let tensors = |name: &str| match sealed.files.get(name) {
+            None => Ok(BTreeMap::new()),
+            Some(expected) => {
+                let path = folder.join(name);
+                let bytes = read_file(&path)?;
+                if checksum(&bytes) != *expected {
+                    return Err(Error::file(&path, "damaged: its checksum is another"));
+                }
+                read_tensors(&path, &bytes)
+            }
+        };
+        let (student, learned, moments) = (tensors(STUDENT)?, tensors(LEARNED)?, tensors(OPTIMIZER)?);
+        Ok(Read { student, learned, moments, state: sealed.state })
+    }
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Error::file(path, error))
 }

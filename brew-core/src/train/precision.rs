@@ -103,8 +103,9 @@ impl LossScale {
     }
 
     /// Its two numbers, by name; handles of the tensors themselves.
-    pub(super) fn state(&self) -> [(&'static str, Tensor); 2] {
-        [("scale", self.scale.shallow_clone()), ("good_steps", self.good_steps.shallow_clone())]
+    pub(super) fn state(&self) -> [(String, Tensor); 2] {
+        let named = |name: &str, tensor: &Tensor| (name.to_owned(), tensor.shallow_clone());
+        [named("scale", &self.scale), named("good_steps", &self.good_steps)]
     }
 }
 

@@ -2,6 +2,7 @@
 //! after it.
 
 use std::path::Path;
+use std::time::Instant;
 
 use tch::Kind;
 
@@ -12,13 +13,14 @@ use super::precision::LossScale;
 use super::random::Draw;
 use super::run_folder::RunFolder;
 use super::settings::{Duration, Settings};
+use super::signals::Listening;
 use super::source::{Named, Source};
 use super::steps::{Run, learned_of, student_of};
 use super::work::NOTHING;
 use crate::error::{Error, Result};
 use crate::execute::Projections;
 use crate::model::{Parameters, write_weights};
-use crate::observe::{Event, MetricsFile, Progress, Summary};
+use crate::observe::{Event, MetricsFile, Progress, Report, Summary, TensorBoard};
 use crate::plan::{OptimizerChanges, Semantics};
 
 /// What the loop asks of the one who called it, who alone knows the student's type.
@@ -56,24 +58,27 @@ pub(super) fn run(
     let settings = &*settings;
     let found = probe(tasks, &draw)?;
     let (student, learned) = optimizers(settings, semantics, tasks)?;
-    let folder = match &settings.run_dir {
-        Some(path) => Some(RunFolder::create(path, &config(settings, semantics), tasks)?),
+    let mut folder = match &settings.run_dir {
+        Some(path) => Some(RunFolder::open(path, &config(settings, semantics), tasks, settings.fresh)?),
         None => None,
     };
+    let resumed = folder.as_mut().and_then(|folder| folder.resumed.take());
     if let Some(folder) = &folder {
-        observers.push(Box::new(MetricsFile::create(&folder.metrics())?));
+        let done = resumed.as_ref().map_or(0, |(_, read)| read.state.step);
+        observers.push(Box::new(MetricsFile::resume(&folder.metrics(), done)?));
+        observers.push(Box::new(TensorBoard::create(&folder.tensorboard())?));
+        // After the metrics, whose file it reads.
+        observers.push(Box::new(Report::new(folder.metrics(), folder.report())));
     }
     let mut tell = |event: &Event<'_>| observers.iter_mut().for_each(|observer| observer.on(event));
-    if let Some(aside) = folder.as_ref().and_then(RunFolder::moved_aside) {
-        tell(&Event::Warning(&format!("the folder held a run already; it is now {}", aside.display())));
-    }
     let epochs = match settings.duration {
         Duration::Epochs(epochs) => Some(epochs),
         Duration::Steps(_) => None,
     };
     tell(&Event::Started { plan: first.work.plan(), found: &found, steps: length.steps, epochs });
     let notes = settings.precision.notes(device);
-    for warning in notes.into_iter().chain(warnings(settings, tasks)) {
+    let of_folder = folder.iter().flat_map(|folder| folder.notes.clone());
+    for warning in of_folder.chain(notes).chain(warnings(settings, tasks)) {
         tell(&Event::Warning(&warning));
     }
     let mut run = Run {
@@ -90,8 +95,32 @@ pub(super) fn run(
         examples: 0,
         seconds: 0.0,
         evaluations: Vec::new(),
+        best: None,
+        evaluations_since_best: 0,
+        skipped: 0,
+        device,
+        saved_at: Instant::now(),
+        signals: None,
     };
+    if folder.is_some() {
+        match Listening::begin() {
+            Ok(listening) => run.signals = Some(listening),
+            Err(error) => {
+                tell(&Event::Warning(&format!("signals end the run without a checkpoint: {error}")))
+            }
+        }
+    }
+    if let Some((checkpoint, read)) = &resumed {
+        run.restore(read).map_err(|error| Error::file(checkpoint, error))?;
+        tell(&Event::Resumed { step: run.step, checkpoint });
+    }
     run.go_on(caller, &mut tell)?;
+    if run.stops_early() && run.step < run.length.steps {
+        tell(&Event::Warning(&format!(
+            "stopped after step {} of {}: the first metric has not risen for {} evaluations",
+            run.step, run.length.steps, run.evaluations_since_best
+        )));
+    }
     let summary = run.summary();
     let learned = learned_of(tasks);
     tell(&Event::Finished(&summary));
@@ -104,6 +133,9 @@ pub(super) fn run(
         wrote(&folder.student(), caller.save(&folder.student()));
         if learned.scalars() > 0 {
             wrote(&folder.projections(), write_weights(&folder.projections(), &learned));
+        }
+        if let Err(error) = folder.finish(&summary) {
+            tell(&Event::Warning(&format!("the run folder does not say that the run is over: {error}")));
         }
     }
     Ok((learned, summary))

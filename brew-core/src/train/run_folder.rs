@@ -1,38 +1,64 @@
-//! The folder of a run: what was asked for, what happened, and the student at the end.
+//! The folder of a run: what was asked for, what happened, and the student at the end. It is new, or it
+//! holds an unfinished run that is gone on with, or a finished one that is moved aside.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
+use super::checkpoint::Read;
 use super::source::Named;
 use crate::disk;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, numbered};
 
-/// A run folder that holds this run and no other.
+const CONFIG: &str = "config.json";
+const SUMMARY: &str = "summary.json";
+const LOCK: &str = ".lock";
+
+/// A run folder that this process alone writes to.
 #[derive(Debug)]
 pub(super) struct RunFolder {
     path: PathBuf,
-    moved_aside: Option<PathBuf>,
+    /// Held for as long as the run goes.
+    _lock: File,
+    /// The checkpoint to go on from.
+    pub(super) resumed: Option<(PathBuf, Read)>,
+    /// What a person should know of what was found.
+    pub(super) notes: Vec<String>,
 }
 
 impl RunFolder {
-    /// Makes the folder and writes `config.json`, `plan.json` and `plan.dot`; of several tasks
-    /// `plans/<task>.json` and `.dot`. What an earlier run left there is moved aside first.
-    pub(super) fn create(path: &Path, config: &serde_json::Value, tasks: &[Named<'_>]) -> Result<Self> {
-        let moved_aside = if path.join("config.json").exists() { Some(move_aside(path)?) } else { None };
-        fs::create_dir_all(path).map_err(|error| Error::file(path, error))?;
-        let json = |value: serde_json::Result<String>| value.map_err(|error| Error::file(path, error));
-        for named in tasks {
-            let (folder, name) = match &named.task {
-                Some(task) => (path.join("plans"), task.as_str()),
-                None => (path.to_owned(), "plan"),
-            };
-            let plan = named.work.plan();
-            let text = json(serde_json::to_string_pretty(plan))?;
-            disk::write(&folder.join(format!("{name}.json")), text.as_bytes())?;
-            disk::write(&folder.join(format!("{name}.dot")), plan.to_dot().as_bytes())?;
+    /// Opens the folder of a run with this config and these plans.
+    ///
+    /// An unfinished run of the same is gone on with from its newest checkpoint that is whole; a finished
+    /// one, or with `fresh` any, is moved aside. `config.json`, `plan.json` and `plan.dot` are written, of
+    /// several tasks `plans/<task>.json` and `.dot`.
+    ///
+    /// # Errors
+    /// Where another process writes to it, or it holds an unfinished run of something else: all that
+    /// differs.
+    pub(super) fn open(path: &Path, config: &Value, tasks: &[Named<'_>], fresh: bool) -> Result<Self> {
+        let mut notes = Vec::new();
+        let mut lock = locked(path)?;
+        let mut resumed = None;
+        if path.join(CONFIG).exists() {
+            if fresh || path.join(SUMMARY).exists() {
+                let aside = move_aside(path)?;
+                notes.push(format!("the folder held a run already; it is now {}", aside.display()));
+                lock = locked(path)?;
+            } else {
+                refuse_another(path, config, tasks)?;
+                resumed = newest(&path.join("checkpoints"), &mut notes)?;
+                if resumed.is_none() {
+                    notes.push("the folder held a run without a checkpoint; it begins again".to_owned());
+                }
+            }
         }
-        disk::write(&path.join("config.json"), json(serde_json::to_string_pretty(config))?.as_bytes())?;
-        Ok(RunFolder { path: path.to_owned(), moved_aside })
+        for (file, text) in plans(tasks)? {
+            disk::write(&path.join(file), text.as_bytes())?;
+        }
+        disk::write(&path.join(CONFIG), pretty(config)?.as_bytes())?;
+        Ok(RunFolder { path: path.to_owned(), _lock: lock, resumed, notes })
     }
 
     /// Where the metrics go.
@@ -45,6 +71,40 @@ impl RunFolder {
         self.path.join("checkpoints").join(format!("step-{step}"))
     }
 
+    /// Removes all but the newest so many checkpoints.
+    pub(super) fn keep(&self, newest: usize) -> Result<()> {
+        let steps = steps_in(&self.path.join("checkpoints"))?;
+        for step in steps.iter().rev().skip(newest) {
+            let folder = self.checkpoint(*step);
+            // What is half removed must not look like a checkpoint.
+            let doomed = folder.with_file_name(format!(".step-{step}.old.tmp"));
+            fs::rename(&folder, &doomed)
+                .and_then(|()| fs::remove_dir_all(&doomed))
+                .map_err(|error| Error::file(&folder, format!("cannot be removed: {error}")))?;
+        }
+        Ok(())
+    }
+
+    /// Where TensorBoard's events go.
+    pub(super) fn tensorboard(&self) -> PathBuf {
+        self.path.join("tensorboard")
+    }
+
+    /// Where the report goes at the end.
+    pub(super) fn report(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// Where a batch goes whose loss was not finite.
+    pub(super) fn not_finite(&self, step: u64, index: usize) -> PathBuf {
+        self.path.join("not-finite").join(format!("step-{step}-batch-{index}.safetensors"))
+    }
+
+    /// Where the best student so far goes.
+    pub(super) fn best(&self) -> PathBuf {
+        self.path.join("best")
+    }
+
     /// Where the student goes at the end.
     pub(super) fn student(&self) -> PathBuf {
         self.path.join("student")
@@ -55,10 +115,125 @@ impl RunFolder {
         self.path.join("projections.safetensors")
     }
 
-    /// Where an earlier run went.
-    pub(super) fn moved_aside(&self) -> Option<&Path> {
-        self.moved_aside.as_deref()
+    /// Says that the run is over: the folder is not gone on with any more.
+    pub(super) fn finish(&self, summary: &crate::observe::Summary) -> Result<()> {
+        disk::write(&self.path.join(SUMMARY), pretty(summary)?.as_bytes())
     }
+}
+
+/// Takes the folder for this process, and makes it where it is missing.
+fn locked(path: &Path) -> Result<File> {
+    fs::create_dir_all(path).map_err(|error| Error::file(path, error))?;
+    let lock = path.join(LOCK);
+    let file = File::options().create(true).append(true).open(&lock);
+    let file = file.map_err(|error| Error::file(&lock, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::file(
+            path,
+            "another process writes a run to this folder: wait for it, or choose another folder",
+        )),
+        Err(TryLockError::Error(error)) => Err(Error::file(&lock, format!("cannot be locked: {error}"))),
+    }
+}
+
+/// `plan.json` and `plan.dot`, or those of each task.
+fn plans(tasks: &[Named<'_>]) -> Result<Vec<(PathBuf, String)>> {
+    let mut files = Vec::new();
+    for named in tasks {
+        let (folder, name) = match &named.task {
+            Some(task) => (PathBuf::from("plans"), task.as_str()),
+            None => (PathBuf::new(), "plan"),
+        };
+        files.push((folder.join(format!("{name}.json")), pretty(named.work.plan())?));
+        files.push((folder.join(format!("{name}.dot")), named.work.plan().to_dot()));
+    }
+    Ok(files)
+}
+
+fn pretty(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value).map_err(Error::other)
+}
+
+/// Refuses to go on with a run of another config or another plan.
+fn refuse_another(path: &Path, config: &Value, tasks: &[Named<'_>]) -> Result<()> {
+    let read = |file: &Path| -> Value {
+        let text = fs::read(path.join(file)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    };
+    // How often a run is written changes nothing of it.
+    let lasting = |mut config: Value| {
+        config.as_object_mut().map(|config| config.remove("checkpoints"));
+        config
+    };
+    let mut problems = Vec::new();
+    differences("", &lasting(read(Path::new(CONFIG))), &lasting(config.clone()), &mut problems);
+    for (file, text) in
+        plans(tasks)?.iter().filter(|(file, _)| file.extension().is_some_and(|end| end == "json"))
+    {
+        let now = serde_json::from_str(text).unwrap_or_default();
+        differences(&format!("{}: ", file.display()), &read(file), &now, &mut problems);
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let title = "it holds an unfinished run of something else: say `.fresh()` to move that aside, or choose another folder";
+    Err(Error::file(path, numbered(title, &problems)))
+}
+
+/// Where two values differ, each place with both.
+fn differences(at: &str, then: &Value, now: &Value, problems: &mut Vec<String>) {
+    match (then, now) {
+        (Value::Object(then), Value::Object(now)) => {
+            let names: std::collections::BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+            for name in names {
+                let of =
+                    |values: &serde_json::Map<String, Value>| values.get(name).cloned().unwrap_or_default();
+                let at = if at.is_empty() || at.ends_with(": ") {
+                    format!("{at}{name}")
+                } else {
+                    format!("{at}.{name}")
+                };
+                differences(&at, &of(then), &of(now), problems);
+            }
+        }
+        (Value::Array(then), Value::Array(now)) if then.len() == now.len() => {
+            for (index, (then, now)) in then.iter().zip(now).enumerate() {
+                differences(&format!("{at}[{index}]"), then, now, problems);
+            }
+        }
+        _ if then != now => problems.push(format!("{at} was {then}, now it is {now}")),
+        _ => {}
+    }
+}
+
+/// The newest checkpoint that is whole; those that are not are noted.
+fn newest(folder: &Path, notes: &mut Vec<String>) -> Result<Option<(PathBuf, Read)>> {
+    for step in steps_in(folder)?.into_iter().rev() {
+        let path = folder.join(format!("step-{step}"));
+        match Read::from(&path) {
+            Ok(read) => return Ok(Some((path, read))),
+            Err(error) => notes.push(format!("a checkpoint cannot be used, the one before it is: {error}")),
+        }
+    }
+    Ok(None)
+}
+
+/// The steps that there are checkpoints of, in order; leftovers of saves that were cut off are removed.
+fn steps_in(folder: &Path) -> Result<Vec<u64>> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let mut steps = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| Error::file(folder, error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(".step-") && name.ends_with(".tmp") {
+            let _ = fs::remove_dir_all(entry.path());
+        } else if let Some(step) = name.strip_prefix("step-").and_then(|step| step.parse().ok()) {
+            steps.push(step);
+        }
+    }
+    steps.sort_unstable();
+    Ok(steps)
 }
 
 /// Renames a folder to the first of `name.1`, `name.2`, … that is free.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tch::Tensor;
 
 use super::checkpoints::Checkpoints;
-use super::{AdamW, Optimizer, Precision};
+use super::{AdamW, NotFinite, Optimizer, Precision};
 use crate::observe::Observer;
 use crate::schedule::{Constant, Schedule};
 
@@ -24,6 +24,11 @@ pub(super) struct Settings<'o> {
     pub(super) projections: Option<BTreeMap<String, Tensor>>,
     pub(super) log_every: u64,
     pub(super) run_dir: Option<PathBuf>,
+    pub(super) fresh: bool,
+    pub(super) save_every: Option<std::time::Duration>,
+    pub(super) keep_checkpoints: Option<usize>,
+    pub(super) patience: Option<u64>,
+    pub(super) not_finite: NotFinite,
     pub(super) observers: Vec<Box<dyn Observer + 'o>>,
 }
 
@@ -51,6 +56,11 @@ impl Default for Settings<'_> {
             projections: None,
             log_every: 10,
             run_dir: None,
+            fresh: false,
+            save_every: None,
+            keep_checkpoints: None,
+            patience: None,
+            not_finite: NotFinite::default(),
             observers: Vec::new(),
         }
     }
@@ -73,6 +83,8 @@ impl Settings<'_> {
             ("checkpoints_per_epoch", Some(self.checkpoints.per_epoch)),
             ("checkpoint_every_epochs", Some(self.checkpoints.every_epochs)),
             ("checkpoint_every_steps", self.checkpoints.every_steps),
+            ("keep_checkpoints", self.keep_checkpoints.map(|newest| newest as u64)),
+            ("stop_after", self.patience),
         ];
         problems.extend(
             counts
@@ -120,6 +132,8 @@ impl Settings<'_> {
             "accumulation": self.accumulation,
             "max_gradient_norm": self.max_gradient_norm,
             duration: count,
+            "stop_after": self.patience,
+            "not_finite": self.not_finite,
             "checkpoints": self.checkpoints,
             "seed": self.seed,
         });

@@ -113,6 +113,25 @@ impl<'r> Source<'r> {
         Ok(true)
     }
 
+    /// Goes on where the data of each task stood, after so many batches were drawn.
+    pub(super) fn restore(&mut self, standings: &[Standing], drawn: u64) -> Result<()> {
+        if standings.len() != self.streams.len() {
+            return Err(Error::invalid(format!(
+                "the checkpoint has the data of {} tasks, the run has {}",
+                standings.len(),
+                self.streams.len()
+            )));
+        }
+        for (stream, standing) in self.streams.iter_mut().zip(standings) {
+            stream.go_to(&standing.position).map_err(|error| match &standing.task {
+                Some(task) => Error::other(format!("task `{task}`: {error}")),
+                None => error,
+            })?;
+        }
+        self.drawn = drawn;
+        Ok(())
+    }
+
     /// Where the data of each task stands.
     pub(super) fn standings(&self) -> Vec<Standing> {
         (self.tasks.iter().zip(&self.streams))

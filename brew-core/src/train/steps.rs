@@ -4,24 +4,27 @@
 //! of epochs and of steps differ in where a window may end, which [`Source`] knows.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::checkpoint::{Checkpoint, State};
 use super::clip;
 use super::length::Length;
+use super::not_finite::with_mend;
 use super::optimizer::Groups;
 use super::precision::LossScale;
 use super::random::mix;
 use super::run::Caller;
 use super::run_folder::RunFolder;
 use super::settings::Settings;
+use super::signals::Listening;
 use super::source::{Drawn, Named, Source};
 use crate::error::{Error, Result};
 use crate::execute::{BatchCounts, StepLosses, Window};
 use crate::model::Parameters;
-use crate::observe::{BatchReport, Event, StepReport, Summary};
+use crate::observe::{BatchReport, Best, Event, StepReport, Summary};
 use crate::pass::{Pass, Wants};
 use crate::plan::Semantics;
 
@@ -42,6 +45,15 @@ pub(super) struct Run<'r, 'o> {
     pub(super) examples: u64,
     pub(super) seconds: f64,
     pub(super) evaluations: Vec<f64>,
+    pub(super) best: Option<Best>,
+    pub(super) evaluations_since_best: u64,
+    /// Steps that were left out for a loss that was not finite.
+    pub(super) skipped: u64,
+    pub(super) device: Device,
+    /// When the last checkpoint was written, or the run begun.
+    pub(super) saved_at: Instant,
+    /// Hears of signals, where there is a folder to write to.
+    pub(super) signals: Option<Listening>,
 }
 
 /// Who is told of an event.
@@ -50,7 +62,7 @@ pub(super) type Tell<'t> = dyn FnMut(&Event<'_>) + 't;
 impl Run<'_, '_> {
     /// Goes on to the last step.
     pub(super) fn go_on(&mut self, caller: &mut dyn Caller, tell: &mut Tell<'_>) -> Result<()> {
-        while self.step < self.length.steps {
+        while self.step < self.length.steps && !self.stops_early() {
             let started = Instant::now();
             let window = self.source.window(self.settings.accumulation)?;
             let epoch = window.first().map_or(0, |drawn| drawn.epoch);
@@ -68,8 +80,13 @@ impl Run<'_, '_> {
             if evaluates {
                 self.evaluate(epoch, caller, tell)?;
             }
+            let asked = self.signals.as_ref().is_some_and(Listening::asked);
+            let due = self.settings.save_every.is_some_and(|every| self.saved_at.elapsed() >= every);
+            let saved = if checkpoint || asked || due { self.checkpoint(tell) } else { None };
+            if asked {
+                return Err(Error::Interrupted { step: self.step, saved });
+            }
             if checkpoint {
-                self.checkpoint(tell);
                 caller.at_checkpoint(self.step).map_err(|error| {
                     Error::other(format!("the callback after step {}: {error}", self.step))
                 })?;
@@ -80,7 +97,7 @@ impl Run<'_, '_> {
 
     /// One optimizer step over a window of batches.
     fn window(&mut self, epoch: u64, window: &[Drawn<'_>], tell: &mut Tell<'_>) -> Result<StepReport> {
-        let settings = self.settings;
+        let (settings, device) = (self.settings, self.device);
         let counts = self.counts(window)?;
         self.student.zero_gradients();
         self.learned.zero_gradients();
@@ -89,20 +106,20 @@ impl Run<'_, '_> {
             self.tasks[*task].work.before_step(self.step, steps)?;
         }
         let log = self.step.is_multiple_of(settings.log_every) || self.step + 1 == steps;
-        let mut logged = Vec::new();
+        let (mut logged, mut finite) = (Vec::new(), true);
         for (index, drawn) in window.iter().enumerate() {
             // Seeded anew each time, so that a step can be replayed without the steps before it.
             tch::manual_seed(mix(settings.seed, self.step, index as u64));
             let pass = Pass::training(self.step, Wants::nothing()).of_steps(steps);
             let counts = counts.get(&drawn.task).and_then(Option::as_ref);
-            let losses = drawn.batch.run(&pass, counts).and_then(|losses| {
-                match &self.scale {
-                    Some(scale) => scale.scaled(&losses.total)?.f_backward()?,
-                    None => losses.total.f_backward()?,
-                }
-                Ok(losses)
-            });
-            let losses = losses.map_err(|error| self.at(drawn, &error))?;
+            let losses = drawn.batch.run(&pass, counts).map_err(|error| self.at(drawn, error))?;
+            finite &= self.is_finite(index, drawn, &losses, tell).map_err(|error| self.at(drawn, error))?;
+            if !finite {
+                break;
+            }
+            let scaled = self.scale.as_ref().map(|scale| scale.scaled(&losses.total)).transpose()?;
+            let backward = scaled.as_ref().unwrap_or(&losses.total).f_backward();
+            backward.map_err(|error| self.at(drawn, error.into()))?;
             if log {
                 let losses = read(&self.tasks[drawn.task], &losses)?;
                 add_up(&mut logged, &losses);
@@ -111,7 +128,10 @@ impl Run<'_, '_> {
             }
         }
         let multiplier = settings.schedule.multiplier(self.step, steps);
-        if self.gradients_are_finite()? {
+        if !finite {
+            // Nothing of the step counts.
+            logged.clear();
+        } else if self.gradients_are_finite()? {
             self.clip()?;
             self.student.step(multiplier)?;
             self.learned.step(multiplier)?;
@@ -130,8 +150,9 @@ impl Run<'_, '_> {
             step: self.step,
             steps,
             learning_rate: settings.optimizer.learning_rate() * multiplier,
-            losses: log.then_some(logged),
+            losses: (log && finite).then_some(logged),
             examples_per_second: 0.0,
+            memory: if log { memory(device) } else { None },
         })
     }
 
@@ -158,7 +179,7 @@ impl Run<'_, '_> {
         }
         let mut counts: BTreeMap<usize, Vec<BatchCounts>> = BTreeMap::new();
         for drawn in window {
-            let of_batch = drawn.batch.counts().map_err(|error| self.at(drawn, &error))?;
+            let of_batch = drawn.batch.counts().map_err(|error| self.at(drawn, error))?;
             counts.entry(drawn.task).or_default().push(of_batch);
         }
         counts
@@ -171,7 +192,8 @@ impl Run<'_, '_> {
     }
 
     /// An error with the batch that made it.
-    fn at(&self, drawn: &Drawn<'_>, error: &Error) -> Error {
+    fn at(&self, drawn: &Drawn<'_>, error: Error) -> Error {
+        let error = with_mend(error);
         let task = self.tasks[drawn.task].task.as_ref();
         let task = task.map(|task| format!("task `{task}`, ")).unwrap_or_default();
         Error::other(format!("{task}epoch {}, batch {}: {error}", drawn.epoch, drawn.index))
@@ -179,16 +201,41 @@ impl Run<'_, '_> {
 
     fn evaluate(&mut self, epoch: u64, caller: &mut dyn Caller, tell: &mut Tell<'_>) -> Result<()> {
         let step = self.step;
-        let values = &mut self.evaluations;
+        let (values, mut first) = (&mut self.evaluations, None);
         caller.evaluate(&mut |metric, value| {
             values.push(value);
+            first.get_or_insert(value);
             tell(&Event::Evaluated { epoch, step, metric, value });
-        })
+        })?;
+        let Some(value) = first else { return Ok(()) };
+        // A value that is no number is never the best.
+        if value > self.best.as_ref().map_or(f64::NEG_INFINITY, |best| best.value) {
+            self.best = Some(Best { step, value });
+            self.evaluations_since_best = 0;
+            if let Some(folder) = self.folder {
+                match caller.save(&folder.best()) {
+                    Ok(()) => tell(&Event::Saved(&folder.best())),
+                    Err(error) => {
+                        tell(&Event::Warning(&format!("the best student so far is not kept: {error}")))
+                    }
+                }
+            }
+        } else {
+            self.evaluations_since_best += 1;
+        }
+        Ok(())
     }
 
-    /// Writes a checkpoint; one that cannot be written does not end the run.
-    fn checkpoint(&self, tell: &mut Tell<'_>) {
-        let Some(folder) = self.folder.map(|folder| folder.checkpoint(self.step)) else { return };
+    /// Whether the first metric has not risen for as many evaluations as the run was told to wait.
+    pub(super) fn stops_early(&self) -> bool {
+        self.settings.patience.is_some_and(|patience| self.evaluations_since_best >= patience)
+    }
+
+    /// Writes a checkpoint, and says where; one that cannot be written does not end the run.
+    fn checkpoint(&mut self, tell: &mut Tell<'_>) -> Option<PathBuf> {
+        self.saved_at = Instant::now();
+        let folder = self.folder?;
+        let path = folder.checkpoint(self.step);
         let (student, learned) = (student_of(self.tasks), learned_of(self.tasks));
         let state = State {
             step: self.step,
@@ -199,30 +246,31 @@ impl Run<'_, '_> {
             examples: self.examples,
             seconds: self.seconds,
             evaluations: self.evaluations.clone(),
+            best: self.best.clone(),
+            evaluations_since_best: self.evaluations_since_best,
+            skipped: self.skipped,
         };
-        let written = self.moments().and_then(|optimizer| {
-            let optimizer = &optimizer;
-            Checkpoint { student: &student, learned: &learned, optimizer, state: &state }.write(&folder)
+        let written = self.moments().and_then(|moments| {
+            let moments = &moments;
+            Checkpoint { student: &student, learned: &learned, moments, state: &state }.write(&path)
+        });
+        // The new one is whole before an older one goes.
+        let written = written.and_then(|()| match self.settings.keep_checkpoints {
+            Some(newest) => folder.keep(newest),
+            None => Ok(()),
         });
         match written {
-            Ok(()) => tell(&Event::Saved(&folder)),
-            Err(error) => tell(&Event::Warning(&format!("no checkpoint of step {}: {error}", self.step))),
+            Ok(()) => tell(&Event::Saved(&path)),
+            Err(error) => {
+                let text = format!(
+                    "no checkpoint of step {}: {error}; the run goes on, with the last one that was written",
+                    self.step
+                );
+                tell(&Event::Warning(&text));
+                return None;
+            }
         }
-    }
-
-    /// What the optimizer keeps (`student/…`, `learned/…`), losses carry (`loss/…`), and the scale.
-    fn moments(&self) -> Result<Parameters> {
-        let under = |prefix: &'static str| move |(name, tensor)| (format!("{prefix}/{name}"), tensor);
-        let groups = (self.student.state().into_iter().map(under("student")))
-            .chain(self.learned.state().into_iter().map(under("learned")));
-        let mut named: Vec<(String, Tensor)> = groups.collect();
-        for task in self.tasks {
-            let carried = task.work.carried()?.into_iter();
-            named.extend(carried.map(|(name, tensor)| (format!("loss/{}", task.name(&name)), tensor)));
-        }
-        let scale = self.scale.iter().flat_map(LossScale::state);
-        named.extend(scale.map(|(name, tensor)| (format!("loss_scale/{name}"), tensor)));
-        Ok(Parameters::new(named))
+        Some(path)
     }
 
     fn speed(&self) -> f64 {
@@ -236,8 +284,20 @@ impl Run<'_, '_> {
             seconds: self.seconds,
             examples_per_second: self.speed(),
             evaluations: self.evaluations.clone(),
+            skipped: self.skipped,
+            best: self.best.clone(),
         }
     }
+}
+
+/// Bytes in use on a CUDA device, else of this process.
+fn memory(device: Device) -> Option<u64> {
+    if let Device::Cuda(index) = device {
+        return crate::native::cuda_memory(index).ok().map(|memory| memory.allocated);
+    }
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 /// The parameters of the student, those of all tasks.
@@ -251,7 +311,7 @@ pub(super) fn learned_of(tasks: &[Named<'_>]) -> Parameters {
 }
 
 /// The losses of a batch as numbers: `total` first, then each by name.
-fn read(of: &Named<'_>, losses: &StepLosses) -> Result<Vec<(String, f64)>> {
+pub(super) fn read(of: &Named<'_>, losses: &StepLosses) -> Result<Vec<(String, f64)>> {
     let total = std::iter::once(("total".to_owned(), &losses.total));
     let terms = losses.terms.iter().map(|(name, value)| (of.name(name), value));
     total.chain(terms).map(|(name, value)| Ok((name, value.f_double_value(&[])?))).collect()

@@ -3,6 +3,8 @@
 //! So one loop serves every pipeline, and several at once: it asks for the next batch and gets it with
 //! the executor that runs it.
 
+use std::collections::BTreeMap;
+
 use tch::{Device, Kind, Tensor};
 
 use super::length::PerEpoch;
@@ -41,6 +43,8 @@ pub(crate) trait Work {
     fn warnings(&self, accumulation: usize) -> Vec<String>;
     /// What losses carry from step to step, by stage and name.
     fn carried(&self) -> Result<Vec<(String, Tensor)>>;
+    /// Gives losses what they carried, as [`Work::carried`] named it.
+    fn carry_on(&self, carried: &BTreeMap<String, Tensor>) -> Result<()>;
     /// Tells the losses that an optimizer step begins.
     fn before_step(&self, step: u64, steps: u64) -> Result<()>;
     /// Tells the losses that it is done.
@@ -57,12 +61,16 @@ pub(crate) trait Stream<'w> {
     fn next_epoch(&mut self);
     /// Where the next batch is.
     fn position(&self) -> &Position;
+    /// Goes on from a position that was taken in the same data.
+    fn go_to(&mut self, position: &Position) -> Result<()>;
 }
 
 /// A batch with the executor that runs it.
 pub(crate) trait MicroBatch {
     /// Number of rows.
     fn rows(&self) -> u64;
+    /// What the student reads, by column.
+    fn tensors(&self) -> Parameters;
     /// What it counts in a window of several.
     fn counts(&self) -> Result<BatchCounts>;
     /// Its losses.
@@ -149,6 +157,17 @@ where
         Ok(carried)
     }
 
+    fn carry_on(&self, carried: &BTreeMap<String, Tensor>) -> Result<()> {
+        for (stage, loss) in self.executor.losses() {
+            let of_stage = carried.iter().filter_map(|(name, tensor)| {
+                let name = name.strip_prefix(stage)?.strip_prefix('.')?;
+                Some((name.to_owned(), tensor.shallow_clone()))
+            });
+            loss.restore(&of_stage.collect()).in_stage(stage)?;
+        }
+        Ok(())
+    }
+
     fn before_step(&self, step: u64, steps: u64) -> Result<()> {
         self.executor.losses().try_for_each(|(stage, loss)| loss.before_step(step, steps).in_stage(stage))
     }
@@ -194,6 +213,12 @@ where
     fn position(&self) -> &Position {
         &self.position
     }
+
+    fn go_to(&mut self, position: &Position) -> Result<()> {
+        position.check(self.worker.data)?;
+        (self.position, self.batches) = (position.clone(), None);
+        Ok(())
+    }
 }
 
 struct Taken<'w, 'p, T: 'static, A: Adaptor, B> {
@@ -204,6 +229,11 @@ struct Taken<'w, 'p, T: 'static, A: Adaptor, B> {
 impl<T: 'static, A: Adaptor, B: Feeds<T, A::Batch>> MicroBatch for Taken<'_, '_, T, A, B> {
     fn rows(&self) -> u64 {
         self.batch.student().rows() as u64
+    }
+
+    fn tensors(&self) -> Parameters {
+        let tensors = self.batch.student().tensors().into_iter();
+        Parameters::new(tensors.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())))
     }
 
     fn counts(&self) -> Result<BatchCounts> {

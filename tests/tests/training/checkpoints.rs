@@ -115,6 +115,7 @@ fn a_checkpoint_holds_student_projections_and_where_the_run_stands_defect_18() {
     assert_ne!(earlier.values().flat_map(|(_, numbers)| numbers.clone()).collect::<Vec<_>>(), learned);
     let state = std::fs::read_to_string(path.join("checkpoints/step-2/state.json")).unwrap();
     let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    let state = &state["state"];
     assert_eq!((&state["step"], &state["steps"]), (&2.into(), &3.into()));
     assert_eq!((&state["batches"], &state["examples"]), (&4.into(), &16.into()));
     assert_eq!(state["data"][0]["position"]["epoch"], 1);

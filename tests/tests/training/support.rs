@@ -122,3 +122,10 @@ pub(crate) fn stored(path: &Path) -> BTreeMap<String, (String, Vec<f64>)> {
         })
         .collect()
 }
+
+/// An observer that shows nothing, in place of the progress.
+pub(crate) struct Quiet;
+
+impl Observer for Quiet {
+    fn on(&mut self, _: &Event<'_>) {}
+}

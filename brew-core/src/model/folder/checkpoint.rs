@@ -104,15 +104,46 @@ fn read_file(path: &Path) -> Result<Vec<(String, Stored)>> {
     file.iter().map(|(name, view)| Ok((name.to_owned(), tensor_of(path, name, &view)?))).collect()
 }
 
+/// Reads every tensor of a safetensors file that is in memory, of any dtype that [`write_tensors`] writes.
+///
+/// [`write_tensors`]: super::write_tensors
+pub(crate) fn read_tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|error| Error::file(path, format!("not a whole safetensors file ({error})")))?;
+    let read = |(name, view): (&str, TensorView<'_>)| {
+        let kind = match view.dtype() {
+            Dtype::I64 => Kind::Int64,
+            Dtype::I32 => Kind::Int,
+            Dtype::U8 => Kind::Uint8,
+            Dtype::BOOL => Kind::Bool,
+            dtype => float_kind(dtype).map_err(|dtype| {
+                Error::file(path, format!("`{name}` is {dtype}, which no checkpoint holds"))
+            })?,
+        };
+        Ok((name.to_owned(), tensor_in(path, name, &view, kind)?))
+    };
+    file.iter().map(read).collect()
+}
+
 /// The tensor of a view, or the name of a dtype that no parameter has.
 fn tensor_of(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Stored> {
-    let kind = match view.dtype() {
-        Dtype::F16 => Kind::Half,
-        Dtype::BF16 => Kind::BFloat16,
-        Dtype::F32 => Kind::Float,
-        Dtype::F64 => Kind::Double,
-        other => return Ok(Err(format!("{other:?}"))),
-    };
+    match float_kind(view.dtype()) {
+        Ok(kind) => tensor_in(path, name, view, kind).map(Ok),
+        Err(dtype) => Ok(Err(dtype)),
+    }
+}
+
+fn float_kind(dtype: Dtype) -> Result<Kind, String> {
+    match dtype {
+        Dtype::F16 => Ok(Kind::Half),
+        Dtype::BF16 => Ok(Kind::BFloat16),
+        Dtype::F32 => Ok(Kind::Float),
+        Dtype::F64 => Ok(Kind::Double),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+fn tensor_in(path: &Path, name: &str, view: &TensorView<'_>, kind: Kind) -> Result<Tensor> {
     let damaged = |message: &str| Error::file(PathBuf::from(path), format!("`{name}`: {message}"));
     let shape = view.shape().iter().map(|size| i64::try_from(*size)).collect::<Result<Vec<_>, _>>();
     let shape = shape.map_err(|_| damaged("its shape is too large"))?;
@@ -123,5 +154,5 @@ fn tensor_of(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Stored> {
         return Err(damaged("its shape and its number of bytes differ"));
     }
     let tensor = Tensor::f_from_data_size(view.data(), &shape, kind);
-    tensor.map(Ok).map_err(|error| damaged(&Error::from(error).to_string()))
+    tensor.map_err(|error| damaged(&Error::from(error).to_string()))
 }

@@ -46,6 +46,9 @@ fn dtype_of(kind: Kind) -> Result<Dtype> {
         Kind::Float => Ok(Dtype::F32),
         Kind::Double => Ok(Dtype::F64),
         Kind::Int64 => Ok(Dtype::I64),
+        Kind::Int => Ok(Dtype::I32),
+        Kind::Uint8 => Ok(Dtype::U8),
+        Kind::Bool => Ok(Dtype::BOOL),
         other => Err(Error::invalid(format!("a tensor of {other:?} has no place in a safetensors file"))),
     }
 }

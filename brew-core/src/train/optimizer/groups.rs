@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tch::Tensor;
 
 use super::{Optimizer, Slots, Step};
-use crate::error::{Error, InStage, Result, numbered, suggest};
+use crate::error::{InStage, Result};
 use crate::model::Parameters;
 use crate::plan::{OptimizerChanges, Semantics};
 
@@ -130,30 +130,9 @@ impl Groups {
     ///
     /// # Errors
     /// Names every slot that is missing, unknown or of another shape; nothing is changed then.
-    #[cfg_attr(not(test), expect(dead_code, reason = "runs are gone on with next"))]
     pub(crate) fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps_done: u64) -> Result<()> {
-        let own = self.state();
-        let names = || own.keys().map(String::as_str);
-        let unknown = state.keys().filter(|name| !own.contains_key(*name)).map(|name| {
-            format!("`{name}` is nothing that {} keeps{}", self.optimizer.name(), suggest(name, names()))
-        });
-        let unfit = own.iter().filter_map(|(name, tensor)| match state.get(name) {
-            None => Some(format!("`{name}` is missing")),
-            Some(given) if given.size() != tensor.size() => {
-                Some(format!("`{name}` is {:?}, here it is {:?}", given.size(), tensor.size()))
-            }
-            Some(_) => None,
-        });
-        let problems: Vec<String> = unknown.chain(unfit).collect();
-        if !problems.is_empty() {
-            return Err(Error::invalid(numbered("the optimizer cannot go on from this state", &problems)));
-        }
-        let _guard = tch::no_grad_guard();
-        for (name, mut tensor) in own {
-            if let Some(given) = state.get(&name) {
-                tensor.f_copy_(given).in_stage(&name)?;
-            }
-        }
+        let title = format!("{} cannot go on from this state", self.optimizer.name());
+        Parameters::new(self.state()).take(state, &title)?;
         self.step = steps_done;
         Ok(())
     }

@@ -57,6 +57,9 @@ pub(crate) struct Arguments {
     /// Where models, metrics and tokens are kept.
     #[arg(long, value_name = "DIR", default_value = "runs/sentiment")]
     pub(crate) run_dir: PathBuf,
+    /// Begins each stage anew; without it a stage that was cut off goes on.
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Writes accuracy, speed and size of each stage to this JSON file.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
@@ -99,4 +102,19 @@ pub(crate) enum Precision {
     F32,
     /// bfloat16.
     Bf16,
+    /// float16.
+    F16,
+    /// bfloat16 where the device is fast at it, else float32.
+    Auto,
+}
+
+impl From<Precision> for brew_core::train::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => brew_core::train::Precision::F32,
+            Precision::Bf16 => brew_core::train::Precision::Bf16,
+            Precision::F16 => brew_core::train::Precision::F16,
+            Precision::Auto => brew_core::train::Precision::Auto,
+        }
+    }
 }

@@ -15,7 +15,7 @@ mod stages;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Precision, StageName};
+use arguments::{Arguments, StageName};
 use brew_core::prelude::*;
 use clap::Parser as _;
 use reviews::Reviews;
@@ -32,9 +32,6 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    if arguments.precision == Precision::Bf16 {
-        return Err(Error::invalid("--precision bf16 does not work yet: use f32"));
-    }
     let device = Device::cuda_if_available();
     println!("device: {device:?}, {} threads", brew_core::tch::get_num_threads());
     let reviews = Reviews::open(arguments)?;

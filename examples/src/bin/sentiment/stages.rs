@@ -78,15 +78,16 @@ pub(crate) fn run(stage: StageName, setting: &Setting<'_>) -> Result<()> {
     let seed = arguments.seed;
     let train = setting.reviews.train.batches::<TextBatch>(arguments.batch).shuffled(seed.into()).bucketed();
     let dev = setting.reviews.dev.batches::<TextBatch>(64).bucketed();
-    let trained = Trainer::new(pipeline)
+    let trainer = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(arguments.lr.unwrap_or(learning_rate)).weight_decay(0.01))
         .schedule(Warmup::linear(0.1))
         .clip(1.0)
         .epochs(epochs)
         .seed(seed.into())
         .evaluate(dev, Accuracy)
-        .run_dir(setting.folder(stage))
-        .run(train)?;
+        .precision(arguments.precision.into())
+        .run_dir(setting.folder(stage));
+    let trained = if arguments.fresh { trainer.fresh() } else { trainer }.run(train)?;
     report(stage, setting, trained.summary(), parameters)
 }
 

@@ -1,0 +1,94 @@
+//! A curve as SVG: axes, the line, and its points as data.
+
+use std::fmt::Write as _;
+
+use super::escape;
+
+/// A named series over optimizer steps.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Curve {
+    pub(super) name: String,
+    pub(super) is_metric: bool,
+    /// Step and value, in the order of the file.
+    pub(super) points: Vec<(f64, f64)>,
+}
+
+const WIDTH: f64 = 340.0;
+const HEIGHT: f64 = 190.0;
+const LEFT: f64 = 52.0;
+const BOTTOM: f64 = 24.0;
+const MARGIN: f64 = 10.0;
+
+/// The curve with its name; the numbers themselves stand in `data-points`.
+pub(super) fn chart(curve: &Curve) -> String {
+    let (steps, values) = (range(curve, |point| point.0), range(curve, |point| point.1));
+    let x = |step: f64| LEFT + share(step, steps) * (WIDTH - LEFT - MARGIN);
+    let y = |value: f64| HEIGHT - BOTTOM - share(value, values) * (HEIGHT - BOTTOM - MARGIN);
+    let mut line = String::new();
+    let mut data = String::new();
+    for (index, (step, value)) in curve.points.iter().enumerate() {
+        let _ = write!(line, "{}{:.1},{:.1}", if index == 0 { "" } else { " " }, x(*step), y(*value));
+        let _ = write!(data, "{}{step},{value}", if index == 0 { "" } else { " " });
+    }
+    let mut svg = format!(
+        "<figure><figcaption>{}</figcaption><svg width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" data-points=\"{data}\">",
+        escape(&curve.name)
+    );
+    for index in 0..3 {
+        let part = f64::from(index) / 2.0;
+        let (step, value) = (steps.0 + part * (steps.1 - steps.0), values.0 + part * (values.1 - values.0));
+        let _ = write!(
+            svg,
+            "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{2:.1}\" y2=\"{2:.1}\" stroke=\"#e4e4e4\"/><text x=\"{}\" y=\"{3:.1}\" text-anchor=\"end\">{4}</text><text x=\"{5:.1}\" y=\"{6}\" text-anchor=\"{7}\">{8}</text>",
+            WIDTH - MARGIN,
+            LEFT - 6.0,
+            y(value),
+            y(value) + 4.0,
+            short(value),
+            x(step),
+            HEIGHT - 6.0,
+            ["start", "middle", "end"][index as usize],
+            step.round(),
+        );
+    }
+    match curve.points.as_slice() {
+        [(step, value)] => {
+            let _ = write!(
+                svg,
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"#2b6cb0\"/>",
+                x(*step),
+                y(*value)
+            );
+        }
+        _ => {
+            let _ = write!(
+                svg,
+                "<polyline points=\"{line}\" fill=\"none\" stroke=\"#2b6cb0\" stroke-width=\"1.5\"/>"
+            );
+        }
+    }
+    svg + "</svg></figure>"
+}
+
+fn range(curve: &Curve, of: impl Fn(&(f64, f64)) -> f64) -> (f64, f64) {
+    let values = curve.points.iter().map(of);
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+}
+
+/// Where a value lies between two, from 0 to 1; in the middle where they are one.
+fn share(value: f64, (low, high): (f64, f64)) -> f64 {
+    if high > low { (value - low) / (high - low) } else { 0.5 }
+}
+
+/// Three significant digits.
+fn short(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 {
+        "0".to_owned()
+    } else if (1e-3..1e4).contains(&size) {
+        let digits = (2.0 - size.log10().floor()).clamp(0.0, 5.0) as usize;
+        format!("{value:.digits$}")
+    } else {
+        format!("{value:.1e}")
+    }
+}

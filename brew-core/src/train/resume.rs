@@ -1,0 +1,69 @@
+//! Going on with a run: every part takes up what a checkpoint holds of it.
+
+use std::collections::BTreeMap;
+
+use tch::Tensor;
+
+use super::checkpoint::Read;
+use super::precision::LossScale;
+use super::steps::{Run, learned_of, student_of};
+use crate::error::{Error, Result};
+use crate::model::Parameters;
+
+impl Run<'_, '_> {
+    /// What the optimizer keeps (`student/…`, `learned/…`), losses carry (`loss/…`), and the scale.
+    pub(super) fn moments(&self) -> Result<Parameters> {
+        let under = |prefix: &'static str| move |(name, tensor)| (format!("{prefix}/{name}"), tensor);
+        let groups = (self.student.state().into_iter().map(under("student")))
+            .chain(self.learned.state().into_iter().map(under("learned")));
+        let mut named: Vec<(String, Tensor)> = groups.collect();
+        for task in self.tasks {
+            let carried = task.work.carried()?.into_iter();
+            named.extend(carried.map(|(name, tensor)| (format!("loss/{}", task.name(&name)), tensor)));
+        }
+        named.extend(self.scale.iter().flat_map(LossScale::state).map(under("loss_scale")));
+        Ok(Parameters::new(named))
+    }
+
+    /// Goes on from a checkpoint of the same run.
+    ///
+    /// # Errors
+    /// Names every part that the checkpoint does not fit; nothing is changed by that part then.
+    pub(super) fn restore(&mut self, read: &Read) -> Result<()> {
+        let state = &read.state;
+        if state.steps != self.length.steps {
+            return Err(Error::invalid(format!(
+                "the run was to have {} optimizer steps, now it has {}: the data is not the same",
+                state.steps, self.length.steps
+            )));
+        }
+        self.source.restore(&state.data, state.batches)?;
+        student_of(self.tasks).take(&read.student, "the student is not that of the checkpoint")?;
+        learned_of(self.tasks).take(&read.learned, "what is learned is not that of the checkpoint")?;
+        let under = |prefix: &str| -> BTreeMap<String, Tensor> {
+            let named = read.moments.iter();
+            named
+                .filter_map(|(name, tensor)| {
+                    Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone()))
+                })
+                .collect()
+        };
+        self.student.restore(&under("student/"), state.optimizer_steps)?;
+        self.learned.restore(&under("learned/"), state.optimizer_steps)?;
+        for task in self.tasks {
+            task.work.carry_on(&under(&format!("loss/{}", task.name(""))))?;
+        }
+        if let Some(scale) = &self.scale {
+            let title = "the scale of the loss is not in the checkpoint";
+            Parameters::new(scale.state()).take(&under("loss_scale/"), title)?;
+        }
+        self.step = state.step;
+        self.examples = state.examples;
+        self.seconds = state.seconds;
+        self.evaluations.clone_from(&state.evaluations);
+        self.best.clone_from(&state.best);
+        self.skipped = state.skipped;
+        self.evaluations_since_best = state.evaluations_since_best;
+        Ok(())
+    }
+}

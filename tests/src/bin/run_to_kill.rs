@@ -1,0 +1,68 @@
+//! A short run of the recorded models with everything that moves in it: dropout, a projection, moments,
+//! accumulation. The tests of going on kill this program and start it again.
+//!
+//! `run_to_kill FOLDER STEPS PRECISION`, with `f32` or `bf16`; a checkpoint after every optimizer step.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's program fails where a helper does")]
+
+use brew_core::observe::{Event, Observer};
+use brew_core::prelude::*;
+use brew_core::train::Precision;
+use tests::{read_tensors, trajectory};
+
+/// Says on standard output which checkpoint was loaded, and what else a person should know.
+struct Tells;
+impl Observer for Tells {
+    fn on(&mut self, event: &Event<'_>) {
+        use std::io::Write as _;
+        let mut out = std::io::stdout();
+        let _ = match event {
+            Event::Resumed { step, .. } => writeln!(out, "resumed {step}"),
+            Event::Warning(text) => writeln!(out, "warning {text}"),
+            _ => Ok(()),
+        };
+    }
+}
+
+fn load(folder: &str) -> BertForSequenceClassification {
+    BertForSequenceClassification::from_pretrained(trajectory(folder), Device::Cpu).expect("the model loads")
+}
+
+fn batches() -> Vec<TextBatch> {
+    let columns = read_tensors(&trajectory("batches.safetensors"));
+    let of = |number: i64| TextBatch {
+        input_ids: columns["input_ids"].get(number),
+        attention_mask: columns["attention_mask"].get(number),
+        token_type_ids: None,
+        labels: Some(columns["labels"].get(number)),
+    };
+    (0..7).map(of).collect()
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let (folder, steps) = (&arguments[1], arguments[2].parse().unwrap());
+    let precision = if arguments[3] == "bf16" { Precision::Bf16 } else { Precision::F32 };
+    let pipeline = Distill::new(
+        load("teacher").seen_by(ClassifierOutputAdaptor),
+        load("student_init").seen_by(ClassifierOutputAdaptor),
+    )
+    .soft_targets(KdCe::at(4.0).weight(Weight::decaying(1.0)))
+    .matching(hidden(teacher_layer(2), student_layer(1)).by(HiddenMse).project(Projection::linear(32, 48)))
+    .hard_labels(1.0)
+    .plan()?;
+    Trainer::new(pipeline)
+        .optimizer(AdamW::with_lr(1e-3))
+        .schedule(Warmup::linear(0.1))
+        .precision(precision)
+        .clip(1.0)
+        .accumulate(2)
+        .steps(steps)
+        .checkpoint_every_steps(1)
+        .keep_checkpoints(3)
+        .log_every(1)
+        .observe(Tells)
+        .run_dir(folder)
+        .run(batches())?;
+    Ok(())
+}
