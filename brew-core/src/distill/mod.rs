@@ -7,6 +7,7 @@
 mod basic;
 mod configured;
 mod general;
+mod layers;
 mod layout;
 mod matching;
 mod multi_task;
@@ -30,12 +31,12 @@ use crate::schedule::Weight;
 pub use basic::{Basic, BasicDistiller};
 pub use configured::{Configured, Door};
 pub use general::{General, GeneralDistiller};
-pub(crate) use matching::Layers;
-pub use matching::{
-    LayerChoice, ManyLayers, Match, MatchLoss, Matches, Of, OneLayer, OneOfThem, OneTeacher, Pair,
-    StudentLayer, TeacherLayer, TheTeacher, TwoLayers, attention, features, hidden, student_layer, teacher,
-    teacher_layer,
+pub(crate) use layers::Layers;
+pub use layers::{
+    LayerChoice, ManyLayers, Of, OneLayer, OneOfThem, OneTeacher, StudentLayer, TeacherLayer, TheTeacher, TwoLayers,
+    student_layer, teacher, teacher_layer,
 };
+pub use matching::{Match, MatchLoss, Matches, Pair, attention, features, hidden};
 pub use multi_task::MultiTaskDistiller;
 pub use multi_teacher::{MultiTeacher, MultiTeacherDistiller};
 pub use pipeline::Pipeline;

@@ -6,6 +6,7 @@
 
 mod balance;
 mod combine;
+mod heads;
 mod probe;
 mod projections;
 mod reads;

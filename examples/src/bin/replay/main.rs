@@ -11,6 +11,7 @@
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
 mod compare;
+mod free;
 mod recording;
 mod run;
 
