@@ -33,8 +33,8 @@ pub use configured::{Configured, Door};
 pub use general::{General, GeneralDistiller};
 pub(crate) use layers::Layers;
 pub use layers::{
-    LayerChoice, ManyLayers, Of, OneLayer, OneOfThem, OneTeacher, StudentLayer, TeacherLayer, TheTeacher, TwoLayers,
-    student_layer, teacher, teacher_layer,
+    LayerChoice, ManyLayers, Of, OneLayer, OneOfThem, OneTeacher, StudentLayer, TeacherLayer, TheTeacher,
+    TwoLayers, student_layer, teacher, teacher_layer,
 };
 pub use matching::{Match, MatchLoss, Matches, Pair, attention, features, hidden};
 pub use multi_task::MultiTaskDistiller;

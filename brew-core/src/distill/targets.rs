@@ -3,9 +3,9 @@
 use super::Gives;
 use crate::loss::logits::{Transform, Transformed};
 use crate::loss::{
-    AdaptiveKl, AlignedUld, BinaryKl, CandidatesKl, Chunked, ChunkedWithLabels, Dist, Divergence, Dkd, Jsd, KdCe,
-    KdMse, Kl, Loss, MarginMse, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl, SampledKl, SharedTokens, SkewKl,
-    SkewReverseKl, Taid, TopK, TotalVariation, Uld, Wsld,
+    AdaptiveKl, AlignedUld, BinaryKl, CandidatesKl, Chunked, ChunkedWithLabels, Dist, Divergence, Dkd, Jsd,
+    KdCe, KdMse, Kl, Loss, MarginMse, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl, SampledKl,
+    SharedTokens, SkewKl, SkewReverseKl, Taid, TopK, TotalVariation, Uld, Wsld,
 };
 use crate::plan::Combine;
 use crate::role::{ByteEnds, Hidden, Labels, Logits, OutputWeight, TokenIds};

@@ -105,13 +105,8 @@ const ROW: Entry = Entry {
 };
 
 /// The rows, room by room.
-const ROOMS: &[&[Entry]] = &[
-    textbrewer::ENTRIES,
-    logits::ENTRIES,
-    wrapped::ENTRIES,
-    features::ENTRIES,
-    relations::ENTRIES,
-];
+const ROOMS: &[&[Entry]] =
+    &[textbrewer::ENTRIES, logits::ENTRIES, wrapped::ENTRIES, features::ENTRIES, relations::ENTRIES];
 
 /// Every loss.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
