@@ -119,6 +119,8 @@ impl State {
             Ok(opened) => Ok(held.opened.insert(Arc::new(opened)).clone()),
             Err(error) => {
                 held.block.discard();
+                // The same rows make a block of the same name again.
+                self.known.remove(&held.block.path);
                 self.blocks[number as usize] = None;
                 self.index.retain(|_, place| place.block != number);
                 Err(error)
