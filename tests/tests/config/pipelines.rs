@@ -48,7 +48,7 @@ fn what_a_config_needs_of_the_adaptors_is_checked_with_everything_else() {
     }
     let config = DistillationConfig {
         hard_label_weight: 1.0,
-        kd_loss_type: "kl".into(),
+        kd_loss_type: "kd_cee".into(),
         intermediate_matches: preset("small_hidden_mse").unwrap().into_iter().take(1).collect(),
         ..DistillationConfig::default()
     };
@@ -65,7 +65,7 @@ fn what_a_config_needs_of_the_adaptors_is_checked_with_everything_else() {
     expect_test::expect![[r#"
         the pipeline cannot run, 4 problems:
           1. `ckpt_frequency` is 0; it must be at least 1
-          2. `kd_loss_type` is `kl`; there are: `kd_ce`, `ce`, `kd_mse`, `mse`
+          2. `kd_loss_type` is `kd_cee`; did you mean `kd_ce`?
           3. stage `projection_hidden_mse_t0_s0` reads `hidden`, which `student adaptor` does not provide; there are: `logits`
           4. stage `hard_labels` reads `losses`, which `student adaptor` does not provide; did you mean `logits`?"#]]
     .assert_eq(&error.to_string());
