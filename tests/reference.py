@@ -30,6 +30,8 @@ for module in pkgutil.iter_modules(formulas.__path__):
 
 # The largest relative difference: of float64, and of float32 arithmetic on inputs in bfloat16.
 EXACT, ROUNDED = 1e-9, 3e-4
+# These make their logits themselves, in the model's dtype: what bfloat16 rounds there stays.
+IN_LOW_PRECISION = {"chunked": 2e-2, "chunked_with_labels": 2e-2}
 
 
 def names_of(program):
@@ -120,8 +122,8 @@ def main():
                     continue
                 worst = [max(pair) for pair in zip(worst, (of_value, of_gradient, of_bf16))]
             print(f"{name:<28} {len(cases):>5} {worst[0]:>9.1e} {worst[1]:>9.1e} {worst[2]:>9.1e}")
-            if max(worst[:2]) > EXACT or worst[2] > ROUNDED:
-                failures.append(f"{name}: {worst} is more than {EXACT}, or {ROUNDED} of bfloat16")
+            if max(worst[:2]) > EXACT or worst[2] > IN_LOW_PRECISION.get(name, ROUNDED):
+                failures.append(f"{name}: {worst} is more than {EXACT}, or {IN_LOW_PRECISION.get(name, ROUNDED)} of bfloat16")
     for failure in failures:
         print(f"FAILED {failure}")
     print(f"{len(names)} losses, {len(failures)} failures")

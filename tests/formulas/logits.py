@@ -289,3 +289,126 @@ def top_k(p, x):
         rest = lambda log: torch.cat([log, (1 - log.exp().sum(-1, keepdim=True)).log()], -1)
         log_p, log_q = rest(log_p), rest(log_q)
     return divergence(log_p, log_q).mean() * squared(p, temperature)
+
+
+def hidden(options=None, masked=True, labels=False):
+    def case(r):
+        x = {
+            "student.hidden.0": r.normal(3, 5, 4),
+            "teacher.hidden.0": r.normal(3, 5, 6),
+            "student.output_weight": r.normal(9, 4),
+            "teacher.output_weight": r.normal(9, 6),
+        }
+        mask = r.mask(3, 5)
+        if labels:
+            x["labels"] = r.integers(9, 3, 5).masked_fill(mask == 0, -100)
+        elif masked:
+            x["inputs_mask"] = mask
+        return {"rows": 4, **(options or {})}, x
+
+    return case
+
+
+def made(x):
+    """The logits of the positions that count, at temperature 1, and which positions these are."""
+    # Labels below 0 do not count, in place of a mask.
+    kept = x["labels"] >= 0 if "labels" in x else x["inputs_mask"].bool() if "inputs_mask" in x else slice(None)
+    of = lambda side: (x[f"{side}.hidden.0"] @ x[f"{side}.output_weight"].T)[kept].flatten(0, -2)
+    return of("student"), of("teacher"), kept
+
+
+@loss("chunked", hidden(), hidden(masked=False), *(hidden({"divergence": name}) for name in DIVERGENCES))
+def chunked(p, x):
+    s, t, _ = made(x)
+    return dense(p, s, t)
+
+
+@loss("chunked_with_labels", hidden({"labels_weight": 0.3, "divergence": "jsd"}, labels=True))
+def chunked_with_labels(p, x):
+    s, t, kept = made(x)
+    return dense(p, s, t) + p.get("labels_weight", 1.0) * F.cross_entropy(s, x["labels"][kept].flatten())
+
+
+def dense(p, s, t):
+    return DIVERGENCES[p.get("divergence", "kl")](p, t.log_softmax(-1), s.log_softmax(-1)).mean()
+
+
+def two_vocabularies(options, masked=True):
+    def case(r):
+        x = {"student.logits": r.normal(3, 5, 7), "teacher.logits": r.normal(3, 5, 6)}
+        if masked:
+            x["logits_mask"] = r.mask(3, 5)
+        return options, x
+
+    return case
+
+
+PAIRS = {"pairs": [[0, 3], [2, 1], [5, 5]]}
+
+
+@loss("shared_tokens", two_vocabularies(PAIRS), two_vocabularies({**PAIRS, "divergence": "jsd"}, masked=False))
+def shared_tokens(p, x):
+    # GOLD's shared vocabulary; each side's other tokens are one class.
+    s, t, _, temperature = rows(p, x)
+
+    def known(z, place):
+        log = z.log_softmax(-1)
+        shared = [pair[place] for pair in p["pairs"]]
+        others = [token for token in range(z.shape[-1]) if token not in shared]
+        return torch.cat([log[:, shared], log[:, others].logsumexp(-1, keepdim=True)], -1)
+
+    each = DIVERGENCES[p.get("divergence", "kl")](p, known(t, 1), known(s, 0))
+    return each.mean() * squared(p, temperature)
+
+
+def stored_draws(r):
+    """A store's draws of the teacher, so that both sides see the same ones."""
+    x = logits()(r)[1]
+    dense_logits = x["teacher.logits"]
+    classes = torch.multinomial(dense_logits.softmax(-1), 20, replacement=True, generator=r.generator)
+    x["teacher.classes"] = classes
+    x["teacher.logits"] = dense_logits.gather(-1, classes)
+    x["teacher.logsumexp"] = dense_logits.logsumexp(-1)
+    return {"draws": 20}, x
+
+
+@loss("sampled_kl", stored_draws)
+def sampled_kl(p, x):
+    # Anshumann et al. 2025: each draw of the teacher counts alike.
+    log_p = x["teacher.logits"] - x["teacher.logsumexp"].unsqueeze(-1)
+    log_q = x["student.logits"].log_softmax(-1).gather(-1, x["teacher.classes"])
+    return (log_p - log_q).mean()
+
+
+def texts(options):
+    def case(r):
+        ends = {"student": [[1, 4, 5, 9], [2, 3, 6, 8]], "teacher": [[4, 6, 7, 9], [3, 5, 6, 8]]}
+        x = {}
+        for side, tokens in (("student", 7), ("teacher", 6)):
+            x[f"{side}.logits"] = r.normal(2, 4, tokens)
+            x[f"{side}.token_ids"] = r.integers(tokens, 2, 4)
+            x[f"{side}.byte_ends"] = torch.tensor(ends[side])
+        return options, x
+
+    return case
+
+
+@loss("aligned_uld", texts({}), texts({"merge": "bayesian"}))
+def aligned_uld(p, x):
+    # GOLD: tokens that cover the same bytes are one; then ULD of what each side says of them.
+    def merged(side, row, group):
+        log = x[f"{side}.logits"][row].log_softmax(-1)
+        base = group[-1] if p.get("merge") == "bayesian" else group[0]
+        others = [log[at, x[f"{side}.token_ids"][row, at]] for at in group if at != base]
+        return (log[base] + sum(others)).exp().sort(descending=True).values
+
+    distances = []
+    for row in range(2):
+        ends = {side: x[f"{side}.byte_ends"][row].tolist() for side in ("student", "teacher")}
+        shared = sorted(set(ends["student"]) & set(ends["teacher"]))
+        for before, end in zip([0, *shared], shared):
+            within = {side: [at for at, e in enumerate(ends[side]) if before < e <= end] for side in ends}
+            s, t = (merged(side, row, within[side]) for side in ("student", "teacher"))
+            size = max(len(s), len(t))
+            distances.append((F.pad(s, (0, size - len(s))) - F.pad(t, (0, size - len(t)))).abs().sum())
+    return torch.stack(distances).mean()
