@@ -70,9 +70,11 @@ pub struct Toy {
 impl Toy {
     /// A toy with so many layers of so many numbers, for 12 tokens and 3 classes.
     pub fn new(layers: usize, width: i64, seed: i64) -> Self {
-        brew_core::tch::manual_seed(seed);
-        let normal =
-            |size: [i64; 2]| (Tensor::randn(size, (Kind::Double, Device::Cpu)) * 0.5).set_requires_grad(true);
+        let mut numbers = Numbers::from(seed);
+        let mut normal = |size: [i64; 2]| {
+            let values: Vec<f64> = (0..size[0] * size[1]).map(|_| numbers.normal() * 0.5).collect();
+            Tensor::from_slice(&values).view(size).set_requires_grad(true)
+        };
         Toy {
             embeddings: normal([12, width]),
             layers: (0..layers).map(|_| normal([width, width])).collect(),
@@ -160,14 +162,44 @@ impl Model for Toy {
 
 /// Batches of sentences of different lengths; the label is the first token modulo 3.
 pub fn sentences(batches: usize, rows: i64, seed: i64) -> Vec<Sentence> {
-    brew_core::tch::manual_seed(seed);
+    let mut numbers = Numbers::from(seed);
     (0..batches)
         .map(|_| {
-            let tokens = Tensor::randint(12, [rows, 6], (Kind::Int64, Device::Cpu));
-            let lengths = Tensor::randint_low(1, 7, [rows, 1], (Kind::Int64, Device::Cpu));
+            let tokens: Vec<i64> = (0..rows * 6).map(|_| numbers.below(12)).collect();
+            let lengths: Vec<i64> = (0..rows).map(|_| 1 + numbers.below(6)).collect();
+            let tokens = Tensor::from_slice(&tokens).view([rows, 6]);
+            let lengths = Tensor::from_slice(&lengths).view([rows, 1]);
             let mask = Tensor::arange(6, (Kind::Int64, Device::Cpu)).lt_tensor(&lengths).to_kind(Kind::Int64);
             let labels = tokens.select(1, 0).remainder(3);
             Sentence { tokens, mask, labels: Some(labels) }
         })
         .collect()
+}
+
+/// Random numbers that do not touch libtorch's generator, which belongs to the whole process: tests that
+/// only make toys need not be kept apart (SplitMix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn from(seed: i64) -> Self {
+        Numbers(seed as u64)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> i64 {
+        (self.next() % end) as i64
+    }
+
+    /// From the standard normal distribution (Box and Muller).
+    fn normal(&mut self) -> f64 {
+        let unit = |number: u64| ((number >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+        let (radius, angle) = (unit(self.next()), unit(self.next()));
+        (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+    }
 }

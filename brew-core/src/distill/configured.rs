@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 
 use super::{Declared, Layers, Pipeline, Reads, Sides, Teachers};
 use crate::adaptor::Adaptor;
+use crate::cache::MemoryCache;
 use crate::config::{DistillationConfig, IntermediateMatch, Registry, TrainingConfig};
 use crate::error::Result;
 use crate::model::Seen;
@@ -76,32 +77,40 @@ impl<D: Door, T: Teachers, A: Adaptor> Configured<D, T, A> {
     /// # Errors
     /// [`crate::Error::Plan`] with everything that is wrong with the configs, and with the plan.
     pub fn plan(self) -> Result<Pipeline<T::Batch, A>> {
+        let caches = self.distill.is_caching_logits;
+        let mut pipeline = self.lay()?;
+        if caches {
+            pipeline.warnings.push(
+                "`is_caching_logits` is followed by `.trainer()`; to a trainer of this pipeline say `.teacher_cache(MemoryCache::new())`"
+                    .to_owned(),
+            );
+        }
+        Ok(pipeline)
+    }
+
+    fn lay(self) -> Result<Pipeline<T::Batch, A>> {
         let mut problems = self.train.problems();
         problems.extend(self.distill.problems(&self.registry));
         problems.extend(D::problems(&self.distill));
         let teachers = self.teachers.into_sides();
         let asked = Asked { registry: &self.registry, config: &self.distill, weightless: self.weightless };
         let losses = unique_names(asked.losses::<T::Batch, A>(&teachers));
-        let mut warnings = self.train.warnings();
-        if self.distill.is_caching_logits {
-            warnings.push(
-                "`is_caching_logits` is not followed: the teacher runs in every epoch, unless the trainer is given a teacher cache"
-                    .to_owned(),
-            );
-        }
+        let warnings = self.train.warnings();
         let problems = problems.into_iter().map(Problem::Config).collect();
         let pipeline = Pipeline::lay(teachers, self.student, losses, Semantics::TextBrewer, problems)?;
         Pipeline { warnings, ..pipeline }.balanced(self.distill.balance.clone())
     }
 
     /// Lays the plan and makes its trainer, with the accumulation, the checkpoints and the run folder of
-    /// the config.
+    /// the config, and with `is_caching_logits` a cache in memory: the teachers run in the first epoch
+    /// alone. Rows are found by what they hold, so that later epochs go on shuffling them.
     ///
     /// # Errors
     /// As [`plan`](Self::plan).
     pub fn trainer<'o>(self) -> Result<Trainer<'o, Pipeline<T::Batch, A>>> {
-        let train = self.train.clone();
-        Ok(Trainer::new(self.plan()?).training_config(&train))
+        let (train, caches) = (self.train.clone(), self.distill.is_caching_logits);
+        let trainer = Trainer::new(self.lay()?).training_config(&train);
+        Ok(if caches { trainer.teacher_cache(MemoryCache::new()) } else { trainer })
     }
 }
 

@@ -41,7 +41,7 @@ const BLOCK_BYTES: usize = 16 << 20;
 /// use brew_data::prelude::*;
 ///
 /// # fn example<A: Adaptor>(pipeline: Pipeline<A::Batch, A>, reviews: Vec<A::Batch>) -> Result<()> {
-/// let tokenizer = Tokenizer::open("models/teacher")?;
+/// let tokenizer = Tokenizer::from_folder("models/teacher")?;
 /// let store = TeacherStore::at("runs/reviews/teacher")
 ///     .keeping(Payload::whole().floats_as(Kind::BFloat16))
 ///     .tokenized_by(&tokenizer);

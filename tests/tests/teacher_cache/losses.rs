@@ -175,3 +175,30 @@ fn a_run_says_before_it_starts_what_the_cache_will_cost() {
         )]
     );
 }
+
+// Defect 26 of TextBrewer: a second `train()` doubles its cache, whose batches are frozen.
+#[test]
+fn is_caching_logits_runs_the_teacher_in_the_first_epoch_alone_and_changes_no_loss() {
+    let _alone = alone();
+    let run = |caches: bool| {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("run");
+        let train = TrainingConfig { output_dir: output.display().to_string(), ..TrainingConfig::default() };
+        let distill = DistillationConfig { is_caching_logits: caches, ..DistillationConfig::default() };
+        let (teacher, runs) = Counting::new("roberta/sequence");
+        let (teacher, student) =
+            (teacher.seen_by(ClassifierOutputAdaptor), student().seen_by(ClassifierOutputAdaptor));
+        let record = Record::default();
+        let trainer = BasicDistiller::new(&train, &distill, teacher, student).trainer().unwrap();
+        let trainer = trainer.optimizer(AdamW::with_lr(1e-5)).epochs(3).log_every(1).observe(record.clone());
+        trainer.run(Texts { shuffled: true, ..Texts::of(6) }).unwrap();
+        (record, runs.get())
+    };
+    let ((without, always), (cached, first)) = (run(false), run(true));
+    assert!(difference(&cached, &without) < 1e-6);
+    // The two rows that are checked first, three epochs of four batches; and with the cache one epoch and the
+    // two looks at what padding does.
+    assert_eq!(always, 1 + 3 * 4);
+    assert!(first <= 3 + 4, "the teacher ran {first} times");
+    assert_eq!(cached.with("24 found, 0 computed, 24 rows").len(), 2, "{:?}", cached.words.borrow());
+}

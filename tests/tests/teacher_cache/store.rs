@@ -38,7 +38,9 @@ fn two_students_share_a_folder_and_a_damaged_block_is_computed_again_with_a_warn
     assert!(difference(&second, &without) < 1e-6);
     assert!(runs <= 3, "the teacher ran {runs} times although every row was there");
     assert_eq!(second.with("24 found, 0 computed").len(), 2, "{:?}", second.words.borrow());
-    assert_eq!(second.with("24 rows are there already").len(), 1, "{:?}", second.words.borrow());
+    // One more than there are texts: where a batch is padded to as many tokens as there are classes, its
+    // logits look like values of positions, and its rows are kept for that length apart.
+    assert_eq!(second.with("25 rows are there already").len(), 1, "{:?}", second.words.borrow());
 
     let blocks = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
     let block = blocks.filter(|file| file.extension().is_some_and(|found| found == "arrow")).min().unwrap();
