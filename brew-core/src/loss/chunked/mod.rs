@@ -52,8 +52,16 @@ pub struct Chunked<D> {
     rows: Option<i64>,
 }
 
-/// The logits that a chunk holds unless said otherwise: 32 MB of float32 a side.
-const LOGITS: i64 = 1 << 23;
+/// The logits that a chunk holds at least, where there are so many, unless said otherwise: 32 MiB of float32
+/// a side. A block above 32 MiB goes back to the system when it is freed; blocks just below it would
+/// fragment the heap of glibc, and the peak would grow with the rows.
+const LOGITS: i64 = (1 << 23) + 1;
+
+/// Rows a chunk, so that all chunks are of about one size, none below [`LOGITS`] but a single one.
+fn even(rows: i64, vocabulary: i64) -> i64 {
+    let chunks = (rows.saturating_mul(vocabulary) / LOGITS).max(1);
+    ((rows + chunks - 1) / chunks).max(1)
+}
 
 impl<D: Divergence> Chunked<D> {
     /// Of this divergence, with as many rows a chunk as give about 8 million logits.
@@ -113,7 +121,8 @@ impl<D: Divergence> Chunked<D> {
         };
         let (student, teacher) = (output(student)?, output(teacher)?);
         let vocabulary = student.weight.size().first().copied().unwrap_or(1).max(1);
-        let rows = self.rows.unwrap_or(LOGITS / vocabulary).max(1);
+        let count = student.hidden.size().first().copied().unwrap_or(0);
+        let rows = self.rows.unwrap_or_else(|| even(count, vocabulary)).max(1);
         let sum = summed(&student, &teacher, rows, &|student, teacher, start| {
             let divergence = of_logits(&self.divergence, student, teacher)?.f_sum(student.kind())?;
             match also(student, start)? {
@@ -121,7 +130,7 @@ impl<D: Divergence> Chunked<D> {
                 None => Ok(divergence),
             }
         })?;
-        counted.term(sum, student.hidden.size().first().copied().unwrap_or(0))
+        counted.term(sum, count)
     }
 }
 
