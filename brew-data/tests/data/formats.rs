@@ -286,7 +286,7 @@ fn anonymous_memory() -> i64 {
     line.split_whitespace().nth(1).unwrap().parse::<i64>().unwrap() / 1024
 }
 
-/// 70 MB of text do not stay in memory: they are parsed once into a file that is mapped, and found there.
+/// 150 MB of text do not stay in memory: they are parsed once into a file that is mapped, and found there.
 /// The memory is measured in a process of its own, where no other test allocates.
 #[test]
 fn a_large_text_is_kept_as_a_file_and_found_there_again() {
@@ -300,7 +300,7 @@ fn a_large_text_is_kept_as_a_file_and_found_there_again() {
     }
     let letters = "abcdefghij".repeat(100);
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    for row in 0..70_000 {
+    for row in 0..150_000 {
         writeln!(packed, "{{\"id\": {row}, \"text\": \"{letters}\"}}").unwrap();
     }
     let folder = files(&[("big.jsonl.gz", &packed.finish().unwrap())]);
@@ -308,11 +308,12 @@ fn a_large_text_is_kept_as_a_file_and_found_there_again() {
     let before = anonymous_memory();
     for _ in 0..2 {
         let table = Dataset::open_as(&path, Format::JsonLines).unwrap();
-        assert_eq!(table.rows(), 70_000);
-        assert_eq!(table.integers("id").unwrap(), (0..70_000).collect::<Vec<_>>());
-        let last = table.select(&[69_999]).unwrap();
+        assert_eq!(table.rows(), 150_000);
+        assert_eq!(table.integers("id").unwrap(), (0..150_000).collect::<Vec<_>>());
+        let last = table.select(&[149_999]).unwrap();
         assert_eq!(last.texts("text").unwrap(), [letters.as_str()]);
         let more = anonymous_memory() - before;
-        assert!(more < 50, "{more} MB more than before, of a table of 75 MB");
+        // What was kept up to 64 MiB is given up; the allocator may hold on to its pages.
+        assert!(more < 100, "{more} MB more than before, of a table of 150 MB");
     }
 }
