@@ -19,7 +19,7 @@ pub use with_labels::ChunkedWithLabels;
 ///
 /// It reads the last hidden states of both sides, `(batch, length, width)` or `(batch, width)`, each
 /// side's own width, with the student's `inputs_mask` or without, and each side's
-/// [`OutputWeight`](crate::role::OutputWeight), `(vocabulary, width)` of one vocabulary; the logits are
+/// [`OutputWeight`], `(vocabulary, width)` of one vocabulary; the logits are
 /// hidden x weight^T, in the model's dtype, and the divergence of them is computed in float32 or wider.
 /// Gradients go to the student's hidden states and to its output matrix. Temperature, T squared,
 /// reduction and denominator are the divergence's own.
