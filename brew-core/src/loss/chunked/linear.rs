@@ -20,9 +20,9 @@ pub(super) struct Output {
 /// The loss of some rows from the logits of both sides, a scalar; the rows start at this one.
 pub(super) type OfRows<'f> = dyn Fn(&Tensor, &Tensor, i64) -> Result<Tensor> + 'f;
 
-/// The sum of a loss over all rows, so many at a time, with gradients to the student's hidden states and
+/// The sum of a loss over all rows, in chunks that end at these rows, with gradients to the student's hidden states and
 /// matrix.
-pub(super) fn summed(student: &Output, teacher: &Output, rows: i64, loss: &OfRows<'_>) -> Result<Tensor> {
+pub(super) fn summed(student: &Output, teacher: &Output, ends: &[i64], loss: &OfRows<'_>) -> Result<Tensor> {
     let kind = if student.hidden.kind() == Kind::Double { Kind::Double } else { Kind::Float };
     let device = student.hidden.device();
     let hidden = student.hidden.f_detach()?;
@@ -34,8 +34,11 @@ pub(super) fn summed(student: &Output, teacher: &Output, rows: i64, loss: &OfRow
     let mut of_hidden = Vec::new();
     let mut of_weight: Option<Tensor> = None;
     let mut start = 0;
-    while start < count {
-        let length = rows.min(count - start);
+    for &end in ends {
+        let length = end - start;
+        if length == 0 {
+            continue;
+        }
         let chunk = leaf(&hidden.f_narrow(0, start, length)?, student.hidden.requires_grad())?;
         let teacher_logits = {
             let _guard = tch::no_grad_guard();
@@ -62,7 +65,7 @@ pub(super) fn summed(student: &Output, teacher: &Output, rows: i64, loss: &OfRow
                 });
             }
         }
-        start += length;
+        start = end;
     }
     let mut carrier: Option<Tensor> = None;
     let of_hidden = if of_hidden.is_empty() { None } else { Some(Tensor::f_cat(&of_hidden, 0)?) };

@@ -57,10 +57,15 @@ pub struct Chunked<D> {
 /// fragment the heap of glibc, and the peak would grow with the rows.
 const LOGITS: i64 = (1 << 23) + 1;
 
-/// Rows a chunk, so that all chunks are of about one size, none below [`LOGITS`] but a single one.
-fn even(rows: i64, vocabulary: i64) -> i64 {
-    let chunks = (rows.saturating_mul(vocabulary) / LOGITS).max(1);
-    ((rows + chunks - 1) / chunks).max(1)
+/// Where chunks of so many rows end.
+fn cut(rows: i64, a_chunk: i64) -> Vec<i64> {
+    (1..=(rows + a_chunk - 1) / a_chunk).map(|chunk| (chunk * a_chunk).min(rows)).collect()
+}
+
+/// Where chunks of about one size end, none of them below [`LOGITS`] but a single one.
+fn even(rows: i64, vocabulary: i64) -> Vec<i64> {
+    let chunks = (rows.saturating_mul(vocabulary) / LOGITS).clamp(1, rows.max(1));
+    (1..=chunks).map(|chunk| chunk * rows / chunks).collect()
 }
 
 impl<D: Divergence> Chunked<D> {
@@ -122,8 +127,11 @@ impl<D: Divergence> Chunked<D> {
         let (student, teacher) = (output(student)?, output(teacher)?);
         let vocabulary = student.weight.size().first().copied().unwrap_or(1).max(1);
         let count = student.hidden.size().first().copied().unwrap_or(0);
-        let rows = self.rows.unwrap_or_else(|| even(count, vocabulary)).max(1);
-        let sum = summed(&student, &teacher, rows, &|student, teacher, start| {
+        let ends = match self.rows {
+            Some(rows) => cut(count, rows.max(1)),
+            None => even(count, vocabulary),
+        };
+        let sum = summed(&student, &teacher, &ends, &|student, teacher, start| {
             let divergence = of_logits(&self.divergence, student, teacher)?.f_sum(student.kind())?;
             match also(student, start)? {
                 Some(more) => Ok(divergence.f_add(&more)?),
