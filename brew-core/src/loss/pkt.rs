@@ -10,8 +10,8 @@
 
 use tch::Tensor;
 
-use super::vectors::{mismatches, pooled_loss};
-use super::{Average, Loss, Masks, Read, Term};
+use super::Term;
+use super::vectors::pooled_loss;
 use crate::error::Result;
 
 const EPSILON: f64 = 1e-7;
@@ -32,36 +32,15 @@ pooled_loss! {
     /// assert!(Pkt::of_means().term(&student, &teacher)?.mean()?.double_value(&[]).abs() < 1e-9);
     /// # Ok::<(), brew_core::Error>(())
     /// ```
-    Pkt
+    Pkt, "pkt", compare
 }
 
-impl Loss for Pkt {
-    fn name(&self) -> &'static str {
-        "pkt"
-    }
-    fn options(&self) -> serde_json::Value {
-        self.pool.options()
-    }
-    fn masks(&self) -> Masks {
-        Masks::Own
-    }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
-    }
-    fn reads_whole_batch(&self) -> bool {
-        true
-    }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
-        mismatches(student, teacher)
-    }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let (student, teacher) = self.pool.both(student, teacher)?;
-        let rows = student.size()[0];
-        let (student, teacher) = (neighbours(&student)?, neighbours(&teacher)?);
-        let log = |side: &Tensor| side.f_add_scalar(EPSILON)?.f_log();
-        let divergence = teacher.f_mul(&log(&teacher)?.f_sub(&log(&student)?)?)?;
-        Term::batch(&divergence.f_mean(divergence.kind())?, rows)
-    }
+fn compare(student: &Tensor, teacher: &Tensor) -> Result<Term> {
+    let rows = student.size()[0];
+    let (student, teacher) = (neighbours(student)?, neighbours(teacher)?);
+    let log = |side: &Tensor| side.f_add_scalar(EPSILON)?.f_log();
+    let divergence = teacher.f_mul(&log(&teacher)?.f_sub(&log(&student)?)?)?;
+    Term::batch(&divergence.f_mean(divergence.kind())?, rows)
 }
 
 /// S of one side.

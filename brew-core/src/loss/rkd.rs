@@ -12,8 +12,8 @@
 
 use tch::{Reduction, Tensor};
 
-use super::vectors::{mismatches, pooled_loss, unit};
-use super::{Average, Loss, Masks, Read, Term};
+use super::Term;
+use super::vectors::{pooled_loss, unit};
 use crate::error::Result;
 
 pooled_loss! {
@@ -33,64 +33,22 @@ pooled_loss! {
     /// assert!(loss.double_value(&[]).abs() < 1e-12);
     /// # Ok::<(), brew_core::Error>(())
     /// ```
-    RkdDistance
+    RkdDistance, "rkd_distance", of_distances
 }
 
 pooled_loss! {
     /// Huber loss between the angles of a batch's examples, three at a time.
     ///
     /// Features are those of [`RkdDistance`].
-    RkdAngle
+    RkdAngle, "rkd_angle", of_angles
 }
 
-impl Loss for RkdDistance {
-    fn name(&self) -> &'static str {
-        "rkd_distance"
-    }
-    fn options(&self) -> serde_json::Value {
-        self.pool.options()
-    }
-    fn masks(&self) -> Masks {
-        Masks::Own
-    }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
-    }
-    fn reads_whole_batch(&self) -> bool {
-        true
-    }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
-        mismatches(student, teacher)
-    }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let (student, teacher) = self.pool.both(student, teacher)?;
-        compare(&distances(&student)?, &distances(&teacher)?)
-    }
+fn of_distances(student: &Tensor, teacher: &Tensor) -> Result<Term> {
+    compare(&distances(student)?, &distances(teacher)?)
 }
 
-impl Loss for RkdAngle {
-    fn name(&self) -> &'static str {
-        "rkd_angle"
-    }
-    fn options(&self) -> serde_json::Value {
-        self.pool.options()
-    }
-    fn masks(&self) -> Masks {
-        Masks::Own
-    }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
-    }
-    fn reads_whole_batch(&self) -> bool {
-        true
-    }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
-        mismatches(student, teacher)
-    }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let (student, teacher) = self.pool.both(student, teacher)?;
-        compare(&angles(&student)?, &angles(&teacher)?)
-    }
+fn of_angles(student: &Tensor, teacher: &Tensor) -> Result<Term> {
+    compare(&angles(student)?, &angles(teacher)?)
 }
 
 fn compare(student: &Tensor, teacher: &Tensor) -> Result<Term> {

@@ -22,7 +22,7 @@ pub(super) enum Pool {
 
 /// Declares a loss over vectors of examples with its two constructors.
 macro_rules! pooled_loss {
-    ($(#[$doc:meta])* $loss:ident) => {
+    ($(#[$doc:meta])* $loss:ident, $name:literal, $compare:path) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub struct $loss {
@@ -38,6 +38,35 @@ macro_rules! pooled_loss {
             /// Of embeddings, or of an example's first hidden state.
             pub fn of_first_positions() -> Self {
                 $loss { pool: $crate::loss::vectors::Pool::First }
+            }
+        }
+
+        impl $crate::loss::Loss for $loss {
+            fn name(&self) -> &'static str {
+                $name
+            }
+            fn options(&self) -> serde_json::Value {
+                self.pool.options()
+            }
+            fn masks(&self) -> $crate::loss::Masks {
+                $crate::loss::Masks::Own
+            }
+            fn average(&self, _: bool) -> $crate::loss::Average {
+                $crate::loss::Average::Rows
+            }
+            fn reads_whole_batch(&self) -> bool {
+                true
+            }
+            fn mismatches(&self, student: &$crate::loss::Read, teacher: &$crate::loss::Read) -> Vec<String> {
+                $crate::loss::vectors::mismatches(student, teacher)
+            }
+            fn term(
+                &self,
+                student: &$crate::loss::Read,
+                teacher: &$crate::loss::Read,
+            ) -> $crate::error::Result<$crate::loss::Term> {
+                let (student, teacher) = self.pool.both(student, teacher)?;
+                $compare(&student, &teacher)
             }
         }
     };
