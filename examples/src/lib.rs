@@ -5,11 +5,13 @@
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
+mod memory;
 mod reviews;
 mod settings;
 mod table;
 mod training;
 
+pub use memory::Sampler;
 pub use reviews::{Reviews, open_reviews};
 pub use settings::{Settings, run};
 pub use table::Comparison;

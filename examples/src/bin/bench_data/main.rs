@@ -6,7 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
 
 mod make;
-mod memory;
+
 mod read;
 
 use std::path::PathBuf;

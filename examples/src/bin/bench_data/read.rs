@@ -9,7 +9,7 @@ use brew_data::Dataset;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::memory::Sampler;
+use examples::Sampler;
 
 /// The order of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -18,14 +18,14 @@ struct Peaks {
 
 /// Samples the memory every few milliseconds until it is asked for what it saw.
 #[derive(Debug)]
-pub(crate) struct Sampler {
+pub struct Sampler {
     peaks: Arc<Peaks>,
     thread: JoinHandle<()>,
 }
 
 impl Sampler {
     /// Begins to sample.
-    pub(crate) fn start() -> Sampler {
+    pub fn start() -> Sampler {
         let peaks = Arc::new(Peaks::default());
         let seen = peaks.clone();
         let thread = std::thread::spawn(move || {
@@ -39,7 +39,7 @@ impl Sampler {
 
     /// The peaks of anonymous and of resident memory, in megabytes of 10^6 bytes; 0 where the system does
     /// not tell.
-    pub(crate) fn finish(self) -> (f64, f64) {
+    pub fn finish(self) -> (f64, f64) {
         self.peaks.sample();
         self.peaks.stopped.store(true, Ordering::Relaxed);
         // The thread only sleeps and reads: it cannot fail.

@@ -1,0 +1,51 @@
+//! The side of brew in the race against TextBrewer: one run a process, what it measured as JSON.
+//!
+//! `cargo xtask bench race` and `bench growth` call it and draw the tables. `start` writes the student
+//! that both sides begin with; `run` distils it on the movie reviews; `step` takes the time of training
+//! steps on made-up token numbers of any size.
+
+#![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
+
+mod clock;
+mod run;
+mod start;
+mod step;
+
+use std::process::ExitCode;
+
+use brew_core::Result;
+use clap::{Parser, Subcommand};
+
+/// Distils on the movie reviews, and prints what it measured as JSON.
+#[derive(Debug, Parser)]
+#[command(name = "race")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Writes the student that both sides begin with: the encoder's first layers and a new head.
+    Start(start::Arguments),
+    /// Distils that student from a fine-tuned teacher.
+    Run(run::Arguments),
+    /// Times training steps on random token numbers.
+    Step(step::Arguments),
+}
+
+fn main() -> ExitCode {
+    examples::run(|| -> Result<()> {
+        match Arguments::parse().command {
+            Command::Start(arguments) => start::run(&arguments),
+            Command::Run(arguments) => {
+                println!("{}", run::run(&arguments)?);
+                Ok(())
+            }
+            Command::Step(arguments) => {
+                println!("{}", step::run(&arguments)?);
+                Ok(())
+            }
+        }
+    })
+}

@@ -1,0 +1,153 @@
+//! One run of the race: TextBrewer's recipe on the movie reviews, with brew's switches.
+
+use std::path::PathBuf;
+
+use brew_core::cache::Payload;
+use brew_core::observe::{Metric, Progress};
+use brew_core::prelude::*;
+use brew_data::TeacherStore;
+use brew_data::prelude::*;
+use clap::ValueEnum;
+use examples::{Sampler, every, matches, open_reviews};
+use serde_json::{Value, json};
+
+use crate::clock::Clock;
+
+/// What `run` needs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The reviews.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// The fine-tuned teacher, with its tokenizer.
+    #[arg(long, value_name = "DIR")]
+    teacher: PathBuf,
+    /// What `start` wrote.
+    #[arg(long, value_name = "DIR")]
+    student: PathBuf,
+    /// Where tokens are kept.
+    #[arg(long, value_name = "DIR")]
+    tokens: PathBuf,
+    /// The teacher's cache; none is kept without this.
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// The dtype of what is cached.
+    #[arg(long, value_enum, default_value_t = Floats::F32)]
+    cached: Floats,
+    /// The dtype of the models.
+    #[arg(long, value_enum, default_value_t = Floats::F32)]
+    precision: Floats,
+    /// How batches are put together.
+    #[arg(long, value_enum, default_value_t = Order::Bucketed)]
+    order: Order,
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    threads: i32,
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u32,
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    epochs: u64,
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    batch: usize,
+    /// Only so many training reviews, spread evenly.
+    #[arg(long, value_name = "N")]
+    rows: Option<usize>,
+}
+
+/// The order of rows in an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// Any rows in a batch, as PyTorch's DataLoader does.
+    Random,
+    /// Rows of like length in a batch.
+    Bucketed,
+}
+
+/// A dtype.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Floats {
+    /// float32.
+    F32,
+    /// bfloat16.
+    Bf16,
+}
+
+/// Agreement with the teacher.
+#[derive(Debug)]
+struct Agreement(Predictions);
+
+impl Metric for Agreement {
+    fn name(&self) -> &'static str {
+        "agreement"
+    }
+
+    fn value(&self, predictions: &Predictions) -> Result<f64> {
+        predictions.agreement(&self.0)
+    }
+}
+
+/// Distils, and tells what it took.
+pub(crate) fn run(arguments: &Arguments) -> Result<Value> {
+    let sampler = Sampler::start();
+    brew_core::tch::set_num_threads(arguments.threads);
+    let tokenizer = Tokenizer::from_folder(&arguments.teacher)?;
+    let reviews = open_reviews(&arguments.data, (&tokenizer, 64), arguments.rows, &arguments.tokens)?;
+    let load = |folder| BertForSequenceClassification::from_pretrained(folder, Device::Cpu);
+    let (teacher, student) = (load(&arguments.teacher)?, load(&arguments.student)?);
+    let teacher = teacher.seen_by(ClassifierOutputAdaptor);
+    let dev = reviews.dev.batches::<TextBatch>(64).bucketed();
+    let of_teacher = Predictions::of(&teacher, &dev)?;
+    let teacher_accuracy = Accuracy.value(&of_teacher)?;
+    let layers = student.config().num_hidden_layers;
+    let stride = every(load(&arguments.teacher)?.config().num_hidden_layers, layers)?;
+    let pipeline = Distill::new(teacher, student.seen_by(ClassifierOutputAdaptor))
+        .semantics(Semantics::TextBrewer)
+        .soft_targets(KdCe::at(8.0))
+        .matching(matches(layers, stride))
+        .hard_labels(1.0)
+        .plan()?;
+    let mut train = reviews.train.batches::<TextBatch>(arguments.batch).shuffled(arguments.seed.into());
+    if arguments.order == Order::Bucketed {
+        train = train.bucketed();
+    }
+    let clock = Clock::default();
+    let mut trainer = Trainer::new(pipeline)
+        .optimizer(AdamW::with_lr(1e-4).weight_decay(0.01))
+        .schedule(Warmup::linear(0.1))
+        .clip(1.0)
+        .epochs(arguments.epochs)
+        .seed(arguments.seed.into())
+        .precision(match arguments.precision {
+            Floats::F32 => Precision::F32,
+            Floats::Bf16 => Precision::Bf16,
+        })
+        .evaluate(dev, Accuracy)
+        .evaluate(reviews.dev.batches::<TextBatch>(64).bucketed(), Agreement(of_teacher))
+        .observe(clock.clone())
+        .observe(Progress::new("race"));
+    if let Some(folder) = &arguments.cache {
+        let payload = match arguments.cached {
+            Floats::F32 => Payload::whole(),
+            Floats::Bf16 => Payload::whole().floats_as(brew_core::tch::Kind::BFloat16),
+        };
+        trainer = trainer.teacher_cache(TeacherStore::at(folder).keeping(payload));
+    }
+    let trained = trainer.run(train)?;
+    let examples = trained.summary().examples;
+    let times = clock.0.borrow();
+    let last = times.evaluations.last();
+    let (rows, bytes) = times.cached.unwrap_or_default();
+    let (anonymous, _) = sampler.finish();
+    Ok(json!({
+        "side": "brew",
+        "examples": examples,
+        "seconds": times.seconds,
+        "examples_per_second": examples as f64 / times.seconds,
+        "accuracy": last.map(|last| last.accuracy),
+        "agreement": last.map(|last| last.agreement),
+        "teacher_accuracy": teacher_accuracy,
+        "evaluations": times.evaluations,
+        "anonymous_bytes": anonymous * 1e6,
+        "cached_rows": rows,
+        "cached_bytes": bytes,
+    }))
+}
