@@ -3,8 +3,11 @@
 
 use std::path::Path;
 
-/// The shim's parts, in `native`.
+/// The shim's parts, in `native`: thin wrappers, which gain nothing from being optimized.
 const PARTS: [&str; 3] = ["native/numerics.cpp", "native/context.cpp", "native/recompute.cpp"];
+
+/// Its parts with loops over elements.
+const KERNELS: [&str; 1] = ["native/dropout.cpp"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -14,16 +17,17 @@ fn main() {
     println!("cargo::metadata=LIBTORCH={folder}");
     println!("cargo::rustc-link-arg=-Wl,-rpath,{folder}");
     let include = Path::new(&folder).with_file_name("include");
-    cc::Build::new()
-        .cpp(true)
-        .std("c++17")
-        // Thin wrappers: optimizing them gains nothing.
-        .opt_level(0)
-        .debug(false)
-        .warnings(false)
-        .define("_GLIBCXX_USE_CXX11_ABI", "1")
-        .include(&include)
-        .include(include.join("torch/csrc/api/include"))
-        .files(PARTS)
-        .compile("brew_native");
+    for (name, parts, level) in [("brew_native", &PARTS[..], 0), ("brew_kernels", &KERNELS[..], 3)] {
+        cc::Build::new()
+            .cpp(true)
+            .std("c++17")
+            .opt_level(level)
+            .debug(false)
+            .warnings(false)
+            .define("_GLIBCXX_USE_CXX11_ABI", "1")
+            .include(&include)
+            .include(include.join("torch/csrc/api/include"))
+            .files(parts)
+            .compile(name);
+    }
 }

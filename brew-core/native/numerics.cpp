@@ -112,6 +112,15 @@ char* brew_global_norm(const Raw* tensors, size_t count, Raw* norm) {
     });
 }
 
+// Leaves parameters without a gradient, so that the next backward pass gives them its own memory.
+char* brew_clear_gradients(const Raw* parameters, size_t count) {
+    return guarded([&] {
+        for (auto& parameter : list(parameters, count, "parameters")) {
+            parameter.mutable_grad() = at::Tensor();
+        }
+    });
+}
+
 // Multiplies every tensor of a list by a scalar tensor on the same device, in place.
 char* brew_multiply_all(const Raw* tensors, size_t count, Raw factor) {
     return guarded([&] {

@@ -19,6 +19,7 @@ pub struct Pass {
     steps: u64,
     wants: Wants,
     recomputes: bool,
+    sparse_gradients: bool,
     argument: Option<Argument>,
 }
 
@@ -28,7 +29,7 @@ pub(crate) type Argument = Arc<dyn Any + Send + Sync>;
 impl Pass {
     /// A pass of training: dropout is on.
     pub fn training(step: u64, wants: Wants) -> Self {
-        Pass { training: true, step, steps: 0, wants, recomputes: false, argument: None }
+        Pass { training: true, step, wants, ..Pass::evaluation(Wants::nothing()) }
     }
 
     /// The same pass in a run of so many optimizer steps, which is what schedules of weights go by.
@@ -44,9 +45,23 @@ impl Pass {
         Pass { recomputes, ..self }
     }
 
+    /// The same pass, whose model is asked for sparse gradients of its embeddings: of the rows in use alone.
+    #[must_use]
+    pub fn with_sparse_gradients(self, sparse_gradients: bool) -> Self {
+        Pass { sparse_gradients, ..self }
+    }
+
     /// A pass of evaluation: dropout is off.
     pub fn evaluation(wants: Wants) -> Self {
-        Pass { training: false, step: 0, steps: 0, wants, recomputes: false, argument: None }
+        Pass {
+            training: false,
+            step: 0,
+            steps: 0,
+            wants,
+            recomputes: false,
+            sparse_gradients: false,
+            argument: None,
+        }
     }
 
     /// The same pass without dropout, with other wishes: what a teacher is given.
@@ -89,6 +104,12 @@ impl Pass {
     /// [`recomputed`](crate::native::recomputed), rather than keep them.
     pub fn recomputes(&self) -> bool {
         self.recomputes
+    }
+
+    /// Whether the gradient of an embedding is to be sparse, as `sparse` of
+    /// [`Tensor::f_embedding`](tch::Tensor::f_embedding) makes it; a dense one serves too.
+    pub fn sparse_gradients(&self) -> bool {
+        self.sparse_gradients
     }
 
     /// Which features somebody reads.

@@ -4,10 +4,11 @@
 //! refusal of libtorch says which layer of the model it happened in.
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::error::{Error, InStage, Result, suggest};
 use crate::model::weights::Weights;
+use crate::native::ffi;
 use crate::pass::Pass;
 
 /// `x Wᵀ + b`, for `x` of `(…, inputs)`.
@@ -39,6 +40,23 @@ impl Linear {
     pub(crate) fn parameters(&self) -> [(String, Tensor); 2] {
         weight_and_bias(&self.name, &self.weight, &self.bias)
     }
+}
+
+/// Several linear layers of one input, by one product: three narrow matrices side by side keep the
+/// processor busier than each alone.
+pub(crate) fn forward_together<const N: usize>(layers: [&Linear; N], input: &Tensor) -> Result<[Tensor; N]> {
+    let together = |parts: [&Tensor; N]| Tensor::f_cat(&parts, 0).in_stage(&layers[0].name);
+    let weight = together(layers.map(|layer| &layer.weight))?;
+    let bias = together(layers.map(|layer| &layer.bias))?;
+    let outputs = input.f_linear(&weight, Some(&bias)).in_stage(&layers[0].name)?;
+    let mut start = 0;
+    let mut parts = Vec::with_capacity(N);
+    for layer in layers {
+        let width = layer.bias.size().first().copied().unwrap_or(0);
+        parts.push(outputs.f_narrow(-1, start, width).in_stage(&layer.name)?);
+        start += width;
+    }
+    parts.try_into().map_err(|_| Error::invalid("linear layers that are not as many as their outputs"))
 }
 
 /// `(x - mean) / sqrt(variance + epsilon) · w + b` over the last dimension.
@@ -80,12 +98,30 @@ fn weight_and_bias(name: &str, weight: &Tensor, bias: &Tensor) -> [(String, Tens
 }
 
 /// Sets values to zero with this probability and scales the others up, in passes of training only.
+///
+/// On the CPU the probability is rounded to a multiple of 2⁻¹⁶, and so is the scale that goes with it.
 pub(crate) fn dropout(input: Tensor, probability: f64, pass: &Pass) -> Result<Tensor> {
-    if pass.is_training() && probability > 0.0 {
-        input.f_dropout(probability, true).in_stage("dropout")
-    } else {
-        Ok(input)
+    if !(pass.is_training() && probability > 0.0) {
+        return Ok(input);
     }
+    match input.device() {
+        Device::Cpu => ffi::dropout(&input, None, probability),
+        _ => input.f_dropout(probability, true).in_stage("dropout"),
+    }
+}
+
+/// [`dropout`] of the input, plus the residual: on the CPU in one walk over both.
+pub(crate) fn dropout_and_add(
+    input: Tensor,
+    residual: &Tensor,
+    probability: f64,
+    pass: &Pass,
+) -> Result<Tensor> {
+    let drops = pass.is_training() && probability > 0.0;
+    if drops && input.device() == Device::Cpu && input.kind() == residual.kind() {
+        return ffi::dropout(&input, Some(residual), probability);
+    }
+    dropout(input, probability, pass)?.f_add(residual).in_stage("residual")
 }
 
 /// The function between the two linear layers of a feed-forward block.

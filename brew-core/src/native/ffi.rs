@@ -51,6 +51,7 @@ unsafe extern "C" {
         nesterov: c_int,
     ) -> *mut c_char;
     fn brew_global_norm(tensors: *const Raw, count: usize, norm: *mut Raw) -> *mut c_char;
+    fn brew_clear_gradients(parameters: *const Raw, count: usize) -> *mut c_char;
     fn brew_multiply_all(tensors: *const Raw, count: usize, factor: Raw) -> *mut c_char;
     fn brew_unscale(
         gradients: *const Raw,
@@ -66,6 +67,9 @@ unsafe extern "C" {
         backoff: f64,
         interval: i64,
     ) -> *mut c_char;
+    fn brew_dropout(input: Raw, residual: Raw, probability: f64, output: *mut Raw) -> *mut c_char;
+    #[cfg(test)]
+    fn brew_philox(key: u64, subsequence: u64, offset: u64, numbers: *mut u32) -> *mut c_char;
     fn brew_generator_state(device: c_int, state: *mut Raw) -> *mut c_char;
     fn brew_set_generator_state(device: c_int, state: Raw) -> *mut c_char;
     fn brew_set_deterministic(enabled: c_int) -> *mut c_char;
@@ -250,6 +254,13 @@ pub(crate) fn global_norm(tensors: &[Tensor]) -> Result<Tensor> {
     Ok(owned(norm))
 }
 
+/// Leaves parameters without a gradient.
+pub(crate) fn clear_gradients(parameters: &[&Tensor]) -> Result<()> {
+    let list: Vec<Raw> = parameters.iter().map(|parameter| raw(parameter)).collect();
+    // SAFETY: an array of pointers to borrowed tensors.
+    told("gradients", unsafe { brew_clear_gradients(list.as_ptr(), list.len()) })
+}
+
 /// Multiplies every tensor by a scalar on their device, in place.
 pub(crate) fn multiply_all(tensors: &[Tensor], factor: &Tensor) -> Result<()> {
     let list = raws(tensors);
@@ -277,6 +288,24 @@ pub(crate) fn update_scale(
         brew_update_scale(raw(scale), raw(growth_tracker), raw(found_infinite), growth, backoff, interval)
     };
     told("scale of the loss", message)
+}
+
+/// Dropout on the CPU, plus a residual of the same shape and dtype where there is one: see `dropout.cpp`.
+pub(crate) fn dropout(input: &Tensor, residual: Option<&Tensor>, probability: f64) -> Result<Tensor> {
+    let mut output = std::ptr::null_mut();
+    let residual = residual.map_or(std::ptr::null_mut(), raw);
+    // SAFETY: pointers to borrowed tensors, of which the second may be null, and a place for the result.
+    told("dropout", unsafe { brew_dropout(raw(input), residual, probability, &raw mut output) })?;
+    Ok(owned(output))
+}
+
+/// The first four numbers of the generator of [`dropout`] with this key, at this place.
+#[cfg(test)]
+pub(super) fn philox(key: u64, subsequence: u64, offset: u64) -> Result<[u32; 4]> {
+    let mut numbers = [0; 4];
+    // SAFETY: a place for four numbers.
+    told("philox", unsafe { brew_philox(key, subsequence, offset, numbers.as_mut_ptr()) })?;
+    Ok(numbers)
 }
 
 /// The state of a device's generator, a uint8 tensor; a negative device is the CPU.

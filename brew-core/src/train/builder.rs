@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tch::Tensor;
 
+use super::optimizer::SparseUpdates;
 use super::settings::Duration;
 use super::{NotFinite, Optimizer, Precision, Trainer, Trains};
 use crate::cache::IntoTeacherCache;
@@ -42,6 +43,17 @@ impl<'o, P: Trains> Trainer<'o, P> {
     /// [`Pass::recomputes`](crate::Pass::recomputes). Off unless said otherwise.
     pub fn gradient_checkpointing(mut self, recompute: bool) -> Self {
         self.settings.gradient_checkpointing = recompute;
+        self
+    }
+
+    /// Moves of an embedding only the rows of tokens that the step's batches have, so that its cost no
+    /// longer grows with the vocabulary. Without it, as in PyTorch and TextBrewer, momentum and weight decay
+    /// move all rows in every step: the numbers differ, the more the rarer a token is (docs/performance.md
+    /// has what it gains and its effect on accuracy). Of brew's own encoders, and of models whose embeddings
+    /// give sparse gradients; an optimizer whose state has not one value a weight (Adafactor) moves all rows.
+    /// Source: torch.optim.SparseAdam, here with weight decay.
+    pub fn sparse_embedding_updates(mut self) -> Self {
+        self.settings.sparse_updates = SparseUpdates::RowsInUse;
         self
     }
 

@@ -7,13 +7,11 @@ use crate::native::ffi;
 
 /// Scales all gradients so that their global L2 norm is at most `max_norm`, as PyTorch's
 /// `clip_grad_norm_` does: by max_norm / (norm + 1e-6) where that is below 1.
-pub(crate) fn clip<'t>(parameters: impl Iterator<Item = &'t Tensor>, max_norm: f64) -> Result<()> {
-    let gradients: Vec<Tensor> =
-        parameters.map(|parameter| parameter.grad()).filter(Tensor::defined).collect();
+pub(crate) fn clip(gradients: &[Tensor], max_norm: f64) -> Result<()> {
     if gradients.is_empty() {
         return Ok(());
     }
-    let norm = ffi::global_norm(&gradients)?;
+    let norm = ffi::global_norm(gradients)?;
     let factor = norm.f_add_scalar(1e-6)?.f_reciprocal()?.f_mul_scalar(max_norm)?.f_clamp_max(1.0)?;
-    ffi::multiply_all(&gradients, &factor)
+    ffi::multiply_all(gradients, &factor)
 }

@@ -246,7 +246,8 @@ fn optimizers(
     tasks: &[Named<'_>],
 ) -> Result<(Groups, Groups)> {
     let optimizer = || settings.optimizer.with(&OptimizerChanges::default());
-    let (mut student, parameters) = (Groups::new(optimizer()?, semantics), student_of(tasks));
+    let parameters = student_of(tasks);
+    let mut student = Groups::new(optimizer()?, semantics).moving(settings.sparse_updates);
     let factors = LayerFactors::of(&parameters, settings.layer_decay);
     student.add(&OptimizerChanges::default(), &parameters, &|name| factors.factor(name))?;
     if student.count() == 0 {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use tch::Tensor;
 
 use super::checkpoints::Checkpoints;
+use super::optimizer::SparseUpdates;
 use super::{AdamW, NotFinite, Optimizer, Precision};
 use crate::cache::TeacherCache;
 use crate::observe::Observer;
@@ -17,6 +18,7 @@ pub(super) struct Settings<'o> {
     pub(super) layer_decay: f64,
     pub(super) precision: Precision,
     pub(super) gradient_checkpointing: bool,
+    pub(super) sparse_updates: SparseUpdates,
     pub(super) schedule: Box<dyn Schedule>,
     pub(super) accumulation: usize,
     pub(super) max_gradient_norm: Option<f64>,
@@ -51,6 +53,7 @@ impl Default for Settings<'_> {
             layer_decay: 1.0,
             precision: Precision::default(),
             gradient_checkpointing: false,
+            sparse_updates: SparseUpdates::default(),
             schedule: Box::new(Constant),
             accumulation: 1,
             max_gradient_norm: None,
@@ -132,6 +135,7 @@ impl Settings<'_> {
         let settings = serde_json::json!({
             "optimizer": { self.optimizer.name(): self.optimizer.settings() },
             "layer_decay": self.layer_decay,
+            "sparse_embedding_updates": self.sparse_updates == SparseUpdates::RowsInUse,
             "precision": self.precision,
             "schedule": format!("{:?}", self.schedule),
             "accumulation": self.accumulation,

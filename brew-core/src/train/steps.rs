@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use tch::{Device, Tensor};
+use tch::Device;
 use tracing::{debug_span, info_span};
 
 use super::checkpoint::{Checkpoint, State};
 use super::clip;
 use super::length::Length;
 use super::not_finite::with_mend;
-use super::optimizer::Groups;
+use super::optimizer::{Groups, SparseUpdates};
 use super::precision::LossScale;
 use super::random::mix;
 use super::run::Caller;
@@ -119,19 +119,21 @@ impl Run<'_, '_> {
     fn window(&mut self, epoch: u64, window: &[Drawn<'_>], tell: &mut Tell<'_>) -> Result<StepReport> {
         let (settings, device) = (self.settings, self.device);
         let counts = self.counts(window)?;
-        self.student.zero_gradients();
-        self.learned.zero_gradients();
+        self.student.clear_gradients()?;
+        self.learned.clear_gradients()?;
         let steps = self.length.steps;
         for task in counts.keys() {
             self.tasks[*task].work.before_step(self.step, steps)?;
         }
+        // On a GPU the rows would have to be counted there and the number read back in every step.
+        let sparse = device == Device::Cpu || settings.sparse_updates == SparseUpdates::RowsInUse;
         let log = self.step.is_multiple_of(settings.log_every) || self.step + 1 == steps;
         let (mut logged, mut finite) = (Vec::new(), true);
         for (index, drawn) in window.iter().enumerate() {
             // Seeded anew each time, so that a step can be replayed without the steps before it.
             tch::manual_seed(mix(settings.seed, self.step, index as u64));
             let pass = Pass::training(self.step, Wants::nothing()).of_steps(steps);
-            let pass = pass.recomputing(settings.gradient_checkpointing);
+            let pass = pass.recomputing(settings.gradient_checkpointing).with_sparse_gradients(sparse);
             let counts = counts.get(&drawn.task).and_then(Option::as_ref);
             let losses = drawn.batch.run(&pass, counts).map_err(|error| self.at(drawn, error))?;
             self.tokens.add(drawn.batch.tokens().map_err(|error| self.at(drawn, error))?)?;
@@ -183,20 +185,21 @@ impl Run<'_, '_> {
     }
 
     /// Undoes the scale of the loss; without one nothing is read, and gradients count as finite.
-    fn gradients_are_finite(&self) -> Result<bool> {
+    fn gradients_are_finite(&mut self) -> Result<bool> {
         let Some(scale) = &self.scale else { return Ok(true) };
-        let parameters = self.student.parameters().chain(self.learned.parameters());
-        let gradients: Vec<Tensor> = parameters.map(Tensor::grad).filter(Tensor::defined).collect();
+        let mut gradients = self.student.gradients()?;
+        gradients.extend(self.learned.gradients()?);
         scale.unscale(&gradients)
     }
 
-    fn clip(&self) -> Result<()> {
+    fn clip(&mut self) -> Result<()> {
         let Some(norm) = self.settings.max_gradient_norm else { return Ok(()) };
         let _span = debug_span!("clip").entered();
-        match self.semantics {
-            Semantics::TextBrewer => clip::clip(self.student.parameters(), norm),
-            Semantics::Exact => clip::clip(self.student.parameters().chain(self.learned.parameters()), norm),
+        let mut gradients = self.student.gradients()?;
+        if self.semantics == Semantics::Exact {
+            gradients.extend(self.learned.gradients()?);
         }
+        clip::clip(&gradients, norm)
     }
 
     /// What the window counts, for each task that it has batches of; a single batch counts by itself.

@@ -4,12 +4,12 @@
 //! operation of libtorch does the same without ever holding the map in memory. Queries, keys and
 //! values are kept where somebody reads them.
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use super::architecture::Architecture;
 use super::config::BertConfig;
 use crate::error::{InStage, Result};
-use crate::model::parts::{LayerNorm, Linear, dropout};
+use crate::model::parts::{LayerNorm, Linear, dropout, dropout_and_add, forward_together};
 use crate::model::weights::Weights;
 use crate::pass::Pass;
 use crate::role;
@@ -91,8 +91,7 @@ impl Attention {
         let keep = |wanted: bool, tensor: &Tensor| {
             if wanted { tensor.shallow_clone() } else { Tensor::new() }
         };
-        let (query, key) = (self.query.forward(hidden)?, self.key.forward(hidden)?);
-        let value = self.value.forward(hidden)?;
+        let [query, key, value] = forward_together([&self.query, &self.key, &self.value], hidden)?;
         let mut inside = Inside {
             map: Tensor::new(),
             query: keep(wants.layer::<role::Query>(layer, layers), &query),
@@ -103,12 +102,15 @@ impl Attention {
         let context = if wants.layer::<role::Attention>(layer, layers) {
             inside.map = self.map(&query, &key, mask, pass)?;
             inside.map.f_matmul(&value).in_stage("attention")?
+        } else if pass.is_training() && self.probability_dropout > 0.0 && query.device() == Device::Cpu {
+            // libtorch has no fused kernel with dropout there, and draws its masks slowly.
+            self.map(&query, &key, mask, pass)?.f_matmul(&value).in_stage("attention")?
         } else {
             self.fused(&query, &key, &value, mask, pass)?
         };
         let joined = context.f_transpose(1, 2)?.f_flatten(2, 3).in_stage("attention")?;
-        let output = dropout(self.output.forward(&joined)?, self.hidden_dropout, pass)?;
-        Ok((self.norm.forward(&output.f_add(hidden).in_stage("attention")?)?, inside))
+        let output = dropout_and_add(self.output.forward(&joined)?, hidden, self.hidden_dropout, pass)?;
+        Ok((self.norm.forward(&output)?, inside))
     }
 
     /// `(batch, length, width)` to `(batch, heads, length, head_size)`.

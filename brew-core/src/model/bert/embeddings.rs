@@ -65,16 +65,17 @@ impl Embeddings {
                 self.longest
             )));
         }
-        let mut sum = look_up(&self.words, input_ids, self.padding, "input_ids")?;
+        let mut sum = look_up(&self.words, input_ids, (self.padding, pass.sparse_gradients()), "input_ids")?;
         if let Some(table) = &self.types {
             let types = match token_type_ids {
-                Some(types) => look_up(table, types, -1, "token_type_ids")?,
+                Some(types) => look_up(table, types, (-1, false), "token_type_ids")?,
                 None => table.f_narrow(0, 0, 1).in_stage("token_type_ids")?,
             };
             sum = sum.f_add(&types).in_stage("embeddings")?;
         }
         let positions = if self.positions_by_token {
-            look_up(&self.positions, &self.token_positions(input_ids)?, self.padding, "position_ids")?
+            let positions = self.token_positions(input_ids)?;
+            look_up(&self.positions, &positions, (self.padding, false), "position_ids")?
         } else {
             self.positions.f_narrow(0, 0, length).in_stage("position_embeddings")?
         };
@@ -101,9 +102,9 @@ impl Embeddings {
     }
 }
 
-/// The rows of a table that these numbers name.
-fn look_up(table: &Tensor, numbers: &Tensor, padding: i64, column: &str) -> Result<Tensor> {
-    Tensor::f_embedding(table, numbers, padding, false, false).map_err(|error| {
+/// The rows of a table that these numbers name; the table's gradient may be sparse.
+fn look_up(table: &Tensor, numbers: &Tensor, (padding, sparse): (i64, bool), column: &str) -> Result<Tensor> {
+    Tensor::f_embedding(table, numbers, padding, false, sparse).map_err(|error| {
         let rows = table.size().first().copied().unwrap_or(0);
         let error = Error::from(error);
         Error::invalid(format!(

@@ -4,8 +4,8 @@ use tch::Tensor;
 
 use super::attention::{Attention, Inside};
 use super::config::BertConfig;
-use crate::error::{InStage, Result};
-use crate::model::parts::{Activation, LayerNorm, Linear, dropout};
+use crate::error::Result;
+use crate::model::parts::{Activation, LayerNorm, Linear, dropout_and_add};
 use crate::model::weights::Weights;
 use crate::pass::Pass;
 
@@ -57,8 +57,8 @@ impl Layer {
     ) -> Result<(Tensor, Inside)> {
         let (attended, inside) = self.attention.forward(hidden, mask, number, pass)?;
         let activated = self.activation.forward(&self.intermediate.forward(&attended)?)?;
-        let output = dropout(self.output.forward(&activated)?, self.dropout, pass)?;
-        Ok((self.norm.forward(&output.f_add(&attended).in_stage("feed-forward block")?)?, inside))
+        let output = dropout_and_add(self.output.forward(&activated)?, &attended, self.dropout, pass)?;
+        Ok((self.norm.forward(&output)?, inside))
     }
 
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {

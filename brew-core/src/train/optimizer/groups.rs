@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tch::Tensor;
 
+use super::rows::{Rows, SparseUpdates};
 use super::{Optimizer, Slots, Step};
 use crate::error::{InStage, Result};
 use crate::model::Parameters;
+use crate::native::ffi;
 use crate::plan::{OptimizerChanges, Semantics};
 
 /// Everything that one optimizer moves.
@@ -19,6 +21,7 @@ pub(crate) struct Groups {
     semantics: Semantics,
     step: u64,
     groups: Vec<Group>,
+    sparse: SparseUpdates,
 }
 
 #[derive(Debug)]
@@ -29,12 +32,20 @@ struct Group {
     names: Vec<String>,
     parameters: Vec<Tensor>,
     slots: Slots,
+    /// Those of the parameters whose gradients are of some rows alone, by their index.
+    rows: BTreeMap<usize, Rows>,
 }
 
 impl Groups {
     /// No parameters yet.
     pub(crate) fn new(optimizer: Box<dyn Optimizer>, semantics: Semantics) -> Self {
-        Groups { optimizer, semantics, step: 0, groups: Vec::new() }
+        let sparse = SparseUpdates::EveryRow;
+        Groups { optimizer, semantics, step: 0, groups: Vec::new(), sparse }
+    }
+
+    /// The same, which moves of a parameter whose gradient is sparse these rows.
+    pub(crate) fn moving(self, sparse: SparseUpdates) -> Self {
+        Groups { sparse, ..self }
     }
 
     /// Adds parameters with what they have of their own: slots for every one that requires a gradient. A
@@ -89,11 +100,30 @@ impl Groups {
         self.groups.iter().flat_map(|group| &group.parameters)
     }
 
-    /// Clears the gradients.
-    pub(crate) fn zero_gradients(&mut self) {
-        for parameter in self.groups.iter_mut().flat_map(|group| &mut group.parameters) {
-            parameter.zero_grad();
+    /// Takes the gradients away: a parameter that gets none then stays where it is, as in PyTorch.
+    pub(crate) fn clear_gradients(&mut self) -> Result<()> {
+        self.groups.iter_mut().flat_map(|group| group.rows.values_mut()).for_each(Rows::forget);
+        let parameters: Vec<&Tensor> = self.parameters().collect();
+        ffi::clear_gradients(&parameters)
+    }
+
+    /// The gradients of the backward passes since they were cleared, to be read or changed in place before
+    /// the step: of one that is sparse the values of its rows.
+    pub(crate) fn gradients(&mut self) -> Result<Vec<Tensor>> {
+        let mut all = Vec::new();
+        for group in &mut self.groups {
+            for (index, parameter) in group.parameters.iter().enumerate() {
+                let gradient = parameter.grad();
+                if !gradient.defined() {
+                    continue;
+                }
+                all.push(match gradient.is_sparse() {
+                    true => group.rows.entry(index).or_default().take(&gradient)?,
+                    false => gradient,
+                });
+            }
         }
+        Ok(all)
     }
 
     /// One step with the learning rates multiplied by this; a parameter without a gradient stays.
@@ -101,7 +131,7 @@ impl Groups {
         let _guard = tch::no_grad_guard();
         self.step += 1;
         for group in &mut self.groups {
-            group.step(self.step, multiplier)?;
+            group.step(self.step, multiplier, self.sparse)?;
         }
         Ok(())
     }
@@ -148,26 +178,75 @@ impl Group {
         }
         let names = members.iter().map(|(name, _)| (*name).to_owned()).collect();
         let parameters = members.iter().map(|(_, parameter)| parameter.shallow_clone()).collect();
-        Ok(Group { optimizer, factor, names, parameters, slots })
+        Ok(Group { optimizer, factor, names, parameters, slots, rows: BTreeMap::new() })
     }
 
-    fn step(&mut self, number: u64, multiplier: f64) -> Result<()> {
-        let gradients: Vec<Tensor> = self.parameters.iter().map(Tensor::grad).collect();
-        let with_gradient: Vec<usize> =
-            (0..gradients.len()).filter(|&index| gradients[index].defined()).collect();
-        if with_gradient.is_empty() {
+    fn step(&mut self, number: u64, multiplier: f64, sparse: SparseUpdates) -> Result<()> {
+        let learning_rate = self.optimizer.learning_rate() * multiplier * self.factor;
+        let step = Step { number, learning_rate };
+        let mut moving = Moving::default();
+        let mut some_rows = Vec::new();
+        for (index, parameter) in self.parameters.iter().enumerate() {
+            let gradient = parameter.grad();
+            if !gradient.defined() {
+                continue;
+            }
+            // Handles of the same tensors: what moves in them moves here.
+            let slots = self.slots.iter().map(|(slot, tensors)| (*slot, tensors[index].shallow_clone()));
+            if !gradient.is_sparse() {
+                moving.add(parameter.shallow_clone(), gradient.f_contiguous()?, slots);
+                continue;
+            }
+            let rows = self.rows.entry(index).or_default();
+            let slots: Vec<_> = slots.collect();
+            let whole = sparse == SparseUpdates::EveryRow || !rows.fit(parameter, &slots);
+            if whole {
+                moving.add(parameter.shallow_clone(), rows.dense(parameter, &gradient)?, slots);
+            } else {
+                some_rows.push((index, moving.parameters.len()));
+                let values = rows.take(&gradient)?;
+                let slots = slots.into_iter().map(|(slot, tensor)| Ok((slot, rows.of(&tensor)?)));
+                let slots = slots.collect::<Result<Vec<_>>>()?;
+                moving.add(rows.of(parameter)?, values, slots);
+            }
+        }
+        if moving.parameters.is_empty() {
             return Ok(());
         }
-        let pick = |tensors: &[Tensor]| -> Vec<Tensor> {
-            with_gradient.iter().map(|&index| tensors[index].shallow_clone()).collect()
-        };
-        let learning_rate = self.optimizer.learning_rate() * multiplier * self.factor;
-        let gradients = (pick(&gradients).iter().map(Tensor::f_contiguous)).collect::<Result<Vec<_>, _>>()?;
-        // Handles of the same tensors: what moves in them moves here.
-        let mut slots = self.slots.iter().map(|(slot, tensors)| (*slot, pick(tensors))).collect();
-        let step = Step { number, learning_rate };
-        self.optimizer
-            .step(&step, &mut pick(&self.parameters), &gradients, &mut slots)
-            .in_stage(self.optimizer.name())
+        let Moving { parameters, gradients, slots } = &mut moving;
+        self.optimizer.step(&step, parameters, gradients, slots).in_stage(self.optimizer.name())?;
+        for (index, place) in some_rows {
+            let Some(rows) = self.rows.get(&index) else { continue };
+            rows.put(&self.parameters[index], &moving.parameters[place])?;
+            for (slot, moved) in &moving.slots {
+                if let Some(kept) = self.slots.get(slot) {
+                    rows.put(&kept[index], &moved[place])?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an optimizer is given in one step.
+#[derive(Debug, Default)]
+struct Moving {
+    parameters: Vec<Tensor>,
+    gradients: Vec<Tensor>,
+    slots: Slots,
+}
+
+impl Moving {
+    fn add(
+        &mut self,
+        parameter: Tensor,
+        gradient: Tensor,
+        slots: impl IntoIterator<Item = (&'static str, Tensor)>,
+    ) {
+        self.parameters.push(parameter);
+        self.gradients.push(gradient);
+        for (slot, tensor) in slots {
+            self.slots.entry(slot).or_default().push(tensor);
+        }
     }
 }

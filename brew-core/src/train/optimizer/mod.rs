@@ -16,6 +16,7 @@ mod adafactor;
 mod adam;
 mod groups;
 mod lion;
+mod rows;
 mod sgd;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub use adafactor::Adafactor;
 pub use adam::{Adam, AdamW};
 pub(crate) use groups::Groups;
 pub use lion::Lion;
+pub(crate) use rows::SparseUpdates;
 pub use sgd::Sgd;
 
 /// The settings of an optimizer and its rule.

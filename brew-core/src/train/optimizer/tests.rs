@@ -26,11 +26,11 @@ impl Problem {
     fn steps(&mut self, steps: std::ops::Range<i32>, norm: Option<f64>) -> Vec<f64> {
         let input = Tensor::from_slice(&[1.0, 2.0, 3.0, -1.0]).view([2, 2]);
         for step in steps {
-            self.groups.zero_gradients();
+            self.groups.clear_gradients().unwrap();
             let output = input.matmul(&self.weight.tr()) + &self.bias;
             output.square().mean(tch::Kind::Double).backward();
             if let Some(norm) = norm {
-                clip(self.groups.parameters(), norm).unwrap();
+                clip(&self.groups.gradients().unwrap(), norm).unwrap();
             }
             self.groups.step(1.0 - f64::from(step) / 3.0).unwrap();
         }

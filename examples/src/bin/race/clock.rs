@@ -37,10 +37,11 @@ impl Observer for Clock {
         let mut times = self.0.borrow_mut();
         let now = Instant::now();
         let passed = times.last.replace(now).map_or(0.0, |last| (now - last).as_secs_f64());
+        if !matches!(event, Event::Started { .. } | Event::Evaluated { .. }) {
+            times.seconds += passed;
+        }
         match event {
-            Event::Step(_) => times.seconds += passed,
             Event::TeacherCache { report, .. } => {
-                times.seconds += passed;
                 times.cached = Some((report.rows, report.bytes));
             }
             Event::Evaluated { step, metric, value, .. } => match *metric {
