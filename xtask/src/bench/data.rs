@@ -1,5 +1,5 @@
-//! How fast is the loader, and how much memory does it take? Beside Python's `datasets` and PyTorch's
-//! DataLoader on the same file.
+//! How fast are the loader and the teacher store, and how much memory do they take? The loader beside
+//! Python's `datasets` and PyTorch's DataLoader on the same file.
 
 use std::env;
 use std::fs;
@@ -8,11 +8,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::store;
 use crate::failure::{AtPath, Failure, Result};
 use crate::{machine, process, sentiment, setup, workspace};
 
 /// Rows a batch.
-const BATCH: &str = "32";
+pub(super) const BATCH: &str = "32";
 
 /// The small table, in megabytes.
 const SMALL: u64 = 100;
@@ -52,7 +53,8 @@ pub(crate) fn command(gigabytes: Option<u64>, seconds: f64) -> Result<()> {
         };
         lines.push(row(name, &ours, theirs)?);
     }
-    println!("\n{}", lines.join("\n"));
+    let of_store = store::table(&folder)?;
+    println!("\n{}\n\n{of_store}", lines.join("\n"));
     if let Some(gigabytes) = gigabytes {
         println!("\n{}", large(&folder, gigabytes, seconds)?);
     }
@@ -137,13 +139,13 @@ fn read_in_python(python: &Path, path: &Path, way: &str, seconds: f64) -> Result
     Ok(best)
 }
 
-fn bench_data() -> Command {
+pub(super) fn bench_data() -> Command {
     let mut cargo = workspace::cargo();
     cargo.args(["run", "-q", "-p", "examples", "--bin", "bench_data", "--"]);
     cargo
 }
 
-fn parsed(program: &mut Command) -> Result<Value> {
+pub(super) fn parsed(program: &mut Command) -> Result<Value> {
     let output = program.output().map_err(|error| process::not_started(program, &error))?;
     if !output.status.success() {
         eprint!("{}", String::from_utf8_lossy(&output.stderr));
@@ -154,7 +156,7 @@ fn parsed(program: &mut Command) -> Result<Value> {
         .map_err(|error| Failure::new(format!("`{}` is no JSON: {error}", text.trim())))
 }
 
-fn number(measured: &Value, name: &str) -> Result<f64> {
+pub(super) fn number(measured: &Value, name: &str) -> Result<f64> {
     let number = measured.get(name).and_then(Value::as_f64);
     number.ok_or_else(|| Failure::new(format!("there is no number `{name}` in {measured}")))
 }

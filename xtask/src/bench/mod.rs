@@ -4,4 +4,5 @@ pub(crate) mod accuracy;
 pub(crate) mod data;
 mod report;
 mod stage;
+mod store;
 mod table;
