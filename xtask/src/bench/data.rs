@@ -1,13 +1,13 @@
 //! How fast is the loader, and how much memory does it take? Beside Python's `datasets` and PyTorch's
 //! DataLoader on the same file.
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
+use crate::bench::measured::{number, parsed, python};
 use crate::failure::{AtPath, Failure, Result};
 use crate::{machine, process, sentiment, setup, workspace};
 
@@ -31,7 +31,7 @@ pub(crate) fn command(gigabytes: Option<u64>, seconds: f64) -> Result<()> {
     setup::run()?;
     let folder = workspace::runs("data");
     fs::create_dir_all(&folder).at("create", &folder)?;
-    let python = python();
+    let python = python("datasets, pyarrow, torch");
     if let Err(why) = &python {
         println!("Python's loader is skipped: {why}");
     }
@@ -141,32 +141,6 @@ fn bench_data() -> Command {
     let mut cargo = workspace::cargo();
     cargo.args(["run", "-q", "-p", "examples", "--bin", "bench_data", "--"]);
     cargo
-}
-
-fn parsed(program: &mut Command) -> Result<Value> {
-    let output = program.output().map_err(|error| process::not_started(program, &error))?;
-    if !output.status.success() {
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
-        return Err(process::failed(program, output.status));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(text.trim())
-        .map_err(|error| Failure::new(format!("`{}` is no JSON: {error}", text.trim())))
-}
-
-fn number(measured: &Value, name: &str) -> Result<f64> {
-    let number = measured.get(name).and_then(Value::as_f64);
-    number.ok_or_else(|| Failure::new(format!("there is no number `{name}` in {measured}")))
-}
-
-/// The Python that has what is compared with, or why there is none.
-fn python() -> Result<PathBuf, String> {
-    let python = env::var_os("BREW_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
-    let imports = "import datasets, pyarrow, torch";
-    match process::answer(Command::new(&python).args(["-c", imports])) {
-        Some(_) => Ok(python),
-        None => Err(format!("`{}` cannot `{imports}`; set BREW_PYTHON to one that can", python.display())),
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 pub(crate) mod accuracy;
 pub(crate) mod data;
+mod measured;
 mod report;
 mod stage;
+pub(crate) mod step;
 mod table;
