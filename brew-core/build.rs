@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// The shim's parts, in `native`.
-const PARTS: [&str; 2] = ["native/numerics.cpp", "native/context.cpp"];
+const PARTS: [&str; 3] = ["native/numerics.cpp", "native/context.cpp", "native/recompute.cpp"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -18,6 +18,7 @@ pub struct Pass {
     step: u64,
     steps: u64,
     wants: Wants,
+    recomputes: bool,
     argument: Option<Argument>,
 }
 
@@ -27,7 +28,7 @@ pub(crate) type Argument = Arc<dyn Any + Send + Sync>;
 impl Pass {
     /// A pass of training: dropout is on.
     pub fn training(step: u64, wants: Wants) -> Self {
-        Pass { training: true, step, steps: 0, wants, argument: None }
+        Pass { training: true, step, steps: 0, wants, recomputes: false, argument: None }
     }
 
     /// The same pass in a run of so many optimizer steps, which is what schedules of weights go by.
@@ -36,14 +37,21 @@ impl Pass {
         Pass { steps, ..self }
     }
 
+    /// The same pass, whose model is asked to keep the activations of none of its layers: see
+    /// [`Trainer::gradient_checkpointing`](crate::train::Trainer::gradient_checkpointing).
+    #[must_use]
+    pub fn recomputing(self, recomputes: bool) -> Self {
+        Pass { recomputes, ..self }
+    }
+
     /// A pass of evaluation: dropout is off.
     pub fn evaluation(wants: Wants) -> Self {
-        Pass { training: false, step: 0, steps: 0, wants, argument: None }
+        Pass { training: false, step: 0, steps: 0, wants, recomputes: false, argument: None }
     }
 
     /// The same pass without dropout, with other wishes: what a teacher is given.
     pub(crate) fn for_teacher(&self, wants: Wants) -> Self {
-        Pass { training: false, wants, ..self.clone() }
+        Pass { training: false, recomputes: false, wants, ..self.clone() }
     }
 
     /// The same pass with other wishes: what the student is given.
@@ -75,6 +83,12 @@ impl Pass {
     /// The optimizer steps of the whole run; 0 where nobody said.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// Whether the model is to compute the activations of its layers again in the backward pass, by
+    /// [`recomputed`](crate::native::recomputed), rather than keep them.
+    pub fn recomputes(&self) -> bool {
+        self.recomputes
     }
 
     /// Which features somebody reads.

@@ -237,3 +237,51 @@ fn a_signal_writes_a_checkpoint_and_the_run_goes_on_from_it() {
     let told = finished(start(folder.path(), 60, "f32"));
     assert!(told.contains(&format!("resumed {saved}")), "{told}");
 }
+
+/// The same with files that may not grow beyond 64 KiB, as on a disk that is full: the system then refuses
+/// the rest of a file. The student alone has 95 KiB.
+fn start_on_a_full_disk(folder: &Path, steps: u64) -> Child {
+    Command::new("bash")
+        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_run_to_kill")])
+        .arg(folder)
+        .args([&steps.to_string(), "f32"])
+        .env("OMP_NUM_THREADS", "1")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_full_disk_costs_checkpoints_and_neither_the_run_nor_what_was_saved() {
+    if !Command::new("bash").args(["-c", "ulimit -f 64"]).status().is_ok_and(|status| status.success()) {
+        println!("skipped: there is no bash that can limit the size of files");
+        return;
+    }
+    const STEPS: u64 = 24;
+    let (whole, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    finished(start(whole.path(), STEPS, "f32"));
+    let mut child = start(folder.path(), STEPS, "f32");
+    while newest(folder.path()) < 4 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let good = newest(folder.path());
+    assert!(good < STEPS, "it was killed before its end");
+
+    let told = finished(start_on_a_full_disk(folder.path(), STEPS));
+    assert!(told.contains(&format!("resumed {good}")), "{told}");
+    for step in good + 1..=STEPS {
+        assert!(told.contains(&format!("warning no checkpoint of step {step}: ")), "step {step}: {told}");
+    }
+    assert!(told.contains("cannot be written: File too large"), "{told}");
+    assert!(told.contains("the run goes on, with the last one that was written"), "{told}");
+    assert!(told.contains("warning not written to the run folder: "), "the student: {told}");
+    assert!(!half_written(folder.path()) && newest(folder.path()) == good);
+
+    // With room again, the run is made to its end: it was not over without its student.
+    let told = finished(start(folder.path(), STEPS, "f32"));
+    assert!(told.contains(&format!("resumed {good}")) && !told.contains("warning"), "{told}");
+    assert_eq!(outcome(folder.path(), STEPS), outcome(whole.path(), STEPS));
+}

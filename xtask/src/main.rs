@@ -73,6 +73,16 @@ enum Bench {
         #[arg(long, default_value_t = 5.0)]
         seconds: f64,
     },
+    /// The parts of a training step, in float32 and bfloat16, beside plain PyTorch where BREW_PYTHON (or else
+    /// python3) has it with transformers.
+    Step {
+        /// Steps a measurement.
+        #[arg(long, default_value_t = 30)]
+        steps: u64,
+        /// Threads of libtorch, and of PyTorch.
+        #[arg(long, default_value_t = 2)]
+        threads: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -86,6 +96,7 @@ fn main() -> ExitCode {
         Command::Bench { bench: Bench::Data { gigabytes, seconds } } => {
             bench::data::command(gigabytes, seconds)
         }
+        Command::Bench { bench: Bench::Step { steps, threads } } => bench::step::command(steps, threads),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,6 +18,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
+use tracing::debug_span;
 
 use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
@@ -33,6 +34,7 @@ use crate::role::{Labels, Losses as LossesRole, Role};
 
 pub use probe::Probe;
 pub use projections::Projections;
+pub(crate) use window::tokens;
 pub use window::{BatchCounts, Window};
 
 /// Runs the plan of a pipeline.
@@ -188,6 +190,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
                     held.flows.extend(features);
                 }
                 StageKind::Loss(_) => {
+                    let _span = debug_span!("loss", name = stage.name).entered();
                     let value = self.loss(id, window, &mut held).in_stage(&stage.name)?;
                     losses.terms.push((stage.name.clone(), value.f_detach()?));
                     let weight =
@@ -214,6 +217,11 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         batch: &B,
         pass: &Pass,
     ) -> Result<Box<dyn Any>> {
+        let _span = match stage.kind {
+            StageKind::Teacher { index } => debug_span!("teacher", index),
+            _ => debug_span!("student"),
+        }
+        .entered();
         let pass = &pass.with_argument(self.pipeline.argument.clone());
         let adaptors = self.plan().outputs(id);
         let wants = adaptors.first().map(|(_, adaptor, _)| self.plan().wants(*adaptor)).unwrap_or_default();

@@ -121,6 +121,13 @@ impl Counts {
     }
 }
 
+/// The positions that the inputs' mask of a batch keeps, an int64 scalar on its device; `None` where the
+/// batch alone does not give the mask.
+pub(crate) fn tokens<A: Adaptor>(batch: &A::Batch) -> Result<Option<Tensor>> {
+    let mask = alone::<A>(InputsMask::NAME, batch)?;
+    mask.map(|mask| token_count(&mask, Kind::Int64).in_stage(InputsMask::NAME)).transpose()
+}
+
 /// Which labels count, of those that the batch alone gives: where logits have a mask, under it.
 fn labelled<A: Adaptor>(batch: &A::Batch) -> Result<Option<Tensor>> {
     let Some(labels) = alone::<A>(Labels::NAME, batch)? else { return Ok(None) };

@@ -37,7 +37,7 @@ pub use bert::{
     SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
     TokenClassifierOutputAdaptor,
 };
-pub(crate) use folder::{read_tensors, write_tensors, write_weights};
+pub(crate) use folder::{read_tensors, tensors_as_bytes, write_tensors, write_weights};
 pub use gru::{BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification};
 pub use keep::Keep;
 pub use mapping::LayerMap;

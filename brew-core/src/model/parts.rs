@@ -26,6 +26,12 @@ impl Linear {
         Linear { name, weight, bias }
     }
 
+    /// The same layer: another handle of its parameters.
+    pub(crate) fn shallow_clone(&self) -> Self {
+        let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
+        Linear { name: self.name.clone(), weight, bias }
+    }
+
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor> {
         input.f_linear(&self.weight, Some(&self.bias)).in_stage(&self.name)
     }
@@ -50,6 +56,12 @@ impl LayerNorm {
         let weight = weights.take(&format!("{name}.weight"), &[width]);
         let bias = weights.take(&format!("{name}.bias"), &[width]);
         LayerNorm { name, weight, bias, epsilon }
+    }
+
+    /// The same norm: another handle of its parameters.
+    pub(crate) fn shallow_clone(&self) -> Self {
+        let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
+        LayerNorm { name: self.name.clone(), weight, bias, epsilon: self.epsilon }
     }
 
     pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor> {

@@ -5,7 +5,8 @@
 
 #![expect(unsafe_code, reason = "calls into the native shim; each block says why it is sound")]
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tch::{Kind, Tensor};
 use torch_sys::C_tensor;
@@ -76,6 +77,13 @@ unsafe extern "C" {
         reserved: *mut i64,
     ) -> *mut c_char;
     fn brew_load_cuda(found: *mut c_int) -> *mut c_char;
+    fn brew_recompute_begin(
+        device: c_int,
+        again: unsafe extern "C" fn(*mut c_void, *mut c_char, usize) -> c_int,
+        drop: unsafe extern "C" fn(*mut c_void),
+        context: *mut c_void,
+    ) -> *mut c_char;
+    fn brew_recompute_end() -> *mut c_char;
 }
 
 /// Keeps the shim in every program that links this crate, whatever it calls: what opens CUDA runs as the
@@ -312,4 +320,50 @@ pub(super) fn load_cuda() -> Result<bool> {
     // SAFETY: a place for the result.
     told("CUDA", unsafe { brew_load_cuda(&raw mut found) })?;
     Ok(found != 0)
+}
+
+/// Runs a part of a model again, on whatever thread the backward pass is.
+pub(super) type Again = Box<dyn Fn() -> Result<()> + Send>;
+
+/// Lets what is saved for a backward pass on this thread belong to a part that `again` computes, until
+/// [`end_recomputed`].
+pub(super) fn begin_recomputed(device: c_int, again: Again) -> Result<()> {
+    // A box of a box: a pointer to a trait object has two words, and C has one.
+    let context = Box::into_raw(Box::new(again)).cast::<c_void>();
+    // SAFETY: the shim owns the context from here on, calls `run_again` with nothing else, from one thread at
+    // a time, and `drop_again` once, in the end or where this fails.
+    told("gradient checkpointing", unsafe { brew_recompute_begin(device, run_again, drop_again, context) })
+}
+
+/// What is saved from now on is kept as ever.
+pub(super) fn end_recomputed() -> Result<()> {
+    // SAFETY: it takes nothing.
+    told("gradient checkpointing", unsafe { brew_recompute_end() })
+}
+
+/// What the shim calls; a panic goes no further, since it must not cross into C++.
+unsafe extern "C" fn run_again(context: *mut c_void, message: *mut c_char, capacity: usize) -> c_int {
+    // SAFETY: the pointer that `begin_recomputed` made, which `drop_again` has not seen yet.
+    let again = unsafe { &*context.cast::<Again>() };
+    let text = match catch_unwind(AssertUnwindSafe(again)) {
+        Ok(Ok(())) => return 0,
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => (panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic".to_owned()),
+    };
+    let bytes = &text.as_bytes()[..text.len().min(capacity.saturating_sub(1))];
+    // SAFETY: the shim gives room for `capacity` bytes, and this writes one fewer and the zero after them.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), message.cast::<u8>(), bytes.len());
+        *message.add(bytes.len()) = 0;
+    }
+    1
+}
+
+/// What the shim calls when nobody can ask for the part any more.
+unsafe extern "C" fn drop_again(context: *mut c_void) {
+    // SAFETY: the pointer that `begin_recomputed` made, once. A panic in a drop ends the process: it has
+    // nowhere to go.
+    drop(unsafe { Box::from_raw(context.cast::<Again>()) });
 }

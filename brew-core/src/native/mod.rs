@@ -1,5 +1,6 @@
 //! What libtorch can do and tch does not offer, by a small shim of C++ (`native/` beside `src/`):
-//! autocast with a chosen dtype, fused optimizers over lists, generators' states, determinism.
+//! autocast with a chosen dtype, fused optimizers over lists, generators' states, determinism, activations
+//! that are computed again.
 //!
 //! All unsafe FFI stands in one file, `ffi.rs`; the rest of this room, and of the crate, is safe.
 //!
@@ -23,6 +24,7 @@
 
 mod autocast;
 pub(crate) mod ffi;
+mod recompute;
 
 use std::sync::OnceLock;
 
@@ -31,6 +33,7 @@ use tch::{Device, Tensor};
 use crate::error::{Error, Result};
 
 pub use autocast::Autocast;
+pub use recompute::recomputed;
 
 /// The state of a device's default generator, a uint8 tensor on the CPU.
 ///

@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 /// Writes events as JSON lines.
 ///
 /// A step is `{"event": "step", "step": 10, "epoch": 0, "learning_rate": …, "examples_per_second": …,
-/// "losses": {"total": …, "kd_ce": …}}`, an evaluation `{"event": "evaluation", "step": …, "epoch": …,
-/// "accuracy": …}`. Each line is written whole and at once, so that another program can follow.
+/// "tokens_per_second": …, "losses": {"total": …, "kd_ce": …}}`, an evaluation `{"event": "evaluation", "step": …, "epoch": …,
+/// "accuracy": …}`; tokens are `null` where the batches have no mask. Each line is written whole and at once, so that another program can follow.
 #[derive(Debug)]
 pub struct MetricsFile {
     path: PathBuf,
@@ -72,6 +72,7 @@ impl Observer for MetricsFile {
                     "epoch": report.epoch,
                     "learning_rate": report.learning_rate,
                     "examples_per_second": report.examples_per_second,
+                    "tokens_per_second": report.tokens_per_second,
                     "losses": losses,
                 }));
             }

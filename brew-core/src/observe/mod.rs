@@ -1,6 +1,23 @@
 //! Events of a run and who listens: the loop tells, observers show.
 //!
 //! An observer cannot stop a run: what it cannot do it says once, on standard error.
+//!
+//! Where the time of a run goes, its spans say, which any subscriber of the crate `tracing` can follow. At
+//! the level `DEBUG` each optimizer step is a span `step` (with its `number`, from 1), and in it are
+//!
+//! | span | what it covers |
+//! |---|---|
+//! | `data` | waiting for the batches, and moving them to the device |
+//! | `teacher` (`index`) | a teacher's forward pass, or its features from the cache |
+//! | `student` | the student's forward pass |
+//! | `loss` (`name`) | one loss of the plan, forward |
+//! | `backward` | the gradients of one batch |
+//! | `clip` | the gradients' global norm, and scaling them |
+//! | `optimizer` | the update of the student and of what is learned beside it |
+//!
+//! at the level `INFO` there are `evaluation` and `checkpoint` (each with its `step`), between the steps. On
+//! a GPU a span ends when its work is asked for, not when it is done. A span that nobody listens to costs
+//! some nanoseconds.
 
 mod metric;
 mod metrics_file;
@@ -93,6 +110,9 @@ pub struct StepReport {
     pub losses: Option<Vec<(String, f64)>>,
     /// Examples a second, over the run so far.
     pub examples_per_second: f64,
+    /// Tokens a second that the inputs' mask keeps, over the run so far; only on steps that are logged, and
+    /// where the student's adaptor reads `inputs_mask` of the batch.
+    pub tokens_per_second: Option<f64>,
     /// Bytes of memory in use: of the GPU where the student is on one, else of the process.
     pub memory: Option<u64>,
 }
@@ -120,10 +140,17 @@ pub struct Summary {
     pub steps: u64,
     /// Examples the student saw, each epoch's counted.
     pub examples: u64,
+    /// Tokens among them that the inputs' mask keeps; `None` where the student's adaptor reads no
+    /// `inputs_mask` of the batch.
+    #[serde(default)]
+    pub tokens: Option<u64>,
     /// Seconds of training, evaluation left out.
     pub seconds: f64,
     /// Examples a second of training.
     pub examples_per_second: f64,
+    /// Tokens a second of training, where they are counted.
+    #[serde(default)]
+    pub tokens_per_second: Option<f64>,
     /// Every metric in the order it was evaluated: after each epoch, or in a run of optimizer steps at
     /// each checkpoint; empty without evaluation.
     pub evaluations: Vec<f64>,

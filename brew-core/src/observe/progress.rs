@@ -11,7 +11,7 @@ use super::{Event, Observer, StepReport};
 /// How long plain lines keep apart.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// Shows steps, losses, examples a second and the time left.
+/// Shows steps, losses, examples and tokens a second, memory, and the time left.
 #[derive(Debug)]
 pub struct Progress {
     title: String,
@@ -22,6 +22,8 @@ pub struct Progress {
     resumed: u64,
     last_line: Instant,
     last_losses: String,
+    /// Tokens a second, as last heard; empty where nobody counts them.
+    last_tokens: String,
 }
 
 impl Progress {
@@ -36,6 +38,7 @@ impl Progress {
             resumed: 0,
             last_line: now,
             last_losses: String::new(),
+            last_tokens: String::new(),
         }
     }
 
@@ -50,10 +53,13 @@ impl Progress {
         if let Some(losses) = &report.losses {
             self.last_losses = losses_text(losses);
         }
+        if let Some(speed) = report.tokens_per_second {
+            self.last_tokens = format!("  {speed:.0} tokens/s");
+        }
         let memory = report.memory.map(|bytes| format!("  {:.2} GB", bytes as f64 / 1e9)).unwrap_or_default();
         let message = format!(
-            "{}  lr {:.2e}  {:.1} examples/s{memory}",
-            self.last_losses, report.learning_rate, report.examples_per_second
+            "{}  lr {:.2e}  {:.1} examples/s{}{memory}",
+            self.last_losses, report.learning_rate, report.examples_per_second, self.last_tokens
         );
         if let Some(bar) = &self.bar {
             bar.set_position(report.step);

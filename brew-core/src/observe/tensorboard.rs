@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 
 /// Writes events that TensorBoard shows: `tensorboard --logdir FOLDER`.
 ///
-/// Losses are under `loss/`, metrics under `metric/`, beside `learning_rate` and `examples_per_second`;
-/// the x axis is the optimizer step.
+/// Losses are under `loss/`, metrics under `metric/`, beside `learning_rate`, `examples_per_second` and
+/// `tokens_per_second`; the x axis is the optimizer step.
 #[derive(Debug)]
 pub struct TensorBoard {
     path: PathBuf,
@@ -91,7 +91,8 @@ impl Observer for TensorBoard {
                     ("learning_rate", report.learning_rate),
                     ("examples_per_second", report.examples_per_second),
                 ];
-                self.scalars(report.step, losses.chain(rest));
+                let tokens = report.tokens_per_second.map(|speed| ("tokens_per_second", speed));
+                self.scalars(report.step, losses.chain(rest).chain(tokens));
             }
             Event::Evaluated { step, metric, value, .. } => {
                 self.scalars(*step, [(format!("metric/{metric}").as_str(), *value)]);

@@ -34,6 +34,7 @@ mod signals;
 mod source;
 mod steps;
 mod tasks;
+mod tokens;
 mod trained;
 mod work;
 

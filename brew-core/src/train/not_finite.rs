@@ -80,7 +80,7 @@ pub(super) fn with_mend(error: Error) -> Error {
         || low.contains("not enough memory")
     {
         return Error::other(format!(
-            "{text}; the memory is full: take smaller batches and accumulate more of them, cut long rows, or compute in bfloat16 (`.precision(Precision::Bf16)`)"
+            "{text}; the memory is full: take smaller batches and accumulate more of them, cut long rows, compute activations again (`.gradient_checkpointing(true)`), or compute in bfloat16 (`.precision(Precision::Bf16)`)"
         ));
     }
     error
@@ -88,6 +88,8 @@ pub(super) fn with_mend(error: Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use tch::{Device, Kind, Tensor};
+
     use super::*;
 
     #[test]
@@ -102,6 +104,10 @@ mod tests {
             let told = with_mend(error).to_string();
             assert!(told.contains("stage `student`") && told.contains("smaller batches"), "{told}");
         }
+        // More than any machine has: libtorch's own error, whatever its words are.
+        let refused = Tensor::f_zeros([1_i64 << 46], (Kind::Float, Device::Cpu)).unwrap_err();
+        let told = with_mend(refused.into()).to_string();
+        assert!(told.contains("gradient_checkpointing(true)") && told.contains("Precision::Bf16"), "{told}");
         let other = with_mend(Error::invalid("another"));
         assert_eq!(other.to_string(), "another");
     }

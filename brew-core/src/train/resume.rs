@@ -7,6 +7,7 @@ use tch::Tensor;
 use super::checkpoint::Read;
 use super::precision::LossScale;
 use super::steps::{Run, learned_of, student_of};
+use super::tokens::Tokens;
 use crate::error::{Error, Result};
 use crate::model::Parameters;
 
@@ -59,6 +60,7 @@ impl Run<'_, '_> {
         }
         self.step = state.step;
         self.examples = state.examples;
+        self.tokens = Tokens::from(state.tokens);
         self.seconds = state.seconds;
         self.evaluations.clone_from(&state.evaluations);
         self.best.clone_from(&state.best);

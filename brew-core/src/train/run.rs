@@ -16,6 +16,7 @@ use super::settings::{Duration, Settings};
 use super::signals::Listening;
 use super::source::{Named, Source};
 use super::steps::{Run, learned_of, student_of};
+use super::tokens::Tokens;
 use super::work::NOTHING;
 use crate::error::{Error, Result};
 use crate::execute::Projections;
@@ -94,6 +95,7 @@ pub(super) fn run(
         folder: folder.as_ref(),
         step: 0,
         examples: 0,
+        tokens: Tokens::from(Some(0)),
         seconds: 0.0,
         evaluations: Vec::new(),
         best: None,
@@ -123,20 +125,26 @@ pub(super) fn run(
             run.step, run.length.steps, run.evaluations_since_best
         )));
     }
-    let summary = run.summary();
+    let summary = run.summary()?;
     let learned = learned_of(tasks);
     tell(&Event::Finished(&summary));
     if let Some(folder) = &folder {
         // What was trained is in hand: that it cannot be written must not lose it.
+        let mut whole = true;
         let mut wrote = |path: &Path, written: Result<()>| match written {
             Ok(()) => tell(&Event::Saved(path)),
-            Err(error) => tell(&Event::Warning(&format!("not written to the run folder: {error}"))),
+            Err(error) => {
+                whole = false;
+                tell(&Event::Warning(&format!("not written to the run folder: {error}")));
+            }
         };
         wrote(&folder.student(), caller.save(&folder.student()));
         if learned.scalars() > 0 {
             wrote(&folder.projections(), write_weights(&folder.projections(), &learned));
         }
-        if let Err(error) = folder.finish(&summary) {
+        // Without its student a run is not over: started again, it goes on from its last checkpoint.
+        let finished = if whole { folder.finish(&summary) } else { Ok(()) };
+        if let Err(error) = finished {
             tell(&Event::Warning(&format!("the run folder does not say that the run is over: {error}")));
         }
     }

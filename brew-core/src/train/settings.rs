@@ -16,6 +16,7 @@ pub(super) struct Settings<'o> {
     pub(super) optimizer: Box<dyn Optimizer>,
     pub(super) layer_decay: f64,
     pub(super) precision: Precision,
+    pub(super) gradient_checkpointing: bool,
     pub(super) schedule: Box<dyn Schedule>,
     pub(super) accumulation: usize,
     pub(super) max_gradient_norm: Option<f64>,
@@ -49,6 +50,7 @@ impl Default for Settings<'_> {
             optimizer: Box::new(AdamW::with_lr(1e-4)),
             layer_decay: 1.0,
             precision: Precision::default(),
+            gradient_checkpointing: false,
             schedule: Box::new(Constant),
             accumulation: 1,
             max_gradient_norm: None,
@@ -121,7 +123,7 @@ impl Settings<'_> {
         }
     }
 
-    /// The settings as `config.json` holds them.
+    /// The settings as `config.json` holds them: those that change what comes out.
     pub(super) fn config(&self) -> serde_json::Map<String, serde_json::Value> {
         let (duration, count) = match self.duration {
             Duration::Epochs(epochs) => ("epochs", epochs),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use tch::{Device, Tensor};
+use tracing::{debug_span, info_span};
 
 use super::checkpoint::{Checkpoint, State};
 use super::clip;
@@ -21,6 +22,7 @@ use super::run_folder::RunFolder;
 use super::settings::Settings;
 use super::signals::Listening;
 use super::source::{Drawn, Named, Source};
+use super::tokens::Tokens;
 use crate::error::{Error, Result};
 use crate::execute::{BatchCounts, StepLosses, Window};
 use crate::model::Parameters;
@@ -43,6 +45,7 @@ pub(super) struct Run<'r, 'o> {
     pub(super) folder: Option<&'r RunFolder>,
     pub(super) step: u64,
     pub(super) examples: u64,
+    pub(super) tokens: Tokens,
     pub(super) seconds: f64,
     pub(super) evaluations: Vec<f64>,
     pub(super) best: Option<Best>,
@@ -63,14 +66,7 @@ impl Run<'_, '_> {
     /// Goes on to the last step.
     pub(super) fn go_on(&mut self, caller: &mut dyn Caller, tell: &mut Tell<'_>) -> Result<()> {
         while self.step < self.length.steps && !self.stops_early() {
-            let started = Instant::now();
-            let window = self.source.window(self.settings.accumulation)?;
-            let epoch = window.first().map_or(0, |drawn| drawn.epoch);
-            let report = self.window(epoch, &window, tell)?;
-            self.examples += window.iter().map(|drawn| drawn.batch.rows()).sum::<u64>();
-            drop(window);
-            self.seconds += started.elapsed().as_secs_f64();
-            tell(&Event::Step(&StepReport { examples_per_second: self.speed(), ..report }));
+            let epoch = self.next_step(tell)?;
             let checkpoint = self.settings.checkpoints.at(self.step, &self.length);
             let evaluates = match self.length.goes_by_epochs() {
                 true => self.length.ends_epoch(self.step),
@@ -96,7 +92,30 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// One optimizer step over a window of batches.
+    /// One optimizer step, from its data to those who are told of it; gives the epoch of its first batch.
+    fn next_step(&mut self, tell: &mut Tell<'_>) -> Result<u64> {
+        let _span = debug_span!("step", number = self.step + 1).entered();
+        let started = Instant::now();
+        let window = {
+            let _span = debug_span!("data").entered();
+            self.source.window(self.settings.accumulation)?
+        };
+        let epoch = window.first().map_or(0, |drawn| drawn.epoch);
+        let report = self.window(epoch, &window, tell)?;
+        self.examples += window.iter().map(|drawn| drawn.batch.rows()).sum::<u64>();
+        drop(window);
+        self.seconds += started.elapsed().as_secs_f64();
+        let tokens = if report.losses.is_some() { self.tokens.read()? } else { None };
+        let report = StepReport {
+            examples_per_second: self.per_second(self.examples),
+            tokens_per_second: tokens.map(|tokens| self.per_second(tokens)),
+            ..report
+        };
+        tell(&Event::Step(&report));
+        Ok(epoch)
+    }
+
+    /// The passes and the update of one optimizer step over a window of batches.
     fn window(&mut self, epoch: u64, window: &[Drawn<'_>], tell: &mut Tell<'_>) -> Result<StepReport> {
         let (settings, device) = (self.settings, self.device);
         let counts = self.counts(window)?;
@@ -112,15 +131,19 @@ impl Run<'_, '_> {
             // Seeded anew each time, so that a step can be replayed without the steps before it.
             tch::manual_seed(mix(settings.seed, self.step, index as u64));
             let pass = Pass::training(self.step, Wants::nothing()).of_steps(steps);
+            let pass = pass.recomputing(settings.gradient_checkpointing);
             let counts = counts.get(&drawn.task).and_then(Option::as_ref);
             let losses = drawn.batch.run(&pass, counts).map_err(|error| self.at(drawn, error))?;
+            self.tokens.add(drawn.batch.tokens().map_err(|error| self.at(drawn, error))?)?;
             finite &= self.is_finite(index, drawn, &losses, tell).map_err(|error| self.at(drawn, error))?;
             if !finite {
                 break;
             }
             let scaled = self.scale.as_ref().map(|scale| scale.scaled(&losses.total)).transpose()?;
+            let span = debug_span!("backward").entered();
             let backward = scaled.as_ref().unwrap_or(&losses.total).f_backward();
             backward.map_err(|error| self.at(drawn, error.into()))?;
+            drop(span);
             if log {
                 let losses = read(&self.tasks[drawn.task], &losses)?;
                 add_up(&mut logged, &losses);
@@ -134,6 +157,7 @@ impl Run<'_, '_> {
             logged.clear();
         } else if self.gradients_are_finite()? {
             self.clip()?;
+            let _span = debug_span!("optimizer").entered();
             self.student.step(multiplier)?;
             self.learned.step(multiplier)?;
         } else {
@@ -153,6 +177,7 @@ impl Run<'_, '_> {
             learning_rate: settings.optimizer.learning_rate() * multiplier,
             losses: (log && finite).then_some(logged),
             examples_per_second: 0.0,
+            tokens_per_second: None,
             memory: if log { memory(device) } else { None },
         })
     }
@@ -167,6 +192,7 @@ impl Run<'_, '_> {
 
     fn clip(&self) -> Result<()> {
         let Some(norm) = self.settings.max_gradient_norm else { return Ok(()) };
+        let _span = debug_span!("clip").entered();
         match self.semantics {
             Semantics::TextBrewer => clip::clip(self.student.parameters(), norm),
             Semantics::Exact => clip::clip(self.student.parameters().chain(self.learned.parameters()), norm),
@@ -202,6 +228,7 @@ impl Run<'_, '_> {
 
     fn evaluate(&mut self, epoch: u64, caller: &mut dyn Caller, tell: &mut Tell<'_>) -> Result<()> {
         let step = self.step;
+        let _span = info_span!("evaluation", step).entered();
         let (values, mut first) = (&mut self.evaluations, None);
         caller.evaluate(&mut |metric, value| {
             values.push(value);
@@ -236,8 +263,10 @@ impl Run<'_, '_> {
     fn checkpoint(&mut self, tell: &mut Tell<'_>) -> Option<PathBuf> {
         self.saved_at = Instant::now();
         let folder = self.folder?;
+        let _span = info_span!("checkpoint", step = self.step).entered();
         let path = folder.checkpoint(self.step);
         let (student, learned) = (student_of(self.tasks), learned_of(self.tasks));
+        let tokens = self.tokens.read();
         let state = State {
             step: self.step,
             steps: self.length.steps,
@@ -245,13 +274,14 @@ impl Run<'_, '_> {
             batches: self.source.drawn,
             data: self.source.standings(),
             examples: self.examples,
+            tokens: tokens.as_ref().copied().unwrap_or_default(),
             seconds: self.seconds,
             evaluations: self.evaluations.clone(),
             best: self.best.clone(),
             evaluations_since_best: self.evaluations_since_best,
             skipped: self.skipped,
         };
-        let written = self.moments().and_then(|moments| {
+        let written = tokens.and_then(|_| self.moments()).and_then(|moments| {
             let moments = &moments;
             Checkpoint { student: &student, learned: &learned, moments, state: &state }.write(&path)
         });
@@ -287,20 +317,24 @@ impl Run<'_, '_> {
         }
     }
 
-    fn speed(&self) -> f64 {
-        self.examples as f64 / self.seconds.max(f64::MIN_POSITIVE)
+    /// So many, in a second of the run so far.
+    fn per_second(&self, count: u64) -> f64 {
+        count as f64 / self.seconds.max(f64::MIN_POSITIVE)
     }
 
-    pub(super) fn summary(&self) -> Summary {
-        Summary {
+    pub(super) fn summary(&mut self) -> Result<Summary> {
+        let tokens = self.tokens.read()?;
+        Ok(Summary {
             steps: self.step,
             examples: self.examples,
+            tokens,
             seconds: self.seconds,
-            examples_per_second: self.speed(),
+            examples_per_second: self.per_second(self.examples),
+            tokens_per_second: tokens.map(|tokens| self.per_second(tokens)),
             evaluations: self.evaluations.clone(),
             skipped: self.skipped,
             best: self.best.clone(),
-        }
+        })
     }
 }
 

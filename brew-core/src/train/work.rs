@@ -13,7 +13,7 @@ use crate::batch::{Batch as _, Batches, Feeds, Position, Walk};
 use crate::cache::{CacheReport, TeacherCache};
 use crate::distill::Pipeline;
 use crate::error::{Error, InStage as _, Result};
-use crate::execute::{BatchCounts, Executor, StepLosses, Window};
+use crate::execute::{BatchCounts, Executor, StepLosses, Window, tokens};
 use crate::model::{Model as _, Parameters};
 use crate::pass::Pass;
 use crate::plan::{OptimizerChanges, Plan};
@@ -76,6 +76,8 @@ pub(crate) trait MicroBatch {
     fn rows(&self) -> u64;
     /// What the student reads, by column.
     fn tensors(&self) -> Parameters;
+    /// The positions that its mask keeps, a scalar on its device; `None` where it has no mask.
+    fn tokens(&self) -> Result<Option<Tensor>>;
     /// What it counts in a window of several.
     fn counts(&self) -> Result<BatchCounts>;
     /// Its losses.
@@ -258,6 +260,10 @@ impl<T: 'static, A: Adaptor, B: Feeds<T, A::Batch>> MicroBatch for Taken<'_, '_,
     fn tensors(&self) -> Parameters {
         let tensors = self.batch.student().tensors().into_iter();
         Parameters::new(tensors.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())))
+    }
+
+    fn tokens(&self) -> Result<Option<Tensor>> {
+        tokens::<A>(self.batch.student())
     }
 
     fn counts(&self) -> Result<BatchCounts> {

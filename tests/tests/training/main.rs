@@ -8,6 +8,7 @@ mod checkpoints;
 mod epochs;
 mod not_finite;
 mod repeats;
+mod spans;
 mod steps;
 mod support;
 mod tasks;

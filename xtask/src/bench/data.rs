@@ -1,14 +1,14 @@
 //! How fast are the loader and the teacher store, and how much memory do they take? The loader beside
 //! Python's `datasets` and PyTorch's DataLoader on the same file.
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::store;
+use crate::bench::measured::{number, parsed, python};
+use crate::bench::store;
 use crate::failure::{AtPath, Failure, Result};
 use crate::{machine, process, sentiment, setup, workspace};
 
@@ -32,7 +32,7 @@ pub(crate) fn command(gigabytes: Option<u64>, seconds: f64) -> Result<()> {
     setup::run()?;
     let folder = workspace::runs("data");
     fs::create_dir_all(&folder).at("create", &folder)?;
-    let python = python();
+    let python = python("datasets, pyarrow, torch");
     if let Err(why) = &python {
         println!("Python's loader is skipped: {why}");
     }
@@ -143,32 +143,6 @@ pub(super) fn bench_data() -> Command {
     let mut cargo = workspace::cargo();
     cargo.args(["run", "-q", "-p", "examples", "--bin", "bench_data", "--"]);
     cargo
-}
-
-pub(super) fn parsed(program: &mut Command) -> Result<Value> {
-    let output = program.output().map_err(|error| process::not_started(program, &error))?;
-    if !output.status.success() {
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
-        return Err(process::failed(program, output.status));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(text.trim())
-        .map_err(|error| Failure::new(format!("`{}` is no JSON: {error}", text.trim())))
-}
-
-pub(super) fn number(measured: &Value, name: &str) -> Result<f64> {
-    let number = measured.get(name).and_then(Value::as_f64);
-    number.ok_or_else(|| Failure::new(format!("there is no number `{name}` in {measured}")))
-}
-
-/// The Python that has what is compared with, or why there is none.
-fn python() -> Result<PathBuf, String> {
-    let python = env::var_os("BREW_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
-    let imports = "import datasets, pyarrow, torch";
-    match process::answer(Command::new(&python).args(["-c", imports])) {
-        Some(_) => Ok(python),
-        None => Err(format!("`{}` cannot `{imports}`; set BREW_PYTHON to one that can", python.display())),
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 pub(crate) mod accuracy;
 pub(crate) mod data;
+mod measured;
 mod report;
 mod stage;
+pub(crate) mod step;
 mod store;
 mod table;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::data::{BATCH, bench_data, number, parsed};
+use super::data::{BATCH, bench_data};
+use crate::bench::measured::{number, parsed};
 use crate::failure::{AtPath, Failure, Result};
 use crate::sentiment;
 

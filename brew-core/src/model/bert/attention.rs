@@ -66,6 +66,18 @@ impl Attention {
         }
     }
 
+    /// The same attention: another handle of its parameters.
+    pub(crate) fn shallow_clone(&self) -> Self {
+        Attention {
+            query: self.query.shallow_clone(),
+            key: self.key.shallow_clone(),
+            value: self.value.shallow_clone(),
+            output: self.output.shallow_clone(),
+            norm: self.norm.shallow_clone(),
+            ..*self
+        }
+    }
+
     /// `(batch, length, width)` to the same shape, and what is wanted of the inside of this layer, of
     /// so many. `mask` is added to the scores: see [`additive_mask`].
     pub(crate) fn forward(

@@ -7,6 +7,7 @@ use super::config::BertConfig;
 use super::layer::Layer;
 use crate::error::Result;
 use crate::model::weights::Weights;
+use crate::native::recomputed;
 use crate::pass::Pass;
 use crate::role;
 
@@ -56,7 +57,14 @@ impl Encoder {
             values: Vec::with_capacity(count),
         };
         for (index, layer) in self.layers.iter().enumerate() {
-            let (hidden, inside) = layer.forward(&encoded.last, &mask, (index, count), pass)?;
+            let (hidden, inside) = if pass.recomputes() {
+                let (layer, input, mask) =
+                    (layer.shallow_clone(), encoded.last.shallow_clone(), mask.shallow_clone());
+                let pass = pass.clone();
+                recomputed(input.device(), move || layer.forward(&input, &mask, (index, count), &pass))?
+            } else {
+                layer.forward(&encoded.last, &mask, (index, count), pass)?
+            };
             let Inside { map, query, key, value } = inside;
             encoded.hidden_states.push(keep(index + 1, &hidden));
             encoded.attentions.push(map);

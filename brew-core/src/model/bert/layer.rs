@@ -35,6 +35,17 @@ impl Layer {
         }
     }
 
+    /// The same layer: another handle of its parameters.
+    pub(crate) fn shallow_clone(&self) -> Self {
+        Layer {
+            attention: self.attention.shallow_clone(),
+            intermediate: self.intermediate.shallow_clone(),
+            output: self.output.shallow_clone(),
+            norm: self.norm.shallow_clone(),
+            ..*self
+        }
+    }
+
     /// `(batch, length, width)` to the same shape, and what is wanted of its attention; `number` is
     /// that of this layer, and how many there are.
     pub(crate) fn forward(

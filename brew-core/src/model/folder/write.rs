@@ -13,15 +13,20 @@ use crate::model::Parameters;
 /// Writes parameters as float32 safetensors, with the note by which Python's readers know whose
 /// layout it is.
 pub(crate) fn write_weights(path: &Path, parameters: &Parameters) -> Result<()> {
-    write(path, parameters, |_| Kind::Float)
+    disk::write(path, &serialized(path, parameters, |_| Kind::Float)?)
 }
 
 /// Writes tensors as safetensors, each in its own dtype, so that nothing of them is lost.
 pub(crate) fn write_tensors(path: &Path, parameters: &Parameters) -> Result<()> {
-    write(path, parameters, Tensor::kind)
+    disk::write(path, &tensors_as_bytes(path, parameters)?)
 }
 
-fn write(path: &Path, parameters: &Parameters, kind: impl Fn(&Tensor) -> Kind) -> Result<()> {
+/// What [`write_tensors`] writes, for one who wants more of it than the file; the path is for errors.
+pub(crate) fn tensors_as_bytes(path: &Path, parameters: &Parameters) -> Result<Vec<u8>> {
+    serialized(path, parameters, Tensor::kind)
+}
+
+fn serialized(path: &Path, parameters: &Parameters, kind: impl Fn(&Tensor) -> Kind) -> Result<Vec<u8>> {
     let mut named = Vec::new();
     for (name, tensor) in parameters.iter() {
         let kind = kind(tensor);
@@ -36,7 +41,7 @@ fn write(path: &Path, parameters: &Parameters, kind: impl Fn(&Tensor) -> Kind) -
         .collect::<Result<Vec<_>, _>>()
         .map_err(refused)?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    disk::write(path, &serialize(views, Some(metadata)).map_err(refused)?)
+    serialize(views, Some(metadata)).map_err(refused)
 }
 
 fn dtype_of(kind: Kind) -> Result<Dtype> {

@@ -120,6 +120,10 @@ fn table(summary: &Summary) -> String {
         ("seconds of training", format!("{:.1}", summary.seconds)),
         ("examples a second", format!("{:.1}", summary.examples_per_second)),
     ];
+    if let (Some(tokens), Some(speed)) = (summary.tokens, summary.tokens_per_second) {
+        rows.push(("tokens", tokens.to_string()));
+        rows.push(("tokens a second", format!("{speed:.0}")));
+    }
     if let Some(best) = &summary.best {
         rows.push(("best value", format!("{:.4} after step {}", best.value, best.step)));
     }
@@ -168,8 +172,10 @@ mod tests {
         let summary = Summary {
             steps: 3,
             examples: 12,
+            tokens: Some(60),
             seconds: 1.0,
             examples_per_second: 12.0,
+            tokens_per_second: Some(60.0),
             evaluations: vec![0.75],
             skipped: 0,
             best: None,
