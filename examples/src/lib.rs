@@ -10,7 +10,7 @@ mod settings;
 mod table;
 mod training;
 
-pub use reviews::{Reviews, open_reviews};
-pub use settings::{Settings, run};
+pub use reviews::{Reviews, ReviewsFile, open_reviews, spread};
+pub use settings::{Settings, Training, run};
 pub use table::Comparison;
 pub use training::{configured, every, matches, score, train};
