@@ -13,9 +13,9 @@ pub(super) struct Curve {
     pub(super) points: Vec<(f64, f64)>,
 }
 
-const WIDTH: f64 = 340.0;
+const WIDTH: f64 = 350.0;
 const HEIGHT: f64 = 190.0;
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 62.0;
 const BOTTOM: f64 = 24.0;
 const MARGIN: f64 = 10.0;
 
