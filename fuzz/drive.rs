@@ -9,6 +9,7 @@ use arrow_buffer::Buffer;
 use crate::parse::arrow::Index;
 use crate::parse::conll::Conll;
 use crate::parse::delimited::Delimited;
+use crate::parse::store::{block::Block, keys};
 use crate::parse::{Problem, infer, json_lines};
 
 /// Rows, after a look at every value.
@@ -97,4 +98,34 @@ pub fn arrow(input: &[u8]) {
         }
         Ok::<_, String>(())
     });
+}
+
+/// A teacher store's files. The first byte chooses between the keys beside a block and the block.
+pub fn store(input: &[u8]) {
+    let Some((choice, bytes)) = input.split_first() else { return };
+    if choice & 1 == 0 {
+        keys::read(bytes);
+        // With the right checksum behind it, so that what stands before it is looked at.
+        let sealed = keys::sealed(bytes.to_vec());
+        if let Some((length, keys)) = keys::read(&sealed) {
+            assert_eq!(keys::write(length, &keys), sealed, "keys that are read are those that were written");
+        }
+        return;
+    }
+    let width = |dtype: &str| match dtype {
+        "float32" | "int32" => Some(4),
+        "float16" | "bfloat16" => Some(2),
+        "int64" => Some(8),
+        _ => None,
+    };
+    let Ok(block) = Block::read(&Buffer::from(bytes), width) else { return };
+    for row in 0..block.keys.len() {
+        let (tokens, length) = block.extent(row);
+        assert!(tokens as u32 as usize == tokens && length as u32 as usize == length);
+        for column in &block.columns {
+            // What a batch makes room for: no overflow, and no more than the row has.
+            let values: usize = column.shape(row).iter().product();
+            assert_eq!(Some(column.bytes(row).len()), width(&column.dtype).map(|width| values * width));
+        }
+    }
 }

@@ -146,15 +146,4 @@ char* brew_dropout(Raw input, Raw residual, double probability, Raw* output) {
     });
 }
 
-// Four numbers of the generator behind it, for a test against its authors' own.
-char* brew_philox(uint64_t key, uint64_t subsequence, uint64_t offset, uint32_t* numbers) {
-    return guarded([&] {
-        TORCH_CHECK(numbers != nullptr, "the numbers have nowhere to go");
-        at::Philox4_32 engine(key, subsequence, offset);
-        for (int index = 0; index < 4; ++index) {
-            numbers[index] = engine();
-        }
-    });
-}
-
 }  // extern "C"

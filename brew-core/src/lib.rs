@@ -41,9 +41,9 @@ pub mod prelude {
     pub use crate::error::{Error, Result};
     pub use crate::loss::{
         AdaptiveKl, AlignedUld, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, BinaryKl,
-        Chunked, Cos, Dist, Dkd, Fsp, HiddenMse, Jsd, KdCe, KdMse, Kl, Mft, MultiLabelKl, Nkd, Nst, Pkd,
-        RegressionMse, ReverseKl, SampledKl, SharedTokens, SkewKl, SkewReverseKl, Taid, TopK, TopKSemantics,
-        TotalVariation, Uld, Wsld, next_token, standardised, within_vocabulary,
+        Chunked, Cos, Dist, Dkd, Fsp, Gold, HiddenMse, Jsd, KdCe, KdMse, Kl, Mft, MultiLabelKl, Nkd, Nst,
+        Pkd, RegressionMse, ReverseKl, SampledKl, SharedTokens, SkewKl, SkewReverseKl, Taid, TopK,
+        TopKSemantics, TotalVariation, Uld, Wsld, next_token, standardised, within_vocabulary,
     };
     pub use crate::model::{
         BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BiGruConfig,

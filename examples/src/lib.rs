@@ -12,7 +12,7 @@ mod table;
 mod training;
 
 pub use memory::Sampler;
-pub use reviews::{Reviews, open_reviews};
-pub use settings::{Settings, run};
+pub use reviews::{Reviews, ReviewsFile, open_reviews, spread};
+pub use settings::{Settings, Training, run};
 pub use table::Comparison;
 pub use training::{configured, every, matches, score, train};

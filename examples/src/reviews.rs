@@ -1,9 +1,36 @@
 //! Sentences of reviews with a rating, as positive and negative texts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use brew_core::Result;
 use brew_data::prelude::*;
+
+use crate::Settings;
+
+/// Which reviews an example reads.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ReviewsFile {
+    /// The reviews: a Parquet file, or a TSV file of id, rating and text without a header.
+    #[arg(long, value_name = "FILE", default_value = "data/movie_reviews.parquet")]
+    pub data: PathBuf,
+    /// Only N training reviews, spread evenly over the file, and half as many to evaluate on; 0 for
+    /// all.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub sample: usize,
+}
+
+impl ReviewsFile {
+    /// Opens them with the encoder's tokenizer.
+    ///
+    /// # Errors
+    /// Those of [`open_reviews`]; an encoder without a tokenizer.
+    pub fn open(&self, program: &str, settings: &Settings) -> Result<Reviews> {
+        let tokenizer = Tokenizer::from_folder(&settings.encoder)?;
+        let sample = Some(self.sample).filter(|sample| *sample > 0);
+        let tokens = (&tokenizer, settings.training.max_length);
+        open_reviews(&self.data, tokens, sample, &settings.place(program, "tokens"))
+    }
+}
 
 /// Tokenised reviews with the columns that `TextBatch` reads.
 #[derive(Debug)]
@@ -45,7 +72,7 @@ pub fn open_reviews(
 }
 
 /// This many of the rows, evenly spread over all.
-pub(crate) fn spread(rows: &[usize], count: usize) -> Vec<usize> {
+pub fn spread(rows: &[usize], count: usize) -> Vec<usize> {
     let count = count.min(rows.len());
     (0..count).map(|place| rows[place * rows.len() / count]).collect()
 }

@@ -1,9 +1,37 @@
-//! The settings that every example has, and how an example ends.
+//! The settings that examples have in common, and how an example ends.
+//!
+//! A program whose defaults are others says so with clap's `mut_arg`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use brew_core::prelude::*;
+
+/// How every example trains, `sentiment` included.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Training {
+    /// Passes over the data for a student.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub epochs: u64,
+    /// Passes over the data for a teacher.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub teacher_epochs: u64,
+    /// Rows a batch.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub batch: usize,
+    /// Tokens a row, special ones included; longer ones are cut.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub max_length: usize,
+    /// Layers of a student; the teacher's number must be a multiple.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub layers: usize,
+    /// Temperature of the soft targets.
+    #[arg(long, value_name = "X", default_value_t = 8.0)]
+    pub temperature: f64,
+    /// Order of the data, dropout, and new weights.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u32,
+}
 
 /// Settings of an example beside its data and its task.
 #[derive(Debug, Clone, clap::Args)]
@@ -11,21 +39,15 @@ pub struct Settings {
     /// The folder of all-MiniLM-L6-v2, or of another BERT encoder with a tokenizer.
     #[arg(long, value_name = "DIR", default_value = ".brew/models/all-MiniLM-L6-v2")]
     pub encoder: PathBuf,
-    /// Rows a batch.
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    pub batch: usize,
+    /// How it trains.
+    #[command(flatten)]
+    pub training: Training,
     /// Learning rate of the teachers.
     #[arg(long, value_name = "X", default_value_t = 2e-4)]
     pub teacher_lr: f64,
     /// Learning rate of the students.
     #[arg(long, value_name = "X", default_value_t = 2e-4)]
     pub lr: f64,
-    /// Temperature of the soft targets.
-    #[arg(long, value_name = "X", default_value_t = 8.0)]
-    pub temperature: f64,
-    /// Order of the data, dropout, and new weights.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u32,
     /// Where models, metrics and tokens are kept [default: runs/NAME of the program].
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
@@ -46,7 +68,7 @@ impl Settings {
 
     /// The seed as new weights take it.
     pub fn weights(&self) -> u64 {
-        self.seed.into()
+        self.training.seed.into()
     }
 }
 

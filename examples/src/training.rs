@@ -38,7 +38,7 @@ pub fn configured<'o, P: Trains>(
         .optimizer(AdamW::with_lr(learning_rate).weight_decay(0.01))
         .schedule(Warmup::linear(0.1))
         .clip(1.0)
-        .seed(settings.seed.into())
+        .seed(settings.training.seed.into())
         .observe(Progress::new(title))
 }
 

@@ -393,22 +393,46 @@ def texts(options):
     return case
 
 
-@loss("aligned_uld", texts({}), texts({"merge": "bayesian"}))
-def aligned_uld(p, x):
-    # GOLD: tokens that cover the same bytes are one; then ULD of what each side says of them.
-    def merged(side, row, group):
-        log = x[f"{side}.logits"][row].log_softmax(-1)
-        base = group[-1] if p.get("merge") == "bayesian" else group[0]
-        others = [log[at, x[f"{side}.token_ids"][row, at]] for at in group if at != base]
-        return (log[base] + sum(others)).exp().sort(descending=True).values
+def merged(p, x, side, row, group):
+    """What a side says of tokens that are one piece of text, as logarithms."""
+    log = x[f"{side}.logits"][row].log_softmax(-1)
+    base = group[-1] if p.get("merge") == "bayesian" else group[0]
+    others = [log[at, x[f"{side}.token_ids"][row, at]] for at in group if at != base]
+    return log[base] + sum(others)
 
-    distances = []
+
+def pieces(p, x):
+    """Both sides' merged distributions of every piece of text that ends on both sides."""
     for row in range(2):
         ends = {side: x[f"{side}.byte_ends"][row].tolist() for side in ("student", "teacher")}
         shared = sorted(set(ends["student"]) & set(ends["teacher"]))
         for before, end in zip([0, *shared], shared):
             within = {side: [at for at, e in enumerate(ends[side]) if before < e <= end] for side in ends}
-            s, t = (merged(side, row, within[side]) for side in ("student", "teacher"))
-            size = max(len(s), len(t))
-            distances.append((F.pad(s, (0, size - len(s))) - F.pad(t, (0, size - len(t)))).abs().sum())
-    return torch.stack(distances).mean()
+            yield tuple(merged(p, x, side, row, within[side]) for side in ("student", "teacher"))
+
+
+def by_size(s, t):
+    s, t = (z.exp().sort(descending=True).values for z in (s, t))
+    size = max(len(s), len(t))
+    return (F.pad(s, (0, size - len(s))) - F.pad(t, (0, size - len(t)))).abs().sum()
+
+
+@loss("aligned_uld", texts({}), texts({"merge": "bayesian"}))
+def aligned_uld(p, x):
+    # GOLD: tokens that cover the same bytes are one; then ULD of what each side says of them.
+    return torch.stack([by_size(s, t) for s, t in pieces(p, x)]).mean()
+
+
+@loss("gold", texts(PAIRS), texts({**PAIRS, "merge": "bayesian", "beta": 0.3, "shared_weight": 0.7, "others_weight": 0.2}))
+def gold(p, x):
+    # GOLD's hybrid: Jensen-Shannon over the shared tokens, ULD of the others, by the shared part of the
+    # teacher's vocabulary.
+    of_student, of_teacher = ([pair[place] for pair in p["pairs"]] for place in (0, 1))
+    share = len(of_teacher) / x["teacher.logits"].shape[-1]
+    weights = (p["shared_weight"], p["others_weight"]) if "shared_weight" in p else (share, 1 - share)
+    without = lambda z, ids: z[[token for token in range(len(z)) if token not in ids]]
+    values = [
+        weights[0] * jsd(p, t[of_teacher], s[of_student]) + weights[1] * by_size(without(s, of_student), without(t, of_teacher))
+        for s, t in pieces(p, x)
+    ]
+    return torch.stack(values).mean()

@@ -64,7 +64,7 @@ enum Bench {
         arguments: Vec<String>,
     },
     /// The loader on synthetic token ids: rows a second and memory, beside Python's loader where
-    /// BREW_PYTHON (or else python3) has `datasets` and PyTorch.
+    /// BREW_PYTHON (or else python3) has `datasets` and PyTorch. Then the teacher store.
     Data {
         /// Also measure the memory of a table of so many gigabytes; it is made and removed again.
         #[arg(long)]
@@ -79,6 +79,12 @@ enum Bench {
         /// Steps a measurement.
         #[arg(long, default_value_t = 30)]
         steps: u64,
+        /// Steps before them.
+        #[arg(long, default_value_t = 5)]
+        warm_up: u64,
+        /// One precision alone.
+        #[arg(long, value_parser = bench::step::PRECISIONS)]
+        precision: Option<String>,
         /// Threads of libtorch, and of PyTorch.
         #[arg(long, default_value_t = 2)]
         threads: u64,
@@ -96,7 +102,9 @@ fn main() -> ExitCode {
         Command::Bench { bench: Bench::Data { gigabytes, seconds } } => {
             bench::data::command(gigabytes, seconds)
         }
-        Command::Bench { bench: Bench::Step { steps, threads } } => bench::step::command(steps, threads),
+        Command::Bench { bench: Bench::Step { steps, warm_up, precision, threads } } => {
+            bench::step::command(precision.as_deref(), [steps, warm_up, threads])
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
 
+use super::CachedRows;
 use super::card::Keep;
-use super::row::{Part, Row, runs};
+use super::key::RowKey;
+use super::row::{Part, Row};
 use crate::error::{Error, InStage, Result};
 
 /// The features of a batch while its rows are put together.
@@ -14,6 +16,7 @@ pub(crate) struct Gather<'w> {
     wanted: &'w [Keep],
     rows: usize,
     length: usize,
+    device: Device,
     parts: Vec<Gathered>,
 }
 
@@ -24,29 +27,29 @@ struct Gathered {
     given: Kind,
     /// The sizes of a row with its padding.
     shape: Vec<usize>,
-    bytes: Vec<u8>,
+    whole: Tensor,
 }
 
 impl<'w> Gather<'w> {
-    /// Of so many rows at this padded length.
-    pub(crate) fn new(wanted: &'w [Keep], rows: usize, length: usize) -> Self {
-        Gather { wanted, rows, length, parts: Vec::new() }
+    /// Of so many rows at this padded length, for this device.
+    pub(crate) fn new(wanted: &'w [Keep], rows: usize, length: usize, device: Device) -> Self {
+        Gather { wanted, rows, length, device, parts: Vec::new() }
     }
 
     /// Puts a row in its place.
     ///
     /// # Errors
-    /// A row whose tensors are not those of the rows before it.
+    /// A row whose tensors are not those of the rows before it; those of libtorch.
     pub(crate) fn put(&mut self, position: usize, row: &Row<'_>) -> Result<()> {
         if self.parts.is_empty() {
             let wanted = row.parts.iter().filter(|part| self.wants(&part.name));
-            self.parts = wanted.map(|part| Gathered::of(part, self.rows, self.length)).collect();
+            self.parts = wanted.map(|part| self.place_for(part)).collect::<Result<_>>()?;
         }
         for gathered in &mut self.parts {
             let part = row.parts.iter().find(|part| part.name == gathered.name);
             let part =
                 part.ok_or_else(|| Error::invalid(format!("a cached row lacks `{}`", gathered.name)))?;
-            gathered.put(position, part, self.length)?;
+            gathered.put(position, part, self.length).in_stage(&part.name)?;
         }
         Ok(())
     }
@@ -58,63 +61,97 @@ impl<'w> Gather<'w> {
             .any(|keep| keep.role == role && keep.layer.is_none_or(|layer| index.parse() == Ok(layer)))
     }
 
+    /// Zeros for all rows. They take the dtype that the teacher gave at once, or on another device,
+    /// since what is kept may be smaller to copy there.
+    fn place_for(&self, part: &Part<'_>) -> Result<Gathered> {
+        let mut shape = part.shape.clone();
+        part.cut
+            .iter()
+            .filter_map(|dimension| shape.get_mut(*dimension).map(|size| *size = self.length))
+            .for_each(drop);
+        let kind = if self.device == Device::Cpu { part.given } else { part.kind };
+        let sizes: Vec<i64> = std::iter::once(self.rows).chain(shape.iter().copied()).map(size).collect();
+        let whole = Tensor::f_zeros(sizes, (kind, Device::Cpu)).in_stage(&part.name)?;
+        Ok(Gathered {
+            name: part.name.clone().into_owned(),
+            kind: part.kind,
+            given: part.given,
+            shape,
+            whole,
+        })
+    }
+
     /// The tensors by name, `(rows, …)`, in the dtype that the teacher gave.
     ///
     /// # Errors
     /// Those of libtorch.
-    pub(crate) fn finish(self, device: Device) -> Result<Recalled> {
-        let rows = self.rows;
+    pub(crate) fn finish(self) -> Result<Recalled> {
+        let device = self.device;
         let tensors = self.parts.into_iter().map(|part| {
-            let sizes = std::iter::once(rows).chain(part.shape.iter().copied());
-            let sizes: Vec<i64> = sizes.map(|size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
-            let tensor = tensor(&part.bytes, &sizes, part.kind).in_stage(&part.name)?;
-            // To the device in the dtype it is kept in, which may be smaller.
-            Ok((part.name, tensor.f_to_device(device)?.f_to_kind(part.given)?))
+            let moved = part.whole.f_to_device(device).and_then(|whole| whole.f_to_kind(part.given));
+            Ok((part.name.clone(), moved.in_stage(&part.name)?))
         });
         Ok(Recalled(tensors.collect::<Result<_>>()?))
     }
 }
 
 impl Gathered {
-    fn of(part: &Part<'_>, rows: usize, length: usize) -> Self {
-        let mut shape = part.shape.clone();
-        part.cut
-            .iter()
-            .filter_map(|dimension| shape.get_mut(*dimension).map(|size| *size = length))
-            .for_each(drop);
-        let bytes = vec![0; rows * shape.iter().product::<usize>() * part.kind.elt_size_in_bytes()];
-        Gathered { name: part.name.clone().into_owned(), kind: part.kind, given: part.given, shape, bytes }
-    }
-
     fn put(&mut self, position: usize, part: &Part<'_>, length: usize) -> Result<()> {
-        let size = self.kind.elt_size_in_bytes();
         let cut = |dimension| part.cut.contains(&dimension);
         let fits = part.shape.len() == self.shape.len()
             && (part.kind, part.given) == (self.kind, self.given)
-            && part.bytes.len() == part.shape.iter().product::<usize>() * size
             && part.shape.iter().zip(&self.shape).enumerate().all(|(dimension, (row, whole))| {
                 if cut(dimension) { row <= whole && *whole == length } else { row == whole }
             });
-        let width = self.shape.iter().product::<usize>() * size;
-        let whole = self.bytes.get_mut(position * width..(position + 1) * width);
-        let (true, Some(whole)) = (fits, whole) else {
+        if !fits {
             return Err(Error::invalid(format!(
                 "a cached row of `{}` is {:?} {:?}, which does not fit a batch of {:?} {:?}",
                 self.name, part.kind, part.shape, self.kind, self.shape
             )));
-        };
-        runs(&part.shape, &self.shape, size, |small, large, run| {
-            whole[large..large + run].copy_from_slice(&part.bytes[small..small + run]);
-        });
+        }
+        let sizes: Vec<i64> = part.shape.iter().copied().map(size).collect();
+        let row = tensor(&part.bytes, &sizes, part.kind)?;
+        let mut place = self.whole.f_get(size(position))?;
+        for (dimension, size) in sizes.iter().enumerate() {
+            place = place.f_narrow(dimension as i64, 0, *size)?;
+        }
+        place.f_copy_(&row)?;
         Ok(())
     }
 }
 
+/// A size as libtorch takes it, which refuses what does not fit.
+fn size(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
 /// The features of a batch that were read from a cache; it stands where the teacher's output would.
 #[derive(Debug)]
-pub(crate) struct Recalled(BTreeMap<String, Tensor>);
+pub struct Recalled(BTreeMap<String, Tensor>);
 
 impl Recalled {
+    /// Reads the wanted features of a batch's rows, padded to a length.
+    ///
+    /// # Errors
+    /// A row that is not there or cannot be read; rows whose tensors do not fit one batch; a device
+    /// without memory for them.
+    pub fn read(
+        rows: &dyn CachedRows,
+        wanted: &[Keep],
+        keys: &[RowKey],
+        length: usize,
+        device: Device,
+    ) -> Result<Self> {
+        let mut gather = Gather::new(wanted, keys.len(), length, device);
+        rows.read(keys, &mut |position, row| gather.put(position, row))?;
+        gather.finish()
+    }
+
+    /// The tensors, `(rows, …)` in the dtype that the teacher gave, by names such as `hidden/2`.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
     /// The tensors of a flow: layers in their order, or all of the role.
     ///
     /// # Errors
@@ -171,9 +208,10 @@ fn corner(tensor: &Tensor, shape: &[i64]) -> Result<Option<Tensor>> {
 
 /// A tensor of these bytes.
 fn tensor(bytes: &[u8], sizes: &[i64], kind: Kind) -> Result<Tensor> {
-    let scalars = sizes.iter().product::<i64>();
+    let width = i64::try_from(kind.elt_size_in_bytes()).unwrap_or(i64::MAX);
+    let claimed = sizes.iter().try_fold(width, |bytes, size| bytes.checked_mul(*size));
     // libtorch takes the sizes on trust and would read on behind the bytes.
-    if usize::try_from(scalars).ok().map(|scalars| scalars * kind.elt_size_in_bytes()) != Some(bytes.len()) {
+    if claimed != i64::try_from(bytes.len()).ok() {
         return Err(Error::invalid(format!("{} bytes are not a tensor of {sizes:?} {kind:?}", bytes.len())));
     }
     Ok(Tensor::f_from_data_size(bytes, sizes, kind)?)

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 
 pub use card::{Card, Keep};
+pub use gather::Recalled;
 pub use key::{RowKey, RowKeys};
 pub use keyed::Keyed;
 pub use memory::MemoryCache;
@@ -41,7 +42,7 @@ pub use payload::{Payload, dtype};
 pub use row::{Part, Row};
 
 pub(crate) use card::weights_hash;
-pub(crate) use gather::{Gather, Recalled};
+pub(crate) use gather::Gather;
 pub(crate) use row::Whole;
 
 /// Where the features of a pipeline's teachers are kept.

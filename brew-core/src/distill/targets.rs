@@ -3,8 +3,8 @@
 use super::Gives;
 use crate::loss::logits::{Transform, Transformed};
 use crate::loss::{
-    AdaptiveKl, AlignedUld, BinaryKl, CandidatesKl, Chunked, ChunkedWithLabels, Dist, Divergence, Dkd, Jsd,
-    KdCe, KdMse, Kl, Loss, MarginMse, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl, SampledKl,
+    AdaptiveKl, AlignedUld, BinaryKl, CandidatesKl, Chunked, ChunkedWithLabels, Dist, Divergence, Dkd, Gold,
+    Jsd, KdCe, KdMse, Kl, Loss, MarginMse, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl, SampledKl,
     SharedTokens, SkewKl, SkewReverseKl, Taid, TopK, TotalVariation, Uld, Wsld,
 };
 use crate::plan::Combine;
@@ -82,6 +82,16 @@ impl<T: Gives<Logits>, S: Gives<Logits>, D: Divergence> SoftTargets<T, S> for Sh
 }
 
 impl<T, S> SoftTargets<T, S> for AlignedUld
+where
+    T: Gives<Logits> + Gives<TokenIds> + Gives<ByteEnds>,
+    S: Gives<Logits> + Gives<TokenIds> + Gives<ByteEnds>,
+{
+    fn into_loss(self) -> SoftTarget {
+        SoftTarget::of(self)
+    }
+}
+
+impl<T, S> SoftTargets<T, S> for Gold
 where
     T: Gives<Logits> + Gives<TokenIds> + Gives<ByteEnds>,
     S: Gives<Logits> + Gives<TokenIds> + Gives<ByteEnds>,

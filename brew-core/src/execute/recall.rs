@@ -64,11 +64,10 @@ impl Caches {
     fn recall(&self, index: usize, keys: &RowKeys) -> Result<Option<Recalled>> {
         let Some(cached) = self.teachers.get(&index) else { return Ok(None) };
         let Some(found) = cached.all(keys) else { return Ok(None) };
-        let mut gather = Gather::new(&cached.keeps, found.len(), keys.length);
-        match cached.rows.read(&found, &mut |position, row| gather.put(position, row)) {
-            Ok(()) => {
+        match Recalled::read(&*cached.rows, &cached.keeps, &found, keys.length, self.device) {
+            Ok(recalled) => {
                 cached.found.set(cached.found.get() + found.len() as u64);
-                gather.finish(self.device).map(Some)
+                Ok(Some(recalled))
             }
             Err(error) => {
                 // The teacher can say again what the cache has lost.
@@ -323,11 +322,11 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 .collect();
             let wholes = cached.wholes(&keys, &borrowed, payload)?;
             let sizes = wholes.iter().map(Whole::row_bytes).collect();
-            let mut gather = Gather::new(&cached.keeps, keys.keys.len(), length);
+            let mut gather = Gather::new(&cached.keeps, keys.keys.len(), length, Device::Cpu);
             for (position, (_, row)) in cached.cut(&wholes, &keys).enumerate() {
                 gather.put(position, &row)?;
             }
-            Ok((sizes, gather.finish(Device::Cpu)?))
+            Ok((sizes, gather.finish()?))
         };
         let (sizes, padded) = gather(keys.length).in_stage(&cached.name)?;
         if longest < keys.length

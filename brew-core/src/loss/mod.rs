@@ -82,7 +82,7 @@ pub use sp::Sp;
 pub use sparse::{SampledKl, TopK, TopKSemantics};
 pub use term::{Average, Term};
 pub use vid::Vid;
-pub use vocabularies::{AlignedUld, Merge, SharedTokens, Uld};
+pub use vocabularies::{AlignedUld, Gold, Merge, SharedTokens, Uld};
 
 pub(crate) use cka::aligned;
 pub(crate) use kd::is_binary;

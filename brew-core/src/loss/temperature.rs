@@ -70,6 +70,11 @@ impl Temperature {
             None => Tensor::f_full([], self.base, (student.kind(), student.device()))?,
             Some(schedule) => self.of_rows(&**schedule, student, teacher, mask)?,
         };
+        // Dividing by 1 changes no number, and would take a copy of both sides.
+        if self.fixed() == Some(1.0) {
+            let (student, teacher) = (student.shallow_clone(), teacher.shallow_clone());
+            return Ok(Softened { student, teacher, squared: rows });
+        }
         let divisor = if rows.dim() == 0 { rows.shallow_clone() } else { rows.f_unsqueeze(-1)? };
         Ok(Softened {
             student: student.f_div(&divisor)?,

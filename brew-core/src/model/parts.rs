@@ -171,7 +171,71 @@ impl From<Activation> for String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Activation, Tensor};
+    use tch::Kind;
+
+    use super::{Activation, Device, Pass, Tensor, dropout, dropout_and_add};
+    use crate::pass::Wants;
+
+    fn training() -> Pass {
+        Pass::training(0, Wants::nothing())
+    }
+
+    #[test]
+    fn dropout_drops_as_often_as_it_says_and_keeps_the_mean() {
+        for (kind, probability, count) in [
+            (Kind::Float, 0.1, 1_000_003),
+            (Kind::Double, 0.5, 300_001),
+            (Kind::BFloat16, 0.9, 300_000),
+            (Kind::Half, 0.25, 7),
+        ] {
+            tch::manual_seed(3);
+            let input = Tensor::ones([count], (kind, Device::Cpu)).set_requires_grad(true);
+            let output = dropout(input.shallow_clone(), probability, &training()).unwrap();
+            let dropped = output.eq(0.0).to_kind(Kind::Double).mean(None).double_value(&[]);
+            // Five standard deviations of a binomial share.
+            let deviation = (probability * (1.0 - probability) / count as f64).sqrt();
+            assert!((dropped - probability).abs() < 5.0 * deviation, "{kind:?}: dropped {dropped}");
+            let kept = output.max().double_value(&[]);
+            assert!((kept * (1.0 - probability) - 1.0).abs() < 0.01, "{kind:?}: kept is {kept}");
+            output.sum(kind).backward();
+            assert_eq!(input.grad(), output.detach(), "the gradient goes where the values went");
+        }
+    }
+
+    #[test]
+    fn a_mask_follows_from_the_seed_whatever_the_threads_and_is_new_each_time() {
+        let input = Tensor::ones([64, 1024], (Kind::Float, Device::Cpu));
+        let draw = || dropout(input.shallow_clone(), 0.3, &training()).unwrap();
+        let threads = tch::get_num_threads();
+        tch::manual_seed(9);
+        let (first, second) = (draw(), draw());
+        tch::set_num_threads(1);
+        tch::manual_seed(9);
+        let again = draw();
+        tch::set_num_threads(threads);
+        assert_eq!(first, again);
+        let equal = first.eq_tensor(&second).to_kind(Kind::Double).mean(None).double_value(&[]);
+        // Both kept or both dropped: 0.7² + 0.3².
+        assert!((equal - 0.58).abs() < 0.01, "{equal} of two masks are equal");
+    }
+
+    #[test]
+    fn dropout_with_a_residual_is_dropout_and_then_a_sum() {
+        let input = Tensor::rand([5, 33], (Kind::Double, Device::Cpu)).set_requires_grad(true);
+        let residual = Tensor::rand([5, 33], (Kind::Double, Device::Cpu)).set_requires_grad(true);
+        tch::manual_seed(4);
+        let both = dropout_and_add(input.shallow_clone(), &residual, 0.4, &training()).unwrap();
+        tch::manual_seed(4);
+        let one = dropout(input.shallow_clone(), 0.4, &training()).unwrap();
+        assert_eq!(both, &one + &residual);
+        both.square().sum(Kind::Double).backward();
+        assert_eq!(residual.grad(), both.detach() * 2.0);
+        assert_eq!(input.grad(), both.detach() * 2.0 * one.ne(0.0) * (65536.0 / (65536.0 - 26214.0)));
+        let evaluation = Pass::evaluation(Wants::nothing());
+        assert_eq!(dropout(input.shallow_clone(), 0.4, &evaluation).unwrap(), input);
+        let error = dropout(input, 1.0, &training()).unwrap_err().to_string();
+        assert!(error.contains("it must lie in [0, 1)"), "{error}");
+    }
 
     // transformers 5.23.0, torch 2.11.0:
     // from transformers.activations import ACT2FN

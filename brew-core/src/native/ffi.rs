@@ -68,8 +68,6 @@ unsafe extern "C" {
         interval: i64,
     ) -> *mut c_char;
     fn brew_dropout(input: Raw, residual: Raw, probability: f64, output: *mut Raw) -> *mut c_char;
-    #[cfg(test)]
-    fn brew_philox(key: u64, subsequence: u64, offset: u64, numbers: *mut u32) -> *mut c_char;
     fn brew_generator_state(device: c_int, state: *mut Raw) -> *mut c_char;
     fn brew_set_generator_state(device: c_int, state: Raw) -> *mut c_char;
     fn brew_set_deterministic(enabled: c_int) -> *mut c_char;
@@ -297,15 +295,6 @@ pub(crate) fn dropout(input: &Tensor, residual: Option<&Tensor>, probability: f6
     // SAFETY: pointers to borrowed tensors, of which the second may be null, and a place for the result.
     told("dropout", unsafe { brew_dropout(raw(input), residual, probability, &raw mut output) })?;
     Ok(owned(output))
-}
-
-/// The first four numbers of the generator of [`dropout`] with this key, at this place.
-#[cfg(test)]
-pub(super) fn philox(key: u64, subsequence: u64, offset: u64) -> Result<[u32; 4]> {
-    let mut numbers = [0; 4];
-    // SAFETY: a place for four numbers.
-    told("philox", unsafe { brew_philox(key, subsequence, offset, numbers.as_mut_ptr()) })?;
-    Ok(numbers)
 }
 
 /// The state of a device's generator, a uint8 tensor; a negative device is the CPU.

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use super::order::{Order, Rows};
 use crate::error::Result;
+use crate::source::progress::Patient;
 
 /// Batches in a window: long enough for even lengths, short enough to mix rows.
 const WINDOW_BATCHES: usize = 100;
@@ -46,12 +47,27 @@ impl Cut {
         if self.tokens.is_none() {
             return Ok((rows as usize).div_ceil(self.size));
         }
-        let mut order = self.order.rows(rows, epoch);
-        let counts = (0..self.windows(rows)).map(|window| {
-            let window = self.sorted(order.at(self.window(window, rows)), lengths)?;
-            Ok(self.ends(&window).count())
-        });
-        counts.sum()
+        let mut batches = 0;
+        self.counts(&mut self.order.rows(rows, epoch), rows, lengths, |_, count| batches += count)?;
+        Ok(batches)
+    }
+
+    /// Looks at the lengths of all rows and says how many batches each window has.
+    fn counts(
+        &self,
+        order: &mut Rows,
+        rows: u32,
+        lengths: &impl Lengths,
+        mut tell: impl FnMut(usize, usize),
+    ) -> Result<()> {
+        let windows = self.windows(rows);
+        let mut progress = Patient::rows(format!("measuring {rows} rows"), windows as u64);
+        for window in 0..windows {
+            let sorted = self.sorted(order.at(self.window(window, rows)), lengths)?;
+            tell(window, self.ends(&sorted).count());
+            progress.reach(window as u64 + 1);
+        }
+        Ok(())
     }
 
     /// The batches of an epoch from the one numbered `batch` on.
@@ -81,14 +97,12 @@ impl Cut {
         // a row that is too long is found before the first batch is made.
         let mut before = 0;
         let mut found = None;
-        for window in 0..self.windows(rows) {
-            let sorted = self.sorted(batches.order.at(self.window(window, rows)), &batches.lengths)?;
-            let count = self.ends(&sorted).count();
+        self.counts(&mut batches.order, rows, &batches.lengths, |window, count| {
             if found.is_none() && batch < before + count {
                 found = Some((window, batch - before));
             }
             before += count;
-        }
+        })?;
         let (window, skipped) = found.unwrap_or((self.windows(rows), 0));
         batches.window = window;
         batches.open()?;

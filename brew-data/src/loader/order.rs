@@ -5,10 +5,13 @@
 //! the epoch as its stream; drawing and swapping are written out here, so that an order never changes
 //! with the version of a library.
 
+use std::hint::black_box;
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::source::progress::Patient;
 
 /// The most rows that are shuffled as a whole, at 4 bytes each: 256 MB.
 const WHOLE_ROWS: u32 = 1 << 26;
@@ -18,6 +21,12 @@ const SHARD_ROWS: u32 = 1 << 12;
 
 /// Shards whose rows are shuffled with one another: a million rows, 4 MB.
 const BLOCK_SHARDS: usize = 1 << 8;
+
+/// Places that are read before they are swapped.
+const AHEAD: usize = 64;
+
+/// Rows between two looks at the clock.
+const PIECE: usize = 1 << 18;
 
 /// The rows `0..rows` in the order of one epoch: the same on every machine and after every restart.
 ///
@@ -30,7 +39,7 @@ const BLOCK_SHARDS: usize = 1 << 8;
 /// ```
 pub fn epoch_order(rows: u32, seed: u64, epoch: u64) -> Vec<u32> {
     let mut order: Vec<u32> = (0..rows).collect();
-    shuffle(&mut order, &mut generator(seed, epoch, 0));
+    shuffle_rows(&mut order, &mut generator(seed, epoch, 0));
     order
 }
 
@@ -137,7 +146,7 @@ impl Blocks {
         let make = || {
             let shards = self.shards.chunks(BLOCK_SHARDS).nth(number).unwrap_or_default();
             let mut rows: Vec<u32> = shards.iter().flat_map(|&shard| shard_rows(shard, self.rows)).collect();
-            shuffle(&mut rows, &mut generator(self.seed, self.epoch, 1 + number as u64));
+            shuffle_rows(&mut rows, &mut generator(self.seed, self.epoch, 1 + number as u64));
             (number, rows)
         };
         let block = kept.unwrap_or_else(make);
@@ -163,6 +172,31 @@ fn generator(seed: u64, epoch: u64, part: u64) -> ChaCha8Rng {
 fn shuffle<T>(items: &mut [T], generator: &mut ChaCha8Rng) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(last as u32 + 1, generator) as usize);
+    }
+}
+
+/// As [`shuffle`], for more rows than a processor's caches hold.
+///
+/// Each swap waits for a place anywhere in memory. So the next places are drawn ahead and all read once,
+/// which a processor does side by side: the same order in less than half the time.
+fn shuffle_rows(rows: &mut [u32], generator: &mut ChaCha8Rng) {
+    let mut progress = Patient::rows(format!("shuffling {} rows", rows.len()), rows.len() as u64);
+    let mut places = [0; AHEAD];
+    let mut end = rows.len();
+    while end > 1 {
+        let places = &mut places[..AHEAD.min(end - 1)];
+        for (last, place) in (0..end).rev().zip(places.iter_mut()) {
+            *place = below(last as u32 + 1, generator) as usize;
+        }
+        black_box(places.iter().fold(0, |all, &place| all ^ rows[place]));
+        for (last, &place) in (0..end).rev().zip(places.iter()) {
+            rows.swap(last, place);
+        }
+        let before = end / PIECE;
+        end -= places.len();
+        if end / PIECE < before {
+            progress.reach((rows.len() - end) as u64);
+        }
     }
 }
 

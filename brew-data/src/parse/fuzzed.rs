@@ -1,5 +1,11 @@
 //! The fuzz targets over mutated files, for a second each: what `fuzz/` does for as long as one likes.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::builder::{ListBuilder, UInt32Builder};
+use arrow_array::{ArrayRef, FixedSizeBinaryArray, LargeBinaryArray, RecordBatch, UInt32Array};
+use arrow_schema::{Field, Schema};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -114,16 +120,85 @@ fn no_arrow_stream_or_file_makes_the_reader_panic_or_read_outside() {
     index.decode(&bytes, |batch| writer.write(&batch).map_err(|error| error.to_string())).unwrap();
     writer.finish().unwrap();
     drop(writer);
-    // The decoders' own panics are caught; reports of them would fill the screen.
+    drive_quietly(targets::arrow, &[stream, other, &file], inputs(10_000));
+}
+
+/// As [`drive`]; the decoders' own panics are caught, and reports of them would fill the screen.
+fn drive_quietly(target: fn(&[u8]), files: &[&[u8]], inputs: usize) {
     let (here, others) = (std::thread::current().id(), std::panic::take_hook());
     std::panic::set_hook(Box::new(move |panic| {
         if std::thread::current().id() != here {
             others(panic);
         }
     }));
-    let driven = std::panic::catch_unwind(|| drive(targets::arrow, &[stream, other, &file], inputs(10_000)));
+    let driven = std::panic::catch_unwind(|| drive(target, files, inputs));
     drop(std::panic::take_hook());
     if let Err(panic) = driven {
         std::panic::resume_unwind(panic);
+    }
+}
+
+/// A block of three rows: two logits, and states of a row's tokens by width 2; with these sizes of the
+/// last row's states.
+fn block(sizes: [u32; 2]) -> Vec<u8> {
+    let (mut shapes, mut of_logits) =
+        (ListBuilder::new(UInt32Builder::new()), ListBuilder::new(UInt32Builder::new()));
+    for shape in [[1, 2], [3, 2], sizes] {
+        shapes.append_value(shape.map(Some));
+        of_logits.append_value([Some(2)]);
+    }
+    let keys = FixedSizeBinaryArray::try_from_iter([[1_u8; 16], [2; 16], [3; 16]].into_iter()).unwrap();
+    let states = LargeBinaryArray::from_vec(vec![&[1; 8], &[2; 24], &[3; 16]]);
+    let columns: [(&str, ArrayRef); 7] = [
+        ("key", Arc::new(keys)),
+        ("tokens", Arc::new(UInt32Array::from(vec![1, 3, 2]))),
+        ("length", Arc::new(UInt32Array::from(vec![4, 4, 4]))),
+        ("hidden/2", Arc::new(states)),
+        ("hidden/2.shape", Arc::new(shapes.finish())),
+        ("logits/0", Arc::new(LargeBinaryArray::from_vec(vec![&[1; 4], &[2; 4], &[3; 4]]))),
+        ("logits/0.shape", Arc::new(of_logits.finish())),
+    ];
+    let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = columns
+        .into_iter()
+        .map(|(name, array)| {
+            let dtype = if name == "logits/0" { "float16" } else { "float32" };
+            let cut = if name == "hidden/2" { "0" } else { "" };
+            let metadata = [("dtype", dtype), ("given", "float32"), ("cut", cut)];
+            let metadata: HashMap<_, _> = metadata.map(|(key, value)| (key.into(), value.into())).into();
+            (Field::new(name, array.data_type().clone(), false).with_metadata(metadata), array)
+        })
+        .unzip();
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &rows.schema()).unwrap();
+    writer.write(&rows).unwrap();
+    writer.finish().unwrap();
+    writer.into_inner().unwrap()
+}
+
+fn read(block: Vec<u8>) -> Result<super::store::block::Block, String> {
+    let width = |dtype: &str| {
+        [("float32", 4), ("float16", 2)]
+            .into_iter()
+            .find_map(|(name, width)| (name == dtype).then_some(width))
+    };
+    super::store::block::Block::read(&block.into(), width)
+}
+
+#[test]
+fn no_file_of_a_teacher_store_makes_the_reader_panic_or_make_room_for_what_is_not_there() {
+    assert_eq!(read(block([2, 2])).unwrap().columns[0].shape(2), [2, 2]);
+    let block = [vec![1], block([2, 2])].concat();
+    // Choice 0, then keys without their checksum.
+    let mut keys = super::store::keys::write(77, &[[1; 16], [2; 16]]);
+    keys.truncate(keys.len() - 16);
+    drive_quietly(targets::store, &[&block, &[vec![0], keys].concat()], inputs(10_000));
+}
+
+#[test]
+fn sizes_that_are_not_those_of_a_rows_values_are_refused_whatever_they_multiply_to() {
+    // 2^31 x 2^31 x 4 bytes is 0 in 64 bits; 0 x 2^32 values have no bytes either.
+    for sizes in [[1 << 31, 1 << 31], [0, u32::MAX], [2, 3], [4, 2], [u32::MAX, u32::MAX]] {
+        let refused = read(block(sizes)).unwrap_err();
+        assert!(refused.contains("row 2 of `hidden/2` has 16 bytes"), "{refused}");
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod lines;
 pub(crate) mod records;
 pub(crate) mod shape;
 pub(crate) mod squad;
+pub(crate) mod store;
 pub(crate) mod table;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod kept;
 mod kind;
 pub(crate) mod mapping;
 mod parquet;
-mod progress;
+pub(crate) mod progress;
 pub(crate) mod storage;
 pub(crate) mod table;
 mod text;

@@ -1,4 +1,4 @@
-//! A bar for readings that take longer than two seconds.
+//! A bar for work that takes longer than two seconds.
 
 use std::io::{Read, Result};
 use std::path::Path;
@@ -9,33 +9,62 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Before this, nothing is shown.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A reader that shows how far it is, on a terminal.
+/// A bar with the time that is left, on a terminal; it appears when the work turns out to take long.
+pub(crate) struct Patient {
+    title: String,
+    template: &'static str,
+    length: u64,
+    started: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Patient {
+    /// Over so many rows; `title` is what is done, as in `shuffling 30000000 rows`.
+    pub(crate) fn rows(title: String, length: u64) -> Self {
+        Self::new(title, "{msg} {bar:40} {percent} %, {eta} left", length)
+    }
+
+    fn new(title: String, template: &'static str, length: u64) -> Self {
+        Patient { title, template, length, started: Instant::now(), bar: None }
+    }
+
+    /// Says how far the work is.
+    pub(crate) fn reach(&mut self, position: u64) {
+        if self.bar.is_none() && self.started.elapsed() > PATIENCE {
+            let bar = ProgressBar::new(self.length)
+                .with_message(self.title.clone())
+                .with_elapsed(self.started.elapsed());
+            self.bar = Some(match ProgressStyle::with_template(self.template) {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            });
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(position);
+        }
+    }
+}
+
+impl Drop for Patient {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A reader that shows how far it is.
 pub(crate) struct Shown<R> {
     reader: R,
-    started: Instant,
     read: u64,
-    length: u64,
-    title: String,
-    bar: Option<ProgressBar>,
+    progress: Patient,
 }
 
 impl<R> Shown<R> {
     pub(crate) fn new(reader: R, path: &Path, doing: &str, length: u64) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let title = format!("{doing} {name}");
-        Shown { reader, started: Instant::now(), read: 0, length, title, bar: None }
-    }
-
-    fn start(&self) -> ProgressBar {
-        let bar = ProgressBar::new(self.length)
-            .with_message(self.title.clone())
-            .with_elapsed(self.started.elapsed());
-        let style =
-            ProgressStyle::with_template("{msg} {bar:40} {decimal_bytes}/{decimal_total_bytes}, {eta} left");
-        match style {
-            Ok(style) => bar.with_style(style),
-            Err(_) => bar,
-        }
+        let template = "{msg} {bar:40} {decimal_bytes}/{decimal_total_bytes}, {eta} left";
+        Shown { reader, read: 0, progress: Patient::new(format!("{doing} {name}"), template, length) }
     }
 }
 
@@ -43,20 +72,7 @@ impl<R: Read> Read for Shown<R> {
     fn read(&mut self, into: &mut [u8]) -> Result<usize> {
         let length = self.reader.read(into)?;
         self.read += length as u64;
-        if self.bar.is_none() && self.started.elapsed() > PATIENCE {
-            self.bar = Some(self.start());
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(self.read);
-        }
+        self.progress.reach(self.read);
         Ok(length)
-    }
-}
-
-impl<R> Drop for Shown<R> {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
     }
 }

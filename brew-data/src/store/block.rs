@@ -3,16 +3,14 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::UInt32Type;
-use arrow_array::{LargeBinaryArray, ListArray, RecordBatch, UInt32Array};
+use arrow_array::RecordBatch;
 use arrow_ipc::writer::FileWriter;
 use brew_core::cache::{Part, Row, RowKey, dtype};
 use brew_core::tch::Kind;
 
-use super::keys;
 use crate::error::{Error, Result};
-use crate::source::arrow::decode;
+use crate::parse::store::block as rows;
+use crate::parse::store::keys::{self, Key};
 use crate::source::mapping::map;
 use crate::source::storage::{Disk, Storage as _};
 
@@ -21,7 +19,7 @@ use crate::source::storage::{Disk, Storage as _};
 pub(super) struct Block {
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
-    pub(super) keys: Vec<RowKey>,
+    keys: Vec<Key>,
 }
 
 impl Block {
@@ -35,9 +33,15 @@ impl Block {
         let bytes = writer.into_inner().map_err(failed)?;
         let path = folder.join(format!("{}.arrow", blake3::hash(&bytes).to_hex()));
         put(&path, &bytes)?;
+        let keys = keys.into_iter().map(|key| key.0).collect();
         let block = Block { path, bytes: bytes.len() as u64, keys };
         block.write_keys()?;
         Ok(block)
+    }
+
+    /// The keys of its rows.
+    pub(super) fn keys(&self) -> impl Iterator<Item = RowKey> {
+        self.keys.iter().map(|key| RowKey(*key))
     }
 
     fn write_keys(&self) -> Result<()> {
@@ -50,11 +54,15 @@ impl Block {
     /// Keys that are damaged; a block that is not there, or has another length.
     pub(super) fn find(keys_path: &Path) -> Result<Self> {
         let path = keys_path.with_extension("arrow");
-        let bytes = std::fs::read(keys_path).map_err(Error::io(keys_path))?;
-        let (length, keys) = keys::read(&bytes).ok_or_else(|| {
+        let size = |path: &Path| Ok(std::fs::metadata(path).map_err(Error::io(path))?.len());
+        let found = size(&path)?;
+        let keys = match keys::can_be(size(keys_path)?, found) {
+            true => keys::read(&std::fs::read(keys_path).map_err(Error::io(keys_path))?),
+            false => None,
+        };
+        let (length, keys) = keys.ok_or_else(|| {
             Error::format(keys_path, "the keys of this block are corrupt (their checksum does not match)")
         })?;
-        let found = std::fs::metadata(&path).map_err(Error::io(&path))?.len();
         if found != length {
             return Err(Error::format(
                 &path,
@@ -74,7 +82,7 @@ impl Block {
     pub(super) fn adopt(path: &Path) -> Result<Self> {
         let opened = Opened::read(path)?;
         let bytes = std::fs::metadata(path).map_err(Error::io(path))?.len();
-        let block = Block { path: path.to_owned(), bytes, keys: opened.keys };
+        let block = Block { path: path.to_owned(), bytes, keys: opened.block.keys };
         block.write_keys()?;
         Ok(block)
     }
@@ -85,7 +93,7 @@ impl Block {
     /// A byte that is not as it was written, by file.
     pub(super) fn open(&self) -> Result<Opened> {
         let opened = Opened::read(&self.path)?;
-        if opened.keys != self.keys {
+        if opened.block.keys != self.keys {
             return Err(corrupt(&self.path, "its rows are not those of its keys"));
         }
         Ok(opened)
@@ -107,20 +115,9 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
 /// A block whose rows can be read.
 #[derive(Debug)]
 pub(super) struct Opened {
-    keys: Vec<RowKey>,
-    tokens: UInt32Array,
-    lengths: UInt32Array,
-    columns: Vec<Column>,
-}
-
-#[derive(Debug)]
-struct Column {
-    name: String,
-    kind: Kind,
-    given: Kind,
-    cut: Vec<usize>,
-    values: LargeBinaryArray,
-    shapes: ListArray,
+    block: rows::Block,
+    /// Of each column what is kept, and what the teacher gave.
+    kinds: Vec<(Kind, Kind)>,
 }
 
 impl Opened {
@@ -135,61 +132,29 @@ impl Opened {
                 &format!("its checksum is {}, not the one it is named after", &hash.as_str()[..16]),
             ));
         }
-        let (_, batches) = decode(&file).map_err(|message| corrupt(path, &message))?;
-        let [batch] = batches.as_slice() else { return Err(corrupt(path, "it is not one record batch")) };
-        Self::of(batch).ok_or_else(|| corrupt(path, "its columns are not those of a teacher cache"))
-    }
-
-    fn of(batch: &RecordBatch) -> Option<Self> {
-        let number = |name| Some(batch.column_by_name(name)?.as_primitive_opt::<UInt32Type>()?.clone());
-        let names = batch.column_by_name("key")?.as_fixed_size_binary_opt()?;
-        let keys = names.iter().map(|key| Some(RowKey(key?.try_into().ok()?))).collect::<Option<_>>()?;
-        let column = |name: &str| {
-            let schema = batch.schema();
-            let metadata = schema.field_with_name(name).ok()?.metadata().clone();
-            let kind = |key: &str| dtype::named(metadata.get(key)?);
-            let cut = metadata.get("cut")?.split(',').filter(|text| !text.is_empty());
-            let shapes = batch.column_by_name(&format!("{name}.shape"))?.as_list_opt::<i32>()?;
-            shapes.values().as_primitive_opt::<UInt32Type>()?;
-            Some(Column {
-                name: name.to_owned(),
-                kind: kind("dtype")?,
-                given: kind("given")?,
-                cut: cut.map(|text| text.parse().ok()).collect::<Option<_>>()?,
-                values: batch.column_by_name(name)?.as_binary_opt::<i64>()?.clone(),
-                shapes: shapes.clone(),
-            })
-        };
-        let schema = batch.schema();
-        let names = schema
-            .fields()
+        let width = |name: &str| dtype::named(name).map(|kind| kind.elt_size_in_bytes());
+        let block = rows::Block::read(&file, width).map_err(|message| corrupt(path, &message))?;
+        let kinds = block
+            .columns
             .iter()
-            .map(|field| field.name())
-            .filter(|name| name.contains('/') && !name.ends_with(".shape"));
-        let columns = names.map(|name| column(name)).collect::<Option<_>>()?;
-        Some(Opened { keys, tokens: number("tokens")?, lengths: number("length")?, columns })
+            .map(|column| Some((dtype::named(&column.dtype)?, dtype::named(&column.given)?)))
+            .collect::<Option<_>>()
+            .ok_or_else(|| corrupt(path, "a column has an unknown dtype"))?;
+        Ok(Opened { block, kinds })
     }
 
     /// The row at this place; the place comes from the block's own keys.
     pub(super) fn row(&self, row: usize) -> Row<'_> {
-        let parts = self.columns.iter().map(|column| {
-            let offsets = column.shapes.value_offsets();
-            let sizes = column.shapes.values().as_primitive::<UInt32Type>().values();
-            let sizes = &sizes[offsets[row] as usize..offsets[row + 1] as usize];
-            Part {
-                name: Cow::Borrowed(column.name.as_str()),
-                kind: column.kind,
-                given: column.given,
-                shape: sizes.iter().map(|size| *size as usize).collect(),
-                cut: Cow::Borrowed(column.cut.as_slice()),
-                bytes: Cow::Borrowed(column.values.value(row)),
-            }
+        let parts = self.block.columns.iter().zip(&self.kinds).map(|(column, (kind, given))| Part {
+            name: Cow::Borrowed(column.name.as_str()),
+            kind: *kind,
+            given: *given,
+            shape: column.shape(row),
+            cut: Cow::Borrowed(column.cut.as_slice()),
+            bytes: Cow::Borrowed(column.bytes(row)),
         });
-        Row {
-            tokens: self.tokens.value(row) as usize,
-            length: self.lengths.value(row) as usize,
-            parts: parts.collect(),
-        }
+        let (tokens, length) = self.block.extent(row);
+        Row { tokens, length, parts: parts.collect() }
     }
 }
 

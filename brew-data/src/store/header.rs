@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// Raised when the layout of a folder changes.
 const VERSION: u32 = 1;
 
+/// Bytes of the longest header that is read: the longest names and many layers need far less.
+const LONGEST: u64 = 1 << 20;
+
 /// Whose rows they are, as far as a pipeline and its data say.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
@@ -46,23 +49,23 @@ impl Header {
             let json = serde_json::to_string_pretty(&file).map_err(|error| Error::format(&path, error))?;
             brew_core::disk::write(&path, json.as_bytes()).map_err(|error| Error::format(&path, error))?;
         }
-        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        let unreadable = |error: serde_json::Error| {
-            Error::format(
-                &path,
-                format!(
-                    "this is no header of a teacher cache: {error}; delete the folder to begin a new one"
-                ),
-            )
+        let unreadable = |error: &dyn std::fmt::Display| {
+            let mend = "delete the folder to begin a new one";
+            Error::format(&path, format!("this is no header of a teacher cache: {error}; {mend}"))
         };
-        let Version { version } = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        let length = std::fs::metadata(&path).map_err(Error::io(&path))?.len();
+        if length > LONGEST {
+            return Err(unreadable(&format!("it has {length} bytes")));
+        }
+        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        let Version { version } = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
         if version != VERSION {
             let message = format!(
                 "the cache has version {version}, this program reads version {VERSION}: give another folder"
             );
             return Err(Error::format(&path, message));
         }
-        let stored: File = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        let stored: File = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
         let mut refusals = stored.card.refusals(&self.card);
         if let (Some(stored), Some(asked)) = (&stored.tokenizer, &self.tokenizer)
             && stored != asked

@@ -13,7 +13,6 @@
 
 mod block;
 mod header;
-mod keys;
 mod pending;
 mod rows;
 

@@ -100,8 +100,8 @@ impl State {
 
     fn take(&mut self, block: Block) {
         let number = self.blocks.len() as u32;
-        for (row, key) in block.keys.iter().enumerate() {
-            self.index.entry(*key).or_insert(Place { block: number, row: row as u32 });
+        for (row, key) in block.keys().enumerate() {
+            self.index.entry(key).or_insert(Place { block: number, row: row as u32 });
         }
         self.known.insert(block.path.clone());
         self.blocks.push(Some(Held { block, opened: None }));

@@ -134,3 +134,18 @@ fn blocks_hold_each_row_once_near_rows_of_its_shard() {
     let middle = loader().epoch_from(0, 150).unwrap().next().unwrap().unwrap();
     assert_eq!(integers(&middle.id.unwrap()), &first[1_500_000..1_510_000]);
 }
+
+// Prints what a large order costs; noisy on a shared machine, so that nothing but the order is asserted.
+#[test]
+#[ignore = "it takes seconds and 400 MB, and prints a number"]
+fn what_the_order_of_67_million_rows_costs_is_printed() {
+    for rows in [1 << 20, 25_510_204, 1 << 26] {
+        let started = std::time::Instant::now();
+        let order = brew_data::epoch_order(rows, 7, 0);
+        eprintln!("{rows} rows: {:.2} s", started.elapsed().as_secs_f64());
+        assert_eq!(
+            order.iter().map(|row| u64::from(*row)).sum::<u64>(),
+            u64::from(rows) * u64::from(rows - 1) / 2
+        );
+    }
+}

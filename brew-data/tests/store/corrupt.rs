@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use brew_core::cache::CachedRows;
+use brew_core::cache::{CachedRows, Recalled, TeacherCache as _};
+use brew_core::tch::Device;
+use brew_data::TeacherStore;
 
-use super::support::{add, compare, key, open};
+use super::support::{add, card, compare, key, open};
 
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -88,4 +90,60 @@ fn a_block_that_is_cut_short_or_without_keys_is_noticed_when_the_cache_is_opened
     );
     compare(&*store, &present(&*store, 24));
     assert!(store.size().rows < rows);
+}
+
+/// Flips, cuts and repeats bytes; which ones depends on the number alone.
+fn damaged(bytes: &[u8], number: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let place = number.wrapping_mul(7919) % bytes.len();
+    match number % 3 {
+        0 => bytes[place] ^= 1 << (number % 8),
+        1 => bytes.truncate(place),
+        _ => bytes.extend_from_within(place..),
+    }
+    bytes
+}
+
+#[test]
+fn no_damage_to_a_header_or_to_a_block_with_a_checksum_that_fits_makes_a_reader_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), 1 << 20);
+    add(&*store, 0..24, 8);
+    store.flush().unwrap();
+    drop(store);
+    let header = folder.path().join("cache.json");
+    let whole = fs::read(&header).unwrap();
+    let mut refused = 0;
+    for number in 0..600 {
+        fs::write(&header, damaged(&whole, number)).unwrap();
+        if let Err(error) = TeacherStore::at(folder.path()).open("", &card()) {
+            assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 500, "{refused} of 600 damaged headers were refused");
+    fs::write(&header, vec![b' '; 2 << 20]).unwrap();
+    let message = TeacherStore::at(folder.path()).open("", &card()).unwrap_err().to_string();
+    assert!(message.contains("this is no header of a teacher cache: it has 2097152 bytes"), "{message}");
+    fs::write(&header, &whole).unwrap();
+
+    // A block that was written by somebody else: its name is its checksum, whatever it holds.
+    let block = files(folder.path(), "arrow").remove(0);
+    let whole = fs::read(&block).unwrap();
+    fs::remove_file(block.with_extension("keys")).unwrap();
+    fs::remove_file(&block).unwrap();
+    let keeps: Vec<_> = card().keeps.into_iter().collect();
+    for number in 0..600 {
+        let bytes = damaged(&whole, number);
+        let path = folder.path().join(format!("{}.arrow", blake3::hash(&bytes).to_hex()));
+        fs::write(&path, bytes).unwrap();
+        let store = open(folder.path(), 1 << 20);
+        for row in (0..24).filter(|row| store.has(&key(*row))) {
+            // Values may have changed; that they are read at all is what is looked at.
+            drop(Recalled::read(&*store, &keeps, &[key(row)], 8, Device::Cpu));
+        }
+        drop(store);
+        let _ = fs::remove_file(&path);
+        let _ = fs::remove_file(path.with_extension("keys"));
+    }
 }

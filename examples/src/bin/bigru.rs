@@ -4,40 +4,24 @@
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use brew_core::prelude::*;
-use brew_data::prelude::*;
 use clap::Parser;
-use examples::{Comparison, Settings, open_reviews, score, train};
+use examples::{Comparison, ReviewsFile, Settings, score, train};
 
 /// Distils a BERT that judges movie reviews into a BiGRU.
 #[derive(Debug, Parser)]
 #[command(name = "bigru")]
+#[command(mut_arg("epochs", |arg| arg.default_value("8")))]
+#[command(mut_arg("sample", |arg| arg.default_value("2048")))]
+#[command(mut_arg("layers", |arg| arg.default_value("1").help("Layers of the student")))]
 struct Arguments {
-    /// The reviews: a Parquet file, or a TSV file of id, rating and text without a header.
-    #[arg(long, value_name = "FILE", default_value = "data/movie_reviews.parquet")]
-    data: PathBuf,
-    /// Only N training reviews, spread evenly over the file, and half as many to evaluate on; 0 for
-    /// all.
-    #[arg(long, value_name = "N", default_value_t = 2048)]
-    sample: usize,
-    /// Passes over the data for the teacher.
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    teacher_epochs: u64,
-    /// Passes over the data for a student.
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    epochs: u64,
-    /// Tokens a review, special ones included; longer ones are cut.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    max_length: usize,
+    #[command(flatten)]
+    reviews: ReviewsFile,
     /// Width of the student's states, of either direction.
     #[arg(long, value_name = "N", default_value_t = 128)]
     hidden: i64,
-    /// Layers of the student.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    layers: usize,
     #[command(flatten)]
     settings: Settings,
 }
@@ -48,28 +32,25 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let settings = &arguments.settings;
+    let (settings, training) = (&arguments.settings, &arguments.settings.training);
     let device = settings.device();
-    let tokenizer = Tokenizer::from_folder(&settings.encoder)?;
-    let sample = Some(arguments.sample).filter(|sample| *sample > 0);
-    let cache = settings.place("bigru", "tokens");
-    let reviews = open_reviews(&arguments.data, (&tokenizer, arguments.max_length), sample, &cache)?;
+    let reviews = arguments.reviews.open("bigru", settings)?;
     println!("{} training and {} development reviews", reviews.train.rows(), reviews.dev.rows());
     let loader =
-        || reviews.train.batches::<TextBatch>(settings.batch).shuffled(settings.seed.into()).bucketed();
+        || reviews.train.batches::<TextBatch>(training.batch).shuffled(training.seed.into()).bucketed();
     let dev = || reviews.dev.batches::<TextBatch>(64).bucketed();
 
     let teacher =
         BertForSequenceClassification::from_encoder(&settings.encoder, 2, settings.weights(), device)?;
     let pipeline = Supervised::new(teacher.seen_by(ClassifierOutputAdaptor)).plan()?;
-    let of_teacher = (settings, arguments.teacher_epochs, settings.teacher_lr);
+    let of_teacher = (settings, training.teacher_epochs, settings.teacher_lr);
     let teacher = train("teacher", pipeline, of_teacher, loader(), (dev(), Accuracy))?;
     let path = settings.place("bigru", "teacher");
     teacher.save(&path)?;
     let frozen = BertForSequenceClassification::from_pretrained(&path, device)?;
 
     // Ten times the learning rate of a BERT: a recurrent network begins with new weights.
-    let of_students = (settings, arguments.epochs, 10.0 * settings.lr);
+    let of_students = (settings, training.epochs, 10.0 * settings.lr);
     let pipeline =
         Supervised::new(student(arguments, &frozen, device)?.seen_by(ClassifierOutputAdaptor)).plan()?;
     let plain = train("plain BiGRU", pipeline, of_students, loader(), (dev(), Accuracy))?;
@@ -77,7 +58,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let student = student(arguments, &frozen, device)?;
     let pipeline =
         Distill::new(frozen.seen_by(ClassifierOutputAdaptor), student.seen_by(ClassifierOutputAdaptor))
-            .soft_targets(KdCe::at(settings.temperature).times_temperature_squared())
+            .soft_targets(KdCe::at(training.temperature).times_temperature_squared())
             .hard_labels(1.0)
             .plan()?;
     println!("\n{}", pipeline.explain());
@@ -112,7 +93,7 @@ fn student(
         vocab_size: teacher.config().vocab_size,
         embedding_size: teacher.config().hidden_size,
         hidden_size: arguments.hidden,
-        num_hidden_layers: arguments.layers,
+        num_hidden_layers: arguments.settings.training.layers,
         pad_token_id: teacher.config().pad_token_id,
         ..BiGruConfig::default()
     };

@@ -5,40 +5,21 @@
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use brew_core::prelude::*;
-use brew_data::prelude::*;
 use clap::Parser;
-use examples::{Comparison, Settings, open_reviews, score, train};
+use examples::{Comparison, ReviewsFile, Settings, Training, score, train};
 
 /// Distils several teachers into one student.
 #[derive(Debug, Parser)]
 #[command(name = "ensemble")]
 struct Arguments {
-    /// The reviews: a Parquet file, or a TSV file of id, rating and text without a header.
-    #[arg(long, value_name = "FILE", default_value = "data/movie_reviews.parquet")]
-    data: PathBuf,
-    /// Only N training reviews, spread evenly over the file, and half as many to evaluate on; 0 for
-    /// all.
-    #[arg(long, value_name = "N", default_value_t = 1024)]
-    sample: usize,
+    #[command(flatten)]
+    reviews: ReviewsFile,
     /// How many teachers.
     #[arg(long, value_name = "N", default_value_t = 3)]
     teachers: u32,
-    /// Passes over the data for each teacher.
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    teacher_epochs: u64,
-    /// Passes over the data for a student.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    epochs: u64,
-    /// Tokens a review, special ones included; longer ones are cut.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    max_length: usize,
-    /// Layers of a student, the first of the encoder's.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    layers: usize,
     #[command(flatten)]
     settings: Settings,
 }
@@ -49,20 +30,17 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let settings = &arguments.settings;
+    let (settings, training) = (&arguments.settings, &arguments.settings.training);
     let device = settings.device();
-    let tokenizer = Tokenizer::from_folder(&settings.encoder)?;
-    let sample = Some(arguments.sample).filter(|sample| *sample > 0);
-    let cache = settings.place("ensemble", "tokens");
-    let reviews = open_reviews(&arguments.data, (&tokenizer, arguments.max_length), sample, &cache)?;
+    let reviews = arguments.reviews.open("ensemble", settings)?;
     println!("{} training and {} development reviews", reviews.train.rows(), reviews.dev.rows());
     let loader =
-        |seed: u32| reviews.train.batches::<TextBatch>(settings.batch).shuffled(seed.into()).bucketed();
+        |seed: u32| reviews.train.batches::<TextBatch>(training.batch).shuffled(seed.into()).bucketed();
     let dev = || reviews.dev.batches::<TextBatch>(64).bucketed();
     let new =
         |seed: u32| BertForSequenceClassification::from_encoder(&settings.encoder, 2, seed.into(), device);
     let student =
-        || BertForSequenceClassification::from_layers_of(&new(settings.seed)?, Keep::first(arguments.layers));
+        || BertForSequenceClassification::from_layers_of(&new(training.seed)?, Keep::first(training.layers));
     let supervised = |model: BertForSequenceClassification| {
         Supervised::new(model.seen_by(ClassifierOutputAdaptor)).semantics(Semantics::TextBrewer).plan()
     };
@@ -71,27 +49,28 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut table = Comparison::of(&["accuracy"]);
     let mut teachers = Vec::new();
     for number in 1..=arguments.teachers {
-        let seeded = Settings { seed: settings.seed + number - 1, ..settings.clone() };
-        let of_teacher = (&seeded, arguments.teacher_epochs, settings.teacher_lr);
+        let seed = training.seed + number - 1;
+        let seeded = Settings { training: Training { seed, ..training.clone() }, ..settings.clone() };
+        let of_teacher = (&seeded, training.teacher_epochs, settings.teacher_lr);
         let title = format!("teacher {number}");
-        let pipeline = supervised(new(seeded.seed)?)?;
-        let teacher = train(&title, pipeline, of_teacher, loader(seeded.seed), (dev(), Accuracy))?;
+        let pipeline = supervised(new(seed)?)?;
+        let teacher = train(&title, pipeline, of_teacher, loader(seed), (dev(), Accuracy))?;
         table.add(&title, &score(&teacher, &dev(), &[&Accuracy])?.0, &teacher);
         teachers.push(teacher);
     }
 
-    let of_students = (settings, arguments.epochs, settings.lr);
+    let of_students = (settings, training.epochs, settings.lr);
     let plain = train(
         "plain student",
         supervised(student()?)?,
         of_students,
-        loader(settings.seed),
+        loader(training.seed),
         (dev(), Accuracy),
     )?;
     table.add("plain student", &score(&plain, &dev(), &[&Accuracy])?.0, &plain);
 
     let distill = DistillationConfig {
-        temperature: settings.temperature,
+        temperature: training.temperature,
         hard_label_weight: 1.0,
         ..DistillationConfig::default()
     };
@@ -100,7 +79,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         MultiTeacherDistiller::new(&TrainingConfig::default(), &distill, teachers, student).plan()?;
     println!("\n{}", pipeline.explain());
     let distilled =
-        train("distilled student", pipeline, of_students, loader(settings.seed), (dev(), Accuracy))?;
+        train("distilled student", pipeline, of_students, loader(training.seed), (dev(), Accuracy))?;
     distilled.save(&settings.place("ensemble", "student"))?;
     table.add("distilled student", &score(&distilled, &dev(), &[&Accuracy])?.0, &distilled);
     table.print();

@@ -19,6 +19,7 @@ use serde_json::json;
 /// Distils a tagger of named entities and compares it with one that learned from the labels alone.
 #[derive(Debug, Parser)]
 #[command(name = "ner")]
+#[command(mut_arg("teacher_epochs", |arg| arg.default_value("3")))]
 struct Arguments {
     /// Sentences to train on: a token and its tag a line, a blank line after each sentence.
     #[arg(long, value_name = "FILE", default_value = "data/wnut17_train.conll")]
@@ -29,18 +30,6 @@ struct Arguments {
     /// Only the first N sentences of either file.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Passes over the data for the teacher.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    teacher_epochs: u64,
-    /// Passes over the data for a student.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    epochs: u64,
-    /// Tokens a sentence, special ones included; longer ones are cut.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    max_length: usize,
-    /// Layers of a student; the teacher's number must be a multiple.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    layers: usize,
     #[command(flatten)]
     settings: Settings,
 }
@@ -51,34 +40,34 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let settings = &arguments.settings;
+    let (settings, training) = (&arguments.settings, &arguments.settings.training);
     let device = settings.device();
     let (tags, data, dev) = sentences(arguments)?;
     println!("{} training and {} development sentences, {} tags", data.rows(), dev.rows(), tags.len());
     let metric = EntityF1::new(&tags)?;
-    let loader = || data.batches::<TokenBatch>(settings.batch).shuffled(settings.seed.into()).bucketed();
+    let loader = || data.batches::<TokenBatch>(training.batch).shuffled(training.seed.into()).bucketed();
     let dev = || dev.batches::<TokenBatch>(64).bucketed();
     let new = || {
         BertForTokenClassification::from_encoder(&settings.encoder, tags.len(), settings.weights(), device)
     };
     // What cannot be is said before anything is trained.
-    let stride = every(new()?.config().num_hidden_layers, arguments.layers)?;
-    let student = || BertForTokenClassification::from_layers_of(&new()?, Keep::first(arguments.layers));
+    let stride = every(new()?.config().num_hidden_layers, training.layers)?;
+    let student = || BertForTokenClassification::from_layers_of(&new()?, Keep::first(training.layers));
     let supervised = |model: BertForTokenClassification| {
         Supervised::new(model.seen_by(TokenClassifierOutputAdaptor)).semantics(Semantics::TextBrewer).plan()
     };
-    let of_students = (settings, arguments.epochs, settings.lr);
+    let of_students = (settings, training.epochs, settings.lr);
 
-    let of_teacher = (settings, arguments.teacher_epochs, settings.teacher_lr);
+    let of_teacher = (settings, training.teacher_epochs, settings.teacher_lr);
     let teacher = train("teacher", supervised(new()?)?, of_teacher, loader(), (dev(), metric.clone()))?;
     let plain =
         train("plain student", supervised(student()?)?, of_students, loader(), (dev(), metric.clone()))?;
 
-    let matches: Vec<_> = (0..=arguments.layers)
+    let matches: Vec<_> = (0..=training.layers)
         .map(|layer| json!({ "layer_T": stride * layer, "layer_S": layer, "feature": "hidden", "loss": "hidden_mse", "weight": 1 }))
         .collect();
     let distill = json!({
-        "temperature": settings.temperature, "hard_label_weight": 1, "intermediate_matches": matches,
+        "temperature": training.temperature, "hard_label_weight": 1, "intermediate_matches": matches,
     });
     let distill = DistillationConfig::from_json(&distill.to_string())?;
     let path = settings.place("ner", "teacher");
@@ -118,7 +107,7 @@ fn sentences(arguments: &Arguments) -> Result<(Vec<String>, Dataset, Dataset)> {
     let number = |tag: &String| tags.iter().position(|known| known == tag).unwrap_or_default() as i64;
     let tokenizer = Tokenizer::from_folder(&arguments.settings.encoder)?;
     let words = Words::of("tokens").labels("numbers", Pieces::First);
-    let tokenize = Tokenize::words(words, arguments.max_length);
+    let tokenize = Tokenize::words(words, arguments.settings.training.max_length);
     let cache = arguments.settings.place("ner", "tokens");
     let tokenised = |sentences: &Dataset| {
         let numbers = sentences.text_lists("tags")?;

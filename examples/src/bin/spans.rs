@@ -14,10 +14,15 @@ use brew_data::{Answers, Questions};
 use clap::Parser;
 use examples::{Comparison, Settings, every, matches, score, train};
 
+/// What a row is here.
+const WINDOW: &str = "Tokens a window of question and text; longer texts are read in several windows";
+
 /// Distils a reader that answers questions and compares it with one that learned from the answers
 /// alone.
 #[derive(Debug, Parser)]
 #[command(name = "spans")]
+#[command(mut_arg("teacher_epochs", |arg| arg.default_value("3")))]
+#[command(mut_arg("max_length", |arg| arg.default_value("128").help(WINDOW)))]
 struct Arguments {
     /// Questions in the form of SQuAD's JSON.
     #[arg(long, value_name = "FILE", default_value = "data/xquad_en.json")]
@@ -25,21 +30,9 @@ struct Arguments {
     /// Only the first N of the 48 articles.
     #[arg(long, value_name = "N", default_value_t = 20)]
     articles: usize,
-    /// Passes over the data for the teacher.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    teacher_epochs: u64,
-    /// Passes over the data for a student.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    epochs: u64,
-    /// Tokens a window of question and text; longer texts are read in several windows.
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    max_length: usize,
     /// Tokens that a window shares with the one before.
     #[arg(long, value_name = "N", default_value_t = 32)]
     stride: usize,
-    /// Layers of a student; the teacher's number must be a multiple.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    layers: usize,
     #[command(flatten)]
     settings: Settings,
 }
@@ -57,22 +50,22 @@ struct Data {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let settings = &arguments.settings;
+    let (settings, training) = (&arguments.settings, &arguments.settings.training);
     let device = settings.device();
     let Data { train: windows, dev, answers } = questions(arguments)?;
     println!("{} training and {} development windows", windows.rows(), dev.rows());
-    let loader = || windows.batches::<SpanBatch>(settings.batch).shuffled(settings.seed.into()).bucketed();
+    let loader = || windows.batches::<SpanBatch>(training.batch).shuffled(training.seed.into()).bucketed();
     let dev = || dev.batches::<SpanBatch>(64);
     let new = || BertForQuestionAnswering::from_encoder(&settings.encoder, settings.weights(), device);
     // What cannot be is said before anything is trained.
-    let stride = every(new()?.config().num_hidden_layers, arguments.layers)?;
-    let student = || BertForQuestionAnswering::from_layers_of(&new()?, Keep::first(arguments.layers));
+    let stride = every(new()?.config().num_hidden_layers, training.layers)?;
+    let student = || BertForQuestionAnswering::from_layers_of(&new()?, Keep::first(training.layers));
     let supervised =
         |model: BertForQuestionAnswering| Supervised::new(model.seen_by(SpanOutputAdaptor)).plan();
     let f1 = SquadF1::new(&answers);
-    let of_students = (settings, arguments.epochs, settings.lr);
+    let of_students = (settings, training.epochs, settings.lr);
 
-    let of_teacher = (settings, arguments.teacher_epochs, settings.teacher_lr);
+    let of_teacher = (settings, training.teacher_epochs, settings.teacher_lr);
     let teacher = train("teacher", supervised(new()?)?, of_teacher, loader(), (dev(), f1.clone()))?;
     let plain = train("plain student", supervised(student()?)?, of_students, loader(), (dev(), f1.clone()))?;
 
@@ -80,8 +73,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     teacher.save(&path)?;
     let frozen = BertForQuestionAnswering::from_pretrained(&path, device)?;
     let pipeline = Distill::new(frozen.seen_by(SpanOutputAdaptor), student()?.seen_by(SpanOutputAdaptor))
-        .soft_targets(KdCe::at(settings.temperature))
-        .matching(matches(arguments.layers, stride))
+        .soft_targets(KdCe::at(training.temperature))
+        .matching(matches(training.layers, stride))
         .hard_labels(1.0)
         .plan()?;
     println!("\n{}", pipeline.explain());
@@ -114,7 +107,7 @@ fn questions(arguments: &Arguments) -> Result<Data> {
     let columns = Questions::of("question", "context")
         .stride(arguments.stride)
         .answers("answers.text", "answers.answer_start");
-    let settings = Tokenize::questions(columns, arguments.max_length);
+    let settings = Tokenize::questions(columns, arguments.settings.training.max_length);
     let (train, windows) =
         (train.tokenize(&tokenizer, &settings, &cache)?, dev.tokenize(&tokenizer, &settings, &cache)?);
     let (right, of_answers) = (dev.text_lists("answers.text")?, windows.clone());

@@ -33,18 +33,6 @@ struct Arguments {
     /// How much the sizes of the tasks count when a batch is drawn: 1 for all they are, 0 for nothing.
     #[arg(long, value_name = "X", default_value_t = 0.5)]
     tau: f64,
-    /// Passes over its data for each teacher.
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    teacher_epochs: u64,
-    /// Passes over all data for a student.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    epochs: u64,
-    /// Tokens a review, special ones included; longer ones are cut.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    max_length: usize,
-    /// Layers of a student, the first of the encoder's.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    layers: usize,
     #[command(flatten)]
     settings: Settings,
 }
@@ -73,22 +61,22 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let settings = &arguments.settings;
+    let (settings, training) = (&arguments.settings, &arguments.settings.training);
     let device = settings.device();
     let tokenizer = Tokenizer::from_folder(&settings.encoder)?;
     let sample = Some(arguments.sample).filter(|sample| *sample > 0);
     let cache = settings.place("tasks", "tokens");
-    let open = |file: &PathBuf| open_reviews(file, (&tokenizer, arguments.max_length), sample, &cache);
+    let open = |file: &PathBuf| open_reviews(file, (&tokenizer, training.max_length), sample, &cache);
     let (movies, products) = (open(&arguments.movies)?, open(&arguments.products)?);
     let loader = |data: &Reviews| {
-        data.train.batches::<TextBatch>(settings.batch).shuffled(settings.seed.into()).bucketed()
+        data.train.batches::<TextBatch>(training.batch).shuffled(training.seed.into()).bucketed()
     };
     let dev = |data: &Reviews| data.dev.batches::<TextBatch>(64).bucketed();
     let new = |classes| {
         BertForSequenceClassification::from_encoder(&settings.encoder, classes, settings.weights(), device)
     };
     let student = || -> Result<Rc<BertForSequenceClassification>> {
-        let first = BertForSequenceClassification::from_layers_of(&new(4)?, Keep::first(arguments.layers))?;
+        let first = BertForSequenceClassification::from_layers_of(&new(4)?, Keep::first(training.layers))?;
         Ok(Rc::new(first))
     };
     // What cannot be is said before anything is trained.
@@ -96,7 +84,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let fine_tune = |title: &str, data: &Reviews| {
         println!("{title}: {} training and {} development reviews", data.train.rows(), data.dev.rows());
         let pipeline = Supervised::new(new(2)?.seen_by(ClassifierOutputAdaptor)).plan()?;
-        let of_teacher = (settings, arguments.teacher_epochs, settings.teacher_lr);
+        let of_teacher = (settings, training.teacher_epochs, settings.teacher_lr);
         train(title, pipeline, of_teacher, loader(data), (dev(data), Accuracy))
     };
     let movie_teacher = fine_tune("movie teacher", &movies)?;
@@ -110,7 +98,7 @@ fn run(arguments: &Arguments) -> Result<()> {
 
     let batches =
         loader(&movies).batches_per_epoch().unwrap_or(0) + loader(&products).batches_per_epoch().unwrap_or(0);
-    let steps = batches as u64 * arguments.epochs;
+    let steps = batches as u64 * training.epochs;
     let mut add = |title: &str, student: &Rc<BertForSequenceClassification>| -> Result<()> {
         let of_movies = score(&Rc::clone(student).seen_by(View::<0>), &dev(&movies), &[&Accuracy])?.0[0];
         let of_products = score(&Rc::clone(student).seen_by(View::<2>), &dev(&products), &[&Accuracy])?.0[0];
@@ -131,7 +119,7 @@ fn run(arguments: &Arguments) -> Result<()> {
 
     let distilled = student()?;
     let distill = DistillationConfig {
-        temperature: settings.temperature,
+        temperature: training.temperature,
         hard_label_weight: 1.0,
         ..DistillationConfig::default()
     };

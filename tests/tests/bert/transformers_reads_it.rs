@@ -1,4 +1,4 @@
-//! Students saved by brew, loaded by Python's transformers.
+//! Students saved by brew, loaded by Python's transformers; and what lies inside of its models.
 //!
 //! The interpreter is `BREW_PYTHON`, or `python3`. Where it has no torch or no transformers the test
 //! says so and checks nothing.
@@ -53,6 +53,28 @@ for folder, golden in json.loads(sys.argv[1]):
         "class": name,
         "problems": [str(note[key]) for key in ["missing_keys", "unexpected_keys", "mismatched_keys"] if note[key]],
         "logits": [each.flatten().tolist() for each in logits]})
+print(json.dumps(answers))
+"#;
+
+/// What the linear maps to queries, keys and values give, caught by hooks on them.
+const SCRIPT_OF_INSIDES: &str = r#"
+import json, sys
+import torch, transformers
+from safetensors.torch import load_file
+names = {"query": "query", "key": "key", "value": "value", "q_lin": "query", "k_lin": "key", "v_lin": "value"}
+answers = []
+for folder, golden, attention in json.loads(sys.argv[1]):
+    name = json.load(open(f"{folder}/config.json"))["architectures"][0]
+    model = getattr(transformers, name).from_pretrained(folder, attn_implementation=attention).eval()
+    found = {"query": [], "key": [], "value": []}
+    for path, module in model.named_modules():
+        if path.split(".")[-1] in names and isinstance(module, torch.nn.Linear):
+            keep = lambda _, __, output, role=names[path.split(".")[-1]]: found[role].append(output.flatten().tolist())
+            module.register_forward_hook(keep)
+    columns = load_file(golden)
+    with torch.no_grad():
+        model(**{key: columns[key] for key in ["input_ids", "attention_mask"]})
+    answers.append(found)
 print(json.dumps(answers))
 "#;
 
@@ -182,4 +204,45 @@ fn transformers_loads_every_architecture_with_every_head_and_agrees() {
         }
     }
     say(test, &format!("compared {} models", students.len()));
+}
+
+#[test]
+fn queries_keys_and_values_are_what_transformers_linear_maps_give() {
+    let test = "queries_keys_and_values_are_what_transformers_linear_maps_give";
+    let Some(python) = python(test) else { return };
+    let cases = ["bert/sequence", "roberta/sequence", "distilbert/sequence"];
+    let mut asked = Vec::new();
+    for case in cases {
+        let golden = head_folder(case).join("golden.safetensors");
+        for attention in ["eager", "sdpa"] {
+            asked.push((head_folder(case), golden.clone(), attention));
+        }
+    }
+    let asked = serde_json::to_string(&asked).unwrap();
+    let output = Command::new(&python).args(["-c", SCRIPT_OF_INSIDES, &asked]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answers: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answers.len(), 2 * cases.len());
+    let roles = Wants::nothing().and_role("query").and_role("key").and_role("value");
+    let mut compared = 0;
+    for (place, answer) in answers.iter().enumerate() {
+        let (case, columns) = (cases[place / 2], recorded(cases[place / 2]));
+        let model = BertForSequenceClassification::from_pretrained(head_folder(case), Device::Cpu).unwrap();
+        // With the maps, which are not fused, and without.
+        for wants in [roles.clone(), roles.clone().and_role("attention")] {
+            let (ids, mask) = (&columns["input_ids"], &columns["attention_mask"]);
+            let found = model.forward(ids, mask, None, None, &Pass::evaluation(wants)).unwrap();
+            let sides = [("query", found.queries), ("key", found.keys), ("value", found.values)];
+            for (role, ours) in sides {
+                let theirs: Vec<Vec<f32>> = serde_json::from_value(answer[role].clone()).unwrap();
+                assert!(!theirs.is_empty() && theirs.len() == ours.len(), "{case}, {role}");
+                for (layer, (theirs, ours)) in theirs.iter().zip(&ours).enumerate() {
+                    let off = difference(&ours.flatten(0, -1), &Tensor::from_slice(theirs));
+                    assert!(off < 1e-5, "{case}, {role} of layer {layer} is off by {off:e}");
+                    compared += 1;
+                }
+            }
+        }
+    }
+    say(test, &format!("compared {compared} tensors"));
 }

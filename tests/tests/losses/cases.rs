@@ -1,12 +1,13 @@
 //! Every loss with the closed-form inputs of the golden values.
 
 use brew_core::loss::{
-    AdaptiveKl, AtMse, AtNorm, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cka, Cos, Cwd,
-    Dist, Dkd, EmdAttention, EmdHidden, Fsp, HiddenMse, Ickd, Jsd, KdCe, KdMse, Kl, Loss, Mft,
-    MiniLmAttention, MiniLmRelation, MultiLabelKl, Nkd, Nst, NstPoly, PearsonKd, Pkd, Place, Read,
-    RegressionMse, ReverseKl, SkewKl, SkewReverseKl, Sp, Taid, TotalVariation, Vid, Wsld, standardised,
+    AdaptiveKl, AlignedUld, AtMse, AtNorm, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum,
+    BinaryKl, Chunked, Cka, Cos, Cwd, Dist, Dkd, EmdAttention, EmdHidden, Fsp, Gold, HiddenMse, Ickd, Jsd,
+    KdCe, KdMse, Kl, Loss, Mft, MiniLmAttention, MiniLmRelation, MultiLabelKl, Nkd, Nst, NstPoly, PearsonKd,
+    Pkd, Place, Read, RegressionMse, ReverseKl, SampledKl, SharedTokens, SkewKl, SkewReverseKl, Sp, Taid,
+    TopK, TopKSemantics, TotalVariation, Uld, Vid, Wsld, next_token, standardised, within_vocabulary,
 };
-use brew_core::role::Labels;
+use brew_core::role::{ByteEnds, Labels, OutputWeight, Role as _, TokenIds};
 use brew_core::tch::{Device, Kind, Tensor};
 use tests::seq;
 
@@ -22,6 +23,8 @@ pub(crate) struct Case {
     pub(crate) teacher: Vec<Tensor>,
     /// `(batch, length)`, for losses that read them.
     pub(crate) labels: Option<Tensor>,
+    /// What each side reads beside features and labels, by role; `(batch, length)` where it is of positions.
+    pub(crate) also: [Vec<(&'static str, Tensor)>; 2],
     /// The dimensions that are lengths.
     pub(crate) lengths: &'static [i64],
 }
@@ -53,7 +56,7 @@ impl Case {
                 parameter.shallow_clone().copy_(&seq(&parameter.size(), 0.7, 0.2, 0.5));
             }
         });
-        Case { name, loss: Box::new(loss), student, teacher, labels: None, lengths }
+        Case { name, loss: Box::new(loss), student, teacher, labels: None, also: Default::default(), lengths }
     }
 
     /// A loss on logits that reads their labels.
@@ -61,13 +64,51 @@ impl Case {
         Case { labels: Some(labels()), ..Case::new(loss, logits()) }
     }
 
+    /// A loss on logits that also reads, for each side, the token of a position and its end in the text.
+    fn of_texts(loss: impl Loss) -> Self {
+        let text = |ids: [i64; 6], ends: [i64; 6]| {
+            let rows = |numbers: [i64; 6]| Tensor::from_slice(&numbers).view([2, 3]);
+            vec![(TokenIds::NAME, rows(ids)), (ByteEnds::NAME, rows(ends))]
+        };
+        let student = text([3, 1, 4, 0, 2, 1], [1, 4, 5, 2, 3, 8]);
+        let teacher = text([2, 0, 4, 3, 1, 0], [4, 5, 7, 1, 3, 8]);
+        Case { also: [student, teacher], ..Case::new(loss, logits()) }
+    }
+
+    /// A loss on hidden states and output matrices of seven tokens.
+    fn with_matrices(loss: impl Loss) -> Self {
+        let matrix = |phase| vec![(OutputWeight::NAME, seq(&[7, 4], 0.53, phase, 1.5))];
+        Case { also: [matrix(0.1), matrix(0.7)], ..Case::new(loss, hidden()) }
+    }
+
     /// What the student's side reads of these features.
     pub(crate) fn student_read(&self, features: &[Tensor], mask: Option<&Tensor>) -> Read {
-        let read = read(features, mask);
+        let read = self.with_also(0, read(features, mask));
         match &self.labels {
             Some(labels) => read.with::<Labels>(labels.shallow_clone()),
             None => read,
         }
+    }
+
+    /// What the teacher's side reads of these features.
+    pub(crate) fn teacher_read(&self, features: &[Tensor], mask: Option<&Tensor>) -> Read {
+        self.with_also(1, read(features, mask))
+    }
+
+    fn with_also(&self, side: usize, mut read: Read) -> Read {
+        read.also.extend(self.also[side].iter().map(|(role, value)| (*role, value.shallow_clone())));
+        read
+    }
+
+    /// What the sides read beside their features, where it is of positions, made into something else.
+    pub(crate) fn also_by(&self, change: impl Fn(&Tensor) -> Tensor) -> [Vec<(&'static str, Tensor)>; 2] {
+        self.also.each_ref().map(|side| {
+            let changed = |(role, value): &(&'static str, Tensor)| match value.size() == [2, 3] {
+                true => (*role, change(value)),
+                false => (*role, value.shallow_clone()),
+            };
+            side.iter().map(changed).collect()
+        })
     }
 
     /// Whether its gradient is that of its value: of some losses a factor has none.
@@ -78,12 +119,13 @@ impl Case {
 
     /// The value with this mask on both sides, or without one.
     pub(crate) fn value(&self, mask: Option<&Tensor>) -> f64 {
-        value(&*self.loss, &self.student_read(&self.student, mask), &read(&self.teacher, mask))
+        value(&*self.loss, &self.student_read(&self.student, mask), &self.teacher_read(&self.teacher, mask))
     }
 
-    /// Whether padding can reach it: `pkd` reads the first position alone.
+    /// Whether it reads a mask: `pkd` reads the first position alone, and of `chunked_with_labels` the
+    /// labels say what counts.
     pub(crate) fn is_masked(&self) -> bool {
-        self.loss.name() != "pkd"
+        !["pkd", "chunked_with_labels"].contains(&self.loss.name())
     }
 }
 
@@ -91,6 +133,29 @@ impl Case {
 pub(crate) fn logits() -> Sides {
     (vec![seq(&[2, 3, 5], 0.7, 0.1, 2.0)], vec![seq(&[2, 3, 5], 0.9, 0.4, 3.0)])
 }
+
+/// One logit a position.
+fn binary() -> Sides {
+    (vec![seq(&[2, 3, 1], 0.7, 0.1, 2.0)], vec![seq(&[2, 3, 1], 0.9, 0.4, 3.0)])
+}
+
+/// The teacher of [`logits`] as a store has it: some classes of each position, their logits, and the logsumexp
+/// of all.
+fn stored(classes: impl Fn(&Tensor) -> Tensor) -> Sides {
+    let (student, teacher) = logits();
+    let ids = classes(&teacher[0]);
+    let at = teacher[0].gather(-1, &ids, false);
+    (student, vec![ids, at, teacher[0].logsumexp([-1], false)])
+}
+
+/// Four draws of each position.
+fn draws(logits: &Tensor) -> Tensor {
+    let place = Tensor::arange(24, (Kind::Int64, Device::Cpu)).view([2, 3, 4]);
+    place.remainder(logits.size()[2])
+}
+
+/// The student's id and the teacher's of the tokens that both know.
+const PAIRS: [(i64, i64); 3] = [(0, 3), (2, 1), (3, 4)];
 
 /// Labels of [`logits`], one of which does not count.
 pub(crate) fn labels() -> Tensor {
@@ -146,6 +211,29 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::labelled(Wsld::at(2.0)),
         Case::labelled(Mft::at(1.0)),
         Case::labelled(standardised(Dkd::at(2.0))),
+        Case::new(BinaryKl::at(2.0), binary()),
+        Case::new(next_token(Kl::at(2.0)), logits()),
+        Case::new(within_vocabulary(4, Kl::at(1.0)), logits()),
+        Case::new(TopK::of(2, Kl::at(2.0).times_temperature_squared()), logits()),
+        Case::new(TopK::of(2, Jsd::between(0.3)), logits()),
+        Case::new(TopK::of(3, ReverseKl::at(1.0)).semantics(TopKSemantics::RenormalisedBoth), logits()),
+        Case::new(TopK::of(2, Kl::at(1.0)).semantics(TopKSemantics::RenormalisedTeacher), logits()),
+        Case::new(TopK::of(2, Kl::at(1.0)).semantics(TopKSemantics::Partial), logits()),
+        Case::new(TopK::of(2, SkewKl::by(0.1)), stored(|logits| logits.topk(2, -1, true, true).1)),
+        Case::new(SampledKl::draws(4), stored(draws)),
+        Case::new(SharedTokens::of(PAIRS, Kl::at(2.0)), logits()),
+        Case::new(SharedTokens::of(PAIRS, TotalVariation::at(1.0)), logits()),
+        Case::new(Uld::at(2.0), logits()),
+        Case::of_texts(AlignedUld::observed()),
+        Case::of_texts(AlignedUld::bayesian().at(2.0)),
+        Case::of_texts(Gold::of(PAIRS, Jsd::between(0.3))),
+        Case::of_texts(Gold::of(PAIRS, Jsd::between(0.5).at(2.0)).bayesian().weights(0.7, 0.2)),
+        Case::with_matrices(Chunked::of(Kl::at(2.0)).rows(4)),
+        Case::with_matrices(Chunked::of(Jsd::between(0.3))),
+        Case {
+            labels: Some(labels()),
+            ..Case::with_matrices(Chunked::of(ReverseKl::at(1.0)).rows(2).with_labels(0.5))
+        },
         Case::new(HiddenMse, hidden()),
         Case::new(Cos, hidden()),
         Case::new(Pkd, hidden()),

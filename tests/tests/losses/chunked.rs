@@ -7,6 +7,8 @@ use brew_core::prelude::*;
 use brew_core::role::{Labels, OutputWeight};
 use tests::{Sentence, alone, sentences, seq};
 
+use crate::tagger::{Tagger, TagsAdaptor};
+
 /// Hidden states and output matrix of a side, of 12 positions and 23 tokens.
 fn side(width: i64, phase: f64) -> (Tensor, Tensor) {
     (seq(&[3, 4, width], 0.37, phase, 1.3), seq(&[23, width], 0.53, phase, 1.7))
@@ -186,6 +188,54 @@ fn bfloat16_gives_the_value_of_its_own_dense_logits() {
 }
 
 #[test]
+fn logits_of_ten_thousand_have_a_finite_loss_and_gradient() {
+    for kind in [Kind::Float, Kind::Double] {
+        for divergence in divergences() {
+            let far = |(hidden, weight): (Tensor, Tensor)| {
+                ((hidden.sign() * 100.0).to_kind(kind), (weight.sign() * 100.0).to_kind(kind))
+            };
+            let ((hidden, weight), (teacher_hidden, teacher_weight)) = (far(side(5, 0.1)), far(side(8, 0.7)));
+            let (hidden, weight) = (hidden.set_requires_grad(true), weight.set_requires_grad(true));
+            assert!(hidden.matmul(&weight.tr()).abs().max().double_value(&[]) >= 1e4);
+            let read = |hidden: &Tensor, weight: &Tensor| {
+                Read::one(hidden.shallow_clone()).with::<OutputWeight>(weight.shallow_clone())
+            };
+            let what = Divergence::name(&*divergence).to_owned();
+            let loss = Chunked::of(divergence).rows(5);
+            let value = loss.term(&read(&hidden, &weight), &read(&teacher_hidden, &teacher_weight)).unwrap();
+            let value = value.mean().unwrap();
+            assert!(value.double_value(&[]).is_finite(), "{what} in {kind:?}");
+            value.backward();
+            for gradient in [hidden.grad(), weight.grad()] {
+                assert_eq!(gradient.isfinite().all().int64_value(&[]), 1, "{what} in {kind:?}");
+            }
+        }
+    }
+}
+
+// Tokens in another order, in both matrices.
+#[test]
+fn the_order_of_the_vocabulary_changes_nothing() {
+    let order = (Tensor::arange(23, (Kind::Int64, Device::Cpu)) * 5).remainder(23);
+    let run = |loss: &dyn Loss, turns: bool| {
+        let turned = |weight: Tensor| if turns { weight.index_select(0, &order) } else { weight };
+        let ((hidden, weight), (teacher_hidden, teacher_weight)) = (side(5, 0.1), side(8, 0.7));
+        let hidden = hidden.set_requires_grad(true);
+        let student = Read::one(hidden.shallow_clone()).with::<OutputWeight>(turned(weight));
+        let teacher = Read::one(teacher_hidden).with::<OutputWeight>(turned(teacher_weight));
+        let value = loss.term(&student, &teacher).unwrap().mean().unwrap();
+        value.backward();
+        (value.double_value(&[]), hidden.grad())
+    };
+    for divergence in divergences() {
+        let loss = Chunked::of(divergence).rows(5);
+        let ((value, gradient), (expected, of_other)) = (run(&loss, true), run(&loss, false));
+        assert!((value - expected).abs() < 1e-12, "{}", loss.options());
+        assert!((gradient - of_other).abs().max().double_value(&[]) < 1e-12, "{}", loss.options());
+    }
+}
+
+#[test]
 fn shapes_that_do_not_fit_are_all_named() {
     let zeros = |size: &[i64]| Tensor::zeros(size, (Kind::Float, Device::Cpu));
     let student = Read::one(zeros(&[2, 3, 4])).with::<OutputWeight>(zeros(&[10, 5]));
@@ -201,64 +251,11 @@ fn shapes_that_do_not_fit_are_all_named() {
     assert!(Chunked::of(Kl::at(1.0)).rows(0).problems()[0].contains("a chunk of 0 rows"));
 }
 
-/// What a tagger of tokens returns: hidden states, and logits where somebody wants them.
-#[distill(batch = Sentence, inputs_mask = mask, logits_mask = mask)]
-struct Tags {
-    #[role(hidden)]
-    hidden: Vec<Tensor>,
-    #[role(logits)]
-    logits: Option<Tensor>,
-    #[role(output_weight)]
-    weight: Tensor,
-}
-
-/// Embeddings and an output matrix.
-struct Tagger {
-    embeddings: Tensor,
-    weight: Tensor,
-    /// Panics when logits are asked for.
-    refuses_logits: bool,
-}
-
-impl Tagger {
-    fn new(width: i64, phase: f64, refuses_logits: bool) -> Self {
-        let embeddings = seq(&[12, width], 0.37, phase, 1.0).set_requires_grad(true);
-        Tagger {
-            embeddings,
-            weight: seq(&[23, width], 0.53, phase, 1.0).set_requires_grad(true),
-            refuses_logits,
-        }
-    }
-}
-
-#[distill(batch = Sentence)]
-impl Tagger {
-    fn forward(&self, tokens: &Tensor, pass: &Pass) -> Result<Tags> {
-        let state = Tensor::f_embedding(&self.embeddings, tokens, -1, false, false)?.f_tanh()?;
-        let logits = pass.wants().role::<role::Logits>().then(|| {
-            assert!(!self.refuses_logits, "nobody compares logits, and yet they were asked for");
-            state.f_matmul(&self.weight.f_tr()?)
-        });
-        let hidden = vec![state.shallow_clone(), state.f_mul_scalar(1.0)?];
-        Ok(Tags { hidden, logits: logits.transpose()?, weight: self.weight.shallow_clone() })
-    }
-}
-
-impl Model for Tagger {
-    fn parameters(&self) -> Parameters {
-        let named = [("embeddings", &self.embeddings), ("weight", &self.weight)];
-        Parameters::new(named.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())))
-    }
-
-    fn save(&self, _: &std::path::Path) -> Result<()> {
-        Ok(())
-    }
-}
-
 /// The total of six rows in batches of this size, and the gradients of the student.
 fn trained(size: i64, is_chunked: bool) -> [Tensor; 3] {
-    let student = std::rc::Rc::new(Tagger::new(5, 0.1, is_chunked));
-    let sides = (Tagger::new(8, 0.7, is_chunked).seen_by(TagsAdaptor), student.clone().seen_by(TagsAdaptor));
+    let tagger = |width, phase| Tagger { refuses_logits: is_chunked, ..Tagger::new(width, phase) };
+    let student = std::rc::Rc::new(tagger(5, 0.1));
+    let sides = (tagger(8, 0.7).seen_by(TagsAdaptor), student.clone().seen_by(TagsAdaptor));
     let builder = Distill::new(sides.0, sides.1);
     let pipeline = if is_chunked {
         builder.soft_targets(Chunked::of(Jsd::between(0.4)).rows(5).weight(0.5)).plan().unwrap()

@@ -3,7 +3,7 @@
 use brew_core::tch::Tensor;
 use tests::{finite_difference_error, mask};
 
-use crate::cases::{cases, read};
+use crate::cases::cases;
 
 #[test]
 fn gradients_agree_with_finite_differences() {
@@ -13,7 +13,7 @@ fn gradients_agree_with_finite_differences() {
                 let error = finite_difference_error(&case.student[layer], |moved| {
                     let mut student: Vec<Tensor> = case.student.iter().map(Tensor::shallow_clone).collect();
                     student[layer] = moved.shallow_clone();
-                    let teacher = read(&case.teacher, mask.as_ref());
+                    let teacher = case.teacher_read(&case.teacher, mask.as_ref());
                     case.loss
                         .term(&case.student_read(&student, mask.as_ref()), &teacher)
                         .unwrap()

@@ -25,7 +25,7 @@ fn what_fits_is_not_complained_about() {
     for case in cases() {
         for mask in [None, Some(mask())] {
             let student = case.student_read(&case.student, mask.as_ref());
-            let teacher = read(&case.teacher, mask.as_ref());
+            let teacher = case.teacher_read(&case.teacher, mask.as_ref());
             assert_eq!(case.loss.mismatches(&student, &teacher), [""; 0], "{}", case.name);
         }
     }

@@ -6,7 +6,7 @@ use brew_core::plan::StageKind;
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, mask, sentences};
 
-use crate::cases::{cases, read};
+use crate::cases::cases;
 
 type ToyPipeline = Pipeline<Sentence, ToyOutputAdaptor>;
 
@@ -64,7 +64,7 @@ fn a_term_averages_over_what_its_loss_says() {
     for case in cases() {
         for mask in [None, Some(mask())] {
             let student = case.student_read(&case.student, mask.as_ref());
-            let teacher = read(&case.teacher, mask.as_ref());
+            let teacher = case.teacher_read(&case.teacher, mask.as_ref());
             let term = case.loss.term(&student, &teacher).unwrap();
             assert_eq!(term.average, case.loss.average(mask.is_some()), "{}", case.name);
         }

@@ -204,3 +204,45 @@ fn far_logits_and_low_precision_stay_finite_and_right() {
         }
     }
 }
+
+// A store's three tensors, and draws of them; what is rounded is rounded first, on both sides.
+#[test]
+fn a_stored_teacher_of_far_logits_or_low_precision_gives_finite_and_right_values() {
+    let losses = || -> Vec<Box<dyn Loss>> {
+        vec![
+            Box::new(SampledKl::draws(3)),
+            Box::new(TopK::of(3, Kl::at(1.0))),
+            Box::new(TopK::of(3, Jsd::between(0.5)).semantics(TopKSemantics::Partial)),
+            Box::new(TopK::of(3, Kl::at(1.0)).semantics(TopKSemantics::RenormalisedBoth)),
+        ]
+    };
+    let to = |read: Read, kind: Kind| {
+        let change =
+            |tensor: &Tensor| if tensor.is_floating_point() { tensor.to_kind(kind) } else { tensor.copy() };
+        Read { features: read.features.iter().map(change).collect(), ..read }
+    };
+    for loss in losses() {
+        let far = |read: Read| {
+            let change = |tensor: &Tensor| {
+                if tensor.is_floating_point() { tensor.sign() * 1e4 } else { tensor.copy() }
+            };
+            Read { features: read.features.iter().map(change).collect(), ..read }
+        };
+        let (student, teacher) = stored(3);
+        // The logsumexp of logits of +-10,000 is 10,000 where one of them is.
+        let (found, gradient) = value_and_gradient(&*loss, (far(student), far(teacher)));
+        assert!(found.is_finite(), "{}", loss.options());
+        assert_eq!(gradient.isfinite().all().int64_value(&[]), 1, "{}", loss.options());
+        for kind in [Kind::BFloat16, Kind::Half] {
+            let (student, teacher) = stored(3);
+            let low = (to(student, kind), to(teacher, kind));
+            let (student, teacher) = stored(3);
+            let wide = (to(to(student, kind), Kind::Float), to(to(teacher, kind), Kind::Float));
+            let (found, gradient) = value_and_gradient(&*loss, low);
+            let (expected, of_wide) = value_and_gradient(&*loss, wide);
+            assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{} in {kind:?}", loss.options());
+            let error = (gradient.to_kind(Kind::Float) - &of_wide).abs().max().double_value(&[]);
+            assert!(error <= of_wide.abs().max().double_value(&[]) / 200.0, "{} in {kind:?}", loss.options());
+        }
+    }
+}

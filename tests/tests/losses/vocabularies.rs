@@ -1,7 +1,20 @@
 //! Losses across vocabularies, against the code of their papers; gradients' norms by PyTorch 2.11 from the
-//! formulas.
+//! formulas. GOLD's values and norms are of TRL 1.16.0's own methods, on PyTorch 2.11:
+//!
+//! ```python
+//! # `gold` has ULDLoss's _merge_probabilities_with_alignment_groups and _compute_hybrid_uld_loss, and what
+//! # the latter calls, with these attributes set: token_merge_strategy, beta, hybrid_matched_weight,
+//! # hybrid_unmatched_weight, _teacher_matched_ids = {0, 4, 2, 8}, mapping_tensor[[0, 4, 2, 8]] = 1, 3, 7, 2
+//! g = lambda n, a, b, s, *shape: (torch.arange(n) * a + b).sin().mul(s).view(shape)  # in float64
+//! z = g(110, .37, .1, 2.5, 2, 5, 11)[0, :4].clone().requires_grad_()
+//! s = gold.merge(z.softmax(-1), [[0, 1], [2, 3]], [3, 1, 7, 2])
+//! t = gold.merge(g(36, .53, .7, 3, 4, 9).softmax(-1), [[0], [1, 2, 3]], [4, 0, 8, 5])
+//! v = gold.hybrid(s, t); v.backward(); print(v.item(), z.grad.norm().item())
+//! ```
 
-use brew_core::loss::{AlignedUld, Kl, Loss, Read, ReverseKl, SharedTokens, TopK, Uld, next_token};
+use brew_core::loss::{
+    AlignedUld, Gold, Jsd, Kl, Loss, Read, ReverseKl, SharedTokens, TopK, Uld, next_token,
+};
 use brew_core::role::{ByteEnds, TokenIds};
 use brew_core::tch::{Device, Kind, Tensor};
 use tests::{finite_difference_error, seq};
@@ -52,6 +65,51 @@ fn tokens_that_cover_the_same_bytes() {
     }
 }
 
+/// The student's id and the teacher's of the tokens that both know.
+const PAIRS: [(i64, i64); 4] = [(1, 0), (3, 4), (7, 2), (2, 8)];
+
+#[test]
+fn shared_tokens_by_name_and_all_others_by_size() {
+    let gold = |beta| Gold::of(PAIRS, Jsd::between(beta));
+    let cases = [
+        (gold(0.5), 0.184_108_833_257_906_3, 0.011_232_156_249_332_9),
+        (gold(0.5).bayesian(), 0.140_250_571_952_021_4, 0.030_216_223_037_465_2),
+        (gold(0.2).weights(0.7, 0.1), 0.084_019_091_943_677_1, 0.003_462_451_246_677_6),
+    ];
+    for (loss, expected, norm) in cases {
+        let what = loss.options().to_string();
+        let (found, gradient) = value_and_gradient(&loss, aligned());
+        assert_close(found, expected, &what);
+        assert_close(gradient.norm().double_value(&[]), norm, &what);
+        let (student, teacher) = aligned();
+        let error = finite_difference_error(&student.features[0], |moved| {
+            let (student, _) = aligned();
+            let student = Read { features: vec![moved.shallow_clone()], ..student };
+            loss.term(&student, &teacher).unwrap().mean().unwrap()
+        });
+        assert!(error < 1e-7, "{what}: {error}");
+    }
+}
+
+// With no weight on the shared tokens, and as few of them as can be, the rest is `aligned_uld` less two columns.
+#[test]
+fn without_shared_tokens_to_speak_of_it_is_the_aligned_loss() {
+    let impossible = |read: Read, token: i64| {
+        let logits = read.features[0].index_fill(-1, &Tensor::from_slice(&[token]), -1e4);
+        Read { features: vec![logits], ..read }
+    };
+    let sides = || (impossible(aligned().0, 10), impossible(aligned().1, 7));
+    let (student, teacher) = sides();
+    let gold = Gold::of([(10, 7)], Jsd::between(0.5)).weights(1.0, 1.0);
+    assert_close(
+        value(&gold, &student, &teacher),
+        value(&AlignedUld::observed(), &student, &teacher),
+        "gold",
+    );
+    let (found, gradient) = value_and_gradient(&gold, sides());
+    assert!(found.is_finite() && gradient.isfinite().all().int64_value(&[]) == 1);
+}
+
 /// Another row and more positions, none of which count: by the mask, or by an end of -1.
 fn with_padding(read: &Read, tokens: i64, by_mask: bool) -> Read {
     let pad = |tensor: &Tensor, filler: f64| {
@@ -74,7 +132,8 @@ fn with_padding(read: &Read, tokens: i64, by_mask: bool) -> Read {
 #[test]
 fn padding_changes_nothing_across_vocabularies() {
     let (student, teacher) = aligned();
-    for loss in [&AlignedUld::observed() as &dyn Loss, &AlignedUld::bayesian(), &Uld::at(2.0)] {
+    let gold = Gold::of(PAIRS, Jsd::between(0.5));
+    for loss in [&AlignedUld::observed() as &dyn Loss, &AlignedUld::bayesian(), &gold, &Uld::at(2.0)] {
         let expected = value(loss, &student, &teacher);
         for by_mask in [true, false] {
             if loss.name() == "uld" && !by_mask {
@@ -88,6 +147,34 @@ fn padding_changes_nothing_across_vocabularies() {
         let nothing = Tensor::zeros([1, 4], (Kind::Int64, Device::Cpu));
         let (none, _) = aligned();
         assert_eq!(value(loss, &none.with_mask(nothing), &teacher), 0.0, "{}", loss.name());
+    }
+}
+
+// Every token of a side gets another number, in its logits, in the pairs and in the text.
+#[test]
+fn renaming_the_tokens_of_a_side_changes_nothing() {
+    let renamed = |read: &Read, names: &Tensor| {
+        let logits = read.features[0].index_select(-1, &names.argsort(0, false));
+        let ids = names.index_select(0, &read.also::<TokenIds>().unwrap().reshape([-1])).view([1, 4]);
+        Read::one(logits).with::<TokenIds>(ids).with::<ByteEnds>(read.also::<ByteEnds>().unwrap().copy())
+    };
+    let names = |tokens: i64| (Tensor::arange(tokens, (Kind::Int64, Device::Cpu)) * 4 + 3).remainder(tokens);
+    let (of_student, of_teacher) = (names(11), names(9));
+    let pairs = PAIRS.map(|(one, other)| (of_student.int64_value(&[one]), of_teacher.int64_value(&[other])));
+    let losses = |pairs: [(i64, i64); 4]| -> Vec<Box<dyn Loss>> {
+        vec![
+            Box::new(Uld::at(1.0)),
+            Box::new(AlignedUld::observed()),
+            Box::new(AlignedUld::bayesian()),
+            Box::new(SharedTokens::of(pairs, Kl::at(1.0))),
+            Box::new(Gold::of(pairs, Jsd::between(0.5))),
+            Box::new(Gold::of(pairs, Jsd::between(0.5)).bayesian()),
+        ]
+    };
+    let (student, teacher) = aligned();
+    for (loss, other) in losses(PAIRS).into_iter().zip(losses(pairs)) {
+        let found = value(&*other, &renamed(&student, &of_student), &renamed(&teacher, &of_teacher));
+        assert_close(found, value(&*loss, &student, &teacher), loss.name());
     }
 }
 
@@ -159,6 +246,13 @@ fn pairs_and_shapes_that_cannot_be_are_named() {
     let (student, teacher) = sides(5);
     let problems = SharedTokens::of([(3, 9)], Kl::at(1.0)).mismatches(&student, &teacher);
     assert_eq!(problems, ["the teacher's token 9 is in a pair, and its logits have 9 tokens"]);
+    let gold = Gold::of([(0, 1), (0, 2)], Jsd::between(1.0)).weights(-1.0, 1.0).problems();
+    assert_eq!(gold.len(), 3, "{gold:?}");
+    assert!(gold[1].contains("the student's token 0 is in two pairs"), "{gold:?}");
+    assert!(gold[2].contains("the shared tokens' weight is -1"), "{gold:?}");
+    let (one, other) = aligned();
+    let gold = Gold::of([(11, 0)], Jsd::between(0.5)).mismatches(&one, &other);
+    assert_eq!(gold, ["the student's token 11 is in a pair, and its logits have 11 tokens"]);
     let problems = AlignedUld::observed().mismatches(&student, &teacher);
     assert_eq!(problems.len(), 4, "{problems:?}");
     assert!(problems[0].contains("no `token_ids`"), "{problems:?}");

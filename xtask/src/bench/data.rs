@@ -1,5 +1,5 @@
-//! How fast is the loader, and how much memory does it take? Beside Python's `datasets` and PyTorch's
-//! DataLoader on the same file.
+//! How fast are the loader and the teacher store, and how much memory do they take? The loader beside
+//! Python's `datasets` and PyTorch's DataLoader on the same file.
 
 use std::fs;
 use std::path::Path;
@@ -8,11 +8,12 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::bench::measured::{number, parsed, python};
+use crate::bench::store;
 use crate::failure::{AtPath, Failure, Result};
 use crate::{machine, process, sentiment, setup, workspace};
 
 /// Rows a batch.
-const BATCH: &str = "32";
+pub(super) const BATCH: &str = "32";
 
 /// The small table, in megabytes.
 const SMALL: u64 = 100;
@@ -52,7 +53,8 @@ pub(crate) fn command(gigabytes: Option<u64>, seconds: f64) -> Result<()> {
         };
         lines.push(row(name, &ours, theirs)?);
     }
-    println!("\n{}", lines.join("\n"));
+    let of_store = store::table(&folder)?;
+    println!("\n{}\n\n{of_store}", lines.join("\n"));
     if let Some(gigabytes) = gigabytes {
         println!("\n{}", large(&folder, gigabytes, seconds)?);
     }
@@ -137,7 +139,7 @@ fn read_in_python(python: &Path, path: &Path, way: &str, seconds: f64) -> Result
     Ok(best)
 }
 
-fn bench_data() -> Command {
+pub(super) fn bench_data() -> Command {
     let mut cargo = workspace::cargo();
     cargo.args(["run", "-q", "-p", "examples", "--bin", "bench_data", "--"]);
     cargo

@@ -6,4 +6,5 @@ mod measured;
 mod report;
 mod stage;
 pub(crate) mod step;
+mod store;
 mod table;

@@ -9,8 +9,8 @@ use crate::bench::measured::{number, parsed, python};
 use crate::failure::{Failure, Result};
 use crate::{sentiment, setup, workspace};
 
-/// Steps before those that are measured.
-const WARM_UP: &str = "5";
+/// What is measured, in this order.
+pub(crate) const PRECISIONS: [&str; 2] = ["f32", "bf16"];
 
 /// Layers of the student.
 const LAYERS: &str = "3";
@@ -36,7 +36,7 @@ struct Measured {
 }
 
 /// `cargo xtask bench step`.
-pub(crate) fn command(steps: u64, threads: u64) -> Result<()> {
+pub(crate) fn command(precision: Option<&str>, [steps, warm_up, threads]: [u64; 3]) -> Result<()> {
     setup::run()?;
     let folder = workspace::runs("step");
     let batches = folder.join("batches.safetensors");
@@ -44,33 +44,39 @@ pub(crate) fn command(steps: u64, threads: u64) -> Result<()> {
     if let Err(why) = &python {
         println!("PyTorch is skipped: {why}");
     }
-    let (steps, threads) = (steps.to_string(), threads.to_string());
+    let [steps, warm_up, threads] = [steps, warm_up, threads].map(|number| number.to_string());
     let mut measured = Vec::new();
-    for precision in ["f32", "bf16"] {
+    for precision in PRECISIONS.into_iter().filter(|known| precision.is_none_or(|asked| asked == *known)) {
         println!("{steps} steps of brew in {precision}, {threads} threads");
         let mut program = bench_step();
         program.arg("--run-dir").arg(&folder).arg("--batches").arg(&batches);
-        program.args(["--steps", &steps, "--warm-up", WARM_UP, "--layers", LAYERS, "--threads", &threads]);
+        program.args(["--steps", &steps, "--warm-up", &warm_up, "--layers", LAYERS, "--threads", &threads]);
         program.args(sentiment::sources().iter().flat_map(|(flag, value)| [*flag, value.as_str()]));
         if precision == "bf16" {
             program.arg("--bf16");
         }
         let ours = parsed(&mut program)?;
         let theirs = match &python {
-            Ok(python) => Some(of_pytorch(python, &batches, precision, &threads)?),
+            Ok(python) => Some(of_pytorch(python, &batches, precision, [&warm_up, &threads])?),
             Err(_) => None,
         };
         measured.push(Measured { precision, ours, theirs });
+        // After each precision: the next one may take long, on a CPU without instructions for it.
+        println!("\n{}\n", table(&measured)?);
     }
-    println!("\n{}", table(&measured)?);
     Ok(())
 }
 
-fn of_pytorch(python: &Path, batches: &Path, precision: &str, threads: &str) -> Result<Value> {
+fn of_pytorch(
+    python: &Path,
+    batches: &Path,
+    precision: &str,
+    [warm_up, threads]: [&str; 2],
+) -> Result<Value> {
     println!("the same steps of PyTorch in {precision}");
     let mut program = Command::new(python);
     program.args(["-c", include_str!("step.py")]).arg(workspace::minilm()).arg(batches);
-    program.args([LAYERS, precision, WARM_UP, threads]).env("HF_HUB_OFFLINE", "1");
+    program.args([LAYERS, precision, warm_up, threads]).env("HF_HUB_OFFLINE", "1");
     parsed(&mut program)
 }
 

@@ -4,7 +4,7 @@ use super::logits::{ALPHA, BETA, DETACHED, HEAD, SQUARED, TEACHER, softened};
 use super::options::{Options, Range, choice, number, pairs, required, temperature, whole};
 use super::{Entry, OptionKind, OptionRow, ROW, boxed};
 use crate::loss::{
-    AdaptiveKl, AlignedUld, Chunked, Divergence, Jsd, Kl, ReverseKl, SampledKl, SharedTokens, SkewKl,
+    AdaptiveKl, AlignedUld, Chunked, Divergence, Gold, Jsd, Kl, ReverseKl, SampledKl, SharedTokens, SkewKl,
     SkewReverseKl, TopK, TopKSemantics, TotalVariation, Uld, next_token, standardised, within_vocabulary,
 };
 
@@ -18,7 +18,10 @@ const DIVERGENCE: OptionRow = choice(
     "kl",
     "of the two sides' probabilities; each has its own of the options below",
 );
-const ROWS: OptionRow = whole("rows", 0, 0, "the rows of a chunk; 0: as many as make 8 million logits");
+const PAIRS: OptionRow = pairs("pairs", "the student's id and the teacher's of each shared token");
+const MERGE: OptionRow =
+    choice("merge", &["observed", "bayesian"], "observed", "how several tokens' probabilities become one");
+const ROWS: OptionRow = whole("rows", 0, 0, "the rows of a chunk; 0: as many as make 2 million logits");
 
 /// The divergence that the options name.
 fn divergence(options: &Options) -> Box<dyn Divergence> {
@@ -131,17 +134,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         summary: "a divergence over the tokens of both vocabularies, and all others as one",
         source: "GOLD (TRL); NeMo-RL",
         roles: ROLES,
-        options: &[
-            pairs("pairs", "the student's id and the teacher's of each shared token"),
-            DIVERGENCE,
-            BETA,
-            ALPHA,
-            DETACHED,
-            HEAD,
-            temperature(1.0),
-            TEACHER,
-            SQUARED,
-        ],
+        options: &[PAIRS, DIVERGENCE, BETA, ALPHA, DETACHED, HEAD, temperature(1.0), TEACHER, SQUARED],
         make: |options| boxed(SharedTokens::of(options.pairs("pairs"), divergence(options))),
         ..ROW
     },
@@ -159,23 +152,42 @@ pub(super) const ENTRIES: &[Entry] = &[
         summary: "the same of tokens that cover the same bytes of the text",
         source: "Patiño et al. 2025 (GOLD)",
         roles: ROLES,
-        options: &[
-            choice(
-                "merge",
-                &["observed", "bayesian"],
-                "observed",
-                "how several tokens' probabilities become one",
-            ),
-            temperature(1.0),
-            TEACHER,
-            SQUARED,
-        ],
+        options: &[MERGE, temperature(1.0), TEACHER, SQUARED],
         make: |options| {
             let loss = match options.choice("merge") {
                 "bayesian" => AlignedUld::bayesian(),
                 _ => AlignedUld::observed(),
             };
             boxed(softened!(options, loss.at(options.number("temperature"))))
+        },
+        ..ROW
+    },
+    Entry {
+        name: "gold",
+        summary: "of tokens that cover the same bytes: divergence of the shared ones, the others in order of size",
+        source: "Patiño et al. 2025 (GOLD)",
+        roles: ROLES,
+        options: &[
+            PAIRS,
+            BETA,
+            MERGE,
+            number("shared_weight", Range::NotNegative, 0.0, "of the shared tokens; see `others_weight`"),
+            number(
+                "others_weight",
+                Range::NotNegative,
+                0.0,
+                "of all others; both 0: the share of the teacher's tokens that are shared, and 1 less it",
+            ),
+            temperature(1.0),
+            TEACHER,
+            SQUARED,
+        ],
+        make: |options| {
+            let jsd = Jsd::between(options.number("beta")).at(options.number("temperature"));
+            let loss = Gold::of(options.pairs("pairs"), softened!(options, jsd));
+            let loss = if options.choice("merge") == "bayesian" { loss.bayesian() } else { loss };
+            let weights = (options.number("shared_weight"), options.number("others_weight"));
+            boxed(if weights == (0.0, 0.0) { loss } else { loss.weights(weights.0, weights.1) })
         },
         ..ROW
     },

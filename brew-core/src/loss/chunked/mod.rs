@@ -24,8 +24,9 @@ pub use with_labels::ChunkedWithLabels;
 /// Gradients go to the student's hidden states and to its output matrix. Temperature, T squared,
 /// reduction and denominator are the divergence's own.
 ///
-/// Each chunk's gradients are taken at once, while its logits are there, and kept for the backward
-/// pass: hidden states' and output matrix's worth of memory. No logits are computed twice. A model is
+/// Each chunk's gradients are taken at once, while its logits are there, and added to two blocks that wait
+/// for the backward pass, of the size of the hidden states and of the output matrix: memory does not grow
+/// with the rows otherwise. No logits are computed twice. A model is
 /// spared its own logits where nobody wants them ([`Wants`](crate::pass::Wants)).
 ///
 /// ```
@@ -52,24 +53,26 @@ pub struct Chunked<D> {
     rows: Option<i64>,
 }
 
-/// The logits that a chunk holds at least, where there are so many, unless said otherwise: 32 MiB of float32
-/// a side. A block above 32 MiB goes back to the system when it is freed; blocks just below it would
-/// fragment the heap of glibc, and the peak would grow with the rows.
-const LOGITS: i64 = (1 << 23) + 1;
+/// About how many logits a chunk holds, unless said otherwise: 8 MiB of float32 a side.
+const LOGITS: i64 = 1 << 21;
 
 /// Where chunks of so many rows end.
 fn cut(rows: i64, a_chunk: i64) -> Vec<i64> {
     (1..=(rows + a_chunk - 1) / a_chunk).map(|chunk| (chunk * a_chunk).min(rows)).collect()
 }
 
-/// Where chunks of about one size end, none of them below [`LOGITS`] but a single one.
-fn even(rows: i64, vocabulary: i64) -> Vec<i64> {
-    let chunks = (rows.saturating_mul(vocabulary) / LOGITS).clamp(1, rows.max(1));
-    (1..=chunks).map(|chunk| chunk * rows / chunks).collect()
+/// The rows of a chunk, where nobody said how many: as many as make [`LOGITS`]. What would be no more than
+/// four chunks is done in two, because every chunk reads the output matrices anew.
+fn rows_of_chunk(rows: i64, vocabulary: i64) -> i64 {
+    let chunks = match (rows.saturating_mul(vocabulary) + LOGITS - 1) / LOGITS {
+        few @ ..=4 => few.clamp(1, 2),
+        many => many,
+    };
+    (rows + chunks - 1) / chunks
 }
 
 impl<D: Divergence> Chunked<D> {
-    /// Of this divergence, with as many rows a chunk as give about 8 million logits.
+    /// Of this divergence, with as many rows a chunk as give about 2 million logits.
     pub fn of(divergence: D) -> Self {
         Chunked { divergence, rows: None }
     }
@@ -127,10 +130,8 @@ impl<D: Divergence> Chunked<D> {
         let (student, teacher) = (output(student)?, output(teacher)?);
         let vocabulary = student.weight.size().first().copied().unwrap_or(1).max(1);
         let count = student.hidden.size().first().copied().unwrap_or(0);
-        let ends = match self.rows {
-            Some(rows) => cut(count, rows.max(1)),
-            None => even(count, vocabulary),
-        };
+        let a_chunk = self.rows.unwrap_or_else(|| rows_of_chunk(count, vocabulary));
+        let ends = cut(count, a_chunk.max(1));
         let sum = summed(&student, &teacher, &ends, &|student, teacher, start| {
             let divergence = of_logits(&self.divergence, student, teacher)?.f_sum(student.kind())?;
             match also(student, start)? {

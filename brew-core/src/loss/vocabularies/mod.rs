@@ -5,10 +5,15 @@
 
 mod aligned;
 mod alignment;
+mod gold;
+mod pairs;
 mod shared;
 mod sorted;
+mod texts;
 mod uld;
 
-pub use aligned::{AlignedUld, Merge};
+pub use aligned::AlignedUld;
+pub use gold::Gold;
 pub use shared::SharedTokens;
+pub use texts::Merge;
 pub use uld::Uld;

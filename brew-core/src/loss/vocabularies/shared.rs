@@ -6,6 +6,7 @@ use tch::Tensor;
 use super::super::logits::{Counted, Divergence, LOG_ZERO};
 use super::super::term::{shape, wide};
 use super::super::{Average, Loss, Read, Term};
+use super::pairs::Pairs;
 use super::uld::unscheduled;
 use crate::error::Result;
 
@@ -33,16 +34,14 @@ use crate::error::Result;
 /// ```
 #[derive(Debug, Clone)]
 pub struct SharedTokens<D> {
-    student: Vec<i64>,
-    teacher: Vec<i64>,
+    pairs: Pairs,
     divergence: D,
 }
 
 impl<D: Divergence> SharedTokens<D> {
     /// Of these pairs of the student's id and the teacher's, each id once.
     pub fn of(pairs: impl IntoIterator<Item = (i64, i64)>, divergence: D) -> Self {
-        let (student, teacher) = pairs.into_iter().unzip();
-        SharedTokens { student, teacher, divergence }
+        SharedTokens { pairs: Pairs::of(pairs), divergence }
     }
 }
 
@@ -55,25 +54,13 @@ impl<D: Divergence> Loss for SharedTokens<D> {
         let mut options = self.divergence.softening().options();
         options.extend(self.divergence.options());
         // Not the pairs themselves: there are as many as tokens.
-        json!({ "tokens": self.student.len(), "divergence": [self.divergence.name(), options] })
+        json!({ "tokens": self.pairs.student.len(), "divergence": [self.divergence.name(), options] })
     }
 
     fn problems(&self) -> Vec<String> {
         let mut problems = unscheduled(self.divergence.softening());
         problems.extend(self.divergence.problems());
-        if self.student.is_empty() {
-            problems.push("no token is shared: take `Uld`, which needs none".to_owned());
-        }
-        for (side, ids) in [("student", &self.student), ("teacher", &self.teacher)] {
-            let mut sorted = ids.clone();
-            sorted.sort_unstable();
-            if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-                problems.push(format!("the {side}'s token {} is in two pairs: each goes with one", twice[0]));
-            }
-            if let Some(negative) = sorted.first().filter(|id| **id < 0) {
-                problems.push(format!("{negative} is no token of the {side}: ids count from 0"));
-            }
-        }
+        problems.extend(self.pairs.problems());
         problems
     }
 
@@ -95,16 +82,7 @@ impl<D: Divergence> Loss for SharedTokens<D> {
                 shape(&sizes.1)
             )];
         }
-        let sides = [("student", &self.student, &sizes.0), ("teacher", &self.teacher, &sizes.1)];
-        sides
-            .into_iter()
-            .filter_map(|(side, ids, sizes)| {
-                let (largest, tokens) = (ids.iter().max()?, sizes.last()?);
-                (largest >= tokens).then(|| {
-                    format!("the {side}'s token {largest} is in a pair, and its logits have {tokens} tokens")
-                })
-            })
-            .collect()
+        self.pairs.mismatches((&sizes.0, &sizes.1))
     }
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
@@ -115,7 +93,8 @@ impl<D: Divergence> Loss for SharedTokens<D> {
         let of_student = softening.divide(&student, &student)?;
         let of_teacher =
             softening.divide(&teacher, &teacher)?.teacher.f_to_kind(of_student.student.kind())?;
-        let (one, other) = (known(&of_student.student, &self.student)?, known(&of_teacher, &self.teacher)?);
+        let (one, other) =
+            (known(&of_student.student, &self.pairs.student)?, known(&of_teacher, &self.pairs.teacher)?);
         // Where one side has no other token, the other's still count.
         let no_rest = |partly: &Tensor| partly.f_narrow(-1, 0, 1)?.f_full_like(LOG_ZERO);
         let (one, other) = match (one, other) {

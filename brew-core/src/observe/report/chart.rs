@@ -13,9 +13,9 @@ pub(super) struct Curve {
     pub(super) points: Vec<(f64, f64)>,
 }
 
-const WIDTH: f64 = 340.0;
+const WIDTH: f64 = 350.0;
 const HEIGHT: f64 = 190.0;
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 62.0;
 const BOTTOM: f64 = 24.0;
 const MARGIN: f64 = 10.0;
 
@@ -36,7 +36,9 @@ pub(super) fn chart(curve: &Curve) -> String {
     );
     for index in 0..3 {
         let part = f64::from(index) / 2.0;
-        let (step, value) = (steps.0 + part * (steps.1 - steps.0), values.0 + part * (values.1 - values.0));
+        let value = values.0 + part * (values.1 - values.0);
+        // A step is a whole number: the middle one stands where it is.
+        let step = (steps.0 + part * (steps.1 - steps.0)).round();
         let _ = write!(
             svg,
             "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{2:.1}\" y2=\"{2:.1}\" stroke=\"#e4e4e4\"/><text x=\"{}\" y=\"{3:.1}\" text-anchor=\"end\">{4}</text><text x=\"{5:.1}\" y=\"{6}\" text-anchor=\"{7}\">{8}</text>",
@@ -44,11 +46,11 @@ pub(super) fn chart(curve: &Curve) -> String {
             LEFT - 6.0,
             y(value),
             y(value) + 4.0,
-            short(value),
+            short(value, (values.1 - values.0) / 2.0),
             x(step),
             HEIGHT - 6.0,
             ["start", "middle", "end"][index as usize],
-            step.round(),
+            step,
         );
     }
     match curve.points.as_slice() {
@@ -80,15 +82,38 @@ fn share(value: f64, (low, high): (f64, f64)) -> f64 {
     if high > low { (value - low) / (high - low) } else { 0.5 }
 }
 
-/// Three significant digits.
-fn short(value: f64) -> String {
+/// Three significant digits, or as many as tell it from another that lies so far apart.
+fn short(value: f64, apart: f64) -> String {
     let size = value.abs();
     if size == 0.0 {
-        "0".to_owned()
-    } else if (1e-3..1e4).contains(&size) {
-        let digits = (2.0 - size.log10().floor()).clamp(0.0, 5.0) as usize;
+        return "0".to_owned();
+    }
+    let first = size.log10().floor();
+    let apart = if apart > 0.0 { apart.log10().floor() } else { first - 1.0 };
+    if (1e-3..1e5).contains(&size) {
+        let digits = (2.0 - first).max(1.0 - apart).clamp(0.0, 8.0) as usize;
         format!("{value:.digits$}")
     } else {
-        format!("{value:.1e}")
+        let digits = (first - apart + 1.0).clamp(1.0, 5.0) as usize;
+        format!("{value:.digits$e}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn numbers_on_an_axis_differ_and_are_no_longer_than_that_takes() {
+        let axis = |low: f64, high: f64| {
+            let apart = (high - low) / 2.0;
+            [low, low + apart, high].map(|value| short(value, apart))
+        };
+        assert_eq!(axis(0.0, 1.0), ["0", "0.500", "1.00"]);
+        assert_eq!(axis(0.1054, 0.1062), ["0.10540", "0.10580", "0.10620"]);
+        assert_eq!(axis(0.69312, 0.69316), ["0.693120", "0.693140", "0.693160"]);
+        assert_eq!(axis(1.9, 230.0), ["1.90", "116", "230"]);
+        assert_eq!(axis(2e-5, 1e-4), ["2.0e-5", "6.0e-5", "1.00e-4"]);
+        assert_eq!(axis(0.5, 0.5), ["0.500"; 3]);
     }
 }

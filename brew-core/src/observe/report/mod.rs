@@ -110,6 +110,12 @@ fn curves(path: &Path) -> Result<Vec<Curve>> {
             add("learning rate", false, step, rate);
         }
     }
+    // A line of JSON has its losses by name; a reader looks for their sum first.
+    curves.sort_by_key(|curve| match curve.name.as_str() {
+        "total" => 0,
+        "learning rate" => 2,
+        _ => 1,
+    });
     Ok(curves)
 }
 

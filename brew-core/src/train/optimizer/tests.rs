@@ -219,3 +219,61 @@ fn a_setting_that_an_optimizer_lacks_is_an_error() {
     let error = Sgd::with_lr(0.1).with(&changes).unwrap_err().to_string();
     assert!(error.contains("`betas` was given, which SGD does not have"), "{error}");
 }
+
+/// An embedding of four rows of two, moved by three steps over these tokens each.
+fn embedding(optimizer: impl Optimizer, sparse: Option<SparseUpdates>, tokens: [&[i64]; 3]) -> Vec<f64> {
+    let kind = (tch::Kind::Double, tch::Device::Cpu);
+    let table = Tensor::arange(8, kind).view([4, 2]).sin().set_requires_grad(true);
+    let named = [("table".to_owned(), table.shallow_clone())];
+    let mut groups =
+        Groups::new(Box::new(optimizer), Semantics::Exact).moving(sparse.unwrap_or(SparseUpdates::EveryRow));
+    groups.add(&OptimizerChanges::default(), &Parameters::new(named), &|_| 1.0).unwrap();
+    for tokens in tokens {
+        groups.clear_gradients().unwrap();
+        let rows = Tensor::embedding(&table, &Tensor::from_slice(tokens), -1, false, sparse.is_some());
+        ((rows + 1.0).square() * 3.0).sum(tch::Kind::Double).backward();
+        clip(&groups.gradients().unwrap(), 2.0).unwrap();
+        groups.step(1.0).unwrap();
+    }
+    Vec::<f64>::try_from(table.detach().view([-1])).unwrap()
+}
+
+/// A token twice in a step, one that comes and goes, and one that is never there.
+const TOKENS: [&[i64]; 3] = [&[1, 3, 1], &[1], &[3, 1, 1, 1]];
+
+#[test]
+fn a_sparse_gradient_moves_all_rows_as_the_dense_one_does() {
+    for (sparse, dense) in [
+        (embedding(AdamW::with_lr(0.1), Some(SparseUpdates::EveryRow), TOKENS), embedding(AdamW::with_lr(0.1), None, TOKENS)),
+        (embedding(Sgd::with_lr(0.1).momentum(0.9), Some(SparseUpdates::EveryRow), TOKENS), embedding(Sgd::with_lr(0.1).momentum(0.9), None, TOKENS)),
+        // Its state is of rows and columns: it cannot move some rows without the others.
+        (embedding(Adafactor::with_lr(0.1), Some(SparseUpdates::RowsInUse), TOKENS), embedding(Adafactor::with_lr(0.1), None, TOKENS)),
+    ] {
+        assert_close(&sparse, &dense);
+    }
+}
+
+#[test]
+fn rows_in_use_move_alone_and_as_they_would_with_the_others() {
+    let before = embedding(AdamW::with_lr(0.0), None, TOKENS);
+    let optimizer = || AdamW::with_lr(0.1).weight_decay(0.01);
+    let both: [&[i64]; 3] = [&[1, 3], &[1, 3, 3], &[3, 1]];
+    let moved = embedding(optimizer(), Some(SparseUpdates::RowsInUse), both);
+    let dense = embedding(optimizer(), None, both);
+    for row in 0..4 {
+        let range = 2 * row..2 * row + 2;
+        match row {
+            // Weight decay moves them where every row moves.
+            0 | 2 => {
+                assert_eq!(moved[range.clone()], before[range.clone()]);
+                assert_ne!(dense[range.clone()], before[range]);
+            }
+            _ => assert_close(&moved[range.clone()], &dense[range]),
+        }
+    }
+    let once: [&[i64]; 3] = [&[1, 3], &[1], &[1]];
+    let first: [&[i64]; 3] = [&[1, 3], &[], &[]];
+    let rare = |tokens| embedding(Sgd::with_lr(0.1).momentum(0.9), Some(SparseUpdates::RowsInUse), tokens);
+    // What momentum would have moved further stays where its last gradient left it.
+    assert_eq!(rare(once)[6..8], rare(first)[6..8]);
+}

@@ -16,7 +16,7 @@ use brew_data::Dataset;
 const CHUNK_ROWS: u64 = 8192;
 
 /// Tokens of the longest row.
-const LONGEST: u64 = 128;
+pub(crate) const LONGEST: u64 = 128;
 
 /// Bytes of a row, about: two lists of 4 bytes a token, their offsets, and a label.
 const ROW_BYTES: u64 = 8 * MEAN_LENGTH + 16;
@@ -71,13 +71,13 @@ fn chunk(first: u64, end: u64) -> Result<RecordBatch> {
 }
 
 /// From 8 to 128 tokens, short rows more often: 8 + 120 u^2 has the mean 48 for uniform u.
-fn length(row: u64) -> u64 {
+pub(crate) fn length(row: u64) -> u64 {
     let uniform = (mixed(row ^ 0x5bd1_e995) >> 11) as f64 / (1_u64 << 53) as f64;
     8 + (uniform * uniform * (LONGEST - 8) as f64) as u64
 }
 
 /// The finalizer of SplitMix64.
-fn mixed(value: u64) -> u64 {
+pub(crate) fn mixed(value: u64) -> u64 {
     let mut state = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
     state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,15 +1,13 @@
 //! The side of brew in the race against TextBrewer: one run a process, what it measured as JSON.
 //!
-//! `cargo xtask bench race` and `bench growth` call it and draw the tables. `start` writes the student
-//! that both sides begin with; `run` distils it on the movie reviews; `step` takes the time of training
-//! steps on made-up token numbers of any size.
+//! `cargo xtask bench race` calls it and draws the table. `start` writes the student that both sides begin
+//! with; `run` distils it on the movie reviews.
 
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
 
 mod clock;
 mod run;
 mod start;
-mod step;
 
 use std::process::ExitCode;
 
@@ -30,22 +28,14 @@ enum Command {
     Start(start::Arguments),
     /// Distils that student from a fine-tuned teacher.
     Run(run::Arguments),
-    /// Times training steps on random token numbers.
-    Step(step::Arguments),
 }
 
 fn main() -> ExitCode {
     examples::run(|| -> Result<()> {
         match Arguments::parse().command {
-            Command::Start(arguments) => start::run(&arguments),
-            Command::Run(arguments) => {
-                println!("{}", run::run(&arguments)?);
-                Ok(())
-            }
-            Command::Step(arguments) => {
-                println!("{}", step::run(&arguments)?);
-                Ok(())
-            }
+            Command::Start(arguments) => start::run(&arguments)?,
+            Command::Run(arguments) => println!("{}", run::run(&arguments)?),
         }
+        Ok(())
     })
 }

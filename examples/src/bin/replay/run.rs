@@ -87,14 +87,14 @@ where
         }
         return Ok(true);
     };
-    let mut comparison = Comparison::new(tolerance);
-    comparison.losses(&rows, expected);
     let named = |parameters: &Parameters| -> BTreeMap<String, Tensor> {
         parameters.iter().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()
     };
-    let final_student = load(&folder("student_final"))?;
     let student = named(&trained.student().parameters());
     let free = Free::of(&student, &recording.distill);
+    let mut comparison = Comparison::new(tolerance);
+    comparison.losses(|name| free.decides(name), &rows, expected);
+    let final_student = load(&folder("student_final"))?;
     comparison.tensors(
         "the final student",
         |name| free.includes(name),

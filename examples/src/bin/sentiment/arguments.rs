@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use examples::Training;
 
 /// Fine-tunes a teacher on movie reviews and distils a student from it.
 #[derive(Debug, Parser)]
@@ -17,36 +18,17 @@ pub(crate) struct Arguments {
     /// What to train; a student that is distilled needs the teacher of an earlier stage.
     #[arg(long, value_enum, default_value = "all")]
     pub(crate) stage: StageName,
-    /// Passes over the data for a student.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub(crate) epochs: u64,
-    /// Passes over the data for the teacher.
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    pub(crate) teacher_epochs: u64,
-    /// Reviews a batch.
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    pub(crate) batch: usize,
-    /// Tokens a review, special ones included; longer ones are cut.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub(crate) max_length: usize,
-    /// Layers of a student; the teacher's number must be a multiple.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub(crate) layers: usize,
+    #[command(flatten)]
+    pub(crate) training: Training,
     /// Where a student starts from.
     #[arg(long, value_enum, default_value = "first")]
     pub(crate) init: Init,
     /// Learning rate [default: 5e-5 for the teacher, 1e-4 for a student].
     #[arg(long, value_name = "X")]
     pub(crate) lr: Option<f64>,
-    /// Temperature of the soft targets.
-    #[arg(long, value_name = "X", default_value_t = 8.0)]
-    pub(crate) temperature: f64,
     /// Precision of the models.
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) precision: Precision,
-    /// Order of the data, dropout, and new heads.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) seed: u32,
     /// Only the first N training reviews.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,

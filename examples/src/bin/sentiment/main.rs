@@ -22,13 +22,8 @@ use reviews::Reviews;
 use stages::Setting;
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let arguments = Arguments::parse();
+    examples::run(|| run(&arguments))
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

@@ -31,12 +31,12 @@ impl Reviews {
         let (dev, mut train): (Vec<usize>, Vec<usize>) =
             (0..rated.rows()).partition(|number| number % 10 == 0);
         train.truncate(arguments.limit.unwrap_or(train.len()));
-        if let Some(sample) = arguments.sample.filter(|sample| *sample < train.len()) {
-            train = (0..sample).map(|place| train[place * train.len() / sample]).collect();
+        if let Some(sample) = arguments.sample {
+            train = examples::spread(&train, sample);
         }
 
         let tokenizer = Tokenizer::from_folder(&arguments.minilm)?;
-        let settings = Tokenize::text("text", arguments.max_length).carry(&["labels"]);
+        let settings = Tokenize::text("text", arguments.training.max_length).carry(&["labels"]);
         let cache = arguments.run_dir.join("tokens");
         let tokenised = |rows: &[usize]| rated.select(rows)?.tokenize(&tokenizer, &settings, &cache);
         let dev_texts = rated.select(&dev)?.texts("text")?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use brew_core::observe::Summary;
 use brew_core::prelude::*;
+use examples::every;
 
 use crate::arguments::{Arguments, Init, StageName};
 use crate::report;
@@ -20,7 +21,7 @@ pub(crate) struct Setting<'a> {
 impl Setting<'_> {
     /// The run folder of a stage; a student's carries its seed.
     pub(crate) fn folder(&self, stage: StageName) -> PathBuf {
-        let seed = self.arguments.seed;
+        let seed = self.arguments.training.seed;
         self.arguments.run_dir.join(match stage {
             StageName::Teacher | StageName::All => "teacher".to_owned(),
             StageName::Plain => format!("plain-seed-{seed}"),
@@ -57,7 +58,7 @@ pub(crate) fn run(stage: StageName, setting: &Setting<'_>) -> Result<()> {
     println!("\n{}", title(stage));
     let pipeline = match stage {
         StageName::Teacher => {
-            let seed = u64::from(arguments.seed);
+            let seed = u64::from(arguments.training.seed);
             let model =
                 BertForSequenceClassification::from_encoder(&arguments.minilm, 2, seed, setting.device)?;
             Supervised::new(model.seen_by(ClassifierOutputAdaptor)).semantics(Semantics::TextBrewer).plan()?
@@ -72,11 +73,12 @@ pub(crate) fn run(stage: StageName, setting: &Setting<'_>) -> Result<()> {
     }
     let parameters = pipeline.student().parameters().scalars();
     let (epochs, learning_rate) = match stage {
-        StageName::Teacher => (arguments.teacher_epochs, 5e-5),
-        _ => (arguments.epochs, 1e-4),
+        StageName::Teacher => (arguments.training.teacher_epochs, 5e-5),
+        _ => (arguments.training.epochs, 1e-4),
     };
-    let seed = arguments.seed;
-    let train = setting.reviews.train.batches::<TextBatch>(arguments.batch).shuffled(seed.into()).bucketed();
+    let seed = arguments.training.seed;
+    let train =
+        setting.reviews.train.batches::<TextBatch>(arguments.training.batch).shuffled(seed.into()).bucketed();
     let dev = setting.reviews.dev.batches::<TextBatch>(64).bucketed();
     let trainer = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(arguments.lr.unwrap_or(learning_rate)).weight_decay(0.01))
@@ -94,16 +96,16 @@ pub(crate) fn run(stage: StageName, setting: &Setting<'_>) -> Result<()> {
 /// The student before training: layers of the encoder or of the teacher, and a new head.
 fn student(setting: &Setting<'_>) -> Result<BertForSequenceClassification> {
     let arguments = setting.arguments;
-    let seed = u64::from(arguments.seed);
+    let seed = u64::from(arguments.training.seed);
     let source = match arguments.init {
         Init::Teacher => setting.teacher()?,
         Init::First | Init::Every => {
             BertForSequenceClassification::from_encoder(&arguments.minilm, 2, seed, setting.device)?
         }
     };
-    let stride = stride(source.config().num_hidden_layers, arguments.layers)?;
+    let stride = every(source.config().num_hidden_layers, arguments.training.layers)?;
     let keep = match arguments.init {
-        Init::First => Keep::first(arguments.layers),
+        Init::First => Keep::first(arguments.training.layers),
         Init::Every | Init::Teacher => Keep::every(stride),
     };
     BertForSequenceClassification::from_layers_of(&source, keep)?.with_new_head(2, seed)
@@ -112,26 +114,16 @@ fn student(setting: &Setting<'_>) -> Result<BertForSequenceClassification> {
 fn distillation(setting: &Setting<'_>) -> Result<Pipeline<TextBatch, ClassifierOutputAdaptor>> {
     let (teacher, student) = (setting.teacher()?, student(setting)?);
     let (of_teacher, of_student) = (teacher.config().num_hidden_layers, student.config().num_hidden_layers);
-    let stride = stride(of_teacher, of_student)? as i64;
+    let stride = every(of_teacher, of_student)? as i64;
     let matches: Vec<_> = (0..=of_student as i64)
         .map(|layer| hidden(teacher_layer(stride * layer), student_layer(layer)).by(HiddenMse))
         .collect();
     Distill::new(teacher.seen_by(ClassifierOutputAdaptor), student.seen_by(ClassifierOutputAdaptor))
         .semantics(Semantics::TextBrewer)
-        .soft_targets(KdCe::at(setting.arguments.temperature))
+        .soft_targets(KdCe::at(setting.arguments.training.temperature))
         .matching(matches)
         .hard_labels(1.0)
         .plan()
-}
-
-/// How many of the teacher's layers one of the student's stands for.
-fn stride(teacher: usize, student: usize) -> Result<usize> {
-    match teacher.checked_rem(student) {
-        Some(0) => Ok(teacher / student),
-        _ => Err(Error::invalid(format!(
-            "--layers is {student}, and the teacher has {teacher}: choose a number that divides it"
-        ))),
-    }
 }
 
 fn report(stage: StageName, setting: &Setting<'_>, summary: &Summary, parameters: usize) -> Result<()> {

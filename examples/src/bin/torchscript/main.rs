@@ -11,9 +11,8 @@ use std::process::{Command, ExitCode};
 
 use brew_core::model::{Part, ScriptOutputAdaptor};
 use brew_core::prelude::*;
-use brew_data::prelude::*;
 use clap::Parser;
-use examples::{Comparison, Settings, every, matches, open_reviews, score, train};
+use examples::{Comparison, ReviewsFile, Settings, every, matches, score, train};
 
 /// The script that traces a model, as it stands beside this file.
 const TRACE: &str = include_str!("trace.py");
@@ -22,13 +21,8 @@ const TRACE: &str = include_str!("trace.py");
 #[derive(Debug, Parser)]
 #[command(name = "torchscript")]
 struct Arguments {
-    /// The reviews: a Parquet file, or a TSV file of id, rating and text without a header.
-    #[arg(long, value_name = "FILE", default_value = "data/movie_reviews.parquet")]
-    data: PathBuf,
-    /// Only N training reviews, spread evenly over the file, and half as many to evaluate on; 0 for
-    /// all.
-    #[arg(long, value_name = "N", default_value_t = 1024)]
-    sample: usize,
+    #[command(flatten)]
+    reviews: ReviewsFile,
     /// A Python with torch and transformers, to trace the teacher with [default: $BREW_PYTHON, or else
     /// python3].
     #[arg(long, value_name = "PROGRAM")]
@@ -36,18 +30,6 @@ struct Arguments {
     /// A module that has been traced already; then Python is not needed.
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
-    /// Passes over the data for the teacher.
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    teacher_epochs: u64,
-    /// Passes over the data for a student.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    epochs: u64,
-    /// Tokens a review, special ones included; longer ones are cut.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    max_length: usize,
-    /// Layers of a student; the teacher's number must be a multiple.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    layers: usize,
     #[command(flatten)]
     settings: Settings,
 }
@@ -58,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let settings = &arguments.settings;
+    let (settings, training) = (&arguments.settings, &arguments.settings.training);
     let device = settings.device();
     let python = arguments.python.clone().unwrap_or_else(|| {
         std::env::var_os("BREW_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from)
@@ -66,25 +48,22 @@ fn run(arguments: &Arguments) -> Result<()> {
     if arguments.module.is_none() {
         has_torch(&python)?;
     }
-    let tokenizer = Tokenizer::from_folder(&settings.encoder)?;
-    let sample = Some(arguments.sample).filter(|sample| *sample > 0);
-    let cache = settings.place("torchscript", "tokens");
-    let reviews = open_reviews(&arguments.data, (&tokenizer, arguments.max_length), sample, &cache)?;
+    let reviews = arguments.reviews.open("torchscript", settings)?;
     println!("{} training and {} development reviews", reviews.train.rows(), reviews.dev.rows());
     let loader =
-        || reviews.train.batches::<TextBatch>(settings.batch).shuffled(settings.seed.into()).bucketed();
+        || reviews.train.batches::<TextBatch>(training.batch).shuffled(training.seed.into()).bucketed();
     let dev = || reviews.dev.batches::<TextBatch>(64).bucketed();
     let new =
         || BertForSequenceClassification::from_encoder(&settings.encoder, 2, settings.weights(), device);
     // What cannot be is said before anything is trained.
-    let stride = every(new()?.config().num_hidden_layers, arguments.layers)?;
+    let stride = every(new()?.config().num_hidden_layers, training.layers)?;
     let supervised =
         |model: BertForSequenceClassification| Supervised::new(model.seen_by(ClassifierOutputAdaptor)).plan();
 
     let module = match &arguments.module {
         Some(module) => module.clone(),
         None => {
-            let of_teacher = (settings, arguments.teacher_epochs, settings.teacher_lr);
+            let of_teacher = (settings, training.teacher_epochs, settings.teacher_lr);
             let teacher = train("teacher", supervised(new()?)?, of_teacher, loader(), (dev(), Accuracy))?;
             let folder = settings.place("torchscript", "teacher");
             teacher.save(&folder)?;
@@ -94,13 +73,13 @@ fn run(arguments: &Arguments) -> Result<()> {
     let open = || -> Result<_> {
         Ok(TorchScript::load(&module, device)?.hidden(Part::At(1)).seen_by(ScriptOutputAdaptor))
     };
-    let student = || BertForSequenceClassification::from_layers_of(&new()?, Keep::first(arguments.layers));
-    let of_students = (settings, arguments.epochs, settings.lr);
+    let student = || BertForSequenceClassification::from_layers_of(&new()?, Keep::first(training.layers));
+    let of_students = (settings, training.epochs, settings.lr);
     let plain = train("plain student", supervised(student()?)?, of_students, loader(), (dev(), Accuracy))?;
 
     let pipeline = Distill::new(open()?, student()?.seen_by(ClassifierOutputAdaptor))
-        .soft_targets(KdCe::at(settings.temperature))
-        .matching(matches(arguments.layers, stride))
+        .soft_targets(KdCe::at(training.temperature))
+        .matching(matches(training.layers, stride))
         .hard_labels(1.0)
         .plan()?;
     println!("\n{}", pipeline.explain());

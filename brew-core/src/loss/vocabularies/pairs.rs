@@ -1,0 +1,48 @@
+//! Which tokens of two vocabularies are the same.
+
+/// Pairs of the student's id and the teacher's.
+#[derive(Debug, Clone)]
+pub(super) struct Pairs {
+    pub(super) student: Vec<i64>,
+    pub(super) teacher: Vec<i64>,
+}
+
+impl Pairs {
+    pub(super) fn of(pairs: impl IntoIterator<Item = (i64, i64)>) -> Self {
+        let (student, teacher) = pairs.into_iter().unzip();
+        Pairs { student, teacher }
+    }
+
+    /// What is wrong with the pairs themselves.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.student.is_empty() {
+            problems.push("no token is shared: take `Uld`, which needs none".to_owned());
+        }
+        for (side, ids) in [("student", &self.student), ("teacher", &self.teacher)] {
+            let mut sorted = ids.clone();
+            sorted.sort_unstable();
+            if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+                problems.push(format!("the {side}'s token {} is in two pairs: each goes with one", twice[0]));
+            }
+            if let Some(negative) = sorted.first().filter(|id| **id < 0) {
+                problems.push(format!("{negative} is no token of the {side}: ids count from 0"));
+            }
+        }
+        problems
+    }
+
+    /// Tokens that logits of these sizes do not have.
+    pub(super) fn mismatches(&self, sizes: (&[i64], &[i64])) -> Vec<String> {
+        let sides = [("student", &self.student, sizes.0), ("teacher", &self.teacher, sizes.1)];
+        sides
+            .into_iter()
+            .filter_map(|(side, ids, sizes)| {
+                let (largest, tokens) = (ids.iter().max()?, sizes.last()?);
+                (largest >= tokens).then(|| {
+                    format!("the {side}'s token {largest} is in a pair, and its logits have {tokens} tokens")
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,11 @@
+//! The files of a teacher store: a block's keys, and its rows.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(
+    init: {
+        // As in `arrow`: the decoders' own panics are caught.
+        std::panic::set_hook(Box::new(|_| {}));
+    },
+    |input: &[u8]| fuzz::drive::store(input)
+);

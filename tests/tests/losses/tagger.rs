@@ -1,0 +1,65 @@
+//! A small tagger of tokens that gives its output matrix, so that a loss can make its logits itself.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use brew_core::prelude::*;
+use tests::{Sentence, seq};
+
+/// What a tagger of tokens returns: hidden states, and logits where somebody wants them.
+#[distill(batch = Sentence, inputs_mask = mask, logits_mask = mask)]
+pub(crate) struct Tags {
+    #[role(hidden)]
+    hidden: Vec<Tensor>,
+    #[role(logits)]
+    logits: Option<Tensor>,
+    #[role(output_weight)]
+    weight: Tensor,
+}
+
+/// Embeddings and an output matrix.
+pub(crate) struct Tagger {
+    pub(crate) embeddings: Tensor,
+    pub(crate) weight: Tensor,
+    /// Panics when logits are asked for.
+    pub(crate) refuses_logits: bool,
+    /// How often it ran.
+    pub(crate) runs: Rc<Cell<usize>>,
+}
+
+impl Tagger {
+    pub(crate) fn new(width: i64, phase: f64) -> Self {
+        let embeddings = seq(&[12, width], 0.37, phase, 1.0).set_requires_grad(true);
+        Tagger {
+            embeddings,
+            weight: seq(&[23, width], 0.53, phase, 1.0).set_requires_grad(true),
+            refuses_logits: false,
+            runs: Rc::default(),
+        }
+    }
+}
+
+#[distill(batch = Sentence)]
+impl Tagger {
+    fn forward(&self, tokens: &Tensor, pass: &Pass) -> Result<Tags> {
+        self.runs.set(self.runs.get() + 1);
+        let state = Tensor::f_embedding(&self.embeddings, tokens, -1, false, false)?.f_tanh()?;
+        let logits = pass.wants().role::<role::Logits>().then(|| {
+            assert!(!self.refuses_logits, "nobody compares logits, and yet they were asked for");
+            state.f_matmul(&self.weight.f_tr()?)
+        });
+        let hidden = vec![state.shallow_clone(), state.f_mul_scalar(1.0)?];
+        Ok(Tags { hidden, logits: logits.transpose()?, weight: self.weight.shallow_clone() })
+    }
+}
+
+impl Model for Tagger {
+    fn parameters(&self) -> Parameters {
+        let named = [("embeddings", &self.embeddings), ("weight", &self.weight)];
+        Parameters::new(named.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())))
+    }
+
+    fn save(&self, _: &std::path::Path) -> Result<()> {
+        Ok(())
+    }
+}
