@@ -244,10 +244,19 @@ const TOKENS: [&[i64]; 3] = [&[1, 3, 1], &[1], &[3, 1, 1, 1]];
 #[test]
 fn a_sparse_gradient_moves_all_rows_as_the_dense_one_does() {
     for (sparse, dense) in [
-        (embedding(AdamW::with_lr(0.1), Some(SparseUpdates::EveryRow), TOKENS), embedding(AdamW::with_lr(0.1), None, TOKENS)),
-        (embedding(Sgd::with_lr(0.1).momentum(0.9), Some(SparseUpdates::EveryRow), TOKENS), embedding(Sgd::with_lr(0.1).momentum(0.9), None, TOKENS)),
+        (
+            embedding(AdamW::with_lr(0.1), Some(SparseUpdates::EveryRow), TOKENS),
+            embedding(AdamW::with_lr(0.1), None, TOKENS),
+        ),
+        (
+            embedding(Sgd::with_lr(0.1).momentum(0.9), Some(SparseUpdates::EveryRow), TOKENS),
+            embedding(Sgd::with_lr(0.1).momentum(0.9), None, TOKENS),
+        ),
         // Its state is of rows and columns: it cannot move some rows without the others.
-        (embedding(Adafactor::with_lr(0.1), Some(SparseUpdates::RowsInUse), TOKENS), embedding(Adafactor::with_lr(0.1), None, TOKENS)),
+        (
+            embedding(Adafactor::with_lr(0.1), Some(SparseUpdates::RowsInUse), TOKENS),
+            embedding(Adafactor::with_lr(0.1), None, TOKENS),
+        ),
     ] {
         assert_close(&sparse, &dense);
     }

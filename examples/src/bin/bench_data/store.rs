@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::make::{LONGEST, length, mixed};
-use crate::memory::Sampler;
+use examples::Sampler;
 
 /// Hidden states: the embeddings' and three layers', as a student of three layers matches them.
 const LAYERS: [i64; 4] = [0, 2, 4, 6];

@@ -1,7 +1,7 @@
 //! What round-off decides: the student's parameters that no loss depends on, and a logged loss that sees them.
 //!
 //! Beside these, a recording is comparable to 1e-4 only where round-off is not amplified. TextBrewer itself,
-//! run again on 330 random recordings of its own with another order of the rows, without oneDNN or in float64,
+//! run again on some of 327 random recordings of its own with another order of the rows, without oneDNN or in float64,
 //! is farther than that from the recording on four of the six where brew is:
 //! - The first steps of Adam move an element by the learning rate times g / (|g| + eps). Where a gradient of
 //!   1e-9 to 1e-8 stands in a tensor whose largest is 1e-4 to 1e-3, its float32 sum is off by some percent,
