@@ -40,7 +40,7 @@ impl<'o, P: Trains> Trainer<'o, P> {
     /// them again there: memory goes down by most of the activations, and time up by the forward pass. Losses
     /// and gradients are equal to the last bit, with dropout and in a low precision too, and a run may go on
     /// with or without it. Of brew's own models those of BERT's family heed it; a model of your own does by
-    /// [`Pass::recomputes`](crate::Pass::recomputes). Off unless said otherwise.
+    /// [`Pass::recomputes`](crate::pass::Pass::recomputes). Off unless said otherwise.
     pub fn gradient_checkpointing(mut self, recompute: bool) -> Self {
         self.settings.gradient_checkpointing = recompute;
         self
