@@ -89,6 +89,25 @@ enum Bench {
         #[arg(long, default_value_t = 2)]
         threads: u64,
     },
+    /// brew against TextBrewer on the movie reviews, where BREW_PYTHON has it or pip can fetch it. Speed is that
+    /// of the first seed: leave the machine alone meanwhile.
+    Race {
+        /// Runs of each side whose accuracies are averaged.
+        #[arg(long, default_value_t = 3)]
+        seeds: u64,
+        /// Epochs.
+        #[arg(long, default_value_t = 3)]
+        epochs: u64,
+        /// Only so many reviews, spread evenly.
+        #[arg(long)]
+        rows: Option<u64>,
+        /// Threads of each side.
+        #[arg(long, default_value_t = 2)]
+        threads: u64,
+        /// Forget the reports of earlier runs; without it an interrupted race goes on.
+        #[arg(long)]
+        fresh: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -104,6 +123,9 @@ fn main() -> ExitCode {
         }
         Command::Bench { bench: Bench::Step { steps, warm_up, precision, threads } } => {
             bench::step::command(precision.as_deref(), [steps, warm_up, threads])
+        }
+        Command::Bench { bench: Bench::Race { seeds, epochs, rows, threads, fresh } } => {
+            bench::race::command(bench::race::Asked { seeds, epochs, rows, threads, fresh })
         }
     };
     match outcome {

@@ -3,6 +3,7 @@
 pub(crate) mod accuracy;
 pub(crate) mod data;
 mod measured;
+pub(crate) mod race;
 mod report;
 mod stage;
 pub(crate) mod step;

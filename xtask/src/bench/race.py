@@ -1,6 +1,7 @@
 """One side of the race: TextBrewer's GeneralDistiller on the movie reviews, as its users run it.
 
-    python race.py CONFIG.json        prints one line of JSON; the keys of CONFIG are those read below
+    python race.py CONFIG.json        prints one line of JSON; the keys of CONFIG are those read below, and it
+                                      says how it stands on standard error
 
 The recipe is that of `race` in Rust: the same teacher and initial student (Hugging Face folders), the
 same reviews and split, AdamW, warm-up and clipping. Batches are random and padded to their longest row.
@@ -53,8 +54,15 @@ def padded(rows):
     return {**batch, "labels": torch.tensor([row["labels"] for row in rows])}
 
 
-train = encoded([row for number, row in enumerate(rated) if number % 10][: config["rows"]])
-dev = encoded([row for number, row in enumerate(rated) if not number % 10])
+def spread(rows, count):
+    """This many of the rows, evenly over all, as brew's examples take them."""
+    count = min(count, len(rows))
+    return [rows[place * len(rows) // count] for place in range(count)]
+
+
+rows = config["rows"] or len(rated)
+train = encoded(spread([row for number, row in enumerate(rated) if number % 10], rows))
+dev = encoded(spread([row for number, row in enumerate(rated) if not number % 10], (rows + 1) // 2))
 dev.sort(key=lambda row: len(row["input_ids"]))
 batches = torch.utils.data.DataLoader(train, batch_size=config["batch"], shuffle=True, collate_fn=padded)
 
@@ -112,12 +120,7 @@ distiller = GeneralDistiller(
     ),
     teacher, student, adaptor, adaptor,
 )
-decayed, plain = [], []
-for name, parameter in student.named_parameters():
-    (plain if config["undecayed"] and (name.endswith("bias") or "LayerNorm" in name) else decayed).append(parameter)
-optimizer = torch.optim.AdamW(
-    [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}], lr=config["learning_rate"]
-)
+optimizer = torch.optim.AdamW(student.parameters(), lr=config["learning_rate"], weight_decay=0.01)
 steps = len(batches) * config["epochs"]
 last = time.perf_counter()
 distiller.train(

@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     epochs: u64,
     #[arg(long, value_name = "N", default_value_t = 32)]
     batch: usize,
+    /// Moves of the embeddings the rows in use alone.
+    #[arg(long)]
+    sparse_embedding_updates: bool,
     /// Only so many training reviews, spread evenly.
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
@@ -124,6 +127,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Value> {
         .evaluate(reviews.dev.batches::<TextBatch>(64).bucketed(), Agreement(of_teacher))
         .observe(clock.clone())
         .observe(Progress::new("race"));
+    if arguments.sparse_embedding_updates {
+        trainer = trainer.sparse_embedding_updates();
+    }
     if let Some(folder) = &arguments.cache {
         let payload = match arguments.cached {
             Floats::F32 => Payload::whole(),
