@@ -12,11 +12,13 @@ those rounded inputs, to float32's precision, and gradients in bfloat16.
 import argparse
 import importlib
 import json
+import os
 import pkgutil
 import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -90,6 +92,29 @@ def compare(program, name, formula, options, inputs, folder):
     return of_value, of_gradients
 
 
+def check(arguments, place, name):
+    """A line about a loss, and its failures."""
+    if name not in LOSSES:
+        return "", [f"{name}: no formula in tests/formulas"]
+    formula, cases = LOSSES[name]
+    worst, failures = [0.0, 0.0, 0.0], []
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        for number, case in enumerate(cases):
+            options, inputs = case(Random(1_000_000 * arguments.seed + 1_000 * place + number))
+            rounded = {key: value.bfloat16() if key.split(".")[0] in ("student", "teacher") and value.is_floating_point() else value for key, value in inputs.items()}
+            try:
+                of_value, of_gradient = compare(arguments.loss, name, formula, options, inputs, folder)
+                of_bf16, _ = compare(arguments.loss, name, formula, options, rounded, folder)
+            except RuntimeError as error:
+                failures.append(f"{name}, case {number}: {error}")
+                continue
+            worst = [max(pair) for pair in zip(worst, (of_value, of_gradient, of_bf16))]
+    if max(worst[:2]) > EXACT or worst[2] > IN_LOW_PRECISION.get(name, ROUNDED):
+        failures.append(f"{name}: {worst} is more than {EXACT}, or {IN_LOW_PRECISION.get(name, ROUNDED)} of bfloat16")
+    return f"{name:<28} {len(cases):>5} {worst[0]:>9.1e} {worst[1]:>9.1e} {worst[2]:>9.1e}\n", failures
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--loss", default="target/debug/loss", help="the program to check")
@@ -103,27 +128,11 @@ def main():
     failures = []
     print(f"torch {torch.__version__}, seed {arguments.seed}; largest relative differences")
     print(f"{'loss':<28} {'cases':>5} {'value':>9} {'gradient':>9} {'bf16':>9}")
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        for place, name in enumerate(names):
-            if name not in LOSSES:
-                failures.append(f"{name}: no formula in tests/formulas")
-                continue
-            formula, cases = LOSSES[name]
-            worst = [0.0, 0.0, 0.0]
-            for number, case in enumerate(cases):
-                options, inputs = case(Random(1_000_000 * arguments.seed + 1_000 * place + number))
-                rounded = {key: value.bfloat16() if key.split(".")[0] in ("student", "teacher") and value.is_floating_point() else value for key, value in inputs.items()}
-                try:
-                    of_value, of_gradient = compare(arguments.loss, name, formula, options, inputs, folder)
-                    of_bf16, _ = compare(arguments.loss, name, formula, options, rounded, folder)
-                except RuntimeError as error:
-                    failures.append(f"{name}, case {number}: {error}")
-                    continue
-                worst = [max(pair) for pair in zip(worst, (of_value, of_gradient, of_bf16))]
-            print(f"{name:<28} {len(cases):>5} {worst[0]:>9.1e} {worst[1]:>9.1e} {worst[2]:>9.1e}")
-            if max(worst[:2]) > EXACT or worst[2] > IN_LOW_PRECISION.get(name, ROUNDED):
-                failures.append(f"{name}: {worst} is more than {EXACT}, or {IN_LOW_PRECISION.get(name, ROUNDED)} of bfloat16")
+    # Nearly all of the time goes to starting the program, once a case and dtype.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for lines, failed in pool.map(lambda place: check(arguments, place, names[place]), range(len(names))):
+            failures += failed
+            print(lines, end="")
     for failure in failures:
         print(f"FAILED {failure}")
     print(f"{len(names)} losses, {len(failures)} failures")

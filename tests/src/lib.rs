@@ -9,4 +9,4 @@ mod trajectory;
 pub use golden::{golden, mask, peer, seq};
 pub use gradient::finite_difference_error;
 pub use toy::{Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
-pub use trajectory::{read_tensors, trajectory};
+pub use trajectory::{read_tensors, recorded_batches, trajectory};

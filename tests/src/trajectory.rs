@@ -1,14 +1,30 @@
-//! The recorded training run of `fixtures/trajectory`: see the README there.
+//! The recorded training run of `fixtures/trajectory`, and others of its layout: see the README there.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use brew_core::prelude::TextBatch;
 use brew_core::tch::{Kind, Tensor};
 use safetensors::{Dtype, SafeTensors};
 
 /// A file or folder of the recorded run.
 pub fn trajectory(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/trajectory").join(name)
+}
+
+/// The first batches of a recorded run in this folder: [`trajectory`] of nothing, or another's.
+///
+/// # Panics
+/// Where the folder has no such batches.
+pub fn recorded_batches(folder: &Path, count: i64) -> Vec<TextBatch> {
+    let columns = read_tensors(&folder.join("batches.safetensors"));
+    let of = |number: i64| TextBatch {
+        input_ids: columns["input_ids"].get(number),
+        attention_mask: columns["attention_mask"].get(number),
+        token_type_ids: None,
+        labels: Some(columns["labels"].get(number)),
+    };
+    (0..count).map(of).collect()
 }
 
 /// The tensors of a safetensors file of float32 and int64.

@@ -8,7 +8,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::lines::Lines;
-use super::{CHUNK_BYTES, CHUNK_ROWS, Emit, LONGEST_ROW, Problem, utf8};
+use super::{Chunk, Emit, LONGEST_ROW, Problem, utf8};
 
 /// Begins the line that CoNLL-2003 puts between documents; it is no token.
 const DOCUMENT_MARK: &[u8] = b"-DOCSTART-";
@@ -113,10 +113,8 @@ struct Sentences {
     form: Option<(u8, usize)>,
     /// Bytes of the sentence that is being read.
     sentence: usize,
-    /// Bytes of the sentences before it.
-    bytes: usize,
-    rows: usize,
-    emitted: bool,
+    /// The sentences before it.
+    chunk: Chunk,
 }
 
 impl Sentences {
@@ -124,7 +122,7 @@ impl Sentences {
         let columns = settings.columns();
         let values = columns.iter().map(|_| ListBuilder::new(StringBuilder::new())).collect();
         let schema = settings.schema();
-        Sentences { schema, columns, values, form: None, sentence: 0, bytes: 0, rows: 0, emitted: false }
+        Sentences { schema, columns, values, form: None, sentence: 0, chunk: Chunk::default() }
     }
 
     fn token(&mut self, number: usize, line: &[u8]) -> Result<(), Problem> {
@@ -166,23 +164,17 @@ impl Sentences {
             return Ok(());
         }
         self.values.iter_mut().for_each(|values| values.append(true));
-        self.rows += 1;
-        self.bytes += std::mem::take(&mut self.sentence);
-        if self.rows == CHUNK_ROWS || self.bytes >= CHUNK_BYTES { self.emit(emit) } else { Ok(()) }
+        if self.chunk.add(std::mem::take(&mut self.sentence)) { self.emit(emit) } else { Ok(()) }
     }
 
     fn emit(&mut self, emit: &mut Emit<'_>) -> Result<(), Problem> {
         let columns = self.values.iter_mut().map(|values| Arc::new(values.finish()) as ArrayRef).collect();
         let batch = RecordBatch::try_new(self.schema.clone(), columns);
-        (self.rows, self.bytes, self.emitted) = (0, 0, true);
+        self.chunk.emitted();
         emit(batch.map_err(|error| Problem::Text(error.to_string()))?)
     }
 
     fn finish(mut self, emit: &mut Emit<'_>) -> Result<(), Problem> {
-        match (self.rows, self.emitted) {
-            (0, true) => Ok(()),
-            (0, false) => Err(Problem::NoRows),
-            _ => self.emit(emit),
-        }
+        if self.chunk.is_left()? { self.emit(emit) } else { Ok(()) }
     }
 }

@@ -13,7 +13,7 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use super::json::{Json, object};
 use super::lines::Lines;
 use super::shape::{Shape, Values};
-use super::{CHUNK_BYTES, CHUNK_ROWS, Emit, Problem};
+use super::{Chunk, Emit, Problem};
 
 /// More columns than this are keys that should have been values; it bounds the memory they take.
 const MOST_COLUMNS: usize = 10_000;
@@ -123,27 +123,22 @@ pub(crate) fn read(reader: impl BufRead, schema: &SchemaRef, emit: &mut Emit<'_>
         schema.fields().iter().enumerate().map(|(place, field)| (field.name().as_str(), place)).collect();
     let mut values: Vec<Values> = schema.fields().iter().map(|field| Values::of(field.data_type())).collect();
     let mut lines = Lines::new(reader);
-    let (mut rows, mut bytes, mut emitted) = (0, 0, false);
+    let mut chunk = Chunk::default();
     while let Some((line, text)) = lines.next()? {
         if text.trim_ascii().is_empty() {
             continue;
         }
         let members = object(line, text)?;
         append(line, "", &members, &places, &mut values)?;
-        rows += 1;
-        bytes += text.len();
+        let full = chunk.add(text.len());
         // What the line lacks is missing.
-        values.iter_mut().for_each(|values| values.fill(rows));
-        if rows == CHUNK_ROWS || bytes >= CHUNK_BYTES {
+        values.iter_mut().for_each(|values| values.fill(chunk.rows()));
+        if full {
             emit(batch(schema, &mut values)?)?;
-            (rows, bytes, emitted) = (0, 0, true);
+            chunk.emitted();
         }
     }
-    match (rows, emitted) {
-        (0, true) => Ok(()),
-        (0, false) => Err(Problem::NoRows),
-        _ => emit(batch(schema, &mut values)?),
-    }
+    if chunk.is_left()? { emit(batch(schema, &mut values)?) } else { Ok(()) }
 }
 
 fn append(

@@ -32,10 +32,48 @@ use arrow_array::RecordBatch;
 pub(crate) const CHUNK_ROWS: usize = 8192;
 
 /// Bytes of text of a record batch: what ends one that has few, long rows.
-pub(crate) const CHUNK_BYTES: usize = 16 << 20;
+const CHUNK_BYTES: usize = 16 << 20;
 
 /// Bytes of the longest row. It bounds the memory that a file without line ends can take.
 pub(crate) const LONGEST_ROW: usize = 16 << 20;
+
+/// Rows since the last record batch of a file, and whether there was one.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    rows: usize,
+    bytes: usize,
+    emitted: bool,
+}
+
+impl Chunk {
+    /// Counts a row of so many bytes of text; whether the chunk is full, and is to be emitted.
+    pub(crate) fn add(&mut self, bytes: usize) -> bool {
+        self.rows += 1;
+        self.bytes += bytes;
+        self.rows == CHUNK_ROWS || self.bytes >= CHUNK_BYTES
+    }
+
+    /// Rows in it.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Begins the next one, as this one is emitted.
+    pub(crate) fn emitted(&mut self) {
+        *self = Chunk { emitted: true, ..Chunk::default() };
+    }
+
+    /// At the end of the file: whether there are rows left to emit.
+    ///
+    /// # Errors
+    /// The file has no row at all.
+    pub(crate) fn is_left(&self) -> Result<bool, Problem> {
+        match (self.rows, self.emitted) {
+            (0, false) => Err(Problem::NoRows),
+            (rows, _) => Ok(rows > 0),
+        }
+    }
+}
 
 /// Takes the record batches of a file, in order.
 pub(crate) type Emit<'a> = dyn FnMut(RecordBatch) -> Result<(), Problem> + 'a;

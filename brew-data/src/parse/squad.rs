@@ -14,7 +14,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{CHUNK_BYTES, CHUNK_ROWS, Emit, Problem};
+use super::{Chunk, Emit, Problem};
 
 #[derive(Deserialize)]
 struct Article {
@@ -82,9 +82,7 @@ struct Rows<'a, 'e> {
     texts: [StringBuilder; 4],
     answers: ListBuilder<StringBuilder>,
     starts: ListBuilder<Int64Builder>,
-    rows: usize,
-    bytes: usize,
-    emitted: bool,
+    chunk: Chunk,
     /// What ended the reading, where it was not the JSON.
     problem: Option<Problem>,
 }
@@ -96,9 +94,7 @@ impl<'a, 'e> Rows<'a, 'e> {
             texts: Default::default(),
             answers: ListBuilder::new(StringBuilder::new()),
             starts: ListBuilder::new(Int64Builder::new()),
-            rows: 0,
-            bytes: 0,
-            emitted: false,
+            chunk: Chunk::default(),
             problem: None,
         }
     }
@@ -109,7 +105,6 @@ impl<'a, 'e> Rows<'a, 'e> {
                 let texts = [&question.id, &article.title, &paragraph.context, &question.question];
                 for (values, text) in self.texts.iter_mut().zip(texts) {
                     values.append_value(text);
-                    self.bytes += text.len();
                 }
                 for answer in &question.answers {
                     self.answers.values().append_value(&answer.text);
@@ -117,8 +112,7 @@ impl<'a, 'e> Rows<'a, 'e> {
                 }
                 self.answers.append(true);
                 self.starts.append(true);
-                self.rows += 1;
-                if self.rows == CHUNK_ROWS || self.bytes >= CHUNK_BYTES {
+                if self.chunk.add(texts.iter().map(|text| text.len()).sum()) {
                     self.emit()?;
                 }
             }
@@ -131,17 +125,13 @@ impl<'a, 'e> Rows<'a, 'e> {
         columns.extend(self.texts.iter_mut().map(|values| Arc::new(values.finish()) as ArrayRef));
         columns.push(Arc::new(self.answers.finish()));
         columns.push(Arc::new(self.starts.finish()));
-        (self.rows, self.bytes, self.emitted) = (0, 0, true);
+        self.chunk.emitted();
         let batch = RecordBatch::try_new(schema(), columns);
         (self.emit)(batch.map_err(|error| Problem::Text(error.to_string()))?)
     }
 
     fn finish(mut self) -> Result<(), Problem> {
-        match (self.rows, self.emitted) {
-            (0, true) => Ok(()),
-            (0, false) => Err(Problem::NoRows),
-            _ => self.emit(),
-        }
+        if self.chunk.is_left()? { self.emit() } else { Ok(()) }
     }
 }
 

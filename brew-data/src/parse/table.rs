@@ -9,7 +9,7 @@ use arrow_schema::{DataType, Field, SchemaRef};
 
 use super::delimited::Delimited;
 use super::infer::{Inference, check_fields, finite, names};
-use super::{CHUNK_BYTES, CHUNK_ROWS, Emit, Problem, utf8};
+use super::{Chunk, Emit, Problem, utf8};
 
 impl Delimited {
     /// The declared columns, where there are.
@@ -49,25 +49,19 @@ impl Delimited {
             }
         }
         let mut values: Vec<Values> = schema.fields().iter().map(|field| Values::of(field)).collect();
-        let (mut rows, mut bytes, mut emitted) = (0, 0, false);
+        let mut chunk = Chunk::default();
         while let Some((line, record)) = records.next()? {
             check_fields(line, record, columns())?;
             for ((field, name), values) in record.fields().zip(columns()).zip(&mut values) {
                 let text = utf8(line, name, field)?;
                 values.push(text).map_err(|message| Problem::field(line, name, message))?;
             }
-            rows += 1;
-            bytes += record.bytes();
-            if rows == CHUNK_ROWS || bytes >= CHUNK_BYTES {
+            if chunk.add(record.bytes()) {
                 emit(batch(schema, &mut values)?)?;
-                (rows, bytes, emitted) = (0, 0, true);
+                chunk.emitted();
             }
         }
-        match (rows, emitted) {
-            (0, true) => Ok(()),
-            (0, false) => Err(Problem::NoRows),
-            _ => emit(batch(schema, &mut values)?),
-        }
+        if chunk.is_left()? { emit(batch(schema, &mut values)?) } else { Ok(()) }
     }
 }
 

@@ -20,14 +20,18 @@ fn present(store: &dyn CachedRows, rows: u32) -> Vec<u32> {
     (0..rows).filter(|row| store.has(&key(*row))).collect()
 }
 
+/// A store of 24 rows in a folder, in blocks of a few; the block files.
+fn written(folder: &Path) -> Vec<PathBuf> {
+    let store = open(folder, 4_000);
+    add(&*store, 0..24, 8);
+    store.flush().unwrap();
+    files(folder, "arrow")
+}
+
 #[test]
 fn a_flipped_byte_anywhere_in_a_block_is_noticed_by_file_when_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), 4_000);
-    add(&*store, 0..24, 8);
-    store.flush().unwrap();
-    drop(store);
-    let blocks = files(folder.path(), "arrow");
+    let blocks = written(folder.path());
     assert!(blocks.len() >= 2, "{blocks:?}");
     let (block, keys) = (&blocks[0], blocks[0].with_extension("keys"));
     let (whole, whole_keys) = (fs::read(block).unwrap(), fs::read(&keys).unwrap());
@@ -66,11 +70,7 @@ fn a_flipped_byte_anywhere_in_a_block_is_noticed_by_file_when_it_is_read() {
 #[test]
 fn a_block_that_is_cut_short_or_without_keys_is_noticed_when_the_cache_is_opened() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path(), 4_000);
-    add(&*store, 0..24, 8);
-    store.flush().unwrap();
-    drop(store);
-    let blocks = files(folder.path(), "arrow");
+    let blocks = written(folder.path());
     let rows = present(&*open(folder.path(), 4_000), 24).len();
     // A writer that was killed between a block and its keys: the block is taken in.
     fs::remove_file(blocks[0].with_extension("keys")).unwrap();

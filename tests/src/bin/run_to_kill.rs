@@ -8,7 +8,7 @@
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_core::train::Precision;
-use tests::{read_tensors, trajectory};
+use tests::{recorded_batches, trajectory};
 
 /// Says on standard output which checkpoint was loaded, and what else a person should know.
 struct Tells;
@@ -26,17 +26,6 @@ impl Observer for Tells {
 
 fn load(folder: &str) -> BertForSequenceClassification {
     BertForSequenceClassification::from_pretrained(trajectory(folder), Device::Cpu).expect("the model loads")
-}
-
-fn batches() -> Vec<TextBatch> {
-    let columns = read_tensors(&trajectory("batches.safetensors"));
-    let of = |number: i64| TextBatch {
-        input_ids: columns["input_ids"].get(number),
-        attention_mask: columns["attention_mask"].get(number),
-        token_type_ids: None,
-        labels: Some(columns["labels"].get(number)),
-    };
-    (0..7).map(of).collect()
 }
 
 fn main() -> Result<()> {
@@ -63,6 +52,6 @@ fn main() -> Result<()> {
         .log_every(1)
         .observe(Tells)
         .run_dir(folder)
-        .run(batches())?;
+        .run(recorded_batches(&trajectory(""), 7))?;
     Ok(())
 }

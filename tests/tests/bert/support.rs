@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use brew_core::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::{read_tensors, trajectory};
+use tests::{read_tensors, recorded_batches, trajectory};
 
 /// The teacher of the recorded run.
 pub(crate) fn teacher() -> BertForSequenceClassification {
@@ -27,13 +27,7 @@ pub(crate) fn refusal(folder: &Path) -> String {
 
 /// A micro-batch of the recorded run.
 pub(crate) fn batch(number: i64) -> TextBatch {
-    let columns = read_tensors(&trajectory("batches.safetensors"));
-    TextBatch {
-        input_ids: columns["input_ids"].get(number),
-        attention_mask: columns["attention_mask"].get(number),
-        token_type_ids: None,
-        labels: Some(columns["labels"].get(number)),
-    }
+    recorded_batches(&trajectory(""), number + 1).pop().expect("the recorded batch is there")
 }
 
 /// Runs a model.

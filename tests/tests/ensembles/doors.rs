@@ -139,15 +139,7 @@ fn two_teachers_give_the_losses_of_textbrewers_own_run() {
         let model = BertForSequenceClassification::from_pretrained(folder.join(name), Device::Cpu).unwrap();
         model.seen_by(ClassifierOutputAdaptor)
     };
-    let columns = tests::read_tensors(&folder.join("batches.safetensors"));
-    let batches: Vec<TextBatch> = (0..4)
-        .map(|index| TextBatch {
-            input_ids: columns["input_ids"].get(index),
-            attention_mask: columns["attention_mask"].get(index),
-            token_type_ids: None,
-            labels: Some(columns["labels"].get(index)),
-        })
-        .collect();
+    let batches = tests::recorded_batches(&folder, 4);
     let json = r#"{"temperature": 4, "hard_label_weight": 0.5, "probability_shift": true}"#;
     let teachers = vec![load("teacher"), load("student_init")];
     let distiller = MultiTeacherDistiller::new(

@@ -7,6 +7,7 @@ use brew_core::prelude::*;
 use brew_core::role::{Labels, OutputWeight};
 use tests::{Sentence, alone, sentences, seq};
 
+use crate::divergences::divergences;
 use crate::tagger::{Tagger, TagsAdaptor};
 
 /// Hidden states and output matrix of a side, of 12 positions and 23 tokens.
@@ -21,19 +22,6 @@ fn mask() -> Tensor {
 fn labels() -> Tensor {
     let labels = Tensor::from_slice(&[3_i64, 22, 0, 7, 9, 1, 14, 2, 5, 5, 11, 4]).view([3, 4]);
     labels.masked_fill(&mask().eq(0), -100)
-}
-
-fn divergences() -> Vec<Box<dyn Divergence>> {
-    vec![
-        Box::new(Kl::at(2.0).times_temperature_squared()),
-        Box::new(ReverseKl::at(1.0)),
-        Box::new(Jsd::between(0.3)),
-        Box::new(SkewKl::by(0.1)),
-        Box::new(SkewReverseKl::by(0.1)),
-        Box::new(SkewReverseKl::by(0.1).with_detached_mixture()),
-        Box::new(TotalVariation::at(1.0)),
-        Box::new(AdaptiveKl::with_head(0.5)),
-    ]
 }
 
 /// A value with its gradients to the student's hidden states and output matrix, both times `factor`.

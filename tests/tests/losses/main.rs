@@ -8,6 +8,7 @@
 mod attention;
 mod cases;
 mod chunked;
+mod divergences;
 mod features;
 mod gradients;
 mod gram;

@@ -15,14 +15,12 @@
 //!
 //! Left out: DistillKit's sums, which have an undocumented epsilon and, for total variation, no half.
 
-use brew_core::loss::{
-    AdaptiveKl, Divergence, Jsd, Kl, Loss, Read, ReverseKl, SampledKl, SkewKl, SkewReverseKl, TopK,
-    TopKSemantics, TotalVariation,
-};
+use brew_core::loss::{Divergence, Jsd, Kl, Loss, Read, ReverseKl, SampledKl, TopK, TopKSemantics};
 use brew_core::tch::{Kind, Tensor};
 use tests::alone;
 
 use crate::cases::{assert_close, value};
+use crate::divergences::divergences;
 use crate::logits::{long, value_and_gradient};
 
 #[track_caller]
@@ -61,19 +59,6 @@ fn each_semantics_is_that_of_those_who_use_it() {
     let jsd = TopK::of(3, Jsd::between(0.5)).semantics(RenormalisedTeacher);
     check(&jsd, 0.404_272_322_076_595_36, None);
     check(&forward().semantics(Partial), 1.483_706_504_392_863_2, Some(0.193_857_416_352_229_6));
-}
-
-fn divergences() -> Vec<Box<dyn Divergence>> {
-    vec![
-        Box::new(Kl::at(2.0).times_temperature_squared()),
-        Box::new(ReverseKl::at(1.0)),
-        Box::new(Jsd::between(0.3)),
-        Box::new(SkewKl::by(0.1)),
-        Box::new(SkewReverseKl::by(0.1)),
-        Box::new(SkewReverseKl::by(0.1).with_detached_mixture()),
-        Box::new(TotalVariation::at(1.0)),
-        Box::new(AdaptiveKl::with_head(0.5)),
-    ]
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
-use tests::{alone, read_tensors, trajectory};
+use tests::{alone, read_tensors, recorded_batches, trajectory};
 
 fn small(head: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/heads").join(head)
@@ -87,13 +87,6 @@ fn trained(precision: Precision, recompute: bool) -> Vec<(String, Tensor)> {
     .hard_labels(1.0)
     .plan()
     .unwrap();
-    let columns = read_tensors(&trajectory("batches.safetensors"));
-    let batch = |number: i64| TextBatch {
-        input_ids: columns["input_ids"].get(number),
-        attention_mask: columns["attention_mask"].get(number),
-        token_type_ids: None,
-        labels: Some(columns["labels"].get(number)),
-    };
     let trained = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(1e-3))
         .precision(precision)
@@ -101,7 +94,7 @@ fn trained(precision: Precision, recompute: bool) -> Vec<(String, Tensor)> {
         .accumulate(2)
         .clip(1.0)
         .observe(Quiet)
-        .run((0..6).map(batch).collect::<Vec<_>>())
+        .run(recorded_batches(&trajectory(""), 6))
         .unwrap();
     let copies = |parameters: &Parameters| -> Vec<(String, Tensor)> {
         parameters.iter().map(|(name, tensor)| (name.to_owned(), tensor.detach().copy())).collect()

@@ -10,7 +10,7 @@ use brew_core::prelude::*;
 use brew_data::Loader;
 use brew_data::augment::Augmentation;
 use brew_data::prelude::*;
-use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, read_tensors, sentences, trajectory};
+use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, recorded_batches, sentences, trajectory};
 
 pub(crate) type ToyPipeline = Pipeline<Sentence, ToyOutputAdaptor>;
 
@@ -149,12 +149,5 @@ pub(crate) fn bert(labels: f64) -> Pipeline<TextBatch, ClassifierOutputAdaptor> 
 
 /// The recorded batches.
 pub(crate) fn texts() -> Vec<TextBatch> {
-    let columns = read_tensors(&trajectory("batches.safetensors"));
-    let of = |number: i64| TextBatch {
-        input_ids: columns["input_ids"].get(number),
-        attention_mask: columns["attention_mask"].get(number),
-        token_type_ids: None,
-        labels: Some(columns["labels"].get(number)),
-    };
-    (0..4).map(of).collect()
+    recorded_batches(&trajectory(""), 4)
 }

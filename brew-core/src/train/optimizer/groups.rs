@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tch::Tensor;
 
-use super::rows::{Rows, SparseUpdates};
+use super::rows::{Rows, SparseUpdates, fit};
 use super::{Optimizer, Slots, Step};
 use crate::error::{InStage, Result};
 use crate::model::Parameters;
@@ -118,7 +118,7 @@ impl Groups {
                     continue;
                 }
                 all.push(match gradient.is_sparse() {
-                    true => group.rows.entry(index).or_default().take(&gradient)?,
+                    true => group.rows.entry(index).or_default().in_use(&gradient)?.gradients(),
                     false => gradient,
                 });
             }
@@ -199,28 +199,28 @@ impl Group {
             }
             let rows = self.rows.entry(index).or_default();
             let slots: Vec<_> = slots.collect();
-            let whole = sparse == SparseUpdates::EveryRow || !rows.fit(parameter, &slots);
-            if whole {
+            if sparse == SparseUpdates::EveryRow || !fit(parameter, &slots) {
                 moving.add(parameter.shallow_clone(), rows.dense(parameter, &gradient)?, slots);
-            } else {
-                some_rows.push((index, moving.parameters.len()));
-                let values = rows.take(&gradient)?;
-                let slots = slots.into_iter().map(|(slot, tensor)| Ok((slot, rows.of(&tensor)?)));
-                let slots = slots.collect::<Result<Vec<_>>>()?;
-                moving.add(rows.of(parameter)?, values, slots);
+                continue;
             }
+            let place = moving.parameters.len();
+            let in_use = rows.in_use(&gradient)?;
+            let slots = slots.into_iter().map(|(slot, tensor)| Ok((slot, in_use.of(&tensor)?)));
+            let slots = slots.collect::<Result<Vec<_>>>()?;
+            moving.add(in_use.of(parameter)?, in_use.gradients(), slots);
+            some_rows.push((index, place, gradient));
         }
         if moving.parameters.is_empty() {
             return Ok(());
         }
         let Moving { parameters, gradients, slots } = &mut moving;
         self.optimizer.step(&step, parameters, gradients, slots).in_stage(self.optimizer.name())?;
-        for (index, place) in some_rows {
-            let Some(rows) = self.rows.get(&index) else { continue };
-            rows.put(&self.parameters[index], &moving.parameters[place])?;
-            for (slot, moved) in &moving.slots {
-                if let Some(kept) = self.slots.get(slot) {
-                    rows.put(&kept[index], &moved[place])?;
+        for (index, place, gradient) in some_rows {
+            let in_use = self.rows.entry(index).or_default().in_use(&gradient)?;
+            in_use.put(&self.parameters[index], &moving.parameters[place])?;
+            for (slot, kept) in &self.slots {
+                if let Some(moved) = moving.slots.get(slot) {
+                    in_use.put(&kept[index], &moved[place])?;
                 }
             }
         }

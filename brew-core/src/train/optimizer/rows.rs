@@ -18,37 +18,58 @@ pub(crate) enum SparseUpdates {
     RowsInUse,
 }
 
-/// The rows that have a gradient in this step, and memory that steps share.
+/// The rows of a parameter that have a gradient, each once.
+#[derive(Debug)]
+pub(super) struct InUse {
+    numbers: Tensor,
+    values: Tensor,
+}
+
+impl InUse {
+    /// The gradients of the rows, one a row.
+    pub(super) fn gradients(&self) -> Tensor {
+        self.values.shallow_clone()
+    }
+
+    /// A copy of these rows of a tensor.
+    pub(super) fn of(&self, tensor: &Tensor) -> Result<Tensor> {
+        Ok(tensor.f_index_select(0, &self.numbers)?)
+    }
+
+    /// Puts rows back where they came from.
+    pub(super) fn put(&self, whole: &Tensor, rows: &Tensor) -> Result<()> {
+        let _ = whole.shallow_clone().f_index_copy_(0, &self.numbers, rows)?;
+        Ok(())
+    }
+}
+
+/// A parameter's sparse gradient in the step that is under way, and memory that steps share.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// The numbers of the rows and their gradients, while a step is under way.
-    taken: Option<(Tensor, Tensor)>,
-    /// The gradient of all rows, where it was asked for, with the rows that are not zero.
+    /// Made of the gradient when it is first asked for.
+    in_use: Option<InUse>,
+    /// The gradient of all rows, where it was asked for, with the rows of it that are not zero.
     dense: Option<(Tensor, Tensor)>,
 }
 
 impl Rows {
-    /// The gradients of the rows, each once; the same tensor as long as the gradient is the same.
-    pub(super) fn take(&mut self, gradient: &Tensor) -> Result<Tensor> {
-        if let Some((_, values)) = &self.taken {
-            return Ok(values.shallow_clone());
-        }
-        let once = gradient.f_coalesce()?;
-        let numbers = once.f_internal_indices()?.f_squeeze_dim(0)?.f_contiguous()?;
-        let values = once.f_internal_values()?.f_contiguous()?.f_detach()?;
-        self.taken = Some((numbers, values.shallow_clone()));
-        Ok(values)
-    }
-
-    /// Whether rows can be moved without the others: every slot must have one a row.
-    pub(super) fn fit(&self, parameter: &Tensor, slots: &[(&'static str, Tensor)]) -> bool {
-        slots.iter().all(|(_, slot)| slot.size() == parameter.size())
+    /// The rows in use: what is changed in their gradients stays changed until [`Rows::forget`].
+    pub(super) fn in_use(&mut self, gradient: &Tensor) -> Result<&InUse> {
+        let in_use = match self.in_use.take() {
+            Some(known) => known,
+            None => {
+                let once = gradient.f_coalesce()?;
+                InUse {
+                    numbers: once.f_internal_indices()?.f_squeeze_dim(0)?.f_contiguous()?,
+                    values: once.f_internal_values()?.f_contiguous()?.f_detach()?,
+                }
+            }
+        };
+        Ok(self.in_use.insert(in_use))
     }
 
     /// The gradient with its zeros, in memory that the next step uses again.
     pub(super) fn dense(&mut self, parameter: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-        let values = self.take(gradient)?;
-        let Some((numbers, _)) = self.taken.take() else { return Ok(gradient.f_to_dense(None, false)?) };
         let mut whole = match self.dense.take() {
             Some((mut whole, before)) => {
                 let _ = whole.f_index_fill_(0, &before, 0.0)?;
@@ -56,29 +77,20 @@ impl Rows {
             }
             None => parameter.f_zeros_like()?.f_contiguous()?.f_detach()?,
         };
-        let _ = whole.f_index_copy_(0, &numbers, &values)?;
+        let InUse { numbers, values } = self.in_use(gradient)?;
+        let _ = whole.f_index_copy_(0, numbers, values)?;
+        let numbers = numbers.shallow_clone();
         self.dense = Some((whole.shallow_clone(), numbers));
         Ok(whole)
     }
 
-    /// A copy of these rows of a tensor.
-    pub(super) fn of(&self, tensor: &Tensor) -> Result<Tensor> {
-        match &self.taken {
-            Some((numbers, _)) => Ok(tensor.f_index_select(0, numbers)?),
-            None => Ok(tensor.shallow_clone()),
-        }
-    }
-
-    /// Puts rows back where they came from.
-    pub(super) fn put(&self, whole: &Tensor, rows: &Tensor) -> Result<()> {
-        if let Some((numbers, _)) = &self.taken {
-            let _ = whole.shallow_clone().f_index_copy_(0, numbers, rows)?;
-        }
-        Ok(())
-    }
-
     /// Ends a step.
     pub(super) fn forget(&mut self) {
-        self.taken = None;
+        self.in_use = None;
     }
+}
+
+/// Whether rows can be moved without the others: every slot must have one a row.
+pub(super) fn fit(parameter: &Tensor, slots: &[(&'static str, Tensor)]) -> bool {
+    slots.iter().all(|(_, slot)| slot.size() == parameter.size())
 }

@@ -96,12 +96,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Value> {
     let reviews = open_reviews(&arguments.data, (&tokenizer, 64), arguments.rows, &arguments.tokens)?;
     let load = |folder| BertForSequenceClassification::from_pretrained(folder, Device::Cpu);
     let (teacher, student) = (load(&arguments.teacher)?, load(&arguments.student)?);
+    let layers = student.config().num_hidden_layers;
+    let stride = every(teacher.config().num_hidden_layers, layers)?;
     let teacher = teacher.seen_by(ClassifierOutputAdaptor);
     let dev = reviews.dev.batches::<TextBatch>(64).bucketed();
     let of_teacher = Predictions::of(&teacher, &dev)?;
     let teacher_accuracy = Accuracy.value(&of_teacher)?;
-    let layers = student.config().num_hidden_layers;
-    let stride = every(load(&arguments.teacher)?.config().num_hidden_layers, layers)?;
     let pipeline = Distill::new(teacher, student.seen_by(ClassifierOutputAdaptor))
         .semantics(Semantics::TextBrewer)
         .soft_targets(KdCe::at(8.0))
