@@ -1,5 +1,8 @@
 //! Precision: in which dtype the models compute, and the scale that keeps float16's gradients alive.
 
+use std::sync::OnceLock;
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -14,12 +17,13 @@ pub enum Precision {
     /// float32 throughout.
     #[default]
     F32,
-    /// bfloat16 by autocast: the range of float32 with 8 bits of mantissa. Fast on GPUs, and on CPUs with
-    /// AVX-512 BF16 or AMX; slower than float32 on others.
+    /// bfloat16 by autocast: the range of float32 with 8 bits of mantissa. Fast on GPUs, and on CPUs with AMX
+    /// and some with AVX-512 BF16; slower than float32 on others.
     Bf16,
     /// float16 by autocast, with a scaled loss: 11 bits of mantissa and a small range.
     F16,
-    /// bfloat16 where the device is fast at it, else float32; the run's first lines say which.
+    /// bfloat16 where the device is fast at it, else float32; the run's first lines say which. On a CPU that has
+    /// the instructions a short trial decides.
     Auto,
 }
 
@@ -39,11 +43,11 @@ impl Precision {
         let fast = is_fast_at_bfloat16(device);
         match self {
             Precision::Bf16 if !fast => Some(
-                "this CPU has no instructions for bfloat16: `Precision::F32` is faster here, `Precision::Auto` chooses"
+                "this CPU is slow at bfloat16: `Precision::F32` is faster here, `Precision::Auto` chooses"
                     .to_owned(),
             ),
             Precision::Auto if fast => Some("precision: bfloat16, which this device is fast at".to_owned()),
-            Precision::Auto => Some("precision: float32; this CPU has no instructions for bfloat16".to_owned()),
+            Precision::Auto => Some("precision: float32; this CPU is slow at bfloat16".to_owned()),
             _ => None,
         }
     }
@@ -52,13 +56,45 @@ impl Precision {
 /// Whether matrix products in bfloat16 are faster than in float32.
 fn is_fast_at_bfloat16(device: Device) -> bool {
     match device {
-        #[cfg(target_arch = "x86_64")]
-        Device::Cpu => std::is_x86_feature_detected!("avx512bf16"),
-        #[cfg(not(target_arch = "x86_64"))]
-        Device::Cpu => false,
+        Device::Cpu => *FAST_ON_CPU.get_or_init(|| has_bfloat16() && trial().unwrap_or(false)),
         _ => true,
     }
 }
+
+/// Asked once a process, so that all of a run has one answer.
+static FAST_ON_CPU: OnceLock<bool> = OnceLock::new();
+
+/// Whether the CPU has instructions for bfloat16; without them a trial would only cost time.
+fn has_bfloat16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Times a linear layer of usual size in both dtypes, some 30 ms. The instructions alone say too little: with
+/// AVX-512 BF16 some processors are twice as fast as in float32, others half as fast.
+fn trial() -> Result<bool> {
+    let _guard = tch::no_grad_guard();
+    let seconds = |kind: Kind| -> Result<f64> {
+        let ones = |rows: i64, columns: i64| Tensor::f_ones([rows, columns], (kind, Device::Cpu));
+        let (input, weight) = (ones(512, 384)?, ones(1536, 384)?);
+        let mut best = f64::INFINITY;
+        for _ in 0..TRIES {
+            let begun = Instant::now();
+            let _product = input.f_linear(&weight, None::<Tensor>)?;
+            best = best.min(begun.elapsed().as_secs_f64());
+        }
+        Ok(best)
+    };
+    Ok(seconds(Kind::BFloat16)? < WORTH_IT * seconds(Kind::Float)?)
+}
+
+/// The best of so many counts: the first is slow, and others may be disturbed.
+const TRIES: usize = 5;
+
+/// What a product must gain for the conversions around it to pay.
+const WORTH_IT: f64 = 0.8;
 
 /// The scale of a loss in float16: gradients below the smallest float16 would be 0 without it.
 ///
