@@ -7,7 +7,7 @@ use std::path::Path;
 const PARTS: [&str; 3] = ["native/numerics.cpp", "native/context.cpp", "native/recompute.cpp"];
 
 /// Its parts with loops over elements.
-const KERNELS: [&str; 1] = ["native/dropout.cpp"];
+const KERNELS: [&str; 2] = ["native/dropout.cpp", "native/attention.cpp"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -17,9 +17,18 @@ fn main() {
     println!("cargo::metadata=LIBTORCH={folder}");
     println!("cargo::rustc-link-arg=-Wl,-rpath,{folder}");
     let include = Path::new(&folder).with_file_name("include");
+    let threads = threads_of(&folder);
     for (name, parts, level) in [("brew_native", &PARTS[..], 0), ("brew_kernels", &KERNELS[..], 3)] {
-        cc::Build::new()
+        let mut build = cc::Build::new();
+        if threads.is_some() {
+            build.flag("-fopenmp");
+        }
+        build
             .cpp(true)
+            // A product and a sum in one instruction, which the standard's own dialect forbids.
+            .flag("-ffp-contract=fast")
+            // It notes that old compilers pass wide vectors otherwise; ours are never passed.
+            .flag("-Wno-psabi")
             .std("c++17")
             .opt_level(level)
             .debug(false)
@@ -30,4 +39,16 @@ fn main() {
             .files(parts)
             .compile(name);
     }
+    match threads {
+        Some(file) => println!("cargo::rustc-link-lib=dylib:+verbatim={file}"),
+        None => println!("cargo::warning=no libgomp beside libtorch: brew's own kernels use one thread"),
+    }
+}
+
+/// The OpenMP library that libtorch brings along. Its `parallel_for` is a template: compiled without OpenMP it
+/// quietly uses one thread, and with another OpenMP library the process would have two pools of threads.
+fn threads_of(folder: &str) -> Option<String> {
+    let files = std::fs::read_dir(folder).ok()?;
+    let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("libgomp")).min()
 }

@@ -1,24 +1,19 @@
 // Dropout on the CPU whose mask costs less than the layer it follows, with the addition of a residual.
 //
-// libtorch draws a mask on one thread, one number at a time. Here the numbers come from a counter-based
-// generator (Philox4x32-10; Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), so that
-// every thread draws its own part and the mask does not depend on how many there are. Its key is drawn from
-// libtorch's generator: seeds and saved states mean what they do elsewhere.
+// libtorch draws a mask on one thread, one number at a time; here every thread draws its own part.
 
+#include "draws.h"
 #include "guard.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>
 #include <ATen/Parallel.h>
-#include <ATen/core/PhiloxRNGEngine.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
 using brew::guarded;
@@ -26,33 +21,9 @@ using brew::tensor;
 
 namespace {
 
-// Sixteen bits decide one element, so a draw of the generator (four times 32 bits) serves eight.
-constexpr int64_t A_DRAW = 8;
-constexpr double SIXTEEN_BITS = 65536.0;
 // Elements a thread works on at a time: what it draws stays in its nearest cache.
 constexpr int64_t A_BLOCK = 2048;
 constexpr int64_t A_THREAD = 16384;
-
-uint64_t draw_key() {
-    auto generator = at::detail::getDefaultCPUGenerator();
-    auto* numbers = at::check_generator<at::CPUGeneratorImpl>(generator);
-    std::lock_guard<std::mutex> lock(numbers->mutex_);
-    return numbers->random64();
-}
-
-// 1 for what is kept, 0 for what is dropped, of the elements from `start`, a multiple of A_DRAW, on.
-void draw(uint8_t* keep, int64_t start, int64_t count, uint64_t key, uint32_t dropped) {
-    at::Philox4_32 numbers(key, 0, static_cast<uint64_t>(start / A_DRAW));
-    int64_t index = 0;
-    for (; index + 2 <= count; index += 2) {
-        const uint32_t number = numbers();
-        keep[index] = (number & 0xffff) >= dropped;
-        keep[index + 1] = (number >> 16) >= dropped;
-    }
-    if (index < count) {
-        keep[index] = (numbers() & 0xffff) >= dropped;
-    }
-}
 
 template <typename Work>
 void in_blocks(int64_t count, const Work& work) {
@@ -71,10 +42,8 @@ struct Dropout : torch::autograd::Function<Dropout> {
         const auto values = input.contiguous();
         const bool adds = residual.has_value();
         const auto added = adds ? residual->contiguous() : at::Tensor();
-        // What is dropped in truth is a multiple of 2^-16, and the scale is that of what is dropped.
-        const auto dropped = static_cast<uint32_t>(std::lround(probability * SIXTEEN_BITS));
-        const double scale = SIXTEEN_BITS / (SIXTEEN_BITS - dropped);
-        const auto key = draw_key();
+        const brew::Share share(probability);
+        const auto key = brew::draw_key();
         auto output = at::empty_like(values);
         auto mask = at::empty(values.sizes(), values.options().dtype(at::kByte));
         auto* keep = mask.data_ptr<uint8_t>();
@@ -83,9 +52,9 @@ struct Dropout : torch::autograd::Function<Dropout> {
             const auto* plus = adds ? added.const_data_ptr<scalar_t>() : nullptr;
             auto* to = output.mutable_data_ptr<scalar_t>();
             using wide = at::opmath_type<scalar_t>;
-            const auto factor = static_cast<wide>(scale);
+            const auto factor = static_cast<wide>(share.scale);
             in_blocks(values.numel(), [&](int64_t start, int64_t count) {
-                draw(keep + start, start, count, key, dropped);
+                brew::draw(keep + start, 0, start, count, key, share.dropped);
                 for (int64_t index = start; index < start + count; ++index) {
                     const wide kept = static_cast<wide>(from[index]) * (static_cast<wide>(keep[index]) * factor);
                     to[index] = static_cast<scalar_t>(adds ? kept + static_cast<wide>(plus[index]) : kept);
@@ -93,7 +62,7 @@ struct Dropout : torch::autograd::Function<Dropout> {
             });
         });
         context->save_for_backward({mask});
-        context->saved_data["scale"] = scale;
+        context->saved_data["scale"] = share.scale;
         context->saved_data["adds"] = adds;
         return output;
     }
@@ -130,8 +99,7 @@ extern "C" {
 char* brew_dropout(Raw input, Raw residual, double probability, Raw* output) {
     return guarded([&] {
         TORCH_CHECK(output != nullptr, "dropout has nowhere to go");
-        TORCH_CHECK(probability >= 0.0 && probability <= 1.0 - 1.0 / SIXTEEN_BITS, "a probability of dropout of ",
-                    probability, "; it must lie in [0, 1)");
+        brew::check_probability(probability);
         const auto& values = tensor(input, "input");
         TORCH_CHECK(values.device().is_cpu(), "this dropout is for the CPU, its input is on ", values.device());
         std::optional<at::Tensor> added;

@@ -42,21 +42,14 @@ impl Linear {
     }
 }
 
-/// Several linear layers of one input, by one product: three narrow matrices side by side keep the
-/// processor busier than each alone.
-pub(crate) fn forward_together<const N: usize>(layers: [&Linear; N], input: &Tensor) -> Result<[Tensor; N]> {
-    let together = |parts: [&Tensor; N]| Tensor::f_cat(&parts, 0).in_stage(&layers[0].name);
-    let weight = together(layers.map(|layer| &layer.weight))?;
-    let bias = together(layers.map(|layer| &layer.bias))?;
-    let outputs = input.f_linear(&weight, Some(&bias)).in_stage(&layers[0].name)?;
-    let mut start = 0;
-    let mut parts = Vec::with_capacity(N);
-    for layer in layers {
-        let width = layer.bias.size().first().copied().unwrap_or(0);
-        parts.push(outputs.f_narrow(-1, start, width).in_stage(&layer.name)?);
-        start += width;
-    }
-    parts.try_into().map_err(|_| Error::invalid("linear layers that are not as many as their outputs"))
+/// The outputs of several linear layers of one input side by side, by one product: three narrow matrices together
+/// keep the processor busier than each alone.
+pub(crate) fn forward_together(layers: &[&Linear], input: &Tensor) -> Result<Tensor> {
+    let name = layers.first().map_or("", |layer| &layer.name);
+    let weights: Vec<_> = layers.iter().map(|layer| &layer.weight).collect();
+    let biases: Vec<_> = layers.iter().map(|layer| &layer.bias).collect();
+    let (weight, bias) = (Tensor::f_cat(&weights, 0), Tensor::f_cat(&biases, 0));
+    input.f_linear(&weight.in_stage(name)?, Some(&bias.in_stage(name)?)).in_stage(name)
 }
 
 /// `(x - mean) / sqrt(variance + epsilon) · w + b` over the last dimension.
