@@ -4,6 +4,7 @@ pub(crate) mod accuracy;
 pub(crate) mod data;
 mod measured;
 pub(crate) mod race;
+mod remembered;
 mod report;
 mod stage;
 pub(crate) mod step;
