@@ -2,6 +2,7 @@
 
 pub(crate) mod accuracy;
 pub(crate) mod data;
+pub(crate) mod growth;
 mod measured;
 pub(crate) mod race;
 mod remembered;
