@@ -9,10 +9,12 @@ mod memory;
 mod reviews;
 mod settings;
 mod table;
+mod tokens;
 mod training;
 
 pub use memory::Sampler;
 pub use reviews::{Reviews, ReviewsFile, open_reviews, spread};
 pub use settings::{Settings, Training, run};
 pub use table::Comparison;
+pub use tokens::{mixed, token_chunks, write_token_chunks};
 pub use training::{configured, every, matches, score, train};

@@ -21,6 +21,7 @@ mod tally;
 mod test;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -108,6 +109,25 @@ enum Bench {
         #[arg(long)]
         fresh: bool,
     },
+    /// Time of a token and memory over lengths, batches, layers and rows of synthetic data, beside plain PyTorch
+    /// where BREW_PYTHON (or else python3) has it with transformers: tables, and pictures for the documentation.
+    Growth {
+        /// Steps a measurement.
+        #[arg(long, default_value_t = 5)]
+        steps: u64,
+        /// Steps before them.
+        #[arg(long, default_value_t = 2)]
+        warm_up: u64,
+        /// Threads of libtorch, and of PyTorch.
+        #[arg(long, default_value_t = 2)]
+        threads: u64,
+        /// Forget the reports of earlier runs; without it an interrupted bench goes on.
+        #[arg(long)]
+        fresh: bool,
+        /// The folder of the pictures; the repository's docs/images unless this is said.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -126,6 +146,9 @@ fn main() -> ExitCode {
         }
         Command::Bench { bench: Bench::Race { seeds, epochs, rows, threads, fresh } } => {
             bench::race::command(bench::race::Asked { seeds, epochs, rows, threads, fresh })
+        }
+        Command::Bench { bench: Bench::Growth { steps, warm_up, threads, fresh, out } } => {
+            bench::growth::command(&bench::growth::Asked { steps, warm_up, threads, fresh, out })
         }
     };
     match outcome {

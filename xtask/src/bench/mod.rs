@@ -2,8 +2,10 @@
 
 pub(crate) mod accuracy;
 pub(crate) mod data;
+pub(crate) mod growth;
 mod measured;
 pub(crate) mod race;
+mod remembered;
 mod report;
 mod stage;
 pub(crate) mod step;

@@ -10,8 +10,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::bench::measured::{number, parsed, python};
+use crate::bench::remembered::Remembered;
 use crate::bench::stage::{Kind, Stage};
-use crate::failure::{AtPath, Failure, Result};
+use crate::failure::{AtPath, Result};
 use crate::{process, sentiment, setup, workspace};
 
 /// What TextBrewer's side needs.
@@ -139,7 +140,7 @@ fn of_brew(way: &Way, folder: &Path, seed: u64, asked: Asked) -> Result<Value> {
         CACHE => sentiment::shown(&cache),
         other => other.to_owned(),
     }));
-    remembered(folder, &format!("{}-{seed}", way.key), &json!(arguments), || {
+    Remembered::new(folder, &format!("{}-{seed}", way.key), json!(arguments)).or_run(|| {
         if way.fills && cache.exists() {
             fs::remove_dir_all(&cache).at("remove", &cache)?;
         }
@@ -160,39 +161,13 @@ fn of_textbrewer(python: &Path, folder: &Path, seed: u64, asked: Asked) -> Resul
         "teacher": folder.join("teacher/student"), "student": folder.join(format!("start-{seed}")),
         "out": folder.join(format!("textbrewer-{seed}")),
     });
-    remembered(folder, &format!("textbrewer-{seed}"), &config, || {
+    Remembered::new(folder, &format!("textbrewer-{seed}"), config.clone()).or_run(|| {
         let path = folder.join("textbrewer.config.json");
         fs::write(&path, config.to_string()).at("write", &path)?;
         let mut program = Command::new(python);
         program.args(["-c", include_str!("race.py")]).arg(&path).env("HF_HUB_OFFLINE", "1");
         parsed(&mut program)
     })
-}
-
-/// The report of an earlier run with the same arguments, or that of a new one.
-fn remembered(
-    folder: &Path,
-    name: &str,
-    arguments: &Value,
-    run: impl FnOnce() -> Result<Value>,
-) -> Result<Value> {
-    let path = folder.join(format!("{name}.json"));
-    if let Ok(text) = fs::read_to_string(&path) {
-        let report: Value = serde_json::from_str(&text)
-            .map_err(|error| Failure::new(format!("`{}` is no JSON: {error}", path.display())))?;
-        if report.get("arguments") != Some(arguments) {
-            return Err(Failure::new(format!(
-                "`{}` was made with other arguments: repeat them, or add --fresh to start over",
-                path.display()
-            )));
-        }
-        return Ok(report["measured"].clone());
-    }
-    println!("\n== {name}");
-    let measured = run()?;
-    let report = json!({ "arguments": arguments, "measured": measured });
-    fs::write(&path, format!("{report:#}\n")).at("write", &path)?;
-    Ok(measured)
 }
 
 /// A row a way: speed of the first seed, means of all.

@@ -80,7 +80,7 @@ fn of_pytorch(
     parsed(&mut program)
 }
 
-fn bench_step() -> Command {
+pub(super) fn bench_step() -> Command {
     let mut cargo = workspace::cargo();
     cargo.args(["run", "-q", "-p", "examples", "--bin", "bench_step", "--"]);
     cargo

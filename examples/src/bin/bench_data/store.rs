@@ -15,8 +15,8 @@ use brew_data::TeacherStore;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::make::{LONGEST, length, mixed};
-use examples::Sampler;
+use crate::make::{LONGEST, length};
+use examples::{Sampler, mixed};
 
 /// Hidden states: the embeddings' and three layers', as a student of three layers matches them.
 const LAYERS: [i64; 4] = [0, 2, 4, 6];

@@ -1,19 +1,22 @@
 //! Where the time of one training step goes: the movie-review recipe in the real loop, one measurement a
 //! process.
 //!
-//! `cargo xtask bench step` calls it and draws the table beside plain PyTorch. The loop itself says where it
-//! is, by its `tracing` spans; this program only listens. It prints one line of JSON.
+//! `cargo xtask bench step` and `bench growth` call it and draw tables beside plain PyTorch. The loop itself
+//! says where it is, by its `tracing` spans; this program only listens. It prints one line of JSON.
 
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
 
 mod batches;
 mod clock;
 mod recipe;
+mod synthetic;
 
 use std::path::PathBuf;
 
 use brew_core::prelude::*;
 use clap::Parser;
+use examples::Sampler;
+use serde_json::json;
 
 use crate::clock::Clock;
 
@@ -57,21 +60,41 @@ struct Arguments {
     /// Writes the batches here too, as safetensors, for another program to train on the same.
     #[arg(long)]
     batches: Option<PathBuf>,
+    /// Trains on so many rows of synthetic token ids, none of them padded, in place of the reviews; also reports
+    /// the peak of anonymous memory.
+    #[arg(long, value_name = "ROWS")]
+    synthetic_rows: Option<u64>,
+    /// Layers of the teacher, whose weights are then drawn anew.
+    #[arg(long, value_name = "LAYERS")]
+    teacher_layers: Option<usize>,
+    /// Measures nothing: prints `true` where the device is fast at bfloat16, else `false`.
+    #[arg(long, exclusive = true)]
+    is_fast_at_bf16: bool,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if arguments.is_fast_at_bf16 {
+        println!("{}", Precision::Auto.on(Device::cuda_if_available()).is_some());
+        return Ok(());
+    }
     if let Some(threads) = arguments.threads {
         brew_core::tch::set_num_threads(threads);
     }
-    let reviews = recipe::reviews(&arguments)?;
+    // Looking at the memory takes time: the parts of a step are measured without.
+    let sampler = arguments.synthetic_rows.map(|_| Sampler::start());
+    let rows = recipe::batches(&arguments)?;
     if let Some(file) = &arguments.batches {
-        batches::write(file, &reviews, arguments.warm_up + arguments.steps)?;
+        batches::write(file, &rows, arguments.warm_up + arguments.steps)?;
     }
     let pipeline = recipe::pipeline(&arguments)?;
     let clock = Clock::listen()?;
     let trainer = recipe::trainer(pipeline, &arguments);
-    trainer.run(reviews)?;
-    println!("{}", clock.report(arguments.warm_up)?);
+    trainer.run(rows)?;
+    let mut report = clock.report(arguments.warm_up)?;
+    if let Some(sampler) = sampler {
+        report["anonymous_megabytes"] = json!(sampler.finish().0);
+    }
+    println!("{report}");
     Ok(())
 }

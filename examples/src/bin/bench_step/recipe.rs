@@ -1,27 +1,37 @@
-//! What is measured: MiniLM as teacher, every second of its layers as student, hidden states, soft and hard
-//! targets, AdamW with a linear schedule and clipping.
+//! What is measured: MiniLM, or a model of its sizes, as teacher, every second of its layers as student, hidden
+//! states, soft and hard targets, AdamW with a linear schedule and clipping.
 
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_data::prelude::*;
 use examples::{every, matches, open_reviews};
 
-use crate::Arguments;
+use crate::{Arguments, synthetic};
 
 type Recipe = Pipeline<TextBatch, ClassifierOutputAdaptor>;
 
 /// The batches, all of one length.
-pub(crate) fn reviews(arguments: &Arguments) -> Result<Loader<TextBatch>> {
+pub(crate) fn batches(arguments: &Arguments) -> Result<Loader<TextBatch>> {
+    let rows = match arguments.synthetic_rows {
+        Some(rows) => synthetic::tokens(arguments, rows)?,
+        None => reviews(arguments)?,
+    };
+    Ok(rows.batches(arguments.batch).shuffled(0).padded_to_multiple_of(arguments.length))
+}
+
+fn reviews(arguments: &Arguments) -> Result<Dataset> {
     let tokenizer = Tokenizer::from_folder(&arguments.minilm)?;
     let tokens = arguments.run_dir.join("tokens");
-    let reviews = open_reviews(&arguments.data, (&tokenizer, arguments.length), None, &tokens)?;
-    Ok(reviews.train.batches(arguments.batch).shuffled(0).padded_to_multiple_of(arguments.length))
+    Ok(open_reviews(&arguments.data, (&tokenizer, arguments.length), None, &tokens)?.train)
 }
 
 /// Teacher, student and losses.
 pub(crate) fn pipeline(arguments: &Arguments) -> Result<Recipe> {
     let device = Device::cuda_if_available();
-    let teacher = BertForSequenceClassification::from_encoder(&arguments.minilm, 2, 0, device)?;
+    let mut teacher = BertForSequenceClassification::from_encoder(&arguments.minilm, 2, 0, device)?;
+    if let Some(layers) = arguments.teacher_layers {
+        teacher = synthetic::with_layers(&teacher, layers)?;
+    }
     let stride = every(teacher.config().num_hidden_layers, arguments.layers)?;
     let student =
         BertForSequenceClassification::from_layers_of(&teacher, Keep::every(stride))?.with_new_head(2, 0)?;
