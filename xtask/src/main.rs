@@ -90,8 +90,8 @@ enum Bench {
         #[arg(long, default_value_t = 2)]
         threads: u64,
     },
-    /// brew against TextBrewer on the movie reviews, where BREW_PYTHON has it or pip can fetch it. Speed is that
-    /// of the first seed: leave the machine alone meanwhile.
+    /// brew against TextBrewer on the movie reviews, where BREW_PYTHON has it or pip can fetch it. Leave the
+    /// machine alone meanwhile.
     Race {
         /// Runs of each side whose accuracies are averaged.
         #[arg(long, default_value_t = 3)]

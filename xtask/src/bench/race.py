@@ -131,6 +131,8 @@ distiller.train(
 seconds = evaluations[-1]["seconds"]
 print(json.dumps({
     "side": "TextBrewer",
+    "dtype": str(next(student.parameters()).dtype).removeprefix("torch."),
+    "batches": "random",
     "examples": len(train) * config["epochs"],
     "seconds": seconds,
     "examples_per_second": len(train) * config["epochs"] / seconds,

@@ -1,7 +1,7 @@
 //! The race: TextBrewer and brew on the same reviews, from the same teacher and the same initial student, one
 //! run after the other; and which of brew's switches its gain comes from.
 //!
-//! A run's report is kept, so that an interrupted race goes on; speed is that of the first seed.
+//! A run's report is kept, so that an interrupted race goes on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -170,7 +170,7 @@ fn of_textbrewer(python: &Path, folder: &Path, seed: u64, asked: Asked) -> Resul
     })
 }
 
-/// A row a way: speed of the first seed, means of all.
+/// A row a way: means of all its seeds, and the most memory of them.
 fn table(rows: &[(&str, Value)], asked: Asked) -> Result<String> {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in rows {
@@ -181,43 +181,63 @@ fn table(rows: &[(&str, Value)], asked: Asked) -> Result<String> {
     let of = |wanted: &str| -> Vec<&Value> {
         rows.iter().filter(|(name, _)| *name == wanted).map(|(_, measured)| measured).collect()
     };
-    let goal = of("TextBrewer").first().map(|theirs| number(theirs, "accuracy")).transpose()?;
-    let theirs = of("TextBrewer").first().map(|theirs| number(theirs, "examples_per_second")).transpose()?;
+    let theirs = of("TextBrewer");
+    let goal = if theirs.is_empty() { None } else { Some(mean(&theirs, "accuracy")?) };
     let mut lines = vec![
         format!(
-            "| {} epochs, {} threads | examples a second | times TextBrewer | seconds to TextBrewer's accuracy | anonymous memory | cache | accuracy | agreement | seeds |",
+            "| {} epochs, {} threads | dtype | batches of 32, padded to their longest row | examples a second | times TextBrewer | seconds to TextBrewer's accuracy | anonymous memory | cache | accuracy | agreement | seeds |",
             asked.epochs, asked.threads
         ),
-        format!("|{}", "---|".repeat(9)),
+        format!("|{}", "---|".repeat(11)),
     ];
     for name in names {
         let all = of(name);
-        let Some(first) = all.first() else { continue };
-        let speed = number(first, "examples_per_second")?;
-        let times = theirs.map(|theirs| format!("{:.2}", speed / theirs)).unwrap_or_default();
-        let reached =
-            goal.and_then(|goal| seconds_to(first, goal)).map_or("–".to_owned(), |s| format!("{s:.0}"));
-        let cache = first.get("cached_bytes").and_then(Value::as_f64).filter(|bytes| *bytes > 0.0);
-        let cache = cache.map(|bytes| format!("{:.0} MB", bytes / 1e6)).unwrap_or_default();
-        let count = all.len() as f64;
-        let mean = |key: &str| -> Result<f64> {
-            Ok(all.iter().map(|measured| number(measured, key)).sum::<Result<f64>>()? / count)
+        let speed = mean(&all, "examples_per_second")?;
+        let times = match theirs.is_empty() {
+            true => String::new(),
+            false => format!("{:.2}", speed / mean(&theirs, "examples_per_second")?),
         };
+        let reached = goal.map(|goal| seconds_to(&all, goal)).unwrap_or_default();
+        let cache =
+            all.iter().filter_map(|measured| measured.get("cached_bytes")?.as_f64()).fold(0.0, f64::max);
+        let cache = if cache > 0.0 { format!("{:.0} MB", cache / 1e6) } else { String::new() };
+        let memory = all.iter().map(|measured| number(measured, "anonymous_bytes"));
+        let memory = memory.collect::<Result<Vec<_>>>()?.into_iter().fold(0.0, f64::max);
         lines.push(format!(
-            "| {name} | {speed:.1} | {times} | {reached} | {:.0} MB | {cache} | {:.4} | {:.4} | {count} |",
-            number(first, "anonymous_bytes")? / 1e6,
-            mean("accuracy")?,
-            mean("agreement")?
+            "| {name} | {} | {} | {speed:.1} | {times} | {reached} | {:.0} MB | {cache} | {:.4} | {:.4} | {} |",
+            told(&all, "dtype"),
+            told(&all, "batches"),
+            memory / 1e6,
+            mean(&all, "accuracy")?,
+            mean(&all, "agreement")?,
+            all.len()
         ));
     }
     Ok(lines.join("\n"))
 }
 
-/// When an evaluation first reached an accuracy.
-fn seconds_to(measured: &Value, accuracy: f64) -> Option<f64> {
-    let evaluations = measured.get("evaluations")?.as_array()?;
-    let reached = evaluations.iter().find(|found| found["accuracy"].as_f64() >= Some(accuracy))?;
-    reached["seconds"].as_f64()
+fn mean(all: &[&Value], key: &str) -> Result<f64> {
+    Ok(all.iter().map(|measured| number(measured, key)).sum::<Result<f64>>()? / all.len() as f64)
+}
+
+/// What the runs of a way say of themselves, the same in all.
+fn told<'v>(all: &[&'v Value], key: &str) -> &'v str {
+    all.first().and_then(|measured| measured.get(key)?.as_str()).unwrap_or_default()
+}
+
+/// The mean time to the evaluation that first reached an accuracy, and how many seeds reached it where not all did.
+fn seconds_to(all: &[&Value], accuracy: f64) -> String {
+    let reached = |measured: &Value| {
+        let mut evaluations = measured.get("evaluations")?.as_array()?.iter();
+        evaluations.find(|found| found["accuracy"].as_f64() >= Some(accuracy))?["seconds"].as_f64()
+    };
+    let reached: Vec<f64> = all.iter().filter_map(|measured| reached(measured)).collect();
+    let mean = reached.iter().sum::<f64>() / reached.len() as f64;
+    match reached.len() {
+        0 => "–".to_owned(),
+        some if some == all.len() => format!("{mean:.0}"),
+        some => format!("{mean:.0} ({some} of {})", all.len()),
+    }
 }
 
 fn race(command: &str) -> Command {
@@ -255,31 +275,31 @@ mod tests {
 
     fn run(speed: f64, accuracy: f64, cached: f64) -> Value {
         json!({
-            "examples_per_second": speed, "accuracy": accuracy, "agreement": 0.9, "anonymous_bytes": 5e8,
-            "cached_bytes": cached,
+            "examples_per_second": speed, "accuracy": accuracy, "agreement": 0.9, "anonymous_bytes": 1e7 * speed,
+            "cached_bytes": cached, "dtype": "float32", "batches": "random",
             "evaluations": [{"accuracy": accuracy - 0.1, "seconds": 10.0}, {"accuracy": accuracy, "seconds": 20.4}],
         })
     }
 
     #[test]
-    fn speeds_are_the_first_seeds_and_accuracies_the_mean() {
+    fn a_row_has_the_means_of_its_seeds_and_the_most_memory() {
         let asked = Asked { seeds: 2, epochs: 3, rows: None, threads: 2, fresh: false };
         let rows = [
             ("TextBrewer", run(40.0, 0.80, 0.0)),
             ("brew", run(100.0, 0.82, 2.5e8)),
             ("slow", run(20.0, 0.70, 0.0)),
-            ("TextBrewer", run(10.0, 0.82, 0.0)),
+            ("TextBrewer", run(60.0, 0.82, 0.0)),
         ];
         let drawn = table(&rows, asked).unwrap();
         for line in [
-            "| TextBrewer | 40.0 | 1.00 | 20 | 500 MB |  | 0.8100 | 0.9000 | 2 |",
-            "| brew | 100.0 | 2.50 | 20 | 500 MB | 250 MB | 0.8200 | 0.9000 | 1 |",
-            "| slow | 20.0 | 0.50 | – | 500 MB |  | 0.7000 | 0.9000 | 1 |",
+            "| TextBrewer | float32 | random | 50.0 | 1.00 | 20 (1 of 2) | 600 MB |  | 0.8100 | 0.9000 | 2 |",
+            "| brew | float32 | random | 100.0 | 2.00 | 20 | 1000 MB | 250 MB | 0.8200 | 0.9000 | 1 |",
+            "| slow | float32 | random | 20.0 | 0.40 | – | 200 MB |  | 0.7000 | 0.9000 | 1 |",
         ] {
             assert!(drawn.contains(line), "{line} is not in\n{drawn}");
         }
         let alone = table(&rows[1..2], asked).unwrap();
-        assert!(alone.contains("| brew | 100.0 |  | – | 500 MB | 250 MB | 0.8200 |"), "{alone}");
+        assert!(alone.contains("| 100.0 |  |  | 1000 MB | 250 MB | 0.8200 |"), "{alone}");
         let failure = table(&[("brew", json!({}))], asked).unwrap_err().to_string();
         assert!(failure.contains("there is no number `examples_per_second`"), "{failure}");
     }

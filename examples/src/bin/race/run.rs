@@ -145,6 +145,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Value> {
     let (anonymous, _) = sampler.finish();
     Ok(json!({
         "side": "brew",
+        "dtype": match arguments.precision {
+            Floats::F32 => "float32",
+            Floats::Bf16 => "bfloat16",
+        },
+        "batches": match arguments.order {
+            Order::Random => "random",
+            Order::Bucketed => "rows of like length",
+        },
         "examples": examples,
         "seconds": times.seconds,
         "examples_per_second": examples as f64 / times.seconds,

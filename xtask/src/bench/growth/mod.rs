@@ -76,7 +76,7 @@ fn series(no_python: Option<&String>) -> Result<Vec<Series>> {
     let mut series = vec![Series::BrewF32];
     match parsed(bench_step().arg("--is-fast-at-bf16"))? {
         Value::Bool(true) => series.push(Series::BrewBf16),
-        _ => println!("bf16 is left out: this processor has no instructions for it"),
+        _ => println!("bf16 is left out: this processor is slow at it"),
     }
     match no_python {
         None => series.push(Series::PyTorchF32),
