@@ -42,6 +42,14 @@ constexpr int64_t padded(int64_t count) { return (count + LANES - 1) / LANES * L
 INLINE Lanes load(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
 INLINE void store(float* to, Lanes lanes) { *reinterpret_cast<Lanes*>(to) = lanes; }
 
+INLINE float total(Lanes lanes) {
+    float sum = 0.0f;
+    for (int64_t lane = 0; lane < LANES; ++lane) {
+        sum += lanes[lane];
+    }
+    return sum;
+}
+
 // A matrix whose element (i, k) lies at i * row + k * column.
 struct Matrix {
     const float* values;
@@ -118,6 +126,8 @@ struct Shape {
     int64_t size;
 
     int64_t width() const { return heads * size; }
+    // What scores are multiplied by.
+    float scale() const { return 1.0f / std::sqrt(static_cast<float>(size)); }
     int64_t map() const { return length * padded(length); }
     int64_t rows() const { return length * padded(size); }
     int64_t columns() const { return size * padded(length); }
@@ -165,7 +175,7 @@ INLINE void unpack_rows(const float* from, float scale, const Shape& shape, floa
 INLINE void softmax_of_scores(const Given& given, int64_t row_of_batch, Matrix query, const float* keys, float* map) {
     const Shape& shape = given.shape;
     const int64_t columns = padded(shape.length);
-    const float scale = 1.0f / std::sqrt(static_cast<float>(shape.size));
+    const float scale = shape.scale();
     product(query, keys, shape.length, columns, shape.size, map);
     const float* mask = given.mask + row_of_batch * shape.length;
     for (int64_t row = 0; row < shape.length; ++row) {
@@ -189,10 +199,7 @@ INLINE void softmax_of_scores(const Given& given, int64_t row_of_batch, Matrix q
             sums += lanes;
             store(scores + column, lanes);
         }
-        float sum = 0.0f;
-        for (int64_t lane = 0; lane < LANES; ++lane) {
-            sum += sums[lane];
-        }
+        const float sum = total(sums);
         const float share = 1.0f / sum;
         for (int64_t column = 0; column < columns; column += LANES) {
             store(scores + column, load(scores + column) * share);
@@ -257,7 +264,7 @@ void backward_head(const Given& given, int64_t index, const uint8_t* keep, const
     const Shape& shape = given.shape;
     const int64_t row_of_batch = index / shape.heads, head = index % shape.heads, apart = 3 * shape.width();
     const int64_t columns = padded(shape.length), size = padded(shape.size);
-    const float scale = 1.0f / std::sqrt(static_cast<float>(shape.size));
+    const float scale = shape.scale();
     const float* query = queries(given, row_of_batch, head);
     const float* of_context = gradient + row_of_batch * shape.length * shape.width() + head * shape.size;
     float* to = output + (query - given.joined);
@@ -290,10 +297,7 @@ void backward_head(const Given& given, int64_t index, const uint8_t* keep, const
         for (int64_t column = 0; column < columns; column += LANES) {
             sums += load(gradients + column) * load(shares + column);
         }
-        float sum = 0.0f;
-        for (int64_t lane = 0; lane < LANES; ++lane) {
-            sum += sums[lane];
-        }
+        const float sum = total(sums);
         for (int64_t column = 0; column < columns; column += LANES) {
             store(gradients + column, load(shares + column) * (load(gradients + column) - sum));
         }

@@ -163,7 +163,7 @@ impl From<Activation> for String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use tch::Kind;
 
     use super::{Activation, Device, Pass, Tensor, dropout, dropout_and_add};
@@ -195,10 +195,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_mask_follows_from_the_seed_whatever_the_threads_and_is_new_each_time() {
-        let input = Tensor::ones([64, 1024], (Kind::Float, Device::Cpu));
-        let draw = || dropout(input.shallow_clone(), 0.3, &training()).unwrap();
+    /// Two draws after one seed, the first of which is the same by one thread.
+    pub(crate) fn drawn_twice(draw: impl Fn() -> Tensor) -> (Tensor, Tensor) {
         let threads = tch::get_num_threads();
         tch::manual_seed(9);
         let (first, second) = (draw(), draw());
@@ -207,6 +205,13 @@ mod tests {
         let again = draw();
         tch::set_num_threads(threads);
         assert_eq!(first, again);
+        (first, second)
+    }
+
+    #[test]
+    fn a_mask_follows_from_the_seed_whatever_the_threads_and_is_new_each_time() {
+        let input = Tensor::ones([64, 1024], (Kind::Float, Device::Cpu));
+        let (first, second) = drawn_twice(|| dropout(input.shallow_clone(), 0.3, &training()).unwrap());
         let equal = first.eq_tensor(&second).to_kind(Kind::Double).mean(None).double_value(&[]);
         // Both kept or both dropped: 0.7² + 0.3².
         assert!((equal - 0.58).abs() < 0.01, "{equal} of two masks are equal");

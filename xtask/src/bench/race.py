@@ -1,6 +1,6 @@
 """One side of the race: TextBrewer's GeneralDistiller on the movie reviews, as its users run it.
 
-    python race.py CONFIG.json        prints one line of JSON; the keys of CONFIG are those read below, and it
+    memory.py + race.py, CONFIG.json  prints one line of JSON; the keys of CONFIG are those read below, and it
                                       says how it stands on standard error
 
 The recipe is that of `race` in Rust: the same teacher and initial student (Hugging Face folders), the
@@ -10,7 +10,6 @@ same reviews and split, AdamW, warm-up and clipping. Batches are random and padd
 import json
 import pathlib
 import sys
-import threading
 import time
 
 import pyarrow.parquet
@@ -21,20 +20,6 @@ from textbrewer import DistillationConfig, GeneralDistiller, TrainingConfig
 config = json.loads(pathlib.Path(sys.argv[1]).read_text())
 torch.set_num_threads(config["threads"])
 torch.manual_seed(config["seed"])
-
-
-class Memory(threading.Thread):
-    """The highest anonymous memory of this process, looked at every 20 ms."""
-
-    peak = 0
-
-    def run(self):
-        while True:
-            status = pathlib.Path("/proc/self/status").read_text()
-            kilobytes = int(status.split("RssAnon:")[1].split()[0])
-            self.peak = max(self.peak, kilobytes * 1024)
-            time.sleep(0.02)
-
 
 memory = Memory(daemon=True)
 memory.start()

@@ -165,7 +165,8 @@ fn of_textbrewer(python: &Path, folder: &Path, seed: u64, asked: Asked) -> Resul
         let path = folder.join("textbrewer.config.json");
         fs::write(&path, config.to_string()).at("write", &path)?;
         let mut program = Command::new(python);
-        program.args(["-c", include_str!("race.py")]).arg(&path).env("HF_HUB_OFFLINE", "1");
+        program.args(["-c", concat!(include_str!("memory.py"), include_str!("race.py"))]);
+        program.arg(&path).env("HF_HUB_OFFLINE", "1");
         parsed(&mut program)
     })
 }

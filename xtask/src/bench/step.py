@@ -1,6 +1,6 @@
 """The parts of a training step in plain PyTorch and transformers; prints one line of JSON.
 
-python step.py ENCODER BATCHES LAYERS f32|bf16 WARM_UP THREADS [TEACHER_LAYERS]
+memory.py + step.py, ENCODER BATCHES LAYERS f32|bf16 WARM_UP THREADS [TEACHER_LAYERS]
 
 With TEACHER_LAYERS the teacher has so many layers of freshly drawn weights and of ENCODER only the sizes; then
 the peak of anonymous memory is reported too.
@@ -10,11 +10,9 @@ hard targets, torch.optim.AdamW as it comes, clip_grad_norm_, a linear schedule,
 """
 
 import json
-import pathlib
 import resource
 import statistics
 import sys
-import threading
 import time
 
 import torch
@@ -28,18 +26,6 @@ logging.disable_progress_bar()
 
 PARTS = ["teacher", "student", "loss", "backward", "clip", "optimizer"]
 TEMPERATURE = 8.0
-
-
-class Memory(threading.Thread):
-    """The highest anonymous memory of this process, looked at every 20 ms."""
-
-    peak = 0
-
-    def run(self):
-        while True:
-            status = pathlib.Path("/proc/self/status").read_text()
-            self.peak = max(self.peak, int(status.split("RssAnon:")[1].split()[0]) * 1024)
-            time.sleep(0.02)
 
 
 def models(encoder, layers, teacher_layers):

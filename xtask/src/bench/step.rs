@@ -74,10 +74,15 @@ fn of_pytorch(
     [warm_up, threads]: [&str; 2],
 ) -> Result<Value> {
     println!("the same steps of PyTorch in {precision}");
+    parsed(&mut step_of_pytorch(python, batches, [LAYERS, precision, warm_up, threads]))
+}
+
+/// The same steps in plain PyTorch: layers of the student, precision, steps before those that are measured, threads.
+pub(super) fn step_of_pytorch(python: &Path, batches: &Path, arguments: [&str; 4]) -> Command {
     let mut program = Command::new(python);
-    program.args(["-c", include_str!("step.py")]).arg(workspace::minilm()).arg(batches);
-    program.args([LAYERS, precision, warm_up, threads]).env("HF_HUB_OFFLINE", "1");
-    parsed(&mut program)
+    program.args(["-c", concat!(include_str!("memory.py"), include_str!("step.py"))]);
+    program.arg(workspace::minilm()).arg(batches).args(arguments).env("HF_HUB_OFFLINE", "1");
+    program
 }
 
 pub(super) fn bench_step() -> Command {

@@ -10,7 +10,7 @@ use super::axis::Point;
 use super::{Asked, Outcome};
 use crate::bench::measured::{number, parsed_or_reason};
 use crate::bench::remembered::Remembered;
-use crate::bench::step::bench_step;
+use crate::bench::step::{bench_step, step_of_pytorch};
 use crate::failure::{AtPath, Result};
 use crate::workspace;
 
@@ -133,11 +133,11 @@ impl Run {
     }
 
     fn of_pytorch(&self, asked: &Asked, python: &Path) -> Command {
-        let mut program = Command::new(python);
-        program.args(["-c", include_str!("../step.py")]).arg(workspace::minilm()).arg(&self.batches);
-        program.args([&self.point.layers.to_string(), "f32", &asked.warm_up.to_string()]);
-        program.args([&asked.threads.to_string(), &self.point.teacher_layers().to_string()]);
-        program.env("HF_HUB_OFFLINE", "1");
+        let [layers, warm_up, threads, teacher_layers] =
+            [self.point.layers, asked.warm_up, asked.threads, self.point.teacher_layers()]
+                .map(|number| number.to_string());
+        let mut program = step_of_pytorch(python, &self.batches, [&layers, "f32", &warm_up, &threads]);
+        program.arg(teacher_layers);
         program
     }
 }
