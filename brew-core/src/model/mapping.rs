@@ -158,6 +158,7 @@ mod tests {
 
     #[test]
     fn states_that_are_a_teachers_own_are_found_again() {
+        let _turn = crate::native::generator_alone();
         tch::manual_seed(3);
         let states: Vec<Tensor> =
             (0..7).map(|_| Tensor::randn([2, 6, 4], (tch::Kind::Double, tch::Device::Cpu))).collect();

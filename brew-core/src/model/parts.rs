@@ -175,6 +175,7 @@ pub(crate) mod tests {
 
     #[test]
     fn dropout_drops_as_often_as_it_says_and_keeps_the_mean() {
+        let _turn = crate::native::generator_alone();
         for (kind, probability, count) in [
             (Kind::Float, 0.1, 1_000_003),
             (Kind::Double, 0.5, 300_001),
@@ -210,6 +211,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_mask_follows_from_the_seed_whatever_the_threads_and_is_new_each_time() {
+        let _turn = crate::native::generator_alone();
         let input = Tensor::ones([64, 1024], (Kind::Float, Device::Cpu));
         let (first, second) = drawn_twice(|| dropout(input.shallow_clone(), 0.3, &training()).unwrap());
         let equal = first.eq_tensor(&second).to_kind(Kind::Double).mean(None).double_value(&[]);
@@ -219,6 +221,7 @@ pub(crate) mod tests {
 
     #[test]
     fn dropout_with_a_residual_is_dropout_and_then_a_sum() {
+        let _turn = crate::native::generator_alone();
         let input = Tensor::rand([5, 33], (Kind::Double, Device::Cpu)).set_requires_grad(true);
         let residual = Tensor::rand([5, 33], (Kind::Double, Device::Cpu)).set_requires_grad(true);
         tch::manual_seed(4);

@@ -109,6 +109,13 @@ fn number(device: Device) -> Result<i32> {
     }
 }
 
+/// Tests that seed the CPU's generator or draw from it take turns: a process has one.
+#[cfg(test)]
+pub(crate) fn generator_alone() -> std::sync::MutexGuard<'static, ()> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use tch::{Device, Kind, Tensor};

@@ -93,6 +93,7 @@ mod tests {
 
     #[test]
     fn gradients_are_equal_to_the_last_bit_with_dropout_and_under_autocast() {
+        let _turn = crate::native::generator_alone();
         let state = generator_state(Device::Cpu).unwrap();
         for kind in [None, Some(Kind::BFloat16)] {
             assert_eq!(gradient(true, kind), gradient(false, kind), "{kind:?}");

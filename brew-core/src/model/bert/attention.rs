@@ -232,6 +232,7 @@ mod tests {
     // Against libtorch's own operations in float64, with their gradients by autograd.
     #[test]
     fn the_fused_form_is_the_formula_with_its_gradients() {
+        let _turn = crate::native::generator_alone();
         tch::manual_seed(1);
         for shape in SHAPES {
             let (joined, mask) = given(shape);
@@ -243,6 +244,7 @@ mod tests {
     // A value that all tokens have is their mean, whatever the shares.
     #[test]
     fn a_row_of_padding_alone_gets_some_mean() {
+        let _turn = crate::native::generator_alone();
         let joined = Tensor::randn([2, 9, 2 * 24], CPU);
         let values = Tensor::full([2, 9, 24], 0.5, CPU);
         let joined = Tensor::cat(&[joined, values], -1);
@@ -254,6 +256,7 @@ mod tests {
     // With the unit matrix for values the context is the map itself, after dropout: so the mask is known.
     #[test]
     fn dropout_takes_part_of_the_map_away_and_gradients_know_which() {
+        let _turn = crate::native::generator_alone();
         for shape @ [batch, length, heads, size] in SHAPES.into_iter().filter(|shape| shape[1] <= shape[3]) {
             tch::manual_seed(2);
             let (joined, mask) = given(shape);
@@ -285,6 +288,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_follows_from_the_seed_whatever_the_threads() {
+        let _turn = crate::native::generator_alone();
         let (joined, mask) = given([4, 27, 3, 32]);
         let (first, second) = drawn_twice(|| ffi::attention(&joined, &mask, 3, 0.25).unwrap().detach());
         assert_ne!(first, second);
@@ -292,6 +296,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_by_name() {
+        let _turn = crate::native::generator_alone();
         let (joined, mask) = given([2, 5, 3, 7]);
         let double = joined.to_kind(Kind::Double);
         for (refused, told) in [
