@@ -19,10 +19,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// libtorch refused an operation.
-    #[error("{}{message}", stage.as_ref().map(|stage| format!("stage `{stage}`: ")).unwrap_or_default())]
+    #[error("{}{message}", in_stages(.stages))]
     Torch {
-        /// The stage of the plan, or the part of the model, that asked for the operation.
-        stage: Option<String>,
+        /// The stage of the plan, and the part of the model in it, that asked for the operation; outermost
+        /// first. Empty where nobody said.
+        stages: Vec<String>,
         /// The first line of libtorch's message.
         message: String,
     },
@@ -30,8 +31,13 @@ pub enum Error {
     #[error("{}", numbered("the pipeline cannot run", .0))]
     Plan(Vec<Problem>),
     /// A value, shape, name or dtype that does not fit, with the mend in the text.
-    #[error("{0}")]
-    Invalid(String),
+    #[error("{}{message}", in_stages(.stages))]
+    Invalid {
+        /// The stage of the plan that was run, and the part in it; outermost first. Empty outside a plan.
+        stages: Vec<String>,
+        /// What does not fit, and the mend.
+        message: String,
+    },
     /// A file or folder that cannot be read, written or understood.
     #[error("{}: {message}", path.display())]
     File {
@@ -65,12 +71,23 @@ impl fmt::Debug for Error {
 impl Error {
     /// An [`Error::Invalid`] with this text.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Error::Invalid(message.into())
+        Error::Invalid { stages: Vec::new(), message: message.into() }
     }
 
     /// An [`Error::File`] for this path.
     pub fn file(path: impl Into<PathBuf>, message: impl fmt::Display) -> Self {
         Error::File { path: path.into(), message: message.to_string() }
+    }
+
+    /// What it says to a reader who was told this stage's name: the parts in the stage, and the message.
+    pub(crate) fn within(mut self, stage: &str) -> String {
+        let (Error::Torch { stages, message } | Error::Invalid { stages, message }) = &mut self else {
+            return self.to_string();
+        };
+        if stages.first().is_some_and(|outermost| outermost == stage) {
+            stages.remove(0);
+        }
+        if stages.is_empty() { std::mem::take(message) } else { format!("{}: {message}", quoted(stages)) }
     }
 
     /// Wraps an error of another crate.
@@ -86,24 +103,39 @@ impl From<tch::TchError> for Error {
             other => other.to_string(),
         };
         let message = text.lines().next().unwrap_or("libtorch gave no message").to_owned();
-        Error::Torch { stage: None, message }
+        Error::Torch { stages: Vec::new(), message }
     }
 }
 
-/// Adds the name of a stage to an error that has none yet.
+/// Adds the name of a stage to an error.
 pub trait InStage<T> {
-    /// Names the stage, model part or tensor that was being worked on.
+    /// Names the stage, model part or tensor that was being worked on. Names that were added before, further
+    /// in, are kept behind this one; the same name is said once.
     fn in_stage(self, stage: &str) -> Result<T>;
 }
 
 impl<T, E: Into<Error>> InStage<T> for std::result::Result<T, E> {
     fn in_stage(self, stage: &str) -> Result<T> {
-        self.map_err(|error| match error.into() {
-            Error::Torch { stage: None, message } => Error::Torch { stage: Some(stage.to_owned()), message },
-            Error::Invalid(message) => Error::Invalid(format!("stage `{stage}`: {message}")),
-            named => named,
+        self.map_err(|error| {
+            let mut error = error.into();
+            if let Error::Torch { stages, .. } | Error::Invalid { stages, .. } = &mut error
+                && stages.first().is_none_or(|outermost| outermost != stage)
+            {
+                stages.insert(0, stage.to_owned());
+            }
+            error
         })
     }
+}
+
+/// "stage `student`, `embeddings`: ", or nothing where no stage is known.
+fn in_stages(stages: &[String]) -> String {
+    if stages.is_empty() { String::new() } else { format!("stage {}: ", quoted(stages)) }
+}
+
+/// "`student`, `embeddings`".
+fn quoted(stages: &[String]) -> String {
+    stages.iter().map(|stage| format!("`{stage}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// "title:" and one numbered line an item; a single item stands on the title's own line.
@@ -132,5 +164,29 @@ pub fn suggest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> S
             "; there are: {}",
             known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_is_named_once_and_parts_stand_behind_it() {
+        let failed = || Err::<(), _>(Error::invalid("no such layer: 9"));
+        let twice = failed().in_stage("teacher").in_stage("teacher");
+        assert_eq!(twice.unwrap_err().to_string(), "stage `teacher`: no such layer: 9");
+        let nested = failed().in_stage("embeddings").in_stage("student").in_stage("student");
+        assert_eq!(nested.unwrap_err().to_string(), "stage `student`, `embeddings`: no such layer: 9");
+        assert_eq!(failed().unwrap_err().to_string(), "no such layer: 9");
+        let within = failed().in_stage("embeddings").in_stage("student").unwrap_err().within("student");
+        assert_eq!(within, "`embeddings`: no such layer: 9");
+    }
+
+    #[test]
+    fn an_error_of_libtorch_keeps_its_first_line_and_all_its_stages() {
+        let torch = tch::TchError::Torch("shapes differ\nframe #0".to_owned());
+        let told = Err::<(), _>(torch).in_stage("query").in_stage("student").unwrap_err().to_string();
+        assert_eq!(told, "stage `student`, `query`: shapes differ");
     }
 }

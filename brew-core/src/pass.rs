@@ -69,8 +69,26 @@ impl Pass {
         Pass { training: false, recomputes: false, wants, ..self.clone() }
     }
 
-    /// The same pass with other wishes: what the student is given.
-    pub(crate) fn for_student(&self, wants: Wants) -> Self {
+    /// The same pass with other wishes. A model around another passes its own pass on this way where it
+    /// needs features that the plan does not ask it for:
+    ///
+    /// ```
+    /// use brew_core::prelude::*;
+    ///
+    /// /// Reads the mean of the last hidden states, whoever wants them.
+    /// struct Pooled(BertForSequenceClassification);
+    ///
+    /// impl Pooled {
+    ///     fn pooled(&self, input_ids: &Tensor, attention_mask: &Tensor, pass: &Pass) -> Result<Tensor> {
+    ///         let pass = pass.with_wants(pass.wants().clone().and_layer("hidden", -1));
+    ///         let output = self.0.forward(input_ids, attention_mask, None, None, &pass)?;
+    ///         let last = output.hidden_states.last().ok_or_else(|| Error::invalid("no hidden states"))?;
+    ///         Ok(last.f_mean_dim(1, false, None)?)
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn with_wants(&self, wants: Wants) -> Self {
         Pass { wants, ..self.clone() }
     }
 

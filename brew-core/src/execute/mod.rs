@@ -236,7 +236,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             }
             _ => self
                 .student()
-                .forward(batch.student(), &pass.for_student(wants))
+                .forward(batch.student(), &pass.with_wants(wants))
                 .map_err(|error| with_label_range(error, self.student(), batch.student())),
         }
         .in_stage(&stage.name)
@@ -401,8 +401,8 @@ fn with_label_range<B: 'static>(error: Error, student: &dyn Side<B>, batch: &B) 
         Some((labels.f_min().ok()?.f_double_value(&[]).ok()?, labels.f_max().ok()?.f_double_value(&[]).ok()?))
     });
     match (error, range) {
-        (Error::Torch { stage, message }, Some((low, high))) => {
-            Error::Torch { stage, message: format!("{message} (the batch's labels are {low} to {high})") }
+        (Error::Torch { stages, message }, Some((low, high))) => {
+            Error::Torch { stages, message: format!("{message} (the batch's labels are {low} to {high})") }
         }
         (error, _) => error,
     }

@@ -28,8 +28,9 @@ struct Findings {
 }
 
 impl Findings {
-    fn problem(&mut self, stage: &Stage, message: impl ToString) {
-        self.problems.push(Problem::Unfit { stage: stage.name.clone(), message: message.to_string() });
+    fn problem(&mut self, stage: &Stage, error: Error) {
+        let message = error.within(&stage.name);
+        self.problems.push(Problem::Unfit { stage: stage.name.clone(), message });
     }
 }
 
@@ -55,7 +56,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                         Ok(output) => {
                             held.outputs.insert(id, output);
                         }
-                        Err(error) => findings.problem(stage, unstaged(error)),
+                        Err(error) => findings.problem(stage, error),
                     }
                 }
                 StageKind::Adaptor { owner, .. } => {
@@ -69,7 +70,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                             Ok(feature) => {
                                 held.flows.insert(flow, feature);
                             }
-                            Err(error) => findings.problem(stage, unstaged(error)),
+                            Err(error) => findings.problem(stage, error),
                         }
                     }
                     findings.found.extend(self.adaptor_found(id, stage, &held));
@@ -79,7 +80,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                         held.flows.extend(features)
                     }
                     Ok(_) => {}
-                    Err(error) => findings.problem(stage, unstaged(error)),
+                    Err(error) => findings.problem(stage, error),
                 },
                 StageKind::Loss(_) => self.probe_loss(id, stage, &mut held, &mut findings),
                 StageKind::Sum => {}
@@ -148,7 +149,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             match label_out_of_range(labels, classes) {
                 Ok(Some(label)) => findings.problem(
                     stage,
-                    format!("a label is {label}, and the logits have {classes} classes: labels are 0 to {}, or -100 for what does not count", classes - 1),
+                    Error::invalid(format!("a label is {label}, and the logits have {classes} classes: labels are 0 to {}, or -100 for what does not count", classes - 1)),
                 ),
                 Ok(None) => {}
                 Err(error) => findings.problem(stage, error),
@@ -168,14 +169,6 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             }
         }
         lines
-    }
-}
-
-/// The message alone: the finding names the stage itself.
-fn unstaged(error: Error) -> String {
-    match error {
-        Error::Torch { message, .. } => message,
-        other => other.to_string(),
     }
 }
 

@@ -106,7 +106,7 @@ fn told(what: &str, message: *mut c_char) -> Result<()> {
         text
     };
     let first = text.lines().next().unwrap_or("no message").to_owned();
-    Err(Error::Torch { stage: Some(what.to_owned()), message: first })
+    Err(Error::Torch { stages: vec![what.to_owned()], message: first })
 }
 
 fn raw(tensor: &Tensor) -> Raw {

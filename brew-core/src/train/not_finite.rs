@@ -94,13 +94,13 @@ mod tests {
 
     #[test]
     fn memory_that_ran_out_says_what_to_change() {
-        let stage = Some("student".to_owned());
+        let stages = vec!["student".to_owned()];
         // The words of libtorch 2.11 on the CPU and on CUDA.
         for words in [
             "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
             "CUDA out of memory. Tried",
         ] {
-            let error = Error::Torch { stage: stage.clone(), message: words.to_owned() };
+            let error = Error::Torch { stages: stages.clone(), message: words.to_owned() };
             let told = with_mend(error).to_string();
             assert!(told.contains("stage `student`") && told.contains("smaller batches"), "{told}");
         }
