@@ -8,5 +8,5 @@ mod trajectory;
 
 pub use golden::{golden, mask, peer, seq};
 pub use gradient::finite_difference_error;
-pub use toy::{Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
+pub use toy::{Count, Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 pub use trajectory::{read_tensors, recorded_batches, trajectory};

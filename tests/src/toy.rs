@@ -1,9 +1,8 @@
 //! A model of a few numbers, annotated as a user would, for tests of the plan and the loop.
 
-use std::cell::RefCell;
 use std::path::Path;
-use std::rc::Rc;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use brew_core::prelude::*;
 
@@ -48,6 +47,22 @@ pub struct Probe {
     pub wants: Wants,
 }
 
+/// How often something ran, counted by a model and read by its test.
+#[derive(Debug, Clone, Default)]
+pub struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    /// One more.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// As often as it ran so far.
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Keeps tests that draw random numbers apart: libtorch's generator belongs to the whole process.
 pub fn alone() -> MutexGuard<'static, ()> {
     static GENERATOR: Mutex<()> = Mutex::new(());
@@ -64,7 +79,7 @@ pub struct Toy {
     /// Panics when attention maps are asked for.
     pub refuses_attention: bool,
     /// What each pass asked for.
-    pub passes: Rc<RefCell<Vec<Probe>>>,
+    pub passes: Arc<Mutex<Vec<Probe>>>,
 }
 
 impl Toy {
@@ -81,7 +96,7 @@ impl Toy {
             head: normal([width, 3]),
             dropout: 0.0,
             refuses_attention: false,
-            passes: Rc::default(),
+            passes: Arc::default(),
         }
     }
 
@@ -102,7 +117,10 @@ impl Toy {
         labels: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<ToyOutput> {
-        self.passes.borrow_mut().push(Probe { training: pass.is_training(), wants: pass.wants().clone() });
+        self.passes
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(Probe { training: pass.is_training(), wants: pass.wants().clone() });
         assert!(
             !(self.refuses_attention && pass.wants().role::<role::Attention>()),
             "nobody matches attention maps, and yet they were asked for"

@@ -174,7 +174,8 @@ fn the_student_trains_and_teachers_do_not_defect_7() {
         .unwrap();
     let executor = Executor::new(&pipeline, 0).unwrap();
     executor.run(&sentences(1, 2, 3)[0], &Pass::training(0, Wants::nothing()), None, &mut |_, _| {}).unwrap();
-    let trained = passes.map(|passes| passes.borrow().iter().map(|pass| pass.training).collect::<Vec<_>>());
+    let trained =
+        passes.map(|passes| passes.lock().unwrap().iter().map(|pass| pass.training).collect::<Vec<_>>());
     assert_eq!(trained, [vec![false], vec![true]]);
 }
 

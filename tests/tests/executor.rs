@@ -65,7 +65,7 @@ fn a_model_is_never_asked_for_maps_that_nobody_matches() {
         let masks = Wants::nothing().and_role("logits").and_role("inputs_mask");
         layers.iter().fold(masks, |wants, layer| wants.and_layer("hidden", *layer))
     };
-    let (teacher, student) = (asked.0.borrow(), asked.1.borrow());
+    let (teacher, student) = (asked.0.lock().unwrap(), asked.1.lock().unwrap());
     assert_eq!((teacher[0].training, &teacher[0].wants), (false, &wants([0, 2])));
     assert_eq!((student[0].training, &student[0].wants), (true, &wants([0, 1]).and_role("losses")));
 }

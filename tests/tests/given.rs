@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use brew_core::batch::{Batches as _, Output as _, WithTeacherOutput};
 use brew_core::execute::Executor;
@@ -61,14 +62,14 @@ fn a_teacher_whose_output_comes_with_the_batch_is_never_called_nor_needed() {
         .run(sentences(4, 3, 7))
         .unwrap();
     // Two rows are checked first.
-    assert_eq!(passes.borrow().len(), 5);
+    assert_eq!(passes.lock().unwrap().len(), 5);
 
     let teacher = toy(2, 0);
     let passes = teacher.passes.clone();
     let batches = || Stream(taught(sentences(4, 3, 7)));
     let given =
         Trainer::new(pipeline(teacher.seen_by(ToyOutputAdaptor))).observe(Quiet).run(batches()).unwrap();
-    assert_eq!(passes.borrow().len(), 0);
+    assert_eq!(passes.lock().unwrap().len(), 0);
     assert_eq!(student_of(&given), student_of(&ran));
 
     // Its adaptor alone is enough.
@@ -99,10 +100,10 @@ fn teachers_after_the_last_given_output_run() {
     let pass = Pass::training(0, Wants::nothing());
     let batch = sentences(1, 3, 7).remove(0);
     let expected = executor.run(&batch, &pass, None, &mut |_, _| {}).unwrap().total;
-    passes.iter().for_each(|passes| passes.borrow_mut().clear());
+    passes.iter().for_each(|passes| passes.lock().unwrap().clear());
     let found = executor.run(&taught(vec![batch]).remove(0), &pass, None, &mut |_, _| {}).unwrap().total;
     assert_eq!(found.double_value(&[]), expected.double_value(&[]));
-    assert_eq!(passes.map(|passes| passes.borrow().len()), [0, 1]);
+    assert_eq!(passes.map(|passes| passes.lock().unwrap().len()), [0, 1]);
 }
 
 #[test]
@@ -183,7 +184,7 @@ fn every_batch_is_processed_before_anything_sees_it_and_an_error_names_it() {
 fn an_argument_reaches_every_forward_pass_of_teacher_and_student() {
     /// Multiplies its logits by the argument of the pass.
     #[derive(Debug)]
-    struct Scaled(Toy, Rc<RefCell<Vec<Option<f64>>>>);
+    struct Scaled(Toy, Arc<Mutex<Vec<Option<f64>>>>);
     impl Model for Scaled {
         fn parameters(&self) -> Parameters {
             self.0.parameters()
@@ -192,13 +193,13 @@ fn an_argument_reaches_every_forward_pass_of_teacher_and_student() {
     impl Forward<Sentence> for Scaled {
         type Output = ToyOutput;
         fn run(&self, batch: &Sentence, pass: &Pass) -> Result<ToyOutput> {
-            self.1.borrow_mut().push(pass.argument::<f64>().copied());
+            self.1.lock().unwrap().push(pass.argument::<f64>().copied());
             assert!(pass.argument::<String>().is_none());
             Forward::run(&self.0, batch, pass)
         }
     }
     let _alone = alone();
-    let seen = Rc::new(RefCell::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let model = |seed| Scaled(toy(1, seed), seen.clone()).seen_by(ToyOutputAdaptor);
     let plan = |argument: Option<f64>| {
         let pipeline = Distill::new(model(0), model(1)).soft_targets(KdCe::at(2.0)).plan().unwrap();
@@ -209,9 +210,9 @@ fn an_argument_reaches_every_forward_pass_of_teacher_and_student() {
     };
     Trainer::new(plan(Some(0.5))).observe(Quiet).run(sentences(1, 3, 7)).unwrap();
     // Two rows and one step, the teacher and the student each.
-    assert_eq!(seen.take(), [Some(0.5); 4]);
+    assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [Some(0.5); 4]);
     Trainer::new(plan(None)).observe(Quiet).run(sentences(1, 3, 7)).unwrap();
-    assert_eq!(seen.take(), [None; 4]);
+    assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [None; 4]);
 }
 
 #[test]

@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use brew_core::distill::{Gives, SoftTarget, SoftTargets};
@@ -79,7 +78,7 @@ impl<T: Gives<Logits>, S: Gives<Logits> + Gives<Labels>> SoftTargets<T, S> for W
 fn a_loss_of_ones_own_reads_labels_learns_and_is_told_of_every_step() {
     let _alone = alone();
     let loss = WhereRight::default();
-    let student = Rc::new(Toy::new(1, 6, 1));
+    let student = Toy::new(1, 6, 1);
     let pipeline =
         Distill::new(Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor))
             .soft_targets(loss.clone())

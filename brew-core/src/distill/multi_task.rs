@@ -17,15 +17,15 @@ use crate::train::{MultiTask, Trainer};
 /// that draws come from the run's seed; and that `ckpt_steps` may be absent, or larger than the run.
 ///
 /// ```no_run
-/// # use std::rc::Rc;
+/// # use std::sync::{Arc, Mutex};
 /// # use brew_core::prelude::*;
-/// # fn example<A: Adaptor, B: Adaptor, M>(movie_teacher: Seen<A>, movies: Vec<A::Batch>, product_teacher: Seen<B>, products: Vec<B::Batch>, student: Rc<M>, view: A, other_view: B) -> Result<()>
+/// # fn example<A: Adaptor, B: Adaptor, M>(movie_teacher: Seen<A>, movies: Vec<A::Batch>, product_teacher: Seen<B>, products: Vec<B::Batch>, student: Arc<Mutex<M>>, view: A, other_view: B) -> Result<()>
 /// # where M: Model + Forward<A::Batch, Output = A::Output> + Forward<B::Batch, Output = B::Output> {
 /// let train = TrainingConfig::from_json_file("train.json")?;
 /// let distill = DistillationConfig::from_json_file("distill.json")?;
 /// let trained = MultiTaskDistiller::new(&train, &distill)
-///     .task("movies", movie_teacher, Rc::clone(&student).seen_by(view), movies)
-///     .task("products", product_teacher, Rc::clone(&student).seen_by(other_view), products)
+///     .task("movies", movie_teacher, Arc::clone(&student).seen_by(view), movies)
+///     .task("products", product_teacher, Arc::clone(&student).seen_by(other_view), products)
 ///     .tau(0.5)
 ///     .trainer()?
 ///     .optimizer(AdamW::with_lr(1e-4))

@@ -18,6 +18,9 @@ use crate::schedule::Weight;
 /// A plan with the models and losses that its stages stand for.
 ///
 /// Its teachers read `T`, its student is seen by `A`.
+///
+/// A pipeline is `Send`: laid on one thread, it may be trained on another, so that a program stays
+/// responsive meanwhile.
 pub struct Pipeline<T, A: Adaptor> {
     pub(crate) plan: Plan,
     pub(crate) teachers: Sides<T>,

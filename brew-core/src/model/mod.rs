@@ -20,7 +20,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tch::{Device, Tensor};
 
@@ -50,7 +50,7 @@ pub use torchscript::{Part, ScriptOutput, ScriptOutputAdaptor, TorchScript};
     label = "not a model yet",
     note = "add `impl Model for {Self}`: `parameters` lists what is trained or frozen, `save` writes it"
 )]
-pub trait Model: 'static {
+pub trait Model: Send + 'static {
     /// Every parameter by name. A student trains those that require a gradient; all of a teacher's
     /// are frozen.
     fn parameters(&self) -> Parameters;
@@ -164,20 +164,22 @@ pub trait Forward<B>: 'static {
     fn run(&self, batch: &B, pass: &Pass) -> Result<Self::Output>;
 }
 
-// A model that its owner keeps a handle on.
-impl<M: Model> Model for Rc<M> {
+// One model in several hands: the student of several tasks, or one that its owner keeps. A tensor may be sent
+// to another thread, and not be used by two at once: so a lock, which costs nothing where nobody waits for it.
+// What a panic elsewhere left behind are still the model's tensors.
+impl<M: Model> Model for Arc<Mutex<M>> {
     fn parameters(&self) -> Parameters {
-        M::parameters(self)
+        self.lock().unwrap_or_else(PoisonError::into_inner).parameters()
     }
     fn save(&self, folder: &Path) -> Result<()> {
-        M::save(self, folder)
+        self.lock().unwrap_or_else(PoisonError::into_inner).save(folder)
     }
 }
 
-impl<B, M: Forward<B>> Forward<B> for Rc<M> {
+impl<B, M: Forward<B> + Send> Forward<B> for Arc<Mutex<M>> {
     type Output = M::Output;
     fn run(&self, batch: &B, pass: &Pass) -> Result<M::Output> {
-        M::run(self, batch, pass)
+        self.lock().unwrap_or_else(PoisonError::into_inner).run(batch, pass)
     }
 }
 

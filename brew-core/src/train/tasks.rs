@@ -16,8 +16,8 @@ use crate::plan::Semantics;
 ///
 /// A task is a pipeline, of one teacher, of several or of none, with its own data, whose batches may be
 /// of a type of their own. What makes the students of the pipelines one is that they have the same
-/// parameters: a model in an [`Rc`](std::rc::Rc) can be seen by as many adaptors as there are tasks, and
-/// models of different types can hold one encoder. A parameter that several tasks have is trained once;
+/// parameters: a model in an `Arc<Mutex<…>>` can be seen by as many adaptors as there are tasks, and
+/// models of different types can hold the tensors of one encoder. A parameter that several tasks have is trained once;
 /// so is a projection that has the same name and size in several of them.
 ///
 /// Every batch of a run is drawn from one task: from task d with probability n_d^tau / sum n^tau, where n
@@ -28,18 +28,18 @@ use crate::plan::Semantics;
 /// batches weighs each task's loss, over all its rows in the window, by the task's share of the batches.
 ///
 /// ```no_run
-/// # use std::rc::Rc;
+/// # use std::sync::{Arc, Mutex};
 /// # use brew_core::prelude::*;
-/// # fn example<A, B, M>(movie_teacher: Seen<A>, movies: Vec<A::Batch>, product_teacher: Seen<B>, products: Vec<B::Batch>, student: Rc<M>, view: A, other_view: B) -> Result<()>
+/// # fn example<A, B, M>(movie_teacher: Seen<A>, movies: Vec<A::Batch>, product_teacher: Seen<B>, products: Vec<B::Batch>, student: Arc<Mutex<M>>, view: A, other_view: B) -> Result<()>
 /// # where
 /// #     A: Adaptor + Provides<role::Logits>,
 /// #     B: Adaptor + Provides<role::Logits> + Provides<role::Losses>,
 /// #     M: Model + Forward<A::Batch, Output = A::Output> + Forward<B::Batch, Output = B::Output>,
 /// # {
-/// let of_movies = Distill::new(movie_teacher, Rc::clone(&student).seen_by(view))
+/// let of_movies = Distill::new(movie_teacher, Arc::clone(&student).seen_by(view))
 ///     .soft_targets(KdCe::at(8.0))
 ///     .plan()?;
-/// let of_products = Distill::new(product_teacher, Rc::clone(&student).seen_by(other_view))
+/// let of_products = Distill::new(product_teacher, Arc::clone(&student).seen_by(other_view))
 ///     .soft_targets(KdCe::at(8.0))
 ///     .hard_labels(0.5)
 ///     .plan()?;
@@ -200,7 +200,7 @@ impl<'d> MultiTask<'d> {
                 before.iter().any(|(_, other)| pointers(&other.student()).iter().any(|at| own.contains(at)));
             if index > 0 && !shared {
                 problems.push(format!(
-                    "the student of `{name}` shares no parameter with those before it: give all tasks handles of one model, `Rc::clone(&student).seen_by(…)`"
+                    "the student of `{name}` shares no parameter with those before it: give all tasks handles of one model, `Arc::clone(&student).seen_by(…)`"
                 ));
             }
         }

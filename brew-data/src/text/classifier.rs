@@ -26,6 +26,33 @@ const BATCH_TEXTS: usize = 32;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # From several threads
+///
+/// It is `Send` and not `Sync`, as libtorch's tensors are: each thread has a classifier of its own, or all share
+/// one behind a `Mutex`. One of its own costs the memory of the weights again; libtorch uses all cores for
+/// one call already, so let it use one per call where the threads are the parallelism:
+///
+/// ```no_run
+/// use brew_core::prelude::*;
+/// use brew_data::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// brew_core::tch::set_num_threads(1);
+/// let questions = [vec!["a gorgeous film"], vec!["two hours of my life"]];
+/// let classifiers: Vec<TextClassifier> = (questions.iter())
+///     .map(|_| TextClassifier::from_pretrained("models/student", Device::Cpu))
+///     .collect::<Result<_>>()?;
+/// std::thread::scope(|scope| {
+///     let pairs = classifiers.into_iter().zip(&questions);
+///     let threads: Vec<_> = pairs.map(|(student, texts)| scope.spawn(move || student.predict(texts))).collect();
+///     for thread in threads {
+///         println!("{:?}", thread.join());
+///     }
+/// });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TextClassifier {
     model: BertForSequenceClassification,

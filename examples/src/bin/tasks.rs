@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use brew_core::prelude::*;
 use brew_core::tch::Reduction;
@@ -75,9 +75,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     let new = |classes| {
         BertForSequenceClassification::from_encoder(&settings.encoder, classes, settings.weights(), device)
     };
-    let student = || -> Result<Rc<BertForSequenceClassification>> {
+    let student = || -> Result<Arc<Mutex<BertForSequenceClassification>>> {
         let first = BertForSequenceClassification::from_layers_of(&new(4)?, Keep::first(training.layers))?;
-        Ok(Rc::new(first))
+        Ok(Arc::new(Mutex::new(first)))
     };
     // What cannot be is said before anything is trained.
     drop(student()?);
@@ -99,16 +99,16 @@ fn run(arguments: &Arguments) -> Result<()> {
     let batches =
         loader(&movies).batches_per_epoch().unwrap_or(0) + loader(&products).batches_per_epoch().unwrap_or(0);
     let steps = batches as u64 * training.epochs;
-    let mut add = |title: &str, student: &Rc<BertForSequenceClassification>| -> Result<()> {
-        let of_movies = score(&Rc::clone(student).seen_by(View::<0>), &dev(&movies), &[&Accuracy])?.0[0];
-        let of_products = score(&Rc::clone(student).seen_by(View::<2>), &dev(&products), &[&Accuracy])?.0[0];
+    let mut add = |title: &str, student: &Arc<Mutex<BertForSequenceClassification>>| -> Result<()> {
+        let of_movies = score(&Arc::clone(student).seen_by(View::<0>), &dev(&movies), &[&Accuracy])?.0[0];
+        let of_products = score(&Arc::clone(student).seen_by(View::<2>), &dev(&products), &[&Accuracy])?.0[0];
         table.add(title, &[of_movies, of_products], student);
         Ok(())
     };
 
     let plain = student()?;
-    let of_movies = Supervised::new(Rc::clone(&plain).seen_by(View::<0>)).plan()?;
-    let of_products = Supervised::new(Rc::clone(&plain).seen_by(View::<2>)).plan()?;
+    let of_movies = Supervised::new(Arc::clone(&plain).seen_by(View::<0>)).plan()?;
+    let of_products = Supervised::new(Arc::clone(&plain).seen_by(View::<2>)).plan()?;
     let tasks = MultiTask::new()
         .task("movies", of_movies, loader(&movies))
         .task("products", of_products, loader(&products))
@@ -128,8 +128,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         ..TrainingConfig::default()
     };
     let trainer = MultiTaskDistiller::new(&run, &distill)
-        .task("movies", movie_teacher, Rc::clone(&distilled).seen_by(View::<0>), loader(&movies))
-        .task("products", product_teacher, Rc::clone(&distilled).seen_by(View::<2>), loader(&products))
+        .task("movies", movie_teacher, Arc::clone(&distilled).seen_by(View::<0>), loader(&movies))
+        .task("products", product_teacher, Arc::clone(&distilled).seen_by(View::<2>), loader(&products))
         .tau(arguments.tau)
         .trainer()?;
     println!("\ndistilled student");

@@ -27,20 +27,17 @@ struct Outcome {
 }
 
 fn trained_in(precision: Precision) -> Outcome {
-    let (teacher, student) = (Rc::new(teacher()), Rc::new(load(&tests::trajectory("student_init"))));
+    let (teacher, student) = (teacher(), load(&tests::trajectory("student_init")));
+    let of = (teacher.parameters(), student.parameters());
     let losses = Rc::new(RefCell::new(Vec::new()));
-    let kinds = |model: &BertForSequenceClassification| {
-        model.parameters().iter().map(|(_, tensor)| tensor.kind()).collect()
-    };
-    let pipeline = Distill::new(
-        teacher.clone().seen_by(ClassifierOutputAdaptor),
-        student.clone().seen_by(ClassifierOutputAdaptor),
-    )
-    .soft_targets(KdCe::at(4.0))
-    .matching(hidden(teacher_layer(2), student_layer(1)).by(Cos).project(Projection::linear(32, 48)))
-    .hard_labels(1.0)
-    .plan()
-    .unwrap();
+    let kinds = |parameters: &Parameters| parameters.iter().map(|(_, tensor)| tensor.kind()).collect();
+    let pipeline =
+        Distill::new(teacher.seen_by(ClassifierOutputAdaptor), student.seen_by(ClassifierOutputAdaptor))
+            .soft_targets(KdCe::at(4.0))
+            .matching(hidden(teacher_layer(2), student_layer(1)).by(Cos).project(Projection::linear(32, 48)))
+            .hard_labels(1.0)
+            .plan()
+            .unwrap();
     Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(1e-4))
         .precision(precision)
@@ -51,7 +48,7 @@ fn trained_in(precision: Precision) -> Outcome {
         .run((0..8).map(batch).collect::<Vec<_>>())
         .unwrap();
     let losses = losses.borrow().clone();
-    Outcome { losses, teacher: kinds(&teacher), student: kinds(&student) }
+    Outcome { losses, teacher: kinds(&of.0), student: kinds(&of.1) }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_core::train::Sgd;
 use brew_data::TeacherStore;
-use tests::{Sentence, alone, sentences};
+use tests::{Count, Sentence, alone, sentences};
 
 use crate::tagger::{Tagger, TagsAdaptor};
 
@@ -105,7 +105,7 @@ fn assert_same(found: &Run, expected: &Run, what: &str) {
 }
 
 /// Fills a store in batches of three rows, and trains from it, read again, in batches of four.
-fn stored(folder: &Path, payload: Payload, pipeline: impl Fn() -> (Pipe, Rc<std::cell::Cell<usize>>)) -> Run {
+fn stored(folder: &Path, payload: Payload, pipeline: impl Fn() -> (Pipe, Count)) -> Run {
     let store = || Some(TeacherStore::at(folder).keeping(payload));
     let (pipe, runs) = pipeline();
     train(pipe, 3, store());

@@ -1,10 +1,7 @@
 //! A small tagger of tokens that gives its output matrix, so that a loss can make its logits itself.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use brew_core::prelude::*;
-use tests::{Sentence, seq};
+use tests::{Count, Sentence, seq};
 
 /// What a tagger of tokens returns: hidden states, and logits where somebody wants them.
 #[distill(batch = Sentence, inputs_mask = mask, logits_mask = mask)]
@@ -24,7 +21,7 @@ pub(crate) struct Tagger {
     /// Panics when logits are asked for.
     pub(crate) refuses_logits: bool,
     /// How often it ran.
-    pub(crate) runs: Rc<Cell<usize>>,
+    pub(crate) runs: Count,
 }
 
 impl Tagger {
@@ -34,7 +31,7 @@ impl Tagger {
             embeddings,
             weight: seq(&[23, width], 0.53, phase, 1.0).set_requires_grad(true),
             refuses_logits: false,
-            runs: Rc::default(),
+            runs: Count::default(),
         }
     }
 }
@@ -42,7 +39,7 @@ impl Tagger {
 #[distill(batch = Sentence)]
 impl Tagger {
     fn forward(&self, tokens: &Tensor, pass: &Pass) -> Result<Tags> {
-        self.runs.set(self.runs.get() + 1);
+        self.runs.add();
         let state = Tensor::f_embedding(&self.embeddings, tokens, -1, false, false)?.f_tanh()?;
         let logits = pass.wants().role::<role::Logits>().then(|| {
             assert!(!self.refuses_logits, "nobody compares logits, and yet they were asked for");

@@ -65,7 +65,7 @@ fn a_module_teaches_a_student_and_is_left_as_it_was() {
     };
     let student = BiGruForSequenceClassification::new(config, 5, Device::Cpu).unwrap();
     let untrained = student.run(&texts(), &evaluation()).unwrap().logits;
-    let teacher = std::rc::Rc::new(teacher);
+    let teacher = std::sync::Arc::new(std::sync::Mutex::new(teacher));
     let seen = teacher.clone().seen_by(ScriptOutputAdaptor);
     let pipeline = Distill::new(seen, student.seen_by(ClassifierOutputAdaptor))
         .soft_targets(KdCe::at(1.0))

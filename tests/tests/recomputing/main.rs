@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
@@ -73,7 +73,7 @@ fn trained(precision: Precision, recompute: bool) -> Vec<(String, Tensor)> {
     let load = |folder: &str| {
         BertForSequenceClassification::from_pretrained(trajectory(folder), Device::Cpu).unwrap()
     };
-    let student = Rc::new(load("student_init"));
+    let student = Arc::new(Mutex::new(load("student_init")));
     let pipeline = Distill::new(
         load("teacher").seen_by(ClassifierOutputAdaptor),
         student.clone().seen_by(ClassifierOutputAdaptor),

@@ -1,7 +1,7 @@
 //! The pipelines and data that the parts are shown in.
 
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use brew_core::distill::{Match, SoftTargets};
 use brew_core::loss::Crd;
@@ -89,9 +89,9 @@ pub(crate) fn contrast() -> Pipeline<Sentence, WithRows> {
 
 /// Two tasks of one student, over data of their own, drawn in turn.
 pub(crate) fn tasks() -> MultiTask<'static> {
-    let student = Rc::new(Toy::new(1, 6, 1).with_dropout(0.2));
+    let student = Arc::new(Mutex::new(Toy::new(1, 6, 1).with_dropout(0.2)));
     let pipeline = |temperature| {
-        Distill::new(teacher(), Rc::clone(&student).seen_by(ToyOutputAdaptor))
+        Distill::new(teacher(), Arc::clone(&student).seen_by(ToyOutputAdaptor))
             .soft_targets(KdCe::at(temperature))
             .hard_labels(1.0)
             .plan()

@@ -1,12 +1,13 @@
 //! Small BERT models, rows of different lengths in any order, and what a run told.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use brew_core::batch::Walk;
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
+use tests::Count;
 
 /// A small model of `fixtures/heads`, such as `bert/token`.
 pub(crate) fn folder(case: &str) -> PathBuf {
@@ -16,13 +17,13 @@ pub(crate) fn folder(case: &str) -> PathBuf {
 /// A classifier that counts how often it runs.
 pub(crate) struct Counting {
     pub(crate) model: BertForSequenceClassification,
-    pub(crate) runs: Rc<Cell<usize>>,
+    pub(crate) runs: Count,
 }
 
 impl Counting {
-    pub(crate) fn new(case: &str) -> (Self, Rc<Cell<usize>>) {
+    pub(crate) fn new(case: &str) -> (Self, Count) {
         let model = BertForSequenceClassification::from_pretrained(folder(case), Device::Cpu).unwrap();
-        let runs = Rc::new(Cell::new(0));
+        let runs = Count::default();
         (Counting { model, runs: runs.clone() }, runs)
     }
 }
@@ -30,7 +31,7 @@ impl Counting {
 #[distill(batch = TextBatch)]
 impl Counting {
     fn forward(&self, input_ids: &Tensor, attention_mask: &Tensor, pass: &Pass) -> Result<ClassifierOutput> {
-        self.runs.set(self.runs.get() + 1);
+        self.runs.add();
         self.model.forward(input_ids, attention_mask, None, None, pass)
     }
 }

@@ -47,10 +47,13 @@ fn a_run_goes_on_after_a_callback_as_if_it_had_not_been_called() {
             trainer = trainer.on_checkpoint(move |student: &ToySeen, _| {
                 // Draws numbers, evaluates, and leaves gradients behind.
                 let _ = Tensor::rand([100], (Kind::Float, Device::Cpu));
-                passes.borrow_mut().clear();
+                passes.lock().unwrap().clear();
                 Predictions::of(student, &data)?;
                 let training = |probe: &Probe| probe.training;
-                assert!(!passes.borrow().iter().any(training), "an evaluation must not drop anything out");
+                assert!(
+                    !passes.lock().unwrap().iter().any(training),
+                    "an evaluation must not drop anything out"
+                );
                 let (_, first) = student
                     .parameters()
                     .iter()

@@ -112,9 +112,9 @@ fn a_teacher_never_drops_out_without_being_asked_defect_20() {
         .plan()
         .unwrap();
     Trainer::new(pipeline).steps(4).observe(Seen::default()).run(sentences(2, 4, 0)).unwrap();
-    assert_eq!(of_teacher.borrow().len(), 5);
-    assert!(of_teacher.borrow().iter().all(|probe| !probe.training));
-    assert_eq!(of_student.borrow().iter().filter(|probe| probe.training).count(), 4);
+    assert_eq!(of_teacher.lock().unwrap().len(), 5);
+    assert!(of_teacher.lock().unwrap().iter().all(|probe| !probe.training));
+    assert_eq!(of_student.lock().unwrap().iter().filter(|probe| probe.training).count(), 4);
 }
 
 // TextBrewer reads every loss of every batch from the device (its defect 24).

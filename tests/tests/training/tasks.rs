@@ -1,6 +1,6 @@
 //! Several tasks, one student: what is shared, what is drawn, and what is said of it.
 
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use brew_core::batch::Walk;
 use brew_core::prelude::*;
@@ -111,15 +111,15 @@ impl Batches for Unknown {
     }
 }
 
-fn supervised(student: &Rc<Toy>) -> Pipeline<Sentence, ToyOutputAdaptor> {
-    Supervised::new(Rc::clone(student).seen_by(ToyOutputAdaptor)).plan().unwrap()
+fn supervised(student: &Arc<Mutex<Toy>>) -> Pipeline<Sentence, ToyOutputAdaptor> {
+    Supervised::new(Arc::clone(student).seen_by(ToyOutputAdaptor)).plan().unwrap()
 }
 
 #[test]
 fn a_task_of_unknown_length_makes_all_tasks_equally_probable() {
     let _alone = alone();
     let seen = Seen::default();
-    let student = Rc::new(Toy::new(1, 6, 1));
+    let student = Arc::new(Mutex::new(Toy::new(1, 6, 1)));
     let tasks = MultiTask::new().task("long", supervised(&student), sentences(9, 4, 0)).task(
         "unknown",
         supervised(&student),
@@ -141,9 +141,9 @@ fn a_task_of_unknown_length_makes_all_tasks_equally_probable() {
 fn two_tasks_of_one_kind_train_as_one_pipeline_does() {
     let _alone = alone();
     let run = |tasks: bool, semantics| {
-        let student = Rc::new(Toy::new(1, 6, 1).with_dropout(0.3));
+        let student = Arc::new(Mutex::new(Toy::new(1, 6, 1).with_dropout(0.3)));
         let pipeline = || {
-            Supervised::new(Rc::clone(&student).seen_by(ToyOutputAdaptor))
+            Supervised::new(Arc::clone(&student).seen_by(ToyOutputAdaptor))
                 .semantics(semantics)
                 .plan()
                 .unwrap()
@@ -187,8 +187,9 @@ fn the_distiller_of_configs_trains_fewer_steps_than_between_two_checkpoints_defe
             ..TrainingConfig::default()
         };
         let distill = DistillationConfig::from_json(CONFIG).unwrap();
-        let (teacher, student) = (Rc::new(Toy::new(1, 8, 0)), Rc::new(Toy::new(1, 6, 1)));
-        let see = |model: &Rc<Toy>| Rc::clone(model).seen_by(ToyOutputAdaptor);
+        let (teacher, student) =
+            (Arc::new(Mutex::new(Toy::new(1, 8, 0))), Arc::new(Mutex::new(Toy::new(1, 6, 1))));
+        let see = |model: &Arc<Mutex<Toy>>| Arc::clone(model).seen_by(ToyOutputAdaptor);
         let seen = Seen::default();
         let trained = MultiTaskDistiller::new(&train, &distill)
             .task("a", see(&teacher), see(&student), sentences(4, 4, 0))
@@ -223,8 +224,8 @@ fn the_distiller_of_configs_trains_fewer_steps_than_between_two_checkpoints_defe
 fn each_task_is_evaluated_and_saved_under_its_name() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
-    let model = Rc::new(MovieModel::on(&Body::new(6, 1)));
-    let view = || Rc::clone(&model).seen_by(OfMovieAdaptor);
+    let model = Arc::new(Mutex::new(MovieModel::on(&Body::new(6, 1))));
+    let view = || Arc::clone(&model).seen_by(OfMovieAdaptor);
     let seen = Seen::default();
     let tasks = MultiTask::new().task("early", Supervised::new(view()).plan().unwrap(), movies(2, 4)).task(
         "late",
@@ -268,7 +269,7 @@ fn each_task_is_evaluated_and_saved_under_its_name() {
 #[test]
 fn what_is_wrong_with_tasks_is_said_before_anything_runs() {
     let _alone = alone();
-    let student = Rc::new(Toy::new(1, 6, 1));
+    let student = Arc::new(Mutex::new(Toy::new(1, 6, 1)));
     let textbrewers =
         Supervised::new(Toy::new(1, 6, 2).seen_by(ToyOutputAdaptor)).semantics(Semantics::TextBrewer);
     let tasks = MultiTask::new()
@@ -277,7 +278,7 @@ fn what_is_wrong_with_tasks_is_said_before_anything_runs() {
         .task("../b", textbrewers.plan().unwrap(), sentences(1, 4, 0))
         .tau(f64::NAN);
     let error = Trainer::new(tasks).run().unwrap_err().to_string();
-    expect_test::expect![[r#"`tau` is NaN; it must be finite and not negative; two tasks are named `a`: give one another name; `../b` is no name for a task: files are named after it, so it has letters, digits, `-`, `_`, `.` and spaces, and does not start with a dot; `a` and `../b` follow different semantics, Exact and TextBrewer: say the same to both; the student of `../b` shares no parameter with those before it: give all tasks handles of one model, `Rc::clone(&student).seen_by(…)`; several tasks have no common epoch: say how many `.steps(…)`"#]].assert_eq(&error);
+    expect_test::expect![[r#"`tau` is NaN; it must be finite and not negative; two tasks are named `a`: give one another name; `../b` is no name for a task: files are named after it, so it has letters, digits, `-`, `_`, `.` and spaces, and does not start with a dot; `a` and `../b` follow different semantics, Exact and TextBrewer: say the same to both; the student of `../b` shares no parameter with those before it: give all tasks handles of one model, `let student = Arc::new(Mutex::new(student));` and `Arc::clone(&student).seen_by(…)`; several tasks have no common epoch: say how many `.steps(…)`"#]].assert_eq(&error);
     let error = Trainer::new(MultiTask::new()).steps(1).run().unwrap_err().to_string();
     assert_eq!(error, "there is no task: add one with `.task(…)`");
     let empty = MultiTask::new().task("a", supervised(&student), sentences(1, 4, 0)).task(
@@ -292,7 +293,7 @@ fn what_is_wrong_with_tasks_is_said_before_anything_runs() {
 #[test]
 fn an_error_of_a_batch_names_its_task_and_where_it_was() {
     let _alone = alone();
-    let student = Rc::new(Toy::new(1, 6, 1));
+    let student = Arc::new(Mutex::new(Toy::new(1, 6, 1)));
     let mut broken = sentences(2, 4, 0);
     broken[1].labels = Some(Tensor::from_slice(&[0_i64, 1, 5, 0]));
     let tasks = MultiTask::new().task("fine", supervised(&student), sentences(1, 4, 0)).task(
@@ -309,8 +310,8 @@ fn what_is_wrong_with_the_one_config_is_said_once() {
     let _alone = alone();
     // Keys and types are checked as it is read, names when pipelines are made of it.
     let distill: DistillationConfig = serde_json::from_str(r#"{"kd_loss_type": "nonesuch"}"#).unwrap();
-    let student = Rc::new(Toy::new(1, 6, 1));
-    let see = || Rc::clone(&student).seen_by(ToyOutputAdaptor);
+    let student = Arc::new(Mutex::new(Toy::new(1, 6, 1)));
+    let see = || Arc::clone(&student).seen_by(ToyOutputAdaptor);
     let error = MultiTaskDistiller::new(&TrainingConfig::default(), &distill)
         .task("a", see(), see(), sentences(1, 4, 0))
         .task("b", see(), see(), sentences(1, 4, 0))

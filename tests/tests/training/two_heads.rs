@@ -1,7 +1,6 @@
 //! A student of two heads over one body, each for a batch of its own, and its two teachers.
 
 use std::path::Path;
-use std::rc::Rc;
 
 use brew_core::prelude::*;
 
@@ -51,13 +50,14 @@ fn normal(size: [i64; 2]) -> Tensor {
 }
 
 impl Body {
-    pub(crate) fn new(width: i64, seed: i64) -> Rc<Self> {
+    pub(crate) fn new(width: i64, seed: i64) -> Self {
         brew_core::tch::manual_seed(seed);
-        Rc::new(Body {
-            words: normal([12, width]),
-            numbers: normal([4, width]),
-            middle: normal([width, width]),
-        })
+        Body { words: normal([12, width]), numbers: normal([4, width]), middle: normal([width, width]) }
+    }
+
+    fn handle(&self) -> Self {
+        let [words, numbers, middle] = [&self.words, &self.numbers, &self.middle].map(Tensor::shallow_clone);
+        Body { words, numbers, middle }
     }
 
     fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> {
@@ -68,21 +68,21 @@ impl Body {
 }
 
 /// The body with the head for movies.
-pub(crate) struct MovieModel(pub(crate) Rc<Body>, Tensor);
+pub(crate) struct MovieModel(pub(crate) Body, Tensor);
 /// The body with the head for products.
-pub(crate) struct ProductModel(pub(crate) Rc<Body>, Tensor);
+pub(crate) struct ProductModel(pub(crate) Body, Tensor);
 
 impl MovieModel {
-    pub(crate) fn on(body: &Rc<Body>) -> Self {
+    pub(crate) fn on(body: &Body) -> Self {
         let width = body.middle.size()[0];
-        MovieModel(Rc::clone(body), normal([width, 2]))
+        MovieModel(body.handle(), normal([width, 2]))
     }
 }
 
 impl ProductModel {
-    pub(crate) fn on(body: &Rc<Body>) -> Self {
+    pub(crate) fn on(body: &Body) -> Self {
         let width = body.middle.size()[0];
-        ProductModel(Rc::clone(body), normal([width, 5]))
+        ProductModel(body.handle(), normal([width, 5]))
     }
 }
 
@@ -154,7 +154,7 @@ pub(crate) fn products(batches: usize, rows: i64) -> Vec<Product> {
 /// The two tasks over one student body, with a match and its projection in both.
 pub(crate) fn pipelines(
     semantics: Semantics,
-) -> (Pipeline<Movie, OfMovieAdaptor>, Pipeline<Product, OfProductAdaptor>, Rc<Body>) {
+) -> (Pipeline<Movie, OfMovieAdaptor>, Pipeline<Product, OfProductAdaptor>, Body) {
     let (teacher, student) = (Body::new(8, 0), Body::new(6, 1));
     let of_movies = Distill::new(
         MovieModel::on(&teacher).seen_by(OfMovieAdaptor),

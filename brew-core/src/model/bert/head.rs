@@ -13,7 +13,7 @@ use crate::model::weights::Weights;
 const DEVIATION: f64 = 0.02;
 
 /// The head of a task. Only brew's own types implement it: they build it of `Weights`.
-pub trait Head: fmt::Debug + Sized + 'static {
+pub trait Head: Send + fmt::Debug + Sized + 'static {
     /// The task as transformers' classes call it: what follows `BertFor`.
     const TASK: &'static str;
 

@@ -36,7 +36,7 @@ const EMBEDDINGS: &str = "embeddings.weight";
 const CLASSIFIER: &str = "classifier";
 
 /// A task of a [`BiGru`]. Only brew's own types implement it.
-pub trait Task: std::fmt::Debug + 'static {
+pub trait Task: Send + std::fmt::Debug + 'static {
     /// The task as the class of a model has it: what follows `BiGruFor`.
     const NAME: &'static str;
 }
