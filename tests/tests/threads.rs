@@ -1,7 +1,5 @@
 //! What may move to another thread: a pipeline is laid on one and trained on another.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
-
 use std::sync::{Arc, Mutex};
 use std::thread;
 
