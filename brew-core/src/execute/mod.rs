@@ -7,6 +7,7 @@
 mod balance;
 mod combine;
 mod heads;
+mod outputs;
 mod probe;
 mod projections;
 mod reads;
@@ -84,7 +85,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let order =
             pipeline.plan.order().map_err(|names| Error::Plan(vec![crate::plan::Problem::Cycle(names)]))?;
         for teacher in &pipeline.teachers {
-            teacher.parameters().require_gradients(false);
+            teacher.parameters().freeze()?;
         }
         let parameters = pipeline.student.parameters();
         let double = parameters.iter().any(|(_, parameter)| parameter.kind() == Kind::Double);
@@ -139,7 +140,8 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         self.precision = kind;
         let (Some(kind), _guard) = (kind, tch::no_grad_guard()) else { return Ok(()) };
         for teacher in &self.pipeline.teachers {
-            for (name, weight) in teacher.parameters().iter() {
+            // Buffers keep their dtype, as autocast expects of running statistics.
+            for (name, weight) in teacher.parameters().without_buffers() {
                 // A weight that two layers share has one handle's change already.
                 if weight.kind() == Kind::Float {
                     weight.shallow_clone().f_set_data(&weight.f_to_kind(kind)?).in_stage(name)?;

@@ -63,7 +63,16 @@ impl Projections {
     /// Gives the parameters of projections these values in place of the ones drawn from the seed: every
     /// parameter, by its name.
     pub(crate) fn start(parameters: &Parameters, given: &BTreeMap<String, Tensor>) -> Result<()> {
-        parameters.take(given, "the projections cannot start from these tensors")
+        let own = |name: &str| parameters.iter().find(|(known, _)| *known == name);
+        let in_own_dtype = given.iter().map(|(name, value)| {
+            let value = match own(name) {
+                Some((_, tensor)) => value.f_to_kind(tensor.kind())?,
+                None => value.shallow_clone(),
+            };
+            Ok((name.clone(), value))
+        });
+        let given = in_own_dtype.collect::<Result<_>>()?;
+        parameters.take(&given, "the projections cannot start from these tensors")
     }
 
     /// Takes these tensors themselves in place of its own, where name and size are equal.

@@ -12,22 +12,22 @@ mod keep;
 mod mapping;
 mod normal;
 mod parameter_table;
+mod parameters;
 mod parts;
 mod torchscript;
 mod weights;
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use crate::adaptor::Adaptor;
 use crate::batch::Batch;
 use crate::cache::RowKeys;
-use crate::error::{Error, InStage as _, Result, numbered, suggest};
+use crate::error::{Error, Result};
 use crate::feature::Feature;
 use crate::pass::Pass;
 
@@ -41,113 +41,49 @@ pub(crate) use folder::{read_tensors, tensors_as_bytes, write_tensors, write_wei
 pub use gru::{BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification};
 pub use keep::Keep;
 pub use mapping::LayerMap;
+pub use parameters::Parameters;
 pub use parts::Activation;
 pub use torchscript::{Part, ScriptOutput, ScriptOutputAdaptor, TorchScript};
 
-/// The parameters of a model and how it is written to disk.
+/// The tensors of a model and how it is written to disk.
+///
+/// With the variables of `tch::nn` in a `VarStore` it is one line:
+///
+/// ```
+/// use brew_core::prelude::*;
+/// use brew_core::tch::nn;
+///
+/// struct Net {
+///     variables: nn::VarStore,
+///     norm: nn::BatchNorm,
+/// }
+///
+/// impl Model for Net {
+///     fn parameters(&self) -> Parameters {
+///         Parameters::of(&self.variables)
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say what its parameters are",
     label = "not a model yet",
     note = "add `impl Model for {Self}`: `parameters` lists what is trained or frozen, `save` writes it"
 )]
 pub trait Model: Send + 'static {
-    /// Every parameter by name. A student trains those that require a gradient; all of a teacher's
-    /// are frozen.
+    /// Every tensor that the model's output depends on, by name: its parameters, and its buffers
+    /// ([`Parameters::with_buffers`]), such as the running statistics of a batch norm. A student trains
+    /// the parameters that require a gradient; all of a teacher's are frozen.
+    ///
+    /// What is missing here is missing from checkpoints and from the identity of a cached teacher. A run
+    /// notices it as it resumes, by the student's outputs for two rows, and refuses to go on.
     fn parameters(&self) -> Parameters;
 
-    /// Writes the model to a folder.
+    /// Writes the model to a folder; unless said otherwise as [`Parameters::save`] does.
     ///
     /// # Errors
-    /// The default refuses, and names the mend.
+    /// A file that cannot be written.
     fn save(&self, folder: &Path) -> Result<()> {
-        Err(Error::file(folder, "this model does not say how it is saved: implement `Model::save`"))
-    }
-}
-
-/// Named parameters, sorted by name.
-#[derive(Debug, Default)]
-pub struct Parameters(Vec<(String, Tensor)>);
-
-impl Parameters {
-    /// Sorts the parameters by name.
-    pub fn new(named: impl IntoIterator<Item = (String, Tensor)>) -> Self {
-        let mut named: Vec<_> = named.into_iter().collect();
-        named.sort_by(|(left, _), (right, _)| left.cmp(right));
-        Parameters(named)
-    }
-
-    /// Name and tensor of each.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
-    }
-
-    /// Number of scalars, each shared tensor counted once.
-    pub fn scalars(&self) -> usize {
-        let mut seen = BTreeSet::new();
-        self.0
-            .iter()
-            .filter(|(_, tensor)| seen.insert(tensor.data_ptr() as usize))
-            .map(|(_, tensor)| tensor.numel())
-            .sum()
-    }
-
-    /// The parameters of several lists, each tensor once, under the first name it has. A name that
-    /// another tensor has already is put behind the name of its list: `products/head.weight`.
-    pub(crate) fn union<'n>(lists: impl IntoIterator<Item = (&'n str, Parameters)>) -> Self {
-        let mut named: BTreeMap<String, Tensor> = BTreeMap::new();
-        let mut seen = BTreeSet::new();
-        for (list, parameters) in lists {
-            for (name, tensor) in parameters.0 {
-                // Tensors without elements have no place of their own in memory.
-                if tensor.numel() > 0 && !seen.insert(tensor.data_ptr() as usize) {
-                    continue;
-                }
-                let name = if named.contains_key(&name) { format!("{list}/{name}") } else { name };
-                named.insert(name, tensor);
-            }
-        }
-        Parameters(named.into_iter().collect())
-    }
-
-    /// Copies these values into the tensors of the same names.
-    ///
-    /// # Errors
-    /// `title` with every value that is missing, unknown or of another shape; nothing is changed then.
-    pub(crate) fn take(&self, given: &BTreeMap<String, Tensor>, title: &str) -> Result<()> {
-        let names = || self.iter().map(|(name, _)| name);
-        let mut problems: Vec<String> = (given.keys())
-            .filter(|name| !names().any(|known| known == *name))
-            .map(|name| format!("`{name}` has no place there{}", suggest(name, names())))
-            .collect();
-        problems.extend(self.iter().filter_map(|(name, tensor)| match given.get(name) {
-            None => Some(format!("`{name}` is missing")),
-            Some(value) if value.size() != tensor.size() => {
-                Some(format!("`{name}` is {:?}, it must be {:?}", value.size(), tensor.size()))
-            }
-            Some(_) => None,
-        }));
-        if !problems.is_empty() {
-            return Err(Error::invalid(numbered(title, &problems)));
-        }
-        let _guard = tch::no_grad_guard();
-        for (name, tensor) in self.iter() {
-            if let Some(value) = given.get(name) {
-                tensor.shallow_clone().f_copy_(value).in_stage(name)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Where the first parameter lives; the CPU where there is none.
-    pub fn device(&self) -> Device {
-        self.0.first().map_or(Device::Cpu, |(_, tensor)| tensor.device())
-    }
-
-    /// Switches gradients on or off for all of them.
-    pub(crate) fn require_gradients(&self, required: bool) {
-        for (_, tensor) in &self.0 {
-            let _ = tensor.set_requires_grad(required);
-        }
+        self.parameters().save(folder)
     }
 }
 

@@ -222,6 +222,13 @@ impl Model for TorchScript {
     fn parameters(&self) -> Parameters {
         Parameters::new(self.module.named_parameters().unwrap_or_default())
     }
+
+    fn save(&self, _: &Path) -> Result<()> {
+        Err(Error::file(
+            &self.path,
+            "a TorchScript module is not written: its file is all there is, copy that",
+        ))
+    }
 }
 
 /// A tuple or list as tensors; `None` where it is something else.

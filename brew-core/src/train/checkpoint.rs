@@ -19,23 +19,26 @@ use crate::observe::Best;
 const STUDENT: &str = "student.safetensors";
 const LEARNED: &str = "projections.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
+const OUTPUTS: &str = "outputs.safetensors";
 const STATE: &str = "state.json";
 
 /// Changes where older checkpoints can no longer be read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Stands in for the checksum of `state.json` while it is computed over the file.
 const UNSEALED: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// All that a checkpoint holds, to be written.
 pub(super) struct Checkpoint<'c> {
-    /// `student.safetensors`: the student's parameters, each in its own dtype.
+    /// `student.safetensors`: the student's parameters and buffers, each in its own dtype.
     pub(super) student: &'c Parameters,
     /// `projections.safetensors`: projections, and what losses learn; no file without any.
     pub(super) learned: &'c Parameters,
     /// `optimizer.safetensors`: what the optimizer keeps of each parameter, what losses carry from step to
     /// step, and the scale of the loss; no file without any.
     pub(super) moments: &'c Parameters,
+    /// `outputs.safetensors`: two rows of the data and what the student gives for them.
+    pub(super) outputs: &'c Parameters,
     /// `state.json`: where the run stands.
     pub(super) state: &'c State,
 }
@@ -46,6 +49,7 @@ pub(super) struct Read {
     pub(super) student: BTreeMap<String, Tensor>,
     pub(super) learned: BTreeMap<String, Tensor>,
     pub(super) moments: BTreeMap<String, Tensor>,
+    pub(super) outputs: BTreeMap<String, Tensor>,
     pub(super) state: State,
 }
 
@@ -94,9 +98,12 @@ impl Checkpoint<'_> {
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         disk::write_folder(folder, |folder| {
             let mut files = BTreeMap::new();
-            for (name, tensors) in
-                [(STUDENT, self.student), (LEARNED, self.learned), (OPTIMIZER, self.moments)]
-            {
+            for (name, tensors) in [
+                (STUDENT, self.student),
+                (LEARNED, self.learned),
+                (OPTIMIZER, self.moments),
+                (OUTPUTS, self.outputs),
+            ] {
                 if tensors.iter().next().is_some() {
                     let path = folder.join(name);
                     // Of what is meant to be there: a disk that keeps something else is noticed too.
@@ -147,8 +154,13 @@ impl Read {
                 read_tensors(&path, &bytes)
             }
         };
-        let (student, learned, moments) = (tensors(STUDENT)?, tensors(LEARNED)?, tensors(OPTIMIZER)?);
-        Ok(Read { student, learned, moments, state: sealed.state })
+        Ok(Read {
+            student: tensors(STUDENT)?,
+            learned: tensors(LEARNED)?,
+            moments: tensors(OPTIMIZER)?,
+            outputs: tensors(OUTPUTS)?,
+            state: sealed.state,
+        })
     }
 }
 

@@ -24,6 +24,7 @@ mod not_finite;
 mod of_pipeline;
 mod of_tasks;
 mod optimizer;
+mod outputs;
 mod precision;
 mod random;
 mod resume;

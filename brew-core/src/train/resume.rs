@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tch::Tensor;
 
 use super::checkpoint::Read;
+use super::outputs::{compare, outputs_of};
 use super::precision::LossScale;
 use super::steps::{Run, learned_of, student_of};
 use super::tokens::Tokens;
@@ -26,11 +27,11 @@ impl Run<'_, '_> {
         Ok(Parameters::new(named))
     }
 
-    /// Goes on from a checkpoint of the same run.
+    /// Resumes from a checkpoint of the same run; gives what a person should know of it.
     ///
     /// # Errors
     /// Names every part that the checkpoint does not fit; nothing is changed by that part then.
-    pub(super) fn restore(&mut self, read: &Read) -> Result<()> {
+    pub(super) fn restore(&mut self, read: &Read) -> Result<Option<String>> {
         let state = &read.state;
         if state.steps != self.length.steps {
             return Err(Error::invalid(format!(
@@ -66,6 +67,6 @@ impl Run<'_, '_> {
         self.best.clone_from(&state.best);
         self.skipped = state.skipped;
         self.evaluations_since_best = state.evaluations_since_best;
-        Ok(())
+        compare(&read.outputs, &outputs_of(self.tasks)?, self.low_precision)
     }
 }

@@ -102,6 +102,7 @@ pub(super) fn run(
         evaluations_since_best: 0,
         skipped: 0,
         device,
+        low_precision: precision.is_some(),
         saved_at: Instant::now(),
         signals: None,
     };
@@ -114,8 +115,11 @@ pub(super) fn run(
         }
     }
     if let Some((checkpoint, read)) = &resumed {
-        run.restore(read).map_err(|error| Error::file(checkpoint, error))?;
+        let note = run.restore(read).map_err(|error| Error::file(checkpoint, error))?;
         tell(&Event::Resumed { step: run.step, checkpoint });
+        if let Some(note) = note {
+            tell(&Event::Warning(&note));
+        }
     }
     run.go_on(caller, &mut tell)?;
     run.cached(&mut tell);

@@ -15,6 +15,7 @@ use super::clip;
 use super::length::Length;
 use super::not_finite::with_mend;
 use super::optimizer::{Groups, SparseUpdates};
+use super::outputs::outputs_of;
 use super::precision::LossScale;
 use super::random::mix;
 use super::run::Caller;
@@ -53,6 +54,8 @@ pub(super) struct Run<'r, 'o> {
     /// Steps that were left out for a loss that was not finite.
     pub(super) skipped: u64,
     pub(super) device: Device,
+    /// Whether the models compute in bfloat16 or float16.
+    pub(super) low_precision: bool,
     /// When the last checkpoint was written, or the run begun.
     pub(super) saved_at: Instant,
     /// Hears of signals, where there is a folder to write to.
@@ -284,9 +287,11 @@ impl Run<'_, '_> {
             evaluations_since_best: self.evaluations_since_best,
             skipped: self.skipped,
         };
-        let written = tokens.and_then(|_| self.moments()).and_then(|moments| {
-            let moments = &moments;
-            Checkpoint { student: &student, learned: &learned, moments, state: &state }.write(&path)
+        let written = tokens.and_then(|_| Ok((self.moments()?, outputs_of(self.tasks)?)));
+        let written = written.and_then(|(moments, outputs)| {
+            let (student, learned) = (&student, &learned);
+            let (moments, outputs, state) = (&moments, &outputs, &state);
+            Checkpoint { student, learned, moments, outputs, state }.write(&path)
         });
         // The new one is whole before an older one goes.
         let written = written.and_then(|()| match self.settings.keep_checkpoints {

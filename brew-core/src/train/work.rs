@@ -3,6 +3,7 @@
 //! So one loop serves every pipeline, and several at once: it asks for the next batch and gets it with
 //! the executor that runs it.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
@@ -36,6 +37,8 @@ pub(crate) trait Work {
     fn compute_in(&mut self, kind: Option<Kind>) -> Result<()>;
     /// Runs two rows, and says what they showed.
     fn probe(&self) -> Result<Vec<String>>;
+    /// Two rows of the data (`rows/<column>`) and what the student gives for them (`outputs/<role>`).
+    fn outputs(&self) -> Result<Parameters>;
     /// Reads and keeps the teachers' features in a cache, under the task's name, from now on.
     fn cache_teachers(&mut self, cache: &dyn TeacherCache, task: Option<&str>) -> Result<Vec<String>>;
     /// Makes what was kept outlast the process: what the caches did, and their warnings.
@@ -85,15 +88,17 @@ pub(crate) trait MicroBatch {
 }
 
 /// A pipeline, its executor and its data.
-pub(crate) struct Worker<'p, T: 'static, A: Adaptor, D> {
+pub(crate) struct Worker<'p, T: 'static, A: Adaptor, D: Batches> {
     pipeline: &'p Pipeline<T, A>,
     executor: Executor<'p, T, A>,
     data: &'p D,
+    /// The first two rows, once they were asked for.
+    rows: OnceCell<D::Batch>,
 }
 
-impl<'p, T: 'static, A: Adaptor, D> Worker<'p, T, A, D> {
+impl<'p, T: 'static, A: Adaptor, D: Batches> Worker<'p, T, A, D> {
     pub(crate) fn new(pipeline: &'p Pipeline<T, A>, data: &'p D, seed: i64) -> Result<Self> {
-        Ok(Worker { pipeline, executor: Executor::new(pipeline, seed)?, data })
+        Ok(Worker { pipeline, executor: Executor::new(pipeline, seed)?, data, rows: OnceCell::new() })
     }
 
     fn device(&self) -> Device {
@@ -108,6 +113,14 @@ where
     fn first(&self) -> Result<D::Batch> {
         let first = self.data.epoch(0)?.next().ok_or_else(|| Error::invalid(NOTHING))??;
         first.to_device(self.device())
+    }
+
+    fn first_two(&self) -> Result<&D::Batch> {
+        if let Some(rows) = self.rows.get() {
+            return Ok(rows);
+        }
+        let rows = self.first()?.first_rows(2)?;
+        Ok(self.rows.get_or_init(|| rows))
     }
 }
 
@@ -144,7 +157,16 @@ where
     }
 
     fn probe(&self) -> Result<Vec<String>> {
-        Ok(self.executor.probe(&self.first()?)?.found)
+        Ok(self.executor.probe(self.first_two()?)?.found)
+    }
+
+    fn outputs(&self) -> Result<Parameters> {
+        let rows = self.first_two()?;
+        let outputs = self.executor.student_outputs(rows)?.into_iter();
+        let outputs = outputs.map(|(name, tensor)| (format!("outputs/{name}"), tensor));
+        let rows = rows.student().tensors().into_iter();
+        let rows = rows.map(|(name, tensor)| (format!("rows/{name}"), tensor.shallow_clone()));
+        Ok(Parameters::new(outputs.chain(rows)))
     }
 
     fn cache_teachers(&mut self, cache: &dyn TeacherCache, task: Option<&str>) -> Result<Vec<String>> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 
 mod basic_trainer;
+mod buffers;
 mod callbacks;
 mod checkpoints;
 mod epochs;

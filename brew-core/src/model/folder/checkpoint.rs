@@ -114,6 +114,8 @@ pub(crate) fn read_tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String,
         let kind = match view.dtype() {
             Dtype::I64 => Kind::Int64,
             Dtype::I32 => Kind::Int,
+            Dtype::I16 => Kind::Int16,
+            Dtype::I8 => Kind::Int8,
             Dtype::U8 => Kind::Uint8,
             Dtype::BOOL => Kind::Bool,
             dtype => float_kind(dtype).map_err(|dtype| {

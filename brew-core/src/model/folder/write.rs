@@ -52,6 +52,8 @@ fn dtype_of(kind: Kind) -> Result<Dtype> {
         Kind::Double => Ok(Dtype::F64),
         Kind::Int64 => Ok(Dtype::I64),
         Kind::Int => Ok(Dtype::I32),
+        Kind::Int16 => Ok(Dtype::I16),
+        Kind::Int8 => Ok(Dtype::I8),
         Kind::Uint8 => Ok(Dtype::U8),
         Kind::Bool => Ok(Dtype::BOOL),
         other => Err(Error::invalid(format!("a tensor of {other:?} has no place in a safetensors file"))),

@@ -62,7 +62,7 @@ impl Groups {
         let place = |parameter: &Tensor| parameter.data_ptr() as usize;
         let mut known: BTreeSet<usize> = self.parameters().map(place).collect();
         // Tensors without elements have no place of their own in memory.
-        let fresh: Vec<(&str, &Tensor)> = (parameters.iter())
+        let fresh: Vec<(&str, &Tensor)> = (parameters.without_buffers())
             .filter(|(_, parameter)| parameter.requires_grad())
             .filter(|(_, parameter)| parameter.numel() == 0 || known.insert(place(parameter)))
             .collect();

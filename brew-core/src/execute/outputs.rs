@@ -1,0 +1,45 @@
+//! What the student gives for a few rows: by it a run that resumes notices state that its model did not name.
+
+use tch::Tensor;
+
+use super::{Executor, Held};
+use crate::adaptor::Adaptor;
+use crate::batch::Feeds;
+use crate::error::Result;
+use crate::pass::{Pass, Wants};
+use crate::plan::{Owner, StageKind};
+
+impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
+    /// The student's features that the plan reads, in evaluation mode: those of floating point, by role and
+    /// place.
+    pub(crate) fn student_outputs<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<Vec<(String, Tensor)>> {
+        let _guard = tch::no_grad_guard();
+        // A model that draws in evaluation mode too draws the same every time.
+        tch::manual_seed(0);
+        let pass = Pass::evaluation(Wants::nothing());
+        let (mut held, mut named) = (Held::default(), Vec::new());
+        for &id in &self.order {
+            let Some(stage) = self.plan().stage(id) else { continue };
+            match &stage.kind {
+                StageKind::Student => {
+                    held.outputs.insert(id, self.forward(id, stage, batch, &pass)?);
+                }
+                StageKind::Adaptor { owner: Owner::Student, .. } => {
+                    let features = self.adapt(id, Owner::Student, batch, &mut held)?;
+                    let flows = self.plan().outputs(id);
+                    for ((_, feature), (_, _, flow)) in features.into_iter().zip(flows) {
+                        for (place, tensor) in feature?.into_iter().enumerate() {
+                            if tensor.defined() && tensor.f_is_floating_point()? {
+                                named.push((format!("{flow}.{place}"), tensor));
+                            }
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        named.sort_by(|(left, _), (right, _)| left.cmp(right));
+        named.dedup_by(|(left, _), (right, _)| left == right);
+        Ok(named)
+    }
+}

@@ -1,0 +1,167 @@
+//! The tensors of a model by name: its parameters and its buffers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use tch::{Device, Tensor, nn};
+
+use super::folder::{WEIGHTS, read_tensors, write_tensors};
+use crate::error::{Error, InStage as _, Result, numbered, suggest};
+
+/// Named parameters and buffers, sorted by name.
+///
+/// A buffer is a tensor that the model's output depends on and no optimizer moves: the running statistics
+/// of a batch norm, a count of batches, the ids of positions. It may have any dtype. Checkpoints, the
+/// student's folder and the identity of a cached teacher hold buffers as they hold parameters.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    named: Vec<(String, Tensor)>,
+    buffers: BTreeSet<String>,
+}
+
+impl Parameters {
+    /// Sorts parameters by name.
+    pub fn new(named: impl IntoIterator<Item = (String, Tensor)>) -> Self {
+        let mut named: Vec<_> = named.into_iter().collect();
+        named.sort_by(|(left, _), (right, _)| left.cmp(right));
+        Parameters { named, buffers: BTreeSet::new() }
+    }
+
+    /// Adds buffers, which are saved with the parameters and never trained.
+    ///
+    /// ```
+    /// use brew_core::prelude::*;
+    ///
+    /// let weight = Tensor::from_slice(&[0.5_f32]).set_requires_grad(true);
+    /// let batches = Tensor::from_slice(&[7_i64]);
+    /// let parameters = Parameters::new([("norm.weight".to_owned(), weight)])
+    ///     .with_buffers([("norm.num_batches_tracked".to_owned(), batches)]);
+    /// assert_eq!((parameters.iter().count(), parameters.scalars()), (2, 1));
+    /// ```
+    #[must_use]
+    pub fn with_buffers(self, named: impl IntoIterator<Item = (String, Tensor)>) -> Self {
+        let added: Vec<_> = named.into_iter().collect();
+        let mut buffers = self.buffers;
+        buffers.extend(added.iter().map(|(name, _)| name.clone()));
+        Parameters { buffers, ..Self::new(self.named.into_iter().chain(added)) }
+    }
+
+    /// All variables of a `VarStore`: the trainable ones as parameters, the others as buffers.
+    pub fn of(variables: &nn::VarStore) -> Self {
+        let place = |tensor: &Tensor| tensor.data_ptr() as usize;
+        let trainable: BTreeSet<usize> = variables.trainable_variables().iter().map(place).collect();
+        let (parameters, buffers): (Vec<_>, Vec<_>) =
+            variables.variables().into_iter().partition(|(_, tensor)| trainable.contains(&place(tensor)));
+        Self::new(parameters).with_buffers(buffers)
+    }
+
+    /// Name and tensor of each, buffers among them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.named.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Name and tensor of each parameter, without the buffers.
+    pub(crate) fn without_buffers(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.iter().filter(|(name, _)| !self.buffers.contains(*name))
+    }
+
+    /// Number of scalars of the parameters, each shared tensor counted once; buffers are not counted.
+    pub fn scalars(&self) -> usize {
+        let mut seen = BTreeSet::new();
+        self.without_buffers()
+            .filter(|(_, tensor)| seen.insert(tensor.data_ptr() as usize))
+            .map(|(_, tensor)| tensor.numel())
+            .sum()
+    }
+
+    /// Writes all of them to `model.safetensors` in a folder, each in its own dtype. A `VarStore` of the
+    /// same variables reads it by its `load`.
+    ///
+    /// # Errors
+    /// A file that cannot be written, or a dtype that safetensors does not have.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        write_tensors(&folder.join(WEIGHTS), self)
+    }
+
+    /// Copies what [`Parameters::save`] wrote into these tensors.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or every tensor that is missing, unknown or of another shape; nothing is
+    /// changed then.
+    pub fn load(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(WEIGHTS);
+        let bytes = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
+        let title = format!("{} does not fit the model", path.display());
+        self.take(&read_tensors(&path, &bytes)?, &title)
+    }
+
+    /// The parameters of several lists, each tensor once, under the first name it has. A name that
+    /// another tensor has already is put behind the name of its list: `products/head.weight`.
+    pub(crate) fn union<'n>(lists: impl IntoIterator<Item = (&'n str, Parameters)>) -> Self {
+        let mut named: BTreeMap<String, Tensor> = BTreeMap::new();
+        let (mut seen, mut buffers) = (BTreeSet::new(), BTreeSet::new());
+        for (list, parameters) in lists {
+            for (name, tensor) in parameters.named {
+                // Tensors without elements have no place of their own in memory.
+                if tensor.numel() > 0 && !seen.insert(tensor.data_ptr() as usize) {
+                    continue;
+                }
+                let is_buffer = parameters.buffers.contains(&name);
+                let name = if named.contains_key(&name) { format!("{list}/{name}") } else { name };
+                if is_buffer {
+                    buffers.insert(name.clone());
+                }
+                named.insert(name, tensor);
+            }
+        }
+        Parameters { named: named.into_iter().collect(), buffers }
+    }
+
+    /// Copies these values into the tensors of the same names.
+    ///
+    /// # Errors
+    /// `title` with every value that is missing, unknown or of another shape; nothing is changed then.
+    pub(crate) fn take(&self, given: &BTreeMap<String, Tensor>, title: &str) -> Result<()> {
+        let names = || self.iter().map(|(name, _)| name);
+        let mut problems: Vec<String> = (given.keys())
+            .filter(|name| !names().any(|known| known == *name))
+            .map(|name| format!("`{name}` has no place there{}", suggest(name, names())))
+            .collect();
+        problems.extend(self.iter().filter_map(|(name, tensor)| match given.get(name) {
+            None => Some(format!("`{name}` is missing")),
+            Some(value) if value.size() != tensor.size() => {
+                Some(format!("`{name}` is {:?}, it must be {:?}", value.size(), tensor.size()))
+            }
+            Some(value) if value.kind() != tensor.kind() => {
+                Some(format!("`{name}` is {:?}, it must be {:?}", value.kind(), tensor.kind()))
+            }
+            Some(_) => None,
+        }));
+        if !problems.is_empty() {
+            return Err(Error::invalid(numbered(title, &problems)));
+        }
+        let _guard = tch::no_grad_guard();
+        for (name, tensor) in self.iter() {
+            if let Some(value) = given.get(name) {
+                tensor.shallow_clone().f_copy_(value).in_stage(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the first parameter lives; the CPU where there is none.
+    pub fn device(&self) -> Device {
+        self.named.first().map_or(Device::Cpu, |(_, tensor)| tensor.device())
+    }
+
+    /// Freezes all of them.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub(crate) fn freeze(&self) -> Result<()> {
+        for (name, tensor) in self.without_buffers() {
+            let _ = tensor.f_set_requires_grad(false).in_stage(name)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! The student's outputs for two rows: kept with each checkpoint, compared as a run resumes.
+//!
+//! A model may hold state that its `parameters()` does not list, such as the running statistics of a batch
+//! norm. A checkpoint then lacks that state, and the resumed student would be another one. Nobody can list what
+//! a model of the user's own holds; its outputs show it.
+
+use std::collections::BTreeMap;
+
+use tch::{Kind, Tensor};
+
+use super::source::Named;
+use crate::error::{Error, Result, numbered};
+use crate::model::Parameters;
+
+/// How far outputs may lie apart, relative to the largest of a tensor: other processors and other numbers of
+/// threads round differently.
+const TOLERANCE: f64 = 1e-3;
+const TOLERANCE_IN_LOW_PRECISION: f64 = 5e-2;
+
+const ROWS: &str = "rows/";
+
+/// Two rows of every task and what its student gives for them.
+pub(super) fn outputs_of(tasks: &[Named<'_>]) -> Result<Parameters> {
+    let mut named = Vec::new();
+    for task in tasks {
+        for (name, tensor) in task.work.outputs()?.iter() {
+            // The rows of all tasks stand together: where one differs, nothing is compared.
+            let name = match (&task.task, name.strip_prefix(ROWS)) {
+                (Some(task), Some(column)) => format!("{ROWS}{task}/{column}"),
+                (Some(task), None) => format!("{task}/{name}"),
+                (None, _) => name.to_owned(),
+            };
+            named.push((name, tensor.shallow_clone()));
+        }
+    }
+    Ok(Parameters::new(named))
+}
+
+/// Compares the outputs of a resumed student with those that its checkpoint holds. Where the rows are not
+/// the same nothing can be said of the student, and that is what is told.
+///
+/// # Errors
+/// Every output that differs.
+pub(super) fn compare(
+    then: &BTreeMap<String, Tensor>,
+    now: &Parameters,
+    low_precision: bool,
+) -> Result<Option<String>> {
+    let tolerance = if low_precision { TOLERANCE_IN_LOW_PRECISION } else { TOLERANCE };
+    let mut problems = Vec::new();
+    for (name, now) in now.iter() {
+        let then = then.get(name).filter(|then| then.size() == now.size());
+        if let Some(column) = name.strip_prefix(ROWS) {
+            if !then.map_or(Ok(false), |then| equal(then, now))? {
+                return Ok(Some(format!(
+                    "the first two rows of the data are not those that the run began with (`{column}`): the data \
+                     has changed, or is another each time it is walked",
+                )));
+            }
+            continue;
+        }
+        match then {
+            None => problems.push(format!("`{name}` has another shape")),
+            Some(then) => {
+                let off = distance(then, now)?;
+                if off > tolerance {
+                    problems.push(format!("`{name}` differs by {off:.1e} of its largest value"));
+                }
+            }
+        }
+    }
+    if problems.is_empty() {
+        return Ok(None);
+    }
+    Err(Error::invalid(numbered(
+        "for the same two rows the student gives other outputs than when this checkpoint was written: either \
+         its code has changed, or `Model::parameters` does not list all that its outputs depend on (buffers, \
+         such as the running statistics of a batch norm, belong there: see `Parameters::with_buffers`). What \
+         the checkpoint lacks cannot be had back: undo the change of the code, or mend `parameters` and begin \
+         again with `.fresh()`",
+        &problems,
+    )))
+}
+
+fn equal(then: &Tensor, now: &Tensor) -> Result<bool> {
+    Ok(then.kind() == now.kind() && distance(then, now)? == 0.0)
+}
+
+/// The largest difference relative to the largest value; what is not finite on both sides alike is equal.
+fn distance(then: &Tensor, now: &Tensor) -> Result<f64> {
+    if now.numel() == 0 {
+        return Ok(0.0);
+    }
+    let cpu = |tensor: &Tensor| tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Double);
+    let (then, now) = (cpu(then)?, cpu(now)?);
+    let same = then.f_eq_tensor(&now)?.f_logical_or(&then.f_isnan()?.f_logical_and(&now.f_isnan()?)?)?;
+    let off = then.f_sub(&now)?.f_abs()?.f_masked_fill(&same, 0.0)?;
+    let off = off.f_nan_to_num(f64::INFINITY, f64::INFINITY, f64::INFINITY)?.f_max()?.f_double_value(&[])?;
+    let largest = then.f_nan_to_num(0.0, 0.0, 0.0)?.f_abs()?.f_max()?.f_double_value(&[])?;
+    Ok(if off == 0.0 { 0.0 } else { off / largest.max(f64::MIN_POSITIVE) })
+}
