@@ -44,15 +44,31 @@ use proc_macro::TokenStream;
 ///   of tensors.
 /// - `role = column` gives a role a column of the batch: its field, or its position in a tuple
 ///   (`labels = 1`). `labels = [start, end]` makes a list of several columns.
-/// - `#[role(name)]` gives a field a role; a field may carry several. The built-in roles are
-///   `logits`, `logits_mask`, `labels`, `losses`, `attention`, `hidden` and `inputs_mask`. A role of
-///   a user's own is the path of a type that implements `brew_core::role::Role`, and has at least
-///   one `::`, as in `#[role(self::SentenceEmbedding)]`.
+/// - `#[role(name)]` gives a field a role; a field may carry several. The table below has the built-in
+///   roles. A role of a user's own is the path of a type that implements `brew_core::role::Role`, and has
+///   at least one `::`, as in `#[role(self::SentenceEmbedding)]`.
 /// - `#[role(logits, item = 0)]` and `item = 1` make a list of several fields, in that order.
 /// - A field is a `Tensor`, a `Vec` or an array of them, or an `Option` of one of these.
 ///
 /// `labels` follow `logits`: both are lists, or both single tensors. A `logits_mask` needs `logits`,
 /// and one mask may serve a whole list. The output has no generic parameters.
+///
+/// | role | shape | what it is |
+/// |---|---|---|
+/// | `logits` | `(batch, classes)` or `(batch, length, classes)`; a list for several heads | scores before the softmax |
+/// | `logits_mask` | `(batch, length)`, 0 or 1 | which positions of the logits count |
+/// | `labels` | `(batch,)` or `(batch, length)`, int64; a list where the logits are | the ground truth, classes from 0; -100 where there is none |
+/// | `losses` | `(batch,)`, or a scalar | the model's own hard-label loss, one value per example |
+/// | `attention` | one `(batch, heads, length, length)` per layer | attention maps |
+/// | `hidden` | layers + 1 of `(batch, length, width)` | hidden states, embeddings first |
+/// | `inputs_mask` | `(batch, length)`, 0 or 1 | which input positions are not padding |
+/// | `query`, `key`, `value` | one `(batch, length, heads x head width)` per layer | what attention computes its maps from |
+/// | `embedding` | `(batch, width)` | one vector per example |
+/// | `index` | `(batch,)`, int64 | which row of the data an example is |
+/// | `teacher_index` | `(batch,)`, int64 | which of several teachers an example learns from |
+/// | `output_weight` | `(classes, width)` | the matrix that makes logits of the last hidden states |
+/// | `token_ids` | `(batch, length)`, int64 | the tokens that the logits are about |
+/// | `byte_ends` | `(batch, length)`, int64 | where each token ends in the text, in bytes; -1 outside it |
 ///
 /// # On the `impl` with `fn forward`
 ///
@@ -95,7 +111,7 @@ pub fn distill(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// - A function is named after its role. One for a role of a user's own has any name and carries
+/// - A function is named after its role; [`macro@distill`] lists the roles. One for a role of a user's own has any name and carries
 ///   `#[role(self::SentenceEmbedding)]`. Functions that give no role belong in another `impl`.
 /// - A function takes the batch, the output or both, as references. An argument named `batch` or
 ///   `output` (a leading underscore does not matter) is that one; one of another name is known by

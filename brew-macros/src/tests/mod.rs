@@ -28,3 +28,12 @@ fn messages(expansion: TokenStream) -> Vec<String> {
         })
         .collect()
 }
+
+#[test]
+fn the_documentation_lists_every_role() {
+    let doors = include_str!("../lib.rs");
+    let table: String = doors.lines().filter(|line| line.starts_with("/// | `")).collect();
+    let absent: Vec<_> =
+        crate::role::NAMES.iter().filter(|name| !table.contains(&format!("`{name}`"))).collect();
+    assert!(absent.is_empty(), "{absent:?} are not in the table of roles");
+}
