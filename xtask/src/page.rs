@@ -48,3 +48,44 @@ fn check(folder: &Path, predictions: &str) -> Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines of a text without what they are all indented by.
+    fn flush(text: &str) -> String {
+        let lines = || text.trim_matches('\n').lines();
+        let indented = lines().filter(|line| !line.trim().is_empty());
+        let indent = indented.map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
+        lines().map(|line| line.get(indent..).unwrap_or("").trim_end()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether a program has these lines one after another, at any depth.
+    fn shows(program: &str, block: &str) -> bool {
+        let (program, block): (Vec<&str>, String) = (program.lines().collect(), flush(block));
+        let count = block.lines().count();
+        program.windows(count).any(|lines| flush(&lines.join("\n")) == block)
+    }
+
+    #[test]
+    fn the_readme_shows_programs_that_the_tests_build() {
+        let root = workspace::root();
+        let readme = fs::read_to_string(root.join("README.md")).unwrap();
+        let folder = root.join("tests/page");
+        let programs = ["src/main.rs", "src/bin/predict.rs", "build.rs"]
+            .map(|file| fs::read_to_string(folder.join(file)).unwrap());
+        let blocks: Vec<&str> =
+            readme.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(blocks.len() >= 3, "the README has a page, a prediction and a build script");
+        for block in &blocks {
+            assert!(
+                programs.iter().any(|program| shows(program, block)),
+                "no file of tests/page has this block of the README:\n{block}"
+            );
+        }
+        let page = programs[0].split_once("\n\n").unwrap().1;
+        assert!(blocks.iter().any(|block| block.trim() == page.trim()), "the README lacks the page");
+        assert!(!shows(&programs[0], "fn main() {}"), "the comparison can fail");
+    }
+}

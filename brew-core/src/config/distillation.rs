@@ -35,7 +35,8 @@ pub struct DistillationConfig {
     pub kd_loss_weight_scheduler: String,
     /// Exchanges the teacher's highest score with that of the label, which needs the student's labels.
     pub probability_shift: bool,
-    /// TextBrewer's cache of the teacher's logits, which its `GeneralDistiller` does not use either.
+    /// Keeps what the teachers compute in the first epoch in memory: a distiller's `.trainer()` then has a
+    /// [`MemoryCache`](crate::cache::MemoryCache). (In TextBrewer `GeneralDistiller` ignores it.)
     pub is_caching_logits: bool,
     /// How several teachers are combined for the loss on logits: `mean_of_logits`, TextBrewer's, by
     /// default; see [`Combine`].

@@ -16,7 +16,7 @@ const WHAT: &str = "training config";
 /// begins.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainingConfig {
-    /// Batches an optimizer step, at least 1. 1 by default.
+    /// Batches per optimizer step, at least 1. 1 by default.
     pub gradient_accumulation_steps: u64,
     /// Checkpoints an epoch. 1 by default.
     pub ckpt_frequency: u64,
@@ -25,15 +25,16 @@ pub struct TrainingConfig {
     /// Optimizer steps from one checkpoint to the next in a run of `.steps(…)`, which follows neither of
     /// the two above.
     pub ckpt_steps: Option<u64>,
-    /// Where TextBrewer writes events for TensorBoard.
+    /// Where TextBrewer writes events for TensorBoard. brew writes them to the run folder, and warns.
     pub log_dir: Option<String>,
     /// The run folder. `./saved_models` by default.
     pub output_dir: String,
     /// `cpu`, `cuda` or `cuda:0`. `cuda` by default.
     pub device: String,
-    /// Half precision; false by default.
+    /// Half precision by Apex; false by default, and true is refused: see
+    /// [`Trainer::precision`](crate::train::Trainer::precision).
     pub fp16: bool,
-    /// How much of it: `O0` to `O3`. `O1` by default.
+    /// How much of it: `O0` to `O3`. `O1` by default. Read and checked, and without effect.
     pub fp16_opt_level: String,
     /// Several devices in one process; false by default.
     pub data_parallel: bool,
@@ -121,14 +122,19 @@ impl TrainingConfig {
         if !(["cpu", "cuda"].contains(&self.device.as_str()) || matches!(number, Some(Ok(_)))) {
             problems.push(format!("`device` is `{}`; it must be `cpu`, `cuda` or `cuda:0`", self.device));
         }
+        if self.fp16 {
+            problems.push(
+                "`fp16` is true, which is Apex's: leave the key out, and say `.precision(Precision::F16)` to the trainer, or `Precision::Bf16` where the device is fast at it"
+                    .to_owned(),
+            );
+        }
         for (key, value, asked) in [
-            ("fp16", self.fp16.to_string(), self.fp16),
             ("data_parallel", self.data_parallel.to_string(), self.data_parallel),
             ("local_rank", self.local_rank.to_string(), self.local_rank != -1),
         ] {
             if asked {
                 problems.push(format!(
-                    "`{key}` is {value}, and training is in float32 on one device: leave the key out"
+                    "`{key}` is {value}, and several devices are not supported yet: leave the key out"
                 ));
             }
         }
@@ -140,7 +146,8 @@ impl TrainingConfig {
         let mut warnings = Vec::new();
         if self.log_dir.is_some() {
             warnings.push(
-                "`log_dir` is not followed: metrics go to `metrics.jsonl` in the run folder".to_owned(),
+                "`log_dir` is not followed: the run folder has TensorBoard's events and `metrics.jsonl`"
+                    .to_owned(),
             );
         }
         warnings

@@ -53,7 +53,8 @@ use crate::schedule::Weight;
     label = "this loss does not take it",
     note = "one layer of hidden states, `hidden(teacher_layer(4), student_layer(2))`, takes `HiddenMse`, `Cos` and `Pkd`",
     note = "two layers of hidden states, `hidden(teacher_layer([0, 4]), student_layer([0, 2]))`, take `Fsp` and `Nst`",
-    note = "one layer of attention maps takes `AttentionMse`, `AttentionMseSum`, `AttentionCe` and `AttentionCeMean`"
+    note = "one layer of attention maps takes `AttentionMse`, `AttentionMseSum`, `AttentionCe` and `AttentionCeMean`",
+    note = "if `{Self}` is a loss of your own, write `impl MatchLoss<{R}, {Shape}> for {Self} {{}}` (the names are in `brew_core::distill` and `brew_core::role`)"
 )]
 pub trait MatchLoss<R: Role, Shape>: Loss {}
 

@@ -15,7 +15,8 @@ use crate::schedule::Weight;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss on logits of these models",
     label = "not a loss on logits",
-    note = "soft targets are `KdCe::at(8.0)`, `KdMse::at(8.0)`, with `.weight(0.5)` where they weigh less"
+    note = "soft targets are `KdCe::at(8.0)`, `KdMse::at(8.0)`, with `.weight(0.5)` where they weigh less",
+    note = "if `{Self}` is a loss of your own, write `impl<T: Gives<role::Logits>, S: Gives<role::Logits>> SoftTargets<T, S> for {Self} {{ fn into_loss(self) -> SoftTarget {{ SoftTarget::of(self) }} }}` (all three names are in `brew_core::distill`)"
 )]
 pub trait SoftTargets<T, S> {
     /// The loss with what else was said of it.

@@ -92,6 +92,11 @@ pub(crate) use term::{pair_count, shape, token_count, wide};
 ///
 /// The bounds that the compiler checks (which roles, how many layers) stand beside it, in
 /// [`SoftTargets`](crate::distill::SoftTargets) and [`MatchLoss`](crate::distill::MatchLoss).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a loss",
+    label = "not a loss",
+    note = "write `impl Loss for {Self}` with `name`, `mismatches` and `term` (`brew_core::loss` has `Loss`, `Read` and `Term`), and derive `Debug`"
+)]
 pub trait Loss: fmt::Debug + Send + 'static {
     /// The name in plans, metrics and configs.
     fn name(&self) -> &'static str;

@@ -56,7 +56,7 @@ where
     }
 }
 
-impl<T: 'static> Model for Head<T> {
+impl<T: Send + 'static> Model for Head<T> {
     fn parameters(&self) -> Parameters {
         Parameters::default()
     }

@@ -9,6 +9,7 @@
 
 pub mod batches;
 pub mod items;
+pub mod own_losses;
 pub mod own_roles;
 pub mod page;
 pub mod roles;

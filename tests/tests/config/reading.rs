@@ -108,7 +108,7 @@ fn everything_that_is_wrong_with_a_config_comes_at_once() {
           2. `gradient_accumulation_steps` is 0; it must be at least 1
           3. `ckpt_epoch_frequency` is 0; it must be at least 1
           4. `device` is `gpu`; it must be `cpu`, `cuda` or `cuda:0`
-          5. `fp16` is true, and training is in float32 on one device: leave the key out"#]]
+          5. `fp16` is true, which is Apex's: leave the key out, and say `.precision(Precision::F16)` to the trainer, or `Precision::Bf16` where the device is fast at it"#]]
     .assert_eq(
         &TrainingConfig::from_json(
             r#"{"gradient_accumulation_steps": 0, "ckpt_epoch_frequency": 0, "ckpt_step": 2, "device": "gpu", "fp16": true}"#,

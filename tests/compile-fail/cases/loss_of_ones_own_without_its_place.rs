@@ -1,0 +1,36 @@
+//! A loss of one's own is told what to write before it may stand for soft targets or a match.
+
+use brew_core::loss::{Loss, Read, Term};
+use brew_core::prelude::*;
+
+#[derive(Debug)]
+struct Mine;
+
+impl Loss for Mine {
+    fn name(&self) -> &'static str {
+        "mine"
+    }
+    fn mismatches(&self, _: &Read, _: &Read) -> Vec<String> {
+        Vec::new()
+    }
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        Term::rows(&student.features[0].f_sub(&teacher.features[0])?.f_square()?)
+    }
+}
+
+/// No loss at all.
+#[derive(Debug)]
+struct NotOne;
+
+fn targets<A: Adaptor + Provides<role::Logits>>(teacher: Seen<A>, student: Seen<A>) {
+    let _ = Distill::new(teacher, student).soft_targets(Mine);
+}
+
+fn features(teacher: Seen<impl Adaptor + Provides<role::Hidden>>) {
+    let _ = brew_core::distill::SoftTarget::of(NotOne);
+    drop(teacher);
+}
+
+fn main() {
+    let _ = hidden(teacher_layer(0), student_layer(0)).by(Mine);
+}

@@ -1,0 +1,45 @@
+//! A loss of one's own, written as the compiler's messages say.
+
+use brew_core::distill::{Gives, MatchLoss, OneLayer, SoftTarget, SoftTargets};
+use brew_core::loss::{Loss, Read, Term};
+use brew_core::prelude::*;
+use brew_core::role::Hidden;
+
+/// The squared distance.
+#[derive(Debug)]
+struct Mine;
+
+impl Loss for Mine {
+    fn name(&self) -> &'static str {
+        "mine"
+    }
+    fn mismatches(&self, _: &Read, _: &Read) -> Vec<String> {
+        Vec::new()
+    }
+    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+        Term::rows(&student.features[0].f_sub(&teacher.features[0])?.f_square()?.f_sum_dim_intlist(
+            -1,
+            false,
+            None,
+        )?)
+    }
+}
+
+impl<T: Gives<role::Logits>, S: Gives<role::Logits>> SoftTargets<T, S> for Mine {
+    fn into_loss(self) -> SoftTarget {
+        SoftTarget::of(self)
+    }
+}
+
+impl MatchLoss<Hidden, OneLayer> for Mine {}
+
+/// It stands where brew's own stand.
+pub fn pipeline<A>(teacher: Seen<A>, student: Seen<A>) -> Result<Pipeline<A::Batch, A>>
+where
+    A: Adaptor + Provides<role::Logits> + Provides<role::Hidden>,
+{
+    Distill::new(teacher, student)
+        .soft_targets(Mine.weight(0.5))
+        .matching(hidden(teacher_layer(0), student_layer(0)).by(Mine))
+        .plan()
+}
