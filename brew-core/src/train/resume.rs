@@ -33,13 +33,14 @@ impl Run<'_, '_> {
     /// Names every part that the checkpoint does not fit; nothing is changed by that part then.
     pub(super) fn restore(&mut self, read: &Read) -> Result<Option<String>> {
         let state = &read.state;
+        // First, since it says what of the data differs: another batch size changes the number of steps too.
+        self.source.restore(&state.data, state.batches)?;
         if state.steps != self.length.steps {
             return Err(Error::invalid(format!(
-                "the run was to have {} optimizer steps, now it has {}: the data is not the same",
+                "the run was to have {} optimizer steps, now it has {}: an epoch has another number of batches",
                 state.steps, self.length.steps
             )));
         }
-        self.source.restore(&state.data, state.batches)?;
         student_of(self.tasks).take(&read.student, "the student is not that of the checkpoint")?;
         learned_of(self.tasks).take(&read.learned, "what is learned is not that of the checkpoint")?;
         let under = |prefix: &str| -> BTreeMap<String, Tensor> {

@@ -8,6 +8,7 @@ mod callbacks;
 mod checkpoints;
 mod epochs;
 mod not_finite;
+mod other_batches;
 mod repeats;
 mod spans;
 mod steps;
