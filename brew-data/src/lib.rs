@@ -26,13 +26,14 @@ mod dataset;
 mod error;
 mod loader;
 mod parse;
+mod seal;
 mod source;
 mod store;
 mod text;
 mod write;
 
 pub use bytes::Bytes;
-pub use dataset::{Dataset, TooLong};
+pub use dataset::{Dataset, Splits, TooLong};
 pub use error::{Error, Result};
 pub use loader::Loader;
 pub use loader::order::epoch_order;

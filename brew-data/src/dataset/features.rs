@@ -1,13 +1,18 @@
-//! What Python's `datasets` says about the columns of the tables that it writes.
+//! What Python's `datasets` says about the columns of the tables that it writes, and what of it holds for
+//! other tables made of them.
 
+use arrow_schema::Metadata;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::Dataset;
 use crate::error::{Error, Result};
 
 /// The key of its description in the schema's metadata.
 const KEY: &str = "huggingface";
+
+/// Begins the keys under which brew says which cache a file is of.
+const OUR_KEYS: &str = "brew.";
 
 /// The part that is read of the description of a column of classes.
 #[derive(Deserialize)]
@@ -17,27 +22,117 @@ struct ClassLabel {
 
 impl Dataset {
     /// The names of a column's classes, in the order of their numbers, where Python's `datasets` wrote
-    /// the table and the column is a `ClassLabel` or a list of them; otherwise nothing.
+    /// the table and the column is a `ClassLabel` or a list of them; otherwise nothing. They stay with the
+    /// column in every copy of the table that is written, and with the tokens made of it.
     ///
     /// # Errors
     /// No such column.
     pub fn class_names(&self, column: &str) -> Result<Option<Vec<String>>> {
         self.field(column)?;
-        let Some(text) = self.schema().metadata().get(KEY) else { return Ok(None) };
-        let description: Value = serde_json::from_str(text).map_err(|error| {
-            Error::format(
-                self.path(),
-                format!("what `datasets` says about the columns cannot be read: {error}"),
-            )
-        })?;
-        let mut feature = &description["info"]["features"][column];
-        // Older versions write a list as a list of one feature, newer ones as an object around it.
-        while feature["_type"] != "ClassLabel" {
-            feature = match (&feature["feature"], &feature[0]) {
-                (Value::Null, Value::Null) => return Ok(None),
-                (Value::Null, inner) | (inner, _) => inner,
-            };
-        }
-        Ok(serde::Deserialize::deserialize(feature).ok().map(|label: ClassLabel| label.names))
+        names_in(self.schema().metadata(), column).map_err(|error| {
+            let message = format!("what `datasets` says about the columns cannot be read: {error}");
+            Error::format(self.path(), message)
+        })
     }
+
+    /// The metadata of a copy of these columns: what `datasets` says about them; where they are all columns
+    /// of the table, also what else stands there.
+    pub(crate) fn metadata_of(&self, columns: &[&str]) -> Metadata {
+        let metadata = self.schema().metadata();
+        let mut kept = Metadata::default();
+        if columns.len() == self.schema().fields().len() {
+            for (key, value) in metadata.iter().filter(|(key, _)| !key.starts_with(OUR_KEYS)) {
+                kept.insert(key, value);
+            }
+        }
+        let described = described(metadata, columns.iter().map(|column| (*column, *column)));
+        match (described, kept.get(KEY).map(|text| serde_json::from_str::<Value>(text))) {
+            (Some(features), Some(Ok(mut whole))) if whole["info"]["features"] != features => {
+                whole["info"]["features"] = features;
+                kept.insert(KEY, whole.to_string());
+            }
+            (Some(features), None) => {
+                kept.insert(KEY, json!({"info": {"features": features}}).to_string());
+            }
+            _ => {}
+        }
+        kept
+    }
+}
+
+/// The metadata with a description of the columns `made`, which are called other than what they are made of.
+pub(crate) fn with_made(mut metadata: Metadata, of: &Metadata, made: &[(&str, &str)]) -> Metadata {
+    let Some(Value::Object(features)) = described(of, made.iter().copied()) else { return metadata };
+    let text = metadata.get(KEY).and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let mut whole = text.unwrap_or_else(|| json!({"info": {"features": {}}}));
+    if let Some(known) = whole["info"]["features"].as_object_mut() {
+        known.extend(features);
+    }
+    metadata.insert(KEY, whole.to_string());
+    metadata
+}
+
+/// The metadata without a word about a column whose values are others now.
+pub(super) fn without(metadata: &Metadata, column: &str) -> Metadata {
+    let mut metadata = metadata.clone();
+    if let Some(mut whole) = metadata.get(KEY).and_then(|text| serde_json::from_str::<Value>(text).ok())
+        && let Some(features) = whole["info"]["features"].as_object_mut()
+        && features.remove(column).is_some()
+    {
+        metadata.insert(KEY, whole.to_string());
+    }
+    metadata
+}
+
+/// The metadata of shards: that of the first, with the description of the first that has one.
+pub(super) fn of_shards<'a>(mut shards: impl Iterator<Item = &'a Metadata>) -> Metadata {
+    let Some(mut metadata) = shards.next().cloned() else { return Metadata::default() };
+    if metadata.get(KEY).is_none()
+        && let Some(text) = shards.find_map(|shard| shard.get(KEY))
+    {
+        metadata.insert(KEY, text);
+    }
+    metadata
+}
+
+/// The names of the classes of a column.
+pub(super) fn names_in(metadata: &Metadata, column: &str) -> serde_json::Result<Option<Vec<String>>> {
+    let Some(text) = metadata.get(KEY) else { return Ok(None) };
+    let description: Value = serde_json::from_str(text)?;
+    let Some(found) = find(&description["info"]["features"], column) else { return Ok(None) };
+    let mut feature = &found;
+    // Older versions write a list as a list of one feature, newer ones as an object around it.
+    while feature["_type"] != "ClassLabel" {
+        feature = match (&feature["feature"], &feature[0]) {
+            (Value::Null, Value::Null) => return Ok(None),
+            (Value::Null, inner) | (inner, _) => inner,
+        };
+    }
+    Ok(serde::Deserialize::deserialize(feature).ok().map(|label: ClassLabel| label.names))
+}
+
+/// What is said about columns, each under a new name; nothing where nothing is said about any.
+fn described<'a>(metadata: &Metadata, columns: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Value> {
+    let description: Value = serde_json::from_str(metadata.get(KEY)?).ok()?;
+    let features = &description["info"]["features"];
+    let kept: Map<String, Value> =
+        columns.filter_map(|(name, of)| Some((name.to_owned(), find(features, of)?))).collect();
+    (!kept.is_empty()).then_some(Value::Object(kept))
+}
+
+/// The description of a column; that of a member of structs, `outer.inner`, within that of the outermost.
+fn find(features: &Value, column: &str) -> Option<Value> {
+    if let Some(found) = features.get(column) {
+        return Some(found.clone());
+    }
+    column.match_indices('.').find_map(|(point, _)| {
+        let (outer, member) = (features.get(&column[..point])?, &column[point + 1..]);
+        // A sequence of structs is stored as a struct of lists.
+        if outer["_type"] == "Sequence" {
+            let mut sequence = outer.clone();
+            sequence["feature"] = find(&outer["feature"], member)?;
+            return Some(sequence);
+        }
+        find(outer, member)
+    })
 }

@@ -6,10 +6,17 @@
 mod features;
 mod limit;
 mod open;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+mod roundtrip;
 mod rows;
+mod shards;
+mod splits;
 mod values;
 
+pub(crate) use features::with_made;
 pub use limit::TooLong;
+pub use splits::Splits;
 pub(crate) use values::text_at;
 
 use std::fmt;
@@ -96,6 +103,7 @@ impl Dataset {
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::format(path, format!("there are two columns `{}`", pair[0])));
         }
+        let schema = shards::one_meaning(&schema, &tables)?;
         let (mut parts, mut starts, mut rows) = (Vec::with_capacity(tables.len()), Vec::new(), 0_usize);
         for table in tables {
             let first_row = rows;

@@ -1,17 +1,19 @@
 //! From a name to a table.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Dataset;
 use crate::error::{Error, Result};
 use crate::parse::layout::Layout;
 use crate::source;
+use crate::source::folder::find;
 use crate::source::format::Format;
 use crate::source::storage::{Disk, Storage};
 
 impl Dataset {
     /// Opens a file, the files of a folder one after another, a folder that Python's `datasets` wrote
-    /// with `save_to_disk`, or the files that a pattern such as `data/train-*.parquet` matches.
+    /// with `save_to_disk`, or the files that a pattern such as `data/train-*.parquet` matches. Of a folder
+    /// with several splits, such as `data/{train,test}-00000-of-00001.parquet`, [`Dataset::splits`] opens one.
     ///
     /// | kind | known by | what opening costs |
     /// |---|---|---|
@@ -39,7 +41,7 @@ impl Dataset {
     /// # Errors
     /// A file that is missing, empty, without rows, damaged, cut short or of another kind; a line of text
     /// that cannot be read, by line and column; a column that changes its type half way; two columns of
-    /// one name; files with different columns.
+    /// one name; files with different columns, classes or two-byte floats; a folder of several splits.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(&Disk, path.as_ref(), None)
     }
@@ -65,7 +67,17 @@ impl Dataset {
     }
 
     fn open_with(storage: &dyn Storage, path: &Path, format: Option<Format>) -> Result<Self> {
-        let (schema, tables, unchecked) = source::open(storage, path, format)?;
+        Self::open_files(storage, path, &find(storage, path)?, format)
+    }
+
+    /// Opens files that are called `path` together.
+    pub(super) fn open_files(
+        storage: &dyn Storage,
+        path: &Path,
+        files: &[PathBuf],
+        format: Option<Format>,
+    ) -> Result<Self> {
+        let (schema, tables, unchecked) = source::open(storage, files, format)?;
         let dataset = Self::of(path, schema, tables)?;
         match unchecked {
             Some(Format::Table(layout)) => dataset.laid_out(&layout),

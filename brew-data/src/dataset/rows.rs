@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::{FieldRef, Metadata, Schema, SchemaRef};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
+use arrow_schema::{ArrowError, DataType, FieldRef, Schema, SchemaRef};
 use arrow_select::interleave::interleave;
+use arrow_select::take::take;
 
 use super::{Dataset, Stored};
 use crate::error::{Error, Result};
+use crate::source::unpack::{unpacked, unpacked_field};
 
 impl Dataset {
     /// The same table with these rows only, in this order; a row may be there more than once.
@@ -117,16 +119,17 @@ impl Dataset {
         Error::Value { path: path.into(), row, column: column.to_owned(), message: message.into() }
     }
 
-    /// Copies of rows in use, `size` at a time, of the named columns and without metadata: the same
-    /// rows give the same record batches however the file is cut into chunks. With the schema of them.
+    /// Copies of rows in use, `size` at a time, of the named columns, with what their metadata says and with
+    /// dictionaries unpacked: the same rows give the same record batches however the file is cut into
+    /// chunks. With the schema of them.
     pub(crate) fn copies<'a>(
         &'a self,
         columns: &[&str],
         size: usize,
     ) -> Result<(SchemaRef, impl Iterator<Item = Result<RecordBatch>> + 'a)> {
-        let fields = columns.iter().map(|name| Ok(self.field(name)?.as_ref().clone()));
-        let fields = fields.map(|field| field.map(|field| field.with_metadata(Metadata::default())));
-        let schema = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
+        let fields = columns.iter().map(|name| Ok(unpacked_field(self.field(name)?)));
+        let fields = fields.collect::<Result<Vec<_>>>()?;
+        let schema = Arc::new(Schema::new_with_metadata(fields, self.metadata_of(columns)));
         let columns = columns.iter().map(|name| self.column_chunks(name)).collect::<Result<Vec<_>>>()?;
         let copied = schema.clone();
         let copies = (0..self.rows).step_by(size).map(move |first| {
@@ -136,11 +139,11 @@ impl Dataset {
             used.sort_unstable();
             used.dedup();
             rows.iter_mut().for_each(|(chunk, _)| *chunk = used.partition_point(|known| known < chunk));
-            let copy = |column: &Vec<ArrayRef>| {
-                let chunks: Vec<_> = used.iter().map(|&chunk| column[chunk].as_ref()).collect();
-                interleave(&chunks, &rows)
-            };
-            let copies = columns.iter().map(copy).collect::<Result<Vec<_>, _>>();
+            let copies = columns.iter().zip(copied.fields()).map(|(column, field)| {
+                let chunks: Vec<_> = used.iter().map(|&chunk| &column[chunk]).collect();
+                gathered(&chunks, &rows, field.data_type())
+            });
+            let copies = copies.collect::<Result<Vec<_>, _>>();
             // The number of rows is given for the table that has no other column yet.
             let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
             copies
@@ -149,4 +152,24 @@ impl Dataset {
         });
         Ok((schema, copies))
     }
+}
+
+/// Rows of chunks, by chunk and row, as one column of this type.
+fn gathered(chunks: &[&ArrayRef], rows: &[(usize, usize)], to: &DataType) -> Result<ArrayRef, ArrowError> {
+    if chunks.iter().all(|chunk| chunk.data_type() == to) {
+        return interleave(&chunks.iter().map(AsRef::as_ref).collect::<Vec<_>>(), rows);
+    }
+    // The rows of each chunk are taken before they are unpacked: it may be much longer than they are.
+    let mut taken = vec![Vec::new(); chunks.len()];
+    let places = rows.iter().map(|&(chunk, row)| {
+        taken[chunk].push(row as u64);
+        (chunk, taken[chunk].len() - 1)
+    });
+    let places: Vec<_> = places.collect();
+    let unpacked = chunks.iter().zip(taken).map(|(chunk, rows)| {
+        let chunk = take(chunk, &UInt64Array::from(rows), None)?;
+        unpacked(&chunk, to)
+    });
+    let unpacked = unpacked.collect::<Result<Vec<_>, _>>()?;
+    interleave(&unpacked.iter().map(AsRef::as_ref).collect::<Vec<_>>(), &places)
 }

@@ -8,13 +8,22 @@ use arrow_array::{Array, ArrayRef, Int64Array, UInt64Array};
 use arrow_schema::{DataType, Field, Schema};
 use arrow_select::take::take;
 
+use super::features::without;
 use super::{Dataset, Stored};
 use crate::error::{Error, Result};
+use crate::loader::half::{Half, append_bits};
 use crate::loader::numbers::{Numbers, append};
 use crate::source::table::Table;
 
 /// Rows copied at once when a column is added.
 const CHUNK_ROWS: usize = 8192;
+
+/// Whole numbers up to it are exact in float64.
+const LARGEST_EXACT: u64 = 1 << 53;
+
+/// What to do about two bytes of which nobody says what they are.
+const BITS: &str =
+    "; two bytes are a number where the column's metadata `brew.dtype` says `float16` or `bfloat16`";
 
 /// Where the values of the rows in use stand among the rows of the files.
 enum Places {
@@ -32,19 +41,27 @@ impl Dataset {
     /// # Errors
     /// No such column, one of another type, a missing value, or one outside int64.
     pub fn integers(&self, column: &str) -> Result<Vec<i64>> {
+        self.refuse_bits(column, "integers")?;
         match self.numbers(column, "integers")? {
             Numbers::Integers(values) => Ok(values),
             Numbers::Floats(_) => Err(self.wrong_type(self.field(column)?, "integers")),
         }
     }
 
-    /// A column of numbers (any integer or float type), one value a row in use.
+    /// A column of numbers (any integer or float type, or two bytes where the column's metadata
+    /// `brew.dtype` says `float16` or `bfloat16`), one value a row in use.
     ///
     /// # Errors
-    /// No such column, one of another type, or a missing value.
+    /// No such column, one of another type, a missing value, or an integer that float64 would round.
     pub fn floats(&self, column: &str) -> Result<Vec<f64>> {
         match self.numbers(column, "numbers")? {
-            Numbers::Integers(values) => Ok(values.into_iter().map(|value| value as f64).collect()),
+            Numbers::Integers(values) => {
+                let exact = |(row, value): (usize, i64)| match value.unsigned_abs() {
+                    0..=LARGEST_EXACT => Ok(value as f64),
+                    _ => Err(self.bad_value(row, column, format!("{value} does not fit float64 exactly"))),
+                };
+                values.into_iter().enumerate().map(exact).collect()
+            }
             Numbers::Floats(values) => Ok(values),
         }
     }
@@ -81,6 +98,7 @@ impl Dataset {
     /// # Errors
     /// No such column, one of another type, a missing value, or one outside int64.
     pub fn integer_lists(&self, column: &str) -> Result<Vec<Vec<i64>>> {
+        self.refuse_bits(column, "lists of integers")?;
         self.lists(column, "lists of integers", |values| {
             let mut numbers = Numbers::for_type(values.data_type(), values.len())?;
             append(values, 0..values.len(), &mut numbers).ok()?;
@@ -155,7 +173,8 @@ impl Dataset {
                 let (schema, copies) = self.copies(&self.columns(), CHUNK_ROWS)?;
                 let copied = copies.collect::<Result<Vec<_>>>()?;
                 let table = Table::new(self.path(), &schema, copied, None);
-                return Self::of(self.path(), schema, vec![table])?.with_column(column, values);
+                let copied = Self::of(self.path(), schema, vec![table])?;
+                return Dataset { limit: self.limit, ..copied }.with_column(column, values);
             }
         };
         let ends = self.starts.iter().skip(1).map(|&start| start as usize).chain([by_file_row.len()]);
@@ -170,7 +189,7 @@ impl Dataset {
             kept.map(|(field, stored)| (field.clone(), stored.clone())).unzip();
         fields.push(Arc::new(Field::new(column, by_file_row.data_type().clone(), false)));
         columns.push(added);
-        let schema = Schema::new_with_metadata(fields, self.schema().metadata().clone());
+        let schema = Schema::new_with_metadata(fields, without(self.schema().metadata(), column));
         Ok(Dataset { schema: Arc::new(schema), columns: columns.into(), ..self.clone() })
     }
 
@@ -196,14 +215,39 @@ impl Dataset {
         self.refuse_nulls(column)?;
         let field = self.field(column)?;
         let chunks = self.column_chunks(column)?;
-        let mut numbers =
-            Numbers::for_type(field.data_type(), self.rows).ok_or_else(|| self.wrong_type(field, needed))?;
+        let half = self.half(field)?;
+        let numbers = match half {
+            Some(_) => Some(Numbers::Floats(Vec::with_capacity(self.rows))),
+            None => Numbers::for_type(field.data_type(), self.rows),
+        };
+        let mut numbers = numbers.ok_or_else(|| match field.data_type() {
+            DataType::FixedSizeBinary(2) => self.wrong_type(field, &format!("{needed}{BITS}")),
+            _ => self.wrong_type(field, needed),
+        })?;
         for row in 0..self.rows {
             let (chunk, offset) = self.locate(row);
-            append(chunks[chunk].as_ref(), offset..offset + 1, &mut numbers)
-                .map_err(|message| self.bad_value(row, column, message))?;
+            let (values, place) = (chunks[chunk].as_ref(), offset..offset + 1);
+            match half {
+                Some(half) => append_bits(values, place, half, &mut numbers),
+                None => append(values, place, &mut numbers),
+            }
+            .map_err(|message| self.bad_value(row, column, message))?;
         }
         Ok(numbers)
+    }
+
+    /// What the column's metadata says of its two bytes.
+    fn half(&self, field: &Field) -> Result<Option<Half>> {
+        Half::of(field, None).map_err(|message| Error::format(self.path(), message))
+    }
+
+    /// Refuses to take two bytes of a float for an integer.
+    pub(crate) fn refuse_bits(&self, column: &str, needed: &str) -> Result<()> {
+        let field = self.field(column)?;
+        self.half(field)?.map_or(Ok(()), |half| {
+            let needed = format!("{needed}: its metadata `brew.dtype` says `{}`", half.name());
+            Err(self.wrong_type(field, &needed))
+        })
     }
 }
 

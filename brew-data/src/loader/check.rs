@@ -25,8 +25,8 @@ pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<Sourc
     let mut sources = Vec::with_capacity(columns.len());
     for column in columns {
         match Source::new(dataset, *column) {
-            Err(_) if column.optional => {}
-            Err(missing) => problems.push(missing),
+            Err(Error::MissingColumn { .. }) if column.optional => {}
+            Err(problem) => problems.push(problem),
             Ok(source) => match check_type(dataset, &source) {
                 Err(problem) => problems.push(problem),
                 Ok(()) => sources.push(source),

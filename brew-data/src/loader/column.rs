@@ -12,9 +12,17 @@ use brew_core::tch::Tensor;
 
 use super::half::{Half, append_bits};
 use super::lists::{range, values};
-use super::numbers::{Misfit, Numbers, append};
+use super::numbers::{Misfit, Numbers, append, is_float, is_whole};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+
+/// What the lists of a batch are padded to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    outer: usize,
+    /// Of the lists in a list.
+    inner: usize,
+}
 
 /// A declared column and its data.
 #[derive(Debug)]
@@ -34,6 +42,8 @@ impl Source {
     /// Looks up what the column is; reads nothing yet.
     pub(crate) fn new(dataset: &Dataset, column: Column) -> Result<Self> {
         let mut field: &FieldRef = dataset.field(column.name)?;
+        let bits = Half::of(field, Some(column.kind));
+        let bits = bits.map_err(|message| Error::format(dataset.path(), message))?;
         let mut depth = 0;
         while let DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) =
             field.data_type()
@@ -41,7 +51,6 @@ impl Source {
             field = item;
             depth += 1;
         }
-        let bits = Half::of(field, column.kind);
         Ok(Source { column, chunks: Vec::new(), value_type: field.data_type().clone(), depth, bits })
     }
 
@@ -113,22 +122,31 @@ impl Source {
         })
     }
 
-    /// The tensor of these rows: (rows,), or (rows, longest list) with shorter lists padded, or
-    /// (rows, longest list, longest list in one) of lists of lists.
+    /// What the lists of these rows are padded to: the longest of them, which is rounded up to a multiple
+    /// where there is a pad value, and the longest list in one of them.
+    pub(crate) fn extent(&self, dataset: &Dataset, rows: &[u32], multiple: usize) -> Extent {
+        if self.depth == 0 {
+            return Extent { outer: 1, inner: 1 };
+        }
+        let outer = rows.iter().map(|&row| self.length(dataset, row as usize)).max().unwrap_or(0);
+        let lists = || rows.iter().flat_map(|&row| self.inner_lengths(dataset, row as usize));
+        Extent {
+            outer: if self.column.pad.is_some() { outer.next_multiple_of(multiple) } else { outer },
+            inner: if self.depth == 2 { lists().max().unwrap_or(0) } else { 1 },
+        }
+    }
+
+    /// The tensor of these rows: (rows,), or (rows, list) or (rows, list, list in one) of this extent,
+    /// with shorter lists padded.
     ///
     /// # Errors
     /// A value that does not fit the dtype, by row.
-    pub(crate) fn collate(&self, dataset: &Dataset, rows: &[u32]) -> Result<Tensor> {
-        let name = self.column.name;
-        let places: Vec<_> = rows
-            .iter()
-            .map(|&row| {
-                let (chunk, row) = dataset.locate(row as usize);
-                (chunk, self.outer(dataset, chunk, row))
-            })
-            .collect();
-        let outer = places.iter().map(|(_, lists)| lists.len()).max().unwrap_or(0);
-        let inner = if self.depth == 2 { self.longest_inner(&places) } else { 1 };
+    pub(crate) fn collate(&self, dataset: &Dataset, rows: &[u32], extent: Extent) -> Result<Tensor> {
+        let (name, Extent { outer, inner }) = (self.column.name, extent);
+        let places = rows.iter().map(|&row| {
+            let (chunk, row) = dataset.locate(row as usize);
+            (chunk, self.outer(dataset, chunk, row))
+        });
         let room = rows.len() * outer * inner;
         let numbers = match self.bits {
             Some(_) => Some(Numbers::Floats(Vec::with_capacity(room))),
@@ -136,8 +154,18 @@ impl Source {
         };
         let mut numbers = numbers.ok_or_else(|| self.wrong_type(dataset))?;
         let pad = self.column.pad.unwrap_or(0.0);
-        for (index, (chunk, lists)) in places.iter().enumerate() {
-            let levels = &self.chunks[*chunk];
+        // Among integers a pad value such as 0.5 has its place kept by a 0.
+        let kind = self.column.kind;
+        let set_apart = is_float(kind) && numbers.are_integers() && !is_whole(pad, kind);
+        let mut padded = Vec::new();
+        let mut pad_to = |length: usize, numbers: &mut Numbers| {
+            if set_apart {
+                padded.push(numbers.len()..length);
+            }
+            numbers.pad_to(length, if set_apart { 0.0 } else { pad });
+        };
+        for (index, (chunk, lists)) in places.enumerate() {
+            let levels = &self.chunks[chunk];
             let values = &levels[self.depth];
             let add = |range, numbers: &mut Numbers| {
                 match self.bits {
@@ -147,23 +175,29 @@ impl Source {
                 .map_err(|message| dataset.bad_value(rows[index] as usize, name, message))
             };
             if self.depth == 2 {
-                for (position, list) in lists.clone().enumerate() {
+                for (position, list) in lists.enumerate() {
                     add(range(&levels[1], list), &mut numbers)?;
-                    numbers.pad_to((index * outer + position + 1) * inner, pad);
+                    pad_to((index * outer + position + 1) * inner, &mut numbers);
                 }
             } else {
-                add(lists.clone(), &mut numbers)?;
+                add(lists, &mut numbers)?;
             }
-            numbers.pad_to((index + 1) * outer * inner, pad);
+            pad_to((index + 1) * outer * inner, &mut numbers);
         }
         let first_row = rows.first().map_or(0, |&row| row as usize);
         let torch = |error| dataset.bad_value(first_row, name, brew_core::Error::from(error).to_string());
-        let tensor = numbers.to_tensor(self.column.kind).map_err(|misfit| match misfit {
+        let mut tensor = numbers.to_tensor(kind).map_err(|misfit| match misfit {
             Misfit::Value { position, message } => {
                 dataset.bad_value(rows[position / (outer * inner)] as usize, name, message)
             }
             Misfit::Torch(error) => torch(error),
         })?;
+        if set_apart {
+            let mut mask = vec![false; room];
+            padded.into_iter().for_each(|range| mask[range].fill(true));
+            let mask = Tensor::f_from_slice(&mask).map_err(torch)?;
+            tensor = tensor.f_masked_fill_(&mask, pad).map_err(torch)?;
+        }
         let size = [rows.len() as i64, outer as i64, inner as i64];
         tensor.f_view(&size[..=self.depth]).map_err(torch)
     }
@@ -202,12 +236,5 @@ impl Source {
         }
         let array = &self.chunks[chunk][1];
         range(array, lists.start).start..range(array, lists.end - 1).end
-    }
-
-    fn longest_inner(&self, places: &[(usize, Range<usize>)]) -> usize {
-        let lengths = places
-            .iter()
-            .flat_map(|(chunk, lists)| lists.clone().map(|list| range(&self.chunks[*chunk][1], list).len()));
-        lengths.max().unwrap_or(0)
     }
 }

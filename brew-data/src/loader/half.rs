@@ -8,7 +8,7 @@ use arrow_array::types::{ArrowPrimitiveType, Float16Type, UInt16Type};
 use arrow_schema::{DataType, Field};
 use brew_core::tch::Kind;
 
-use super::numbers::Numbers;
+use super::numbers::{Numbers, dictionary_values};
 
 /// The key of a field's metadata that says what two bytes mean: `float16` or `bfloat16`.
 const DTYPE_KEY: &str = "brew.dtype";
@@ -23,20 +23,42 @@ pub(crate) enum Half {
 }
 
 impl Half {
-    /// What the values of a column are, where they are two bytes each (Arrow has no bfloat16): its
-    /// metadata says so, or else the dtype that the batch declares. An integer column is one of integers
-    /// unless its metadata says otherwise.
-    pub(crate) fn of(field: &Field, kind: Kind) -> Option<Half> {
-        let said = match field.metadata().get(DTYPE_KEY).map(String::as_str) {
-            Some("float16") => Some(Half::F16),
-            Some("bfloat16") => Some(Half::Bf16),
-            _ => None,
+    /// What the values of a column, or of its lists, are, where they are two bytes each (Arrow has no
+    /// bfloat16): its metadata or that of its items says so, or else the dtype that a batch declares. An
+    /// integer column is one of integers unless its metadata says otherwise.
+    ///
+    /// # Errors
+    /// Metadata that says something else.
+    pub(crate) fn of(column: &Field, kind: Option<Kind>) -> Result<Option<Half>, String> {
+        let (mut field, mut said) = (column, column.metadata().get(DTYPE_KEY));
+        while let DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) =
+            field.data_type()
+        {
+            field = item;
+            said = field.metadata().get(DTYPE_KEY).or(said);
+        }
+        let stored = match field.data_type() {
+            DataType::Dictionary(_, values) => values,
+            other => other,
         };
-        match (field.data_type(), kind) {
-            (DataType::FixedSizeBinary(2) | DataType::UInt16, _) if said.is_some() => said,
-            (DataType::FixedSizeBinary(2), Kind::Half) => Some(Half::F16),
-            (DataType::FixedSizeBinary(2), Kind::BFloat16) => Some(Half::Bf16),
-            _ => None,
+        match (stored, said.map(String::as_str), kind) {
+            (DataType::FixedSizeBinary(2) | DataType::UInt16, Some("float16"), _) => Ok(Some(Half::F16)),
+            (DataType::FixedSizeBinary(2) | DataType::UInt16, Some("bfloat16"), _) => Ok(Some(Half::Bf16)),
+            (DataType::FixedSizeBinary(2) | DataType::UInt16, Some(other), _) => Err(format!(
+                "column `{}`: its metadata `{DTYPE_KEY}` is `{other}`, which is neither `float16` nor `bfloat16`",
+                column.name()
+            )),
+            (DataType::FixedSizeBinary(2), None, Some(Kind::Half)) => Ok(Some(Half::F16)),
+            (DataType::FixedSizeBinary(2), None, Some(Kind::BFloat16)) => Ok(Some(Half::Bf16)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Its name in a field's metadata.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Half::F16 => "float16",
+            Half::Bf16 => "bfloat16",
         }
     }
 
@@ -67,6 +89,9 @@ pub(crate) fn append_bits(
             let bits = range.map(|index| values.value(index));
             into.extend(bits.map(|bytes| half.value(u16::from_le_bytes([bytes[0], bytes[1]]))));
             Ok(())
+        }
+        (DataType::Dictionary(..), into) => {
+            dictionary_values(array, range, |values, range| append_bits(values, range, half, into))
         }
         (other, _) => Err(format!("a value of type {other} is not two bytes of a number")),
     }

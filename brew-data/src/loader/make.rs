@@ -4,8 +4,6 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use brew_core::batch::{Columns, FromColumns};
-use brew_core::error::InStage;
-use brew_core::tch::Tensor;
 
 use super::column::Source;
 use super::prefetch::caught;
@@ -47,9 +45,9 @@ impl<B: FromColumns> Maker<B> {
         self.dataset.check_lengths()?;
         let mut columns = Columns::new();
         for source in &self.sources {
-            let tensor = source.collate(&self.dataset, &share)?;
-            let tensor = self.padded(source, tensor, rows);
-            columns.insert(source.column.name, tensor.map_err(|error| self.in_batch(number, rows, error))?);
+            // All ranks pad to what the whole batch needs.
+            let extent = source.extent(&self.dataset, rows, self.multiple);
+            columns.insert(source.column.name, source.collate(&self.dataset, &share, extent)?);
         }
         B::from_columns(&mut columns)
             .and_then(|batch| self.augmented(batch, &share))
@@ -81,30 +79,6 @@ impl<B: FromColumns> Maker<B> {
                 Err(self.dataset.bad_value(row as usize, source.column.name, message))
             }
             _ => Ok(padded),
-        }
-    }
-
-    /// Lists padded on to what the whole batch is padded to.
-    fn padded(&self, source: &Source, tensor: Tensor, rows: &[u32]) -> brew_core::Result<Tensor> {
-        let (true, Some(pad)) =
-            (source.is_list() && (self.multiple > 1 || self.share.of > 1), source.column.pad)
-        else {
-            return Ok(tensor);
-        };
-        let longest = rows.iter().map(|&row| source.length(&self.dataset, row as usize)).max();
-        let width = longest.unwrap_or(0).next_multiple_of(self.multiple) as i64;
-        let mut size = tensor.size();
-        match size.get_mut(1) {
-            Some(found) if *found < width => {
-                let missing = width - *found;
-                *found = width;
-                let whole = tensor.f_new_full(&size[..], pad, (tensor.kind(), tensor.device()));
-                let whole = whole.in_stage(source.column.name)?;
-                let mut start = whole.f_narrow(1, 0, width - missing).in_stage(source.column.name)?;
-                start.f_copy_(&tensor).in_stage(source.column.name)?;
-                Ok(whole)
-            }
-            _ => Ok(tensor),
         }
     }
 

@@ -3,7 +3,7 @@
 mod check;
 mod column;
 mod cut;
-mod half;
+pub(crate) mod half;
 mod lists;
 mod make;
 pub(crate) mod numbers;
@@ -28,7 +28,7 @@ use column::Source;
 use cut::{Cut, Lengths};
 use make::{Maker, Share};
 use order::Order;
-use prefetch::Prefetched;
+use prefetch::{Jobs, Prefetched};
 use transfer::Destination;
 
 /// Threads that make batches, unless said otherwise.
@@ -137,7 +137,7 @@ impl<B> Loader<B> {
     }
 
     /// Pads lists to a multiple of this length instead of to the batch's longest: 8 suits the matrix
-    /// units of GPUs in low precision.
+    /// units of GPUs in low precision. Of lists of lists it is the outer one that is rounded up.
     pub fn padded_to_multiple_of(mut self, length: usize) -> Self {
         self.multiple = length;
         self
@@ -147,7 +147,7 @@ impl<B> Loader<B> {
     /// all ranks together see the batches that one alone would see. A batch with fewer rows than ranks
     /// leaves the last of them a batch of no rows.
     ///
-    /// Lists are padded to the longest of the whole batch.
+    /// Lists, and the lists in them, are padded to the longest of the whole batch.
     pub fn share(mut self, rank: usize, ranks: usize) -> Self {
         self.share = Share { rank, of: ranks };
         self
@@ -259,7 +259,7 @@ impl<B: FromColumns> Batches for Loader<B> {
             )
         };
         let make = move |number, rows: Vec<u32>| maker.make(batch + number, &rows);
-        let batches = Prefetched::start(batches, self.workers, make, panicked);
+        let batches = Prefetched::start(Jobs::Own, batches, self.workers, make, panicked);
         let batches = batches.map_err(Error::io(self.dataset.path()))?;
         let destination = self.destination;
         Ok(Box::new(batches.map(move |batch| destination.deliver(batch?))))

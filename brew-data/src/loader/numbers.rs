@@ -43,6 +43,19 @@ impl Numbers {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Numbers::Integers(values) => values.len(),
+            Numbers::Floats(values) => values.len(),
+        }
+    }
+
+    /// Whether they are integers, among which only a pad value that [is whole](is_whole) can stand.
+    pub(crate) fn are_integers(&self) -> bool {
+        matches!(self, Numbers::Integers(_))
+    }
+
     /// Fills up to `length` values with `pad`.
     pub(crate) fn pad_to(&mut self, length: usize, pad: f64) {
         match self {
@@ -105,6 +118,11 @@ pub(crate) fn pad_fits(pad: f64, kind: Kind) -> bool {
         kind if is_float(kind) => !pad.is_finite() || pad.abs() <= largest_finite(kind),
         _ => pad.fract() == 0.0 && Numbers::Integers(vec![pad as i64]).to_tensor(kind).is_ok(),
     }
+}
+
+/// Whether a pad value is an integer that the dtype holds exactly.
+pub(crate) fn is_whole(pad: f64, kind: Kind) -> bool {
+    pad.fract() == 0.0 && pad.abs() <= largest_exact_integer(kind) as f64
 }
 
 /// 2 to the number of significant bits of a float dtype: whole numbers up to it are exact.
@@ -175,19 +193,25 @@ pub(crate) fn append(array: &dyn Array, range: Range<usize>, into: &mut Numbers)
         (DataType::Float32, Numbers::Floats(into)) => floats::<Float32Type>(array, range, into),
         (DataType::Float64, Numbers::Floats(into)) => floats::<Float64Type>(array, range, into),
         (DataType::Dictionary(..), into) => {
-            let Some(dictionary) = array.as_any_dictionary_opt() else {
-                return Err("a dictionary that cannot be read".to_owned());
-            };
-            let mut keys = Numbers::Integers(Vec::with_capacity(range.len()));
-            append(dictionary.keys(), range, &mut keys)?;
-            let Numbers::Integers(keys) = keys else { return Ok(()) };
-            keys.into_iter().try_for_each(|key| {
-                let key = key as usize;
-                append(dictionary.values().as_ref(), key..key + 1, into)
-            })
+            dictionary_values(array, range, |values, range| append(values, range, into))
         }
         (other, _) => Err(format!("a value of type {other} is not of the column's own type")),
     }
+}
+
+/// Tells the values of a dictionary column one after another.
+pub(crate) fn dictionary_values(
+    array: &dyn Array,
+    range: Range<usize>,
+    mut tell: impl FnMut(&dyn Array, Range<usize>) -> Result<(), String>,
+) -> Result<(), String> {
+    let Some(dictionary) = array.as_any_dictionary_opt() else {
+        return Err("a dictionary that cannot be read".to_owned());
+    };
+    let mut keys = Numbers::Integers(Vec::with_capacity(range.len()));
+    append(dictionary.keys(), range, &mut keys)?;
+    let Numbers::Integers(keys) = keys else { return Ok(()) };
+    keys.into_iter().try_for_each(|key| tell(dictionary.values().as_ref(), key as usize..key as usize + 1))
 }
 
 fn integers<T: ArrowPrimitiveType<Native: Into<i64>>>(

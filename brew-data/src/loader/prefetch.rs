@@ -3,7 +3,8 @@
 //! Each batch has a number. A worker takes the next number, makes the batch, and lays it down under its
 //! number; the consumer takes them in order, whatever order they were made in. No more than a few are
 //! under way or waiting. Whatever ends the work (the last batch, an error, a panic) ends the iterator,
-//! after the batches before it; dropping the iterator ends the threads and waits for them.
+//! after the batches before it; dropping the iterator ends the threads and waits for them. Only a thread
+//! that stands in the `next` of somebody else's source is not waited for, since that may wait for ever.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -14,10 +15,20 @@ use std::thread::JoinHandle;
 /// Items that may wait, beside one that each worker makes.
 const WAITING: usize = 3;
 
+/// Whose jobs they are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Jobs {
+    /// Ours: the next one is there in finite time.
+    Own,
+    /// A user's: the next one may never come.
+    Foreign,
+}
+
 /// Numbered items made ahead of their use, in the order of their numbers.
 pub(super) struct Prefetched<T, E> {
     shared: Arc<dyn Shelf<T, E>>,
     workers: Vec<JoinHandle<()>>,
+    of: Jobs,
 }
 
 /// What the workers and the consumer share.
@@ -44,6 +55,8 @@ struct State<T, E> {
     end: Option<usize>,
     /// The consumer is gone.
     stopped: bool,
+    /// A worker is waiting for the next job.
+    asking: bool,
 }
 
 impl<T, E> Prefetched<T, E>
@@ -57,6 +70,7 @@ where
     /// # Errors
     /// The system has no thread to give.
     pub(super) fn start<I, J>(
+        of: Jobs,
         jobs: J,
         workers: usize,
         make: impl Fn(usize, I) -> Result<T, E> + Send + Sync + 'static,
@@ -66,7 +80,8 @@ where
         J: Iterator<Item = Result<I, E>> + Send + 'static,
         I: 'static,
     {
-        let state = State { next: 0, wanted: 0, done: BTreeMap::new(), end: None, stopped: false };
+        let state =
+            State { next: 0, wanted: 0, done: BTreeMap::new(), end: None, stopped: false, asking: false };
         let shared = Arc::new(Shared {
             jobs: Mutex::new(jobs),
             state: Mutex::new(state),
@@ -74,7 +89,7 @@ where
             taken: Condvar::new(),
             ahead: workers + WAITING,
         });
-        let mut prefetched = Prefetched { shared: shared.clone(), workers: Vec::with_capacity(workers) };
+        let mut prefetched = Prefetched { shared: shared.clone(), workers: Vec::with_capacity(workers), of };
         let work = Arc::new((make, panicked));
         for _ in 0..workers {
             let (shared, work) = (shared.clone(), work.clone());
@@ -117,9 +132,14 @@ impl<J, T, E> Shared<J, T, E> {
             return None;
         }
         let number = state.next;
+        state.asking = true;
         drop(state);
         let job = caught(|| jobs.next());
         let mut state = self.lock();
+        state.asking = false;
+        if state.stopped {
+            return None;
+        }
         match job {
             Ok(Some(Ok(job))) => {
                 state.next += 1;
@@ -151,8 +171,8 @@ impl<J, T, E> Shared<J, T, E> {
 trait Shelf<T, E>: Send + Sync {
     /// The next item, waited for; nothing at the end.
     fn take(&self) -> Option<Result<T, E>>;
-    /// Nobody wants any more.
-    fn stop(&self);
+    /// Nobody wants any more; whether a worker is waiting for the next job.
+    fn stop(&self) -> bool;
 }
 
 impl<J: Send, T: Send, E: Send> Shelf<T, E> for Shared<J, T, E> {
@@ -172,11 +192,12 @@ impl<J: Send, T: Send, E: Send> Shelf<T, E> for Shared<J, T, E> {
         }
     }
 
-    fn stop(&self) {
+    fn stop(&self) -> bool {
         let mut state = self.lock();
         state.stopped = true;
         state.done.clear();
         self.taken.notify_all();
+        state.asking
     }
 }
 
@@ -190,7 +211,10 @@ impl<T, E> Iterator for Prefetched<T, E> {
 
 impl<T, E> Drop for Prefetched<T, E> {
     fn drop(&mut self) {
-        self.shared.stop();
+        if self.shared.stop() && self.of == Jobs::Foreign {
+            // It ends by itself when the source answers.
+            return;
+        }
         for worker in self.workers.drain(..) {
             // A panic of a batch that nobody asked for has been printed by the thread itself.
             let _ = worker.join();

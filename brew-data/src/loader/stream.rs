@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::FieldRef;
 use arrow_select::concat::concat_batches;
 use brew_core::Result;
 use brew_core::batch::{Batch, Batches, FromColumns, Walk};
 
-use super::prefetch::Prefetched;
+use super::prefetch::{Jobs, Prefetched};
 use crate::dataset::Dataset;
 use crate::error::Error;
 
@@ -30,7 +31,9 @@ enum Open<B> {
 /// A stream of batches of which nobody knows how many there are: endless data, a socket, a generator.
 ///
 /// For training by a number of steps, in which case epoch 0 is all there is. Batches are made on a thread
-/// of their own, a few ahead.
+/// of their own, a few ahead. A run that needs no more batches does not wait for the source: where it is
+/// still waiting for the next one, the thread stays behind, and ends, and drops the iterator, once the source
+/// answers.
 ///
 /// ```
 /// use brew_core::prelude::*;
@@ -159,7 +162,7 @@ impl<B: Batch> Batches for Stream<B> {
             let message = format!("batch {} of the stream could not be made: panic: {text}", first + number);
             brew_core::Error::from(Error::format(&name, message))
         };
-        let batches = Prefetched::start(batches, 1, |_, batch| Ok(batch), panicked);
+        let batches = Prefetched::start(Jobs::Foreign, batches, 1, |_, batch| Ok(batch), panicked);
         let mut batches = batches.map_err(|error| brew_core::Error::from(Error::io(&self.name)(error)))?;
         for skipped in batches.by_ref().take(skipped) {
             skipped?;
@@ -196,6 +199,7 @@ impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Gathered<B, I> {
         let mut gathered: usize = self.waiting.iter().map(RecordBatch::num_rows).sum();
         while gathered < self.size {
             let Some(more) = self.source.next().transpose()? else { break };
+            self.check_columns(&more)?;
             gathered += more.num_rows();
             self.waiting.push(more);
         }
@@ -209,6 +213,26 @@ impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Gathered<B, I> {
             self.waiting.push(rows.slice(taken, rows.num_rows() - taken));
         }
         Ok((taken > 0).then(|| rows.slice(0, taken)))
+    }
+
+    /// Rows are joined by the places of their columns: they must be the same ones.
+    fn check_columns(&self, more: &RecordBatch) -> Result<()> {
+        let Some(first) = self.waiting.first() else { return Ok(()) };
+        let (known, found) = (first.schema(), more.schema());
+        let same = |(known, found): (&FieldRef, &FieldRef)| {
+            known.name() == found.name()
+                && known.data_type() == found.data_type()
+                && known.metadata() == found.metadata()
+        };
+        let (known, found) = (known.fields(), found.fields());
+        if known.len() == found.len() && known.iter().zip(found).all(same) {
+            return Ok(());
+        }
+        let message = format!(
+            "a record batch of other columns than the one before it, {found:?} after {known:?}: give all of \
+             them the same columns, in the same order"
+        );
+        Err(Error::format(&*self.name, message).into())
     }
 
     fn make(&mut self) -> Result<Option<B>> {

@@ -3,7 +3,7 @@
 //! An object in an object is no column of its own; its members are, as `outer.inner`. A member that a
 //! line lacks is a missing value.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::BufRead;
 use std::sync::Arc;
 
@@ -23,14 +23,19 @@ const MOST_COLUMNS: usize = 10_000;
 pub(crate) struct Inference {
     columns: Vec<Column>,
     places: HashMap<String, usize>,
-    /// Names of objects, whose members are the columns.
-    objects: HashSet<String>,
+    /// Names of objects, whose members are the columns, and the object that each is in.
+    objects: HashMap<String, Within>,
     rows: usize,
 }
+
+/// The object that a key is in: how much of the key's name is the object's. With the name of the object this
+/// tells `{"a.b": {"c": 1}}`, `{"a": {"b.c": 1}}` and `{"a.b.c": 1}` apart.
+type Within = Option<usize>;
 
 #[derive(Debug)]
 struct Column {
     name: String,
+    within: Within,
     shape: Shape,
     /// Lines that have it; the rest lack it.
     present: usize,
@@ -47,29 +52,35 @@ impl Inference {
             if text.trim_ascii().is_empty() {
                 continue;
             }
-            self.members(line, "", &object(line, text)?)?;
+            self.members(line, None, &object(line, text)?)?;
             self.rows += 1;
         }
         Ok(())
     }
 
-    fn members(&mut self, line: usize, within: &str, members: &[(String, Json)]) -> Result<(), Problem> {
+    fn members(
+        &mut self,
+        line: usize,
+        within: Option<&str>,
+        members: &[(String, Json)],
+    ) -> Result<(), Problem> {
         for (key, value) in members {
             let name = nested(within, key);
+            self.check_key(line, &name, within.map(str::len))?;
             if let Json::Object(members) = value {
                 let known = self.places.get(&name).map(|&place| &self.columns[place].shape);
                 if let Some(known) = known.filter(|known| **known != Shape::Null) {
                     return Err(Problem::field(line, name, known.refusal(value)));
                 }
-                self.objects.insert(name.clone());
-                self.members(line, &name, members)?;
+                self.objects.insert(name.clone(), within.map(str::len));
+                self.members(line, Some(&name), members)?;
                 continue;
             }
-            if self.objects.contains(&name) && *value != Json::Null {
+            if self.objects.contains_key(&name) && *value != Json::Null {
                 let message = format!("{}, but an object in the lines before it", value.kind());
                 return Err(Problem::field(line, name, message));
             }
-            let place = self.place(line, &name)?;
+            let place = self.place(line, &name, within.map(str::len))?;
             let column = &mut self.columns[place];
             column.shape.widen(value).map_err(|message| Problem::field(line, &name, message))?;
             column.present += usize::from(*value != Json::Null);
@@ -77,7 +88,25 @@ impl Inference {
         Ok(())
     }
 
-    fn place(&mut self, line: usize, name: &str) -> Result<usize, Problem> {
+    /// Refuses a key that another key, of another object, is called like: two values would be one row's.
+    fn check_key(&self, line: usize, name: &str, within: Within) -> Result<(), Problem> {
+        let column = self.places.get(name).map(|&place| &self.columns[place].within);
+        let Some(&known) = self.objects.get(name).or(column).filter(|known| **known != within) else {
+            return Ok(());
+        };
+        let key = |within: Within| match within {
+            None => format!("the key `{name}`"),
+            Some(length) => format!("the key `{}` of the object `{}`", &name[length + 1..], &name[..length]),
+        };
+        let message = format!(
+            "two different keys are called so, {} and {}: rename one of them",
+            key(known),
+            key(within)
+        );
+        Err(Problem::field(line, name, message))
+    }
+
+    fn place(&mut self, line: usize, name: &str, within: Within) -> Result<usize, Problem> {
         if let Some(&place) = self.places.get(name) {
             return Ok(place);
         }
@@ -85,7 +114,7 @@ impl Inference {
             let message = format!("there are more than {MOST_COLUMNS} keys, and each is a column");
             return Err(Problem::field(line, name, message));
         }
-        self.columns.push(Column { name: name.to_owned(), shape: Shape::Null, present: 0 });
+        self.columns.push(Column { name: name.to_owned(), within, shape: Shape::Null, present: 0 });
         self.places.insert(name.to_owned(), self.columns.len() - 1);
         Ok(self.columns.len() - 1)
     }
@@ -95,7 +124,7 @@ impl Inference {
         if self.rows == 0 {
             return Err(Problem::NoRows);
         }
-        let columns = self.columns.into_iter().filter(|column| !self.objects.contains(&column.name));
+        let columns = self.columns.into_iter().filter(|column| !self.objects.contains_key(&column.name));
         let fields: Vec<_> = columns
             .map(|column| {
                 let missing = column.present < self.rows;
@@ -110,8 +139,8 @@ impl Inference {
 }
 
 /// The name of a member of an object.
-fn nested(within: &str, key: &str) -> String {
-    if within.is_empty() { key.to_owned() } else { format!("{within}.{key}") }
+fn nested(within: Option<&str>, key: &str) -> String {
+    within.map_or_else(|| key.to_owned(), |within| format!("{within}.{key}"))
 }
 
 /// Reads every row of a file with these columns.
@@ -129,7 +158,7 @@ pub(crate) fn read(reader: impl BufRead, schema: &SchemaRef, emit: &mut Emit<'_>
             continue;
         }
         let members = object(line, text)?;
-        append(line, "", &members, &places, &mut values)?;
+        append(line, None, &members, &places, &mut values)?;
         let full = chunk.add(text.len());
         // What the line lacks is missing.
         values.iter_mut().for_each(|values| values.fill(chunk.rows()));
@@ -143,7 +172,7 @@ pub(crate) fn read(reader: impl BufRead, schema: &SchemaRef, emit: &mut Emit<'_>
 
 fn append(
     line: usize,
-    within: &str,
+    within: Option<&str>,
     members: &[(String, Json)],
     places: &HashMap<&str, usize>,
     values: &mut [Values],
@@ -155,7 +184,7 @@ fn append(
             (_, Some(&place)) => {
                 values[place].push(value).map_err(|message| Problem::field(line, name, message))?;
             }
-            (Json::Object(members), None) => append(line, &name, members, places, values)?,
+            (Json::Object(members), None) => append(line, Some(&name), members, places, values)?,
             (_, None) => {
                 let message =
                     "the column was not there when the file was first looked through: it has changed";

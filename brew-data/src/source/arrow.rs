@@ -3,16 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
-use arrow_select::take::take;
+use arrow_schema::SchemaRef;
 
 use super::kept::Keeper;
 use super::mapping::{hash, map};
 use super::storage::Object;
 use super::table::Table;
+use super::unpack::{unpacked, unpacked_schema};
 use crate::error::{Error, Result};
 use crate::parse::Problem;
 use crate::parse::arrow::{FILE_MARK, Index};
@@ -33,7 +32,7 @@ pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, keeper: &Keeper) -> Re
     let schema = unpacked_schema(&index.schema);
     let key = || hash(object, path, "arrow 1");
     let kept = keeper.keep(path, &schema, key, |emit| {
-        let decoded = index.decode(&bytes, |batch| emit(unpacked(&schema, &batch)?));
+        let decoded = index.decode(&bytes, |batch| emit(unpacked_batch(&schema, &batch)?));
         decoded.map_err(|problem| match problem {
             Problem::Text(message) => Problem::Text(damaged(message)),
             other => other,
@@ -62,26 +61,9 @@ pub(crate) fn decode(bytes: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), St
     Ok((index.schema, chunks))
 }
 
-/// The schema with the values' types in the place of dictionaries: a file that is written cannot change
-/// a dictionary between two record batches, as the file that is read may.
-pub(crate) fn unpacked_schema(schema: &SchemaRef) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| match field.data_type() {
-        DataType::Dictionary(_, values) => {
-            Field::new(field.name(), values.as_ref().clone(), field.is_nullable())
-                .with_metadata(field.metadata().clone())
-        }
-        _ => field.as_ref().clone(),
-    });
-    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
-}
-
-fn unpacked(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Problem> {
-    let columns = batch.columns().iter().map(|column| -> Result<ArrayRef, ArrowError> {
-        match column.as_any_dictionary_opt() {
-            Some(dictionary) => take(dictionary.values(), dictionary.keys(), None),
-            None => Ok(column.clone()),
-        }
-    });
+fn unpacked_batch(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Problem> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| unpacked(column, field.data_type()));
     let columns = columns.collect::<Result<Vec<_>, _>>();
     let batch = columns.and_then(|columns| RecordBatch::try_new(schema.clone(), columns));
     batch.map_err(|error| Problem::Text(error.to_string()))

@@ -1,25 +1,52 @@
-//! Which files a name stands for: one, those of a folder, those of a saved data set, those of a pattern.
+//! Which files a name stands for: one, those of a folder, those of a saved data set, those of a pattern; and the
+//! splits of a folder that holds several.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::kind::Kind;
+use super::pattern::{has_pattern, matching};
+use super::splits;
 use super::storage::Storage;
 use crate::error::{Error, Result};
-
-/// Files in the order of their rows.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) files: Vec<PathBuf>,
-}
 
 /// What Python's `datasets` writes beside the shards of a data set.
 const STATE: &str = "state.json";
 
 /// What it writes beside the folders of several.
-const SPLITS: &str = "dataset_dict.json";
+const DICT: &str = "dataset_dict.json";
+
+/// What it writes beside the files of its cache.
+const INFO: &str = "dataset_info.json";
+
+/// Folders within folders that are looked into: more than a data set has, and an end to links in a circle.
+const DEPTH: usize = 8;
+
+/// A split of a folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Split {
+    pub(crate) name: String,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    /// A folder of its own.
+    Folder(PathBuf),
+    Files(Vec<PathBuf>),
+}
+
+/// What a folder holds.
+enum Contents {
+    /// Files in the order of their rows, and the split that they are of where their names say one.
+    Table(Vec<PathBuf>, Option<String>),
+    /// Splits, and files that are of none.
+    Splits(Vec<Split>, Vec<PathBuf>),
+}
 
 #[derive(Deserialize)]
 struct State {
@@ -35,17 +62,17 @@ struct DataFile {
 }
 
 #[derive(Deserialize)]
-struct Splits {
+struct Dict {
     splits: Vec<String>,
 }
 
-/// Finds the files.
+/// Finds the files of one table, in the order of their rows.
 ///
 /// # Errors
-/// A name that stands for nothing; a folder without data, or of several data sets.
-pub(crate) fn find(storage: &dyn Storage, path: &Path) -> Result<Found> {
+/// A name that stands for nothing; a folder without data, or of several splits.
+pub(crate) fn find(storage: &dyn Storage, path: &Path) -> Result<Vec<PathBuf>> {
     let refused = match storage.open(path) {
-        Ok(_) => return Ok(Found { files: vec![path.to_owned()] }),
+        Ok(_) => return Ok(vec![path.to_owned()]),
         Err(error) => error,
     };
     if refused.kind() == ErrorKind::NotFound && has_pattern(path) {
@@ -54,118 +81,190 @@ pub(crate) fn find(storage: &dyn Storage, path: &Path) -> Result<Found> {
         if files.is_empty() {
             return Err(Error::format(path, "no file matches this pattern"));
         }
-        return Ok(Found { files });
+        return Ok(files);
     }
     if !matches!(refused.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) {
         return Err(Error::io(path)(refused));
     }
-    match storage.list(path) {
-        Ok(names) if refused.kind() == ErrorKind::IsADirectory || !names.is_empty() => {
-            of_folder(storage, path, names)
+    let names = match storage.list(path) {
+        Ok(names) if refused.kind() == ErrorKind::IsADirectory || !names.is_empty() => names,
+        _ => return Err(Error::io(path)(refused)),
+    };
+    match contents(storage, path, &names)? {
+        Contents::Table(files, _) => Ok(files),
+        Contents::Splits(splits, others) => {
+            let names: Vec<&str> = splits.iter().map(|split| split.name.as_str()).collect();
+            let several = if names.len() == 1 { "the split" } else { "the splits" };
+            let mut message = format!("the folder holds {several} {}", names.join(", "));
+            if let Some(other) = others.first() {
+                message += &format!(", and {} of none, such as {}", counted(others.len()), other.display());
+            }
+            let first = names.first().unwrap_or(&"train");
+            message += &format!(": open one by `Dataset::splits(path)?.split(\"{first}\")`");
+            message += if others.is_empty() { "" } else { ", or name the files by a pattern" };
+            Err(Error::format(path, message))
         }
-        _ => Err(Error::io(path)(refused)),
     }
 }
 
-fn of_folder(storage: &dyn Storage, folder: &Path, names: Vec<PathBuf>) -> Result<Found> {
+fn counted(files: usize) -> String {
+    if files == 1 { "a file".to_owned() } else { format!("{files} files") }
+}
+
+/// Finds the splits of a folder; there is one or more.
+///
+/// # Errors
+/// A folder that is missing, or has no splits.
+pub(crate) fn splits(storage: &dyn Storage, folder: &Path) -> Result<Vec<Split>> {
+    let names = storage.list(folder).map_err(Error::io(folder))?;
+    match contents(storage, folder, &names)? {
+        Contents::Splits(splits, _) => Ok(splits),
+        Contents::Table(files, Some(name)) => Ok(vec![Split { name, place: Place::Files(files) }]),
+        Contents::Table(_, None) => {
+            let message =
+                "no file or folder in it is named after a split: open it as one table by `Dataset::open`";
+            Err(Error::format(folder, message))
+        }
+    }
+}
+
+impl Split {
+    /// Its files, in the order of their rows.
+    pub(crate) fn files(&self, storage: &dyn Storage) -> Result<Vec<PathBuf>> {
+        match &self.place {
+            Place::Files(files) => Ok(files.clone()),
+            Place::Folder(folder) => find(storage, folder),
+        }
+    }
+}
+
+fn contents(storage: &dyn Storage, folder: &Path, names: &[PathBuf]) -> Result<Contents> {
     let has = |name: &str| names.iter().any(|path| path.file_name().is_some_and(|known| known == name));
     if has(STATE) {
-        let path = folder.join(STATE);
-        let state: State = read(storage, &path)?;
-        if state.indices.is_some_and(|indices| !indices.is_empty()) {
-            let message = "the data set keeps a selection of its rows apart: save it again after \
-                           `flatten_indices()`";
-            return Err(Error::format(path, message));
-        }
-        let files: Vec<_> = state.data_files.iter().map(|file| folder.join(&file.filename)).collect();
+        return saved(storage, folder).map(|files| Contents::Table(files, None));
+    }
+    if has(DICT) {
+        let path = folder.join(DICT);
+        let dict: Dict = read(storage, &path)?;
+        let splits = dict.splits.into_iter().map(|name| {
+            let place = Place::Folder(folder.join(below(&path, &name)?));
+            Ok(Split { name, place })
+        });
+        return Ok(Contents::Splits(splits.collect::<Result<_>>()?, Vec::new()));
+    }
+    let mut found = Walk::default();
+    found.look_into(storage, folder, names, Path::new(""));
+    found.files.sort();
+    let splits = splits::of(folder, &found.files, &found.declared);
+    let within = |file: &PathBuf| folder.join(file);
+    let of_splits: BTreeSet<&PathBuf> = splits.values().flatten().map(|member| &member.file).collect();
+    let others: Vec<PathBuf> = found.files.iter().filter(|file| !of_splits.contains(file)).cloned().collect();
+    if splits.is_empty() {
+        let direct = found.files.iter().filter(|file| file.components().count() == 1);
+        let files: Vec<PathBuf> = direct.map(within).collect();
         if files.is_empty() {
-            return Err(Error::format(path, "it lists no data file"));
+            return Err(Error::format(folder, "the folder has no file of data directly in it"));
         }
-        return Ok(Found { files });
+        return Ok(Contents::Table(files, None));
     }
-    if has(SPLITS) {
-        let splits: Splits = read(storage, &folder.join(SPLITS))?;
-        let message =
-            format!("the folder holds several data sets; open one of them: {}", splits.splits.join(", "));
-        return Err(Error::format(folder, message));
+    one_data_set(folder, &splits)?;
+    let files_of = |name: &str| splits[name].iter().map(|member| within(&member.file)).collect::<Vec<_>>();
+    let names = splits::in_order(&splits);
+    if let ([name], true) = (&names[..], others.is_empty()) {
+        return Ok(Contents::Table(files_of(name), Some((*name).to_owned())));
     }
-    let mut files: Vec<_> = names.into_iter().filter(|name| Kind::is_named(name)).collect();
-    files.sort();
-    if files.is_empty() {
-        return Err(Error::format(folder, "the folder has no file of data directly in it"));
+    let splits =
+        names.into_iter().map(|name| Split { name: name.to_owned(), place: Place::Files(files_of(name)) });
+    Ok(Contents::Splits(splits.collect(), others))
+}
+
+/// Refuses a folder in which the files of one split lie in several folders, as those of languages do.
+fn one_data_set(folder: &Path, splits: &splits::Splits) -> Result<()> {
+    for (name, members) in splits {
+        let places: BTreeSet<&Path> = members.iter().map(|member| &*member.within).collect();
+        if places.len() > 1 {
+            let shown = |place: &&Path| match place.as_os_str().is_empty() {
+                true => "this one".to_owned(),
+                false => place.display().to_string(),
+            };
+            let places: Vec<_> = places.iter().map(shown).collect();
+            let message = format!(
+                "files of the split {name} lie in several folders, {}: open one of these, or name the files by a \
+                 pattern",
+                places.join(", ")
+            );
+            return Err(Error::format(folder, message));
+        }
     }
-    Ok(Found { files })
+    Ok(())
+}
+
+/// The files of a data set that `save_to_disk` wrote.
+fn saved(storage: &dyn Storage, folder: &Path) -> Result<Vec<PathBuf>> {
+    let path = folder.join(STATE);
+    let state: State = read(storage, &path)?;
+    if state.indices.is_some_and(|indices| !indices.is_empty()) {
+        let message = "the data set keeps a selection of its rows apart: save it again after \
+                       `flatten_indices()`";
+        return Err(Error::format(path, message));
+    }
+    if state.data_files.is_empty() {
+        return Err(Error::format(path, "it lists no data file"));
+    }
+    let files = state.data_files.iter().map(|file| Ok(folder.join(below(&path, &file.filename)?)));
+    files.collect()
+}
+
+/// A name of a file or folder below that of the file which lists it.
+fn below<'n>(list: &Path, name: &'n str) -> Result<&'n Path> {
+    let path = Path::new(name);
+    let plain = path.components().all(|component| matches!(component, Component::Normal(_)));
+    if plain && !name.is_empty() {
+        return Ok(path);
+    }
+    Err(Error::format(list, format!("it lists `{name}`, which does not lie in its folder")))
+}
+
+/// Files of data in a folder and the folders in it, by their paths below it.
+#[derive(Default)]
+struct Walk {
+    files: Vec<PathBuf>,
+    /// The splits that `dataset_info.json` names, by its folder.
+    declared: BTreeMap<PathBuf, Vec<String>>,
+}
+
+impl Walk {
+    fn look_into(&mut self, storage: &dyn Storage, folder: &Path, names: &[PathBuf], below: &Path) {
+        let of_cache = names.iter().any(|path| path.file_name().is_some_and(|name| name == INFO));
+        if of_cache && let Some(splits) = declared(storage, &folder.join(below).join(INFO)) {
+            self.declared.insert(below.to_owned(), splits);
+        }
+        for path in names {
+            let name = path.file_name().unwrap_or_default();
+            let shown = name.to_string_lossy();
+            // What `map` and `filter` of `datasets` made of a split lies beside it.
+            if of_cache && (shown.starts_with("cache-") || shown.starts_with("tmp")) {
+                continue;
+            }
+            if Kind::is_named(path) {
+                self.files.push(below.join(name));
+            } else if !shown.starts_with(['.', '_']) && below.components().count() < DEPTH {
+                // What is no folder has nothing in it.
+                let within = storage.list(path).unwrap_or_default();
+                self.look_into(storage, folder, &within, &below.join(name));
+            }
+        }
+    }
+}
+
+/// The splits that a `dataset_info.json` names; nothing where it names none.
+fn declared(storage: &dyn Storage, path: &Path) -> Option<Vec<String>> {
+    let info: Value = read(storage, path).ok()?;
+    Some(info.get("splits")?.as_object()?.keys().map(|name| name.to_lowercase()).collect())
 }
 
 fn read<T: for<'de> Deserialize<'de>>(storage: &dyn Storage, path: &Path) -> Result<T> {
     let object = storage.open(path).map_err(Error::io(path))?;
     let bytes = object.range(0..object.length()).map_err(Error::io(path))?;
     serde_json::from_slice(&bytes).map_err(|error| Error::format(path, error))
-}
-
-fn has_pattern(path: &Path) -> bool {
-    path.to_string_lossy().contains(['*', '?'])
-}
-
-/// The files whose names match: `*` stands for any letters of one name, `?` for one.
-fn matching(storage: &dyn Storage, pattern: &Path) -> Result<Vec<PathBuf>> {
-    let parts: Vec<Component<'_>> = pattern.components().collect();
-    let mut found = vec![PathBuf::new()];
-    for (index, part) in parts.iter().enumerate() {
-        let part = part.as_os_str();
-        let text = part.to_string_lossy();
-        if !text.contains(['*', '?']) {
-            found.iter_mut().for_each(|path| path.push(part));
-            continue;
-        }
-        let mut next = Vec::new();
-        for folder in found {
-            let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
-            // What is no folder has nothing in it that could match.
-            for name in storage.list(listed).unwrap_or_default() {
-                let name = name.file_name().unwrap_or_default();
-                if matches(&text, &name.to_string_lossy()) {
-                    next.push(folder.join(name));
-                }
-            }
-        }
-        found = next;
-        if found.is_empty() && index + 1 < parts.len() {
-            break;
-        }
-    }
-    found.retain(|path| storage.open(path).is_ok());
-    Ok(found)
-}
-
-/// Whether a name matches a pattern.
-fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    // A leading point hides a file from patterns that do not have one.
-    if name.first() == Some(&'.') && pattern.first() != Some(&'.') {
-        return false;
-    }
-    // Where to go on when the last star has to stand for one letter more.
-    let (mut at, mut in_name, mut star) = (0, 0, None);
-    while in_name < name.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, in_name));
-                at += 1;
-            }
-            Some(&letter) if letter == '?' || letter == name[in_name] => {
-                at += 1;
-                in_name += 1;
-            }
-            _ => match star {
-                Some((place, taken)) => {
-                    star = Some((place, taken + 1));
-                    at = place + 1;
-                    in_name = taken + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|&letter| letter == '*')
 }

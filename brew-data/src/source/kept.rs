@@ -1,5 +1,5 @@
 //! Tables that cannot be mapped as they are: kept in memory where they are small, else written once as
-//! an Arrow file that can.
+//! an Arrow file that can, with a checksum beside it.
 //!
 //! So every table is reached at random without being decoded again, and memory has a bound however
 //! large the file is. The Arrow file lies in the cache folder under the hash of what it was made of;
@@ -20,6 +20,7 @@ use super::storage::{Disk, Storage as _};
 use super::text::named;
 use crate::error::{Error, Result};
 use crate::parse::{Emit, Problem};
+use crate::seal::{is_whole, seal};
 use crate::write::atomically;
 
 /// Bytes of decoded tables that one opening may keep in memory.
@@ -80,13 +81,15 @@ impl Keeper {
         }
         let key = key()?;
         let file = self.folder.join(format!("{key}.arrow"));
-        if let Ok((found, kept)) = open(&file)
+        if is_whole(&file)
+            && let Ok((found, kept)) = open(&file)
             && found.metadata().get(CACHE_KEY) == Some(&key)
         {
             return Ok(kept);
         }
         let metadata = HashMap::from([(CACHE_KEY.to_owned(), key)]);
         write(path, &file, &Schema::new_with_metadata(schema.fields().clone(), metadata), read)?;
+        seal(&file)?;
         Ok(open(&file)?.1)
     }
 }
@@ -129,4 +132,52 @@ fn cache_folder() -> PathBuf {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let users = || set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
     set("BREW_CACHE").unwrap_or_else(|| users().unwrap_or_else(std::env::temp_dir).join("brew"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use arrow_array::Int64Array;
+    use arrow_array::cast::AsArray as _;
+    use arrow_array::types::Int64Type;
+    use arrow_schema::{DataType, Field};
+
+    use super::*;
+
+    /// Whatever byte of a cache file is flipped, cut off or lost with its checksum, the values are those of
+    /// the source: 123456 was read as 123455.
+    #[test]
+    fn a_changed_byte_anywhere_in_a_cache_of_decoded_rows_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)]));
+        let values = || {
+            // Nothing may stay in memory.
+            let left = Arc::new(AtomicUsize::new(0));
+            let keeper = Keeper { folder: folder.path().to_owned(), left };
+            let key = || Ok("key".to_owned());
+            let kept = keeper.keep(Path::new("a.csv"), &schema, key, |emit| {
+                let column: arrow_array::ArrayRef = Arc::new(Int64Array::from(vec![123_456, -1]));
+                emit(RecordBatch::try_new(schema.clone(), vec![column]).unwrap())
+            });
+            let kept = kept.unwrap();
+            assert!(kept.mapping.is_some());
+            kept.chunks[0].column(0).as_primitive::<Int64Type>().values().to_vec()
+        };
+        assert_eq!(values(), [123_456, -1]);
+        let file = folder.path().join("key.arrow");
+        let whole = std::fs::read(&file).unwrap();
+        for byte in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[byte] ^= 1;
+            std::fs::remove_file(&file).unwrap();
+            std::fs::write(&file, damaged).unwrap();
+            assert_eq!(values(), [123_456, -1], "byte {byte}");
+            assert_eq!(std::fs::read(&file).unwrap(), whole, "byte {byte}");
+        }
+        std::fs::remove_file(file.with_extension("blake3")).unwrap();
+        let made = std::fs::metadata(&file).unwrap().modified().unwrap();
+        assert_eq!(values(), [123_456, -1]);
+        assert_ne!(std::fs::metadata(&file).unwrap().modified().unwrap(), made);
+    }
 }

@@ -80,8 +80,11 @@ impl Kind {
     pub(crate) fn is_named(path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let hidden = name.starts_with(['.', '_']);
-        // Beside the shards that Python's `datasets` writes lie two files about them.
-        let about = matches!(&*name, "state.json" | "dataset_info.json" | "dataset_dict.json");
+        // What Python's `datasets` and the Hub write about the data that lies beside.
+        let about = matches!(
+            &*name,
+            "state.json" | "dataset_info.json" | "dataset_infos.json" | "dataset_dict.json" | "config.json"
+        );
         let known = matches!(
             extension(path).as_str(),
             "parquet"

@@ -7,17 +7,19 @@ mod kept;
 mod kind;
 pub(crate) mod mapping;
 mod parquet;
+mod pattern;
 pub(crate) mod progress;
+pub(crate) mod splits;
 pub(crate) mod storage;
 pub(crate) mod table;
 mod text;
+pub(crate) mod unpack;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
 
-use self::folder::Found;
 use self::format::Format;
 use self::kept::Keeper;
 use self::kind::Kind;
@@ -26,7 +28,7 @@ use self::table::Table;
 use crate::error::{Error, Result};
 use crate::parse::delimited::Delimited;
 
-/// Opens what lies under a name: a file, a folder, or the files that a pattern matches. Also gives
+/// Opens files as one table, in the order of their rows. Also gives
 /// whether a [`Format::Table`] is still to be held against the tables, which say themselves what they
 /// hold.
 ///
@@ -35,17 +37,16 @@ use crate::parse::delimited::Delimited;
 /// columns.
 pub(crate) fn open(
     storage: &dyn Storage,
-    path: &Path,
+    files: &[PathBuf],
     format: Option<Format>,
 ) -> Result<(SchemaRef, Vec<Table>, Option<Format>)> {
     let keeper = Keeper::new();
-    let Found { files } = folder::find(storage, path)?;
-    let (kind, unchecked) = kind(storage, &files, format)?;
+    let (kind, unchecked) = kind(storage, files, format)?;
     let tables = match &kind {
-        Kind::Text(format) => text::open(storage, &files, format, &keeper)?,
+        Kind::Text(format) => text::open(storage, files, format, &keeper)?,
         _ => {
             let mut tables = Vec::with_capacity(files.len());
-            for path in &files {
+            for path in files {
                 let object = storage.open(path).map_err(Error::io(path))?;
                 tables.push(match kind {
                     Kind::Parquet => parquet::open(path, object, &keeper)?,

@@ -18,10 +18,10 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::arrow::unpacked_schema;
 use super::kept::{Keeper, Kept};
 use super::storage::{Object, Pieces};
 use super::table::Table;
+use super::unpack::unpacked_schema;
 use crate::error::{Error, Result};
 use crate::parse::guard::guarded;
 use crate::parse::{CHUNK_ROWS, Problem};

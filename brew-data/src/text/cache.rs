@@ -1,8 +1,6 @@
-//! Which cache belongs to which texts, and whether it is still what was written.
+//! Which cache belongs to which texts.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow_ipc::writer::StreamWriter;
 
@@ -11,12 +9,13 @@ use super::tokenize::Tokenize;
 use super::tokenizer::Tokenizer;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::seal::is_whole;
 
 /// The key's name in the metadata of a cache file.
 pub(super) const CACHE_KEY: &str = "brew.tokens";
 
 /// Raised when the same input would give another file.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Rows hashed at once; part of what is hashed.
 const CHUNK_ROWS: usize = 4096;
@@ -27,7 +26,7 @@ pub(super) fn key_of(dataset: &Dataset, tokenizer: &Tokenizer, settings: &Tokeni
     hasher.update(tokenizer.hash().as_bytes());
     hasher.update(format!("{VERSION} {settings:?}").as_bytes());
     let failed = |error| Error::format(dataset.path(), error);
-    // The bytes of an Arrow stream: names, types and values, told apart from each other.
+    // The bytes of an Arrow stream: names, types, metadata and values, told apart from each other.
     let (schema, copies) = dataset.copies(&settings.columns(), CHUNK_ROWS)?;
     let mut writer = StreamWriter::try_new(&mut hasher, &schema).map_err(failed)?;
     let progress = bar("reading", dataset.rows() as u64);
@@ -43,38 +42,7 @@ pub(super) fn key_of(dataset: &Dataset, tokenizer: &Tokenizer, settings: &Tokeni
 
 /// The cache at this path if it is whole, unchanged, and made for this key.
 pub(super) fn cached(path: &Path, key: &str) -> Option<Dataset> {
-    let written = std::fs::read_to_string(seal_of(path)).ok()?;
-    (checksum(path).ok()? == written).then_some(())?;
+    is_whole(path).then_some(())?;
     let dataset = Dataset::open(path).ok()?;
     (dataset.schema().metadata().get(CACHE_KEY).map(String::as_str) == Some(key)).then_some(dataset)
-}
-
-/// Writes the checksum of a cache beside it, which makes it one.
-pub(super) fn seal(path: &Path) -> Result<()> {
-    let checksum = checksum(path).map_err(Error::io(path))?;
-    let seal = seal_of(path);
-    brew_core::disk::write(&seal, checksum.as_bytes()).map_err(|error| Error::format(&seal, error))
-}
-
-fn seal_of(path: &Path) -> PathBuf {
-    path.with_extension("blake3")
-}
-
-/// The hash of a file's bytes.
-fn checksum(path: &Path) -> std::io::Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    let mut file = File::open(path)?;
-    let progress = bar("checking", file.metadata()?.len());
-    let mut bytes = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut bytes)? {
-            0 => break,
-            read => {
-                hasher.update(&bytes[..read]);
-                progress.inc(read as u64);
-            }
-        }
-    }
-    progress.finish_and_clear();
-    Ok(hasher.finalize().to_hex().to_string())
 }

@@ -46,6 +46,7 @@ impl Cells<'_> {
 
     /// A column of lists of whole numbers; of whole numbers, where each is a list of one.
     pub(super) fn lists_of_integers(&self, name: &str) -> Result<Vec<Vec<i64>>> {
+        self.dataset.refuse_bits(name, "lists of integers")?;
         let array = self.column(name)?;
         let (values, ranges) = lists(array);
         self.refuse_nulls(name, values, &ranges)?;

@@ -4,7 +4,7 @@ pub(crate) mod answers;
 pub(crate) mod cache;
 mod cells;
 pub(crate) mod classifier;
-mod progress;
+pub(crate) mod progress;
 pub(crate) mod questions;
 pub(crate) mod tokenize;
 pub(crate) mod tokenizer;

@@ -1,6 +1,5 @@
 //! Columns of text become columns of token ids, once.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,14 +9,15 @@ use arrow_schema::{Field, Schema};
 use arrow_select::take::take;
 use tokenizers::Encoding;
 
-use super::cache::{CACHE_KEY, cached, key_of, seal};
+use super::cache::{CACHE_KEY, cached, key_of};
 use super::cells::{Cells, Lists};
 use super::progress::bar;
 use super::questions::Questions;
 use super::tokenizer::Tokenizer;
 use super::words::Words;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, with_made};
 use crate::error::{Error, Result};
+use crate::seal::seal;
 use crate::write::atomically;
 
 /// Rows tokenised at once: what is in memory of a table of any size.
@@ -128,6 +128,14 @@ impl Tokenize {
         columns
     }
 
+    /// The column that the made column `labels` is made of.
+    fn labels(&self) -> Option<&str> {
+        match &self.input {
+            Input::Words(words) => words.labels.as_ref().map(|(labels, _)| labels.as_str()),
+            Input::Text(_) | Input::Pair(..) | Input::Questions(_) => None,
+        }
+    }
+
     /// The columns that are made.
     fn made(&self) -> Vec<Field> {
         let names = ["input_ids", "attention_mask", "token_type_ids"];
@@ -234,14 +242,18 @@ impl Dataset {
     }
 
     fn write_tokens(&self, tokenizer: &Tokenizer, settings: &Tokenize, key: &str, path: &Path) -> Result<()> {
-        let mut fields: Vec<_> = settings.made().into_iter().map(Arc::new).collect();
-        for name in &settings.carried {
-            fields.push(self.field(name)?.clone());
-        }
-        let metadata = HashMap::from([(CACHE_KEY.to_owned(), key.to_owned())]);
-        let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
         let failed = |error| Error::format(path, format!("the token cache cannot be written: {error}"));
-        let (_, copies) = self.copies(&settings.columns(), CHUNK_ROWS)?;
+        let (read, copies) = self.copies(&settings.columns(), CHUNK_ROWS)?;
+        let carried = settings.carried.iter().map(|name| read.field_with_name(name).cloned());
+        let carried = carried.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let fields: Vec<_> = settings.made().into_iter().chain(carried).collect();
+        let names: Vec<&str> = settings.carried.iter().map(String::as_str).collect();
+        let mut metadata = self.metadata_of(&names);
+        if let Some(labels) = settings.labels() {
+            metadata = with_made(metadata, self.schema().metadata(), &[("labels", labels)]);
+        }
+        metadata.insert(CACHE_KEY, key);
+        let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
         let progress = bar("tokenising", self.rows() as u64);
         atomically(path, |file| {
             let mut writer = FileWriter::try_new(file, &schema).map_err(failed)?;

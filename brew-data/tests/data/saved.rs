@@ -90,7 +90,7 @@ fn folders_of_several_data_sets_and_of_selections_say_what_to_open() {
     let splits = files(&[("dataset_dict.json", br#"{"splits": ["train", "test"]}"#)]);
     assert_eq!(
         message(&splits, Dataset::open(splits.path())),
-        "FOLDER: the folder holds several data sets; open one of them: train, test"
+        "FOLDER: the folder holds the splits train, test: open one by `Dataset::splits(path)?.split(\"train\")`"
     );
     let state =
         br#"{"_data_files": [{"filename": "a.arrow"}], "_indices_data_files": [{"filename": "i.arrow"}]}"#;

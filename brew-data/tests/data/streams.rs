@@ -107,6 +107,85 @@ fn another_stream_is_not_gone_on_with() {
     );
 }
 
+/// A source that gives `numbers` and then waits for ever, as a socket does that stays open.
+fn waiting(numbers: i64) -> Stream<(Tensor,)> {
+    Stream::new("socket", move |_| {
+        let (sender, nothing) = std::sync::mpsc::channel::<i64>();
+        let given = (0..numbers).chain(std::iter::from_fn(move || {
+            let _open = &sender;
+            nothing.recv().ok()
+        }));
+        Ok(given.map(|number| Ok((Tensor::from_slice(&[number]),))))
+    })
+}
+
+/// What `work` returns, if it returns within some seconds.
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(work()));
+    done.recv_timeout(std::time::Duration::from_secs(5)).ok()
+}
+
+#[test]
+fn a_stream_whose_source_waits_for_ever_is_dropped_at_once() {
+    for taken in [0, 1, 10] {
+        let dropped = in_time(move || {
+            let stream = waiting(10);
+            let mut batches = stream.epoch(0).unwrap();
+            let taken = batches.by_ref().take(taken).filter(Result::is_ok).count();
+            // The thread is in the source's `next` by now.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            drop(batches);
+            taken
+        });
+        assert_eq!(dropped, Some(taken));
+    }
+}
+
+#[test]
+fn a_source_that_answers_after_the_stream_was_dropped_ends_and_is_dropped() {
+    struct Dropped(std::sync::mpsc::Sender<&'static str>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.send("dropped").unwrap();
+        }
+    }
+    let (answer, answers) = std::sync::mpsc::channel::<i64>();
+    let (told, events) = std::sync::mpsc::channel();
+    let source = std::sync::Mutex::new(Some((answers, Dropped(told))));
+    let stream = Stream::new("socket", move |_| {
+        let (answers, dropped) = source.lock().unwrap().take().unwrap();
+        Ok(std::iter::from_fn(move || {
+            let _kept = &dropped;
+            answers.recv().ok().map(|number| Ok((Tensor::from_slice(&[number]),)))
+        }))
+    });
+    let batches = stream.epoch(0).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    drop(batches);
+    assert!(events.try_recv().is_err());
+    answer.send(1).unwrap();
+    assert_eq!(events.recv_timeout(std::time::Duration::from_secs(5)), Ok("dropped"));
+}
+
+#[test]
+fn record_batches_of_other_columns_are_not_joined_by_their_places() {
+    let batch = |names: [&str; 2]| {
+        let columns = names.map(|name| (name, array(Int64Array::from(vec![name.len() as i64]))));
+        RecordBatch::try_from_iter(columns).map_err(Error::other)
+    };
+    let swapped = Stream::<Numbered>::of_rows("rows", 2, move |_| {
+        Ok([batch(["id", "other"]), batch(["other", "id"])].into_iter())
+    });
+    let error = swapped.epoch(0).unwrap().next().unwrap().unwrap_err().to_string();
+    assert!(error.starts_with("rows: a record batch of other columns than the one before it, "), "{error}");
+    // Batches of their own are read by name, whatever the order.
+    let apart = Stream::<Numbered>::of_rows("rows", 1, move |_| {
+        Ok([batch(["id", "other"]), batch(["other", "id"])].into_iter())
+    });
+    assert_eq!(apart.epoch(0).unwrap().map(ids).collect::<Vec<_>>(), [[2], [2]]);
+}
+
 #[test]
 fn a_batch_that_is_there_does_not_wait_for_the_next_one() {
     let (sender, numbers) = std::sync::mpsc::channel::<i64>();

@@ -95,3 +95,26 @@ fn an_evaluation_stands_at_the_checkpoints_of_a_run_of_steps() {
     let at: Vec<u64> = seen.metrics.borrow().iter().map(|(step, _)| *step).collect();
     assert_eq!(at, [2, 4, 5]);
 }
+
+/// A socket that has sent 12 batches and stays open: the run takes 7 of them, and ends.
+#[test]
+fn a_run_ends_while_the_source_of_its_stream_waits_for_more() {
+    let (done, ended) = std::sync::mpsc::channel();
+    let run = std::thread::spawn(move || {
+        let _alone = alone();
+        let (pipeline, _) = pipeline(Semantics::Exact, 0.0);
+        let socket = brew_data::Stream::new("socket", |_| {
+            let (sender, nothing) = std::sync::mpsc::channel();
+            let sent = sentences(12, 4, 0).into_iter().map(Ok);
+            Ok(sent.chain(std::iter::from_fn(move || {
+                let _open = &sender;
+                nothing.recv().ok()
+            })))
+        });
+        let trained = Trainer::new(pipeline).steps(7).observe(Seen::default()).run(socket).unwrap();
+        done.send(trained.summary().steps).unwrap();
+    });
+    let steps = ended.recv_timeout(std::time::Duration::from_secs(60));
+    assert_eq!(steps, Ok(7), "the run does not return");
+    run.join().unwrap();
+}

@@ -1,0 +1,97 @@
+//! Dictionaries unpacked: columns, lists and structs of them become columns, lists and structs of their
+//! values.
+//!
+//! A file that is written cannot replace a dictionary between two record batches, as the file that is read
+//! may, and shards have dictionaries of their own.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait, StructArray,
+};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow_select::take::take;
+
+/// The schema with the values' types in the place of dictionaries.
+pub(crate) fn unpacked_schema(schema: &SchemaRef) -> SchemaRef {
+    Arc::new(Schema::new_with_metadata(fields(schema.fields()), schema.metadata().clone()))
+}
+
+/// The field with the values' type in the place of a dictionary, at any depth.
+pub(crate) fn unpacked_field(field: &FieldRef) -> FieldRef {
+    let found = field.data_type();
+    let unpacked = data_type(found);
+    if unpacked == *found { field.clone() } else { Arc::new(Field::clone(field).with_data_type(unpacked)) }
+}
+
+fn fields(fields: &Fields) -> Fields {
+    fields.iter().map(unpacked_field).collect()
+}
+
+fn data_type(found: &DataType) -> DataType {
+    match found {
+        DataType::Dictionary(_, values) => data_type(values),
+        DataType::List(item) => DataType::List(unpacked_field(item)),
+        DataType::LargeList(item) => DataType::LargeList(unpacked_field(item)),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(unpacked_field(item), *length),
+        DataType::Struct(members) => DataType::Struct(fields(members)),
+        DataType::Map(entries, sorted) => DataType::Map(unpacked_field(entries), *sorted),
+        other => other.clone(),
+    }
+}
+
+/// The array as one of this type, which is its own with dictionaries unpacked, and with other names or
+/// metadata of what lies within.
+///
+/// # Errors
+/// Another type than that.
+pub(crate) fn unpacked(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    if array.data_type() == to {
+        return Ok(array.clone());
+    }
+    if let Some(dictionary) = array.as_any_dictionary_opt() {
+        return unpacked(&take(dictionary.values(), dictionary.keys(), None)?, to);
+    }
+    match (array.data_type(), to) {
+        (DataType::List(_), DataType::List(item)) => lists::<i32>(array, item),
+        (DataType::LargeList(_), DataType::LargeList(item)) => lists::<i64>(array, item),
+        (DataType::FixedSizeList(..), DataType::FixedSizeList(item, length)) => {
+            let lists = array.as_fixed_size_list();
+            let values = unpacked(lists.values(), item.data_type())?;
+            let nulls = lists.nulls().cloned();
+            let lists =
+                FixedSizeListArray::try_new_with_length(item.clone(), *length, values, nulls, array.len());
+            Ok(Arc::new(lists?))
+        }
+        (DataType::Struct(_), DataType::Struct(members)) => {
+            Ok(Arc::new(structs(array.as_struct(), members)?))
+        }
+        (DataType::Map(..), DataType::Map(entries, sorted)) => {
+            let DataType::Struct(members) = entries.data_type() else { return Err(refusal(array, to)) };
+            let map = array.as_map();
+            let within = structs(map.entries(), members)?;
+            let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
+            Ok(Arc::new(MapArray::try_new(entries.clone(), offsets, within, nulls, *sorted)?))
+        }
+        _ => Err(refusal(array, to)),
+    }
+}
+
+fn refusal(array: &ArrayRef, to: &DataType) -> ArrowError {
+    ArrowError::SchemaError(format!("a column of type {} is not one of type {to}", array.data_type()))
+}
+
+fn lists<O: OffsetSizeTrait>(array: &ArrayRef, item: &FieldRef) -> Result<ArrayRef, ArrowError> {
+    let lists = array.as_list::<O>();
+    let values = unpacked(lists.values(), item.data_type())?;
+    let (offsets, nulls) = (lists.offsets().clone(), lists.nulls().cloned());
+    Ok(Arc::new(GenericListArray::try_new(item.clone(), offsets, values, nulls)?))
+}
+
+fn structs(array: &StructArray, members: &Fields) -> Result<StructArray, ArrowError> {
+    let columns =
+        array.columns().iter().zip(members).map(|(column, field)| unpacked(column, field.data_type()));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    StructArray::try_new_with_length(members.clone(), columns, array.nulls().cloned(), array.len())
+}
