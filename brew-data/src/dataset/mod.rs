@@ -7,7 +7,6 @@ mod features;
 mod limit;
 mod open;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 mod roundtrip;
 mod rows;
 mod shards;

@@ -79,7 +79,7 @@ fn cell(array: &dyn Array, row: usize) -> Cell {
 
 /// Random values of a type; under nulls lies whatever there is.
 fn random(of: &DataType, rows: usize, nullable: bool, draws: &mut ChaCha8Rng) -> ArrayRef {
-    let one_in = |chance: u32, draws: &mut ChaCha8Rng| draws.next_u32() % chance == 0;
+    let one_in = |chance: u32, draws: &mut ChaCha8Rng| draws.next_u32().is_multiple_of(chance);
     let valid =
         (nullable && !one_in(4, draws)).then(|| (0..rows).map(|_| !one_in(4, draws)).collect::<NullBuffer>());
     macro_rules! numbers {
@@ -219,7 +219,7 @@ fn batches(columns: &[DataType], rows: &[usize], seed: u64) -> Vec<RecordBatch> 
     let mut fields =
         vec![Field::new("text", DataType::Utf8, false), Field::new("label", DataType::Int64, true)];
     for (index, of) in columns.iter().enumerate() {
-        let nullable = *of == DataType::Null || draws.next_u32() % 4 > 0;
+        let nullable = *of == DataType::Null || !draws.next_u32().is_multiple_of(4);
         let metadata = Metadata::from([("about".to_owned(), format!("column {index}"))]);
         fields.push(Field::new(format!("c{index}"), of.clone(), nullable).with_metadata(metadata));
     }
