@@ -77,6 +77,9 @@ pub trait Adaptor: 'static {
     type Output: 'static;
     /// The names of the roles it provides.
     const ROLES: &'static [&'static str];
+    /// Whether a value that needs a forward pass is made of the batch as well as of the output. A teacher
+    /// cache then finds a row by all of its columns, and not only by those that the model reads.
+    const READS_BATCH: bool = true;
 
     /// The value of a role; `None` where the adaptor lacks it or the value is absent.
     fn read(role: &str, batch: &Self::Batch, output: &Self::Output) -> Result<Option<Feature>>;

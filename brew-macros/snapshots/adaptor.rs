@@ -22,6 +22,7 @@ impl ::brew_core::adaptor::Adaptor for StudentView {
         "labels",
         <my::Length as ::brew_core::role::Role>::NAME,
     ];
+    const READS_BATCH: bool = true;
     fn read(
         role: &str,
         batch: &Self::Batch,

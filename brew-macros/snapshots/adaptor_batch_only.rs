@@ -8,6 +8,7 @@ impl<T: 'static> ::brew_core::adaptor::Adaptor for View<T> {
     type Batch = Review;
     type Output = Prediction;
     const ROLES: &'static [&'static str] = &["inputs_mask"];
+    const READS_BATCH: bool = false;
     fn read(
         role: &str,
         batch: &Self::Batch,

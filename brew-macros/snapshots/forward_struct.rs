@@ -26,4 +26,7 @@ impl<E: Encoder + 'static> ::brew_core::model::Forward<Review> for Classifier<E>
             ),
         )
     }
+    fn reads(&self) -> ::core::option::Option<::std::vec::Vec<::std::string::String>> {
+        ::core::option::Option::Some(::std::vec!["ids".to_owned(), "labels".to_owned()])
+    }
 }

@@ -20,4 +20,7 @@ impl ::brew_core::model::Forward<(Tensor, Option<Tensor>)> for Classifier {
             ),
         )
     }
+    fn reads(&self) -> ::core::option::Option<::std::vec::Vec<::std::string::String>> {
+        ::core::option::Option::Some(::std::vec!["0".to_owned(), "1".to_owned()])
+    }
 }

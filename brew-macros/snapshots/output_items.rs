@@ -7,6 +7,7 @@ impl ::brew_core::adaptor::Adaptor for SpanAdaptor {
     type Batch = (Tensor, Tensor, Tensor);
     type Output = Span;
     const ROLES: &'static [&'static str] = &["logits", "labels"];
+    const READS_BATCH: bool = false;
     fn read(
         role: &str,
         batch: &Self::Batch,

@@ -22,6 +22,7 @@ impl ::brew_core::adaptor::Adaptor for PredictionAdaptor {
         "inputs_mask",
         "labels",
     ];
+    const READS_BATCH: bool = false;
     fn read(
         role: &str,
         batch: &Self::Batch,

@@ -4,7 +4,7 @@
 //! carries the message for a type that a role cannot have. `read` falls through to `read_batch`, so
 //! that no value is written twice.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Generics, Type, parse_quote};
 
@@ -47,6 +47,7 @@ impl AdaptorType<'_> {
                 impl #impl_generics ::brew_core::adaptor::Provides<#role> for #adaptor #where_clause {}
             }
         });
+        let reads_batch = provided.iter().any(reads_both);
         let read = read(provided);
         let read_batch = read_batch(provided);
         quote! {
@@ -55,6 +56,7 @@ impl AdaptorType<'_> {
                 type Batch = #batch;
                 type Output = #output;
                 const ROLES: &'static [&'static str] = &[#(#names),*];
+                const READS_BATCH: bool = #reads_batch;
                 #read
                 #read_batch
             }
@@ -141,6 +143,19 @@ fn arms(provided: &[Provided], from_batch: bool) -> Vec<TokenStream> {
             quote!(#pattern => #value,)
         })
         .collect()
+}
+
+/// Whether a value that needs a forward pass is made of the batch, too. A field that is called `batch`
+/// counts as well, which is on the safe side.
+fn reads_both(provided: &Provided) -> bool {
+    fn names_batch(tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(ident) => ident == "batch",
+            TokenTree::Group(group) => names_batch(group.stream()),
+            _ => false,
+        })
+    }
+    !provided.from_batch && names_batch(value(provided))
 }
 
 fn value(provided: &Provided) -> TokenStream {

@@ -27,6 +27,10 @@ where
         self.batches.rows()
     }
 
+    fn varies(&self) -> bool {
+        self.batches.varies()
+    }
+
     fn epoch(&self, epoch: u64) -> Result<Walk<'_, B>> {
         self.epoch_from(epoch, 0)
     }

@@ -1,14 +1,14 @@
 //! What a cache belongs to: which teacher, seen how, fed with what, and which features are kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::Payload;
-use super::key::bytes;
+use super::column::bytes;
 use crate::error::{InStage, Result};
-use crate::model::Parameters;
+use crate::model::Model;
 use crate::role::{Logits, Role, mask_of};
 
 /// A part of a teacher's features that is kept: one layer of a role, or all of it.
@@ -52,11 +52,13 @@ impl fmt::Display for Keep {
 }
 
 /// What the rows of a cache belong to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
     /// The hash of the teacher's weights: BLAKE3 over names, shapes, dtypes and values.
     pub weights: String,
+    /// What its output depends on beside them: see [`Model::identity`].
+    pub model: BTreeMap<String, String>,
     /// The dtype that the teacher computes in: `Float`, or that of mixed precision.
     pub precision: String,
     /// The adaptor that reads the features.
@@ -87,6 +89,16 @@ impl Card {
                 format!("{what}: `{stored}` in the cache, `{asked}` in this pipeline")
             })
             .collect();
+        let names: BTreeSet<&String> = self.model.keys().chain(asked.model.keys()).collect();
+        let of = |card: &Card, name| card.model.get(name).map_or("nothing", String::as_str).to_owned();
+        for name in names {
+            let (stored, asked) = (of(self, name), of(asked, name));
+            if stored != asked {
+                refusals.push(format!(
+                    "the teacher's {name}: `{stored}` in the cache, `{asked}` in this pipeline"
+                ));
+            }
+        }
         let lacking: Vec<String> = asked
             .keeps
             .iter()
@@ -109,9 +121,9 @@ impl Card {
 ///
 /// # Errors
 /// Those of libtorch.
-pub(crate) fn weights_hash(parameters: &Parameters) -> Result<String> {
+pub(crate) fn weights_hash<M: Model + ?Sized>(model: &M) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
-    for (name, tensor) in parameters.iter() {
+    for (name, tensor) in model.parameters().iter() {
         let header = format!("{name} {:?} {:?}", tensor.kind(), tensor.size());
         hasher.update(&(header.len() as u64).to_le_bytes()).update(header.as_bytes());
         hasher.update(&bytes(tensor).in_stage(name)?);

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::CachedRows;
 use super::card::Keep;
 use super::key::RowKey;
-use super::row::{Part, Row};
+use super::row::{self, Row};
 use crate::error::{Error, InStage, Result};
 
 /// The features of a batch while its rows are put together.
@@ -44,6 +44,17 @@ impl<'w> Gather<'w> {
         if self.parts.is_empty() {
             let wanted = row.parts.iter().filter(|part| self.wants(&part.name));
             self.parts = wanted.map(|part| self.place_for(part)).collect::<Result<_>>()?;
+            let lacks = |keep: &&Keep| !self.parts.iter().any(|part| keeps(keep, &part.name));
+            if let Some(lacking) = self.wanted.iter().find(lacks) {
+                return Err(Error::invalid(format!("a cached row lacks `{lacking}`")));
+            }
+        }
+        let count = row.parts.iter().filter(|part| self.wants(&part.name)).count();
+        if count != self.parts.len() {
+            return Err(Error::invalid(format!(
+                "a cached row has {count} tensors, and the row before it has {}",
+                self.parts.len()
+            )));
         }
         for gathered in &mut self.parts {
             let part = row.parts.iter().find(|part| part.name == gathered.name);
@@ -55,15 +66,12 @@ impl<'w> Gather<'w> {
     }
 
     fn wants(&self, name: &str) -> bool {
-        let Some((role, index)) = name.split_once('/') else { return false };
-        self.wanted
-            .iter()
-            .any(|keep| keep.role == role && keep.layer.is_none_or(|layer| index.parse() == Ok(layer)))
+        self.wanted.iter().any(|keep| keeps(keep, name))
     }
 
     /// Zeros for all rows. They take the dtype that the teacher gave at once, or on another device,
     /// since what is kept may be smaller to copy there.
-    fn place_for(&self, part: &Part<'_>) -> Result<Gathered> {
+    fn place_for(&self, part: &row::Part<'_>) -> Result<Gathered> {
         let mut shape = part.shape.clone();
         part.cut
             .iter()
@@ -89,14 +97,21 @@ impl<'w> Gather<'w> {
         let device = self.device;
         let tensors = self.parts.into_iter().map(|part| {
             let moved = part.whole.f_to_device(device).and_then(|whole| whole.f_to_kind(part.given));
-            Ok((part.name.clone(), moved.in_stage(&part.name)?))
+            Ok((part.name.clone(), Part { kept: part.kind, tensor: moved.in_stage(&part.name)? }))
         });
         Ok(Recalled(tensors.collect::<Result<_>>()?))
     }
 }
 
+/// Whether a tensor of this name, such as `hidden/2`, is one of what is kept.
+fn keeps(keep: &Keep, name: &str) -> bool {
+    name.split_once('/').is_some_and(|(role, index)| {
+        keep.role == role && keep.layer.is_none_or(|layer| index.parse() == Ok(layer))
+    })
+}
+
 impl Gathered {
-    fn put(&mut self, position: usize, part: &Part<'_>, length: usize) -> Result<()> {
+    fn put(&mut self, position: usize, part: &row::Part<'_>, length: usize) -> Result<()> {
         let cut = |dimension| part.cut.contains(&dimension);
         let fits = part.shape.len() == self.shape.len()
             && (part.kind, part.given) == (self.kind, self.given)
@@ -127,7 +142,16 @@ fn size(size: usize) -> i64 {
 
 /// The features of a batch that were read from a cache; it stands where the teacher's output would.
 #[derive(Debug)]
-pub struct Recalled(BTreeMap<String, Tensor>);
+pub struct Recalled(pub(super) BTreeMap<String, Part>);
+
+/// One tensor of them.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The dtype that the cache has it in.
+    pub(super) kept: Kind,
+    /// `(rows, …)`, in the dtype that the teacher gave.
+    pub(super) tensor: Tensor,
+}
 
 impl Recalled {
     /// Reads the wanted features of a batch's rows, padded to a length.
@@ -149,7 +173,7 @@ impl Recalled {
 
     /// The tensors, `(rows, …)` in the dtype that the teacher gave, by names such as `hidden/2`.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
+        self.0.iter().map(|(name, part)| (name.as_str(), &part.tensor))
     }
 
     /// The tensors of a flow: layers in their order, or all of the role.
@@ -157,7 +181,7 @@ impl Recalled {
     /// # Errors
     /// One that is not there.
     pub(crate) fn flow(&self, role: &str, layers: Option<&[i64]>) -> Result<Vec<Tensor>> {
-        let one = |index: i64| self.0.get(&format!("{role}/{index}")).map(Tensor::shallow_clone);
+        let one = |index: i64| self.0.get(&format!("{role}/{index}")).map(|part| part.tensor.shallow_clone());
         match layers {
             Some(layers) => layers
                 .iter()
@@ -169,41 +193,6 @@ impl Recalled {
             None => Ok((0..).map_while(one).collect()),
         }
     }
-}
-
-impl Recalled {
-    /// The first part whose values are not those of the other by more than round-off.
-    pub(crate) fn differs_from(&self, other: &Recalled) -> Result<Option<&str>> {
-        for (name, mine) in &self.0 {
-            let Some(theirs) = other.0.get(name) else { continue };
-            // A part that follows the length has another shape: it is kept by length anyway.
-            let shape: Vec<i64> =
-                mine.size().iter().zip(theirs.size()).map(|(mine, theirs)| *mine.min(&theirs)).collect();
-            let Some(mine) = corner(mine, &shape)? else { continue };
-            let Some(theirs) = corner(theirs, &shape)? else { continue };
-            let tolerance = if matches!(mine.kind(), Kind::Half | Kind::BFloat16) { 3e-2 } else { 1e-3 };
-            let wide = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
-            let (mine, theirs) = (wide(&mine)?, wide(&theirs)?);
-            let largest = theirs.f_abs()?.f_max()?.f_double_value(&[])?;
-            let difference = mine.f_sub(&theirs)?.f_abs()?.f_max()?.f_double_value(&[])?;
-            if difference > tolerance * largest.max(f64::MIN_POSITIVE) {
-                return Ok(Some(name));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// The values of a tensor within a smaller shape of the same rank; `None` where there are none.
-fn corner(tensor: &Tensor, shape: &[i64]) -> Result<Option<Tensor>> {
-    if tensor.dim() != shape.len() || shape.contains(&0) {
-        return Ok(None);
-    }
-    let mut tensor = tensor.shallow_clone();
-    for (dimension, size) in shape.iter().enumerate() {
-        tensor = tensor.f_narrow(dimension as i64, 0, *size)?;
-    }
-    Ok(Some(tensor))
 }
 
 /// A tensor of these bytes.

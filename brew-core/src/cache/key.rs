@@ -1,16 +1,20 @@
 //! Which row of the data a row of a batch is: a hash of what the teacher reads of it.
 //!
 //! A key depends on the row alone: not on its place, on the batch's other rows, nor on how far it was
-//! padded. Labels and row numbers are left out, since a teacher's features do not depend on them.
+//! padded. In it is every column that the teacher reads, whatever role that column also plays: the input
+//! ids of a language model are its labels, too. Columns that it does not read, such as labels and row
+//! numbers mostly are, stay out. Where nobody says which columns those are, all of them are in.
 
 use std::fmt;
 
 use tch::Tensor;
 
+use super::card::Keep;
+use super::column::{Column, bytes, size};
 use crate::adaptor::Adaptor;
 use crate::batch::Batch;
 use crate::error::{InStage, Result};
-use crate::role::{Index, InputsMask, Labels, LogitsMask, Role};
+use crate::role::{InputsMask, LogitsMask, Role};
 
 /// The first half of a BLAKE3 hash, which no two rows share by chance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +26,19 @@ impl RowKey {
     pub fn at_length(self, length: i64) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.0).update(&length.to_le_bytes());
+        RowKey::of(&hasher)
+    }
+
+    /// The key of the same row with some of its features alone: for a pipeline that reads less than the
+    /// cache keeps, whose rows cannot serve the others.
+    #[must_use]
+    pub fn with_only<'k>(self, keeps: impl IntoIterator<Item = &'k Keep>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.0);
+        for keep in keeps {
+            let name = format!("{} {:?} {}", keep.role, keep.layer, keep.padding);
+            hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+        }
         RowKey::of(&hasher)
     }
 
@@ -60,26 +77,25 @@ pub struct RowKeys {
 }
 
 impl RowKeys {
-    /// The keys of a batch as its adaptor reads it. Best before the batch goes to a device: the bytes of
-    /// its columns are needed here.
+    /// The keys of a batch for a model that reads these columns of it; all of them where nobody says, or
+    /// where the adaptor makes features of the batch, too. Best before the batch goes to a device: the
+    /// bytes of its columns are needed here.
     ///
     /// # Errors
     /// Those of the adaptor, and of libtorch.
-    pub fn of<A: Adaptor>(batch: &A::Batch) -> Result<Self> {
+    pub fn of<A: Adaptor>(batch: &A::Batch, reads: Option<&[String]>) -> Result<Self> {
         let read = |role| -> Result<Vec<Tensor>> {
             Ok(A::read_batch(role, batch)?.map(|feature| feature.into_tensors()).unwrap_or_default())
         };
-        let apart: Vec<usize> = [read(Labels::NAME)?, read(Index::NAME)?]
-            .iter()
-            .flatten()
-            .map(|tensor| tensor.data_ptr() as usize)
-            .collect();
         let (mask, logits_mask) = (read(InputsMask::NAME)?, read(LogitsMask::NAME)?);
         let declares_pads = batch.tensors().iter().any(|(name, _)| A::Batch::pad(name).is_some());
+        let reads = reads.filter(|_| !A::READS_BATCH);
+        let is_read = |name: &str| reads.is_none_or(|reads| reads.iter().any(|read| read == name));
         let mut columns = Vec::new();
         for (name, tensor) in batch.tensors() {
-            if name != Labels::NAME && !apart.contains(&(tensor.data_ptr() as usize)) {
-                columns.push(Column::of(name, tensor, A::Batch::pad(name)).in_stage(name)?);
+            if is_read(name) {
+                let pad = A::Batch::pad(name);
+                columns.push(Column::of(name, tensor, batch.rows(), pad).in_stage(name)?);
             }
         }
         let mask = mask.first().filter(|mask| mask.dim() == 2);
@@ -88,14 +104,21 @@ impl RowKeys {
             Some(mask) => size(mask, 1),
             None => longest.unwrap_or(0),
         };
-        for column in &mut columns {
-            column.is_padded = column.is_list
-                && column.length == length
+        let is_padded = |tensor: &Tensor, pad: bool| {
+            tensor.dim() >= 2
+                && size(tensor, 1) == length
                 && match declares_pads {
-                    true => column.pad.is_some(),
+                    true => pad,
                     // Tuples declare no pads: there the mask alone says what is padding.
                     false => mask.is_some(),
-                };
+                }
+        };
+        let padded: Vec<&'static str> = (batch.tensors().into_iter())
+            .filter(|(name, tensor)| is_padded(tensor, A::Batch::pad(name).is_some()))
+            .map(|(name, _)| name)
+            .collect();
+        for column in &mut columns {
+            column.is_padded = padded.contains(&column.name) && !column.is_shared;
         }
         let mut tokens = match mask {
             Some(mask) => extents(mask, batch.rows())?,
@@ -116,67 +139,24 @@ impl RowKeys {
             }
         }
         let keys = tokens.iter().enumerate().map(|(row, tokens)| key(&columns, row, *tokens)).collect();
-        let padded = columns.iter().filter(|column| column.is_padded).map(|column| column.name).collect();
         let columns = columns.iter().map(Column::describe).collect();
         Ok(RowKeys { keys, tokens, length, columns, padded })
     }
-}
 
-/// A column's bytes, row by row.
-struct Column {
-    name: &'static str,
-    /// Name and dtype.
-    header: String,
-    /// Bytes of one position, or of the whole row where rows are no lists.
-    stride: usize,
-    is_list: bool,
-    is_padded: bool,
-    length: usize,
-    pad: Option<Vec<u8>>,
-    bytes: Vec<u8>,
-}
-
-impl Column {
-    fn of(name: &'static str, tensor: &Tensor, pad: Option<f64>) -> Result<Self> {
-        let kind = tensor.kind();
-        let is_list = tensor.dim() >= 2;
-        let rows = size(tensor, 0);
-        let bytes = bytes(tensor)?;
-        let length = if is_list { size(tensor, 1) } else { 1 };
-        let stride = bytes.len().checked_div(rows * length).unwrap_or(0);
-        let pad = pad.filter(|_| is_list).map(|pad| -> Result<Vec<u8>> {
-            self::bytes(&Tensor::f_full([1], pad, (kind, tch::Device::Cpu))?)
-        });
-        let header = format!("{name} {kind:?}");
-        Ok(Column { name, header, stride, is_list, is_padded: false, length, pad: pad.transpose()?, bytes })
-    }
-
-    fn describe(&self) -> String {
-        if self.is_list { format!("{} (list)", self.header) } else { self.header.clone() }
-    }
-
-    fn row(&self, row: usize) -> &[u8] {
-        let width = self.length * self.stride;
-        self.bytes.get(row * width..(row + 1) * width).unwrap_or_default()
-    }
-
-    /// Positions of a row up to the last that is not the pad value.
-    fn extent(&self, row: usize) -> usize {
-        let Some(pad) = &self.pad else { return self.length };
-        let is_pad = |position: &[u8]| position.chunks(pad.len()).all(|value| value == pad.as_slice());
-        let mut positions = self.row(row).chunks(self.stride.max(1));
-        positions.rposition(|position| !is_pad(position)).map_or(0, |last| last + 1)
-    }
-
-    /// Whether all positions from `tokens` on are the same.
-    fn is_constant(&self, row: usize, tokens: usize) -> bool {
-        let tail = self.row(row).get(tokens * self.stride..).unwrap_or_default();
-        tail.get(self.stride..).is_none_or(|after| after == &tail[..after.len()])
+    /// Those of some of the rows, by their places in the batch.
+    pub(crate) fn of_rows(&self, rows: &[usize]) -> Self {
+        RowKeys {
+            keys: rows.iter().filter_map(|row| self.keys.get(*row).copied()).collect(),
+            tokens: rows.iter().filter_map(|row| self.tokens.get(*row).copied()).collect(),
+            ..self.clone()
+        }
     }
 }
 
 fn key(columns: &[Column], row: usize, tokens: usize) -> RowKey {
     let mut hasher = blake3::Hasher::new();
+    // So many positions are kept, whichever column says so.
+    hasher.update(&(tokens as u64).to_le_bytes());
     for column in columns {
         let extent = match (column.is_padded, column.is_list) {
             // Should the mask be another column's, more than its tokens may be this one's.
@@ -185,7 +165,10 @@ fn key(columns: &[Column], row: usize, tokens: usize) -> RowKey {
             (false, false) => 1,
         };
         let bytes = column.row(row);
-        let bytes = bytes.get(..extent * column.stride).unwrap_or(bytes);
+        let bytes = match column.is_shared {
+            true => bytes,
+            false => bytes.get(..extent * column.stride).unwrap_or(bytes),
+        };
         hasher.update(column.header.as_bytes()).update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
     }
     RowKey::of(&hasher)
@@ -205,15 +188,4 @@ fn extents(mask: &Tensor, rows: usize) -> Result<Vec<usize>> {
     Ok((0..rows)
         .map(|number| row(number).iter().rposition(|kept| *kept != 0).map_or(0, |last| last + 1))
         .collect())
-}
-
-fn size(tensor: &Tensor, dimension: usize) -> usize {
-    tensor.size().get(dimension).map_or(0, |size| usize::try_from(*size).unwrap_or(0))
-}
-
-/// The bytes of a tensor, wherever it is, row after row.
-pub(super) fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-    Ok(bytes)
 }

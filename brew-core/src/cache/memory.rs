@@ -1,9 +1,9 @@
 //! The cache in memory: for teachers whose features fit there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{CacheSize, CachedRows, Card, Payload, Row, RowKey, TeacherCache};
+use super::{CacheSize, CachedRows, Card, Keep, Payload, Row, RowKey, TeacherCache};
 use crate::error::{Error, Result};
 
 /// Teachers' features in memory (TextBrewer's `is_caching_logits`, for any role).
@@ -48,20 +48,28 @@ impl TeacherCache for MemoryCache {
                 refusals.join("; ")
             )));
         }
-        Ok(rows.clone())
+        Ok(Arc::new(Opened { keeps: stored.keeps.clone(), rows: rows.clone() }))
     }
 }
 
 /// Whose rows, and the rows.
-type Teacher = (Card, Arc<MemoryRows>);
+type Teacher = (Card, Arc<Rows>);
 
-/// The rows of one teacher.
-#[derive(Debug, Default)]
-struct MemoryRows {
-    rows: Mutex<HashMap<RowKey, Arc<Row<'static>>>>,
+/// The rows of one teacher by their keys.
+type Rows = Mutex<HashMap<RowKey, Arc<Row<'static>>>>;
+
+/// The rows of one teacher at work.
+#[derive(Debug)]
+struct Opened {
+    keeps: BTreeSet<Keep>,
+    rows: Arc<Rows>,
 }
 
-impl CachedRows for MemoryRows {
+impl CachedRows for Opened {
+    fn keeps(&self) -> BTreeSet<Keep> {
+        self.keeps.clone()
+    }
+
     fn has(&self, key: &RowKey) -> bool {
         lock(&self.rows).contains_key(key)
     }
@@ -76,9 +84,7 @@ impl CachedRows for MemoryRows {
 
     fn add(&self, rows: &mut dyn Iterator<Item = (RowKey, Row<'_>)>) -> Result<()> {
         for (key, row) in rows {
-            let parts = row.parts.into_iter().map(super::Part::into_owned).collect();
-            let row = Row { parts, tokens: row.tokens, length: row.length };
-            lock(&self.rows).entry(key).or_insert_with(|| Arc::new(row));
+            lock(&self.rows).entry(key).or_insert_with(|| Arc::new(row.into_owned()));
         }
         Ok(())
     }

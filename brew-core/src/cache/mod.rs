@@ -5,6 +5,12 @@
 //! features that the pipeline's losses read of that teacher and nothing else, without their padding.
 //! Whose rows it holds stands on its [`Card`], and rows of another teacher are refused.
 //!
+//! What neither key nor card can know, such as code of the user's own, shows in the values: of the first,
+//! second, fourth, eighth … batch that is read the teacher computes two rows again. A row that is not what
+//! it gives ends the run with an error that names the row.
+//!
+//! What flows from a cached teacher is what the cache holds, in the epoch that fills it as in all others.
+//!
 //! [`MemoryCache`] is here; brew-data has one on disk, and lets a path stand for it.
 //!
 //! ```no_run
@@ -21,6 +27,8 @@
 //! ```
 
 mod card;
+mod column;
+mod compare;
 mod gather;
 mod key;
 mod keyed;
@@ -28,6 +36,7 @@ mod memory;
 mod payload;
 mod row;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,6 +51,7 @@ pub use payload::{Payload, dtype};
 pub use row::{Part, Row};
 
 pub(crate) use card::weights_hash;
+pub(crate) use compare::{Difference, Tolerance};
 pub(crate) use gather::Gather;
 pub(crate) use row::Whole;
 
@@ -63,7 +73,11 @@ pub trait TeacherCache: fmt::Debug {
 
 /// The rows of one teacher. Several threads may read.
 pub trait CachedRows: fmt::Debug + Send + Sync {
-    /// Whether a row is there.
+    /// The features that its rows were opened for first: a pipeline that reads fewer of them adds rows
+    /// under keys of its own.
+    fn keeps(&self) -> BTreeSet<Keep>;
+
+    /// Whether a row is there, whether or not it would outlast the process.
     fn has(&self, key: &RowKey) -> bool;
 
     /// Shows the row of each key with the key's position.

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use tch::{Kind, Tensor};
 
 use super::card::Keep;
-use super::key::{RowKey, RowKeys, bytes};
+use super::column::bytes;
+use super::key::{RowKey, RowKeys};
 use super::payload::Payload;
 use crate::error::{Error, InStage, Result};
 use crate::role::{Attention, Hidden, Key, Logits, Query, Role, Value};
@@ -40,7 +41,7 @@ pub struct Part<'a> {
 
 impl Part<'_> {
     /// The same with bytes of its own.
-    pub(super) fn into_owned(self) -> Part<'static> {
+    fn into_owned(self) -> Part<'static> {
         Part {
             name: Cow::Owned(self.name.into_owned()),
             cut: Cow::Owned(self.cut.into_owned()),
@@ -56,6 +57,12 @@ impl Row<'_> {
     /// Bytes of values.
     pub fn size(&self) -> usize {
         self.parts.iter().map(|part| part.bytes.len()).sum()
+    }
+
+    /// The same with bytes of its own.
+    pub fn into_owned(self) -> Row<'static> {
+        let parts = self.parts.into_iter().map(Part::into_owned).collect();
+        Row { parts, tokens: self.tokens, length: self.length }
     }
 
     /// The key to keep the row under: where a part's size follows the padded length, the row serves

@@ -183,7 +183,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
                     held.outputs.insert(id, output);
                 }
                 StageKind::Adaptor { owner, .. } => {
-                    for (flow, feature) in self.adapt(id, *owner, batch, &mut held)? {
+                    for (flow, feature) in self.adapt(id, *owner, batch, &mut held).in_stage(&stage.name)? {
                         held.flows.insert(flow, feature.in_stage(&stage.name)?);
                     }
                 }
@@ -227,19 +227,22 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let pass = &pass.with_argument(self.pipeline.argument.clone());
         let adaptors = self.plan().outputs(id);
         let wants = adaptors.first().map(|(_, adaptor, _)| self.plan().wants(*adaptor)).unwrap_or_default();
-        let _autocast = self.precision.map(|kind| Autocast::enter(self.device, kind)).transpose()?;
+        let autocast = || self.precision.map(|kind| Autocast::enter(self.device, kind)).transpose();
         match stage.kind {
             StageKind::Teacher { index } => {
-                if let Some(recalled) = self.recalled(index, batch).in_stage(&stage.name)? {
+                let pass = &pass.for_teacher(wants);
+                if let Some(recalled) = self.recalled(index, batch, pass).in_stage(&stage.name)? {
                     return Ok(Box::new(recalled));
                 }
-                let _guard = tch::no_grad_guard();
-                self.teacher(index)?.forward(batch.teacher(), &pass.for_teacher(wants))
+                let (_guard, _autocast) = (tch::no_grad_guard(), autocast()?);
+                self.teacher(index)?.forward(batch.teacher(), pass)
             }
-            _ => self
-                .student()
-                .forward(batch.student(), &pass.with_wants(wants))
-                .map_err(|error| with_label_range(error, self.student(), batch.student())),
+            _ => {
+                let _autocast = autocast()?;
+                self.student()
+                    .forward(batch.student(), &pass.with_wants(wants))
+                    .map_err(|error| with_label_range(error, self.student(), batch.student()))
+            }
         }
         .in_stage(&stage.name)
     }
@@ -261,7 +264,20 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let output = made.as_deref().or(given);
         let output = output.ok_or_else(|| Error::invalid("an adaptor has no output to read"))?;
         let _guard = matches!(owner, Owner::Teacher(_)).then(tch::no_grad_guard);
-        let recalled = output.downcast_ref::<crate::cache::Recalled>();
+        let kept;
+        let recalled = match (owner, made.as_deref()) {
+            // What a batch brings along is not the teacher's own to keep.
+            (Owner::Teacher(index), Some(output)) if self.is_cached(index) => {
+                match output.downcast_ref::<crate::cache::Recalled>() {
+                    None => {
+                        kept = self.settle(index, batch, self.flows(index, id, batch.teacher(), output)?)?;
+                        kept.as_ref()
+                    }
+                    recalled => recalled,
+                }
+            }
+            _ => None,
+        };
         let mut features = Vec::new();
         for (flow, _, kind) in self.plan().outputs(id) {
             let Flow::Feature { role, layers } = kind else { continue };
@@ -284,17 +300,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
                 LossesRole::NAME => feature.and_then(|losses| reads::one_value_a_row(losses, rows)),
                 _ => feature,
             };
-            let feature = match (owner, &self.caches) {
-                (Owner::Teacher(index), Some(caches)) => {
-                    feature.and_then(|tensors| caches.of_logits(index, role, tensors))
-                }
-                _ => feature,
-            };
             features.push((flow, feature));
-        }
-        // What a batch brings along is not the teacher's own to keep.
-        if let (Owner::Teacher(index), None, Some(_)) = (owner, recalled, &made) {
-            self.keep(index, batch, &flows_of(self.plan().outputs(id), &features))?;
         }
         Ok(features)
     }
@@ -373,19 +379,6 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let loss = self.pipeline.losses.get(&id);
         loss.ok_or_else(|| Error::invalid("the plan has a loss that the pipeline lacks"))
     }
-}
-
-/// Role, layers and tensors of the flows that were read.
-fn flows_of<'f>(
-    outputs: Vec<(FlowId, StageId, &'f Flow)>,
-    features: &'f [(FlowId, Result<Vec<Tensor>>)],
-) -> Vec<recall::FlowOf<'f>> {
-    let read = outputs.into_iter().filter_map(|(id, _, flow)| {
-        let Flow::Feature { role, layers } = flow else { return None };
-        let (_, tensors) = features.iter().find(|(known, _)| *known == id)?;
-        Some((role.as_str(), layers.as_deref(), tensors.as_ref().ok()?.as_slice()))
-    });
-    read.collect()
 }
 
 /// What a loss learns, under its stage's name.

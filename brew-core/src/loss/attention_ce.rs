@@ -57,6 +57,10 @@ impl Loss for AttentionCe {
         self.maps.options()
     }
 
+    fn reads_padding(&self) -> bool {
+        self.maps == Maps::TextBrewer
+    }
+
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
         self.maps.mismatches(student, teacher, Heads::Equal { or: "AttentionCeMean" })
     }
@@ -73,6 +77,10 @@ impl Loss for AttentionCeMean {
 
     fn options(&self) -> serde_json::Value {
         self.maps.options()
+    }
+
+    fn reads_padding(&self) -> bool {
+        self.maps == Maps::TextBrewer
     }
 
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {

@@ -34,6 +34,10 @@ impl Loss for Box<dyn Loss> {
         (**self).average(masked)
     }
 
+    fn reads_padding(&self) -> bool {
+        (**self).reads_padding()
+    }
+
     fn reads_whole_batch(&self) -> bool {
         (**self).reads_whole_batch()
     }

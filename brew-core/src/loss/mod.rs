@@ -121,6 +121,12 @@ pub trait Loss: fmt::Debug + Send + 'static {
         if masked { Average::Tokens } else { Average::Rows }
     }
 
+    /// Whether a teacher's values at padded positions change it although it is given a mask. A teacher
+    /// cache then keeps them; else it cuts them off.
+    fn reads_padding(&self) -> bool {
+        false
+    }
+
     /// Whether a row's value depends on the other rows of its batch. Such a loss over accumulated
     /// batches is not the loss over their rows in one batch.
     fn reads_whole_batch(&self) -> bool {

@@ -18,6 +18,7 @@ mod torchscript;
 mod weights;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +28,7 @@ use tch::Tensor;
 use crate::adaptor::Adaptor;
 use crate::batch::Batch;
 use crate::cache::RowKeys;
-use crate::error::{Error, Result};
+use crate::error::{Error, InStage as _, Result};
 use crate::feature::Feature;
 use crate::pass::Pass;
 
@@ -78,6 +79,16 @@ pub trait Model: Send + 'static {
     /// notices it as it resumes, by the student's outputs for two rows, and refuses to go on.
     fn parameters(&self) -> Parameters;
 
+    /// What its output depends on beside its tensors, as values by name: the config, the file that its code
+    /// is in. A teacher cache with other values is refused, and so is resuming a run of another teacher.
+    /// Unless said otherwise it is the name of the type; a model around one of brew's passes that one's on.
+    ///
+    /// # Errors
+    /// A config that cannot be written.
+    fn identity(&self) -> Result<BTreeMap<String, String>> {
+        Ok(BTreeMap::from([("type".to_owned(), std::any::type_name::<Self>().to_owned())]))
+    }
+
     /// Writes the model to a folder; unless said otherwise as [`Parameters::save`] does.
     ///
     /// # Errors
@@ -85,6 +96,15 @@ pub trait Model: Send + 'static {
     fn save(&self, folder: &Path) -> Result<()> {
         self.parameters().save(folder)
     }
+}
+
+/// The identity of a model that its config makes: each key of it, and the type.
+pub(crate) fn identity_of<M>(config: &impl serde::Serialize) -> Result<BTreeMap<String, String>> {
+    let mut identity = BTreeMap::from([("type".to_owned(), std::any::type_name::<M>().to_owned())]);
+    if let serde_json::Value::Object(config) = serde_json::to_value(config).map_err(Error::other)? {
+        identity.extend(config.into_iter().map(|(key, value)| (key, value.to_string())));
+    }
+    Ok(identity)
 }
 
 /// Runs a model on a batch. Written by `#[distill(batch = …)]` on an `impl` with `fn forward`.
@@ -98,6 +118,11 @@ pub trait Forward<B>: 'static {
     type Output;
     /// One forward pass.
     fn run(&self, batch: &B, pass: &Pass) -> Result<Self::Output>;
+    /// The columns of the batch that it reads; `None` where it may read any. What a teacher cache finds a
+    /// row by.
+    fn reads(&self) -> Option<Vec<String>> {
+        None
+    }
 }
 
 // One model in several hands: the student of several tasks, or one that its owner keeps. A tensor may be sent
@@ -106,6 +131,9 @@ pub trait Forward<B>: 'static {
 impl<M: Model> Model for Arc<Mutex<M>> {
     fn parameters(&self) -> Parameters {
         self.lock().unwrap_or_else(PoisonError::into_inner).parameters()
+    }
+    fn identity(&self) -> Result<BTreeMap<String, String>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).identity()
     }
     fn save(&self, folder: &Path) -> Result<()> {
         self.lock().unwrap_or_else(PoisonError::into_inner).save(folder)
@@ -116,6 +144,9 @@ impl<B, M: Forward<B> + Send> Forward<B> for Arc<Mutex<M>> {
     type Output = M::Output;
     fn run(&self, batch: &B, pass: &Pass) -> Result<M::Output> {
         self.lock().unwrap_or_else(PoisonError::into_inner).run(batch, pass)
+    }
+    fn reads(&self) -> Option<Vec<String>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).reads()
     }
 }
 
@@ -160,6 +191,9 @@ impl<A: Adaptor> Model for Seen<A> {
     fn parameters(&self) -> Parameters {
         self.model.parameters()
     }
+    fn identity(&self) -> Result<BTreeMap<String, String>> {
+        self.model.identity()
+    }
     fn save(&self, folder: &Path) -> Result<()> {
         self.model.save(folder)
     }
@@ -168,11 +202,15 @@ impl<A: Adaptor> Model for Seen<A> {
 /// A model that runs the adaptor's batch into the adaptor's output.
 trait Runs<A: Adaptor>: Model {
     fn run_model(&self, batch: &A::Batch, pass: &Pass) -> Result<A::Output>;
+    fn columns_read(&self) -> Option<Vec<String>>;
 }
 
 impl<A: Adaptor, M: Forward<A::Batch, Output = A::Output> + Model> Runs<A> for M {
     fn run_model(&self, batch: &A::Batch, pass: &Pass) -> Result<A::Output> {
         self.run(batch, pass)
+    }
+    fn columns_read(&self) -> Option<Vec<String>> {
+        self.reads()
     }
 }
 
@@ -190,8 +228,10 @@ pub trait Side<B>: Model {
     fn adaptor_name(&self) -> &'static str;
     /// What a teacher cache finds the rows of a batch by.
     fn row_keys(&self, batch: &B) -> Result<RowKeys>;
-    /// These rows of a batch, with these columns cut to a length.
-    fn rows_of(&self, batch: &B, rows: &[i64], columns: &[&str], length: i64) -> Result<B>;
+    /// These rows of a batch.
+    fn rows_of(&self, batch: &B, rows: &[i64]) -> Result<B>;
+    /// The batch with these columns cut to a length, and then padded to another.
+    fn padded(&self, batch: &B, columns: &[&str], cut: usize, length: usize) -> Result<B>;
 }
 
 impl<B: Batch, A: Adaptor<Batch = B>> Side<B> for Seen<A> {
@@ -223,14 +263,32 @@ impl<B: Batch, A: Adaptor<Batch = B>> Side<B> for Seen<A> {
     }
 
     fn row_keys(&self, batch: &B) -> Result<RowKeys> {
-        RowKeys::of::<A>(batch)
+        RowKeys::of::<A>(batch, self.model.columns_read().as_deref())
     }
 
-    fn rows_of(&self, batch: &B, rows: &[i64], columns: &[&str], length: i64) -> Result<B> {
+    fn rows_of(&self, batch: &B, rows: &[i64]) -> Result<B> {
+        let count = i64::try_from(batch.rows()).unwrap_or(i64::MAX);
         batch.map(&mut |name, tensor| {
-            let rows =
-                tensor.f_index_select(0, &Tensor::f_from_slice(rows)?.f_to_device(tensor.device())?)?;
-            Ok(if columns.contains(&name) { rows.f_narrow(1, 0, length)? } else { rows })
+            // What belongs to all rows stays whole.
+            if tensor.size().first() != Some(&count) {
+                return Ok(tensor.shallow_clone());
+            }
+            let rows = Tensor::f_from_slice(rows)?.f_to_device(tensor.device())?;
+            tensor.f_index_select(0, &rows).in_stage(name)
+        })
+    }
+
+    fn padded(&self, batch: &B, columns: &[&str], cut: usize, length: usize) -> Result<B> {
+        let size = |size| i64::try_from(size).unwrap_or(i64::MAX);
+        batch.map(&mut |name, tensor| {
+            if !columns.contains(&name) {
+                return Ok(tensor.shallow_clone());
+            }
+            let mut sides = vec![0; 2 * tensor.dim().saturating_sub(2)];
+            sides.extend([0, size(length) - size(cut)]);
+            let padding = B::pad(name).unwrap_or(0.0);
+            let cut = tensor.f_narrow(1, 0, size(cut));
+            cut.and_then(|cut| cut.f_pad(sides, "constant", padding)).in_stage(name)
         })
     }
 }

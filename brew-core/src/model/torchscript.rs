@@ -11,6 +11,7 @@
 //! ```
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,8 @@ use crate::pass::Pass;
 /// ```
 pub struct TorchScript {
     path: PathBuf,
+    /// The hash of the file: code, constants, parameters and buffers, some of which libtorch does not name.
+    file: String,
     module: CModule,
     inputs: Vec<String>,
     logits: Part,
@@ -122,8 +125,12 @@ impl TorchScript {
         for (_, parameter) in module.named_parameters().map_err(refused)? {
             let _ = parameter.f_set_requires_grad(false)?;
         }
+        let mut hasher = blake3::Hasher::new();
+        let file = std::fs::File::open(path).and_then(|file| Ok(hasher.update_reader(file)?.finalize()));
+        let file = file.map_err(|error| Error::file(path, error))?.to_hex().to_string();
         Ok(TorchScript {
             path: path.to_owned(),
+            file,
             module,
             inputs: vec!["input_ids".to_owned(), "attention_mask".to_owned()],
             logits: Part::At(0),
@@ -216,6 +223,10 @@ impl<B: Batch> Forward<B> for TorchScript {
         }
         Ok(output)
     }
+
+    fn reads(&self) -> Option<Vec<String>> {
+        Some(self.inputs.clone())
+    }
 }
 
 impl Model for TorchScript {
@@ -228,6 +239,17 @@ impl Model for TorchScript {
             &self.path,
             "a TorchScript module is not written: its file is all there is, copy that",
         ))
+    }
+
+    fn identity(&self) -> Result<BTreeMap<String, String>> {
+        let hidden = self.hidden.as_ref().map_or_else(|| "none".to_owned(), Part::to_string);
+        Ok(BTreeMap::from([
+            ("type".to_owned(), "TorchScript".to_owned()),
+            ("file (hash)".to_owned(), self.file.clone()),
+            ("inputs".to_owned(), self.inputs.join(", ")),
+            ("logits".to_owned(), self.logits.to_string()),
+            ("hidden states".to_owned(), hidden),
+        ]))
     }
 }
 

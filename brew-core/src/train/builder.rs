@@ -186,8 +186,12 @@ impl<'o, P: Trains> Trainer<'o, P> {
 
     /// Reads the teachers' features from this cache and keeps there what they compute, so that they run
     /// in the first epoch alone: a [`MemoryCache`](crate::cache::MemoryCache), or with brew-data the path
-    /// of a folder on disk. The losses are those without it, whatever the order and size of batches; of
-    /// one teacher or several, any of their features, in any distiller.
+    /// of a folder on disk. It serves one teacher or several, any of their features, in any distiller. With
+    /// features kept as the teacher gives them the losses are those without a cache but for round-off,
+    /// whatever the order and size of batches.
+    ///
+    /// Now and then the teacher computes two of the rows again that were read, and the run ends where they
+    /// differ from the cache: see [`cache`](crate::cache).
     pub fn teacher_cache<Via>(mut self, cache: impl IntoTeacherCache<Via>) -> Self {
         self.settings.teacher_cache = Some(cache.into_teacher_cache());
         self

@@ -41,6 +41,9 @@ impl Run<'_, '_> {
                 state.steps, self.length.steps
             )));
         }
+        for (task, standing) in self.tasks.iter().zip(&state.data) {
+            task.work.refill_caches(&standing.position)?;
+        }
         student_of(self.tasks).take(&read.student, "the student is not that of the checkpoint")?;
         learned_of(self.tasks).take(&read.learned, "what is learned is not that of the checkpoint")?;
         let under = |prefix: &str| -> BTreeMap<String, Tensor> {

@@ -61,7 +61,9 @@ pub(super) fn run(
     let settings = &*settings;
     let (student, learned) = optimizers(settings, semantics, tasks)?;
     let mut folder = match &settings.run_dir {
-        Some(path) => Some(RunFolder::open(path, &config(settings, semantics), tasks, settings.fresh)?),
+        Some(path) => {
+            Some(RunFolder::open(path, &config(settings, semantics, tasks)?, tasks, settings.fresh)?)
+        }
         None => None,
     };
     let resumed = folder.as_mut().and_then(|folder| folder.resumed.take());
@@ -283,8 +285,13 @@ fn warnings(settings: &Settings<'_>, tasks: &[Named<'_>]) -> Vec<String> {
     warnings
 }
 
-fn config(settings: &Settings<'_>, semantics: Semantics) -> serde_json::Value {
+fn config(settings: &Settings<'_>, semantics: Semantics, tasks: &[Named<'_>]) -> Result<serde_json::Value> {
     let mut config = settings.config();
     config.insert("semantics".to_owned(), serde_json::json!(semantics));
-    serde_json::Value::Object(config)
+    let mut teachers = Vec::new();
+    for named in tasks {
+        teachers.extend(named.work.teachers()?);
+    }
+    config.insert("teachers".to_owned(), serde_json::json!(teachers));
+    Ok(serde_json::Value::Object(config))
 }

@@ -145,6 +145,7 @@ impl Settings<'_> {
             "not_finite": self.not_finite,
             "checkpoints": self.checkpoints,
             "seed": self.seed,
+            "teacher_cache": self.teacher_cache.as_ref().map(|cache| cache.payload().to_string()),
         });
         match settings {
             serde_json::Value::Object(settings) => settings,

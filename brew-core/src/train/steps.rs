@@ -270,6 +270,8 @@ impl Run<'_, '_> {
         self.saved_at = Instant::now();
         let folder = self.folder?;
         let _span = info_span!("checkpoint", step = self.step).entered();
+        // A run that resumes here finds every row that this one found.
+        self.tasks.iter().for_each(|named| named.work.flush_caches());
         let path = folder.checkpoint(self.step);
         let (student, learned) = (student_of(self.tasks), learned_of(self.tasks));
         let tokens = self.tokens.read();
@@ -315,7 +317,8 @@ impl Run<'_, '_> {
     /// Tells what the teachers' caches did since the last time, after making it last.
     pub(super) fn cached(&self, tell: &mut Tell<'_>) {
         for named in self.tasks {
-            let (reports, warnings) = named.work.flush_caches();
+            named.work.flush_caches();
+            let (reports, warnings) = named.work.cache_reports();
             for report in reports.iter().filter(|report| report.found + report.computed > 0) {
                 tell(&Event::TeacherCache { step: self.step, report });
             }

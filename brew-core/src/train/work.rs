@@ -41,8 +41,14 @@ pub(crate) trait Work {
     fn outputs(&self) -> Result<Parameters>;
     /// Reads and keeps the teachers' features in a cache, under the task's name, from now on.
     fn cache_teachers(&mut self, cache: &dyn TeacherCache, task: Option<&str>) -> Result<Vec<String>>;
-    /// Makes what was kept outlast the process: what the caches did, and their warnings.
-    fn flush_caches(&self) -> (Vec<CacheReport>, Vec<String>);
+    /// What the teachers are: the hash of the tensors and the identity of each, as text.
+    fn teachers(&self) -> Result<Vec<String>>;
+    /// Fills caches that are empty as the batches before this position did.
+    fn refill_caches(&self, position: &Position) -> Result<()>;
+    /// Makes what was kept outlast the process.
+    fn flush_caches(&self);
+    /// What the caches did since the last call, and their warnings.
+    fn cache_reports(&self) -> (Vec<CacheReport>, Vec<String>);
     /// Batches in the first so many epochs of the data, where that is known.
     fn batches_per_epoch(&self, epochs: u64) -> Result<Option<PerEpoch>>;
     /// Examples in every epoch of the data, where that is known.
@@ -174,9 +180,29 @@ where
         self.executor.cache_teachers(cache, task, &first, self.data)
     }
 
-    fn flush_caches(&self) -> (Vec<CacheReport>, Vec<String>) {
-        let reports = self.executor.flush_caches();
-        (reports, self.executor.cache_warnings())
+    fn teachers(&self) -> Result<Vec<String>> {
+        self.executor.teachers()
+    }
+
+    fn refill_caches(&self, position: &Position) -> Result<()> {
+        if !self.executor.caches_are_empty() {
+            return Ok(());
+        }
+        for epoch in 0..=position.epoch {
+            let batches = if epoch == position.epoch { position.batch } else { usize::MAX };
+            for batch in self.data.epoch(epoch)?.take(batches) {
+                self.executor.fill_caches(&batch?.to_device(self.device())?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush_caches(&self) {
+        self.executor.flush_caches();
+    }
+
+    fn cache_reports(&self) -> (Vec<CacheReport>, Vec<String>) {
+        (self.executor.cache_reports(), self.executor.cache_warnings())
     }
 
     fn batches_per_epoch(&self, epochs: u64) -> Result<Option<PerEpoch>> {

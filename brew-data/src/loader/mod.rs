@@ -239,6 +239,10 @@ impl<B: FromColumns> Batches for Loader<B> {
         Some(self.dataset.rows())
     }
 
+    fn varies(&self) -> bool {
+        self.augmentation.is_some()
+    }
+
     fn batches_in(&self, epoch: u64) -> brew_core::Result<Option<usize>> {
         let lengths = self.lengths(&Arc::new(self.maker(epoch)?));
         Ok(Some(self.cut().count(self.rows_in_use(), epoch, &lengths)?))

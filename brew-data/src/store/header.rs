@@ -1,14 +1,16 @@
 //! `cache.json`: whose rows a folder holds.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
-use brew_core::cache::Card;
+use brew_core::cache::{Card, Keep};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
 /// Raised when the layout of a folder changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Bytes of the longest header that is read: the longest names and many layers need far less.
 const LONGEST: u64 = 1 << 20;
@@ -37,13 +39,16 @@ struct Version {
 }
 
 impl Header {
-    /// Compares a folder's header with this one; a folder without one gets this one.
+    /// Compares a folder's header with this one, and gives the features that the folder's rows have; a
+    /// folder without a header gets this one.
     ///
     /// # Errors
     /// A header of another version, one that cannot be read, and rows of another teacher, tokenizer or
     /// payload, with both sides' values.
-    pub(super) fn check(&self, folder: &Path) -> Result<()> {
+    pub(super) fn check(&self, folder: &Path) -> Result<BTreeSet<Keep>> {
         let path = folder.join("cache.json");
+        // Of two processes that find no header one writes it, and the other compares with that one.
+        let _lock = locked(folder)?;
         if !path.exists() {
             let file = File { version: VERSION, tokenizer: self.tokenizer.clone(), card: self.card.clone() };
             let json = serde_json::to_string_pretty(&file).map_err(|error| Error::format(&path, error))?;
@@ -74,7 +79,7 @@ impl Header {
                 .push(format!("the tokenizer (hash): `{stored}` in the cache, `{asked}` in this pipeline"));
         }
         if refusals.is_empty() {
-            return Ok(());
+            return Ok(stored.card.keeps);
         }
         Err(Error::format(
             folder,
@@ -84,4 +89,13 @@ impl Header {
             ),
         ))
     }
+}
+
+/// Takes the folder's header for this process, and makes the folder where it is missing.
+fn locked(folder: &Path) -> Result<fs::File> {
+    fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    let path = folder.join("cache.lock");
+    let file = fs::File::options().create(true).append(true).open(&path).map_err(Error::io(&path))?;
+    file.lock().map_err(Error::io(&path))?;
+    Ok(file)
 }

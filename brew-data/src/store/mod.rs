@@ -98,8 +98,8 @@ impl TeacherCache for TeacherStore {
 
     fn open(&self, teacher: &str, card: &Card) -> brew_core::Result<Arc<dyn CachedRows>> {
         let folder = if teacher.is_empty() { self.folder.clone() } else { self.folder.join(teacher) };
-        Header { tokenizer: self.tokenizer.clone(), card: card.clone() }.check(&folder)?;
-        Ok(Arc::new(Rows::open(folder, self.block_bytes)?))
+        let keeps = Header { tokenizer: self.tokenizer.clone(), card: card.clone() }.check(&folder)?;
+        Ok(Arc::new(Rows::open(folder, keeps, self.block_bytes)?))
     }
 }
 

@@ -1,6 +1,6 @@
-//! Rows that wait for their block.
+//! Rows that wait for their block. They are found like those in blocks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::{LargeBinaryBuilder, ListBuilder, UInt32Builder};
@@ -11,79 +11,68 @@ use brew_core::cache::{Part, Row, RowKey, dtype};
 /// The next block.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    keys: Vec<RowKey>,
-    known: HashSet<RowKey>,
-    tokens: Vec<u32>,
-    lengths: Vec<u32>,
-    columns: Vec<Column>,
+    rows: Vec<(RowKey, Arc<Row<'static>>)>,
+    places: HashMap<RowKey, usize>,
     /// Bytes of values.
     pub(super) bytes: usize,
 }
 
-#[derive(Debug)]
-struct Column {
-    field: Field,
-    values: LargeBinaryBuilder,
-    shapes: ListBuilder<UInt32Builder>,
-}
-
 impl Pending {
     pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.rows.is_empty()
+    }
+
+    /// A row that waits.
+    pub(super) fn get(&self, key: &RowKey) -> Option<Arc<Row<'static>>> {
+        self.places.get(key).and_then(|place| self.rows.get(*place)).map(|(_, row)| row.clone())
     }
 
     /// Whether the row has the tensors of the others, so that it can stand in one block with them.
     pub(super) fn fits(&self, row: &Row<'_>) -> bool {
-        self.is_empty()
-            || (self.columns.len() == row.parts.len()
-                && self.columns.iter().zip(&row.parts).all(|(column, part)| column.field == field(part)))
+        self.rows.first().is_none_or(|(_, first)| {
+            first.parts.len() == row.parts.len()
+                && first.parts.iter().zip(&row.parts).all(|(first, part)| field(first) == field(part))
+        })
     }
 
     /// Adds a row, unless it waits already.
-    pub(super) fn push(&mut self, key: RowKey, row: &Row<'_>) {
-        if !self.known.insert(key) {
-            return;
+    pub(super) fn push(&mut self, key: RowKey, row: Row<'_>) {
+        if let std::collections::hash_map::Entry::Vacant(place) = self.places.entry(key) {
+            place.insert(self.rows.len());
+            self.bytes += row.size();
+            self.rows.push((key, Arc::new(row.into_owned())));
         }
-        if self.keys.is_empty() {
-            self.columns = row.parts.iter().map(Column::new).collect();
-        }
-        self.keys.push(key);
-        self.tokens.push(row.tokens as u32);
-        self.lengths.push(row.length as u32);
-        for (column, part) in self.columns.iter_mut().zip(&row.parts) {
-            column.values.append_value(&part.bytes);
-            part.shape.iter().for_each(|size| column.shapes.values().append_value(*size as u32));
-            column.shapes.append(true);
-        }
-        self.bytes += row.size();
     }
 
     /// The block's rows and their keys; nothing waits any more.
     pub(super) fn take(&mut self) -> Result<(RecordBatch, Vec<RowKey>), ArrowError> {
-        let Pending { keys, tokens, lengths, columns, .. } = std::mem::take(self);
-        let names = FixedSizeBinaryArray::try_from_iter(keys.iter().map(|key| key.0))?;
+        let Pending { rows, .. } = std::mem::take(self);
+        let names = FixedSizeBinaryArray::try_from_iter(rows.iter().map(|(key, _)| key.0))?;
+        let extents = |extent: &dyn Fn(&Row<'_>) -> usize| -> ArrayRef {
+            Arc::new(rows.iter().map(|(_, row)| Some(extent(row) as u32)).collect::<UInt32Array>())
+        };
         let mut arrays: Vec<(Field, ArrayRef)> = vec![
             plain("key", Arc::new(names)),
-            plain("tokens", Arc::new(UInt32Array::from(tokens))),
-            plain("length", Arc::new(UInt32Array::from(lengths))),
+            plain("tokens", extents(&|row| row.tokens)),
+            plain("length", extents(&|row| row.length)),
         ];
-        for mut column in columns {
-            let shapes = plain(&format!("{}.shape", column.field.name()), Arc::new(column.shapes.finish()));
-            arrays.push((column.field, Arc::new(column.values.finish())));
+        let fields: Vec<Field> =
+            rows.first().iter().flat_map(|(_, row)| row.parts.iter().map(field)).collect();
+        for (index, field) in fields.into_iter().enumerate() {
+            let mut values = LargeBinaryBuilder::new();
+            let mut shapes = ListBuilder::new(UInt32Builder::new());
+            for part in rows.iter().filter_map(|(_, row)| row.parts.get(index)) {
+                values.append_value(&part.bytes);
+                part.shape.iter().for_each(|size| shapes.values().append_value(*size as u32));
+                shapes.append(true);
+            }
+            let shapes = plain(&format!("{}.shape", field.name()), Arc::new(shapes.finish()));
+            arrays.push((field, Arc::new(values.finish())));
             arrays.push(shapes);
         }
         let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = arrays.into_iter().unzip();
+        let keys = rows.into_iter().map(|(key, _)| key).collect();
         Ok((RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?, keys))
-    }
-}
-
-impl Column {
-    fn new(part: &Part<'_>) -> Self {
-        Column {
-            field: field(part),
-            values: LargeBinaryBuilder::new(),
-            shapes: ListBuilder::new(UInt32Builder::new()),
-        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! The rows of one teacher: an index of keys over blocks, and the block that is being filled.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use brew_core::cache::{CacheSize, CachedRows, Row, RowKey, missing};
+use brew_core::cache::{CacheSize, CachedRows, Keep, Row, RowKey, missing};
 
 use super::block::{Block, Opened};
 use super::pending::Pending;
@@ -18,6 +18,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct Rows {
     folder: PathBuf,
+    keeps: BTreeSet<Keep>,
     block_bytes: usize,
     state: Mutex<State>,
 }
@@ -47,12 +48,18 @@ struct Held {
     opened: Option<Arc<Opened>>,
 }
 
+/// A row that was found: it waits for its block, or lies in one.
+enum Found {
+    Waiting(Arc<Row<'static>>),
+    Written(Arc<Opened>, usize),
+}
+
 impl Rows {
     /// Looks at the keys of all blocks; of the rows nothing is read.
-    pub(super) fn open(folder: PathBuf, block_bytes: usize) -> Result<Self> {
+    pub(super) fn open(folder: PathBuf, keeps: BTreeSet<Keep>, block_bytes: usize) -> Result<Self> {
         let mut state = State::default();
         state.scan(&folder)?;
-        Ok(Rows { folder, block_bytes, state: Mutex::new(state) })
+        Ok(Rows { folder, keeps, block_bytes, state: Mutex::new(state) })
     }
 
     /// A panic of another thread left the state as it was.
@@ -75,7 +82,7 @@ impl State {
         };
         with("tmp")
             .into_iter()
-            .filter(|file| is_abandoned(file))
+            .filter(|file| is_own(file) && is_abandoned(file))
             .for_each(|file| drop(std::fs::remove_file(file)));
         let keys: HashSet<PathBuf> = with("keys").into_iter().cloned().collect();
         for file in with("keys") {
@@ -143,8 +150,13 @@ impl State {
 }
 
 impl CachedRows for Rows {
+    fn keeps(&self) -> BTreeSet<Keep> {
+        self.keeps.clone()
+    }
+
     fn has(&self, key: &RowKey) -> bool {
-        self.state().index.contains_key(key)
+        let state = self.state();
+        state.index.contains_key(key) || state.pending.get(key).is_some()
     }
 
     fn read(
@@ -156,22 +168,32 @@ impl CachedRows for Rows {
         {
             let mut state = self.state();
             for (position, key) in keys.iter().enumerate() {
+                if let Some(row) = state.pending.get(key) {
+                    places.push(Found::Waiting(row));
+                    continue;
+                }
                 let place = state.index.get(key).copied();
                 let place =
                     place.ok_or_else(|| missing(position, key, &self.folder.display().to_string()))?;
-                places.push((state.opened(place.block)?, place.row as usize));
+                places.push(Found::Written(state.opened(place.block)?, place.row as usize));
             }
         }
-        places.iter().enumerate().try_for_each(|(position, (block, row))| show(position, &block.row(*row)))
+        places.iter().enumerate().try_for_each(|(position, found)| match found {
+            Found::Waiting(row) => show(position, row),
+            Found::Written(block, row) => show(position, &block.row(*row)),
+        })
     }
 
     fn add(&self, rows: &mut dyn Iterator<Item = (RowKey, Row<'_>)>) -> brew_core::Result<()> {
         for (key, row) in rows {
             let mut state = self.state();
+            if state.index.contains_key(&key) {
+                continue;
+            }
             if !state.pending.fits(&row) {
                 state.write(&self.folder)?;
             }
-            state.pending.push(key, &row);
+            state.pending.push(key, row);
             if state.pending.bytes >= self.block_bytes {
                 state.write(&self.folder)?;
             }
@@ -202,6 +224,18 @@ impl Drop for Rows {
         let folder = self.folder.clone();
         let _ = self.state().write(&folder);
     }
+}
+
+/// Whether a temporary file is one of a writer's: `.NAME.PROCESS-ThreadIdN.tmp`, where the name is that of
+/// a block, of its keys or of the header. Others in the folder are somebody else's.
+fn is_own(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix('.'));
+    let parts: Vec<&str> = name.map(|name| name.split('.').collect()).unwrap_or_default();
+    let [stem, extension, owner, "tmp"] = parts.as_slice() else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_owner = owner.split_once("-ThreadId").is_some_and(|(id, thread)| digits(id) && digits(thread));
+    let is_block = stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_owner && matches!((is_block, *stem, *extension), (true, _, "arrow" | "keys") | (_, "cache", "json"))
 }
 
 fn is_abandoned(file: &Path) -> bool {

@@ -92,3 +92,36 @@ fn what_reading_and_writing_cost_is_printed() {
     }
     eprintln!("write: {:.0} rows/s of up to {ROW} bytes", 20_000.0 / written);
 }
+
+#[test]
+fn rows_that_wait_for_their_block_are_found_like_those_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), 1 << 20);
+    add(&*store, 0..40, 8);
+    assert_eq!(store.size().rows, 0, "a block was written already");
+    assert!(store.has(&key(39)) && !store.has(&key(40)));
+    compare(&*store, &[7, 39, 0]);
+    store.flush().unwrap();
+    add(&*store, 40..50, 8);
+    compare(&*store, &[45, 7, 49]);
+}
+
+#[test]
+fn temporary_files_of_others_are_left_where_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let block = format!(".{}.arrow.17-ThreadId3.tmp", "0f".repeat(32));
+    let own = [block.as_str(), ".cache.json.17-ThreadId3.tmp"];
+    let others = ["notes.tmp", ".notes.tmp", ".model.safetensors.17-ThreadId3.tmp", ".a.b.c-d.tmp"];
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(24 * 3600);
+    for name in own.into_iter().chain(others) {
+        let file = std::fs::File::create(folder.path().join(name)).unwrap();
+        file.set_modified(long_ago).unwrap();
+    }
+    open(folder.path(), 20_000);
+    for name in others {
+        assert!(folder.path().join(name).exists(), "{name} is gone");
+    }
+    for name in own {
+        assert!(!folder.path().join(name).exists(), "{name} was left by a writer that was killed");
+    }
+}

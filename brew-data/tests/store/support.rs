@@ -23,6 +23,7 @@ pub(crate) fn card() -> Card {
             Keep { role: "hidden".to_owned(), layer: Some(2), padding: false },
         ]
         .into(),
+        ..Card::default()
     }
 }
 

@@ -51,7 +51,7 @@ fn implementation(settings: &Settings, block: &ItemImpl, problems: &mut Problems
     check_receiver(&forward.sig, problems);
     let output = Output::of(&forward.sig, problems);
     let batch = settings.batch.as_ref()?;
-    let values = values(&forward.sig, batch, problems);
+    let (values, reads) = values(&forward.sig, batch, problems);
     let Output { ty: output, fallible } = output?;
 
     let name = &forward.sig.ident;
@@ -75,6 +75,9 @@ fn implementation(settings: &Settings, block: &ItemImpl, problems: &mut Problems
                 #pass: &::brew_core::pass::Pass,
             ) -> ::brew_core::Result<#output> {
                 #body
+            }
+            fn reads(&self) -> ::core::option::Option<::std::vec::Vec<::std::string::String>> {
+                ::core::option::Option::Some(::std::vec![#(#reads.to_owned()),*])
             }
         }
     })
@@ -131,14 +134,14 @@ impl Output {
     }
 }
 
-/// One expression an argument.
-fn values(signature: &Signature, batch: &Type, problems: &mut Problems) -> Vec<TokenStream> {
+/// One expression per argument, and the names of the columns among them.
+fn values(signature: &Signature, batch: &Type, problems: &mut Problems) -> (Vec<TokenStream>, Vec<String>) {
     let arguments = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(argument) => Some(argument),
         FnArg::Receiver(_) => None,
     });
     let mut position = 0;
-    let mut values = Vec::new();
+    let (mut values, mut reads) = (Vec::new(), Vec::new());
     for argument in arguments {
         if referenced(&argument.ty).is_some_and(|ty| is_named(ty, "Pass")) {
             values.push(Ident::new("pass", located(argument.span())).to_token_stream());
@@ -150,12 +153,13 @@ fn values(signature: &Signature, batch: &Type, problems: &mut Problems) -> Vec<T
         };
         position += 1;
         if let Some(column) = problems.keep(column) {
+            reads.push(column.to_string().trim_start_matches("r#").to_owned());
             let at = argument.pat.span();
             let batch = batch_at(at);
             values.push(quote_spanned!(located(at)=> ::brew_core::__private::argument(&#batch.#column)));
         }
     }
-    values
+    (values, reads)
 }
 
 fn by_position(argument: &PatType, position: usize, batch: &TypeTuple) -> syn::Result<TokenStream> {

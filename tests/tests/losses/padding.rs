@@ -117,3 +117,24 @@ fn the_order_of_a_batch_changes_nothing() {
 fn again(case: &Case) -> Case {
     cases().into_iter().find(|other| other.name == case.name).unwrap()
 }
+
+// What a teacher cache goes by: it cuts padding off wherever a loss does not say this.
+#[test]
+fn a_loss_says_that_it_reads_padding_if_and_only_if_the_teachers_padding_changes_it() {
+    let changes = |case: &Case| {
+        let pad = |side: &[Tensor], filler: f64| -> Vec<Tensor> {
+            side.iter().map(|tensor| padded(tensor, case.lengths, filler)).collect()
+        };
+        let with = |filler: f64| {
+            let (student, teacher) = (pad(&case.student, 0.25), pad(&case.teacher, filler));
+            let (labels, also) = (case.labels.as_ref().map(longer), case.also_by(longer));
+            Case { student, teacher, labels, also, ..again(case) }.value(Some(&padded_mask()))
+        };
+        (with(0.0) - with(0.75)).abs() > 1e-9
+    };
+    let masked = cases().into_iter().filter(Case::is_masked);
+    // Its labels say what counts, and here those of padding do.
+    for case in masked.filter(|case| case.loss.name() != "chunked_with_labels") {
+        assert_eq!(changes(&case), case.loss.reads_padding(), "{}", case.name);
+    }
+}

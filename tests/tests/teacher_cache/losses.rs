@@ -46,8 +46,9 @@ fn a_cached_epoch_gives_the_same_losses_to_the_last_bit_where_batches_keep_their
     let (teacher, runs) = Counting::new("roberta/sequence");
     let with = train(everything(teacher), Texts::of(6), 1, Some(MemoryCache::new()));
     assert_eq!(*with.losses.borrow(), *without.losses.borrow());
-    // Two rows are tried, two of them twice to see what padding does, and the first epoch has 4 batches.
-    assert_eq!(runs.get(), 3 + 4);
+    // Two rows are tried, two are run with and without padding, and the first epoch has 4 batches. Of the 8
+    // that are read the first, second, fourth and eighth are looked at.
+    assert_eq!(runs.get(), 3 + 4 + 4);
     assert_eq!(
         with.with("found"),
         [
@@ -70,7 +71,7 @@ fn rows_found_in_other_batches_at_another_padding_give_the_same_losses_to_round_
         train(everything(teacher), Texts::of(8), 1, Some(cache.clone()));
         let (teacher, runs) = Counting::new("roberta/sequence");
         let with = train(everything(teacher), data, accumulate, Some(cache));
-        assert!(runs.get() <= 3, "the teacher ran {} times although every row was there", runs.get());
+        assert!(runs.get() <= 3 + 4, "the teacher ran {} times although every row was there", runs.get());
         let off = difference(&with, &without);
         assert!(off < 1e-6, "accumulating {accumulate}, bucketed {bucketed}, length {length:?}: {off:e}");
     }
@@ -99,7 +100,7 @@ fn several_teachers_have_rows_of_their_own() {
     let (again, runs) = pipeline();
     let again = train(again, data, 1, Some(cache));
     assert!(difference(&again, &without) < 1e-6);
-    assert!(runs.get() <= 3, "{}", runs.get());
+    assert!(runs.get() <= 3 + 4, "{}", runs.get());
 }
 
 fn spans(length: Option<usize>) -> (Vec<SpanBatch>, Vec<SpanBatch>) {
@@ -199,6 +200,6 @@ fn is_caching_logits_runs_the_teacher_in_the_first_epoch_alone_and_changes_no_lo
     // The two rows that are checked first, three epochs of four batches; and with the cache one epoch and the
     // two looks at what padding does.
     assert_eq!(always, 1 + 3 * 4);
-    assert!(first <= 3 + 4, "the teacher ran {first} times");
+    assert!(first <= 3 + 4 + 4, "the teacher ran {first} times");
     assert_eq!(cached.with("24 found, 0 computed, 24 rows").len(), 2, "{:?}", cached.words.borrow());
 }

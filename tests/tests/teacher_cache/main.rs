@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
 
+mod identity;
 mod losses;
 mod refusals;
 mod rows;
+mod served;
 mod store;
 mod support;

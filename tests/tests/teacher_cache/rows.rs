@@ -8,7 +8,8 @@ use brew_core::prelude::*;
 use super::support::Texts;
 
 fn keys(batch: &TextBatch) -> RowKeys {
-    RowKeys::of::<ClassifierOutputAdaptor>(batch).unwrap()
+    let reads = ["input_ids", "attention_mask"].map(str::to_owned);
+    RowKeys::of::<ClassifierOutputAdaptor>(batch, Some(&reads)).unwrap()
 }
 
 fn first(data: &Texts) -> TextBatch {
@@ -50,22 +51,15 @@ fn batches_without_a_mask_are_told_by_their_pad_values() {
     }
     let _ = |output: Output| output.logits;
     let batch = |rows: &[i64], length| Tokens { tokens: Tensor::from_slice(rows).view([-1, length]) };
-    let short = RowKeys::of::<OutputAdaptor>(&batch(&[5, 6, 7, 8], 2)).unwrap();
-    let long = RowKeys::of::<OutputAdaptor>(&batch(&[5, 6, 0, 7, 8, 0, 5, 0, 0], 3)).unwrap();
+    let short = RowKeys::of::<OutputAdaptor>(&batch(&[5, 6, 7, 8], 2), None).unwrap();
+    let long = RowKeys::of::<OutputAdaptor>(&batch(&[5, 6, 0, 7, 8, 0, 5, 0, 0], 3), None).unwrap();
     assert_eq!(short.keys, long.keys[..2]);
     assert_eq!(long.tokens, [2, 2, 1]);
 }
 
 #[test]
 fn a_lookup_of_a_row_that_is_not_there_names_it() {
-    let card = brew_core::cache::Card {
-        weights: String::new(),
-        precision: String::new(),
-        adaptor: String::new(),
-        inputs: Vec::new(),
-        payload: Payload::whole(),
-        keeps: Default::default(),
-    };
+    let card = brew_core::cache::Card::default();
     let rows = MemoryCache::new().open("", &card).unwrap();
     let known = RowKey([1; 16]);
     rows.add(&mut std::iter::once((known, Row { tokens: 1, length: 1, parts: Vec::new() }))).unwrap();

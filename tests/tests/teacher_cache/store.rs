@@ -36,7 +36,7 @@ fn two_students_share_a_folder_and_a_damaged_block_is_computed_again_with_a_warn
     assert!(difference(&first, &without) < 1e-6);
     let (second, runs) = train(data.clone(), store());
     assert!(difference(&second, &without) < 1e-6);
-    assert!(runs <= 3, "the teacher ran {runs} times although every row was there");
+    assert!(runs <= 3 + 4, "the teacher ran {runs} times although every row was there");
     assert_eq!(second.with("24 found, 0 computed").len(), 2, "{:?}", second.words.borrow());
     // One more than there are texts: where a batch is padded to as many tokens as there are classes, its
     // logits look like values of positions, and its rows are kept for that length apart.
@@ -50,7 +50,7 @@ fn two_students_share_a_folder_and_a_damaged_block_is_computed_again_with_a_warn
     fs::write(&block, bytes).unwrap();
     let (third, runs) = train(data, store());
     assert!(difference(&third, &without) < 1e-6);
-    assert!(runs > 3);
+    assert!(runs > 3 + 4);
     let warnings = third.with("warning: the teacher cache cannot be read");
     assert_eq!(warnings.len(), 1, "{:?}", third.words.borrow());
     assert!(warnings[0].contains(&block.display().to_string()), "{warnings:?}");

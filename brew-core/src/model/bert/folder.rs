@@ -1,5 +1,6 @@
 //! A model from a Hugging Face folder, and back into one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tch::Device;
@@ -11,7 +12,7 @@ use crate::model::folder::{
     CONFIG, WEIGHTS, companions, copy_companions, read_config, read_weights, write_weights,
 };
 use crate::model::weights::Weights;
-use crate::model::{Model, Parameters};
+use crate::model::{Model, Parameters, identity_of};
 
 impl<H: Head> Bert<H> {
     /// Loads a model that has been trained for this task: a BERT, a RoBERTa or a DistilBERT.
@@ -86,6 +87,10 @@ fn layers_in(weights: &Weights, prefix: &str) -> usize {
 impl<H: Head> Model for Bert<H> {
     fn parameters(&self) -> Parameters {
         self.named_parameters()
+    }
+
+    fn identity(&self) -> Result<BTreeMap<String, String>> {
+        identity_of::<Self>(&self.config)
     }
 
     /// Writes a Hugging Face folder that Python's transformers loads as it is: `model.safetensors`

@@ -1,6 +1,7 @@
 //! A BiGRU from its folder, and back into one: `config.json` and `model.safetensors`, brew's own layout
 //! under the names of PyTorch's modules.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tch::Device;
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::folder::{
     CONFIG, WEIGHTS, companions, copy_companions, read_config, read_weights, write_weights,
 };
-use crate::model::{Model, Parameters};
+use crate::model::{Model, Parameters, identity_of};
 
 impl<T: Task> BiGru<T> {
     /// The class of this model, as `config.json` names it.
@@ -47,6 +48,10 @@ impl<T: Task> BiGru<T> {
 impl<T: Task> Model for BiGru<T> {
     fn parameters(&self) -> Parameters {
         self.named_parameters()
+    }
+
+    fn identity(&self) -> Result<BTreeMap<String, String>> {
+        identity_of::<Self>(&self.config)
     }
 
     /// Writes `model.safetensors` in float32, `config.json`, and the tokenizer files that it has.

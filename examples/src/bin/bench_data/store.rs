@@ -89,6 +89,7 @@ impl Kept {
             inputs: vec!["input_ids Int64 (list)".to_owned()],
             payload: self.payload(),
             keeps: self.keeps().into_iter().collect(),
+            ..Card::default()
         }
     }
 

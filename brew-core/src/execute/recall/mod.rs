@@ -1,0 +1,218 @@
+//! The teacher cache at work: rows that are there stand in for a teacher's forward pass, and what a
+//! teacher computed is kept.
+//!
+//! What flows from a cached teacher is always what the cache holds of it, in the pass that fills the
+//! cache as in all later ones: rounded to the payload's dtype, without padding, and of a row that two
+//! batches have the first batch's. So the losses do not depend on which rows were there already, nor on
+//! how often a run was killed.
+
+mod cached;
+mod check;
+mod open;
+mod padding;
+
+use std::any::Any;
+use std::collections::BTreeMap;
+
+use tch::{Device, Tensor};
+
+use super::{Autocast, Executor, reads};
+use crate::adaptor::Adaptor;
+use crate::batch::Feeds;
+use crate::cache::{CacheReport, Keyed, Payload, Recalled, RowKeys};
+use crate::error::Result;
+use crate::pass::Pass;
+use crate::plan::{Flow, StageId};
+use crate::role::{Logits, Role};
+
+use cached::Cached;
+
+/// Role, layers and tensors of a flow.
+pub(super) type Computed = (String, Option<Vec<i64>>, Vec<Tensor>);
+
+/// The caches of a pipeline's teachers.
+#[derive(Debug)]
+pub(super) struct Caches {
+    payload: Payload,
+    place: String,
+    device: Device,
+    teachers: BTreeMap<usize, Cached>,
+}
+
+impl Caches {
+    /// Reads a batch's features where every row is there.
+    fn recall(&self, index: usize, keys: &RowKeys) -> Result<Option<Recalled>> {
+        let Some(cached) = self.teachers.get(&index) else { return Ok(None) };
+        let Some(found) = cached.all(keys) else { return Ok(None) };
+        match Recalled::read(&*cached.rows, &cached.keeps, &found, keys.length, self.device) {
+            Ok(recalled) => {
+                cached.found.set(cached.found.get() + found.len() as u64);
+                Ok(Some(recalled))
+            }
+            Err(error) => {
+                // The teacher can say again what the cache has lost.
+                cached.warn(format!(
+                    "the teacher cache cannot be read and {} computes the batch instead: {error}",
+                    cached.name
+                ));
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
+    /// What flows out of a teacher for a batch of its own, before anything is kept of it.
+    fn compute(&self, index: usize, adaptor: StageId, batch: &T, pass: &Pass) -> Result<Vec<Computed>> {
+        let _guard = tch::no_grad_guard();
+        let autocast = self.precision.map(|kind| Autocast::enter(self.device, kind)).transpose()?;
+        let pass = pass.for_teacher(self.plan().wants(adaptor));
+        let output = self.teacher(index)?.forward(batch, &pass)?;
+        drop(autocast);
+        self.flows(index, adaptor, batch, &*output)
+    }
+
+    /// What flows out of a teacher's adaptor.
+    pub(super) fn flows(
+        &self,
+        index: usize,
+        adaptor: StageId,
+        batch: &T,
+        output: &dyn Any,
+    ) -> Result<Vec<Computed>> {
+        let teacher = self.teacher(index)?;
+        let mut flows = Vec::new();
+        for (_, _, flow) in self.plan().outputs(adaptor) {
+            let Flow::Feature { role, layers } = flow else { continue };
+            if teacher.read_batch(role, batch)?.is_none() {
+                let feature = teacher.read(role, batch, output)?;
+                flows.push((role.clone(), layers.clone(), reads::pick(role, feature, layers.as_deref())?));
+            }
+        }
+        Ok(flows)
+    }
+
+    /// The batch with the keys of its rows, where a cache asks for them: before it goes to a device.
+    ///
+    /// # Errors
+    /// Those of the teachers' adaptors.
+    pub fn keyed<B: Feeds<T, A::Batch>>(&self, batch: B) -> Result<Keyed<B>> {
+        let mut keys = BTreeMap::new();
+        for index in self.caches.iter().flat_map(|caches| caches.teachers.keys()) {
+            keys.insert(*index, self.teacher(*index)?.row_keys(batch.teacher())?);
+        }
+        Ok(Keyed::new(batch, keys))
+    }
+
+    /// The teacher's features of a batch, where the cache has them all. Now and then the teacher runs on
+    /// two of the rows again, and what it gives is compared.
+    ///
+    /// # Errors
+    /// Those of the adaptor; rows of the cache that are not what the teacher gives, by row.
+    pub(super) fn recalled<B: Feeds<T, A::Batch>>(
+        &self,
+        index: usize,
+        batch: &B,
+        pass: &Pass,
+    ) -> Result<Option<Recalled>> {
+        let Some(caches) = &self.caches else { return Ok(None) };
+        let Some(cached) = caches.teachers.get(&index) else { return Ok(None) };
+        let own;
+        let keys = match batch.row_keys(index) {
+            Some(keys) => keys,
+            None => {
+                own = self.teacher(index)?.row_keys(batch.teacher())?;
+                &own
+            }
+        };
+        let recalled = caches.recall(index, keys)?;
+        if let Some(recalled) = &recalled
+            && cached.is_checked_now()
+        {
+            self.check_rows(index, cached, batch.teacher(), keys, recalled, pass)?;
+        }
+        Ok(recalled)
+    }
+
+    /// Whether this teacher has a cache.
+    pub(super) fn is_cached(&self, index: usize) -> bool {
+        self.caches.as_ref().is_some_and(|caches| caches.teachers.contains_key(&index))
+    }
+
+    /// Keeps what a teacher computed for a batch, and gives it as the cache holds it.
+    pub(super) fn settle<B: Feeds<T, A::Batch>>(
+        &self,
+        index: usize,
+        batch: &B,
+        flows: Vec<Computed>,
+    ) -> Result<Option<Recalled>> {
+        let Some(caches) = &self.caches else { return Ok(None) };
+        let Some(cached) = caches.teachers.get(&index) else { return Ok(None) };
+        let own;
+        let keys = match batch.row_keys(index) {
+            Some(keys) => keys,
+            None => {
+                own = self.teacher(index)?.row_keys(batch.teacher())?;
+                &own
+            }
+        };
+        cached.settle(keys, &top(flows, &caches.payload)?, &caches.payload, caches.device).map(Some)
+    }
+
+    /// Whether there are caches, and all of them are empty.
+    pub(crate) fn caches_are_empty(&self) -> bool {
+        let mut cached = self.caches.iter().flat_map(|caches| caches.teachers.values()).peekable();
+        cached.peek().is_some() && cached.all(|cached| cached.rows.size().rows == 0)
+    }
+
+    /// Runs the teachers on a batch for their caches alone.
+    ///
+    /// # Errors
+    /// Those of the teachers.
+    pub(crate) fn fill_caches<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<()> {
+        for (index, cached) in self.caches.iter().flat_map(|caches| &caches.teachers) {
+            let keys = self.teacher(*index)?.row_keys(batch.teacher())?;
+            if batch.teacher_output(*index).is_none() && cached.all(&keys).is_none() {
+                let flows = self.compute(*index, cached.adaptor, batch.teacher(), &self.bare_pass())?;
+                self.settle(*index, batch, flows)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the caches want a person to know since the last call.
+    pub fn cache_warnings(&self) -> Vec<String> {
+        let cached = self.caches.iter().flat_map(|caches| caches.teachers.values());
+        cached
+            .flat_map(|cached| {
+                let mut warnings = std::mem::take(&mut *cached.warnings.borrow_mut());
+                warnings.extend(cached.rows.warnings());
+                warnings
+            })
+            .collect()
+    }
+
+    /// Makes what was kept outlast the process.
+    pub fn flush_caches(&self) {
+        for cached in self.caches.iter().flat_map(|caches| caches.teachers.values()) {
+            if let Err(error) = cached.rows.flush() {
+                cached.warn(format!("rows of {} were not kept: {error}", cached.name));
+            }
+        }
+    }
+
+    /// What the caches did since the last call.
+    pub fn cache_reports(&self) -> Vec<CacheReport> {
+        let cached = self.caches.iter().flat_map(|caches| &caches.teachers);
+        cached.map(|(index, cached)| cached.report(*index)).collect()
+    }
+}
+
+/// The flows with logits as the payload keeps them.
+fn top(flows: Vec<Computed>, payload: &Payload) -> Result<Vec<Computed>> {
+    let of_role = |(role, layers, tensors): Computed| {
+        let tensors = if role == Logits::NAME { payload.of_logits(tensors)? } else { tensors };
+        Ok((role, layers, tensors))
+    };
+    flows.into_iter().map(of_role).collect()
+}

@@ -1,0 +1,213 @@
+//! Opening the caches of a pipeline's teachers: whose rows they hold, and what is kept of a row.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use super::super::{Executor, probe};
+use super::Caches;
+use super::cached::Cached;
+use crate::adaptor::Adaptor;
+use crate::batch::{Batches, Feeds};
+use crate::cache::{Card, Keep, Payload, RowKeys, TeacherCache, weights_hash};
+use crate::distill::Weighed;
+use crate::error::{Error, Result};
+use crate::model::Side;
+use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
+use crate::role::{Logits, OutputWeight, Role, mask_of};
+
+impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
+    /// Reads features of the teachers from a cache from now on, and keeps there what they compute, under
+    /// the name of a task where there are several. `first` is a batch to look at; the lines say what is kept and what it will cost.
+    ///
+    /// # Errors
+    /// A cache of another teacher, adaptor, payload or of other features; data that change from epoch
+    /// to epoch; features that cannot be kept row by row.
+    pub fn cache_teachers<B, D>(
+        &mut self,
+        cache: &dyn TeacherCache,
+        task: Option<&str>,
+        first: &B,
+        data: &D,
+    ) -> Result<Vec<String>>
+    where
+        B: Feeds<T, A::Batch>,
+        D: Batches<Batch = B>,
+    {
+        if data.varies() {
+            return Err(Error::invalid(
+                "the rows differ from epoch to epoch (they are augmented), so the cache would never hit: leave out `.teacher_cache(…)`, or the augmentation",
+            ));
+        }
+        let problems = cache.payload().problems();
+        if !problems.is_empty() {
+            return Err(Error::invalid(problems.join("; ")));
+        }
+        let (payload, place) = (cache.payload(), cache.place());
+        let mut caches = Caches { payload, place, device: self.device, teachers: BTreeMap::new() };
+        let mut lines = Vec::new();
+        let adaptors: Vec<(StageId, usize)> = self
+            .plan()
+            .stages()
+            .filter_map(|(id, stage)| match stage.kind {
+                StageKind::Adaptor { owner: Owner::Teacher(index), .. } => Some((id, index)),
+                _ => None,
+            })
+            .collect();
+        for (adaptor, index) in adaptors {
+            if first.teacher_output(index).is_some() {
+                continue;
+            }
+            let teacher = self.teacher(index)?;
+            let keeps = self.keeps(adaptor, teacher, first.teacher(), &payload)?;
+            if keeps.is_empty() {
+                continue;
+            }
+            let keys = teacher.row_keys(first.teacher())?;
+            let (name, place) = match self.pipeline.teachers.len() {
+                1 => ("the teacher".to_owned(), None),
+                _ => (format!("teacher {}", index + 1), Some(format!("teacher-{}", index + 1))),
+            };
+            let place: Vec<&str> = task.into_iter().chain(place.as_deref()).collect();
+            let card = Card { keeps: keeps.iter().cloned().collect(), payload, ..self.card(teacher, &keys)? };
+            let rows = cache.open(&place.join("/"), &card)?;
+            let mut cached = Cached {
+                name,
+                adaptor,
+                is_narrower: rows.keeps() != card.keeps,
+                keeps,
+                rows,
+                follows_padding: false,
+                found: Cell::new(0),
+                computed: Cell::new(0),
+                expected: Cell::new(data.rows().map(|rows| rows as u64 * 3 / 2)),
+                grows: Cell::new(true),
+                read: Cell::new(0),
+                compares: Cell::new(true),
+                warnings: RefCell::default(),
+            };
+            let sizes = self.try_padding(index, &mut cached, first.teacher(), &keys, &payload)?;
+            lines.push(cached.cost(&sizes, &keys, data.rows(), &caches.place));
+            caches.teachers.insert(index, cached);
+        }
+        self.caches = Some(caches);
+        Ok(lines)
+    }
+
+    /// What the teachers are, one text each: their tensors by hash, and what else their output depends on.
+    ///
+    /// # Errors
+    /// Those of libtorch, and of an identity.
+    pub(crate) fn teachers(&self) -> Result<Vec<String>> {
+        let text = |teacher: &Box<dyn Side<T>>| -> Result<String> {
+            let identity = teacher.identity()?;
+            let identity = identity.iter().map(|(name, value)| format!("; {name}: {value}"));
+            Ok(format!("tensors {}{}", weights_hash(&**teacher)?, identity.collect::<String>()))
+        };
+        self.pipeline.teachers.iter().map(text).collect()
+    }
+
+    /// Whose rows they are, as far as teacher, adaptor and batch say.
+    fn card(&self, teacher: &dyn Side<T>, keys: &RowKeys) -> Result<Card> {
+        Ok(Card {
+            weights: weights_hash(teacher)?,
+            model: teacher.identity()?,
+            precision: format!("{:?}", self.precision.unwrap_or(tch::Kind::Float)),
+            adaptor: teacher.adaptor_name().to_owned(),
+            inputs: keys.columns.clone(),
+            ..Card::default()
+        })
+    }
+
+    /// What is kept of a teacher: what its readers read and the batch alone does not give.
+    fn keeps(
+        &self,
+        adaptor: StageId,
+        teacher: &dyn Side<T>,
+        batch: &T,
+        payload: &Payload,
+    ) -> Result<Vec<Keep>> {
+        let mut keeps: BTreeMap<(String, Option<i64>), bool> = BTreeMap::new();
+        let plan = self.plan();
+        for (_, reader, flow) in plan.outputs(adaptor) {
+            let Flow::Feature { role, layers } = flow else { continue };
+            if teacher.read_batch(role, batch)?.is_some() {
+                continue;
+            }
+            let weighed = self.weighed(reader).ok();
+            let reads_top = |loss: &Weighed| loss.loss.reads_top_logits();
+            if role == Logits::NAME && payload.is_top() && !weighed.is_some_and(reads_top) {
+                let reader = plan.stage(reader).map_or("a loss", |stage| stage.name.as_str());
+                return Err(Error::invalid(format!(
+                    "`{reader}` reads all logits of a teacher, and its cache is to keep `{payload}`: keep all of them, or use a loss over top logits"
+                )));
+            }
+            if role == OutputWeight::NAME {
+                return Err(Error::invalid(format!("`{role}` is not one value a row: it cannot be cached")));
+            }
+            let is_masked = is_masked(plan, adaptor, reader, role, |mask| {
+                Ok(teacher.read_batch(mask, batch)?.is_some())
+            })?;
+            let padding = !is_masked || weighed.is_some_and(|loss| loss.loss.reads_padding());
+            let layers: Vec<Option<i64>> = match layers {
+                Some(layers) => layers.iter().copied().map(Some).collect(),
+                None => vec![None],
+            };
+            for layer in layers {
+                *keeps.entry((role.clone(), layer)).or_default() |= padding;
+            }
+        }
+        // A role that is kept whole has its layers.
+        let whole: Vec<String> =
+            keeps.keys().filter(|(_, layer)| layer.is_none()).map(|(role, _)| role.clone()).collect();
+        for role in whole {
+            let layers = keeps.extract_if(.., |(known, layer), _| *known == role && *layer >= Some(0));
+            let padding = layers.fold(false, |padding, (_, layer)| padding | layer);
+            *keeps.entry((role, None)).or_default() |= padding;
+        }
+        Ok(keeps.into_iter().map(|((role, layer), padding)| Keep { role, layer, padding }).collect())
+    }
+}
+
+/// Whether a loss reads a feature of a teacher together with a mask that the batch gives: then its
+/// padding never counts.
+fn is_masked(
+    plan: &Plan,
+    adaptor: StageId,
+    reader: StageId,
+    role: &str,
+    given: impl Fn(&str) -> Result<bool>,
+) -> Result<bool> {
+    let Some(mask) = mask_of(role) else { return Ok(false) };
+    let reads = plan
+        .inputs(reader)
+        .into_iter()
+        .any(|(_, from, flow)| from == adaptor && matches!(flow, Flow::Feature { role, .. } if role == mask));
+    Ok(reads && given(mask)?)
+}
+
+impl Cached {
+    /// What the rows will cost.
+    fn cost(&self, sizes: &[usize], keys: &RowKeys, rows: Option<usize>, place: &str) -> String {
+        let keeps: Vec<String> = self.keeps.iter().map(ToString::to_string).collect();
+        let row = sizes.iter().sum::<usize>();
+        let length = match keys.length {
+            0 => String::new(),
+            length => format!(" of {length} tokens"),
+        };
+        let total = rows.map(|rows| {
+            let megabytes = (row as f64) * (rows as f64) / 1e6;
+            format!(", at that length {megabytes:.1} MB for {} rows", probe::thousands(rows))
+        });
+        let there = match self.rows.size().rows {
+            0 => String::new(),
+            rows => format!("; {} rows are there already", probe::thousands(rows)),
+        };
+        format!(
+            "cache of {} ({place}): {}; {} bytes a row{length}{}{there}",
+            self.name,
+            keeps.join(", "),
+            probe::thousands(row),
+            total.unwrap_or_default()
+        )
+    }
+}
