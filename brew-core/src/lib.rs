@@ -48,8 +48,8 @@ pub mod prelude {
     pub use crate::model::{
         BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BiGruConfig,
         BiGruForSequenceClassification, BiGruForTokenClassification, ClassifierOutput,
-        ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep, LayerMap, SpanBatch,
-        SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
+        ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep, LayerMap,
+        ProblemType, SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
         TokenClassifierOutputAdaptor, TorchScript,
     };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};

@@ -49,6 +49,10 @@ where
         })))
     }
 
+    fn class_names(&self, column: &str) -> Result<Option<Vec<String>>> {
+        self.batches.class_names(column)
+    }
+
     fn settings(&self) -> Result<BTreeMap<String, String>> {
         self.batches.settings()
     }

@@ -62,6 +62,15 @@ pub trait Batches {
         Ok(batches)
     }
 
+    /// The names of the classes of a column of labels, in the order of their numbers, where the data says
+    /// them: a run compares them with the names that its models have.
+    ///
+    /// # Errors
+    /// Data that cannot be read.
+    fn class_names(&self, _column: &str) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
     /// What the batches depend on (the data, the seed, the batch size, …) as values by name: a run that
     /// is gone on with under other values would not see the same batches, and is refused.
     ///

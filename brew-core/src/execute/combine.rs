@@ -24,6 +24,12 @@ pub(super) fn combine(
     guides: &Guides<'_>,
 ) -> Result<Tensor> {
     let all = stacked(logits)?;
+    if policy.mixes_probabilities() && all.size().last() == Some(&1) {
+        return Err(Error::invalid(format!(
+            "the teachers' logits are {}, and `{policy}` mixes probabilities: that of one logit is 1 whatever a teacher says; combine by `mean_of_logits` or `weighted`",
+            shape(&logits.first().map(|logits| logits.size()).unwrap_or_default())
+        )));
+    }
     let teachers = logits.len() as f64;
     let rows = || -> Result<Vec<i64>> {
         Ok(all.size().split_last().map(|(_, rows)| rows.to_vec()).unwrap_or_default())

@@ -135,7 +135,7 @@ fn teachers_mask_alike(loss: &dyn Loss, student: &Read, teachers: &[Side], head:
 }
 
 /// The tensors of one head's logits where the top k of them are known.
-const TOP_LOGITS: usize = 3;
+pub(super) const TOP_LOGITS: usize = 3;
 
 /// One pair a head, of a teacher whose logits are known as the top k alone.
 fn top_logits(student: &Side, teacher: &Side) -> Result<Vec<(Read, Read)>> {

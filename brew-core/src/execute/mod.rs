@@ -5,6 +5,7 @@
 //! soon as its adaptor has picked the features somebody wants.
 
 mod balance;
+mod classes;
 mod combine;
 mod heads;
 mod outputs;
@@ -43,6 +44,7 @@ pub use window::{BatchCounts, Window};
 pub struct Executor<'p, T: 'static, A: Adaptor> {
     pipeline: &'p Pipeline<T, A>,
     order: Vec<StageId>,
+    orders: classes::Orders,
     projections: Projections,
     variances: balance::Variances,
     caches: Option<recall::Caches>,
@@ -98,7 +100,17 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             part.loss.prepare(&Place { kind, device, seed }).in_stage(name)?;
         }
         let variances = balance::Variances::new(&pipeline.plan, (kind, device))?;
-        Ok(Executor { pipeline, order, projections, variances, caches: None, device, precision: None })
+        let orders = classes::Orders::of(pipeline)?;
+        Ok(Executor {
+            pipeline,
+            order,
+            orders,
+            projections,
+            variances,
+            caches: None,
+            device,
+            precision: None,
+        })
     }
 
     /// The losses with the names of their stages.
@@ -324,7 +336,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
     /// The value of a loss: its terms, each divided, added up.
     fn loss(&self, id: StageId, window: Option<&Window>, held: &mut Held) -> Result<Tensor> {
         let loss = &*self.weighed(id)?.loss;
-        let (role, pairs) = reads::gather(self.plan(), id, loss, held)?;
+        let (role, pairs) = reads::gather(self.plan(), id, loss, &self.orders, held)?;
         let mut total: Option<Tensor> = None;
         for (student, teacher) in pairs {
             reads::same_masks(loss, &student, &teacher)?;

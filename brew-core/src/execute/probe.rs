@@ -1,6 +1,6 @@
 //! Two rows through the plan before the first step: everything that types cannot know, all at once.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::{Executor, Held, reads};
 use crate::adaptor::Adaptor;
@@ -8,7 +8,7 @@ use crate::batch::{Batch, Feeds};
 use crate::error::{Error, Result};
 use crate::feature::Feature;
 use crate::loss::{Read, is_binary};
-use crate::model::Model;
+use crate::model::{Model, ProblemType};
 use crate::pass::Pass;
 use crate::plan::{Owner, Problem, Stage, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Role};
@@ -18,6 +18,8 @@ use crate::role::{InputsMask, Labels, Logits, LogitsMask, Role};
 pub struct Probe {
     /// One line a finding, such as ``student adaptor: `hidden` 7 x (2, 40, 384)``.
     pub found: Vec<String>,
+    /// What may be right, and a person should know, such as classes of other names on two sides.
+    pub warnings: Vec<String>,
 }
 
 /// What goes on being collected while the stages run.
@@ -39,13 +41,23 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     ///
     /// # Errors
     /// [`Error::Plan`] with every problem: layers that do not exist, widths and lengths that differ,
-    /// masks that are not 0 and 1, labels out of range, losses that are not finite.
+    /// masks that are not 0 and 1, labels out of range, losses that are not finite, classes of the same
+    /// names in another order.
     pub fn probe<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<Probe> {
+        self.probe_named(batch, None)
+    }
+
+    /// The same over data whose labels have these class names.
+    ///
+    /// # Errors
+    /// Those of [`probe`](Self::probe).
+    pub fn probe_named<B: Feeds<T, A::Batch>>(&self, batch: &B, names: Option<&[String]>) -> Result<Probe> {
         let batch = batch.first_rows(2)?;
         let pass = Pass::evaluation(crate::pass::Wants::nothing());
         let _guard = tch::no_grad_guard();
         let mut held = Held::default();
-        let mut findings = Findings::default();
+        let classes = self.compare_classes(names);
+        let mut findings = Findings { found: classes.found, problems: classes.problems };
         for &id in &self.order {
             let Some(stage) = self.plan().stage(id) else { continue };
             match &stage.kind {
@@ -95,7 +107,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             }
         ));
         if findings.problems.is_empty() {
-            Ok(Probe { found: findings.found })
+            Ok(Probe { found: findings.found, warnings: classes.notes })
         } else {
             Err(Error::Plan(findings.problems))
         }
@@ -108,7 +120,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
         let checked = (|| {
             let loss = &*self.weighed(id)?.loss;
-            let (_, pairs) = reads::gather(self.plan(), id, loss, held)?;
+            let (_, pairs) = reads::gather(self.plan(), id, loss, &self.orders, held)?;
             for (student, teacher) in pairs {
                 let mismatches = loss.mismatches(&student, &teacher);
                 if !mismatches.is_empty() {
@@ -144,13 +156,10 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             self.student().read(role, batch.student(), &**output).ok().flatten().map(Feature::into_tensors)
         };
         let (Some(logits), Some(labels)) = (read(Logits::NAME), read(Labels::NAME)) else { return };
+        let stated = self.student().problem_type();
         for (logits, labels) in logits.iter().zip(&labels) {
-            let classes = logits.size().last().copied().unwrap_or(0);
-            match label_out_of_range(labels, classes) {
-                Ok(Some(label)) => findings.problem(
-                    stage,
-                    Error::invalid(format!("a label is {label}, and the logits have {classes} classes: labels are 0 to {}, or -100 for what does not count", classes - 1)),
-                ),
+            match labels_misfit(stated, logits, labels) {
+                Ok(Some(message)) => findings.problem(stage, Error::invalid(message)),
                 Ok(None) => {}
                 Err(error) => findings.problem(stage, error),
             }
@@ -190,13 +199,17 @@ fn mask_of_zeros_and_ones(side: &str, read: &Read) -> Result<()> {
     }
 }
 
-fn label_out_of_range(labels: &Tensor, classes: i64) -> Result<Option<i64>> {
-    if !matches!(labels.kind(), tch::Kind::Int64 | tch::Kind::Int) || labels.numel() == 0 {
-        return Ok(None);
-    }
-    let outside = labels.f_lt(0)?.f_logical_or(&labels.f_ge(classes)?)?.f_logical_and(&labels.f_ne(-100)?)?;
-    let outside = labels.f_masked_select(&outside)?;
-    if outside.numel() == 0 { Ok(None) } else { Ok(Some(outside.f_int64_value(&[0])?)) }
+/// What is wrong with labels beside logits, whose model may state their problem type.
+fn labels_misfit(stated: Option<ProblemType>, logits: &Tensor, labels: &Tensor) -> Result<Option<String>> {
+    let classes = logits.size().last().copied().unwrap_or(0);
+    let problem = match (ProblemType::of(stated, &logits.size(), labels), labels.kind()) {
+        (Ok(problem), _) => problem,
+        (Err(error), _) if stated.is_some() => return Ok(Some(error.to_string())),
+        // The labels of a loss of one's own may have any shape; integers are still classes.
+        (Err(_), Kind::Int64 | Kind::Int) => ProblemType::SingleLabelClassification,
+        (Err(_), _) => return Ok(None),
+    };
+    problem.misfit(labels, classes)
 }
 
 /// `22713602` as `22,713,602`.

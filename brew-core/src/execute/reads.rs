@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::Held;
+use super::classes::Orders;
 use super::heads::{Side, by_head};
 use crate::error::{Error, Result};
 use crate::feature::Feature;
@@ -55,6 +56,7 @@ pub(super) fn gather(
     plan: &Plan,
     id: StageId,
     loss: &dyn Loss,
+    orders: &Orders,
     held: &mut Held,
 ) -> Result<(String, Vec<(Read, Read)>)> {
     let mut compared = String::new();
@@ -66,6 +68,10 @@ pub(super) fn gather(
             return Err(Error::invalid(format!("`{role}` did not arrive")));
         };
         let owner = owner(plan, from);
+        let tensors = match owner {
+            Owner::Teacher(index) if role == Logits::NAME => orders.apply(index, tensors)?,
+            _ => tensors,
+        };
         let also =
             loss.also_reads().iter().find(|also| also.role == role && also.side == loss::Side::of(owner));
         let side = match owner {

@@ -10,6 +10,11 @@ use crate::error::{Error, Result};
 /// `(batch, length)`, int64. A row whose label is negative stays as it is.
 pub(super) fn to_labels(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     one_label_a_row(logits, labels, "a probability shift")?;
+    if logits.size().last() == Some(&1) {
+        return Err(Error::invalid(
+            "a probability shift exchanges scores of classes, and the teacher's logits have one: leave it out",
+        ));
+    }
     let label = labels.f_clamp_min(0)?.f_unsqueeze(-1)?;
     let top = logits.f_argmax(-1, true)?;
     let (at_top, at_label) = (logits.f_gather(-1, &top, false)?, logits.f_gather(-1, &label, false)?);

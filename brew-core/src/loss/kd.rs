@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
+use super::one_logit::softmax_mismatches;
 use super::temperature::{Softened, Temperature};
 use super::term::shape;
 use super::{Loss, Read, Term, states};
@@ -110,7 +111,7 @@ impl Loss for KdCe {
     }
 
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
-        logits_mismatches(student, teacher)
+        softmax_mismatches(student, teacher)
     }
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {

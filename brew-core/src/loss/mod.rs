@@ -27,6 +27,7 @@ pub mod logits;
 mod minilm;
 mod nst;
 mod nst_poly;
+mod one_logit;
 mod pearson_kd;
 mod pkd;
 mod pkt;

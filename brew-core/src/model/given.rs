@@ -30,6 +30,6 @@ impl<A: Adaptor> Seen<A> {
     /// [`WithTeacherOutput`](crate::batch::WithTeacherOutput). This adaptor reads it.
     pub fn given(adaptor: A) -> Self {
         let _ = adaptor;
-        Seen { model: Box::new(Absent::<A>(PhantomData)) }
+        Seen { model: Box::new(Absent::<A>(PhantomData)), by_name: false }
     }
 }

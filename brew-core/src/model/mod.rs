@@ -5,6 +5,7 @@
 //! to an adaptor; from there on the model's own type is erased and the adaptor's stays.
 
 pub mod bert;
+mod class_order;
 mod folder;
 mod given;
 pub mod gru;
@@ -14,6 +15,7 @@ mod normal;
 mod parameter_table;
 mod parameters;
 mod parts;
+pub(crate) mod problem;
 mod torchscript;
 mod weights;
 
@@ -38,12 +40,14 @@ pub use bert::{
     SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
     TokenClassifierOutputAdaptor,
 };
+pub(crate) use class_order::{Agreement, agreement, listed, order_of};
 pub(crate) use folder::{read_tensors, tensors_as_bytes, write_tensors, write_weights};
 pub use gru::{BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification};
 pub use keep::Keep;
 pub use mapping::LayerMap;
 pub use parameters::Parameters;
 pub use parts::Activation;
+pub use problem::{ProblemType, Scores};
 pub use torchscript::{Part, ScriptOutput, ScriptOutputAdaptor, TorchScript};
 
 /// The tensors of a model and how it is written to disk.
@@ -88,6 +92,22 @@ pub trait Model: Send + 'static {
     fn identity(&self) -> Result<BTreeMap<String, String>> {
         Ok(BTreeMap::from([("type".to_owned(), std::any::type_name::<Self>().to_owned())]))
     }
+
+    /// What its labels are and how its logits are read, where it says so.
+    fn problem_type(&self) -> Option<ProblemType> {
+        None
+    }
+
+    /// The names of its classes in their order, where they have any (`LABEL_0` is none). Training compares
+    /// them with those of the other models and of the data. A model around one of brew's passes on its
+    /// answer.
+    fn class_names(&self) -> Option<Vec<String>> {
+        None
+    }
+
+    /// Told to a student before training, where it states no problem type or no names itself: those of the
+    /// teachers whose logits it learns from, or else of the data, which a saved model then carries.
+    fn learn_task(&self, _problem: Option<ProblemType>, _names: Option<&[String]>) {}
 
     /// Writes the model to a folder; unless said otherwise as [`Parameters::save`] does.
     ///
@@ -135,6 +155,16 @@ impl<M: Model> Model for Arc<Mutex<M>> {
     fn identity(&self) -> Result<BTreeMap<String, String>> {
         self.lock().unwrap_or_else(PoisonError::into_inner).identity()
     }
+
+    fn problem_type(&self) -> Option<ProblemType> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).problem_type()
+    }
+    fn class_names(&self) -> Option<Vec<String>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).class_names()
+    }
+    fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
+        self.lock().unwrap_or_else(PoisonError::into_inner).learn_task(problem, names);
+    }
     fn save(&self, folder: &Path) -> Result<()> {
         self.lock().unwrap_or_else(PoisonError::into_inner).save(folder)
     }
@@ -158,7 +188,7 @@ pub trait SeenBy: Sized + 'static {
         Self: Forward<A::Batch, Output = A::Output> + Model,
     {
         let _ = adaptor;
-        Seen { model: Box::new(self) }
+        Seen { model: Box::new(self), by_name: false }
     }
 }
 
@@ -167,6 +197,8 @@ impl<M: 'static> SeenBy for M {}
 /// A model, erased, with its adaptor in the type.
 pub struct Seen<A: Adaptor> {
     model: Box<dyn Runs<A>>,
+    /// Whether the classes of a teacher are put in the student's order.
+    by_name: bool,
 }
 
 impl<A: Adaptor> fmt::Debug for Seen<A> {
@@ -176,6 +208,25 @@ impl<A: Adaptor> fmt::Debug for Seen<A> {
 }
 
 impl<A: Adaptor> Seen<A> {
+    /// As a teacher: its logits are put in the order of the student's classes, which are found by their
+    /// names, without regard to case. Both must name the same classes. Without this a teacher whose classes
+    /// stand in another order is refused.
+    ///
+    /// ```no_run
+    /// # use brew_core::prelude::*;
+    /// # fn example(teacher: BertForSequenceClassification, student: BertForSequenceClassification) -> Result<()> {
+    /// let teacher = teacher.seen_by(ClassifierOutputAdaptor).classes_by_name();
+    /// let pipeline = Distill::new(teacher, student.seen_by(ClassifierOutputAdaptor))
+    ///     .soft_targets(KdCe::at(8.0))
+    ///     .plan()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn classes_by_name(self) -> Self {
+        Seen { by_name: true, ..self }
+    }
+
     /// One forward pass.
     pub fn run(&self, batch: &A::Batch, pass: &Pass) -> Result<A::Output> {
         self.model.run_model(batch, pass)
@@ -193,6 +244,16 @@ impl<A: Adaptor> Model for Seen<A> {
     }
     fn identity(&self) -> Result<BTreeMap<String, String>> {
         self.model.identity()
+    }
+
+    fn problem_type(&self) -> Option<ProblemType> {
+        self.model.problem_type()
+    }
+    fn class_names(&self) -> Option<Vec<String>> {
+        self.model.class_names()
+    }
+    fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
+        self.model.learn_task(problem, names);
     }
     fn save(&self, folder: &Path) -> Result<()> {
         self.model.save(folder)
@@ -224,6 +285,8 @@ pub trait Side<B>: Model {
     fn read(&self, role: &str, batch: &B, output: &dyn Any) -> Result<Option<Feature>>;
     /// The value of a role that needs no forward pass.
     fn read_batch(&self, role: &str, batch: &B) -> Result<Option<Feature>>;
+    /// Whether its classes are put in the student's order: [`Seen::classes_by_name`].
+    fn takes_classes_by_name(&self) -> bool;
     /// The name of its adaptor.
     fn adaptor_name(&self) -> &'static str;
     /// What a teacher cache finds the rows of a batch by.
@@ -256,6 +319,10 @@ impl<B: Batch, A: Adaptor<Batch = B>> Side<B> for Seen<A> {
 
     fn read_batch(&self, role: &str, batch: &B) -> Result<Option<Feature>> {
         A::read_batch(role, batch)
+    }
+
+    fn takes_classes_by_name(&self) -> bool {
+        self.by_name
     }
 
     fn adaptor_name(&self) -> &'static str {

@@ -75,6 +75,11 @@ impl Combine {
         Combine::Weighted(weights.into())
     }
 
+    /// Whether it averages probabilities, and not logits.
+    pub(crate) fn mixes_probabilities(&self) -> bool {
+        matches!(self, Combine::MeanOfProbabilities | Combine::ByConfidence | Combine::ByEntropy)
+    }
+
     /// The role of the student that it reads, too.
     pub(crate) fn reads(&self) -> Option<&'static str> {
         match self {
@@ -102,8 +107,7 @@ impl Combine {
                 ));
             }
         }
-        let mixes = matches!(self, Combine::MeanOfProbabilities | Combine::ByConfidence | Combine::ByEntropy);
-        if mixes && teachers > 1 && temperature.is_none() {
+        if self.mixes_probabilities() && teachers > 1 && temperature.is_none() {
             problems.push(format!(
                 "`{self}` means probabilities at one temperature, and this loss gives every row its own: leave its schedule out, or combine by `mean_of_logits`"
             ));

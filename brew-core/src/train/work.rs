@@ -3,7 +3,7 @@
 //! So one loop serves every pipeline, and several at once: it asks for the next batch and gets it with
 //! the executor that runs it.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
@@ -15,9 +15,11 @@ use crate::cache::{CacheReport, TeacherCache};
 use crate::distill::Pipeline;
 use crate::error::{Error, InStage as _, Result};
 use crate::execute::{BatchCounts, Executor, StepLosses, Window, tokens};
+use crate::feature::Feature;
 use crate::model::{Model as _, Parameters};
 use crate::pass::Pass;
 use crate::plan::{OptimizerChanges, Plan};
+use crate::role::{Labels, Role as _};
 
 /// A pipeline with its executor and its data.
 pub(crate) trait Work {
@@ -100,11 +102,14 @@ pub(crate) struct Worker<'p, T: 'static, A: Adaptor, D: Batches> {
     data: &'p D,
     /// The first two rows, once they were asked for.
     rows: OnceCell<D::Batch>,
+    /// What the first two rows warned of.
+    warnings: RefCell<Vec<String>>,
 }
 
 impl<'p, T: 'static, A: Adaptor, D: Batches> Worker<'p, T, A, D> {
     pub(crate) fn new(pipeline: &'p Pipeline<T, A>, data: &'p D, seed: i64) -> Result<Self> {
-        Ok(Worker { pipeline, executor: Executor::new(pipeline, seed)?, data, rows: OnceCell::new() })
+        let (executor, rows) = (Executor::new(pipeline, seed)?, OnceCell::new());
+        Ok(Worker { pipeline, executor, data, rows, warnings: RefCell::default() })
     }
 
     fn device(&self) -> Device {
@@ -127,6 +132,18 @@ where
         }
         let rows = self.first()?.first_rows(2)?;
         Ok(self.rows.get_or_init(|| rows))
+    }
+
+    /// The names that the data has for the classes of its labels: of the column that plays their role, or
+    /// else of the one called `labels`.
+    fn label_names(&self, batch: &A::Batch) -> Result<Option<Vec<String>>> {
+        let labels = A::read_batch(Labels::NAME, batch)?.map(Feature::into_tensors).unwrap_or_default();
+        let column = batch.tensors().into_iter().find(|(name, tensor)| match labels.as_slice() {
+            [] => *name == Labels::NAME,
+            [labels] => labels.data_ptr() == tensor.data_ptr(),
+            _ => false,
+        });
+        column.map_or(Ok(None), |(name, _)| self.data.class_names(name))
     }
 }
 
@@ -163,7 +180,11 @@ where
     }
 
     fn probe(&self) -> Result<Vec<String>> {
-        Ok(self.executor.probe(self.first_two()?)?.found)
+        let rows = self.first_two()?;
+        let names = self.label_names(rows.student())?;
+        let probe = self.executor.probe_named(rows, names.as_deref())?;
+        *self.warnings.borrow_mut() = probe.warnings;
+        Ok(probe.found)
     }
 
     fn outputs(&self) -> Result<Parameters> {
@@ -219,7 +240,9 @@ where
     }
 
     fn warnings(&self, accumulation: usize) -> Vec<String> {
-        self.pipeline.warnings_of_window(accumulation)
+        let mut warnings = self.pipeline.warnings_of_window(accumulation);
+        warnings.extend(self.warnings.borrow().iter().cloned());
+        warnings
     }
 
     fn carried(&self) -> Result<Vec<(String, Tensor)>> {

@@ -269,6 +269,10 @@ impl<B: FromColumns> Batches for Loader<B> {
         Ok(Box::new(batches.map(move |batch| destination.deliver(batch?))))
     }
 
+    fn class_names(&self, column: &str) -> brew_core::Result<Option<Vec<String>>> {
+        Ok(self.dataset.class_names(column)?)
+    }
+
     fn settings(&self) -> brew_core::Result<BTreeMap<String, String>> {
         Ok(self.describe()?)
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use brew_core::Result;
-use brew_core::model::BertForSequenceClassification;
+use brew_core::model::{BertForSequenceClassification, Model as _, Scores};
 use brew_core::pass::{Pass, Wants};
 use brew_core::tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -21,7 +21,7 @@ const BATCH_TEXTS: usize = 32;
 /// # fn main() -> Result<()> {
 /// let student = TextClassifier::from_pretrained("models/student", Device::Cpu)?;
 /// for prediction in student.predict(&["a gorgeous film"])? {
-///     println!("{} {:.2}", prediction.label, prediction.probability);
+///     println!("{} {:.2}", prediction.label, prediction.score);
 /// }
 /// # Ok(())
 /// # }
@@ -61,14 +61,20 @@ pub struct TextClassifier {
 }
 
 /// What a classifier makes of one text.
+///
+/// What a score is, the model's `problem_type` says, as in transformers' pipeline ([`Scores`]): of one class
+/// among several its probability; of several labels, and of a single logit, the probability that it applies;
+/// of a regression the predicted number, which is no probability.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// The most probable class.
+    /// The class of the greatest score, from 0; the first of equal ones.
     pub class: usize,
     /// Its name in the model's `config.json`; `LABEL_` and the class where it has none.
     pub label: String,
-    /// Its probability, from 0 to 1.
-    pub probability: f64,
+    /// Its score.
+    pub score: f64,
+    /// The score of every class.
+    pub scores: Vec<f64>,
 }
 
 impl TextClassifier {
@@ -85,7 +91,7 @@ impl TextClassifier {
         Ok(TextClassifier { tokenizer: tokenizer.truncated_to(longest)?, model, device })
     }
 
-    /// The most probable class of each text, in order; texts longer than the model can read are cut.
+    /// The class of the greatest score of each text, in order; texts longer than the model can read are cut.
     ///
     /// # Errors
     /// A text that the tokenizer refuses, or a failure of libtorch.
@@ -104,14 +110,20 @@ impl TextClassifier {
         let attention_mask = self.padded(tokens.iter().map(|tokens| &tokens.attention_mask), 0)?;
         let pass = Pass::evaluation(Wants::nothing());
         let output = self.model.forward(&input_ids, &attention_mask, None, None, &pass)?;
-        let (probabilities, classes) = output.logits.f_softmax(-1, Kind::Float)?.f_max_dim(-1, false)?;
-        let probabilities = Vec::<f64>::try_from(probabilities.f_to_kind(Kind::Double)?)?;
-        let predictions = Vec::<i64>::try_from(classes)?.into_iter().zip(probabilities);
+        let count = self.model.config().classes();
+        let scores = Scores::of(self.model.problem_type(), count).from_logits(&output.logits)?;
+        let classes = Vec::<i64>::try_from(scores.f_argmax(-1, false)?)?;
+        let scores = Vec::<f64>::try_from(scores.f_to_kind(Kind::Double)?.f_reshape([-1])?)?;
         let labels = &self.model.config().id2label;
-        let named = predictions.map(|(class, probability)| Prediction {
-            class: class as usize,
-            label: labels.get(&class).cloned().unwrap_or_else(|| format!("LABEL_{class}")),
-            probability,
+        let rows = scores.chunks(usize::try_from(count).unwrap_or(1).max(1));
+        let named = classes.into_iter().zip(rows).map(|(class, scores)| {
+            let place = usize::try_from(class).unwrap_or(0);
+            Prediction {
+                class: place,
+                label: labels.get(&class).cloned().unwrap_or_else(|| format!("LABEL_{class}")),
+                score: scores.get(place).copied().unwrap_or(f64::NAN),
+                scores: scores.to_vec(),
+            }
         });
         Ok(named.collect())
     }

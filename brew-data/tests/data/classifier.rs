@@ -46,7 +46,7 @@ fn a_folder_predicts_from_text_as_python_does_whatever_else_is_in_the_batch() {
     for (predictions, expected) in alone.iter().zip(&together).zip(expected) {
         for prediction in [predictions.0, predictions.1] {
             assert_eq!((prediction.class, prediction.label.as_str()), (expected.0, expected.1));
-            assert!((prediction.probability - expected.2).abs() < 1e-5, "{prediction:?}");
+            assert!((prediction.score - expected.2).abs() < 1e-5, "{prediction:?}");
         }
     }
 }
@@ -77,4 +77,41 @@ fn a_model_folder_without_a_tokenizer_is_refused_by_name() {
             folder.path().display()
         )
     );
+}
+
+/// A tiny BERT with one logit, of a regression that was saved without saying so, and this problem type.
+fn one_logit(problem: &str) -> TempDir {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/one_logit");
+    let folder = tempdir().unwrap();
+    for file in ["model.safetensors", "tokenizer.json"] {
+        std::fs::copy(model.join(file), folder.path().join(file)).unwrap();
+    }
+    let config = std::fs::read_to_string(model.join("config.json")).unwrap();
+    let config = config.replacen('{', &format!("{{\"problem_type\": {problem},"), 1);
+    std::fs::write(folder.path().join("config.json"), config).unwrap();
+    folder
+}
+
+/// transformers 5.24.0, torch 2.11.0, with `problem_type` set in the config of `fixtures/one_logit`:
+///
+/// ```python
+/// print(pipeline("text-classification", folder)(["a good film", "the plot was boring"]))
+/// # None, multi_label_classification: LABEL_0 0.556893, LABEL_0 0.536013
+/// # regression: LABEL_0 0.228560, LABEL_0 0.144302
+/// ```
+#[test]
+fn one_logit_is_a_yes_or_no_and_a_regressions_number_is_no_probability() {
+    for (problem, expected) in [
+        ("null", [0.556_893, 0.536_013]),
+        ("\"multi_label_classification\"", [0.556_893, 0.536_013]),
+        ("\"regression\"", [0.228_560, 0.144_302]),
+    ] {
+        let classifier = TextClassifier::from_pretrained(one_logit(problem).path(), Device::Cpu).unwrap();
+        let predictions = classifier.predict(&["a good film", "the plot was boring"]).unwrap();
+        for (prediction, expected) in predictions.iter().zip(expected) {
+            assert_eq!((prediction.class, prediction.label.as_str()), (0, "LABEL_0"));
+            assert!((prediction.score - expected).abs() < 1e-5, "{problem}: {prediction:?}");
+            assert_eq!(prediction.scores, [prediction.score]);
+        }
+    }
 }

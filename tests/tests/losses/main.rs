@@ -15,6 +15,7 @@ mod gram;
 mod logits;
 mod logits_properties;
 mod mismatches;
+mod one_logit;
 mod padding;
 mod paths;
 mod plans;

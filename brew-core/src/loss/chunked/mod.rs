@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tch::Tensor;
 
 use super::logits::{Counted, Divergence, of_logits};
+use super::one_logit::one_logit;
 use super::term::shape;
 use super::{AlsoReads, Average, Loss, Read, Side, Term};
 use crate::error::Result;
@@ -215,6 +216,7 @@ fn hidden_mismatches(student: &Read, teacher: &Read) -> Vec<String> {
             "the student's output_weight has {student} tokens, the teacher's {teacher}: give as many rows of both as the tokenizer has tokens"
         ));
     }
+    problems.extend(vocabularies.first().and_then(|tokens| one_logit("the logits of a chunk", &[*tokens])));
     match &student.mask {
         Some(mask) if sizes.0.len() == 3 && mask.size() != sizes.0[..2] => problems.push(format!(
             "the student's `inputs_mask` is {}; it must be (batch, length), here {}",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tch::Tensor;
 
-use super::super::kd::logits_mismatches;
+use super::super::one_logit::softmax_mismatches;
 use super::super::temperature::Softened;
 use super::super::{Average, Loss, Read, Term};
 use super::dkd::weight_problems;
@@ -92,7 +92,7 @@ impl Loss for Dist {
     }
 
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
-        logits_mismatches(student, teacher)
+        softmax_mismatches(student, teacher)
     }
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {

@@ -67,7 +67,6 @@ pub use transform::{Transform, Transformed};
 pub use vocabulary::{RealTokens, within_vocabulary};
 pub use wsld::Wsld;
 
-pub(in crate::loss) use super::kd::logits_mismatches;
 pub(in crate::loss) use divergence::of_logits;
 pub(in crate::loss) use dkd::weight_problems;
 pub(in crate::loss) use log_space::{LOG_ZERO, log_softmax};

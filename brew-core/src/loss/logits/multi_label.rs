@@ -2,6 +2,8 @@
 
 use tch::Tensor;
 
+use super::super::Read;
+use super::super::kd::logits_mismatches;
 use super::super::temperature::Softened;
 use super::per_row::PerRow;
 use super::rows::Rows;
@@ -47,6 +49,10 @@ impl PerRow for MultiLabelKl {
 
     fn softening(&self) -> Option<&Softening> {
         Some(&self.softening)
+    }
+
+    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+        logits_mismatches(student, teacher)
     }
 
     fn per_row(&self, rows: &Rows) -> Result<Tensor> {

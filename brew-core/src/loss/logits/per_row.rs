@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use tch::Tensor;
 
-use super::super::kd::logits_mismatches;
+use super::super::one_logit::softmax_mismatches;
 use super::super::{AlsoReads, Average, Loss, Read, Side, Term};
 use super::rows::{Rows, labels_problem};
 use super::softening::Softening;
@@ -43,7 +43,7 @@ pub(crate) trait PerRow: fmt::Debug + Send + 'static {
 
     /// What is wrong with the features.
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
-        logits_mismatches(student, teacher)
+        softmax_mismatches(student, teacher)
     }
 
     /// One value a row, `(rows,)`, with T squared where that is asked for.

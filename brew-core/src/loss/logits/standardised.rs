@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::super::one_logit::ONE_LOGIT_MEND;
 use super::super::term::wide;
 use super::super::{Loss, Read};
 use super::transform::{Transform, Transformed};
@@ -53,7 +54,7 @@ impl Transform for Standardisation {
             _ if read.also.contains_key(OutputWeight::NAME) => Some(NO_LOGITS.to_owned()),
             [logits] if logits.dim() >= 2 && logits.size().last().is_some_and(|classes| *classes > 1) => None,
             [logits] => Some(format!(
-                "the {side}'s logits are {}: standardising takes two classes or more",
+                "the {side}'s logits are {}: standardising takes two classes or more; {ONE_LOGIT_MEND}",
                 super::super::shape(&logits.size())
             )),
             _ => Some(format!("the {side}'s logits are not all known: standardising takes all of them")),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
-use super::super::kd::logits_mismatches;
+use super::super::one_logit::softmax_mismatches;
 use super::super::temperature::Softened;
 use super::super::{Average, Loss, Read, Term};
 use super::log_space::{expected, log_softmax};
@@ -184,7 +184,7 @@ impl Loss for Taid {
     }
 
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
-        logits_mismatches(student, teacher)
+        softmax_mismatches(student, teacher)
     }
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {

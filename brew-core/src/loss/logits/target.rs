@@ -3,6 +3,7 @@
 
 use tch::Tensor;
 
+use super::super::one_logit::ONE_LOGIT_MEND;
 use super::super::term::shape;
 use super::log_space::LOG_ZERO;
 use crate::error::Result;
@@ -43,7 +44,7 @@ impl Target {
 pub(super) fn classes_problem(sizes: &[i64]) -> Option<String> {
     (sizes.last().is_some_and(|classes| *classes < 2)).then(|| {
         format!(
-            "the logits are {}: a loss on the classes other than the label needs two or more",
+            "the logits are {}: a loss on the classes other than the label needs two or more; {ONE_LOGIT_MEND}",
             shape(sizes)
         )
     })

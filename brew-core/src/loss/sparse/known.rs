@@ -3,7 +3,8 @@
 use tch::Tensor;
 
 use super::super::Read;
-use super::super::logits::{Counted, LOG_ZERO, logits_mismatches};
+use super::super::logits::{Counted, LOG_ZERO};
+use super::super::one_logit::{one_logit, softmax_mismatches};
 use super::super::term::{shape, wide};
 use crate::error::{Error, Result};
 
@@ -79,7 +80,7 @@ pub(super) fn of_store(logits: &Tensor, normaliser: &Tensor, classes: i64) -> Re
 /// What does not fit.
 pub(super) fn mismatches(student: &Read, teacher: &Read) -> Vec<String> {
     let [ids, logits, normaliser] = teacher.features.as_slice() else {
-        return logits_mismatches(student, teacher);
+        return softmax_mismatches(student, teacher);
     };
     let sizes = student.shape();
     let rows = &sizes[..sizes.len().saturating_sub(1)];
@@ -90,7 +91,7 @@ pub(super) fn mismatches(student: &Read, teacher: &Read) -> Vec<String> {
         && of_ids.starts_with(rows)
         && of_normaliser == rows;
     if fits {
-        return Vec::new();
+        return one_logit("the student's logits", &sizes).into_iter().collect();
     }
     vec![format!(
         "the student's logits are {}, the teacher's classes {}, their logits {} and the logsumexp {}: they must be (…, classes), (…, k), (…, k) and (…)",

@@ -117,6 +117,9 @@ impl<D: Divergence> TopK<D> {
     }
 }
 
+/// Said of a top 1 that is renormalised on both sides.
+const ONE_RENORMALISED: &str = "one class that is renormalised on both sides is certain on both, whatever the student says: take a greater k, or a tail";
+
 const NO_TEMPERATURE: &str = "the teacher's logits come from a store, which knows how likely the other classes are at temperature 1 alone: take temperature 1, or a renormalised semantics";
 
 fn joined(at: &Tensor, rest: Option<Tensor>) -> Result<Tensor> {
@@ -148,6 +151,9 @@ impl<D: Divergence> Loss for TopK<D> {
         problems.extend(self.divergence.problems());
         if self.k < 1 {
             problems.push(format!("k is {}; it must be 1 or more", self.k));
+        }
+        if self.k == 1 && self.semantics == TopKSemantics::RenormalisedBoth {
+            problems.push(ONE_RENORMALISED.to_owned());
         }
         if self.divergence.softening().is_scheduled() {
             problems.push(
@@ -182,6 +188,10 @@ impl<D: Divergence> Loss for TopK<D> {
         let stored = teacher.features.len() > 1;
         if stored && self.needs_normaliser() && !self.divergence.softening().is_one() {
             problems.push(NO_TEMPERATURE.to_owned());
+        }
+        let known = if stored { teacher.features[0].size().last().copied() } else { None };
+        if known == Some(1) && self.semantics == TopKSemantics::RenormalisedBoth {
+            problems.push(ONE_RENORMALISED.to_owned());
         }
         problems
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tch::Tensor;
 
 use super::super::logits::{Counted, Divergence, LOG_ZERO};
+use super::super::one_logit::one_logit;
 use super::super::term::{shape, wide};
 use super::super::{Average, Loss, Read, Term};
 use super::pairs::Pairs;
@@ -82,7 +83,9 @@ impl<D: Divergence> Loss for SharedTokens<D> {
                 shape(&sizes.1)
             )];
         }
-        self.pairs.mismatches((&sizes.0, &sizes.1))
+        let mut problems = self.pairs.mismatches((&sizes.0, &sizes.1));
+        problems.extend(one_logit("the student's logits", &sizes.0));
+        problems
     }
 
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {

@@ -4,6 +4,7 @@ use serde_json::Value;
 use tch::Tensor;
 
 use super::super::logits::{Softening, log_softmax, softened};
+use super::super::one_logit::one_logit;
 use super::super::temperature::Softened;
 use super::super::term::{shape, wide};
 use super::super::{Average, Loss, Masks, Read, Term};
@@ -152,5 +153,6 @@ pub(super) fn two_vocabularies(student: &Read, teacher: &Read) -> Vec<String> {
         )),
         _ => None,
     };
-    sides.into_iter().filter_map(problem).collect()
+    let one = one_logit("the student's logits", &sizes.0);
+    sides.into_iter().filter_map(problem).chain(one).collect()
 }

@@ -6,10 +6,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tch::{Kind, Tensor};
 
 use super::architecture::Architecture;
+use crate::model::class_order::{default_names, inverse};
 use crate::model::parts::Activation;
+use crate::model::problem::ProblemType;
+
+/// Keys of a file that belong to the head and the task that it was trained for, beside those that are fields.
+const OF_A_TASK: [&str; 4] =
+    ["finetuning_task", "function_to_apply", "task_specific_params", "custom_pipelines"];
 
 /// The config of a model of BERT's family; a key that the file lacks has transformers' default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,7 +52,7 @@ pub struct BertConfig {
     pub layer_norm_eps: f64,
     /// The padding token, whose embedding gets no gradient.
     pub pad_token_id: Option<i64>,
-    /// What the labels of sequences are; found out from the labels where it is none.
+    /// What the labels of sequences are; found from the labels where it is none.
     pub problem_type: Option<ProblemType>,
     /// The name of each class.
     pub id2label: BTreeMap<i64, String>,
@@ -56,18 +61,6 @@ pub struct BertConfig {
     /// Every key of the file, known or not.
     #[serde(skip)]
     pub(crate) file: Map<String, Value>,
-}
-
-/// What the labels of sequences are, and so which loss a classifier has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProblemType {
-    /// A number a class: squared error.
-    Regression,
-    /// The class of each example: cross entropy.
-    SingleLabelClassification,
-    /// For each class whether it applies, 0 or 1: binary cross entropy.
-    MultiLabelClassification,
 }
 
 impl Default for BertConfig {
@@ -137,21 +130,18 @@ impl BertConfig {
         self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
     }
 
-    /// What these labels of sequences are, by transformers' rule where the config does not say.
-    pub(crate) fn problem_of(&self, labels: &Tensor) -> ProblemType {
-        let found = match (self.classes(), labels.kind()) {
-            (1, _) => ProblemType::Regression,
-            (_, Kind::Int64 | Kind::Int) => ProblemType::SingleLabelClassification,
-            _ => ProblemType::MultiLabelClassification,
-        };
-        self.problem_type.unwrap_or(found)
+    /// Names the classes, by number from 0.
+    pub(crate) fn name_classes(&mut self, names: BTreeMap<i64, String>) {
+        self.label2id = inverse(&names);
+        self.id2label = names;
     }
 
-    /// Names the classes `LABEL_0`, `LABEL_1` and so on, unless there are as many names already.
-    pub(crate) fn set_classes(&mut self, classes: i64) {
-        if self.classes() != classes {
-            self.id2label = (0..classes).map(|class| (class, format!("LABEL_{class}"))).collect();
-            self.label2id = self.id2label.iter().map(|(class, name)| (name.clone(), *class)).collect();
+    /// Forgets all that the config says of the head that it came with, for a new one of so many classes.
+    pub(crate) fn begin_task(&mut self, classes: i64) {
+        self.name_classes(default_names(classes));
+        self.problem_type = None;
+        for key in OF_A_TASK {
+            self.file.remove(key);
         }
     }
 }

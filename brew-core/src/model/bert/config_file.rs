@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::architecture::Architecture;
 use super::config::BertConfig;
 use crate::error::{Error, Result, numbered, suggest};
+use crate::model::class_order::default_names;
 use crate::model::folder::CONFIG;
 
 impl BertConfig {
@@ -38,7 +39,7 @@ impl BertConfig {
         config.file = file;
         if config.id2label.is_empty() {
             let classes = config.file.get("num_labels").and_then(Value::as_i64).unwrap_or(2);
-            config.set_classes(classes);
+            config.name_classes(default_names(classes));
         }
         let problems = config.problems();
         if problems.is_empty() {

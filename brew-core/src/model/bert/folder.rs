@@ -8,11 +8,12 @@ use tch::Device;
 use super::head::checked_classes;
 use super::{Bert, BertConfig, ClassHead, Head};
 use crate::error::{Error, Result};
+use crate::model::class_order::own_names;
 use crate::model::folder::{
     CONFIG, WEIGHTS, companions, copy_companions, read_config, read_weights, write_weights,
 };
 use crate::model::weights::Weights;
-use crate::model::{Model, Parameters, identity_of};
+use crate::model::{Model, Parameters, ProblemType, identity_of};
 
 impl<H: Head> Bert<H> {
     /// Loads a model that has been trained for this task: a BERT, a RoBERTa or a DistilBERT.
@@ -41,7 +42,7 @@ impl<H: Head> Bert<H> {
     /// The encoder of a folder with a new head of so many classes.
     pub(super) fn from_encoder_of(folder: &Path, classes: i64, seed: u64, device: Device) -> Result<Self> {
         let (mut config, mut weights) = read(folder, device)?;
-        config.set_classes(classes);
+        config.begin_task(classes);
         H::renew(&mut weights, &config, seed)?;
         Self::build(config, weights, companions(folder))
     }
@@ -50,6 +51,10 @@ impl<H: Head> Bert<H> {
 impl<H: ClassHead> Bert<H> {
     /// Loads a pretrained encoder (for sequences a BERT with its pooler) and puts a new classifier on
     /// it, with weights from N(0, 0.02) and bias 0; the same for the same seed.
+    ///
+    /// It begins a new task: what the folder's config says of its old head (problem type, class names) is
+    /// dropped. [`classes`](Self::classes) names the new one's classes and [`problem`](Self::problem) says
+    /// what its labels are; without the latter the labels themselves do.
     ///
     /// For a student of some of its layers, pass the result to
     /// [`from_layers_of`](Self::from_layers_of).
@@ -93,12 +98,28 @@ impl<H: Head> Model for Bert<H> {
         identity_of::<Self>(&self.config)
     }
 
+    fn problem_type(&self) -> Option<ProblemType> {
+        H::PROBLEM.or_else(|| self.problem.get())
+    }
+
+    fn class_names(&self) -> Option<Vec<String>> {
+        own_names(&self.config.id2label).or_else(|| self.learned_names.get().cloned())
+    }
+
+    fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
+        self.problem.learn(problem);
+        if let Some(names) = names.filter(|names| i64::try_from(names.len()) == Ok(self.config.classes())) {
+            let _ = self.learned_names.set(names.to_vec());
+        }
+    }
+
     /// Writes a Hugging Face folder that Python's transformers loads as it is: `model.safetensors`
     /// in float32, `config.json`, and the tokenizer files of the folder that the model came from.
     fn save(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
         write_weights(&folder.join(WEIGHTS), &self.parameters())?;
-        let config = serde_json::to_vec_pretty(&self.config.to_file(H::TASK)?).map_err(Error::other)?;
+        let config =
+            serde_json::to_vec_pretty(&self.told_config().to_file(H::TASK)?).map_err(Error::other)?;
         crate::disk::write(&folder.join(CONFIG), &config)?;
         copy_companions(&self.companions, folder)
     }

@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::config::BertConfig;
 use crate::error::{Error, InStage, Result};
 use crate::model::normal::normal;
+use crate::model::problem::ProblemType;
 use crate::model::weights::Weights;
 
 /// The standard deviation of a new head's weights: BERT's own `initializer_range`.
@@ -16,6 +17,9 @@ const DEVIATION: f64 = 0.02;
 pub trait Head: Send + fmt::Debug + Sized + 'static {
     /// The task as transformers' classes call it: what follows `BertFor`.
     const TASK: &'static str;
+
+    /// What its labels always are; `None` where its config or its labels say.
+    const PROBLEM: Option<ProblemType> = None;
 
     /// The linear layer that gives the scores.
     fn output_name(config: &BertConfig) -> &'static str;

@@ -6,13 +6,14 @@
 
 use tch::{Kind, Reduction, Tensor};
 
-use super::config::ProblemType;
 use crate::error::{Error, InStage, Result};
+use crate::model::problem::ProblemType;
 
 /// The label of an example or a token that does not count, as in PyTorch.
 const IGNORED: i64 = -100;
 
-/// The loss of each example, `(batch,)`, of logits `(batch, classes)`.
+/// The loss of each example, `(batch,)`, of logits `(batch, classes)` and labels that
+/// [`ProblemType::of`] took for this problem type.
 pub(crate) fn of_sequences(logits: &Tensor, labels: &Tensor, problem: ProblemType) -> Result<Tensor> {
     let logits = logits.f_to_kind(Kind::Float).in_stage("loss")?;
     let each = match problem {
@@ -39,6 +40,7 @@ pub(crate) fn of_sequences(logits: &Tensor, labels: &Tensor, problem: ProblemTyp
 /// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar; 0 where no
 /// token counts. `logits` is `(batch, length, classes)`, `labels` `(batch, length)`.
 pub(crate) fn of_tokens(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+    ProblemType::of(Some(ProblemType::SingleLabelClassification), &logits.size(), labels)?;
     let logits = logits.f_to_kind(Kind::Float)?.f_flatten(0, 1).in_stage("loss")?;
     mean_cross_entropy(&logits, &labels.f_reshape([-1]).in_stage("labels")?, IGNORED)
         .map_err(|error| out_of_range("one class a token", &logits, error))
@@ -67,7 +69,8 @@ fn mean_cross_entropy(logits: &Tensor, labels: &Tensor, ignored: i64) -> Result<
 }
 
 fn cross_entropy(logits: &Tensor, labels: &Tensor, reduction: Reduction, ignored: i64) -> Result<Tensor> {
-    Ok(logits.f_cross_entropy_loss(labels, None::<Tensor>, reduction, ignored, 0.0)?)
+    let labels = labels.f_to_kind(Kind::Int64)?;
+    Ok(logits.f_cross_entropy_loss(&labels, None::<Tensor>, reduction, ignored, 0.0)?)
 }
 
 fn out_of_range(labels: &str, logits: &Tensor, error: Error) -> Error {
@@ -77,12 +80,5 @@ fn out_of_range(labels: &str, logits: &Tensor, error: Error) -> Error {
 
 /// Labels that are numbers, in the shape of the logits.
 fn numbers(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
-    let (wanted, found) = (logits.size(), labels.size());
-    let one_class = wanted.last() == Some(&1) && wanted.first() == found.first() && found.len() == 1;
-    if found != wanted && !one_class {
-        return Err(Error::invalid(format!(
-            "`labels` is {found:?} and the logits {wanted:?}; there must be one number a class"
-        )));
-    }
-    labels.f_to_kind(Kind::Float)?.f_reshape(&wanted).in_stage("labels")
+    labels.f_to_kind(Kind::Float)?.f_reshape(logits.size()).in_stage("labels")
 }

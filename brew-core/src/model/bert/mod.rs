@@ -20,14 +20,16 @@ mod question_answering;
 mod sequence_classification;
 mod sequence_head;
 mod student;
+mod task;
 mod token_classification;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use tch::Tensor;
 
 pub use architecture::Architecture;
-pub use config::{BertConfig, ProblemType};
+pub use config::BertConfig;
 pub(super) use head::renew_linear;
 pub use head::{ClassHead, Head};
 pub use question_answering::{BertForQuestionAnswering, SpanBatch, SpanHead, SpanOutput, SpanOutputAdaptor};
@@ -44,6 +46,7 @@ use self::embeddings::Embeddings;
 use self::encoder::{Encoded, Encoder};
 use crate::error::{Error, Result};
 use crate::model::Parameters;
+use crate::model::problem::HeadProblem;
 use crate::model::weights::Weights;
 use crate::pass::Pass;
 
@@ -57,6 +60,9 @@ pub struct Bert<H> {
     embeddings: Embeddings,
     encoder: Encoder,
     head: H,
+    problem: HeadProblem,
+    /// Names of classes that the config has none for, from the teacher or the data.
+    learned_names: OnceLock<Vec<String>>,
     /// The tokenizer files of the folder it came from, which a saved model takes along.
     companions: Vec<PathBuf>,
 }
@@ -68,6 +74,8 @@ impl<H: Head> Bert<H> {
             embeddings: Embeddings::take(&mut weights, &config),
             encoder: Encoder::take(&mut weights, &config),
             head: H::take(&mut weights, &config),
+            problem: HeadProblem::new(config.problem_type),
+            learned_names: OnceLock::new(),
             config,
             companions,
         };
@@ -75,7 +83,17 @@ impl<H: Head> Bert<H> {
         Ok(model)
     }
 
-    /// Architecture, sizes, dropout and classes.
+    /// The config with what the model has learned of its task beside it.
+    fn told_config(&self) -> BertConfig {
+        let mut config = self.config.clone();
+        config.problem_type = self.problem.get();
+        if let Some(names) = self.learned_names.get() {
+            config.name_classes((0..).zip(names.iter().cloned()).collect());
+        }
+        config
+    }
+
+    /// Architecture, sizes, dropout and classes, as they were when the model was made.
     pub fn config(&self) -> &BertConfig {
         &self.config
     }

@@ -15,6 +15,7 @@ use super::loss;
 use crate::batch::Output;
 use crate::error::{InStage, Result};
 use crate::model::parts::{Linear, dropout};
+use crate::model::problem::ProblemType;
 use crate::model::weights::Weights;
 use crate::pass::Pass;
 use crate::role;
@@ -214,6 +215,7 @@ pub struct SpanHead {
 
 impl Head for SpanHead {
     const TASK: &'static str = "QuestionAnswering";
+    const PROBLEM: Option<ProblemType> = Some(ProblemType::SingleLabelClassification);
 
     fn output_name(_: &BertConfig) -> &'static str {
         "qa_outputs"

@@ -104,17 +104,20 @@ impl BertForSequenceClassification {
     /// where it is absent, and is not read by a DistilBERT.
     ///
     /// `labels` and the loss of an example follow `problem_type` of the config. Where it is absent,
-    /// one class means regression, integers one class an example, and other numbers several labels.
-    /// - `single_label_classification`: `(batch,)` int64, the class of each example; cross entropy,
-    ///   0 where the label is -100.
-    /// - `multi_label_classification`: `(batch, classes)`, 0 or 1 a class; the mean over the classes of
-    ///   the binary cross entropy of sigmoid(logits).
+    /// one class means regression, integers one class per example, and floats several labels; the first
+    /// labels decide for good. [`ProblemType::of`] has the whole table.
+    /// - `single_label_classification`: `(batch,)` integers, the class of each example, of two classes or
+    ///   more; cross entropy, 0 where the label is -100.
+    /// - `multi_label_classification`: `(batch, classes)` floats, 0 or 1 per class; the mean over the
+    ///   classes of the binary cross entropy of sigmoid(logits).
     /// - `regression`: `(batch, classes)`, or `(batch,)` for one class; the mean over the classes of
     ///   the squared error.
     ///
+    /// [`ProblemType::of`]: crate::model::ProblemType::of
+    ///
     /// # Errors
-    /// When shapes differ, when a sequence is longer than the config allows, and, on a CPU, when a
-    /// token, a type or a label is out of range.
+    /// When shapes differ, when labels do not suit the problem type, when a sequence is longer than the
+    /// config allows, and, on a CPU, when a token, a type or a label is out of range.
     pub fn forward(
         &self,
         input_ids: &Tensor,
@@ -128,7 +131,7 @@ impl BertForSequenceClassification {
         let logits = self.head.forward(&last, pass)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
         let loss = labels
-            .map(|labels| loss::of_sequences(&logits, labels, self.config.problem_of(labels)))
+            .map(|labels| loss::of_sequences(&logits, labels, self.problem.of(&logits.size(), labels)?))
             .transpose()?;
         Ok(ClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
     }

@@ -25,7 +25,7 @@ impl<H: Head> Bert<H> {
                 stored.push((name, Ok(copy(tensor)?)));
             }
         }
-        let mut config = teacher.config.clone();
+        let mut config = teacher.told_config();
         config.num_hidden_layers = kept.len();
         Self::build(config, weights(&teacher.named_parameters(), stored), teacher.companions.clone())
     }
@@ -37,7 +37,7 @@ impl<H: Head> Bert<H> {
             parameters.iter().map(|(name, tensor)| (name.to_owned(), Ok(tensor.shallow_clone()))).collect();
         let mut weights = weights(&parameters, stored);
         let mut config = self.config;
-        config.set_classes(classes);
+        config.begin_task(classes);
         H::renew(&mut weights, &config, seed)?;
         Self::build(config, weights, self.companions)
     }
@@ -45,6 +45,8 @@ impl<H: Head> Bert<H> {
 
 impl<H: ClassHead> Bert<H> {
     /// The same model with a new classifier: weights from N(0, 0.02), bias 0, and nothing frozen.
+    ///
+    /// It begins a new task, as [`from_encoder`](Self::from_encoder) does.
     ///
     /// # Errors
     /// For less than one class.

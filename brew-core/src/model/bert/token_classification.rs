@@ -10,6 +10,7 @@ use super::head::{ClassHead, Head, renew_linear};
 use super::loss;
 use crate::error::Result;
 use crate::model::parts::{Linear, dropout};
+use crate::model::problem::ProblemType;
 use crate::model::weights::Weights;
 use crate::pass::Pass;
 use crate::role;
@@ -120,6 +121,7 @@ pub struct TokenHead {
 
 impl Head for TokenHead {
     const TASK: &'static str = "TokenClassification";
+    const PROBLEM: Option<ProblemType> = Some(ProblemType::SingleLabelClassification);
 
     fn output_name(_: &BertConfig) -> &'static str {
         "classifier"

@@ -1,9 +1,12 @@
 //! What a BiGRU is made of: its sizes, its dropout, its classes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, numbered};
-use crate::model::bert::ProblemType;
+use crate::model::class_order::{default_names, inverse};
+use crate::model::problem::ProblemType;
 
 /// The config of a BiGRU; a key that the file lacks has the default.
 ///
@@ -31,12 +34,15 @@ pub struct BiGruConfig {
     pub num_hidden_layers: usize,
     /// Number of classes.
     pub num_labels: usize,
+    /// The name of each class; `LABEL_0`, `LABEL_1`, … where it is empty.
+    pub id2label: BTreeMap<i64, String>,
+    /// The class of each name.
+    pub label2id: BTreeMap<String, i64>,
     /// Probability of dropout before each layer and before the head.
     pub dropout: f64,
     /// The padding token, whose embedding gets no gradient.
     pub pad_token_id: Option<i64>,
-    /// What the labels of sequences are; by default one class means regression, and more one class an
-    /// example.
+    /// What the labels of sequences are; found from the labels where it is none.
     pub problem_type: Option<ProblemType>,
 }
 
@@ -51,6 +57,8 @@ impl Default for BiGruConfig {
             hidden_size: 256,
             num_hidden_layers: 1,
             num_labels: 2,
+            id2label: BTreeMap::new(),
+            label2id: BTreeMap::new(),
             dropout: 0.1,
             pad_token_id: Some(0),
             problem_type: None,
@@ -79,6 +87,14 @@ impl BiGruConfig {
         if let Some(pad) = self.pad_token_id.filter(|pad| !(0..self.vocab_size.max(1)).contains(pad)) {
             problems.push(format!("`pad_token_id` is {pad}; it must be a token of the vocabulary, or null"));
         }
+        if !self.id2label.is_empty() && !self.id2label.keys().copied().eq(0..self.classes()) {
+            problems.push(format!(
+                "`id2label` names the classes {:?}; `num_labels` is {}, so they are 0 to {}",
+                self.id2label.keys().collect::<Vec<_>>(),
+                self.num_labels,
+                self.classes() - 1
+            ));
+        }
         if self.model_type != "bigru" {
             problems.push(format!("`model_type` is `{}`; a BiGRU's is `bigru`", self.model_type));
         }
@@ -89,12 +105,20 @@ impl BiGruConfig {
         }
     }
 
-    /// What these labels of sequences are, where the config does not say.
-    pub(super) fn problem(&self) -> ProblemType {
-        self.problem_type.unwrap_or(match self.num_labels {
-            1 => ProblemType::Regression,
-            _ => ProblemType::SingleLabelClassification,
-        })
+    /// Number of classes.
+    pub(super) fn classes(&self) -> i64 {
+        i64::try_from(self.num_labels).unwrap_or(i64::MAX)
+    }
+
+    /// Names the classes, by number from 0.
+    pub(super) fn name_classes(&mut self, names: BTreeMap<i64, String>) {
+        self.label2id = inverse(&names);
+        self.id2label = names;
+    }
+
+    /// The names of the classes, given or not.
+    pub(super) fn names(&self) -> BTreeMap<i64, String> {
+        if self.id2label.is_empty() { default_names(self.classes()) } else { self.id2label.clone() }
     }
 
     /// Names and shapes of the parameters of all layers, as PyTorch's `nn.GRU` has them; of one layer

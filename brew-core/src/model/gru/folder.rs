@@ -8,10 +8,11 @@ use tch::Device;
 
 use super::{BiGru, BiGruConfig, Task};
 use crate::error::{Error, Result};
+use crate::model::class_order::own_names;
 use crate::model::folder::{
     CONFIG, WEIGHTS, companions, copy_companions, read_config, read_weights, write_weights,
 };
-use crate::model::{Model, Parameters, identity_of};
+use crate::model::{Model, Parameters, ProblemType, identity_of};
 
 impl<T: Task> BiGru<T> {
     /// The class of this model, as `config.json` names it.
@@ -54,11 +55,26 @@ impl<T: Task> Model for BiGru<T> {
         identity_of::<Self>(&self.config)
     }
 
+    fn problem_type(&self) -> Option<ProblemType> {
+        T::PROBLEM.or_else(|| self.problem.get())
+    }
+
+    fn class_names(&self) -> Option<Vec<String>> {
+        own_names(&self.config.id2label).or_else(|| self.learned_names.get().cloned())
+    }
+
+    fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
+        self.problem.learn(problem);
+        if let Some(names) = names.filter(|names| names.len() == self.config.num_labels) {
+            let _ = self.learned_names.set(names.to_vec());
+        }
+    }
+
     /// Writes `model.safetensors` in float32, `config.json`, and the tokenizer files that it has.
     fn save(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
         write_weights(&folder.join(WEIGHTS), &self.parameters())?;
-        let config = BiGruConfig { architectures: vec![Self::architecture()], ..self.config.clone() };
+        let config = BiGruConfig { architectures: vec![Self::architecture()], ..self.told_config() };
         let config = serde_json::to_vec_pretty(&config).map_err(Error::other)?;
         crate::disk::write(&folder.join(CONFIG), &config)?;
         copy_companions(&self.companions, folder)

@@ -10,9 +10,11 @@ mod folder;
 mod layer;
 mod sequence;
 mod token;
+mod told;
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use tch::{Device, Tensor};
 
@@ -21,11 +23,12 @@ pub use sequence::{BiGruForSequenceClassification, SequenceTask};
 pub use token::{BiGruForTokenClassification, TokenTask};
 
 use self::layer::{GruLayer, Packing};
-use super::Parameters;
 use super::bert::renew_linear;
 use super::normal::{normal, uniform};
 use super::parts::{Linear, dropout};
+use super::problem::HeadProblem;
 use super::weights::Weights;
+use super::{Parameters, ProblemType};
 use crate::error::{Error, InStage, Result};
 use crate::pass::Pass;
 use crate::role;
@@ -39,6 +42,9 @@ const CLASSIFIER: &str = "classifier";
 pub trait Task: Send + std::fmt::Debug + 'static {
     /// The task as the class of a model has it: what follows `BiGruFor`.
     const NAME: &'static str;
+
+    /// What its labels always are; `None` where its config or its labels say.
+    const PROBLEM: Option<ProblemType> = None;
 }
 
 /// Embeddings, bidirectional GRU layers and a linear head: see [`BiGruForSequenceClassification`] and
@@ -49,6 +55,9 @@ pub struct BiGru<T> {
     embeddings: Tensor,
     layers: Vec<GruLayer>,
     classifier: Linear,
+    problem: HeadProblem,
+    /// Names of classes that the config has none for, from the teacher or the data.
+    learned_names: OnceLock<Vec<String>>,
     /// The tokenizer files that a saved model takes along.
     companions: Vec<PathBuf>,
     task: PhantomData<T>,
@@ -95,6 +104,8 @@ impl<T: Task> BiGru<T> {
                 .map(|layer| GruLayer::take(&mut weights, &config, layer))
                 .collect(),
             classifier: Linear::take(&mut weights, CLASSIFIER.to_owned(), 2 * config.hidden_size, outputs),
+            problem: HeadProblem::new(config.problem_type),
+            learned_names: OnceLock::new(),
             config,
             companions,
             task: PhantomData,
@@ -130,7 +141,7 @@ impl<T: Task> BiGru<T> {
         Ok(self)
     }
 
-    /// Sizes, dropout and classes.
+    /// Sizes, dropout and classes, as they were when the model was made.
     pub fn config(&self) -> &BiGruConfig {
         &self.config
     }

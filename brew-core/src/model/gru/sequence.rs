@@ -57,8 +57,9 @@ impl BiGruForSequenceClassification {
         let Encoded { ends, hidden_states, .. } = self.encode(input_ids, attention_mask, pass)?;
         let logits = self.classify(ends, pass)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
-        let loss =
-            labels.map(|labels| loss::of_sequences(&logits, labels, self.config.problem())).transpose()?;
+        let loss = labels
+            .map(|labels| loss::of_sequences(&logits, labels, self.problem.of(&logits.size(), labels)?))
+            .transpose()?;
         let (attentions, queries, keys, values) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
         Ok(ClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
     }

@@ -5,6 +5,7 @@ use tch::Tensor;
 
 use super::{BiGru, Encoded, Task};
 use crate::error::Result;
+use crate::model::ProblemType;
 use crate::model::bert::loss;
 use crate::model::{TokenBatch, TokenClassifierOutput};
 use crate::pass::Pass;
@@ -16,6 +17,7 @@ pub struct TokenTask;
 
 impl Task for TokenTask {
     const NAME: &'static str = "TokenClassification";
+    const PROBLEM: Option<ProblemType> = Some(ProblemType::SingleLabelClassification);
 }
 
 /// A BiGRU that gives each token one score a class.

@@ -6,7 +6,7 @@ use brew_data::prelude::*;
 fn main() -> Result<()> {
     let student = TextClassifier::from_pretrained("models/student", Device::Cpu)?;
     for prediction in student.predict(&["a gorgeous film", "a waste of time"])? {
-        println!("{} {:.2}", prediction.label, prediction.probability);
+        println!("{} {:.2}", prediction.label, prediction.score);
     }
     Ok(())
 }

@@ -1,0 +1,50 @@
+//! What a person says of a classifier's task: the names of its classes, and what its labels are.
+
+use std::sync::OnceLock;
+
+use super::{Bert, ClassHead};
+use crate::error::{Error, Result};
+use crate::model::ProblemType;
+use crate::model::class_order::given_names;
+use crate::model::problem::HeadProblem;
+
+impl<H: ClassHead> Bert<H> {
+    /// The same model with these names for its classes, in the order of their numbers. A saved model
+    /// carries them, `TextClassifier` predicts them, and training compares them with those of the teacher
+    /// and of the data.
+    ///
+    /// ```no_run
+    /// use brew_core::prelude::*;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let student = BertForSequenceClassification::from_encoder("models/encoder", 2, 7, Device::Cpu)?
+    ///     .classes(["negative", "positive"])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Another number of names than classes, an empty name, and one that is there twice.
+    pub fn classes(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
+        let names = given_names(names, self.config.classes())?;
+        self.config.name_classes(names);
+        self.learned_names = OnceLock::new();
+        Ok(self)
+    }
+
+    /// The same model with this problem type: what its labels are, which loss it has, and how its logits
+    /// are read.
+    ///
+    /// # Errors
+    /// For [`ProblemType::SingleLabelClassification`] with one class, as in transformers, and for a head
+    /// whose labels are always of another type.
+    pub fn problem(mut self, problem: ProblemType) -> Result<Self> {
+        if let Some(always) = H::PROBLEM.filter(|always| *always != problem) {
+            return Err(Error::invalid(format!("a head for {} is always {always}, not {problem}", H::TASK)));
+        }
+        problem.check_classes(self.config.classes())?;
+        self.config.problem_type = Some(problem);
+        self.problem = HeadProblem::new(Some(problem));
+        Ok(self)
+    }
+}

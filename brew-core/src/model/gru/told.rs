@@ -1,0 +1,50 @@
+//! What a BiGRU is told of its task: the names of its classes, and what its labels are.
+
+use std::sync::OnceLock;
+
+use super::{BiGru, BiGruConfig, Task};
+use crate::error::{Error, Result};
+use crate::model::ProblemType;
+use crate::model::class_order::given_names;
+use crate::model::problem::HeadProblem;
+
+impl<T: Task> BiGru<T> {
+    /// The same model with these names for its classes, in the order of their numbers: see
+    /// [`BertForSequenceClassification`](crate::model::BertForSequenceClassification)'s.
+    ///
+    /// # Errors
+    /// Another number of names than classes, an empty name, and one that is there twice.
+    pub fn classes(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
+        let names = given_names(names, self.config.classes())?;
+        self.config.name_classes(names);
+        self.learned_names = OnceLock::new();
+        Ok(self)
+    }
+
+    /// The same model with this problem type: what its labels are, which loss it has, and how its logits
+    /// are read.
+    ///
+    /// # Errors
+    /// For [`ProblemType::SingleLabelClassification`] with one class, as in transformers, and for a head
+    /// whose labels are always of another type.
+    pub fn problem(mut self, problem: ProblemType) -> Result<Self> {
+        if let Some(always) = T::PROBLEM.filter(|always| *always != problem) {
+            return Err(Error::invalid(format!("a head for {} is always {always}, not {problem}", T::NAME)));
+        }
+        problem.check_classes(self.config.classes())?;
+        self.config.problem_type = Some(problem);
+        self.problem = HeadProblem::new(Some(problem));
+        Ok(self)
+    }
+
+    /// The config with what the model has learned of its task beside it.
+    pub(super) fn told_config(&self) -> BiGruConfig {
+        let mut config = self.config.clone();
+        config.problem_type = self.problem.get();
+        config.name_classes(match self.learned_names.get() {
+            Some(names) => (0..).zip(names.iter().cloned()).collect(),
+            None => config.names(),
+        });
+        config
+    }
+}

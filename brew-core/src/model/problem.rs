@@ -1,0 +1,244 @@
+//! What the head of a classifier means: which labels it is trained on, and how its logits are read.
+//!
+//! It is decided here alone, for the models' losses, the check before the first step, metrics, and whoever
+//! predicts. The rules are transformers' (5.24: `ForSequenceClassificationLoss` for labels,
+//! `TextClassificationPipeline.postprocess` for predictions); what it would compute without meaning it, and
+//! what it fails at without saying why, is refused with the mend.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::error::{Error, InStage, Result};
+use crate::loss::shape;
+
+/// The label of an example or a token that does not count, as in PyTorch.
+const IGNORED: i64 = -100;
+
+/// What the labels of a head are, and so which loss it has: `problem_type` in a `config.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemType {
+    /// One number per logit: squared error.
+    Regression,
+    /// The class of each example or token: cross entropy. It takes two classes or more.
+    SingleLabelClassification,
+    /// For each class whether it applies, 0 to 1: binary cross entropy.
+    MultiLabelClassification,
+}
+
+/// How a head's logits become scores, as transformers' pipeline has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scores {
+    /// Probabilities of which one class is right: they sum to 1.
+    Softmax,
+    /// For each class the probability that it applies.
+    Sigmoid,
+    /// The predicted numbers themselves, which are no probabilities.
+    Numbers,
+}
+
+impl fmt::Display for ProblemType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            ProblemType::Regression => "regression",
+            ProblemType::SingleLabelClassification => "single_label_classification",
+            ProblemType::MultiLabelClassification => "multi_label_classification",
+        })
+    }
+}
+
+impl Scores {
+    /// The scores of a head with so many logits per example, whose config states this problem type.
+    pub fn of(stated: Option<ProblemType>, logits: i64) -> Self {
+        match (stated, logits) {
+            (Some(ProblemType::Regression), _) => Scores::Numbers,
+            (Some(ProblemType::MultiLabelClassification), _) | (_, 1) => Scores::Sigmoid,
+            _ => Scores::Softmax,
+        }
+    }
+
+    /// `(…, classes)` logits as scores of that shape, float32.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn from_logits(self, logits: &Tensor) -> Result<Tensor> {
+        let logits = logits.f_to_kind(Kind::Float).in_stage("scores")?;
+        match self {
+            Scores::Softmax => logits.f_softmax(-1, Kind::Float),
+            Scores::Sigmoid => logits.f_sigmoid(),
+            Scores::Numbers => return Ok(logits),
+        }
+        .in_stage("scores")
+    }
+}
+
+/// The form that labels have beside logits of `(rows…, classes)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `(rows…)`: one label per example or token.
+    PerRow,
+    /// `(rows…, classes)`: one label per logit.
+    PerLogit,
+    Other,
+}
+
+impl ProblemType {
+    /// What these labels are to a head with logits of this shape, `(batch, classes)` or
+    /// `(batch, length, classes)`, whose config states this problem type or none.
+    ///
+    /// Where none is stated, one logit means regression, integers one class per row, and floats several
+    /// labels per row.
+    ///
+    /// | stated | logits | integers per row | integers per logit | floats per row | floats per logit |
+    /// |---|---|---|---|---|---|
+    /// | none | one | regression | regression | regression | regression |
+    /// | none | more | single label | refused | refused | multi label |
+    /// | regression | one | regression | regression | regression | regression |
+    /// | regression | more | refused | regression | refused | regression |
+    /// | single label | one | refused | refused | refused | refused |
+    /// | single label | more | single label | refused | refused | refused |
+    /// | multi label | one | refused | refused | multi label | multi label |
+    /// | multi label | more | refused | refused | refused | multi label |
+    ///
+    /// # Errors
+    /// What does not fit, with the mend.
+    pub fn of(stated: Option<Self>, logits: &[i64], labels: &Tensor) -> Result<Self> {
+        use ProblemType::{
+            MultiLabelClassification as Multi, Regression, SingleLabelClassification as Single,
+        };
+        let sizes = labels.size();
+        // One number per row is one logit.
+        let (one, rows) = match logits {
+            [_] => (true, logits),
+            [rows @ .., classes] => (*classes == 1, rows),
+            [] => (false, logits),
+        };
+        let form = match sizes.as_slice() {
+            found if found == rows => Form::PerRow,
+            found if found == logits => Form::PerLogit,
+            _ => Form::Other,
+        };
+        let kind = labels.f_kind()?;
+        let integers = matches!(kind, Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8);
+        let floats = matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16);
+        let refused = |wanted: &str, mend: &str| {
+            let head = match stated {
+                Some(stated) => format!("`problem_type` is {stated}"),
+                None => "the head states no `problem_type`".to_owned(),
+            };
+            Err(Error::invalid(format!(
+                "`labels` is {} {kind:?} and the logits {}, where {head}: {wanted}; {mend}",
+                shape(&sizes),
+                shape(logits)
+            )))
+        };
+        if !integers && !floats {
+            return refused("labels are integers or floats", "declare the column as i64 or f32");
+        }
+        match (stated, one, form, integers) {
+            (None | Some(Regression), true, Form::PerRow | Form::PerLogit, _)
+            | (Some(Regression), false, Form::PerLogit, _) => Ok(Regression),
+            (None | Some(Single), false, Form::PerRow, true) => Ok(Single),
+            (None, false, Form::PerLogit, false)
+            | (Some(Multi), false, Form::PerLogit, false)
+            | (Some(Multi), true, Form::PerRow | Form::PerLogit, false) => Ok(Multi),
+
+            (Some(Single), true, ..) => refused("a softmax over one logit is always 1", ONE_LOGIT),
+            (None | Some(Regression), ..) if one => {
+                refused("there must be one number per logit", "give a column of one number per example")
+            }
+            (Some(Regression), ..) => refused(
+                "there must be one number per logit",
+                "give lists of as many numbers, or a head with one logit",
+            ),
+            (Some(Multi), _, _, true) => refused("there must be 0 or 1 for each class, as floats", FLOATS),
+            (Some(Multi), ..) => refused("there must be 0 or 1 for each class", FLOATS),
+            (None | Some(Single), _, Form::PerLogit, _) => {
+                refused("there must be one class per row, as an integer", SEVERAL)
+            }
+            (None | Some(Single), _, Form::PerRow, false) => refused(
+                "there must be one class per row, as an integer",
+                "declare the column as i64, or give the head one logit if they are numbers",
+            ),
+            (None | Some(Single), ..) => refused(
+                "there must be one class per row, as an integer, or floats in the shape of the logits",
+                "give labels in one of these shapes",
+            ),
+        }
+    }
+
+    /// Refuses a problem type that a head of so many classes cannot have.
+    pub(crate) fn check_classes(self, classes: i64) -> Result<()> {
+        if self == ProblemType::SingleLabelClassification && classes < 2 {
+            return Err(Error::invalid(format!(
+                "{self} takes two classes or more, and the head has {classes}: a softmax over one logit is always 1; {ONE_LOGIT}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// What is wrong with the values of labels that [`ProblemType::of`] takes; `None` where nothing is.
+    pub(crate) fn misfit(self, labels: &Tensor, classes: i64) -> Result<Option<String>> {
+        let first = |outside: Tensor| -> Result<Option<f64>> {
+            let found = labels.f_masked_select(&outside)?;
+            Ok(if found.numel() == 0 { None } else { Some(found.f_double_value(&[0])?) })
+        };
+        let outside = |low: f64, high: f64| -> Result<Tensor> {
+            Ok(labels.f_ge(low)?.f_logical_and(&labels.f_le(high)?)?.f_logical_not()?)
+        };
+        Ok(match self {
+            ProblemType::SingleLabelClassification => {
+                let outside = outside(0.0, classes as f64 - 1.0)?.f_logical_and(&labels.f_ne(IGNORED)?)?;
+                first(outside)?.map(|label| {
+                    format!(
+                        "a label is {label}, and the logits have {classes} classes: labels are 0 to {}, or -100 for what does not count",
+                        classes - 1
+                    )
+                })
+            }
+            ProblemType::MultiLabelClassification => first(outside(0.0, 1.0)?)?.map(|label| {
+                format!("a label is {label}, and each class applies or does not: labels are 0 to 1")
+            }),
+            ProblemType::Regression => first(labels.f_isfinite()?.f_logical_not()?)?
+                .map(|label| format!("a label is {label}: the numbers of a regression are finite")),
+        })
+    }
+}
+
+const ONE_LOGIT: &str = "give the head two classes, or `.problem(ProblemType::Regression)` for numbers, or `.problem(ProblemType::MultiLabelClassification)` with float labels for a yes or no";
+const FLOATS: &str = "give a list of 0 and 1 per example as f32 (`FloatLabelTextBatch`), or `.problem(ProblemType::SingleLabelClassification)` if each example has one class";
+const SEVERAL: &str = "if several classes may apply, declare the column as f32 (`FloatLabelTextBatch`) and say `.problem(ProblemType::MultiLabelClassification)`";
+
+/// The problem type of a head: what its config states, or else what the first labels that it meets are.
+/// transformers keeps the latter in the config too, so that a saved model says how to read it.
+#[derive(Debug, Default)]
+pub(crate) struct HeadProblem(OnceLock<ProblemType>);
+
+impl HeadProblem {
+    pub(crate) fn new(stated: Option<ProblemType>) -> Self {
+        let problem = HeadProblem::default();
+        problem.learn(stated);
+        problem
+    }
+
+    pub(crate) fn get(&self) -> Option<ProblemType> {
+        self.0.get().copied()
+    }
+
+    /// Takes a problem type where there is none yet.
+    pub(crate) fn learn(&self, found: Option<ProblemType>) {
+        if let Some(found) = found {
+            let _ = self.0.set(found);
+        }
+    }
+
+    /// What these labels are, by [`ProblemType::of`].
+    pub(crate) fn of(&self, logits: &[i64], labels: &Tensor) -> Result<ProblemType> {
+        let found = ProblemType::of(self.get(), logits, labels)?;
+        self.learn(Some(found));
+        Ok(found)
+    }
+}
