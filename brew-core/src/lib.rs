@@ -46,11 +46,11 @@ pub mod prelude {
         TopKSemantics, TotalVariation, Uld, Wsld, next_token, standardised, within_vocabulary,
     };
     pub use crate::model::{
-        BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification, BiGruConfig,
-        BiGruForSequenceClassification, BiGruForTokenClassification, ClassifierOutput,
-        ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep, LayerMap,
-        ProblemType, SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
-        TokenClassifierOutputAdaptor, TorchScript,
+        Architecture, BertConfig, BertForQuestionAnswering, BertForSequenceClassification,
+        BertForTokenClassification, BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification,
+        ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep,
+        LayerMap, ProblemType, SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch,
+        TokenClassifierOutput, TokenClassifierOutputAdaptor, TorchScript,
     };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
     pub use crate::observe::{

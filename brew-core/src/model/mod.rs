@@ -35,10 +35,10 @@ use crate::feature::Feature;
 use crate::pass::Pass;
 
 pub use bert::{
-    BertConfig, BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification,
-    ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, SpanBatch,
-    SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch, TokenClassifierOutput,
-    TokenClassifierOutputAdaptor,
+    Architecture, BertConfig, BertForQuestionAnswering, BertForSequenceClassification,
+    BertForTokenClassification, ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor,
+    FloatLabelTextBatch, SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch,
+    TokenClassifierOutput, TokenClassifierOutputAdaptor,
 };
 pub(crate) use class_order::{Agreement, agreement, listed, order_of};
 pub(crate) use folder::{read_tensors, tensors_as_bytes, write_tensors, write_weights};

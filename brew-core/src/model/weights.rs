@@ -5,6 +5,7 @@
 //! misfit of a checkpoint at once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use tch::{Device, Kind, Tensor};
@@ -14,12 +15,23 @@ use crate::error::{Error, InStage, Result, numbered};
 /// What a checkpoint holds under a name: a float tensor, or the dtype that a parameter cannot have.
 pub(crate) type Stored = Result<Tensor, String>;
 
+/// Makes a parameter of a name and a shape.
+struct Draw(Box<dyn Fn(&str, &[i64]) -> Result<Tensor>>);
+
+impl fmt::Debug for Draw {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Draw")
+    }
+}
+
 /// Parameters that wait for the part of the model they belong to.
 #[derive(Debug)]
 pub struct Weights {
     origin: PathBuf,
     device: Device,
     stored: BTreeMap<String, Stored>,
+    /// Makes the parameters of a new model.
+    draw: Option<Draw>,
     problems: Vec<String>,
 }
 
@@ -30,7 +42,18 @@ impl Weights {
         device: Device,
         stored: impl IntoIterator<Item = (String, Stored)>,
     ) -> Self {
-        Weights { origin: origin.into(), device, stored: stored.into_iter().collect(), problems: Vec::new() }
+        Weights {
+            origin: origin.into(),
+            device,
+            stored: stored.into_iter().collect(),
+            draw: None,
+            problems: Vec::new(),
+        }
+    }
+
+    /// Parameters of a new model on `device`, each made as it is asked for.
+    pub(crate) fn drawn(device: Device, draw: impl Fn(&str, &[i64]) -> Result<Tensor> + 'static) -> Self {
+        Weights { draw: Some(Draw(Box::new(draw))), ..Weights::new("a new model", device, []) }
     }
 
     /// Whether a parameter of this name is there.
@@ -58,7 +81,12 @@ impl Weights {
     /// After a problem it is an undefined tensor, which [`Weights::finish`] keeps from being used.
     pub(crate) fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
         let found = match self.stored.remove(name) {
-            None => Err(format!("`{name}` is missing")),
+            None => match &self.draw {
+                Some(Draw(draw)) => {
+                    draw(name, shape).and_then(|drawn| self.leaf(&drawn)).map_err(|error| error.to_string())
+                }
+                None => Err(format!("`{name}` is missing")),
+            },
             Some(Err(dtype)) => {
                 Err(format!("`{name}` has dtype {dtype}; a parameter is F16, BF16, F32 or F64"))
             }

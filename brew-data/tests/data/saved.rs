@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use brew_core::batch::Batches;
+use brew_core::prelude::Batch;
 use brew_core::tch::{Kind, Tensor};
 use brew_data::Dataset;
 
@@ -35,6 +37,22 @@ fn a_folder_that_python_saved_opens_with_its_values_classes_and_nulls() {
     let answered = table.select(&[0, 1, 3, 4, 5]).unwrap();
     let answers: [&[&str]; 5] = [&["a", "b"], &[], &["c"], &[], &["d"]];
     assert_eq!(answered.text_lists("answers.text").unwrap(), answers);
+}
+
+/// The labels alone.
+#[derive(Debug, Batch)]
+struct Labels {
+    #[column(i64)]
+    label: Tensor,
+}
+
+// What `datasets` says of a column reaches a run, which holds it against the names that its models have.
+#[test]
+fn batches_name_the_classes_of_their_columns_as_the_data_does() {
+    let batches = Dataset::open(folder()).unwrap().batches::<Labels>(2).shuffled(3);
+    let expected = Some(vec!["negative".to_owned(), "positive".to_owned()]);
+    assert_eq!(batches.class_names("label").unwrap(), expected);
+    assert_eq!(batches.processed(Ok).class_names("label").unwrap(), expected);
 }
 
 #[test]

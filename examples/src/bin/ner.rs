@@ -48,7 +48,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let loader = || data.batches::<TokenBatch>(training.batch).shuffled(training.seed.into()).bucketed();
     let dev = || dev.batches::<TokenBatch>(64).bucketed();
     let new = || {
-        BertForTokenClassification::from_encoder(&settings.encoder, tags.len(), settings.weights(), device)
+        BertForTokenClassification::from_encoder(&settings.encoder, tags.len(), settings.weights(), device)?
+            .classes(tags.clone())
     };
     // What cannot be is said before anything is trained.
     let stride = every(new()?.config().num_hidden_layers, training.layers)?;

@@ -6,6 +6,7 @@ mod architectures;
 mod folders;
 mod freezing;
 mod heads;
+mod new_models;
 mod parity;
 mod pipelines;
 mod precision;

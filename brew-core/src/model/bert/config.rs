@@ -48,6 +48,8 @@ pub struct BertConfig {
     pub max_position_embeddings: i64,
     /// Number of token types (segments).
     pub type_vocab_size: i64,
+    /// The standard deviation of the weights of a new model.
+    pub initializer_range: f64,
     /// What layer norms add to the variance.
     pub layer_norm_eps: f64,
     /// The padding token, whose embedding gets no gradient.
@@ -58,9 +60,10 @@ pub struct BertConfig {
     pub id2label: BTreeMap<i64, String>,
     /// The class of each name.
     pub label2id: BTreeMap<String, i64>,
-    /// Every key of the file, known or not.
+    /// Every key of the `config.json` that it was read from, known or not: those that have no field are
+    /// written back when the model is saved.
     #[serde(skip)]
-    pub(crate) file: Map<String, Value>,
+    pub file: Map<String, Value>,
 }
 
 impl Default for BertConfig {
@@ -80,6 +83,7 @@ impl Default for BertConfig {
             qa_dropout: 0.1,
             max_position_embeddings: 512,
             type_vocab_size: 2,
+            initializer_range: 0.02,
             layer_norm_eps: 1e-12,
             pad_token_id: Some(0),
             problem_type: None,
@@ -91,8 +95,9 @@ impl Default for BertConfig {
 }
 
 impl BertConfig {
-    /// transformers' defaults of an architecture: the values of its smallest published model.
-    pub(crate) fn base(model_type: Architecture) -> Self {
+    /// transformers' defaults of an architecture: the values of its smallest published model. Sizes of one's
+    /// own go around it: `BertConfig { hidden_size: 312, ..BertConfig::base(Architecture::Bert) }`.
+    pub fn base(model_type: Architecture) -> Self {
         let bert = BertConfig { model_type, ..BertConfig::default() };
         match model_type {
             Architecture::Bert => bert,

@@ -49,7 +49,7 @@ impl BertConfig {
         }
     }
 
-    fn problems(&self) -> Vec<String> {
+    pub(super) fn problems(&self) -> Vec<String> {
         let key = |field| self.model_type.key(field).unwrap_or(field);
         let sizes = [
             ("vocab_size", self.vocab_size),

@@ -13,6 +13,7 @@ mod embeddings;
 mod encoder;
 mod folder;
 mod freeze;
+mod fresh;
 mod head;
 mod layer;
 pub(super) mod loss;

@@ -59,8 +59,7 @@ pub(crate) fn print(setting: &Setting<'_>) -> Result<()> {
     let student = TextClassifier::from_pretrained(setting.model(StageName::Distill), setting.device)?;
     let sentences: Vec<&str> = setting.arguments.sentence.iter().map(String::as_str).collect();
     for (sentence, prediction) in sentences.iter().zip(student.predict(&sentences)?) {
-        let label = if prediction.class == 1 { "positive" } else { "negative" };
-        println!("{label} ({:.2})  {sentence}", prediction.score);
+        println!("{} ({:.2})  {sentence}", prediction.label, prediction.score);
     }
     println!("\nthe distilled student is in {}", setting.model(StageName::Distill).display());
     Ok(())

@@ -52,6 +52,9 @@ impl Setting<'_> {
     }
 }
 
+/// The names of the reviews' labels, 0 and 1.
+const CLASSES: [&str; 2] = ["negative", "positive"];
+
 /// Runs one stage and reports it.
 pub(crate) fn run(stage: StageName, setting: &Setting<'_>) -> Result<()> {
     let arguments = setting.arguments;
@@ -60,7 +63,8 @@ pub(crate) fn run(stage: StageName, setting: &Setting<'_>) -> Result<()> {
         StageName::Teacher => {
             let seed = u64::from(arguments.training.seed);
             let model =
-                BertForSequenceClassification::from_encoder(&arguments.minilm, 2, seed, setting.device)?;
+                BertForSequenceClassification::from_encoder(&arguments.minilm, 2, seed, setting.device)?
+                    .classes(CLASSES)?;
             Supervised::new(model.seen_by(ClassifierOutputAdaptor)).semantics(Semantics::TextBrewer).plan()?
         }
         StageName::Plain => Supervised::new(student(setting)?.seen_by(ClassifierOutputAdaptor))
@@ -108,7 +112,7 @@ fn student(setting: &Setting<'_>) -> Result<BertForSequenceClassification> {
         Init::First => Keep::first(arguments.training.layers),
         Init::Every | Init::Teacher => Keep::every(stride),
     };
-    BertForSequenceClassification::from_layers_of(&source, keep)?.with_new_head(2, seed)
+    BertForSequenceClassification::from_layers_of(&source, keep)?.with_new_head(2, seed)?.classes(CLASSES)
 }
 
 fn distillation(setting: &Setting<'_>) -> Result<Pipeline<TextBatch, ClassifierOutputAdaptor>> {

@@ -1,0 +1,117 @@
+//! Models of one's own sizes with new weights, drawn as transformers draws them.
+//!
+//! Weights of linear layers and embeddings are N(0, `initializer_range`²), biases 0, layer norms 1 and 0, and
+//! the embedding of padding is 0. Each tensor has draws of its own, which follow from the seed and its name
+//! alone.
+
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use super::head::checked_classes;
+use super::{Bert, BertConfig, BertForQuestionAnswering, ClassHead, Head};
+use crate::error::{Error, Result, numbered};
+use crate::model::class_order::default_names;
+use crate::model::folder::companions;
+use crate::model::normal::normal;
+use crate::model::weights::Weights;
+
+impl<H: ClassHead> Bert<H> {
+    /// A model of these sizes for so many classes with new weights, the same for the same seed: those that
+    /// transformers' `from_config` has, in distribution.
+    ///
+    /// ```
+    /// use brew_core::prelude::*;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let config = BertConfig {
+    ///     vocab_size: 100,
+    ///     hidden_size: 24,
+    ///     num_hidden_layers: 4,
+    ///     num_attention_heads: 4,
+    ///     intermediate_size: 96,
+    ///     ..BertConfig::base(Architecture::DistilBert)
+    /// };
+    /// let student = BertForSequenceClassification::new(config, 2, 7, Device::Cpu)?;
+    /// let input_ids = Tensor::from_slice(&[2_i64, 20, 30, 3]).unsqueeze(0);
+    /// let pass = Pass::evaluation(Wants::nothing());
+    /// let output = student.forward(&input_ids, &input_ids.ones_like(), None, None, &pass)?;
+    /// assert_eq!(output.logits.size(), [1, 2]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Lists every value of the config that makes no model; refuses less than one class, and another number
+    /// of classes than the config has names for.
+    pub fn new(config: BertConfig, classes: usize, seed: u64, device: Device) -> Result<Self> {
+        Self::with_new_weights(config, checked_classes(classes)?, seed, device)
+    }
+}
+
+impl BertForQuestionAnswering {
+    /// A model of these sizes with new weights, the same for the same seed.
+    ///
+    /// # Errors
+    /// Lists every value of the config that makes no model.
+    pub fn new(config: BertConfig, seed: u64, device: Device) -> Result<Self> {
+        Self::with_new_weights(config, 2, seed, device)
+    }
+}
+
+impl<H: Head> Bert<H> {
+    fn with_new_weights(mut config: BertConfig, classes: i64, seed: u64, device: Device) -> Result<Self> {
+        if config.id2label.is_empty() {
+            config.name_classes(default_names(classes));
+        }
+        let mut problems = config.problems();
+        if !(config.initializer_range.is_finite() && config.initializer_range > 0.0) {
+            problems.push(format!("initializer_range is {}; it must be above 0", config.initializer_range));
+        }
+        if config.classes() != classes {
+            problems.push(format!("id2label names {} classes, and the head has {classes}", config.classes()));
+        }
+        if let Some(problem) = config.problem_type {
+            problems.extend(problem.check_classes(classes).err().map(|error| error.to_string()));
+        }
+        if !problems.is_empty() {
+            return Err(Error::invalid(numbered("invalid model config", &problems)));
+        }
+        let drawn = config.clone();
+        let weights = Weights::drawn(device, move |name, shape| draw(&drawn, seed, name, shape));
+        Self::build(config, weights, Vec::new())
+    }
+
+    /// The same model taking the tokenizer files of a folder along when it is saved.
+    #[must_use]
+    pub fn with_tokenizer_of(self, folder: impl AsRef<Path>) -> Self {
+        Bert { companions: companions(folder.as_ref()), ..self }
+    }
+}
+
+/// A new parameter of this name, float32.
+fn draw(config: &BertConfig, seed: u64, name: &str, shape: &[i64]) -> Result<Tensor> {
+    let cpu = (Kind::Float, Device::Cpu);
+    if name.ends_with(".bias") {
+        return Ok(Tensor::f_zeros(shape, cpu)?);
+    }
+    if name.contains("LayerNorm") || name.contains("layer_norm") {
+        return Ok(Tensor::f_ones(shape, cpu)?);
+    }
+    let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
+    let values = normal(seed ^ hash(name), count, config.initializer_range);
+    let drawn = Tensor::f_from_slice(&values)?.f_reshape(shape)?;
+    let padded = name.ends_with("word_embeddings.weight")
+        || (name.ends_with("position_embeddings.weight") && config.first_position() > 0);
+    if let Some(pad) = config.pad_token_id.filter(|pad| padded && (0..shape[0]).contains(pad)) {
+        let _ = drawn.f_narrow(0, pad, 1)?.f_zero_()?;
+    }
+    Ok(drawn)
+}
+
+/// FNV-1a of a name (Fowler, Noll and Vo 1991), so that each parameter has draws of its own.
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
