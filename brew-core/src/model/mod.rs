@@ -4,6 +4,7 @@
 //! [`Model`], which says what is trained and how it is saved. [`SeenBy::seen_by`] then joins a model
 //! to an adaptor; from there on the model's own type is erased and the adaptor's stays.
 
+mod activation;
 pub mod bert;
 mod class_order;
 mod folder;
@@ -34,6 +35,7 @@ use crate::error::{Error, InStage as _, Result};
 use crate::feature::Feature;
 use crate::pass::Pass;
 
+pub use activation::Activation;
 pub use bert::{
     Architecture, BertConfig, BertForQuestionAnswering, BertForSequenceClassification,
     BertForTokenClassification, ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor,
@@ -46,7 +48,6 @@ pub use gru::{BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassifi
 pub use keep::Keep;
 pub use mapping::LayerMap;
 pub use parameters::Parameters;
-pub use parts::Activation;
 pub use problem::{ProblemType, Scores};
 pub use torchscript::{Part, ScriptOutput, ScriptOutputAdaptor, TorchScript};
 

@@ -1,12 +1,11 @@
-//! The parts that every transformer is made of: linear layers, layer norms, dropout, activations.
+//! The parts that every transformer is made of: linear layers, layer norms, dropout.
 //!
 //! A part knows the full name of its parameters, so that saving needs no second list of names and a
 //! refusal of libtorch says which layer of the model it happened in.
 
-use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
-use crate::error::{Error, InStage, Result, suggest};
+use crate::error::{InStage, Result};
 use crate::model::weights::Weights;
 use crate::native::ffi;
 use crate::pass::Pass;
@@ -117,56 +116,11 @@ pub(crate) fn dropout_and_add(
     dropout(input, probability, pass)?.f_add(residual).in_stage("residual")
 }
 
-/// The function between the two linear layers of a feed-forward block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Activation {
-    /// `x Φ(x)`, with the exact normal distribution function: `gelu`.
-    Gelu,
-    /// The approximation of [`Activation::Gelu`] by a hyperbolic tangent: `gelu_new`.
-    GeluNew,
-    /// `max(x, 0)`: `relu`.
-    Relu,
-}
-
-/// Each activation with its name in a `config.json`.
-const ACTIVATIONS: [(&str, Activation); 3] =
-    [("gelu", Activation::Gelu), ("gelu_new", Activation::GeluNew), ("relu", Activation::Relu)];
-
-impl Activation {
-    pub(crate) fn forward(self, input: &Tensor) -> Result<Tensor> {
-        match self {
-            Activation::Gelu => input.f_gelu("none"),
-            Activation::GeluNew => input.f_gelu("tanh"),
-            Activation::Relu => input.f_relu(),
-        }
-        .in_stage("activation")
-    }
-}
-
-impl TryFrom<String> for Activation {
-    type Error = Error;
-    fn try_from(name: String) -> Result<Self> {
-        let known = ACTIVATIONS.iter().find(|(known, _)| *known == name);
-        known.map(|(_, activation)| *activation).ok_or_else(|| {
-            let near = suggest(&name, ACTIVATIONS.iter().map(|(known, _)| *known));
-            Error::invalid(format!("there is no activation `{name}` for `hidden_act`{near}"))
-        })
-    }
-}
-
-impl From<Activation> for String {
-    fn from(activation: Activation) -> String {
-        let named = ACTIVATIONS.iter().find(|(_, known)| *known == activation);
-        named.map(|(name, _)| (*name).to_owned()).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use tch::Kind;
 
-    use super::{Activation, Device, Pass, Tensor, dropout, dropout_and_add};
+    use super::{Device, Pass, Tensor, dropout, dropout_and_add};
     use crate::pass::Wants;
 
     fn training() -> Pass {
@@ -236,24 +190,5 @@ pub(crate) mod tests {
         assert_eq!(dropout(input.shallow_clone(), 0.4, &evaluation).unwrap(), input);
         let error = dropout(input, 1.0, &training()).unwrap_err().to_string();
         assert!(error.contains("it must lie in [0, 1)"), "{error}");
-    }
-
-    // transformers 5.23.0, torch 2.11.0:
-    // from transformers.activations import ACT2FN
-    // for name in ["gelu", "gelu_new", "relu"]: print(ACT2FN[name](torch.tensor([-2, -.5, 0, 1, 3])))
-    #[test]
-    fn activations_are_those_of_transformers() {
-        let input = Tensor::from_slice(&[-2.0_f32, -0.5, 0.0, 1.0, 3.0]);
-        for (name, golden) in [
-            ("gelu", [-0.045_500_28_f32, -0.154_268_77, 0.0, 0.841_344_7, 2.995_949_7]),
-            ("gelu_new", [-0.045_402_29, -0.154_286, 0.0, 0.841_192, 2.996_362_7]),
-            ("relu", [0.0, 0.0, 0.0, 1.0, 3.0]),
-        ] {
-            let activation = Activation::try_from(name.to_owned()).unwrap();
-            assert_eq!(String::from(activation), name);
-            let found = activation.forward(&input).unwrap();
-            let off = (found - Tensor::from_slice(&golden)).abs().max().double_value(&[]);
-            assert!(off < 1e-6, "{name} is off by {off:e}");
-        }
     }
 }

@@ -10,10 +10,13 @@ use std::path::PathBuf;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::error::{Error, InStage, Result, numbered};
+use crate::error::{Error, InStage, Result};
 
 /// What a checkpoint holds under a name: a float tensor, or the dtype that a parameter cannot have.
 pub(crate) type Stored = Result<Tensor, String>;
+
+/// How many problems of one kind are spelled out.
+const SPELLED_OUT: usize = 5;
 
 /// Makes a parameter of a name and a shape.
 struct Draw(Box<dyn Fn(&str, &[i64]) -> Result<Tensor>>);
@@ -32,7 +35,12 @@ pub struct Weights {
     stored: BTreeMap<String, Stored>,
     /// Makes the parameters of a new model.
     draw: Option<Draw>,
+    /// What is wrong with the whole, or with a tensor that cannot be read.
     problems: Vec<String>,
+    /// Tensors of another shape than the config says.
+    misshapen: Vec<String>,
+    missing: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Weights {
@@ -48,6 +56,9 @@ impl Weights {
             stored: stored.into_iter().collect(),
             draw: None,
             problems: Vec::new(),
+            misshapen: Vec::new(),
+            missing: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -61,6 +72,11 @@ impl Weights {
         self.stored.contains_key(name)
     }
 
+    /// The first size of a parameter, if it is there and has one.
+    pub(crate) fn rows(&self, name: &str) -> Option<i64> {
+        self.stored.get(name)?.as_ref().ok()?.size().first().copied()
+    }
+
     /// Adds a parameter, in place of one of the same name.
     pub(crate) fn set(&mut self, name: impl Into<String>, tensor: Tensor) {
         self.stored.insert(name.into(), Ok(tensor));
@@ -69,6 +85,11 @@ impl Weights {
     /// Notes something that keeps the model from being built.
     pub(crate) fn problem(&mut self, problem: String) {
         self.problems.push(problem);
+    }
+
+    /// Notes something that a person should know of a model that is built all the same.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
     }
 
     /// The names that no part has taken yet.
@@ -80,27 +101,29 @@ impl Weights {
     ///
     /// After a problem it is an undefined tensor, which [`Weights::finish`] keeps from being used.
     pub(crate) fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
-        let found = match self.stored.remove(name) {
-            None => match &self.draw {
-                Some(Draw(draw)) => {
-                    draw(name, shape).and_then(|drawn| self.leaf(&drawn)).map_err(|error| error.to_string())
-                }
-                None => Err(format!("`{name}` is missing")),
+        match self.stored.remove(name) {
+            None => match self.draw.as_ref().map(|Draw(draw)| draw(name, shape)) {
+                Some(drawn) => match drawn.and_then(|drawn| self.leaf(&drawn)).in_stage(name) {
+                    Ok(leaf) => return leaf,
+                    Err(error) => self.problems.push(error.to_string()),
+                },
+                None => self.missing.push(format!("`{name}` is missing")),
             },
             Some(Err(dtype)) => {
-                Err(format!("`{name}` has dtype {dtype}; a parameter is F16, BF16, F32 or F64"))
+                let problem = format!("`{name}` has dtype {dtype}; a parameter is F16, BF16, F32 or F64");
+                self.problems.push(problem);
             }
-            Some(Ok(tensor)) if tensor.size() != shape => Err(format!(
+            Some(Ok(tensor)) if tensor.size() != shape => self.misshapen.push(format!(
                 "`{name}` is {}, but the config makes it {}",
                 dimensions(&tensor.size()),
                 dimensions(shape)
             )),
-            Some(Ok(tensor)) => self.leaf(&tensor).in_stage(name).map_err(|error| error.to_string()),
-        };
-        found.unwrap_or_else(|problem| {
-            self.problems.push(problem);
-            Tensor::new()
-        })
+            Some(Ok(tensor)) => match self.leaf(&tensor).in_stage(name) {
+                Ok(leaf) => return leaf,
+                Err(error) => self.problems.push(error.to_string()),
+            },
+        }
+        Tensor::new()
     }
 
     fn leaf(&self, tensor: &Tensor) -> Result<Tensor> {
@@ -108,17 +131,55 @@ impl Weights {
         Ok(placed.f_set_requires_grad(true)?)
     }
 
-    /// Says whether every part found what it asked for.
+    /// Says whether every part found what it asked for, and prints the notes if so.
     ///
     /// # Errors
-    /// Lists every problem, under the file the parameters came from.
+    /// Lists every problem, under the file the parameters came from; of many of one kind the first. Where
+    /// parameters are missing, the names of those that no part asked for say what is there instead.
     pub(crate) fn finish(self) -> Result<()> {
-        if self.problems.is_empty() {
+        let count = self.problems.len() + self.misshapen.len() + self.missing.len();
+        if count == 0 {
+            for note in &self.notes {
+                eprintln!("{}: {note}", self.origin.display());
+            }
             return Ok(());
         }
-        let title = "the weights do not fit the config beside them";
-        Err(Error::file(self.origin, numbered(title, &self.problems)))
+        let title = match (self.misshapen.is_empty(), self.missing.is_empty()) {
+            // Two shapes of one tensor, or two numbers of layers: they do differ.
+            (false, _) => "the weights do not fit the config beside them",
+            (true, false) => "the model cannot be put together of these weights",
+            (true, true) => "the weights cannot be used",
+        };
+        let mut lines = shortened(&self.problems, "problems");
+        lines.extend(shortened(&self.misshapen, "tensors of another shape"));
+        lines.extend(shortened(&self.missing, "missing tensors"));
+        let unused: Vec<String> = self.left().map(|name| format!("`{name}`")).collect();
+        if !self.missing.is_empty() && !unused.is_empty() {
+            let more = unused.len().saturating_sub(SPELLED_OUT);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let shown = unused.iter().take(SPELLED_OUT).cloned().collect::<Vec<_>>().join(", ");
+            lines.push(format!("no part of the model asked for: {shown}{more}"));
+        }
+        let text = match lines.as_slice() {
+            [one] => format!("{title}: {one}"),
+            many => {
+                let lines = many.iter().map(|line| format!("\n  - {line}"));
+                let problems = if count == 1 { "problem" } else { "problems" };
+                format!("{title}, {count} {problems}:{}", lines.collect::<String>())
+            }
+        };
+        Err(Error::file(self.origin, text))
     }
+}
+
+/// The first of many, and how many there are besides.
+fn shortened(problems: &[String], what: &str) -> Vec<String> {
+    // One more line for one more problem would save nothing.
+    if problems.len() <= SPELLED_OUT + 1 {
+        return problems.to_vec();
+    }
+    let more = format!("and {} more {what}", problems.len() - SPELLED_OUT);
+    problems.iter().take(SPELLED_OUT).cloned().chain([more]).collect()
 }
 
 /// A shape as people write it: `(30522, 384)`.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod architectures;
+mod brought;
 mod folders;
 mod freezing;
 mod heads;
@@ -15,5 +16,6 @@ mod problems;
 mod refusals;
 mod students;
 mod support;
+mod sweep;
 mod tasks;
 mod transformers_reads_it;

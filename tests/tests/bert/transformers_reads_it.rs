@@ -91,13 +91,13 @@ fn hindrance(python: &str) -> Option<String> {
 }
 
 /// Prints a line that the test runner does not hold back, as it does what `eprintln!` writes.
-fn say(test: &str, line: &str) {
+pub(crate) fn say(test: &str, line: &str) {
     let line = format!("{test}: {line}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// The interpreter, where it has what the scripts import; says why not where it has not.
-fn python(test: &str) -> Option<String> {
+pub(crate) fn python(test: &str) -> Option<String> {
     let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let Some(hindrance) = hindrance(&python) else { return Some(python) };
     say(

@@ -1,7 +1,8 @@
-//! The three architectures of the family, and what each calls its parts and its settings.
+//! The architectures of the family, and what each calls its parts and its settings.
 //!
-//! RoBERTa and DistilBERT compute what BERT computes but for a few steps; what keeps their folders
-//! apart is names. They are all here, so that the parts of the network are written once.
+//! RoBERTa and DistilBERT compute what BERT computes but for a few steps: three networks. XLM-RoBERTa and
+//! CamemBERT compute what RoBERTa computes. What keeps their folders apart is names. They are all here,
+//! so that the parts of the network are written once.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,20 @@ pub enum Architecture {
     /// is masked, so that only the softmax over the length, of start and end logits, sees it: for
     /// transformers' values there, read a batch of one's own with `pad = 1`.
     Roberta,
+    /// XLM-RoBERTa (Conneau et al. 2020): RoBERTa with a vocabulary of a hundred languages.
+    #[serde(rename = "xlm-roberta")]
+    XlmRoberta,
+    /// CamemBERT (Martin et al. 2020): RoBERTa with a French vocabulary.
+    Camembert,
     /// DistilBERT (Sanh et al. 2019): BERT without token types and without a pooler.
+    DistilBert,
+}
+
+/// What an architecture computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Network {
+    Bert,
+    Roberta,
     DistilBert,
 }
 
@@ -56,14 +70,30 @@ const DISTILBERT_LAYER: LayerNames = LayerNames {
 };
 
 impl Architecture {
-    pub(crate) const ALL: [Architecture; 3] =
-        [Architecture::Bert, Architecture::Roberta, Architecture::DistilBert];
+    pub(crate) const ALL: [Architecture; 5] = [
+        Architecture::Bert,
+        Architecture::Roberta,
+        Architecture::XlmRoberta,
+        Architecture::Camembert,
+        Architecture::DistilBert,
+    ];
 
-    /// Its `model_type`, which is also the start of the names of the encoder's parameters.
+    /// What it computes.
+    pub(crate) fn network(self) -> Network {
+        match self {
+            Architecture::Bert => Network::Bert,
+            Architecture::Roberta | Architecture::XlmRoberta | Architecture::Camembert => Network::Roberta,
+            Architecture::DistilBert => Network::DistilBert,
+        }
+    }
+
+    /// Its `model_type`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Architecture::Bert => "bert",
             Architecture::Roberta => "roberta",
+            Architecture::XlmRoberta => "xlm-roberta",
+            Architecture::Camembert => "camembert",
             Architecture::DistilBert => "distilbert",
         }
     }
@@ -73,49 +103,60 @@ impl Architecture {
         match self {
             Architecture::Bert => "Bert",
             Architecture::Roberta => "Roberta",
+            Architecture::XlmRoberta => "XLMRoberta",
+            Architecture::Camembert => "Camembert",
             Architecture::DistilBert => "DistilBert",
+        }
+    }
+
+    /// The start of the names of the encoder's parameters, without the dot.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self.network() {
+            Network::Bert => "bert",
+            Network::Roberta => "roberta",
+            Network::DistilBert => "distilbert",
         }
     }
 
     /// The parts that a checkpoint of the encoder alone has without the encoder's prefix.
     pub(crate) fn roots(self) -> &'static [&'static str] {
-        match self {
-            Architecture::Bert | Architecture::Roberta => &["embeddings", "encoder", "pooler"],
-            Architecture::DistilBert => &["embeddings", "transformer"],
+        match self.network() {
+            Network::Bert | Network::Roberta => &["embeddings", "encoder", "pooler"],
+            Network::DistilBert => &["embeddings", "transformer"],
         }
     }
 
     /// The start of the name of every layer's parameters.
     pub(crate) fn layers(self) -> &'static str {
-        match self {
-            Architecture::Bert => "bert.encoder.layer.",
-            Architecture::Roberta => "roberta.encoder.layer.",
-            Architecture::DistilBert => "distilbert.transformer.layer.",
+        match self.network() {
+            Network::Bert => "bert.encoder.layer.",
+            Network::Roberta => "roberta.encoder.layer.",
+            Network::DistilBert => "distilbert.transformer.layer.",
         }
     }
 
     pub(crate) fn layer_names(self) -> &'static LayerNames {
-        match self {
-            Architecture::Bert | Architecture::Roberta => &BERT_LAYER,
-            Architecture::DistilBert => &DISTILBERT_LAYER,
+        match self.network() {
+            Network::Bert | Network::Roberta => &BERT_LAYER,
+            Network::DistilBert => &DISTILBERT_LAYER,
         }
     }
 
     /// What its `config.json` calls a field of [`BertConfig`](super::BertConfig); `None` for a field
     /// that its config does not have.
     pub(crate) fn key(self, field: &str) -> Option<&str> {
-        match (self, field) {
-            (Architecture::Bert | Architecture::Roberta, "seq_classif_dropout" | "qa_dropout") => None,
-            (Architecture::Bert | Architecture::Roberta, _) => Some(field),
-            (Architecture::DistilBert, "hidden_size") => Some("dim"),
-            (Architecture::DistilBert, "num_hidden_layers") => Some("n_layers"),
-            (Architecture::DistilBert, "num_attention_heads") => Some("n_heads"),
-            (Architecture::DistilBert, "intermediate_size") => Some("hidden_dim"),
-            (Architecture::DistilBert, "hidden_act") => Some("activation"),
-            (Architecture::DistilBert, "hidden_dropout_prob") => Some("dropout"),
-            (Architecture::DistilBert, "attention_probs_dropout_prob") => Some("attention_dropout"),
-            (Architecture::DistilBert, "type_vocab_size" | "layer_norm_eps" | "classifier_dropout") => None,
-            (Architecture::DistilBert, _) => Some(field),
+        match (self.network(), field) {
+            (Network::Bert | Network::Roberta, "seq_classif_dropout" | "qa_dropout") => None,
+            (Network::Bert | Network::Roberta, _) => Some(field),
+            (Network::DistilBert, "hidden_size") => Some("dim"),
+            (Network::DistilBert, "num_hidden_layers") => Some("n_layers"),
+            (Network::DistilBert, "num_attention_heads") => Some("n_heads"),
+            (Network::DistilBert, "intermediate_size") => Some("hidden_dim"),
+            (Network::DistilBert, "hidden_act") => Some("activation"),
+            (Network::DistilBert, "hidden_dropout_prob") => Some("dropout"),
+            (Network::DistilBert, "attention_probs_dropout_prob") => Some("attention_dropout"),
+            (Network::DistilBert, "type_vocab_size" | "layer_norm_eps" | "classifier_dropout") => None,
+            (Network::DistilBert, _) => Some(field),
         }
     }
 }

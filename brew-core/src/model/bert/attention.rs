@@ -6,7 +6,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::architecture::Architecture;
+use super::architecture::Network;
 use super::config::BertConfig;
 use crate::error::{Error, InStage, Result};
 use crate::model::parts::{LayerNorm, Linear, dropout, dropout_and_add, forward_together};
@@ -60,9 +60,9 @@ impl Attention {
             heads: config.num_attention_heads,
             head_size: config.head_size(),
             probability_dropout: config.attention_probs_dropout_prob,
-            hidden_dropout: match config.model_type {
-                Architecture::Bert | Architecture::Roberta => config.hidden_dropout_prob,
-                Architecture::DistilBert => 0.0,
+            hidden_dropout: match config.model_type.network() {
+                Network::Bert | Network::Roberta => config.hidden_dropout_prob,
+                Network::DistilBert => 0.0,
             },
         }
     }

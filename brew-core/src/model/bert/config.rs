@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, Network};
+use crate::model::activation::Activation;
 use crate::model::class_order::{default_names, inverse};
-use crate::model::parts::Activation;
 use crate::model::problem::ProblemType;
 
 /// Keys of a file that belong to the head and the task that it was trained for, beside those that are fields.
@@ -20,7 +20,7 @@ const OF_A_TASK: [&str; 4] =
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BertConfig {
-    /// BERT, RoBERTa or DistilBERT.
+    /// BERT, RoBERTa, XLM-RoBERTa, CamemBERT or DistilBERT.
     pub model_type: Architecture,
     /// Number of tokens that have an embedding.
     pub vocab_size: i64,
@@ -102,6 +102,9 @@ impl BertConfig {
         match model_type {
             Architecture::Bert => bert,
             Architecture::Roberta => BertConfig { vocab_size: 50265, pad_token_id: Some(1), ..bert },
+            Architecture::XlmRoberta | Architecture::Camembert => {
+                BertConfig { pad_token_id: Some(1), ..bert }
+            }
             Architecture::DistilBert => BertConfig { num_hidden_layers: 6, ..bert },
         }
     }
@@ -124,9 +127,9 @@ impl BertConfig {
 
     /// The position of the first token.
     pub(crate) fn first_position(&self) -> i64 {
-        match self.model_type {
-            Architecture::Bert | Architecture::DistilBert => 0,
-            Architecture::Roberta => self.pad_token_id.unwrap_or_default() + 1,
+        match self.model_type.network() {
+            Network::Bert | Network::DistilBert => 0,
+            Network::Roberta => self.pad_token_id.unwrap_or_default() + 1,
         }
     }
 

@@ -7,11 +7,16 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, Network};
+use super::class_names::{ClassNames, class_names};
 use super::config::BertConfig;
 use crate::error::{Error, Result, numbered, suggest};
+use crate::model::activation::Activation;
 use crate::model::class_order::default_names;
 use crate::model::folder::CONFIG;
+
+/// The keys that `class_names.rs` reads.
+const CLASS_NAMES: [&str; 2] = ["id2label", "label2id"];
 
 impl BertConfig {
     /// Understands the config of a folder.
@@ -25,17 +30,24 @@ impl BertConfig {
         let mut fields = BertConfig::base(architecture).fields()?;
         let mut misfits = Vec::new();
         for (field, value) in &mut fields {
-            let Some(key) = architecture.key(field) else { continue };
+            let Some(key) = architecture.key(field).filter(|key| !CLASS_NAMES.contains(key)) else {
+                continue;
+            };
             if let Some(given) = file.get(key) {
                 misfits.extend(misfit(field, given).map(|error| format!("`{key}`: {error}")));
                 *value = given.clone();
             }
         }
+        let (id2label, label2id) = class_names(&file).unwrap_or_else(|problems| {
+            misfits.extend(problems);
+            ClassNames::default()
+        });
         if !misfits.is_empty() {
-            return Err(Error::file(path, numbered("a value of the wrong type", &misfits)));
+            return Err(Error::file(path, numbered("a value that cannot be understood", &misfits)));
         }
         let mut config: BertConfig =
             serde_json::from_value(Value::Object(fields)).map_err(|error| Error::file(&path, error))?;
+        (config.id2label, config.label2id) = (id2label, label2id);
         config.file = file;
         if config.id2label.is_empty() {
             let classes = config.file.get("num_labels").and_then(Value::as_i64).unwrap_or(2);
@@ -87,7 +99,7 @@ impl BertConfig {
             problems
                 .push(format!("id2label has the classes {classes:?}; they must count from 0 without a gap"));
         }
-        if self.model_type == Architecture::Roberta && self.pad_token_id.is_none() {
+        if self.model_type.network() == Network::Roberta && self.pad_token_id.is_none() {
             problems.push("pad_token_id is null; RoBERTa counts positions from it, so give it".to_owned());
         } else if self.max_position_embeddings > 0 && self.longest() < 1 {
             problems.push(format!(
@@ -119,7 +131,10 @@ impl BertConfig {
         file.insert("dtype".to_owned(), json!("float32"));
         file.insert("architectures".to_owned(), json!([format!("{}For{task}", self.model_type.class())]));
         for (field, value) in self.fields()? {
-            if let Some(key) = self.model_type.key(&field) {
+            let Some(key) = self.model_type.key(&field) else { continue };
+            // An activation keeps the name it was read under.
+            let same = field == "hidden_act" && file.get(key).is_some_and(|name| is(name, self.hidden_act));
+            if !same {
                 file.insert(key.to_owned(), value);
             }
         }
@@ -143,6 +158,11 @@ fn architecture(file: &Map<String, Value>) -> Result<Architecture, String> {
         let near = suggest(name, Architecture::ALL.map(Architecture::name));
         format!("model_type is `{name}`, an architecture that this model does not have{near}")
     })
+}
+
+/// Whether this is a name of an activation.
+fn is(name: &Value, activation: Activation) -> bool {
+    serde_json::from_value::<Activation>(name.clone()).is_ok_and(|named| named == activation)
 }
 
 /// What is wrong with the type of one value; a config of this field alone is a config too.

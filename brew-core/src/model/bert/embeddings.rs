@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::architecture::Architecture;
+use super::architecture::Network;
 use super::config::BertConfig;
 use crate::error::{Error, InStage, Result};
 use crate::model::parts::{LayerNorm, dropout};
@@ -30,22 +30,20 @@ pub(crate) struct Embeddings {
 impl Embeddings {
     pub(crate) fn take(weights: &mut Weights, config: &BertConfig) -> Self {
         let width = config.hidden_size;
-        let name = format!("{}.embeddings", config.model_type.name());
+        let name = format!("{}.embeddings", config.model_type.prefix());
         let mut table =
             |part: &str, rows: i64| weights.take(&format!("{name}.{part}_embeddings.weight"), &[rows, width]);
         Embeddings {
             words: table("word", config.vocab_size),
             positions: table("position", config.max_position_embeddings),
-            types: match config.model_type {
-                Architecture::Bert | Architecture::Roberta => {
-                    Some(table("token_type", config.type_vocab_size))
-                }
-                Architecture::DistilBert => None,
+            types: match config.model_type.network() {
+                Network::Bert | Network::Roberta => Some(table("token_type", config.type_vocab_size)),
+                Network::DistilBert => None,
             },
             norm: LayerNorm::take(weights, format!("{name}.LayerNorm"), width, config.layer_norm_eps),
             name,
             padding: config.pad_token_id.unwrap_or(-1),
-            positions_by_token: config.model_type == Architecture::Roberta,
+            positions_by_token: config.model_type.network() == Network::Roberta,
             longest: config.longest(),
             dropout: config.hidden_dropout_prob,
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 use tch::Device;
 
 use super::head::checked_classes;
+use super::stored_head::other_head;
 use super::{Bert, BertConfig, ClassHead, Head};
 use crate::error::{Error, Result};
 use crate::model::class_order::own_names;
@@ -16,24 +17,21 @@ use crate::model::weights::Weights;
 use crate::model::{Model, Parameters, ProblemType, identity_of};
 
 impl<H: Head> Bert<H> {
-    /// Loads a model that has been trained for this task: a BERT, a RoBERTa or a DistilBERT.
+    /// Loads a model that has been trained for this task: a BERT, RoBERTa, XLM-RoBERTa, CamemBERT or
+    /// DistilBERT.
     ///
-    /// Weights may be float16, bfloat16, float32 or float64, in one safetensors file or in shards,
-    /// named with or without the encoder's prefix (`bert.`); in memory they are float32 and require
-    /// gradients.
+    /// Weights may be float16, bfloat16, float32 or float64, in one safetensors file or in shards; in memory
+    /// they are float32 and require gradients. Their names may lack the encoder's prefix (`bert.`) or have
+    /// that of a module around it (`module.`, `model.`, `0.auto_model.`).
     ///
     /// # Errors
-    /// Names the file, and every tensor that is missing or has another shape than the config says.
+    /// Names the file, and the tensors that are missing or have another shape than the config says. A head
+    /// for another task is named, with the type to load it with; weights in PyTorch's own format, with the
+    /// line of Python that converts them.
     pub fn from_pretrained(folder: impl AsRef<Path>, device: Device) -> Result<Self> {
         let folder = folder.as_ref();
         let (config, weights) = read(folder, device)?;
-        let output = format!("{}.weight", H::output_name(&config));
-        if !weights.has(&output) {
-            let message = format!(
-                "there is no `{output}`: this is an encoder without a head, or with one for another task; start a new \
-                 head with BertFor{task}::from_encoder, or load a model trained for it",
-                task = H::TASK
-            );
+        if let Some(message) = other_head::<H>(&config, &weights) {
             return Err(Error::file(folder, message));
         }
         Self::build(config, weights, companions(folder))
@@ -49,8 +47,11 @@ impl<H: Head> Bert<H> {
 }
 
 impl<H: ClassHead> Bert<H> {
-    /// Loads a pretrained encoder (for sequences a BERT with its pooler) and puts a new classifier on
-    /// it, with weights from N(0, 0.02) and bias 0; the same for the same seed.
+    /// Loads a pretrained encoder, whatever its head was for, and puts a new classifier on it, with
+    /// weights from N(0, 0.02) and bias 0; the same for the same seed.
+    ///
+    /// For sequences a BERT keeps its pooler. One without (a masked language model, a tagger) gets a new one,
+    /// drawn likewise, and a line on standard error says so.
     ///
     /// It begins a new task: what the folder's config says of its old head (problem type, class names) is
     /// dropped. [`classes`](Self::classes) names the new one's classes and [`problem`](Self::problem) says
@@ -69,15 +70,17 @@ impl<H: ClassHead> Bert<H> {
 fn read(folder: &Path, device: Device) -> Result<(BertConfig, Weights)> {
     let config = BertConfig::understand(folder, read_config(folder)?)?;
     let architecture = config.model_type;
-    let mut weights = read_weights(folder, architecture.name(), architecture.roots(), device)?;
+    let mut weights = read_weights(folder, architecture.prefix(), architecture.roots(), device)?;
     let layers = layers_in(&weights, architecture.layers());
-    if layers > config.num_hidden_layers {
-        weights.problem(format!(
-            "the checkpoint has {layers} layers, but {} is {}: to use some of them, load all and pass the model to \
-             from_layers_of",
-            architecture.key("num_hidden_layers").unwrap_or_default(),
-            config.num_hidden_layers
-        ));
+    let key = architecture.key("num_hidden_layers").unwrap_or_default();
+    let wanted = config.num_hidden_layers;
+    if layers != wanted && layers > 0 {
+        let mend = if layers > wanted {
+            ": to use some of them, load all and pass the model to from_layers_of"
+        } else {
+            ""
+        };
+        weights.problem(format!("the checkpoint has {layers} layers, but {key} is {wanted}{mend}"));
     }
     Ok((config, weights))
 }

@@ -5,7 +5,8 @@ use tch::Tensor;
 use super::attention::{Attention, Inside};
 use super::config::BertConfig;
 use crate::error::Result;
-use crate::model::parts::{Activation, LayerNorm, Linear, dropout_and_add};
+use crate::model::activation::Activation;
+use crate::model::parts::{LayerNorm, Linear, dropout_and_add};
 use crate::model::weights::Weights;
 use crate::pass::Pass;
 

@@ -1,12 +1,13 @@
-//! BERT's family (BERT, RoBERTa, DistilBERT) with a head, as teachers or students.
+//! BERT's family (BERT, RoBERTa, XLM-RoBERTa, CamemBERT, DistilBERT) with a head, as teachers or students.
 //!
 //! The computation, the names of the parameters and the folders are those of Python's transformers,
 //! so that checkpoints travel both ways. Each part of the network is a file of its own; this one
 //! puts them together. A task is a head, with a file of its own for what the model reads and returns;
-//! everything else is the same for all tasks and all three architectures.
+//! everything else is the same for all tasks and architectures.
 
 mod architecture;
 mod attention;
+mod class_names;
 mod config;
 mod config_file;
 mod embeddings;
@@ -20,6 +21,7 @@ pub(super) mod loss;
 mod question_answering;
 mod sequence_classification;
 mod sequence_head;
+mod stored_head;
 mod student;
 mod task;
 mod token_classification;
@@ -54,7 +56,7 @@ use crate::pass::Pass;
 /// An encoder of BERT's family with the head of a task: see [`BertForSequenceClassification`],
 /// [`BertForTokenClassification`] and [`BertForQuestionAnswering`].
 ///
-/// Which of the three architectures it is, its folder's config says.
+/// Which of the architectures it is, its folder's config says.
 #[derive(Debug)]
 pub struct Bert<H> {
     config: BertConfig,

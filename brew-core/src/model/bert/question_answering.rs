@@ -7,7 +7,7 @@ use brew_macros::{Batch, adaptor, distill};
 use tch::{Device, Tensor};
 
 use super::Bert;
-use super::architecture::Architecture;
+use super::architecture::Network;
 use super::config::BertConfig;
 use super::encoder::Encoded;
 use super::head::{Head, renew_linear};
@@ -225,9 +225,9 @@ impl Head for SpanHead {
         let name = Self::output_name(config).to_owned();
         SpanHead {
             output: Linear::take(weights, name, config.hidden_size, SCORES),
-            dropout: match config.model_type {
-                Architecture::Bert | Architecture::Roberta => 0.0,
-                Architecture::DistilBert => config.qa_dropout,
+            dropout: match config.model_type.network() {
+                Network::Bert | Network::Roberta => 0.0,
+                Network::DistilBert => config.qa_dropout,
             },
         }
     }

@@ -1,8 +1,7 @@
 //! Reading the weights of a folder: one safetensors file, or shards and their index.
 //!
-//! Names are brought to one form here, so that nothing after this file knows that checkpoints of a
-//! bare encoder lack the prefix of the architecture, or that old ones call the parameters of a layer
-//! norm gamma and beta.
+//! Names are brought to one form here, so that nothing after this file knows what else stood before the
+//! encoder's name, or that old checkpoints call the parameters of a layer norm gamma and beta.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,12 +11,11 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
-use super::WEIGHTS;
+use super::names::Names;
+use super::unread::no_weights;
+use super::{INDEX, WEIGHTS};
 use crate::error::{Error, Result};
 use crate::model::weights::{Stored, Weights};
-
-/// The file that says which shard holds which tensor.
-const INDEX: &str = "model.safetensors.index.json";
 
 #[derive(Deserialize)]
 struct Index {
@@ -43,36 +41,17 @@ pub(crate) fn read_weights(folder: &Path, prefix: &str, roots: &[&str], device: 
     } else {
         return Err(no_weights(folder));
     };
+    let names = Names::of(tensors.iter().map(|(name, _)| name.as_str()), prefix, roots);
+    let names = names.map_err(|message| Error::file(&origin, message))?;
     let mut stored = BTreeMap::new();
     for (name, tensor) in tensors {
-        let common = common_name(&name, prefix, roots);
+        let common = names.common(&name);
         if stored.insert(common.clone(), tensor).is_some() {
             let message = format!("`{common}` is there twice, in two shards or under two forms of its name");
             return Err(Error::file(origin, message));
         }
     }
     Ok(Weights::new(origin, device, stored))
-}
-
-fn no_weights(folder: &Path) -> Error {
-    let older = folder.join("pytorch_model.bin").is_file();
-    let mend = if older {
-        "pytorch_model.bin is not read: in Python, load it and call save_pretrained, which writes safetensors"
-    } else {
-        "put the model's weights beside its config.json"
-    };
-    Error::file(folder, format!("there is no {WEIGHTS} and no {INDEX}: {mend}"))
-}
-
-/// The name that brew knows a tensor by.
-fn common_name(name: &str, prefix: &str, roots: &[&str]) -> String {
-    let bare = roots.iter().any(|root| name.split('.').next() == Some(root));
-    let name = if bare { format!("{prefix}.{name}") } else { name.to_owned() };
-    match name.rsplit_once('.') {
-        Some((norm, "gamma")) => format!("{norm}.weight"),
-        Some((norm, "beta")) => format!("{norm}.bias"),
-        _ => name,
-    }
 }
 
 fn read_shards(folder: &Path, index: &Path) -> Result<Vec<(String, Stored)>> {

@@ -5,6 +5,8 @@
 //! use only with it: its files are remembered and travel along.
 
 mod checkpoint;
+mod names;
+mod unread;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -20,12 +22,15 @@ pub(crate) use write::{tensors_as_bytes, write_tensors, write_weights};
 pub(crate) const CONFIG: &str = "config.json";
 /// The weights of a model folder that has them in one file.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
+/// The file that says which shard holds which tensor.
+const INDEX: &str = "model.safetensors.index.json";
 
 /// The files of a tokenizer, any of which a folder may have.
-const COMPANIONS: [&str; 6] = [
+const COMPANIONS: [&str; 7] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.txt",
     "vocab.json",
     "merges.txt",
@@ -35,10 +40,7 @@ const COMPANIONS: [&str; 6] = [
 pub(crate) fn read_config(folder: &Path) -> Result<Map<String, Value>> {
     let path = folder.join(CONFIG);
     if !path.is_file() {
-        return Err(Error::file(
-            folder,
-            "this is no model folder: it has no config.json (a model folder holds config.json and model.safetensors)",
-        ));
+        return Err(unread::no_config(folder));
     }
     let text = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
     serde_json::from_slice(&text).map_err(|error| Error::file(&path, format!("not a JSON object: {error}")))

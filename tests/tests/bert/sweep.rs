@@ -1,0 +1,200 @@
+//! Folders as transformers saves them, with settings of every kind: brew computes what transformers
+//! computes, and transformers opens what brew saves of them and computes the same.
+//!
+//! `BREW_SWEEP=400 BREW_PYTHON=… cargo test -p tests --test bert sweep -- --nocapture` makes so many;
+//! without it there are 25, one of each architecture with each head. The folders in
+//! `fixtures/folders` are tried where there is no transformers, too.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use brew_core::prelude::*;
+use serde::Deserialize;
+use serde_json::Value;
+use tempfile::TempDir;
+use tests::read_tensors;
+
+use super::folders::write;
+use super::support::{difference, optional};
+use super::transformers_reads_it::{python, say};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/folders")
+}
+
+/// A folder that `sweep.py` made.
+#[derive(Debug, Deserialize)]
+struct Case {
+    folder: String,
+    family: String,
+    head: String,
+    /// What a refusal says, where the folder is to be refused.
+    refused: Option<String>,
+    about: String,
+}
+
+/// What a model computes of the inputs: the last hidden state, and the logits as `sweep.py` lays them.
+struct Computed {
+    hidden: Tensor,
+    logits: Tensor,
+}
+
+/// What brew computes with a folder, and what it saves of it.
+fn computed(folder: &Path, head: &str) -> Result<Computed> {
+    let golden = read_tensors(&folder.join("golden.safetensors"));
+    let (ids, mask) = (&golden["input_ids"], &golden["attention_mask"]);
+    let types = optional(&golden, "token_type_ids");
+    let pass = Pass::evaluation(Wants::nothing().and_role("hidden"));
+    let saved = folder.join("saved");
+    let last = |states: Vec<Tensor>| states.into_iter().next_back().expect("a hidden state");
+    Ok(match head {
+        "token" => {
+            let model = BertForTokenClassification::from_pretrained(folder, Device::Cpu)?;
+            model.save(&saved)?;
+            let output = model.forward(ids, mask, types.as_ref(), None, &pass)?;
+            Computed { hidden: last(output.hidden_states), logits: output.logits }
+        }
+        "question" => {
+            let model = BertForQuestionAnswering::from_pretrained(folder, Device::Cpu)?;
+            model.save(&saved)?;
+            let output = model.forward(ids, mask, types.as_ref(), None, None, &pass)?;
+            let logits = Tensor::cat(&[output.start_logits, output.end_logits], 0);
+            Computed { hidden: last(output.hidden_states), logits }
+        }
+        _ => {
+            let model = match head {
+                "sequence" => BertForSequenceClassification::from_pretrained(folder, Device::Cpu)?,
+                _ => BertForSequenceClassification::from_encoder(folder, 3, 7, Device::Cpu)?,
+            };
+            model.save(&saved)?;
+            let output = model.forward(ids, mask, types.as_ref(), None, &pass)?;
+            Computed { hidden: last(output.hidden_states), logits: output.logits }
+        }
+    })
+}
+
+/// How far numbers are from those of transformers, by the largest of those where it is above 1.
+fn off(ours: &Tensor, theirs: &Tensor) -> f64 {
+    difference(ours, theirs) / theirs.abs().max().double_value(&[]).max(1.0)
+}
+
+/// What is wrong with how brew reads a folder; notes what it computed beside what it saved.
+fn problem(folder: &Path, head: &str, refused: Option<&str>) -> Option<String> {
+    let computed = match (computed(folder, head), refused) {
+        (Err(error), Some(reason)) if error.to_string().contains(reason) => return None,
+        (Err(error), _) => return Some(error.to_string()),
+        (Ok(_), Some(_)) => return Some("it is not refused".to_owned()),
+        (Ok(computed), None) => computed,
+    };
+    let golden = read_tensors(&folder.join("golden.safetensors"));
+    let trained = ["sequence", "token", "question"].contains(&head);
+    let mut found = vec![("hidden", off(&computed.hidden, &golden["hidden"]))];
+    if trained {
+        found.push(("logits", off(&computed.logits, &golden["logits"])));
+    }
+    let ours =
+        BTreeMap::from([("hidden".to_owned(), computed.hidden), ("logits".to_owned(), computed.logits)]);
+    write(&folder.join("saved/ours.safetensors"), &ours);
+    let far = found.into_iter().find(|(_, off)| !(*off < 1e-5));
+    far.map(|(what, off)| format!("{what} is off by {off:e}")).or_else(|| opened_as_others(folder, head))
+}
+
+/// What is wrong with how a folder is refused by the types of the other heads.
+fn opened_as_others(folder: &Path, head: &str) -> Option<String> {
+    let device = Device::Cpu;
+    let refusals = [
+        ("sequence", "Sequence", BertForSequenceClassification::from_pretrained(folder, device).err()),
+        ("token", "Token", BertForTokenClassification::from_pretrained(folder, device).err()),
+        ("question", "Question", BertForQuestionAnswering::from_pretrained(folder, device).err()),
+    ];
+    let own = match head {
+        "sequence" => "load it with BertForSequenceClassification::from_pretrained",
+        "token" => "load it with BertForTokenClassification::from_pretrained",
+        "question" => "load it with BertForQuestionAnswering::from_pretrained",
+        "masked" => "it is a language model",
+        _ => "an encoder without a head",
+    };
+    // Without `architectures` in the config, a classifier of sequences may be a tagger with a pooler.
+    let config: Value = serde_json::from_slice(&std::fs::read(folder.join("config.json")).ok()?).ok()?;
+    let unnamed = config.get("architectures").is_none();
+    refusals.into_iter().find_map(|(asked, name, refusal)| match refusal {
+        _ if asked == head => None,
+        None if unnamed => None,
+        None => Some(format!("it opens as BertFor{name}…")),
+        Some(error) if error.to_string().contains(own) => None,
+        Some(error) => Some(format!("as BertFor{name}…: {error}")),
+    })
+}
+
+/// Runs `sweep.py`.
+fn script(python: &str, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(python).arg(fixtures().join("sweep.py")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+#[test]
+fn a_sweep_of_folders_computes_what_transformers_computes_both_ways() {
+    let test = "a_sweep_of_folders_computes_what_transformers_computes_both_ways";
+    let Some(python) = python(test) else { return };
+    let count = std::env::var("BREW_SWEEP").unwrap_or_else(|_| "25".to_owned());
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let cases: Vec<Case> = serde_json::from_slice(&script(&python, &["make", path, &count, "2026"])).unwrap();
+    assert_eq!(cases.len().to_string(), count);
+    let (mut counts, mut reasons): (BTreeMap<String, [usize; 2]>, BTreeMap<&str, usize>) = Default::default();
+    let mut problems = Vec::new();
+    for case in &cases {
+        let found = problem(&folder.path().join(&case.folder), &case.head, case.refused.as_deref());
+        if let Some(found) = found {
+            problems.push(format!("{} {} {}: {found}", case.family, case.head, case.about));
+            continue;
+        }
+        let refused = case.refused.as_deref().inspect(|reason| *reasons.entry(reason).or_default() += 1);
+        counts.entry(format!("{} {}", case.family, case.head)).or_default()
+            [usize::from(refused.is_some())] += 1;
+    }
+    assert!(problems.is_empty(), "{} of {count}:\n{}", problems.len(), problems.join("\n"));
+
+    #[derive(Deserialize)]
+    struct Answer {
+        folder: String,
+        problems: Vec<String>,
+    }
+    let answers: Vec<Answer> = serde_json::from_slice(&script(&python, &["read", path])).unwrap();
+    let opened: usize = counts.values().map(|[equal, _]| equal).sum();
+    assert_eq!(answers.len(), opened);
+    let wrong: Vec<_> = answers.iter().filter(|answer| !answer.problems.is_empty()).collect();
+    let wrong: Vec<_> =
+        wrong.iter().map(|answer| format!("{}: {}", answer.folder, answer.problems.join("; "))).collect();
+    assert!(wrong.is_empty(), "what brew saved:\n{}", wrong.join("\n"));
+    for (what, [equal, refused]) in &counts {
+        say(
+            test,
+            &format!("{what}: {equal} opened and equal both ways, {refused} refused as they should be"),
+        );
+    }
+    say(test, &format!("{opened} of {count} opened and equal both ways; refused: {reasons:?}"));
+}
+
+// Made by `sweep.py fixtures`, transformers 5.24.0.
+#[test]
+fn folders_that_transformers_saved_compute_what_it_computes() {
+    for (case, head) in [
+        ("xlm_roberta", "sequence"),
+        ("camembert", "token"),
+        ("roberta_in_a_module", "sequence"),
+        ("distilbert_reader", "question"),
+        ("bert_masked", "masked"),
+        ("bert_tagger", "token"),
+        ("bert_encoder", "none"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        for file in std::fs::read_dir(fixtures().join(case)).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+        }
+        assert_eq!(problem(folder.path(), head, None), None, "{case}");
+    }
+}
