@@ -78,7 +78,7 @@ pub struct Prediction {
 }
 
 impl TextClassifier {
-    /// Reads a Hugging Face folder: `config.json`, the weights, and `tokenizer.json`.
+    /// Reads a Hugging Face folder: `config.json`, the weights, and the files of the tokenizer.
     ///
     /// # Errors
     /// A folder without a tokenizer or without a classifier, or with files that cannot be understood.
@@ -88,10 +88,12 @@ impl TextClassifier {
         let model = BertForSequenceClassification::from_pretrained(folder, device)?;
         // A config without a position for a token is refused by the model itself.
         let longest = usize::try_from(model.config().longest()).unwrap_or_default();
+        let longest = tokenizer.longest().map_or(longest, |shorter| shorter.min(longest));
         Ok(TextClassifier { tokenizer: tokenizer.truncated_to(longest)?, model, device })
     }
 
-    /// The class of the greatest score of each text, in order; texts longer than the model can read are cut.
+    /// The class of the greatest score of each text, in order; texts longer than the model can read, or than
+    /// its tokenizer's `model_max_length`, are cut.
     ///
     /// # Errors
     /// A text that the tokenizer refuses, or a failure of libtorch.

@@ -8,4 +8,5 @@ pub(crate) mod progress;
 pub(crate) mod questions;
 pub(crate) mod tokenize;
 pub(crate) mod tokenizer;
+mod tokenizer_folder;
 pub(crate) mod words;

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{
-    EncodeInput, Encoding, PostProcessor as _, PostProcessorWrapper, TruncationParams, TruncationStrategy,
+    EncodeInput, Encoding, PostProcessor as _, PostProcessorWrapper, TruncationDirection, TruncationParams,
+    TruncationStrategy,
 };
 
+use super::tokenizer_folder;
 use crate::error::{Error, Result};
 
 /// A tokenizer that adds the model's special tokens and neither pads nor, until told, truncates.
@@ -21,6 +23,10 @@ pub struct Tokenizer {
     /// What errors name.
     path: PathBuf,
     hash: blake3::Hash,
+    /// The end of a text that is cut off.
+    cut: TruncationDirection,
+    /// The most tokens that the folder says its model was made for.
+    longest: Option<usize>,
 }
 
 impl fmt::Debug for Tokenizer {
@@ -51,37 +57,37 @@ impl Tokens {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` of a model's folder and clears its truncation and padding.
+    /// Reads the tokenizer of a model's folder as Python's transformers does.
+    ///
+    /// `tokenizer.json` gives the vocabulary; `tokenizer_config.json` beside it decides on `do_lower_case`,
+    /// `strip_accents`, `tokenize_chinese_chars`, `add_prefix_space`, the special and the added tokens, and with
+    /// `truncation_side` on the end of a text that is cut off. So a BERT's texts are in lower case unless that file
+    /// says otherwise, whatever `tokenizer.json` says, except where its `tokenizer_class` is
+    /// `PreTrainedTokenizerFast`. A folder without `tokenizer.json` may have a BERT's `vocab.txt`, or a RoBERTa's
+    /// `vocab.json` and `merges.txt`.
+    ///
+    /// Fixed lengths for truncation and padding are not taken over, nor is `padding_side`: batches are padded at the
+    /// end, where padding moves no position.
     ///
     /// # Errors
-    /// A folder without `tokenizer.json`, or with one that is not a tokenizer.
+    /// A folder without a tokenizer, or with files that are none; one with a SentencePiece model alone, with the line
+    /// of Python that converts it.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
-        let folder = folder.as_ref();
-        let path = folder.join("tokenizer.json");
-        if !folder.is_dir() {
-            return Err(Error::format(folder, "there is no such folder"));
-        }
-        if !path.is_file() {
-            let message =
-                "the folder has no tokenizer: copy `tokenizer.json` of the pretrained model into it";
-            return Err(Error::format(folder, message));
-        }
-        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        let not_one = |error| Error::format(&path, format!("not a tokenizer: {error}"));
-        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(not_one)?;
-        inner.with_padding(None);
-        inner.with_truncation(None).map_err(not_one)?;
-        Ok(Tokenizer { inner, path, hash: blake3::hash(&bytes) })
+        let tokenizer_folder::Found { inner, path, cut, longest } = tokenizer_folder::read(folder.as_ref())?;
+        let whole = inner.to_string(false).map_err(|error| Error::format(&path, error))?;
+        let hash = blake3::hash(format!("{cut:?} {whole}").as_bytes());
+        Ok(Tokenizer { inner, path, hash, cut, longest })
     }
 
     /// The same tokenizer cutting texts so that no more than `max_length` tokens are left, special
-    /// tokens included. Of a pair of texts the longer is cut first.
+    /// tokens included, at the end, or at the start where the folder says so (`truncation_side`). Of a pair
+    /// of texts the longer is cut first.
     ///
     /// # Errors
     /// A length with no room for one token beside the special ones.
     pub fn truncated_to(&self, max_length: usize) -> Result<Self> {
         self.room(max_length, false)?;
-        self.truncated(TruncationParams { max_length, ..TruncationParams::default() })
+        self.truncated(TruncationParams { max_length, direction: self.cut, ..TruncationParams::default() })
     }
 
     /// The same tokenizer cutting the second text of a pair into windows of `max_length` tokens with the
@@ -185,7 +191,12 @@ impl Tokenizer {
         (ids.collect(), of(["[MASK]", "<mask>"]).map(i64::from))
     }
 
-    /// The hash of the file's content.
+    /// The most tokens that the folder says its model was made for (`model_max_length`).
+    pub(crate) fn longest(&self) -> Option<usize> {
+        self.longest
+    }
+
+    /// The hash of all that decides which tokens a text has.
     pub(crate) fn hash(&self) -> &blake3::Hash {
         &self.hash
     }

@@ -39,7 +39,7 @@ fn number(value: &Value) -> usize {
 }
 
 /// A column of lists that brew wrote, read from its file by Arrow alone.
-fn column(dataset: &Dataset, name: &str) -> Vec<Vec<i32>> {
+pub(crate) fn column(dataset: &Dataset, name: &str) -> Vec<Vec<i32>> {
     let file = std::fs::File::open(dataset.path()).unwrap();
     let batches = arrow_ipc::reader::FileReader::try_new(file, None).unwrap();
     let rows = batches.flat_map(|batch| {

@@ -65,6 +65,25 @@ fn every_text_has_its_prediction_in_order_and_no_text_has_none() {
     assert!(classifier.predict(&[]).unwrap().is_empty());
 }
 
+// transformers' `truncation=True` without a length cuts at `model_max_length`. The tokenizer adds no special
+// tokens, so that four words are left.
+#[test]
+fn texts_are_cut_where_the_tokenizer_says_that_the_model_ends() {
+    let folder = folder();
+    let config = folder.path().join("tokenizer_config.json");
+    let probability = |text: &str| {
+        let classifier = TextClassifier::from_pretrained(folder.path(), Device::Cpu).unwrap();
+        classifier.predict(&[text]).unwrap().remove(0).probability
+    };
+    let (long, four) = ("a film a film tepid tepid gorgeous", probability("a film a film"));
+    assert!((probability(long) - four).abs() > 1e-4);
+    std::fs::write(&config, r#"{"model_max_length": 4}"#).unwrap();
+    assert!((probability(long) - four).abs() < 1e-6);
+    // What transformers writes where there is no limit.
+    std::fs::write(&config, r#"{"model_max_length": 1000000000000000019884624838656}"#).unwrap();
+    assert!((probability(long) - four).abs() > 1e-4);
+}
+
 #[test]
 fn a_model_folder_without_a_tokenizer_is_refused_by_name() {
     let folder = folder();

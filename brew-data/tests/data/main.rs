@@ -23,4 +23,5 @@ mod reviews;
 mod saved;
 mod sources;
 mod streams;
+mod tokenizer_folders;
 mod tokenizing;

@@ -1,0 +1,96 @@
+//! The tokenizer that a model's folder describes, as Python's transformers (5.24) puts it together.
+//!
+//! `tokenizer.json` is not all of it: for the classes of BERT and RoBERTa `tokenizer_config.json` decides on
+//! lower case, accents, spaces and special tokens, whatever `tokenizer.json` says; and older folders have the
+//! vocabulary alone. `settings.rs` reads what is beside the tokenizer, `build.rs` puts it together.
+
+mod build;
+mod settings;
+
+use std::path::{Path, PathBuf};
+
+use tokenizers::{Tokenizer, TruncationDirection};
+
+use self::build::Parts;
+use self::settings::{Class, Settings};
+use crate::error::{Error, Result};
+
+/// A tokenizer, and what its folder says of how it is used.
+pub(super) struct Found {
+    pub(super) inner: Tokenizer,
+    /// What errors name.
+    pub(super) path: PathBuf,
+    /// The end of a text that is cut off.
+    pub(super) cut: TruncationDirection,
+    /// The most tokens that the model was made for; none where the folder does not say.
+    pub(super) longest: Option<usize>,
+}
+
+/// Reads the tokenizer of a folder.
+pub(super) fn read(folder: &Path) -> Result<Found> {
+    if !folder.is_dir() {
+        return Err(Error::format(folder, "there is no such folder"));
+    }
+    let mut settings = Settings::read(folder)?;
+    let [json, words, vocabulary, merges] =
+        ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"].map(|name| folder.join(name));
+    let (path, parts) = if json.is_file() {
+        let parts = Parts::of_json(&json, &settings)?;
+        (json, parts)
+    } else if words.is_file() && settings.class.is_none_or(|class| class == Class::Bert) && !has_codes(folder)
+    {
+        let parts = Parts::of_words(&words, &settings)?;
+        (words, parts)
+    } else if vocabulary.is_file()
+        && merges.is_file()
+        && settings.class.is_none_or(|class| class == Class::Roberta)
+    {
+        let parts = Parts::of_merges(&vocabulary, &merges)?;
+        (vocabulary, parts)
+    } else {
+        return Err(no_tokenizer(folder, &settings));
+    };
+    settings.class = Some(parts.class());
+    let mut found = build::put_together(parts, &settings, &path)?;
+    let cut = found.get_truncation().map_or(TruncationDirection::Right, |truncation| truncation.direction);
+    found.with_padding(None);
+    found.with_truncation(None).map_err(|error| Error::format(&path, error))?;
+    Ok(Found { inner: found, path, cut: settings.cut().unwrap_or(cut), longest: settings.longest() })
+}
+
+/// Whether words are put together by rules in a file of their own, as PhoBERT's and BERTweet's are, whose
+/// `vocab.txt` is no BERT's.
+fn has_codes(folder: &Path) -> bool {
+    folder.join("bpe.codes").is_file()
+}
+
+fn no_tokenizer(folder: &Path, settings: &Settings) -> Error {
+    let pieces = [
+        "sentencepiece.bpe.model",
+        "spiece.model",
+        "tokenizer.model",
+        "bpe.codes",
+        "vocab.txt",
+        "vocab.json",
+    ];
+    let found: Vec<_> = pieces
+        .into_iter()
+        .filter(|name| folder.join(name).is_file())
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if found.is_empty() {
+        let message = "the folder has no tokenizer: copy `tokenizer.json` of the pretrained model into it";
+        return Error::format(folder, message);
+    }
+    let class = settings.name.as_ref().map(|name| format!(" of a {name}")).unwrap_or_default();
+    let path = folder.display().to_string().replace('\'', r"'\''");
+    Error::format(
+        folder,
+        format!(
+            "there is no `tokenizer.json`, and {}{class} is not read. Convert it once, with transformers:\n  \
+             python -c \"import sys; from transformers import AutoTokenizer as A; \
+             A.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])\" '{path}'",
+            found.join(" with ")
+        ),
+    )
+}

@@ -1,0 +1,222 @@
+//! What stands beside a tokenizer: `tokenizer_config.json`, the two older files of special and added tokens,
+//! and the model's `config.json`.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use tokenizers::{AddedToken, TruncationDirection};
+
+use crate::error::{Error, Result};
+
+/// The tokenizers that transformers puts together by rules of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// WordPiece, `BertTokenizer`.
+    Bert,
+    /// Byte-level BPE, `RobertaTokenizer`.
+    Roberta,
+    /// Unigram, `XLMRobertaTokenizer`.
+    XlmRoberta,
+    /// Unigram, `CamembertTokenizer`.
+    Camembert,
+    /// Any other: `tokenizer.json` is all of it.
+    Other,
+}
+
+/// The special tokens that have a name, in the order in which transformers adds those that are missing.
+const NAMED: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// A model longer than this has no limit: transformers writes 10³⁰ for that.
+const NO_LIMIT: f64 = 1e9;
+
+/// What is beside a tokenizer.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// None where no file says it.
+    pub(super) class: Option<Class>,
+    /// The class as its file calls it.
+    pub(super) name: Option<String>,
+    /// `tokenizer_config.json`, with the special tokens of `special_tokens_map.json` where that counts.
+    config: Map<String, Value>,
+    /// Tokens beside the model's vocabulary, by their ids; none where `tokenizer.json` has them.
+    added: Option<Vec<(u64, AddedToken)>>,
+}
+
+impl Settings {
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("tokenizer_config.json");
+        let mut config = object(&path)?.unwrap_or_default();
+        // A model's config that cannot be read is for the model to refuse.
+        let model = object(&folder.join("config.json")).ok().flatten().unwrap_or_default();
+        let text =
+            |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_str).map(str::to_owned);
+        let name = text(&config, "tokenizer_class").or_else(|| text(&model, "tokenizer_class"));
+        let class = match (&name, text(&model, "model_type").as_deref()) {
+            (Some(name), _) => Some(class_of(name)),
+            (None, Some("bert" | "distilbert")) => Some(Class::Bert),
+            (None, Some("roberta")) => Some(Class::Roberta),
+            (None, Some("xlm-roberta")) => Some(Class::XlmRoberta),
+            (None, Some("camembert")) => Some(Class::Camembert),
+            // brew's own model, which takes the tokenizer of any teacher along.
+            (None, Some("bigru") | None) => None,
+            (None, Some(_)) => Some(Class::Other),
+        };
+        let mut settings = Settings { class, name, config: Map::new(), added: None };
+        if let Some(Value::Object(added)) = config.get("added_tokens_decoder") {
+            let read = |(id, token): (&String, &Value)| Some((id.parse().ok()?, token_of(token, false)?));
+            let tokens: Option<Vec<_>> = added.iter().map(read).collect();
+            settings.added = Some(tokens.ok_or_else(|| {
+                Error::format(
+                    &path,
+                    "`added_tokens_decoder` must map ids to objects with the `content` of a token",
+                )
+            })?);
+        } else {
+            // Files of older versions count where the newer list is not there.
+            for (key, value) in object(&folder.join("special_tokens_map.json"))?.unwrap_or_default() {
+                config.insert(key, value);
+            }
+            settings.config = config;
+            for (content, id) in object(&folder.join("added_tokens.json"))?.unwrap_or_default() {
+                let special = settings.special().iter().any(|token| token.content == content);
+                let Some(id) = id.as_u64() else { continue };
+                settings.added.get_or_insert_default().push((id, AddedToken::from(content, special)));
+            }
+            return Ok(settings);
+        }
+        settings.config = config;
+        Ok(settings)
+    }
+
+    /// Whether there is anything beside the tokenizer.
+    pub(super) fn has_config(&self) -> bool {
+        !self.config.is_empty()
+    }
+
+    /// Whether the list of added tokens is whole: `tokenizer.json` has no say then.
+    pub(super) fn lists_added(&self) -> bool {
+        self.config.contains_key("added_tokens_decoder")
+    }
+
+    /// The added tokens that are listed beside the tokenizer.
+    pub(super) fn added(&self) -> Vec<(u64, AddedToken)> {
+        self.added.clone().unwrap_or_default()
+    }
+
+    /// A switch, with transformers' default.
+    pub(super) fn switch(&self, key: &str, default: bool) -> bool {
+        self.config.get(key).and_then(Value::as_bool).unwrap_or(default)
+    }
+
+    /// A switch that may be left to the tokenizer.
+    pub(super) fn maybe(&self, key: &str) -> Option<bool> {
+        self.config.get(key).and_then(Value::as_bool)
+    }
+
+    /// A special token by its key, such as `cls_token`.
+    pub(super) fn named(&self, key: &str) -> Option<AddedToken> {
+        let given = self.config.get(key).and_then(|token| token_of(token, true));
+        given.or_else(|| {
+            let mut token = AddedToken::from(self.default_of(key)?, true);
+            // CamembertTokenizer takes the space before its mask.
+            token.lstrip = self.class == Some(Class::Camembert) && key == "mask_token";
+            Some(token)
+        })
+    }
+
+    fn default_of(&self, key: &str) -> Option<&'static str> {
+        match (self.class.unwrap_or(Class::Other), key) {
+            (Class::Bert, "unk_token") => Some("[UNK]"),
+            (Class::Bert, "sep_token") => Some("[SEP]"),
+            (Class::Bert, "pad_token") => Some("[PAD]"),
+            (Class::Bert, "cls_token") => Some("[CLS]"),
+            (Class::Bert, "mask_token") => Some("[MASK]"),
+            (Class::Bert | Class::Other, _) => None,
+            (_, "bos_token" | "cls_token") => Some("<s>"),
+            (_, "eos_token" | "sep_token") => Some("</s>"),
+            (_, "unk_token") => Some("<unk>"),
+            (_, "pad_token") => Some("<pad>"),
+            (_, "mask_token") => Some("<mask>"),
+            _ => None,
+        }
+    }
+
+    /// All special tokens: those with a name, those with a name of the model's own, the others.
+    pub(super) fn special(&self) -> Vec<AddedToken> {
+        let mut tokens: Vec<_> = NAMED.iter().filter_map(|key| self.named(key)).collect();
+        let own = self.config.iter().filter(|(key, value)| {
+            key.ends_with("_token") && !NAMED.contains(&key.as_str()) && value.is_string()
+        });
+        tokens.extend(own.filter_map(|(_, value)| token_of(value, true)));
+        match ["extra_special_tokens", "additional_special_tokens"]
+            .iter()
+            .find_map(|key| self.config.get(*key))
+        {
+            Some(Value::Array(extra)) => {
+                tokens.extend(extra.iter().filter_map(|token| token_of(token, true)))
+            }
+            Some(Value::Object(extra)) => {
+                tokens.extend(extra.values().filter_map(|token| token_of(token, true)))
+            }
+            _ if self.class == Some(Class::Camembert) => {
+                let unused = ["<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"];
+                tokens.extend(unused.map(|token| AddedToken::from(token, true)));
+            }
+            _ => {}
+        }
+        tokens
+    }
+
+    /// The end of a text that is cut off.
+    pub(super) fn cut(&self) -> Option<TruncationDirection> {
+        match self.config.get("truncation_side").and_then(Value::as_str) {
+            Some("left") => Some(TruncationDirection::Left),
+            Some(_) => Some(TruncationDirection::Right),
+            None => None,
+        }
+    }
+
+    /// `model_max_length`, where it is a limit.
+    pub(super) fn longest(&self) -> Option<usize> {
+        let length = self.config.get("model_max_length").and_then(Value::as_f64)?;
+        (1.0..NO_LIMIT).contains(&length).then_some(length as usize)
+    }
+}
+
+fn class_of(name: &str) -> Class {
+    match name.strip_suffix("Fast").unwrap_or(name) {
+        "BertTokenizer" | "DistilBertTokenizer" => Class::Bert,
+        "RobertaTokenizer" => Class::Roberta,
+        "XLMRobertaTokenizer" => Class::XlmRoberta,
+        "CamembertTokenizer" => Class::Camembert,
+        _ => Class::Other,
+    }
+}
+
+/// A token written as text, or as an object with its properties.
+fn token_of(value: &Value, special: bool) -> Option<AddedToken> {
+    if let Some(content) = value.as_str() {
+        return Some(AddedToken::from(content, special));
+    }
+    let content = value.get("content")?.as_str()?;
+    let switch = |key: &str| value.get(key).and_then(Value::as_bool);
+    Some(AddedToken {
+        single_word: switch("single_word").unwrap_or(false),
+        lstrip: switch("lstrip").unwrap_or(false),
+        rstrip: switch("rstrip").unwrap_or(false),
+        normalized: switch("normalized").unwrap_or(!special),
+        ..AddedToken::from(content, special || switch("special").unwrap_or(false))
+    })
+}
+
+/// A file with one JSON object; none where there is no such file.
+fn object(path: &Path) -> Result<Option<Map<String, Value>>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| Error::format(path, format!("not a JSON object: {error}")))
+}
