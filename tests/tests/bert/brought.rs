@@ -211,6 +211,16 @@ fn weights_that_are_not_read_are_named_with_what_to_do() {
     assert!(of(&[]).contains("put the model's weights beside its config.json"));
 }
 
+// The first lines of such a file, by the specification of Git LFS.
+#[test]
+fn a_pointer_of_git_lfs_is_named() {
+    let folder = copy_of_teacher();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n";
+    fs::write(folder.path().join("model.safetensors"), pointer).unwrap();
+    let message = refusal(folder.path());
+    assert!(message.contains("git lfs pull") && !message.contains("not a whole"), "{message}");
+}
+
 #[test]
 fn a_folder_of_models_names_them() {
     let folder = TempDir::new().unwrap();

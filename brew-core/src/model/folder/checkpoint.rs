@@ -17,6 +17,9 @@ use super::{INDEX, WEIGHTS};
 use crate::error::{Error, Result};
 use crate::model::weights::{Stored, Weights};
 
+/// How a file begins that stands for one that Git LFS has not fetched.
+const LFS_POINTER: &[u8] = b"version https://git-lfs";
+
 #[derive(Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,
@@ -77,6 +80,12 @@ fn read_shards(folder: &Path, index: &Path) -> Result<Vec<(String, Stored)>> {
 
 fn read_file(path: &Path) -> Result<Vec<(String, Stored)>> {
     let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    if bytes.starts_with(LFS_POINTER) {
+        return Err(Error::file(
+            path,
+            "this is a pointer of Git LFS and not the weights: run `git lfs pull` in its repository",
+        ));
+    }
     let file = SafeTensors::deserialize(&bytes).map_err(|error| {
         Error::file(path, format!("not a whole safetensors file ({error}): copy or download it again"))
     })?;
