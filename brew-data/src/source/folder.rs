@@ -3,25 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
-
-use serde::Deserialize;
-use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 use super::kind::Kind;
 use super::pattern::{has_pattern, matching};
+use super::saved::{self, DICT, INFO, STATE};
 use super::splits;
 use super::storage::Storage;
 use crate::error::{Error, Result};
-
-/// What Python's `datasets` writes beside the shards of a data set.
-const STATE: &str = "state.json";
-
-/// What it writes beside the folders of several.
-const DICT: &str = "dataset_dict.json";
-
-/// What it writes beside the files of its cache.
-const INFO: &str = "dataset_info.json";
 
 /// Folders within folders that are looked into: more than a data set has, and an end to links in a circle.
 const DEPTH: usize = 8;
@@ -46,24 +35,6 @@ enum Contents {
     Table(Vec<PathBuf>, Option<String>),
     /// Splits, and files that are of none.
     Splits(Vec<Split>, Vec<PathBuf>),
-}
-
-#[derive(Deserialize)]
-struct State {
-    #[serde(rename = "_data_files")]
-    data_files: Vec<DataFile>,
-    #[serde(rename = "_indices_data_files", default)]
-    indices: Option<Vec<DataFile>>,
-}
-
-#[derive(Deserialize)]
-struct DataFile {
-    filename: String,
-}
-
-#[derive(Deserialize)]
-struct Dict {
-    splits: Vec<String>,
 }
 
 /// Finds the files of one table, in the order of their rows.
@@ -141,16 +112,12 @@ impl Split {
 fn contents(storage: &dyn Storage, folder: &Path, names: &[PathBuf]) -> Result<Contents> {
     let has = |name: &str| names.iter().any(|path| path.file_name().is_some_and(|known| known == name));
     if has(STATE) {
-        return saved(storage, folder).map(|files| Contents::Table(files, None));
+        return saved::files(storage, folder).map(|files| Contents::Table(files, None));
     }
     if has(DICT) {
-        let path = folder.join(DICT);
-        let dict: Dict = read(storage, &path)?;
-        let splits = dict.splits.into_iter().map(|name| {
-            let place = Place::Folder(folder.join(below(&path, &name)?));
-            Ok(Split { name, place })
-        });
-        return Ok(Contents::Splits(splits.collect::<Result<_>>()?, Vec::new()));
+        let splits = saved::splits(storage, folder)?.into_iter();
+        let splits = splits.map(|(name, folder)| Split { name, place: Place::Folder(folder) });
+        return Ok(Contents::Splits(splits.collect(), Vec::new()));
     }
     let mut found = Walk::default();
     found.look_into(storage, folder, names, Path::new(""));
@@ -199,32 +166,6 @@ fn one_data_set(folder: &Path, splits: &splits::Splits) -> Result<()> {
     Ok(())
 }
 
-/// The files of a data set that `save_to_disk` wrote.
-fn saved(storage: &dyn Storage, folder: &Path) -> Result<Vec<PathBuf>> {
-    let path = folder.join(STATE);
-    let state: State = read(storage, &path)?;
-    if state.indices.is_some_and(|indices| !indices.is_empty()) {
-        let message = "the data set keeps a selection of its rows apart: save it again after \
-                       `flatten_indices()`";
-        return Err(Error::format(path, message));
-    }
-    if state.data_files.is_empty() {
-        return Err(Error::format(path, "it lists no data file"));
-    }
-    let files = state.data_files.iter().map(|file| Ok(folder.join(below(&path, &file.filename)?)));
-    files.collect()
-}
-
-/// A name of a file or folder below that of the file which lists it.
-fn below<'n>(list: &Path, name: &'n str) -> Result<&'n Path> {
-    let path = Path::new(name);
-    let plain = path.components().all(|component| matches!(component, Component::Normal(_)));
-    if plain && !name.is_empty() {
-        return Ok(path);
-    }
-    Err(Error::format(list, format!("it lists `{name}`, which does not lie in its folder")))
-}
-
 /// Files of data in a folder and the folders in it, by their paths below it.
 #[derive(Default)]
 struct Walk {
@@ -236,7 +177,7 @@ struct Walk {
 impl Walk {
     fn look_into(&mut self, storage: &dyn Storage, folder: &Path, names: &[PathBuf], below: &Path) {
         let of_cache = names.iter().any(|path| path.file_name().is_some_and(|name| name == INFO));
-        if of_cache && let Some(splits) = declared(storage, &folder.join(below).join(INFO)) {
+        if of_cache && let Some(splits) = saved::declared(storage, &folder.join(below).join(INFO)) {
             self.declared.insert(below.to_owned(), splits);
         }
         for path in names {
@@ -255,16 +196,4 @@ impl Walk {
             }
         }
     }
-}
-
-/// The splits that a `dataset_info.json` names; nothing where it names none.
-fn declared(storage: &dyn Storage, path: &Path) -> Option<Vec<String>> {
-    let info: Value = read(storage, path).ok()?;
-    Some(info.get("splits")?.as_object()?.keys().map(|name| name.to_lowercase()).collect())
-}
-
-fn read<T: for<'de> Deserialize<'de>>(storage: &dyn Storage, path: &Path) -> Result<T> {
-    let object = storage.open(path).map_err(Error::io(path))?;
-    let bytes = object.range(0..object.length()).map_err(Error::io(path))?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::format(path, error))
 }

@@ -9,6 +9,7 @@ pub(crate) mod mapping;
 mod parquet;
 mod pattern;
 pub(crate) mod progress;
+mod saved;
 pub(crate) mod splits;
 pub(crate) mod storage;
 pub(crate) mod table;

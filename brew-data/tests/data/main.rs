@@ -11,6 +11,7 @@ mod classifier;
 mod columns;
 mod copied;
 mod damaged;
+mod declared;
 mod folders;
 mod formats;
 mod json_keys;
