@@ -11,6 +11,7 @@
 mod adaptor;
 mod batch;
 mod distill;
+mod forwarded;
 mod given;
 mod names;
 mod problems;
@@ -126,6 +127,13 @@ pub fn distill(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn adaptor(arguments: TokenStream, item: TokenStream) -> TokenStream {
     adaptor::expand(arguments.into(), item.into()).into()
+}
+
+/// Writes a macro beside a trait of brew's own that forwards all its methods: `forward_loss!` of `Loss`.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn forwarded(_: TokenStream, item: TokenStream) -> TokenStream {
+    forwarded::expand(item.into()).into()
 }
 
 /// Makes a batch of a struct: each field is a column of the data, by name.

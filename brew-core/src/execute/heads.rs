@@ -88,7 +88,7 @@ pub(super) fn by_head(
     }
     if let [teacher] = teachers.as_slice()
         && teacher.features.len() == TOP_LOGITS * heads
-        && loss.reads_top_logits()
+        && (loss.reads_top_logits() || loss.reads_drawn_logits())
     {
         return top_logits(&student, teacher);
     }
@@ -134,7 +134,7 @@ fn teachers_mask_alike(loss: &dyn Loss, student: &Read, teachers: &[Side], head:
     Ok(())
 }
 
-/// The tensors of one head's logits where the top k of them are known.
+/// The tensors of one head's logits where some of them are known.
 pub(super) const TOP_LOGITS: usize = 3;
 
 /// One pair a head, of a teacher whose logits are known as the top k alone.

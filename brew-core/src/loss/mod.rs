@@ -18,6 +18,7 @@ mod cos;
 mod crd;
 mod cwd;
 mod emd;
+mod examples;
 mod fsp;
 mod hard;
 mod hidden_mse;
@@ -87,12 +88,13 @@ pub use vocabularies::{AlignedUld, Gold, Merge, SharedTokens, Uld};
 
 pub(crate) use cka::aligned;
 pub(crate) use kd::is_binary;
-pub(crate) use term::{pair_count, shape, token_count, wide};
+pub(crate) use term::{pair_count, row_count, shape, token_count, wide};
 
 /// A loss between features of a teacher and of the student.
 ///
 /// The bounds that the compiler checks (which roles, how many layers) stand beside it, in
 /// [`SoftTargets`](crate::distill::SoftTargets) and [`MatchLoss`](crate::distill::MatchLoss).
+#[brew_macros::forwarded]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss",
     label = "not a loss",
@@ -146,8 +148,15 @@ pub trait Loss: fmt::Debug + Send + 'static {
         &[]
     }
 
-    /// Whether it takes a teacher's logits as the top k of them: three tensors, see [`Read::features`].
+    /// Whether it takes a teacher's logits as the top k of them, such as a teacher cache may keep: three
+    /// tensors, see [`Read::features`].
     fn reads_top_logits(&self) -> bool {
+        false
+    }
+
+    /// Whether it takes a teacher's logits as classes drawn from the teacher: the same three tensors, the
+    /// classes being the draws, with replacement, at temperature 1.
+    fn reads_drawn_logits(&self) -> bool {
         false
     }
 
@@ -191,6 +200,8 @@ pub trait Loss: fmt::Debug + Send + 'static {
     /// The loss, with gradients to the student's features only.
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term>;
 }
+
+pub(in crate::loss) use forward_loss;
 
 /// What a loss does with the masks of its two sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -154,3 +154,14 @@ fn some_classes_and_their_logsumexp_from_a_store_are_those_of_the_live_teacher()
         assert_same(&found, &live, &what);
     }
 }
+
+// The wrapper passes on that its loss reads top logits: a store of them serves it.
+#[test]
+fn the_next_tokens_top_logits_from_a_store_are_those_of_the_live_teacher() {
+    let _alone = alone();
+    let of = || next_token(TopK::of(5, Kl::at(1.0)));
+    let live = train(pipeline!(of()).0, 4, None);
+    let folder = tempfile::tempdir().unwrap();
+    let found = stored(&folder.path().join("top"), Payload::whole().top_logits(5), || pipeline!(of()));
+    assert_same(&found, &live, "next_token around top_k");
+}

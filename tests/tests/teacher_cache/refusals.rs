@@ -50,6 +50,22 @@ fn a_loss_over_all_logits_refuses_a_cache_of_the_greatest() {
     assert!(message.contains("`kd_ce` reads all logits of a teacher"), "{message}");
 }
 
+// brew keeps no draws: the greatest logits would be taken for them, and be no estimate of anything.
+#[test]
+fn a_loss_over_draws_refuses_a_cache_of_the_greatest() {
+    let _alone = alone();
+    let (teacher, _) = Counting::new("roberta/sequence");
+    let pipeline =
+        Distill::new(teacher.seen_by(ClassifierOutputAdaptor), student().seen_by(ClassifierOutputAdaptor))
+            .soft_targets(SampledKl::draws(2))
+            .plan()
+            .unwrap();
+    let cache = MemoryCache::keeping(Payload::whole().top_logits(2));
+    let refused = Trainer::new(pipeline).teacher_cache(cache).run(Texts::of(6));
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("`sampled_kl` reads all logits of a teacher"), "{message}");
+}
+
 // The toy's attention is a softmax over all positions, padding among them.
 #[test]
 fn a_teacher_that_sees_padding_is_noticed_and_its_rows_serve_one_length() {

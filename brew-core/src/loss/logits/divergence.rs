@@ -18,6 +18,7 @@ use crate::error::Result;
 /// the teacher's logits ([`TopK`](crate::loss::TopK)), on the tokens that two vocabularies share
 /// ([`SharedTokens`](crate::loss::SharedTokens)), or on hidden states and the output matrices without
 /// ever holding the logits ([`Chunked`](crate::loss::Chunked)).
+#[brew_macros::forwarded]
 pub trait Divergence: fmt::Debug + Send + 'static {
     /// The name in plans, metrics and configs.
     fn name(&self) -> &'static str;
@@ -79,22 +80,5 @@ pub(in crate::loss) fn of_logits<D: Divergence + ?Sized>(
 }
 
 impl Divergence for Box<dyn Divergence> {
-    fn name(&self) -> &'static str {
-        (**self).name()
-    }
-    fn options(&self) -> Map<String, Value> {
-        (**self).options()
-    }
-    fn problems(&self) -> Vec<String> {
-        (**self).problems()
-    }
-    fn softening(&self) -> &Softening {
-        (**self).softening()
-    }
-    fn needs_teacher_everywhere(&self) -> bool {
-        (**self).needs_teacher_everywhere()
-    }
-    fn between(&self, student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
-        (**self).between(student, teacher)
-    }
+    forward_divergence! { |this| &**this; }
 }

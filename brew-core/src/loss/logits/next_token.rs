@@ -48,6 +48,10 @@ impl Transform for NextTokenShift {
         }
     }
 
+    fn changes_some_logits(&self) -> bool {
+        true
+    }
+
     fn mismatch(&self, side: &str, read: &Read) -> Option<String> {
         let fits = |feature: &Tensor| feature.dim() >= 2 && feature.size()[1] >= 2;
         let sizes = read.shape();

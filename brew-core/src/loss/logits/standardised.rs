@@ -49,6 +49,10 @@ impl Transform for Standardisation {
         "standardised"
     }
 
+    fn changes_some_logits(&self) -> bool {
+        false
+    }
+
     fn mismatch(&self, side: &str, read: &Read) -> Option<String> {
         match read.features.as_slice() {
             _ if read.also.contains_key(OutputWeight::NAME) => Some(NO_LOGITS.to_owned()),

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
-use super::super::{AlsoReads, Average, Loss, Masks, Place, Read, Term};
+use super::super::{AlsoReads, Average, Loss, Masks, Place, Read, Term, forward_loss};
 use crate::error::Result;
 use crate::model::Parameters;
 
@@ -29,6 +29,10 @@ pub trait Transform: fmt::Debug + Send + 'static {
     fn average(&self, average: Average) -> Average {
         average
     }
+
+    /// Whether it can change logits of which some classes alone are known: three tensors, see
+    /// [`Read::features`].
+    fn changes_some_logits(&self) -> bool;
 
     /// Why it cannot change what a side reads.
     fn mismatch(&self, side: &str, read: &Read) -> Option<String>;
@@ -57,6 +61,11 @@ impl Read {
 }
 
 impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
+    forward_loss! {
+        |this| &this.loss;
+        name options problems average reads_top_logits reads_drawn_logits mismatches term
+    }
+
     fn name(&self) -> &'static str {
         self.transform.name()
     }
@@ -71,48 +80,16 @@ impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
         self.transform.problems().into_iter().chain(self.loss.problems()).collect()
     }
 
-    fn masks(&self) -> Masks {
-        self.loss.masks()
-    }
-
-    fn temperature(&self) -> Option<f64> {
-        self.loss.temperature()
-    }
-
     fn average(&self, masked: bool) -> Average {
         self.transform.average(self.loss.average(masked))
     }
 
-    fn reads_whole_batch(&self) -> bool {
-        self.loss.reads_whole_batch()
+    fn reads_top_logits(&self) -> bool {
+        self.transform.changes_some_logits() && self.loss.reads_top_logits()
     }
 
-    fn also_reads(&self) -> &'static [AlsoReads] {
-        self.loss.also_reads()
-    }
-
-    fn prepare(&self, place: &Place) -> Result<()> {
-        self.loss.prepare(place)
-    }
-
-    fn parameters(&self) -> Parameters {
-        self.loss.parameters()
-    }
-
-    fn before_step(&self, step: u64, steps: u64) -> Result<()> {
-        self.loss.before_step(step, steps)
-    }
-
-    fn after_step(&self) -> Result<()> {
-        self.loss.after_step()
-    }
-
-    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        self.loss.state()
-    }
-
-    fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        self.loss.restore(state)
+    fn reads_drawn_logits(&self) -> bool {
+        self.transform.changes_some_logits() && self.loss.reads_drawn_logits()
     }
 
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {

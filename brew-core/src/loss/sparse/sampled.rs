@@ -16,7 +16,9 @@ use crate::error::{Error, Result};
 /// Its mean over draws is [`Kl`](crate::loss::Kl), in value and in gradient, where the top k of the same
 /// size is biased. At power 1 every weight is 1/n; a power below 1 draws rare classes more often. The
 /// teacher's side is dense logits, drawn from anew each time with libtorch's generator, or three tensors
-/// from a store, the classes being the draws of power 1 at temperature 1: what a store's normaliser is for.
+/// that the batch brings along ([`WithTeacherOutput`](crate::batch::WithTeacherOutput)): draws of power 1 at
+/// temperature 1, their logits and the logsumexp of all. A teacher cache of top logits holds no draws, and is
+/// refused.
 /// Mask, temperature, T squared and reduction: see [`logits`](crate::loss::logits).
 ///
 /// Source: Anshumann et al., "Sparse Logit Sampling: Accelerating Knowledge Distillation in LLMs" (RS-KD,
@@ -132,7 +134,7 @@ impl Loss for SampledKl {
         if masked { Average::Tokens } else { Average::Rows }
     }
 
-    fn reads_top_logits(&self) -> bool {
+    fn reads_drawn_logits(&self) -> bool {
         true
     }
 

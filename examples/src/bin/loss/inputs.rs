@@ -56,7 +56,7 @@ impl Inputs {
         let top = ["classes", "logits", "logsumexp"].map(|part| format!("{name}.{part}"));
         let keys = if side == Side::Teacher
             && role == Logits::NAME
-            && loss.reads_top_logits()
+            && (loss.reads_top_logits() || loss.reads_drawn_logits())
             && self.tensors.contains_key(&top[0])
         {
             top.to_vec()
