@@ -27,10 +27,12 @@ class Random:
     def integers(self, high, *size):
         return torch.randint(high, size, generator=self.generator)
 
-    def mask(self, batch, length):
-        """Rows of at least one position, not all of one length."""
+    def mask(self, batch, length, empty=False):
+        """Rows of at least one position, not all of one length; or with the second of padding alone."""
         lengths = torch.randint(1, length + 1, (batch, 1), generator=self.generator)
         lengths[0], lengths[-1] = length, max(1, length - 2)
+        if empty:
+            lengths[1] = 0
         return (torch.arange(length) < lengths).long()
 
     def permutation(self, count):

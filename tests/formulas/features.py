@@ -25,14 +25,14 @@ def one(x, *roles):
 
 
 def vectors(features, mask, pool):
-    """One vector an example: the first position, or the mean over those whose mask is 1."""
+    """One vector an example that has a position: the first, or the mean over those whose mask is 1."""
     if features.dim() == 2:
         return features
     if pool == "first":
         return features[:, 0]
     if mask is None:
         return features.mean(1)
-    return torch.stack([row[kept.bool()].mean(0) for row, kept in zip(features, mask)])
+    return torch.stack([row[kept.bool()].mean(0) for row, kept in zip(features, mask) if kept.any()])
 
 
 def both_vectors(p, x):
@@ -52,7 +52,7 @@ def hidden(width_s, width_t, options=None, masked=True):
     def case(r):
         x = {"student.hidden.2": r.normal(4, 5, width_s), "teacher.hidden.7": r.normal(4, 5, width_t)}
         if masked:
-            x["inputs_mask"] = r.mask(4, 5)
+            x["inputs_mask"] = r.mask(4, 5, empty=True)
         return dict(options or {}), x
 
     return case
@@ -111,12 +111,13 @@ def sp(p, x):
     # Tung and Mori 2019, equations 3 and 4.
     def similarities(f):
         if f.dim() == 3 and "inputs_mask" in x:
-            f = f * x["inputs_mask"].unsqueeze(-1)
+            mask = x["inputs_mask"]
+            f = (f * mask.unsqueeze(-1))[mask.any(1)]
         f = f.flatten(1)
         return F.normalize(f @ f.T, dim=1)
 
     s, t = one(x, "embedding", "hidden")
-    return (similarities(s) - similarities(t)).square().sum() / len(s) ** 2
+    return (similarities(s) - similarities(t)).square().mean()
 
 
 @loss("cka", embeddings(5, 8), hidden(5, 8))
@@ -141,6 +142,8 @@ def samples(x):
     s, t = one(x, "hidden")
     mask = x.get("inputs_mask")
     for row, (a, b) in enumerate(zip(channels(s), channels(t))):
+        if mask is not None and not mask[row].any():
+            continue
         kept = slice(None) if mask is None else mask[row].bool()
         yield a[:, kept], b[:, kept]
 
@@ -225,7 +228,7 @@ def pearson_kd(p, x):
 
 def relation_case(*roles, heads=3):
     def case(r):
-        x = {"inputs_mask": r.mask(4, 5)}
+        x = {"inputs_mask": r.mask(4, 5, empty=True)}
         for role in roles:
             x[f"student.{role}"] = r.normal(4, 5, 6)
             x[f"teacher.{role}"] = r.normal(4, 5, 12)
@@ -250,14 +253,14 @@ def minilm_relation(p, x):
     for role in ("query", "key", "value"):
         if f"student.{role}" in x:
             rows = zip(x[f"student.{role}"], x[f"teacher.{role}"], x["inputs_mask"].bool())
-            total = total + torch.stack([kl(relations(t[m]), relations(s[m])).mean() for s, t, m in rows]).mean()
+            total = total + torch.stack([kl(relations(t[m]), relations(s[m])).mean() for s, t, m in rows if m.any()]).mean()
     return total
 
 
 def attention_case(maps_are):
     def case(r):
         x = {"student.attention.0": r.normal(4, 2, 5, 5), "teacher.attention.3": r.normal(4, 2, 5, 5)}
-        x["inputs_mask"] = r.mask(4, 5)
+        x["inputs_mask"] = r.mask(4, 5, empty=True)
         if maps_are == "probabilities":
             hidden_keys = (x["inputs_mask"] == 0)[:, None, None, :]
             for key in ("student.attention.0", "teacher.attention.3"):
@@ -273,7 +276,7 @@ def minilm_attention(p, x):
     log = (lambda a: a.log()) if p["maps"] == "probabilities" else (lambda a: a.log_softmax(-1))
     s, t = one(x, "attention")
     rows = zip(s, t, x["inputs_mask"].bool())
-    return torch.stack([kl(log(t[:, m][:, :, m]), log(s[:, m][:, :, m])).mean() for s, t, m in rows]).mean()
+    return torch.stack([kl(log(t[:, m][:, :, m]), log(s[:, m][:, :, m])).mean() for s, t, m in rows if m.any()]).mean()
 
 
 def crd_case(options):

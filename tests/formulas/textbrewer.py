@@ -38,9 +38,9 @@ def kd_mse(p, x):
     return counted((s - t).square().mean(-1), mask)
 
 
-def hidden(count=1, width_t=6, masked=True, numbers=((2, 0), (5, 1))):
+def hidden(count=1, width_t=6, masked=True, empty=False, numbers=((2, 0), (5, 1))):
     def case(r):
-        x = {"inputs_mask": r.mask(4, 5)} if masked else {}
+        x = {"inputs_mask": r.mask(4, 5, empty)} if masked else {}
         for n_t, n_s in numbers[:count]:
             x[f"student.hidden.{n_s}"] = r.normal(4, 5, 6)
             x[f"teacher.hidden.{n_t}"] = r.normal(4, 5, width_t)
@@ -76,11 +76,13 @@ def two(x, side):
     first, second = layers(x, side, "hidden")
     mask = x.get("inputs_mask")
     for row in range(len(first)):
+        if mask is not None and not mask[row].any():
+            continue
         kept = slice(None) if mask is None else mask[row].bool()
         yield first[row, kept], second[row, kept]
 
 
-@loss("fsp", hidden(2), hidden(2, masked=False))
+@loss("fsp", hidden(2), hidden(2, empty=True), hidden(2, masked=False))
 def fsp(p, x):
     flows = lambda side: torch.stack([a.T @ b / len(a) for a, b in two(x, side)])
     return F.mse_loss(flows("student"), flows("teacher"))

@@ -10,7 +10,7 @@
 //! | 9, 17 to 20, 25, 26: of the loop | `training`, whose tests end with the numbers |
 //! | 10: `long_disorder` never ends | brew-data's augmentations |
 //! | 12: counts of masks overflow in half precision | `losses`, `precision` |
-//! | 13: NaN of an all-zero mask, a zero vector, padding alone, no selection, a fractional gamma | `losses`: `an_all_zero_mask_gives_zero`, `pkd_of_a_vector_of_zeros_is_one_and_its_gradient_finite`, `an_example_of_padding_alone_adds_nothing`; `schedules`: `a_fractional_gamma_on_equal_logits_is_a_number`; here, `a_batch_in_which_nothing_counts_is_zero_defect_13` |
+//! | 13: NaN of an all-zero mask, a zero vector, padding alone, no selection, a fractional gamma | `losses`: `an_all_zero_mask_gives_zero`, `pkd_of_a_vector_of_zeros_is_one_and_its_gradient_finite`, `an_example_of_padding_alone_changes_nothing`; `schedules`: `a_fractional_gamma_on_equal_logits_is_a_number`; here, `a_batch_in_which_nothing_counts_is_zero_defect_13` |
 //! | 14: attention losses zero scores without a mask | `losses`: `only_textbrewers_form_takes_negative_scores_for_padding` |
 //! | 15: defaults that nobody uses | `config`: `an_empty_config_has_textbrewers_defaults`; the builder has no default: `KdCe::at(8.0)`, `.hard_labels(1.0)` |
 //! | 16: temperatures outside (0, inf) | `schedules`: `a_temperature_outside_its_range_is_refused_never_used`; `losses`: `logits_and_temperatures` |

@@ -13,6 +13,7 @@
 use tch::Tensor;
 
 use super::channels::{Equal, channels, mismatches};
+use super::examples::Examples;
 use super::vectors::unit;
 use super::{Average, Loss, Read, Term};
 use crate::error::Result;
@@ -59,15 +60,16 @@ impl Loss for AtNorm {
     fn name(&self) -> &'static str {
         "at_norm"
     }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::RowsWithTokens } else { Average::Rows }
     }
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
         mismatches(student, teacher, Equal::Positions)
     }
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let difference = difference(student, teacher, student.mask.as_ref())?;
-        Term::rows(&difference.f_norm_scalaropt_dim(2, [1_i64].as_slice(), false)?)
+        let mask = student.mask.as_ref();
+        let difference = difference(student, teacher, mask)?;
+        Examples::under(mask)?.term(&difference.f_norm_scalaropt_dim(2, [1_i64].as_slice(), false)?)
     }
 }
 

@@ -10,6 +10,7 @@
 
 use tch::Tensor;
 
+use super::examples::Examples;
 use super::term::{positions, shape, wide};
 use super::{Average, Loss, Read, Term, states};
 use crate::error::Result;
@@ -35,8 +36,8 @@ impl Loss for Cka {
     fn name(&self) -> &'static str {
         "cka"
     }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::RowsWithTokens } else { Average::Rows }
     }
     fn reads_whole_batch(&self) -> bool {
         true
@@ -59,8 +60,9 @@ impl Loss for Cka {
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
         let rows = student.shape().first().copied().unwrap_or_default();
         let mask = student.mask.as_ref();
+        let examples = Examples::under(mask.filter(|_| student.shape().len() == 3))?;
         let (student, teacher) = (centred(&student.first()?, mask)?, centred(&teacher.first()?, mask)?);
-        Term::batch(&unalike(&student, &teacher)?, rows)
+        examples.batch_term(&unalike(&student, &teacher)?, rows)
     }
 }
 
@@ -85,6 +87,13 @@ fn centred(features: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
 
 /// 1 - CKA of two centred sides; 0 where one of them is 0 everywhere.
 fn unalike(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
+    // The size of a side does not matter, to the gradient neither; fourth powers of large or small numbers
+    // would leave float32.
+    let scaled = |side: &Tensor| -> Result<Tensor> {
+        let largest = side.f_detach()?.f_abs()?.f_max()?;
+        Ok(side.f_div(&largest.f_masked_fill(&largest.f_eq(0.0)?, 1.0)?)?)
+    };
+    let (student, teacher) = (&scaled(student)?, &scaled(teacher)?);
     let product = |left: &Tensor, right: &Tensor| -> Result<Tensor> {
         let squares = left.f_transpose(0, 1)?.f_matmul(right)?.f_square()?;
         Ok(squares.f_sum(squares.kind())?)

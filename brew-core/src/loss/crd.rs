@@ -22,6 +22,7 @@ use serde_json::json;
 use tch::{Kind, Tensor};
 
 use self::bank::{Side, drawn};
+use super::examples::Examples;
 use super::vectors::{self, Pool};
 use super::{AlsoReads, Average, Loss, Masks, Place, Read, Term};
 use crate::error::{Error, Result};
@@ -147,8 +148,8 @@ impl Loss for Crd {
     fn masks(&self) -> Masks {
         Masks::Own
     }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::RowsWithTokens } else { Average::Rows }
     }
     fn also_reads(&self) -> &'static [AlsoReads] {
         &[AlsoReads { side: super::Side::Student, role: Index::NAME }]
@@ -203,11 +204,17 @@ impl Loss for Crd {
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
         let mut inner = self.inner();
         let inner = inner.as_mut().ok_or_else(unprepared)?;
+        let examples = Examples::of(student, teacher)?;
         let (of_student, of_teacher) = Pool::Mean.both(student, teacher)?;
+        let (of_student, of_teacher) = (examples.select(&of_student)?, examples.select(&of_teacher)?);
+        if of_student.size().first() == Some(&0) {
+            let rows = student.shape().first().copied().unwrap_or(0);
+            return examples.batch_term(&of_student.f_sum(of_student.kind())?, rows);
+        }
         let (of_student, of_teacher) = (inner.student.embed(&of_student)?, inner.teacher.embed(&of_teacher)?);
-        let index = student.index()?;
+        let index = examples.select(student.index()?)?;
         let others = match student.also.get(NEGATIVES) {
-            Some(given) => given.shallow_clone(),
+            Some(given) => examples.select(given)?,
             None => drawn(self.rows, [index.size1()?, self.negatives], index.device())?,
         };
         let rows = Tensor::f_cat(&[index.f_unsqueeze(1)?, others], 1)?;
@@ -220,7 +227,7 @@ impl Loss for Crd {
         if learns {
             inner.moves.push((index.shallow_clone(), of_student.f_detach()?, of_teacher.f_detach()?));
         }
-        Term::rows(&value)
+        examples.selected_term(&value)
     }
 }
 

@@ -5,13 +5,14 @@
 //!
 //! - T^2 mean over examples and channels of sum_i p_i log(p_i / q_i)
 //!
-//! Only positions whose mask is 1 have a share. Source: Shu et al., "Channel-wise Knowledge
+//! Only positions whose mask is 1 have a share, and only examples that have one are in the mean. Source: Shu et al., "Channel-wise Knowledge
 //! Distillation for Dense Prediction" (2021).
 
 use serde_json::json;
 use tch::Tensor;
 
 use super::channels::{Equal, channels, mismatches};
+use super::examples::Examples;
 use super::term::{NO_SCORE, positions};
 use super::{Average, Loss, Read, Term};
 use crate::error::Result;
@@ -53,8 +54,8 @@ impl Loss for Cwd {
     fn problems(&self) -> Vec<String> {
         super::temperature::range_problem("the temperature", self.temperature).into_iter().collect()
     }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::RowsWithTokens } else { Average::Rows }
     }
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
         mismatches(student, teacher, Equal::Both)
@@ -65,7 +66,8 @@ impl Loss for Cwd {
         let (student, teacher) = (log(student)?, log(teacher)?);
         let divergence = teacher.f_exp()?.f_mul(&teacher.f_sub(&student)?)?;
         let per_channel = divergence.f_sum_dim_intlist(2, false, None)?;
-        Term::rows(&per_channel.f_mean_dim(1, false, None)?)?.times(self.temperature * self.temperature)
+        let per_example = per_channel.f_mean_dim(1, false, None)?;
+        Examples::under(mask)?.term(&per_example)?.times(self.temperature * self.temperature)
     }
 }
 

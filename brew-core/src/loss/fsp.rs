@@ -12,10 +12,11 @@
 //! Gift from Knowledge Distillation" (2017).
 //!
 //! On purpose other than in TextBrewer, which takes the student's mask for both sides and divides 0
-//! by 0 for an example of padding alone: here such an example has G = 0, and with it the loss 0.
+//! by 0 for an example of padding alone: here such an example is in no mean.
 
 use tch::Tensor;
 
+use super::examples::Examples;
 use super::term::shape;
 use super::{Average, Loss, Masks, Read, Term, states};
 use crate::error::Result;
@@ -45,8 +46,8 @@ impl Loss for Fsp {
         Masks::Own
     }
 
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::RowsWithTokens } else { Average::Rows }
     }
 
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
@@ -79,7 +80,8 @@ impl Loss for Fsp {
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
         let teachers_mask = teacher.mask.as_ref().or(student.mask.as_ref());
         let difference = flow(student, student.mask.as_ref())?.f_sub(&flow(teacher, teachers_mask)?)?;
-        Term::rows(&difference.f_square()?.f_mean_dim([1_i64, 2].as_slice(), false, None)?)
+        let per_example = difference.f_square()?.f_mean_dim([1_i64, 2].as_slice(), false, None)?;
+        Examples::of(student, teacher)?.term(&per_example)
     }
 }
 

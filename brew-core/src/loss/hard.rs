@@ -1,14 +1,37 @@
 //! Hard labels: the model's own loss against the ground truth, as its adaptor gives it.
 //!
-//! A vector with one value an example is averaged over the examples of the whole window; a scalar is
-//! taken as the mean of its batch. Source: TextBrewer's `losses` key, `sum_l loss_l.mean()`.
+//! With the values l_i of a loss and what each of them counts, c_i:
+//!
+//! - sum_{i: c_i > 0} l_i / sum_i c_i, over the whole window of accumulated batches
+//! - a scalar is the mean of its batch: l sum_i c_i / sum_i c_i over the window; where nobody says what it
+//!   is the mean of, it counts once per row
+//!
+//! c_i is 0 where the label is -100 and 1 elsewhere, unless the model says otherwise
+//! ([`Forward::losses_count`](crate::model::Forward::losses_count)). Of several losses the means are added up.
+//! Source: PyTorch's `cross_entropy` with `ignore_index` -100, as Python's transformers takes it; TextBrewer's
+//! `losses` key, `sum_l loss_l.mean()` of such scalars.
 
-use super::{Loss, Read, Term};
+use tch::Tensor;
+
+use super::term::{keep, shape, wide};
+use super::{Average, Loss, Read, Term};
 use crate::error::{Error, Result};
 
 /// The student's own losses. It reads nothing of a teacher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HardLabels;
+
+/// What [`Read::also`] of the student holds of what each value counts.
+const COUNTS: &str = "losses_count";
+
+impl HardLabels {
+    /// What it reads of one loss: counts that do not fit its shape say nothing of it.
+    pub(crate) fn read(losses: Tensor, counts: Option<Tensor>) -> Read {
+        let counts = counts.filter(|counts| losses.dim() == 0 || losses.size() == counts.size());
+        let also = counts.map(|counts| (COUNTS, counts)).into_iter().collect();
+        Read { features: vec![losses], also, ..Read::default() }
+    }
+}
 
 impl Loss for HardLabels {
     fn name(&self) -> &'static str {
@@ -18,9 +41,10 @@ impl Loss for HardLabels {
     fn mismatches(&self, student: &Read, _: &Read) -> Vec<String> {
         match student.shape().as_slice() {
             [] | [_] => Vec::new(),
+            _ if student.also.contains_key(COUNTS) => Vec::new(),
             other => vec![format!(
-                "`losses` is {}; it must be one value an example, (batch,), or a scalar that is their mean",
-                super::term::shape(other)
+                "`losses` is {}; it must be one value per example, (batch,), one per integer label, or a scalar that is their mean",
+                shape(other)
             )],
         }
     }
@@ -29,6 +53,14 @@ impl Loss for HardLabels {
         if student.features.is_empty() {
             return Err(Error::invalid("the student's `losses` are absent: the batch has no labels"));
         }
-        Term::rows(&student.first()?.f_reshape([-1])?)
+        let losses = wide(student.feature()?)?;
+        let Some(counts) = student.also.get(COUNTS) else { return Term::rows(&losses.f_reshape([-1])?) };
+        let kind = losses.kind();
+        let count = counts.f_sum(kind)?;
+        let sum = match losses.dim() {
+            0 => keep(&losses, &count.f_gt(0.0)?)?.f_mul(&count)?,
+            _ => keep(&losses, &counts.f_gt(0.0)?)?.f_sum(kind)?,
+        };
+        Ok(Term { sum, count, average: Average::Labels })
     }
 }

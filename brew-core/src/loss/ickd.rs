@@ -1,6 +1,6 @@
 //! Inter-channel correlation: which channels of a layer are active together.
 //!
-//! With F of an example, `(channels, positions)`, C channels and N examples:
+//! With F of an example, `(channels, positions)`, C channels and N examples that have a position:
 //!
 //! - G = F F^T with its rows divided by their L2 norms
 //! - sum over the examples of | G of the student - G of the teacher |_F^2 / (C N^2)
@@ -13,6 +13,7 @@
 use tch::Tensor;
 
 use super::channels::{Equal, channels, mismatches};
+use super::examples::Examples;
 use super::vectors::unit;
 use super::{Average, Loss, Masks, Read, Term};
 use crate::error::Result;
@@ -41,8 +42,8 @@ impl Loss for Ickd {
     fn masks(&self) -> Masks {
         Masks::Own
     }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::RowsWithTokens } else { Average::Rows }
     }
     fn reads_whole_batch(&self) -> bool {
         true
@@ -52,11 +53,13 @@ impl Loss for Ickd {
     }
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
         let teachers_mask = teacher.mask.as_ref().or(student.mask.as_ref());
+        let examples = Examples::of(student, teacher)?;
         let student = correlations(student, student.mask.as_ref())?;
         let difference = student.f_sub(&correlations(teacher, teachers_mask)?)?;
         let (rows, channels, _) = difference.size3()?;
         let sum = difference.f_square()?.f_sum(difference.kind())?;
-        Term::batch(&sum.f_div_scalar((channels * rows * rows) as f64)?, rows)
+        let count = examples.number(rows, &sum)?.f_clamp_min(1.0)?;
+        examples.batch_term(&sum.f_div(&count.f_square()?)?.f_div_scalar(channels as f64)?, rows)
     }
 }
 

@@ -6,7 +6,7 @@
 //! - `minilm_attention`: the same with the maps of attention in R's place
 //!
 //! A need not be a number of heads of either model, and the widths may differ. Each example's mean is
-//! over its own positions. Source: Wang et al., "MiniLM" (2020): attention and the values' relation of
+//! over its own positions; one without any is in no mean. Source: Wang et al., "MiniLM" (2020): attention and the values' relation of
 //! the last layer; Wang et al., "MiniLMv2" (2021): the relations of queries, keys and values of the
 //! student's last layer and one of the teacher's, with 48 or 64 relation heads.
 
@@ -15,6 +15,7 @@ use tch::Tensor;
 
 use super::attention::{Heads, Maps, maps};
 use super::attention_ce::{kept, logarithm, without_padding};
+use super::examples::Examples;
 use super::term::{NO_SCORE, pairs, positions, shape};
 use super::{Average, Loss, Read, Term, states};
 use crate::error::Result;
@@ -93,8 +94,8 @@ impl Loss for MiniLmRelation {
             .into_iter()
             .collect()
     }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::RowsWithTokens } else { Average::Rows }
     }
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
         let (of_student, of_teacher) = (student.shape(), teacher.shape());
@@ -136,8 +137,8 @@ impl Loss for MiniLmAttention {
     fn options(&self) -> serde_json::Value {
         self.maps.options()
     }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::RowsWithTokens } else { Average::Rows }
     }
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
         self.maps.mismatches(student, teacher, Heads::Equal { or: "MiniLmRelation" })
@@ -167,5 +168,5 @@ fn divergence(
     let per_query = per_key.f_sum_dim_intlist(-1, false, None)?.f_mean_dim(1, false, None)?;
     let Some(mask) = mask else { return Term::rows(&per_query.f_mean_dim(1, false, None)?) };
     let queries = positions(mask)?.f_sum_dim_intlist(1, false, per_query.kind())?.f_clamp_min(1.0)?;
-    Term::rows(&per_query.f_sum_dim_intlist(1, false, None)?.f_div(&queries)?)
+    Examples::under(Some(mask))?.term(&per_query.f_sum_dim_intlist(1, false, None)?.f_div(&queries)?)
 }

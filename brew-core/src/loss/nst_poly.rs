@@ -12,6 +12,7 @@
 use tch::Tensor;
 
 use super::channels::{Equal, channels, mismatches};
+use super::examples::Examples;
 use super::vectors::unit;
 use super::{Average, Loss, Read, Term};
 use crate::error::Result;
@@ -37,8 +38,8 @@ impl Loss for NstPoly {
     fn name(&self) -> &'static str {
         "nst_poly"
     }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::RowsWithTokens } else { Average::Rows }
     }
     fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
         mismatches(student, teacher, Equal::Positions)
@@ -48,7 +49,7 @@ impl Loss for NstPoly {
         let student = unit(&channels(student, mask)?, 2)?;
         let teacher = unit(&channels(teacher, mask)?, 2)?;
         let within = kernel(&student, &student)?.f_add(&kernel(&teacher, &teacher)?)?;
-        Term::rows(&within.f_sub(&kernel(&student, &teacher)?.f_mul_scalar(2.0)?)?)
+        Examples::under(mask)?.term(&within.f_sub(&kernel(&student, &teacher)?.f_mul_scalar(2.0)?)?)
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! - mean_b( sum_h ( s/|s| - t/|t| )^2_bh )
 //!
-//! No mask is read: position 0 counts whatever a mask says, and padding belongs behind it. Source:
+//! No mask is read, as in TextBrewer: position 0 counts whatever a mask says, in a row of padding alone
+//! too, and padding belongs behind it. Source:
 //! Sun et al., "Patient Knowledge Distillation for BERT Model Compression" (2019).
 //!
 //! On purpose other than in TextBrewer: a vector of zeros stays a vector of zeros, where TextBrewer

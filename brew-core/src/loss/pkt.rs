@@ -1,6 +1,6 @@
 //! Probabilistic knowledge transfer: how likely an example is to be another's neighbour.
 //!
-//! With e_i the vector of example i of N, S_ij = (cos(e_i, e_j) + 1) / 2 divided by the sum of its
+//! With e_i the vector of example i of the N that have a position, S_ij = (cos(e_i, e_j) + 1) / 2 divided by the sum of its
 //! row, and T of the teacher likewise:
 //!
 //! - mean_ij T_ij log( (T_ij + 1e-7) / (S_ij + 1e-7) )
@@ -10,7 +10,6 @@
 
 use tch::Tensor;
 
-use super::Term;
 use super::vectors::pooled_loss;
 use crate::error::Result;
 
@@ -35,12 +34,11 @@ pooled_loss! {
     Pkt, "pkt", compare
 }
 
-fn compare(student: &Tensor, teacher: &Tensor) -> Result<Term> {
-    let rows = student.size()[0];
+fn compare(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
     let (student, teacher) = (neighbours(student)?, neighbours(teacher)?);
     let log = |side: &Tensor| side.f_add_scalar(EPSILON)?.f_log();
     let divergence = teacher.f_mul(&log(&teacher)?.f_sub(&log(&student)?)?)?;
-    Term::batch(&divergence.f_mean(divergence.kind())?, rows)
+    Ok(divergence.f_mean(divergence.kind())?)
 }
 
 /// S of one side.

@@ -1,6 +1,6 @@
 //! Relational knowledge distillation: distances and angles between examples.
 //!
-//! With e_i the vector of example i of N, and huber(x) = x^2/2 for |x| < 1, |x| - 1/2 otherwise:
+//! With e_i the vector of example i of the N that have a position, and huber(x) = x^2/2 for |x| < 1, |x| - 1/2 otherwise:
 //!
 //! - `rkd_distance`: D_ij = |e_i - e_j| / (the mean of the distances above 0);
 //!   mean_ij huber(D of the student - D of the teacher)
@@ -12,7 +12,6 @@
 
 use tch::{Reduction, Tensor};
 
-use super::Term;
 use super::vectors::{pooled_loss, unit};
 use crate::error::Result;
 
@@ -43,16 +42,16 @@ pooled_loss! {
     RkdAngle, "rkd_angle", of_angles
 }
 
-fn of_distances(student: &Tensor, teacher: &Tensor) -> Result<Term> {
+fn of_distances(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
     compare(&distances(student)?, &distances(teacher)?)
 }
 
-fn of_angles(student: &Tensor, teacher: &Tensor) -> Result<Term> {
+fn of_angles(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
     compare(&angles(student)?, &angles(teacher)?)
 }
 
-fn compare(student: &Tensor, teacher: &Tensor) -> Result<Term> {
-    Term::batch(&student.f_smooth_l1_loss(teacher, Reduction::Mean, 1.0)?, student.size()[0])
+fn compare(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
+    Ok(student.f_smooth_l1_loss(teacher, Reduction::Mean, 1.0)?)
 }
 
 /// D, `(batch, batch)`.

@@ -5,12 +5,13 @@
 //! - G = F F^T with its rows divided by their L2 norms
 //! - | G of the student - G of the teacher |_F^2 / N^2
 //!
-//! Padding counts as 0. It reads the whole batch; all but the number of examples may differ between
+//! Padding counts as 0, and an example of padding alone is none of the N. It reads the whole batch; all but the number of examples may differ between
 //! the sides. Source: Tung and Mori, "Similarity-Preserving Knowledge Distillation" (2019). The rows'
 //! norm is the L2 norm of the paper; torchdistill divides by L1 norms.
 
 use tch::Tensor;
 
+use super::examples::Examples;
 use super::term::shape;
 use super::vectors::unit;
 use super::{Average, Loss, Masks, Read, Term, states};
@@ -41,8 +42,8 @@ impl Loss for Sp {
     fn masks(&self) -> Masks {
         Masks::Own
     }
-    fn average(&self, _: bool) -> Average {
-        Average::Rows
+    fn average(&self, masked: bool) -> Average {
+        if masked { Average::RowsWithTokens } else { Average::Rows }
     }
     fn reads_whole_batch(&self) -> bool {
         true
@@ -63,9 +64,14 @@ impl Loss for Sp {
     }
     fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
         let teachers_mask = teacher.mask.as_ref().or(student.mask.as_ref());
+        let examples = Examples::of(student, teacher)?;
         let student = similarities(student, student.mask.as_ref())?;
         let difference = student.f_sub(&similarities(teacher, teachers_mask)?)?;
-        Term::batch(&difference.f_square()?.f_mean(difference.kind())?, difference.size()[0])
+        // An example of padding alone is 0 on both sides, and so are its rows and columns of G.
+        let sum = difference.f_square()?.f_sum(difference.kind())?;
+        let rows = difference.size().first().copied().unwrap_or(0);
+        let count = examples.number(rows, &sum)?.f_clamp_min(1.0)?;
+        examples.batch_term(&sum.f_div(&count.f_square()?)?, rows)
     }
 }
 

@@ -11,6 +11,8 @@ use crate::error::Result;
 pub enum Average {
     /// Examples.
     Rows,
+    /// Examples with a position whose mask is 1: one of padding alone does not count.
+    RowsWithTokens,
     /// Positions whose mask is 1.
     Tokens,
     /// Pairs of positions of one example, both with a mask of 1: the squares of their numbers.
@@ -19,6 +21,20 @@ pub enum Average {
     Labels,
     /// What the loss alone can count, batch by batch, such as tokens that two tokenizers align.
     Own,
+}
+
+impl Average {
+    /// As an explanation has it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Average::Rows => "rows",
+            Average::RowsWithTokens => "rows with tokens",
+            Average::Tokens => "tokens",
+            Average::Pairs => "pairs",
+            Average::Labels => "labels",
+            Average::Own => "own",
+        }
+    }
 }
 
 /// A loss before its division.
@@ -84,7 +100,8 @@ impl Term {
 
     /// The term divided by another count, such as that of a window of batches.
     pub fn over(&self, count: &Tensor) -> Result<Tensor> {
-        Ok(self.sum.f_div(&count.f_clamp_min(1.0)?)?)
+        // Counts may be weights, and below 1.
+        Ok(self.sum.f_div(&count.f_masked_fill(&count.f_eq(0.0)?, 1.0)?)?)
     }
 
     /// The same term with its sum multiplied.
@@ -118,6 +135,11 @@ pub(super) fn keep(tensor: &Tensor, counts: &Tensor) -> Result<Tensor> {
 /// How many positions of a mask count, as a scalar of this kind.
 pub(crate) fn token_count(mask: &Tensor, kind: Kind) -> Result<Tensor> {
     Ok(positions(mask)?.f_sum(kind)?)
+}
+
+/// How many examples of a mask have a position that counts.
+pub(crate) fn row_count(mask: &Tensor, kind: Kind) -> Result<Tensor> {
+    Ok(positions(mask)?.f_any_dim(-1, false)?.f_sum(kind)?)
 }
 
 /// How many pairs of positions of a mask count: the sum over rows of (positions)^2.

@@ -7,8 +7,9 @@
 use serde_json::json;
 use tch::Tensor;
 
+use super::examples::Examples;
 use super::term::{positions, shape};
-use super::{Read, states};
+use super::{Read, Term, states};
 use crate::error::{Error, Result};
 
 /// What stands for an example where its features are hidden states.
@@ -51,8 +52,8 @@ macro_rules! pooled_loss {
             fn masks(&self) -> $crate::loss::Masks {
                 $crate::loss::Masks::Own
             }
-            fn average(&self, _: bool) -> $crate::loss::Average {
-                $crate::loss::Average::Rows
+            fn average(&self, masked: bool) -> $crate::loss::Average {
+                if masked { $crate::loss::Average::RowsWithTokens } else { $crate::loss::Average::Rows }
             }
             fn reads_whole_batch(&self) -> bool {
                 true
@@ -65,8 +66,7 @@ macro_rules! pooled_loss {
                 student: &$crate::loss::Read,
                 teacher: &$crate::loss::Read,
             ) -> $crate::error::Result<$crate::loss::Term> {
-                let (student, teacher) = self.pool.both(student, teacher)?;
-                $compare(&student, &teacher)
+                self.pool.compared(student, teacher, $compare)
             }
         }
     };
@@ -90,6 +90,24 @@ impl Pool {
     pub(super) fn both(self, student: &Read, teacher: &Read) -> Result<(Tensor, Tensor)> {
         let teachers_mask = teacher.mask.as_ref().or(student.mask.as_ref());
         Ok((self.of(student, student.mask.as_ref())?, self.of(teacher, teachers_mask)?))
+    }
+
+    /// One value of the whole batch, of the vectors of the examples that count; 0 where none does.
+    pub(super) fn compared(
+        self,
+        student: &Read,
+        teacher: &Read,
+        compare: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+    ) -> Result<Term> {
+        let examples = Examples::of(student, teacher)?;
+        let (student, teacher) = self.both(student, teacher)?;
+        let rows = student.size().first().copied().unwrap_or(0);
+        let (student, teacher) = (examples.select(&student)?, examples.select(&teacher)?);
+        let value = match student.size().first() {
+            Some(0) => student.f_sum(student.kind())?,
+            _ => compare(&student, &teacher)?,
+        };
+        examples.batch_term(&value, rows)
     }
 
     fn of(self, read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {

@@ -78,7 +78,7 @@ fn notes(kind: &StageKind) -> String {
             if let serde_json::Value::Object(options) = &loss.options {
                 notes.extend(options.iter().map(|(name, value)| format!("{name} {value}")));
             }
-            notes.push(format!("averages over {:?}", loss.average).to_lowercase());
+            notes.push(format!("averages over {}", loss.average.words()));
             notes.extend(loss.combine.iter().map(|combine| format!("teachers by {combine}")));
             notes.extend(loss.probability_shift.then(|| "probability shift".to_owned()));
             notes.join("\n")

@@ -4,8 +4,9 @@ use brew_core::loss::{
     AdaptiveKl, AlignedUld, AtMse, AtNorm, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum,
     BinaryKl, Chunked, Cka, Cos, Cwd, Dist, Dkd, EmdAttention, EmdHidden, Fsp, Gold, HiddenMse, Ickd, Jsd,
     KdCe, KdMse, Kl, Loss, Mft, MiniLmAttention, MiniLmRelation, MultiLabelKl, Nkd, Nst, NstPoly, PearsonKd,
-    Pkd, Place, Read, RegressionMse, ReverseKl, SampledKl, SharedTokens, SkewKl, SkewReverseKl, Sp, Taid,
-    TopK, TopKSemantics, TotalVariation, Uld, Vid, Wsld, next_token, standardised, within_vocabulary,
+    Pkd, Pkt, Place, Read, RegressionMse, ReverseKl, RkdAngle, RkdDistance, SampledKl, SharedTokens, SkewKl,
+    SkewReverseKl, Sp, Taid, TopK, TopKSemantics, TotalVariation, Uld, Vid, Wsld, next_token, standardised,
+    within_vocabulary,
 };
 use brew_core::role::{ByteEnds, Labels, OutputWeight, Role as _, TokenIds};
 use brew_core::tch::{Device, Kind, Tensor};
@@ -253,6 +254,11 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new(AttentionCeMean::textbrewer(), scores()),
         Case::new(Sp, hidden()),
         Case::new(Cka, hidden()),
+        Case::new(RkdDistance::of_means(), hidden()),
+        Case::new(RkdDistance::of_first_positions(), hidden()),
+        Case::new(RkdAngle::of_means(), hidden()),
+        Case::new(Pkt::of_means(), hidden()),
+        Case::new(Pkt::of_first_positions(), hidden()),
         Case::new(AtMse, hidden()),
         Case::new(AtNorm, hidden()),
         Case::new(Vid::between(4, 4), hidden()),

@@ -285,3 +285,20 @@ fn neither_padding_nor_the_order_of_a_batch_changes_losses_on_batches() {
         }
     }
 }
+
+// CKA does not change with the size of a side: of float32 numbers near 1e12, or near 1e-12, whose fourth powers are
+// no float32 numbers, it is what it is of numbers near 1.
+#[test]
+fn the_alignment_of_large_and_of_small_features_is_that_of_others() {
+    let (student, teacher) = vectors();
+    let (expected, ..) = measured(&Cka, &student, &teacher);
+    for size in [1e12, 1e-12, 1e18, 1e-18] {
+        for (of_student, of_teacher) in [(size, size), (size, 1.0), (1.0, size)] {
+            let scaled = |side: &Tensor, by: f64| (side * by).to_kind(Kind::Float);
+            let (value, _, norm) =
+                measured(&Cka, &scaled(&student, of_student), &scaled(&teacher, of_teacher));
+            assert!((value - expected).abs() < 1e-5, "{of_student:e}, {of_teacher:e}: {value}, {expected}");
+            assert!(norm > 0.0 && norm.is_finite(), "{of_student:e}, {of_teacher:e}: a gradient of {norm}");
+        }
+    }
+}

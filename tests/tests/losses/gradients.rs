@@ -3,11 +3,13 @@
 use brew_core::tch::Tensor;
 use tests::{finite_difference_error, mask};
 
-use crate::cases::cases;
+use crate::cases::{Case, cases};
 
 #[test]
 fn gradients_agree_with_finite_differences() {
-    for case in cases().iter().filter(|case| case.is_differentiated_whole()) {
+    // Of two examples all angles are the same: `features.rs` has six.
+    let has_a_gradient = |case: &&Case| case.is_differentiated_whole() && case.loss.name() != "rkd_angle";
+    for case in cases().iter().filter(has_a_gradient) {
         for mask in [None, Some(mask())] {
             for layer in 0..case.student.len() {
                 let error = finite_difference_error(&case.student[layer], |moved| {

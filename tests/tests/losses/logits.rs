@@ -45,7 +45,7 @@ use brew_core::role::Labels;
 use brew_core::tch::{Kind, Tensor};
 use tests::seq;
 
-use crate::cases::assert_close;
+use crate::cases::{assert_close, value};
 
 /// Four rows of seven classes, with labels.
 pub(crate) fn short() -> (Read, Read) {
@@ -209,6 +209,31 @@ fn soft_labels_weighted_and_mended() {
     );
     let (found, _) = value_and_gradient(&mft, short());
     assert!((found - 1.284_839_272_609_233_7).abs() < 1e-8, "ModelOpt's own value, {found}");
+}
+
+// Each row by itself, float64, torch 2.11.0. The teacher is right and leads by more than 0.2 in the first two,
+// right by less in the third, and wrong in the fourth. ModelOpt's are those of `MFTLoss(threshold=0.2)`,
+// p' = (1 - w) p + w onehot with w = (min(1, p_y + 0.2) - p_y) / (1 - p_y + 1e-7) where the teacher is right.
+#[test]
+fn a_teacher_that_is_right_by_the_threshold_is_left_as_it_is() {
+    let students = [[1.0, 2.0, 0.5], [0.0, 1.0, 0.0], [1.0, 0.0, 2.0], [0.5, 0.0, 0.0]];
+    let teachers = [[2.0, 1.0, 0.0], [4.0, 0.0, 0.5], [0.4, 0.3, 0.2], [0.0, 3.0, 1.0]];
+    let ours =
+        [0.432_260_017_798_398_5, 1.315_930_009_418_128, 0.378_909_131_091_685_1, 0.169_696_595_953_840_57];
+    let model_opts =
+        [0.910_181_509_974_203_9, 1.551_442_898_087_400_7, 0.445_654_468_508_621_5, 0.169_696_591_041_389_73];
+    let kl = Kl::at(1.0);
+    for row in 0..4 {
+        let student = Read::one(Tensor::from_slice(&students[row]).view([1, 3]));
+        let student = student.with::<Labels>(Tensor::from_slice(&[0_i64]));
+        let teacher = Read::one(Tensor::from_slice(&teachers[row]).view([1, 3]));
+        let found = value(&Mft::at(1.0).threshold(0.2), &student, &teacher);
+        assert_close(found, ours[row], &format!("row {row}"));
+        // ModelOpt's epsilon is seen at 1e-8.
+        assert_eq!((found - model_opts[row]).abs() < 1e-7, row == 3, "row {row}, ModelOpt");
+        let unmended = value(&kl, &student, &teacher);
+        assert_eq!((found - unmended).abs() < 1e-12, row < 2, "row {row}: {found}, {unmended} unmended");
+    }
 }
 
 // PyTorch's binary cross-entropy with soft targets, less the teacher's own.

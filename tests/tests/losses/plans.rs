@@ -49,7 +49,7 @@ fn a_plan_says_what_each_loss_averages_over_and_of_which_maps() {
         [
             "cos_t2_s1: Tokens, 2 masks, null",
             "pkd_t2_s1: Rows, 0 masks, null",
-            "fsp_t0-2_s0-1: Rows, 2 masks, null",
+            "fsp_t0-2_s0-1: RowsWithTokens, 2 masks, null",
             "nst_t0-2_s0-1: Pairs, 2 masks, null",
             r#"attention_mse_t1_s0: Pairs, 2 masks, {"maps":"probabilities"}"#,
             r#"attention_mse_sum_t1_s0: Pairs, 2 masks, {"maps":"textbrewer"}"#,

@@ -21,8 +21,10 @@ use crate::error::Result;
 /// not count, in value and denominator. Shapes, mask, T squared and reduction: see
 /// [`logits`](crate::loss::logits).
 ///
-/// Source: "Minifinetuning: Low-Data Generation Domain Adaptation through Corrective
-/// Self-Distillation" (2025, arXiv:2506.15702), as in NVIDIA ModelOpt's `MFTLoss`.
+/// Source: the correction of Belcak et al., "Minifinetuning: Low-Data Generation Domain Adaptation through
+/// Corrective Self-Distillation" (2025, arXiv:2506.15702). NVIDIA ModelOpt's `MFTLoss` has the same p' where
+/// the teacher's best class is not the label. Where it is, ModelOpt adds the threshold to the label's
+/// probability, up to 1, however far the label leads: that sharpens teachers that are right, too.
 ///
 /// ```
 /// use brew_core::loss::{Loss, Mft, Read};
