@@ -171,7 +171,7 @@ impl Tokenize {
             Input::Text(text) => (tokenizer.encode_all(cells.texts(text)?)?, Vec::new(), None),
             Input::Pair(first, second) => {
                 let pairs = cells.texts(first)?.into_iter().zip(cells.texts(second)?);
-                (tokenizer.encode_all(pairs.collect())?, Vec::new(), None)
+                (tokenizer.encode_pairs(pairs.collect())?, Vec::new(), None)
             }
             Input::Words(words) => {
                 let (encodings, columns) = words.make(tokenizer, cells)?;

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{
-    EncodeInput, Encoding, PostProcessor as _, PostProcessorWrapper, TruncationDirection, TruncationParams,
-    TruncationStrategy,
+    Encoding, PostProcessor as _, PostProcessorWrapper, TruncationDirection, TruncationParams, TruncationStrategy,
 };
 
 use super::tokenizer_folder;
@@ -144,12 +143,9 @@ impl Tokenizer {
         Ok(self.encode_all(texts.to_vec())?.iter().map(Tokens::of).collect())
     }
 
-    /// As [`Tokenizer::encode`], of texts or pairs of texts.
-    pub(crate) fn encode_all<'t, I>(&self, inputs: Vec<I>) -> Result<Vec<Encoding>>
-    where
-        I: Into<EncodeInput<'t>> + Send,
-    {
-        self.inner.encode_batch_fast(inputs, true).map_err(|error| Error::format(&self.path, error))
+    /// As [`Tokenizer::encode`], with all that the tokenizer says of each.
+    pub(crate) fn encode_all(&self, texts: Vec<&str>) -> Result<Vec<Encoding>> {
+        self.inner.encode_batch_fast(texts, true).map_err(|error| Error::format(&self.path, error))
     }
 
     /// As [`Tokenizer::encode_all`], with the word that each token is of.
@@ -159,14 +155,33 @@ impl Tokenizer {
 
     /// The tokens of each text with their places in it, in characters; uncut, without special tokens.
     pub(crate) fn pieces(&self, texts: Vec<&str>) -> Result<Vec<Encoding>> {
-        // tokenizers 0.23.2 cuts the second text of a pair before it is laid into windows, so that all
-        // but the first few would be lost. So texts are tokenised uncut, and windows made afterwards; the
-        // post-processor must see a token once only, as it trims its place.
+        self.uncut()?
+            .encode_batch_char_offsets(texts, false)
+            .map_err(|error| Error::format(&self.path, error))
+    }
+
+    /// The tokens of pairs of texts, cut as Python's tokenizers 0.23.3 cuts them: the longer first.
+    pub(crate) fn encode_pairs(&self, pairs: Vec<(&str, &str)>) -> Result<Vec<Encoding>> {
+        let uncut = self.uncut()?;
+        let (firsts, seconds) = pairs.into_iter().unzip();
+        let encode = |texts: Vec<&str>| {
+            uncut.encode_batch_fast(texts, false).map_err(|error| Error::format(&self.path, error))
+        };
+        let pairs = encode(firsts)?.into_iter().zip(encode(seconds)?);
+        pairs.map(|(first, second)| Ok(self.windows(first, second)?.swap_remove(0))).collect()
+    }
+
+    /// The tokenizer without cutting and without special tokens.
+    ///
+    /// tokenizers 0.23.2, the newest 0.23 on crates.io, cuts each text of a pair to the whole length
+    /// before it looks which is the longer: so two texts that are both longer are cut as if they were equally
+    /// long, and all but the first few windows of a text are lost. So pairs are tokenised uncut, and cut and
+    /// laid into windows afterwards; the post-processor must see a token once only, as it trims its place.
+    fn uncut(&self) -> Result<tokenizers::Tokenizer> {
         let mut plain = self.inner.clone();
         plain.with_post_processor(None::<PostProcessorWrapper>);
-        let failed = |error| Error::format(&self.path, error);
-        plain.with_truncation(None).map_err(failed)?;
-        plain.encode_batch_char_offsets(texts, false).map_err(failed)
+        plain.with_truncation(None).map_err(|error| Error::format(&self.path, error))?;
+        Ok(plain)
     }
 
     /// The windows of a pair of texts, from what [`Tokenizer::pieces`] made of each.

@@ -73,6 +73,41 @@ fn texts_are_cut_where_the_run_says_and_not_where_the_file_does() {
     );
 }
 
+/// ```python
+/// tokenizer = AutoTokenizer.from_pretrained("all-MiniLM-L6-v2")   # transformers 5.24.0, tokenizers 0.23.3
+/// ids = tokenizer("film " * first, "rock " * second, max_length=length, truncation=True).input_ids
+/// (first, second, length, ids.count(2143), ids.count(2600))
+/// ```
+const CUT_PAIRS: [(usize, usize, usize, usize, usize); 9] = [
+    (20, 15, 10, 4, 3),
+    (15, 20, 10, 3, 4),
+    (20, 20, 10, 3, 4),
+    (12, 11, 10, 4, 3),
+    (11, 12, 11, 4, 4),
+    (30, 4, 10, 4, 3),
+    (4, 30, 10, 3, 4),
+    (9, 8, 12, 5, 4),
+    (100, 40, 16, 7, 6),
+];
+
+#[test]
+fn a_pair_of_texts_is_cut_as_python_cuts_it_even_where_both_are_too_long() {
+    let tokenizer = Tokenizer::from_folder(minilm()).unwrap();
+    for (first, second, length, of_first, of_second) in CUT_PAIRS {
+        let folder = tempdir().unwrap();
+        let column = |word: &str, count| array(StringArray::from(vec![word.repeat(count)]));
+        let pair = table(&[("a", column("film ", first)), ("b", column("rock ", second))]);
+        let settings = Tokenize::pair("a", "b", length).token_type_ids();
+        let tokens = pair.tokenize(&tokenizer, &settings, folder.path()).unwrap();
+        let batch = epoch(&tokens.batches::<Review>(1), 0).remove(0);
+        let ids = integers(&batch.input_ids.unwrap().get(0));
+        let count = |id| ids.iter().filter(|found| **found == id).count();
+        let found = (first, second, length, count(2143), count(2600));
+        assert_eq!(found, (first, second, length, of_first, of_second));
+        assert_eq!((ids[0], ids[of_first + 1], ids.len()), (101, 102, length));
+    }
+}
+
 #[test]
 fn a_tokenised_table_streams_as_batches() {
     let folder = tempdir().unwrap();
