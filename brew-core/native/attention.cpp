@@ -93,7 +93,7 @@ INLINE void product(Matrix left, const float* right, int64_t rows, int64_t colum
     }
 }
 
-// e^x for x <= 0, to two units of the last place; 0 where that is no normal float. Cody and Waite's reduction with
+// e^x for x <= 0, to two units of the last place; 0 where that is no normal float, NaN of NaN. Cody and Waite's reduction with
 // the polynomial of Cephes' expf (Moshier, 1989).
 INLINE Lanes exponential(Lanes x) {
     const Lanes zero = {};
@@ -115,7 +115,8 @@ INLINE Lanes exponential(Lanes x) {
     const Whole bits = (__builtin_convertvector(power, Whole) + 127) << 23;
     Lanes scale;
     std::memcpy(&scale, &bits, sizeof(scale));
-    return given > lowest ? sum * scale : zero;
+    const Lanes found = given > lowest ? sum * scale : zero;
+    return given == given ? found : given;
 }
 
 // What both passes know of the whole.

@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use super::attention::{Inside, additive_mask};
+use super::attended::Attended;
+use super::attention::Inside;
 use super::config::BertConfig;
 use super::layer::Layer;
 use crate::error::Result;
@@ -47,7 +48,7 @@ impl Encoder {
             let wanted = pass.wants().layer::<role::Hidden>(state, count + 1);
             if wanted { hidden.shallow_clone() } else { Tensor::new() }
         };
-        let mask = additive_mask(attention_mask, &embedded)?;
+        let attended = Attended::by(attention_mask, &embedded)?;
         let mut encoded = Encoded {
             hidden_states: vec![keep(0, &embedded)],
             last: embedded,
@@ -58,12 +59,12 @@ impl Encoder {
         };
         for (index, layer) in self.layers.iter().enumerate() {
             let (hidden, inside) = if pass.recomputes() {
-                let (layer, input, mask) =
-                    (layer.shallow_clone(), encoded.last.shallow_clone(), mask.shallow_clone());
+                let (layer, input, attended) =
+                    (layer.shallow_clone(), encoded.last.shallow_clone(), attended.shallow_clone());
                 let pass = pass.clone();
-                recomputed(input.device(), move || layer.forward(&input, &mask, (index, count), &pass))?
+                recomputed(input.device(), move || layer.forward(&input, &attended, (index, count), &pass))?
             } else {
-                layer.forward(&encoded.last, &mask, (index, count), pass)?
+                layer.forward(&encoded.last, &attended, (index, count), pass)?
             };
             let Inside { map, query, key, value } = inside;
             encoded.hidden_states.push(keep(index + 1, &hidden));

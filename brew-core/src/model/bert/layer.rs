@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::attended::Attended;
 use super::attention::{Attention, Inside};
 use super::config::BertConfig;
 use crate::error::Result;
@@ -52,13 +53,13 @@ impl Layer {
     pub(crate) fn forward(
         &self,
         hidden: &Tensor,
-        mask: &Tensor,
+        attended: &Attended,
         number: (usize, usize),
         pass: &Pass,
     ) -> Result<(Tensor, Inside)> {
-        let (attended, inside) = self.attention.forward(hidden, mask, number, pass)?;
-        let activated = self.activation.forward(&self.intermediate.forward(&attended)?)?;
-        let output = dropout_and_add(self.output.forward(&activated)?, &attended, self.dropout, pass)?;
+        let (context, inside) = self.attention.forward(hidden, attended, number, pass)?;
+        let activated = self.activation.forward(&self.intermediate.forward(&context)?)?;
+        let output = dropout_and_add(self.output.forward(&activated)?, &context, self.dropout, pass)?;
         Ok((self.norm.forward(&output)?, inside))
     }
 

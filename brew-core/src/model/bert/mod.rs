@@ -6,6 +6,7 @@
 //! everything else is the same for all tasks and architectures.
 
 mod architecture;
+mod attended;
 mod attention;
 mod class_names;
 mod config;
