@@ -126,6 +126,47 @@ fn a_probability_shift_and_a_loss_of_weight_zero_are_repeated() {
     assert!(output.contains("unweighted_hard_label_loss"), "{output}");
 }
 
+// TextBrewer itself trained with labels of -100 for some rows.
+#[test]
+fn rows_without_a_label_do_not_count_as_they_do_not_in_textbrewer() {
+    let output = assert_agrees(&fixture("recordings/unlabelled"));
+    assert!(output.contains("over 15 batches"), "{output}");
+}
+
+// Texts of one token: the gradient of queries and keys is exactly 0 in TextBrewer's run, and so are AdamW's moves.
+#[test]
+fn queries_and_keys_of_texts_of_one_token_stay_where_they_are() {
+    let output = assert_agrees(&fixture("recordings/one_token"));
+    for name in ["query.weight", "query.bias", "key.weight"] {
+        let line =
+            output.lines().find(|line| line.contains(&format!("layer.0.attention.self.{name}"))).unwrap();
+        assert!(!line.contains("not judged"), "{line}");
+    }
+}
+
+// TextBrewer divides a vector of zeros by its length; brew's `pkd` does not.
+#[test]
+fn what_is_recorded_as_nan_is_named_and_the_rest_is_judged() {
+    let folder = fixture("recordings/nan");
+    let output = assert_agrees(&folder);
+    for name in ["total", "unweighted_hidden_pkd_0_-2"] {
+        let line = output.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+        assert!(line.contains("not judged in 9 of 9 batches: recorded as NaN"), "{line}");
+    }
+    assert!(
+        output
+            .lines()
+            .any(|line| line.contains("unweighted_hard_label_loss") && !line.contains("not judged"))
+    );
+    // A number that is recorded is judged still.
+    let folder = copy_of("recordings/nan");
+    let path = folder.path().join("expected.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("1.2578867673873901", "Infinity", 1)).unwrap();
+    let output = replay(folder.path(), &[]);
+    assert!(self::text(&output).contains("FAILED: unweighted_hard_label_loss"), "{}", self::text(&output));
+}
+
 #[test]
 fn one_recorded_loss_that_is_off_by_a_thousandth_is_seen() {
     for (row, name) in [(0, "total"), (23, "unweighted_hidden_nst_2-2_4-4")] {

@@ -18,7 +18,7 @@ impl Comparison {
     }
 
     /// For every loss the largest |a - b| / max(|b|, 1e-6) over the batches; those that what no loss depends
-    /// on decides are printed, not judged.
+    /// on decides are printed, not judged, and where the recording has no number there is nothing to judge.
     pub(crate) fn losses(
         &mut self,
         is_free: impl Fn(&str) -> bool,
@@ -30,6 +30,7 @@ impl Comparison {
             println!("  {} batches left over, of which no step was made", expected.len() - found.len());
         }
         let mut largest: BTreeMap<&str, f64> = BTreeMap::new();
+        let mut without: BTreeMap<&str, usize> = BTreeMap::new();
         let mut missing = Vec::new();
         for (index, row) in found.iter().enumerate() {
             let Some(expected) = expected.get(index) else {
@@ -40,8 +41,9 @@ impl Comparison {
             let row: BTreeMap<&str, f64> = row.iter().map(|(name, value)| (name.as_str(), *value)).collect();
             for (name, value) in &row {
                 match expected.get(*name) {
+                    Some(expected) if expected.is_nan() => *without.entry(name).or_default() += 1,
                     Some(expected) => {
-                        let difference = (value - expected).abs() / expected.abs().max(1e-6);
+                        let difference = off_by(*value, *expected);
                         let entry = largest.entry(name).or_default();
                         // Not `max`, which would drop a NaN.
                         *entry = if *entry >= difference { *entry } else { difference };
@@ -51,6 +53,9 @@ impl Comparison {
             }
             let absent = expected.keys().filter(|name| !row.contains_key(name.as_str()));
             missing.extend(absent.map(|name| format!("batch {index}: `{name}` was not computed")));
+        }
+        for (name, batches) in without {
+            println!("  {name:<66} not judged in {batches} of {} batches: recorded as NaN", found.len());
         }
         for (name, difference) in largest {
             if is_free(name) {
@@ -127,6 +132,11 @@ impl Comparison {
             self.failed.push(failure);
         }
     }
+}
+
+/// |a - b| / max(|b|, 1e-6); 0 where both are one infinity.
+fn off_by(found: f64, expected: f64) -> f64 {
+    if found == expected { 0.0 } else { (found - expected).abs() / expected.abs().max(1e-6) }
 }
 
 /// max|a - b| / max|b|; 0 where both are 0 everywhere.

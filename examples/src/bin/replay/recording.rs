@@ -38,7 +38,7 @@ pub(crate) struct Expected {
 impl Recording {
     pub(crate) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("expected.json");
-        let expected: Expected = read_json(&path)?;
+        let expected: Expected = read_python(&path)?;
         let optimizer = adamw(&expected.optimizer).map_err(|message| Error::file(&path, message))?;
         Ok(Recording {
             folder: folder.to_owned(),
@@ -79,6 +79,12 @@ fn adamw(optimizer: &BTreeMap<String, OptimizerChanges>) -> Result<AdamW, String
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read(path).map_err(|error| Error::file(path, error))?;
     serde_json::from_slice(&text).map_err(|error| Error::file(path, error))
+}
+
+/// Reads JSON as Python's `json` writes it: a loss may be `NaN` or `Infinity`, which JSON has not and JSON5 has.
+fn read_python<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+    json5::from_str(&text).map_err(|error| Error::file(path, error))
 }
 
 /// The tensors of a safetensors file by name.
