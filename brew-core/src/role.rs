@@ -47,8 +47,10 @@ roles! {
     LogitsMask = "logits_mask";
     /// The ground truth: `(batch,)` or `(batch, length)`, classes from 0; a list where logits are.
     Labels = "labels";
-    /// The model's own hard-label loss: one value an example, `(batch,)`, or a scalar that is their
-    /// mean.
+    /// The model's own hard-label loss: one value per label, `(batch,)` or `(batch, length)`, or a scalar
+    /// that is their mean over what counts; several are added up. Where the adaptor gives integer
+    /// [`Labels`] of its shape (or of any, for a scalar), one whose label is -100 does not count; a model
+    /// may say otherwise by [`Forward::losses_count`](crate::model::Forward::losses_count).
     Losses = "losses";
     /// Attention maps, one a layer: `(batch, heads, length, length)`.
     Attention = "attention";

@@ -81,9 +81,7 @@ fn accumulated_batches_share_the_part_that_is_no_loss() {
     let pipeline = declared(Balance::Uncertainty).unwrap();
     let executor = Executor::new(&pipeline, 0).unwrap();
     let batches = sentences(2, 4, 5);
-    let window =
-        brew_core::execute::Window::of::<Sentence, ToyOutputAdaptor, Sentence>(Semantics::Exact, &batches)
-            .unwrap();
+    let window = executor.window(&batches).unwrap();
     for batch in &batches {
         let pass = Pass::training(0, Wants::nothing());
         executor.run(batch, &pass, Some(&window), &mut |_, _| {}).unwrap().total.backward();

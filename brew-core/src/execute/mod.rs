@@ -23,12 +23,12 @@ use tch::{Device, Kind, Tensor};
 use tracing::debug_span;
 
 use crate::adaptor::Adaptor;
-use crate::batch::Feeds;
+use crate::batch::{Batch, Feeds};
 use crate::distill::{Pipeline, Weighed};
 use crate::error::{Error, InStage, Result};
 use crate::feature::Feature;
 use crate::loss::{Loss, Place};
-use crate::model::{Model as _, Parameters, Side};
+use crate::model::{Model as _, Parameters, Side, labelled};
 use crate::native::Autocast;
 use crate::pass::Pass;
 use crate::plan::{Flow, FlowId, OptimizerChanges, Owner, Plan, Stage, StageId, StageKind};
@@ -36,6 +36,7 @@ use crate::role::{Labels, Losses as LossesRole, Role};
 
 pub use probe::Probe;
 pub use projections::Projections;
+use window::Divided;
 pub(crate) use window::tokens;
 pub use window::{BatchCounts, Window};
 
@@ -70,6 +71,14 @@ pub type Watch<'w> = dyn FnMut(&Stage, usize) + 'w;
 struct Held {
     outputs: BTreeMap<StageId, Box<dyn Any>>,
     flows: BTreeMap<FlowId, Vec<Tensor>>,
+    counts: OwnCounts,
+}
+
+/// What the student's own losses of a batch count.
+#[derive(Default)]
+struct OwnCounts {
+    losses: Option<Vec<Tensor>>,
+    rows: usize,
 }
 
 impl Held {
@@ -171,6 +180,17 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
     /// The plan that is run.
     pub fn plan(&self) -> &Plan {
         &self.pipeline.plan
+    }
+
+    /// What a batch counts in a window of several.
+    pub fn counts<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<BatchCounts> {
+        BatchCounts::of::<A>(&self.pipeline.student, batch.student())
+    }
+
+    /// What the batches of one optimizer step count together.
+    pub fn window<B: Feeds<T, A::Batch>>(&self, batches: &[B]) -> Result<Window> {
+        let counts = batches.iter().map(|batch| self.counts(batch)).collect::<Result<Vec<_>>>()?;
+        Window::sum(self.plan().semantics(), batches.len(), &counts.iter().collect::<Vec<_>>())
     }
 
     /// One pass over the plan. The wishes of `pass` are replaced by the plan's own; teachers never
@@ -307,14 +327,25 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
                 (Owner::Student, _) => self.student().read(role, batch.student(), output),
             };
             let feature = feature.and_then(|feature| reads::pick(role, feature, layers.as_deref()));
-            let rows = crate::batch::Batch::rows(batch.student());
-            let feature = match role.as_str() {
-                LossesRole::NAME => feature.and_then(|losses| reads::one_value_a_row(losses, rows)),
-                _ => feature,
-            };
+            if owner == Owner::Student && role == LossesRole::NAME {
+                held.counts = self.own_counts(batch.student(), output)?;
+            }
             features.push((flow, feature));
         }
         Ok(features)
+    }
+
+    /// What the student's own losses count; labels that the model gives itself are known only now.
+    fn own_counts(&self, batch: &A::Batch, output: &dyn Any) -> Result<OwnCounts> {
+        let losses = match self.student().losses_count(batch)? {
+            Some(counts) => Some(counts),
+            None => self
+                .student()
+                .read(Labels::NAME, batch, output)?
+                .and_then(|labels| labelled(&labels.into_tensors()))
+                .transpose()?,
+        };
+        Ok(OwnCounts { losses, rows: Batch::rows(batch) })
     }
 
     fn project(&self, id: StageId, held: &mut Held) -> Result<Vec<(FlowId, Vec<Tensor>)>> {
@@ -338,11 +369,12 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let loss = &*self.weighed(id)?.loss;
         let (role, pairs) = reads::gather(self.plan(), id, loss, &self.orders, held)?;
         let mut total: Option<Tensor> = None;
-        for (student, teacher) in pairs {
+        let heads = pairs.len();
+        for (head, (student, teacher)) in pairs.into_iter().enumerate() {
             reads::same_masks(loss, &student, &teacher)?;
             let term = loss.term(&student, &teacher)?;
             let value = match window {
-                Some(window) => window.divide(&term, &role)?,
+                Some(window) => window.divide(&term, &Divided { loss, role: &role, head, heads })?,
                 None => term.mean()?,
             };
             total = Some(match total {

@@ -7,7 +7,7 @@ use super::classes::Orders;
 use super::heads::{Side, by_head};
 use crate::error::{Error, Result};
 use crate::feature::Feature;
-use crate::loss::{self, Loss, Masks, Read};
+use crate::loss::{self, HardLabels, Loss, Masks, Read};
 use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Losses, Role, TeacherIndex};
 
@@ -42,13 +42,35 @@ pub(super) fn pick(role: &str, feature: Option<Feature>, layers: Option<&[i64]>)
         .collect()
 }
 
-/// A model's own loss as one value an example: a scalar is the mean of its batch.
-pub(super) fn one_value_a_row(losses: Vec<Tensor>, rows: usize) -> Result<Vec<Tensor>> {
-    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-    losses
-        .into_iter()
-        .map(|loss| if loss.dim() == 0 { Ok(loss.f_expand([rows], false)?) } else { Ok(loss) })
-        .collect()
+/// A model's own losses, each with what its values count; a scalar of which nobody says that counts once
+/// per row.
+pub(super) fn own_losses(
+    losses: Vec<Tensor>,
+    counts: Option<&[Tensor]>,
+    rows: usize,
+) -> Result<Vec<(Read, Read)>> {
+    if losses.is_empty() {
+        return Err(Error::invalid("the student's `losses` is an empty list"));
+    }
+    let heads = losses.len();
+    let own = |(head, losses): (usize, Tensor)| {
+        let counts = of_head(counts, head, heads).map(Tensor::shallow_clone);
+        let losses = match (losses.dim(), &counts) {
+            (0, None) => losses.f_expand([i64::try_from(rows).unwrap_or(i64::MAX)], false)?,
+            _ => losses,
+        };
+        Ok((HardLabels::read(losses, counts), Read::default()))
+    };
+    losses.into_iter().enumerate().map(own).collect()
+}
+
+/// What the values of one of so many losses count: one tensor serves all of them, or each has its own.
+pub(super) fn of_head(counts: Option<&[Tensor]>, head: usize, heads: usize) -> Option<&Tensor> {
+    match counts? {
+        [one] => Some(one),
+        each if each.len() == heads => each.get(head),
+        _ => None,
+    }
 }
 
 /// Takes what flows into a loss: the role it compares and the pairs, one a head or one in all.
@@ -96,7 +118,9 @@ pub(super) fn gather(
             side.features = tensors;
         }
     }
-    let pairs = if compared == Logits::NAME || compared == Losses::NAME {
+    let pairs = if compared == Losses::NAME {
+        own_losses(student.features, held.counts.losses.as_deref(), held.counts.rows)?
+    } else if compared == Logits::NAME {
         let Some(StageKind::Loss(stage)) = plan.stage(id).map(|stage| &stage.kind) else {
             return Err(Error::invalid("what reads logits is not a loss"));
         };

@@ -9,11 +9,14 @@ use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
 use crate::adaptor::Adaptor;
-use crate::batch::{Batch, Feeds};
+use crate::batch::Batch;
 use crate::error::{InStage, Result};
-use crate::loss::{Average, Term, pair_count, token_count};
+use crate::loss::{Average, Loss, Masks, Term, pair_count, row_count, token_count};
+use crate::model::Side;
 use crate::plan::Semantics;
-use crate::role::{InputsMask, Labels, LogitsMask, Role, mask_of};
+use crate::role::{InputsMask, Labels, LogitsMask, Losses, Role, mask_of};
+
+use super::reads::of_head;
 
 /// What the batches of one optimizer step count together.
 #[derive(Debug)]
@@ -21,60 +24,87 @@ pub struct Window {
     semantics: Semantics,
     batches: usize,
     rows: f64,
-    masks: BTreeMap<&'static str, Counts>,
+    counts: BTreeMap<Counted, Counts>,
+    /// Of each of the student's own losses, where that is known beforehand.
+    losses: Option<Vec<Tensor>>,
 }
 
-/// The roles whose values are counted: of masks the ones, of labels those that count.
-const COUNTED: [&str; 3] = [InputsMask::NAME, LogitsMask::NAME, Labels::NAME];
+/// What a term is to be divided for.
+pub(super) struct Divided<'d> {
+    pub(super) loss: &'d dyn Loss,
+    /// The role that it compares.
+    pub(super) role: &'d str,
+    /// Which of so many heads it is of.
+    pub(super) head: usize,
+    pub(super) heads: usize,
+}
+
+/// What is counted: of masks the ones, of labels those at 0 or above, by themselves and where the mask of
+/// what a loss compares is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Counted {
+    Mask(&'static str),
+    Labels { under: Option<&'static str> },
+}
+
+const COUNTED: [Counted; 5] = [
+    Counted::Mask(InputsMask::NAME),
+    Counted::Mask(LogitsMask::NAME),
+    Counted::Labels { under: None },
+    Counted::Labels { under: Some(InputsMask::NAME) },
+    Counted::Labels { under: Some(LogitsMask::NAME) },
+];
 
 /// What one batch counts: its rows, and the positions of the masks and labels that it gives itself.
 #[derive(Debug)]
 pub struct BatchCounts {
     rows: usize,
-    masks: BTreeMap<&'static str, Counts>,
+    counts: BTreeMap<Counted, Counts>,
+    losses: Option<Vec<Tensor>>,
 }
 
 /// What one mask counts, float32 scalars.
 #[derive(Debug)]
 struct Counts {
+    rows: Tensor,
     tokens: Tensor,
     pairs: Tensor,
 }
 
 impl BatchCounts {
-    /// Counts a batch.
-    pub fn of<T, A: Adaptor, B: Feeds<T, A::Batch>>(batch: &B) -> Result<Self> {
-        let mut masks = BTreeMap::new();
-        for role in COUNTED {
-            if let Some(counts) = count::<A>(role, batch.student())? {
-                masks.insert(role, counts);
+    /// Counts a batch of the student's.
+    pub(super) fn of<A: Adaptor>(student: &dyn Side<A::Batch>, batch: &A::Batch) -> Result<Self> {
+        let mut counts = BTreeMap::new();
+        for counted in COUNTED {
+            if let Some(found) = counted.of::<A>(batch)? {
+                counts.insert(counted, found);
             }
         }
-        Ok(BatchCounts { rows: Batch::rows(batch.student()), masks })
+        let losses = student.losses_count(batch).in_stage(Losses::NAME)?;
+        let losses = losses
+            .map(|counts| counts.iter().map(|count| Ok(count.f_sum(Kind::Float)?)).collect::<Result<_>>());
+        Ok(BatchCounts { rows: Batch::rows(batch), counts, losses: losses.transpose()? })
     }
 }
 
 impl Window {
-    /// Counts the batches of a window.
-    pub fn of<T, A: Adaptor, B: Feeds<T, A::Batch>>(semantics: Semantics, batches: &[B]) -> Result<Self> {
-        let counts = batches.iter().map(BatchCounts::of::<T, A, B>).collect::<Result<Vec<BatchCounts>>>()?;
-        Window::sum(semantics, batches.len(), &counts.iter().collect::<Vec<_>>())
-    }
-
     /// Adds up what the batches of one task count, in a window of so many `batches` of all tasks. Where
     /// the window has batches of other tasks too, the task's loss over its own rows is multiplied by its
     /// share of the batches.
-    pub fn sum(semantics: Semantics, batches: usize, counts: &[&BatchCounts]) -> Result<Self> {
-        let share = counts.len() as f64 / batches.max(1) as f64;
-        let rows: f64 = counts.iter().map(|counts| counts.rows as f64).sum();
-        let mut masks = BTreeMap::new();
-        for role in COUNTED {
-            let of_role: Option<Vec<&Counts>> = counts.iter().map(|counts| counts.masks.get(role)).collect();
-            if let Some(of_role) = of_role.filter(|of_role| !of_role.is_empty()) {
-                masks.insert(role, Counts::sum(&of_role, share)?);
+    pub fn sum(semantics: Semantics, batches: usize, of_batches: &[&BatchCounts]) -> Result<Self> {
+        let share = of_batches.len() as f64 / batches.max(1) as f64;
+        let rows: f64 = of_batches.iter().map(|batch| batch.rows as f64).sum();
+        let mut counts = BTreeMap::new();
+        for counted in COUNTED {
+            let found: Option<Vec<&Counts>> =
+                of_batches.iter().map(|batch| batch.counts.get(&counted)).collect();
+            if let Some(found) = found.filter(|found| !found.is_empty()) {
+                counts.insert(counted, Counts::sum(&found, share)?);
             }
         }
-        Ok(Window { semantics, batches, rows: rows / share, masks })
+        let losses: Option<Vec<&[Tensor]>> = of_batches.iter().map(|batch| batch.losses.as_deref()).collect();
+        let losses = losses.and_then(|each| sum_by_head(&each, share)).transpose()?;
+        Ok(Window { semantics, batches, rows: rows / share, counts, losses })
     }
 
     /// The part of the window that one batch is.
@@ -83,21 +113,30 @@ impl Window {
     }
 
     /// The share of this batch's term in the window's loss.
-    pub(super) fn divide(&self, term: &Term, role: &str) -> Result<Tensor> {
+    pub(super) fn divide(&self, term: &Term, of: &Divided<'_>) -> Result<Tensor> {
         if self.semantics == Semantics::TextBrewer {
             return self.mean_of_means(term);
         }
+        if (of.role, term.average) == (Losses::NAME, Average::Labels) {
+            return match of_head(self.losses.as_deref(), of.head, of.heads) {
+                Some(count) => term.over(count),
+                None => self.mean_of_means(term),
+            };
+        }
+        let mask = mask_of(of.role).filter(|_| of.loss.masks() != Masks::Ignored);
         let counted = match term.average {
-            Average::Labels => Some(Labels::NAME),
-            _ => mask_of(role),
+            Average::Labels => Some(Counted::Labels { under: mask }),
+            _ => mask.map(Counted::Mask),
         };
-        match (term.average, counted.and_then(|role| self.masks.get(role))) {
+        match (term.average, counted.and_then(|counted| self.counts.get(&counted))) {
             (Average::Rows, _) => Ok(term.sum.f_div_scalar(self.rows.max(1.0))?),
+            (Average::RowsWithTokens, Some(counts)) => term.over(&counts.rows),
             (Average::Tokens | Average::Labels, Some(counts)) => term.over(&counts.tokens),
             (Average::Pairs, Some(counts)) => term.over(&counts.pairs),
-            (Average::Tokens | Average::Pairs | Average::Labels | Average::Own, _) => {
-                self.mean_of_means(term)
-            }
+            (
+                Average::RowsWithTokens | Average::Tokens | Average::Pairs | Average::Labels | Average::Own,
+                _,
+            ) => self.mean_of_means(term),
         }
     }
 
@@ -108,7 +147,11 @@ impl Window {
 
 impl Counts {
     fn of(mask: &Tensor) -> Result<Self> {
-        Ok(Counts { tokens: token_count(mask, Kind::Float)?, pairs: pair_count(mask, Kind::Float)? })
+        Ok(Counts {
+            rows: row_count(mask, Kind::Float)?,
+            tokens: token_count(mask, Kind::Float)?,
+            pairs: pair_count(mask, Kind::Float)?,
+        })
     }
 
     fn sum(counts: &[&Counts], share: f64) -> Result<Self> {
@@ -117,8 +160,23 @@ impl Counts {
             let total = Tensor::f_stack(&counts, 0)?.f_sum(None)?;
             if share == 1.0 { Ok(total) } else { Ok(total.f_div_scalar(share)?) }
         };
-        Ok(Counts { tokens: total(|counts| &counts.tokens)?, pairs: total(|counts| &counts.pairs)? })
+        Ok(Counts {
+            rows: total(|counts| &counts.rows)?,
+            tokens: total(|counts| &counts.tokens)?,
+            pairs: total(|counts| &counts.pairs)?,
+        })
     }
+}
+
+/// What the values of each loss count in all batches together; `None` where batches differ in their losses.
+fn sum_by_head(batches: &[&[Tensor]], share: f64) -> Option<Result<Vec<Tensor>>> {
+    let heads = batches.first()?.len();
+    let alike = batches.iter().all(|batch| batch.len() == heads);
+    let total = |head: usize| {
+        let of_batches: Vec<&Tensor> = batches.iter().map(|batch| &batch[head]).collect();
+        Ok(Tensor::f_stack(&of_batches, 0)?.f_sum(None)?.f_div_scalar(share)?)
+    };
+    alike.then(|| (0..heads).map(total).collect())
 }
 
 /// The positions that the inputs' mask of a batch keeps, an int64 scalar on its device; `None` where the
@@ -128,16 +186,29 @@ pub(crate) fn tokens<A: Adaptor>(batch: &A::Batch) -> Result<Option<Tensor>> {
     mask.map(|mask| token_count(&mask, Kind::Int64).in_stage(InputsMask::NAME)).transpose()
 }
 
-/// Which labels count, of those that the batch alone gives: where logits have a mask, under it.
-fn labelled<A: Adaptor>(batch: &A::Batch) -> Result<Option<Tensor>> {
+impl Counted {
+    /// What it comes to in a batch; `None` where the batch alone does not give it.
+    fn of<A: Adaptor>(self, batch: &A::Batch) -> Result<Option<Counts>> {
+        // Several masks, one per head, each have a count of their own: they average by themselves.
+        let (role, mask) = match self {
+            Counted::Mask(role) => (role, alone::<A>(role, batch)?),
+            Counted::Labels { under } => (Labels::NAME, labelled::<A>(under, batch)?),
+        };
+        mask.map(|mask| Counts::of(&mask).in_stage(role)).transpose()
+    }
+}
+
+/// Which labels count, of those that the batch alone gives: where a mask is read, under it.
+fn labelled<A: Adaptor>(under: Option<&'static str>, batch: &A::Batch) -> Result<Option<Tensor>> {
     let Some(labels) = alone::<A>(Labels::NAME, batch)? else { return Ok(None) };
     let counts = labels.f_ge(0)?;
-    match alone::<A>(LogitsMask::NAME, batch)? {
+    let Some(role) = under else { return Ok(Some(counts)) };
+    match alone::<A>(role, batch)? {
         Some(mask) if mask.size() == labels.size() => {
             Ok(Some(counts.f_logical_and(&mask.f_to_kind(Kind::Bool)?)?))
         }
-        // A mask that the model makes, or one a head, is not known here.
-        _ if labels.dim() > 1 && A::ROLES.contains(&LogitsMask::NAME) => Ok(None),
+        // A mask that the model makes, or one per head, is not known here.
+        _ if labels.dim() > 1 && A::ROLES.contains(&role) => Ok(None),
         _ => Ok(Some(counts)),
     }
 }
@@ -146,11 +217,4 @@ fn labelled<A: Adaptor>(batch: &A::Batch) -> Result<Option<Tensor>> {
 fn alone<A: Adaptor>(role: &'static str, batch: &A::Batch) -> Result<Option<Tensor>> {
     let Some(tensors) = A::read_batch(role, batch)? else { return Ok(None) };
     Ok(<[Tensor; 1]>::try_from(tensors.into_tensors()).ok().map(|[tensor]| tensor))
-}
-
-/// What a mask or the labels count, where the batch alone gives them.
-fn count<A: Adaptor>(role: &'static str, batch: &A::Batch) -> Result<Option<Counts>> {
-    // Several masks, one a head, each have a count of their own: they average by themselves.
-    let mask = if role == Labels::NAME { labelled::<A>(batch)? } else { alone::<A>(role, batch)? };
-    mask.map(|mask| Counts::of(&mask).in_stage(role)).transpose()
 }

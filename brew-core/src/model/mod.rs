@@ -26,7 +26,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::adaptor::Adaptor;
 use crate::batch::Batch;
@@ -34,6 +34,7 @@ use crate::cache::RowKeys;
 use crate::error::{Error, InStage as _, Result};
 use crate::feature::Feature;
 use crate::pass::Pass;
+use crate::role::{Labels, Role as _};
 
 pub use activation::Activation;
 pub use bert::{
@@ -144,6 +145,16 @@ pub trait Forward<B>: 'static {
     fn reads(&self) -> Option<Vec<String>> {
         None
     }
+
+    /// What each of the model's own losses ([`Losses`](crate::role::Losses)) counts in their mean, known
+    /// before any forward pass: for each of them a tensor of its shape, or of the shape of what a scalar
+    /// loss is the mean of; 0 or above, and 0 for what is left out.
+    ///
+    /// The default, `None`, leaves it to the labels: one of -100 does not count.
+    fn losses_count(&self, batch: &B) -> Result<Option<Vec<Tensor>>> {
+        let _ = batch;
+        Ok(None)
+    }
 }
 
 // One model in several hands: the student of several tasks, or one that its owner keeps. A tensor may be sent
@@ -178,6 +189,10 @@ impl<B, M: Forward<B> + Send> Forward<B> for Arc<Mutex<M>> {
     }
     fn reads(&self) -> Option<Vec<String>> {
         self.lock().unwrap_or_else(PoisonError::into_inner).reads()
+    }
+
+    fn losses_count(&self, batch: &B) -> Result<Option<Vec<Tensor>>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).losses_count(batch)
     }
 }
 
@@ -265,6 +280,7 @@ impl<A: Adaptor> Model for Seen<A> {
 trait Runs<A: Adaptor>: Model {
     fn run_model(&self, batch: &A::Batch, pass: &Pass) -> Result<A::Output>;
     fn columns_read(&self) -> Option<Vec<String>>;
+    fn count_losses(&self, batch: &A::Batch) -> Result<Option<Vec<Tensor>>>;
 }
 
 impl<A: Adaptor, M: Forward<A::Batch, Output = A::Output> + Model> Runs<A> for M {
@@ -273,6 +289,10 @@ impl<A: Adaptor, M: Forward<A::Batch, Output = A::Output> + Model> Runs<A> for M
     }
     fn columns_read(&self) -> Option<Vec<String>> {
         self.reads()
+    }
+
+    fn count_losses(&self, batch: &A::Batch) -> Result<Option<Vec<Tensor>>> {
+        self.losses_count(batch)
     }
 }
 
@@ -288,6 +308,10 @@ pub trait Side<B>: Model {
     fn read_batch(&self, role: &str, batch: &B) -> Result<Option<Feature>>;
     /// Whether its classes are put in the student's order: [`Seen::classes_by_name`].
     fn takes_classes_by_name(&self) -> bool;
+    /// What each of the model's own losses counts, as far as that is known before a forward pass: what
+    /// [`Forward::losses_count`] says, or else 1 for each integer label and 0 for one of -100. `None`
+    /// where there are no such labels.
+    fn losses_count(&self, batch: &B) -> Result<Option<Vec<Tensor>>>;
     /// The name of its adaptor.
     fn adaptor_name(&self) -> &'static str;
     /// What a teacher cache finds the rows of a batch by.
@@ -296,6 +320,16 @@ pub trait Side<B>: Model {
     fn rows_of(&self, batch: &B, rows: &[i64]) -> Result<B>;
     /// The batch with these columns cut to a length, and then padded to another.
     fn padded(&self, batch: &B, columns: &[&str], cut: usize, length: usize) -> Result<B>;
+}
+
+/// The label of what does not count in a model's own loss, as in PyTorch.
+pub(crate) const IGNORED: i64 = -100;
+
+/// 1 for each label that counts, 0 for one of -100; `None` where labels are no integers.
+pub(crate) fn labelled(labels: &[Tensor]) -> Option<Result<Vec<Tensor>>> {
+    let whole = |labels: &Tensor| matches!(labels.kind(), Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8);
+    let one = |labels: &Tensor| Ok(labels.f_ne(IGNORED)?.f_to_kind(Kind::Float)?);
+    labels.iter().all(whole).then(|| labels.iter().map(one).collect())
 }
 
 impl<B: Batch, A: Adaptor<Batch = B>> Side<B> for Seen<A> {
@@ -324,6 +358,14 @@ impl<B: Batch, A: Adaptor<Batch = B>> Side<B> for Seen<A> {
 
     fn takes_classes_by_name(&self) -> bool {
         self.by_name
+    }
+
+    fn losses_count(&self, batch: &B) -> Result<Option<Vec<Tensor>>> {
+        if let Some(counts) = self.model.count_losses(batch)? {
+            return Ok(Some(counts));
+        }
+        let labels = A::read_batch(Labels::NAME, batch)?.map(Feature::into_tensors);
+        labels.and_then(|labels| labelled(&labels)).transpose()
     }
 
     fn adaptor_name(&self) -> &'static str {

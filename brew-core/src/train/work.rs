@@ -338,7 +338,7 @@ impl<T: 'static, A: Adaptor, B: Feeds<T, A::Batch>> MicroBatch for Taken<'_, '_,
     }
 
     fn counts(&self) -> Result<BatchCounts> {
-        BatchCounts::of::<T, A, B>(&self.batch)
+        self.executor.counts(&self.batch)
     }
 
     fn run(&self, pass: &Pass, window: Option<&Window>) -> Result<StepLosses> {

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{
-    Encoding, PostProcessor as _, PostProcessorWrapper, TruncationDirection, TruncationParams, TruncationStrategy,
+    Encoding, PostProcessor as _, PostProcessorWrapper, TruncationDirection, TruncationParams,
+    TruncationStrategy,
 };
 
 use super::tokenizer_folder;

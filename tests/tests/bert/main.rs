@@ -4,10 +4,12 @@
 
 mod architectures;
 mod brought;
+mod counted;
 mod folders;
 mod freezing;
 mod heads;
 mod new_models;
+mod padding;
 mod parity;
 mod pipelines;
 mod precision;

@@ -1,7 +1,7 @@
 //! Divergences from hidden states and output matrices: the dense loss in value and gradient, whatever the
 //! chunk, alone and in a plan.
 
-use brew_core::execute::{Executor, Window};
+use brew_core::execute::Executor;
 use brew_core::loss::{Divergence, Loss, Read};
 use brew_core::prelude::*;
 use brew_core::role::{Labels, OutputWeight};
@@ -257,7 +257,7 @@ fn trained(size: i64, is_chunked: bool) -> [Tensor; 3] {
     let batches: Vec<Sentence> = (0..6 / size)
         .map(|part| rows.map(&mut |_, tensor| Ok(tensor.narrow(0, part * size, size))).unwrap())
         .collect();
-    let window = Window::of::<Sentence, TagsAdaptor, _>(Semantics::Exact, &batches).unwrap();
+    let window = executor.window(&batches).unwrap();
     let mut total = Tensor::from(0.0);
     for batch in &batches {
         let pass = Pass::training(0, Wants::nothing());

@@ -223,10 +223,10 @@ fn a_teacher_that_is_right_by_the_threshold_is_left_as_it_is() {
     let model_opts =
         [0.910_181_509_974_203_9, 1.551_442_898_087_400_7, 0.445_654_468_508_621_5, 0.169_696_591_041_389_73];
     let kl = Kl::at(1.0);
-    for row in 0..4 {
-        let student = Read::one(Tensor::from_slice(&students[row]).view([1, 3]));
+    for (row, (student, teacher)) in students.iter().zip(&teachers).enumerate() {
+        let student = Read::one(Tensor::from_slice(student).view([1, 3]));
         let student = student.with::<Labels>(Tensor::from_slice(&[0_i64]));
-        let teacher = Read::one(Tensor::from_slice(&teachers[row]).view([1, 3]));
+        let teacher = Read::one(Tensor::from_slice(teacher).view([1, 3]));
         let found = value(&Mft::at(1.0).threshold(0.2), &student, &teacher);
         assert_close(found, ours[row], &format!("row {row}"));
         // ModelOpt's epsilon is seen at 1e-8.

@@ -60,3 +60,29 @@ impl Model for Tagger {
         Ok(())
     }
 }
+
+/// The same with labels, and a mask for logits that the labels do not follow.
+#[derive(Debug)]
+pub(crate) struct LabelledTagsAdaptor;
+
+#[adaptor(batch = Sentence, output = Tags)]
+impl LabelledTagsAdaptor {
+    fn hidden(output: &Tags) -> &[Tensor] {
+        &output.hidden
+    }
+    fn logits(output: &Tags) -> Option<&Tensor> {
+        output.logits.as_ref()
+    }
+    fn output_weight(output: &Tags) -> &Tensor {
+        &output.weight
+    }
+    fn inputs_mask(batch: &Sentence) -> &Tensor {
+        &batch.mask
+    }
+    fn logits_mask(batch: &Sentence) -> &Tensor {
+        &batch.mask
+    }
+    fn labels(batch: &Sentence) -> Option<&Tensor> {
+        batch.labels.as_ref()
+    }
+}

@@ -1,24 +1,22 @@
 //! The models' own losses, those of Python's transformers.
 //!
-//! A loss of examples is one value an example; its mean over the batch is transformers' loss. A loss
-//! of tokens or of positions averages over what counts in the whole batch, which no mean of values an
-//! example can give: it is that scalar. All are computed in float32.
+//! Each is a scalar, the mean over what counts in the whole batch, and 0 where nothing does. What counts is
+//! known from the labels alone, so that accumulated batches agree with one batch of their rows. All are
+//! computed in float32.
 
 use tch::{Kind, Reduction, Tensor};
 
 use crate::error::{Error, InStage, Result};
+use crate::model::IGNORED;
 use crate::model::problem::ProblemType;
 
-/// The label of an example or a token that does not count, as in PyTorch.
-const IGNORED: i64 = -100;
-
-/// The loss of each example, `(batch,)`, of logits `(batch, classes)` and labels that
-/// [`ProblemType::of`] took for this problem type.
+/// The mean loss of the examples that count, of logits `(batch, classes)` and labels that
+/// [`ProblemType::of`] took for this problem type; a class of -100 does not count.
 pub(crate) fn of_sequences(logits: &Tensor, labels: &Tensor, problem: ProblemType) -> Result<Tensor> {
     let logits = logits.f_to_kind(Kind::Float).in_stage("loss")?;
     let each = match problem {
         ProblemType::SingleLabelClassification => {
-            return cross_entropy(&logits, labels, Reduction::None, IGNORED)
+            return mean_cross_entropy(&logits, labels, IGNORED)
                 .map_err(|error| out_of_range("one class an example", &logits, error));
         }
         ProblemType::Regression => {
@@ -34,7 +32,18 @@ pub(crate) fn of_sequences(logits: &Tensor, labels: &Tensor, problem: ProblemTyp
             )
             .in_stage("loss")?,
     };
-    each.f_mean_dim(1, false, Kind::Float).in_stage("loss")
+    each.f_mean(Kind::Float).in_stage("loss")
+}
+
+/// What each example counts in [`of_sequences`], `(batch,)`: a class of -100 does not, a number always does.
+pub(crate) fn count_of_sequences(labels: &Tensor, problem: ProblemType) -> Result<Tensor> {
+    match problem {
+        ProblemType::SingleLabelClassification => Ok(labels.f_ne(IGNORED)?.f_to_kind(Kind::Float)?),
+        ProblemType::Regression | ProblemType::MultiLabelClassification => {
+            let rows = labels.size().first().copied().unwrap_or(0);
+            Ok(Tensor::f_ones([rows], (Kind::Float, labels.device()))?)
+        }
+    }
 }
 
 /// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar; 0 where no
@@ -57,6 +66,11 @@ pub(crate) fn of_positions(logits: &Tensor, positions: &Tensor) -> Result<Tensor
     mean_cross_entropy(&logits, &positions, length).in_stage("loss")
 }
 
+/// Which positions of [`of_positions`] count in a text of this length, `(batch,)`.
+pub(crate) fn count_of_positions(positions: &Tensor, length: i64) -> Result<Tensor> {
+    Ok(positions.f_lt(length)?.f_to_kind(Kind::Float)?)
+}
+
 /// Positions with -100 for those beyond a text of this length.
 pub(crate) fn within(positions: &Tensor, length: i64) -> Result<Tensor> {
     Ok(positions.f_masked_fill(&positions.f_ge(length)?, IGNORED)?)
@@ -65,12 +79,9 @@ pub(crate) fn within(positions: &Tensor, length: i64) -> Result<Tensor> {
 /// `sum / count` over the rows whose label is not `ignored`.
 fn mean_cross_entropy(logits: &Tensor, labels: &Tensor, ignored: i64) -> Result<Tensor> {
     let counted = labels.f_ne(ignored)?.f_sum(Kind::Float)?.f_clamp_min(1.0)?;
-    Ok(cross_entropy(logits, labels, Reduction::Sum, ignored)?.f_div(&counted)?)
-}
-
-fn cross_entropy(logits: &Tensor, labels: &Tensor, reduction: Reduction, ignored: i64) -> Result<Tensor> {
     let labels = labels.f_to_kind(Kind::Int64)?;
-    Ok(logits.f_cross_entropy_loss(&labels, None::<Tensor>, reduction, ignored, 0.0)?)
+    let sum = logits.f_cross_entropy_loss(&labels, None::<Tensor>, Reduction::Sum, ignored, 0.0)?;
+    Ok(sum.f_div(&counted)?)
 }
 
 fn out_of_range(labels: &str, logits: &Tensor, error: Error) -> Error {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use brew_macros::{Batch, adaptor, distill};
+use brew_macros::{Batch, adaptor};
 use tch::{Device, Tensor};
 
 use super::Bert;
@@ -14,6 +14,7 @@ use super::head::{Head, renew_linear};
 use super::loss;
 use crate::batch::Output;
 use crate::error::{InStage, Result};
+use crate::model::Forward;
 use crate::model::parts::{Linear, dropout};
 use crate::model::problem::ProblemType;
 use crate::model::weights::Weights;
@@ -67,9 +68,11 @@ pub struct SpanOutput {
     /// Half the sum of the mean cross entropies of start and end, a scalar, where both positions are
     /// there and somebody reads it; a mean over no position is 0.
     ///
-    /// It is transformers' loss. Batches that are accumulated are averaged with equal weight an
-    /// example, however many of their positions count.
+    /// It is transformers' loss.
     pub loss: Option<Tensor>,
+    /// The two halves whose sum the loss is, that of the start and that of the end, scalars: accumulated
+    /// batches are averaged by the number of the positions of each that count, as if they were one batch.
+    pub losses: Option<Vec<Tensor>>,
 }
 
 impl Output for SpanOutput {
@@ -83,6 +86,7 @@ impl Output for SpanOutput {
             keys: self.keys.map(change)?,
             values: self.values.map(change)?,
             loss: Output::map(&self.loss, change)?,
+            losses: Output::map(&self.losses, change)?,
         })
     }
 }
@@ -114,8 +118,8 @@ impl SpanOutputAdaptor {
     fn value(output: &SpanOutput) -> &[Tensor] {
         &output.values
     }
-    fn losses(output: &SpanOutput) -> Option<&Tensor> {
-        output.loss.as_ref()
+    fn losses(output: &SpanOutput) -> Option<&Vec<Tensor>> {
+        output.losses.as_ref()
     }
     fn inputs_mask(batch: &SpanBatch) -> &Tensor {
         &batch.attention_mask
@@ -166,7 +170,6 @@ impl BertForQuestionAnswering {
     }
 }
 
-#[distill(batch = SpanBatch)]
 impl BertForQuestionAnswering {
     /// One forward pass.
     ///
@@ -193,15 +196,50 @@ impl BertForQuestionAnswering {
         let logits = self.head.output.forward(&dropout(last, self.head.dropout, pass)?)?;
         let start_logits = logits.f_select(-1, 0).in_stage("qa_outputs")?;
         let end_logits = logits.f_select(-1, 1).in_stage("qa_outputs")?;
-        let loss = match (start_positions, end_positions) {
+        let (loss, losses) = match (start_positions, end_positions) {
             (Some(starts), Some(ends)) if pass.wants().role::<role::Losses>() => {
                 let start = loss::of_positions(&start_logits, starts).in_stage("start_positions")?;
                 let end = loss::of_positions(&end_logits, ends).in_stage("end_positions")?;
-                Some(start.f_add(&end)?.f_div_scalar(2.0)?)
+                let halves = vec![start.f_div_scalar(2.0)?, end.f_div_scalar(2.0)?];
+                (Some(halves[0].f_add(&halves[1])?), Some(halves))
             }
-            _ => None,
+            _ => (None, None),
         };
-        Ok(SpanOutput { start_logits, end_logits, hidden_states, attentions, queries, keys, values, loss })
+        Ok(SpanOutput {
+            start_logits,
+            end_logits,
+            hidden_states,
+            attentions,
+            queries,
+            keys,
+            values,
+            loss,
+            losses,
+        })
+    }
+}
+
+// By hand: positions beyond the text do not count, and those below 0 do.
+impl Forward<SpanBatch> for BertForQuestionAnswering {
+    type Output = SpanOutput;
+    fn run(&self, batch: &SpanBatch, pass: &Pass) -> Result<SpanOutput> {
+        let types = batch.token_type_ids.as_ref();
+        let (starts, ends) = (batch.start_positions.as_ref(), batch.end_positions.as_ref());
+        self.forward(&batch.input_ids, &batch.attention_mask, types, starts, ends, pass)
+    }
+    fn reads(&self) -> Option<Vec<String>> {
+        Some(
+            ["input_ids", "attention_mask", "token_type_ids", "start_positions", "end_positions"]
+                .map(str::to_owned)
+                .into(),
+        )
+    }
+    fn losses_count(&self, batch: &SpanBatch) -> Result<Option<Vec<Tensor>>> {
+        let (Some(starts), Some(ends)) = (&batch.start_positions, &batch.end_positions) else {
+            return Ok(None);
+        };
+        let length = batch.input_ids.size().get(1).copied().unwrap_or(0);
+        Ok(Some(vec![loss::count_of_positions(starts, length)?, loss::count_of_positions(ends, length)?]))
     }
 }
 

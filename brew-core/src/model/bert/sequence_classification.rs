@@ -72,7 +72,11 @@ pub struct ClassifierOutput {
     /// As the queries.
     #[role(value)]
     pub values: Vec<Tensor>,
-    /// The loss of each example, `(batch,)`, where there are labels and somebody reads it.
+    /// The mean loss of the examples that count, a scalar, where there are labels and somebody reads it; 0
+    /// where none counts.
+    ///
+    /// It is transformers' loss: a class of -100 does not count. Accumulated batches are averaged by the
+    /// number of their examples that count, as if they were one batch.
     #[role(losses)]
     pub loss: Option<Tensor>,
 }
@@ -95,7 +99,6 @@ pub struct ClassifierOutput {
 /// ```
 pub type BertForSequenceClassification = Bert<SequenceHead>;
 
-#[distill(batch = TextBatch)]
 impl BertForSequenceClassification {
     /// One forward pass.
     ///
@@ -103,11 +106,11 @@ impl BertForSequenceClassification {
     /// is a token and 0 where there is padding; `token_type_ids`, of the same shape, is 0 everywhere
     /// where it is absent, and is not read by a DistilBERT.
     ///
-    /// `labels` and the loss of an example follow `problem_type` of the config. Where it is absent,
+    /// `labels` and the loss follow `problem_type` of the config. Where it is absent,
     /// one class means regression, integers one class per example, and floats several labels; the first
     /// labels decide for good. [`ProblemType::of`] has the whole table.
     /// - `single_label_classification`: `(batch,)` integers, the class of each example, of two classes or
-    ///   more; cross entropy, 0 where the label is -100.
+    ///   more; the mean cross entropy of those whose class is not -100.
     /// - `multi_label_classification`: `(batch, classes)` floats, 0 or 1 per class; the mean over the
     ///   classes of the binary cross entropy of sigmoid(logits).
     /// - `regression`: `(batch, classes)`, or `(batch,)` for one class; the mean over the classes of
@@ -135,6 +138,29 @@ impl BertForSequenceClassification {
             .transpose()?;
         Ok(ClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
     }
+
+    /// What each example counts in the loss.
+    fn count(&self, labels: Option<&Tensor>) -> Result<Option<Vec<Tensor>>> {
+        let Some(labels) = labels else { return Ok(None) };
+        let rows = labels.size().first().copied().unwrap_or(0);
+        let problem = self.problem.of(&[rows, self.config.classes()], labels)?;
+        Ok(Some(vec![loss::count_of_sequences(labels, problem)?]))
+    }
+}
+
+// By hand: what a label means is the config's to say, and so is which labels count.
+impl Forward<TextBatch> for BertForSequenceClassification {
+    type Output = ClassifierOutput;
+    fn run(&self, batch: &TextBatch, pass: &Pass) -> Result<ClassifierOutput> {
+        let (types, labels) = (batch.token_type_ids.as_ref(), batch.labels.as_ref());
+        self.forward(&batch.input_ids, &batch.attention_mask, types, labels, pass)
+    }
+    fn reads(&self) -> Option<Vec<String>> {
+        Some(["input_ids", "attention_mask", "token_type_ids", "labels"].map(str::to_owned).into())
+    }
+    fn losses_count(&self, batch: &TextBatch) -> Result<Option<Vec<Tensor>>> {
+        self.count(batch.labels.as_ref())
+    }
 }
 
 impl Forward<FloatLabelTextBatch> for BertForSequenceClassification {
@@ -142,6 +168,12 @@ impl Forward<FloatLabelTextBatch> for BertForSequenceClassification {
     fn run(&self, batch: &FloatLabelTextBatch, pass: &Pass) -> Result<ClassifierOutput> {
         let (types, labels) = (batch.token_type_ids.as_ref(), batch.labels.as_ref());
         self.forward(&batch.input_ids, &batch.attention_mask, types, labels, pass)
+    }
+    fn reads(&self) -> Option<Vec<String>> {
+        Some(["input_ids", "attention_mask", "token_type_ids", "labels"].map(str::to_owned).into())
+    }
+    fn losses_count(&self, batch: &FloatLabelTextBatch) -> Result<Option<Vec<Tensor>>> {
+        self.count(batch.labels.as_ref())
     }
 }
 

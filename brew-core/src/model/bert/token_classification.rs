@@ -61,8 +61,8 @@ pub struct TokenClassifierOutput {
     /// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar, where
     /// there are labels and somebody reads it; 0 where no token counts.
     ///
-    /// It is transformers' loss. Batches that are accumulated are averaged with equal weight an
-    /// example, whatever the number of their tokens.
+    /// It is transformers' loss. Accumulated batches are averaged by the number of their labels that
+    /// count, as if they were one batch.
     #[role(losses)]
     pub loss: Option<Tensor>,
 }

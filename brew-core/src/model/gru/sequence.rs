@@ -1,12 +1,11 @@
 //! A BiGRU that classifies sequences, by the last state of either direction.
 
-use brew_macros::distill;
 use tch::Tensor;
 
 use super::{BiGru, Encoded, Task};
 use crate::error::Result;
 use crate::model::bert::loss;
-use crate::model::{ClassifierOutput, TextBatch};
+use crate::model::{ClassifierOutput, Forward, TextBatch};
 use crate::pass::Pass;
 use crate::role;
 
@@ -36,7 +35,6 @@ impl Task for SequenceTask {
 /// ```
 pub type BiGruForSequenceClassification = BiGru<SequenceTask>;
 
-#[distill(batch = TextBatch)]
 impl BiGruForSequenceClassification {
     /// One forward pass.
     ///
@@ -62,5 +60,22 @@ impl BiGruForSequenceClassification {
             .transpose()?;
         let (attentions, queries, keys, values) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
         Ok(ClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
+    }
+}
+
+impl Forward<TextBatch> for BiGruForSequenceClassification {
+    type Output = ClassifierOutput;
+    fn run(&self, batch: &TextBatch, pass: &Pass) -> Result<ClassifierOutput> {
+        self.forward(&batch.input_ids, &batch.attention_mask, batch.labels.as_ref(), pass)
+    }
+    fn reads(&self) -> Option<Vec<String>> {
+        Some(["input_ids", "attention_mask", "labels"].map(str::to_owned).into())
+    }
+    fn losses_count(&self, batch: &TextBatch) -> Result<Option<Vec<Tensor>>> {
+        let Some(labels) = &batch.labels else { return Ok(None) };
+        let rows = labels.size().first().copied().unwrap_or(0);
+        let classes = i64::try_from(self.config.num_labels).unwrap_or(i64::MAX);
+        let problem = self.problem.of(&[rows, classes], labels)?;
+        Ok(Some(vec![loss::count_of_sequences(labels, problem)?]))
     }
 }
