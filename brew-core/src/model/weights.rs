@@ -19,7 +19,10 @@ pub(crate) type Stored = Result<Tensor, String>;
 const SPELLED_OUT: usize = 5;
 
 /// Makes a parameter of a name and a shape.
-struct Draw(Box<dyn Fn(&str, &[i64]) -> Result<Tensor>>);
+type DrawFn = dyn Fn(&str, &[i64]) -> Result<Tensor>;
+
+/// How new parameters are drawn.
+struct Draw(Box<DrawFn>);
 
 impl fmt::Debug for Draw {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -71,17 +71,17 @@ fn every_text_has_its_prediction_in_order_and_no_text_has_none() {
 fn texts_are_cut_where_the_tokenizer_says_that_the_model_ends() {
     let folder = folder();
     let config = folder.path().join("tokenizer_config.json");
-    let probability = |text: &str| {
+    let score = |text: &str| {
         let classifier = TextClassifier::from_pretrained(folder.path(), Device::Cpu).unwrap();
-        classifier.predict(&[text]).unwrap().remove(0).probability
+        classifier.predict(&[text]).unwrap().remove(0).score
     };
-    let (long, four) = ("a film a film tepid tepid gorgeous", probability("a film a film"));
-    assert!((probability(long) - four).abs() > 1e-4);
+    let (long, four) = ("a film a film tepid tepid gorgeous", score("a film a film"));
+    assert!((score(long) - four).abs() > 1e-4);
     std::fs::write(&config, r#"{"model_max_length": 4}"#).unwrap();
-    assert!((probability(long) - four).abs() < 1e-6);
+    assert!((score(long) - four).abs() < 1e-6);
     // What transformers writes where there is no limit.
     std::fs::write(&config, r#"{"model_max_length": 1000000000000000019884624838656}"#).unwrap();
-    assert!((probability(long) - four).abs() > 1e-4);
+    assert!((score(long) - four).abs() > 1e-4);
 }
 
 #[test]

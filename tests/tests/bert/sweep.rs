@@ -96,7 +96,7 @@ fn problem(folder: &Path, head: &str, refused: Option<&str>) -> Option<String> {
     let ours =
         BTreeMap::from([("hidden".to_owned(), computed.hidden), ("logits".to_owned(), computed.logits)]);
     write(&folder.join("saved/ours.safetensors"), &ours);
-    let far = found.into_iter().find(|(_, off)| !(*off < 1e-5));
+    let far = found.into_iter().find(|(_, off)| off.is_nan() || *off >= 1e-5);
     far.map(|(what, off)| format!("{what} is off by {off:e}")).or_else(|| opened_as_others(folder, head))
 }
 

@@ -55,11 +55,14 @@ fn refusals(loss: &dyn Loss, shape: &[i64]) -> Vec<String> {
     refusals
 }
 
+/// Puts a wrapper around a loss.
+type Wrap = fn(Box<dyn Loss>) -> Box<dyn Loss>;
+
 #[test]
 fn a_loss_is_refused_over_one_logit_if_and_only_if_the_student_cannot_change_it() {
     let (mut refused, mut taken) = (Vec::new(), Vec::new());
     for entry in catalogue::entries().filter(|entry| entry.is_on_logits()) {
-        let wrapped: [(&str, fn(Box<dyn Loss>) -> Box<dyn Loss>); 4] = [
+        let wrapped: [(&str, Wrap); 4] = [
             ("", |loss| loss),
             ("standardised ", |loss| Box::new(standardised(loss))),
             ("next_token ", |loss| Box::new(next_token(loss))),

@@ -98,12 +98,12 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// # Errors
     /// Those of libtorch, and of an identity.
     pub(crate) fn teachers(&self) -> Result<Vec<String>> {
-        let text = |teacher: &Box<dyn Side<T>>| -> Result<String> {
+        let text = |teacher: &dyn Side<T>| -> Result<String> {
             let identity = teacher.identity()?;
             let identity = identity.iter().map(|(name, value)| format!("; {name}: {value}"));
-            Ok(format!("tensors {}{}", weights_hash(&**teacher)?, identity.collect::<String>()))
+            Ok(format!("tensors {}{}", weights_hash(teacher)?, identity.collect::<String>()))
         };
-        self.pipeline.teachers.iter().map(text).collect()
+        self.pipeline.teachers.iter().map(|teacher| text(&**teacher)).collect()
     }
 
     /// Whose rows they are, as far as teacher, adaptor and batch say.
