@@ -33,7 +33,7 @@ mod text;
 mod write;
 
 pub use bytes::Bytes;
-pub use dataset::{Dataset, Splits, TooLong};
+pub use dataset::{Classes, Dataset, Recast, Splits, TooLong};
 pub use error::{Error, Result};
 pub use loader::Loader;
 pub use loader::order::epoch_order;
@@ -54,6 +54,7 @@ pub use text::words::{Pieces, Words};
 /// What a program that feeds data to brew needs in scope, beside `brew_core::prelude`.
 pub mod prelude {
     pub use crate::{
-        Conll, Dataset, Delimited, Format, Layout, Loader, TeacherStore, TextClassifier, Tokenize, Tokenizer,
+        Classes, Conll, Dataset, Delimited, Format, Layout, Loader, TeacherStore, TextClassifier, Tokenize,
+        Tokenizer,
     };
 }

@@ -11,6 +11,10 @@ use crate::error::{Error, Result};
 /// The key of its description in the schema's metadata.
 const KEY: &str = "huggingface";
 
+/// The names of the classes of a multi-hot column: `datasets` has no word for them, and passes over one more key
+/// of a value.
+const MULTI_HOT: &str = "multi_hot";
+
 /// Begins the keys under which brew says which cache a file is of.
 const OUR_KEYS: &str = "brew.";
 
@@ -21,9 +25,11 @@ struct ClassLabel {
 }
 
 impl Dataset {
-    /// The names of a column's classes, in the order of their numbers, where Python's `datasets` wrote
-    /// the table and the column is a `ClassLabel` or a list of them; otherwise nothing. They stay with the
-    /// column in every copy of the table that is written, and with the tokens made of it.
+    /// The names of a column's classes, in the order of their numbers: of a column that
+    /// [`to_classes`](super::Recast::to_classes) or [`to_multi_hot`](super::Recast::to_multi_hot) made, or, where
+    /// Python's `datasets` wrote the table, of a `ClassLabel` or a list of them; otherwise nothing. They stay
+    /// with the column under another name, in every copy of the table that is written, and with the tokens made
+    /// of it.
     ///
     /// # Errors
     /// No such column.
@@ -72,6 +78,36 @@ pub(crate) fn with_made(mut metadata: Metadata, of: &Metadata, made: &[(&str, &s
     metadata
 }
 
+/// The metadata with this description of a column.
+pub(super) fn with_feature(mut metadata: Metadata, column: &str, feature: Value) -> Metadata {
+    let text = metadata.get(KEY).and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let known = text.filter(|whole| whole["info"]["features"].is_object());
+    let mut whole = known.unwrap_or_else(|| json!({"info": {"features": {}}}));
+    if let Some(features) = whole["info"]["features"].as_object_mut() {
+        features.insert(column.to_owned(), feature);
+    }
+    metadata.insert(KEY, whole.to_string());
+    metadata
+}
+
+/// The metadata once the column `from` is called `to`.
+pub(super) fn renamed(metadata: &Metadata, from: &str, to: &str) -> Metadata {
+    let others = without(&without(metadata, from), to);
+    with_made(others, metadata, &[(to, from)])
+}
+
+/// The description of numbers of classes, or of lists of them.
+pub(super) fn of_classes(names: &[String], in_lists: bool) -> Value {
+    let label = json!({"_type": "ClassLabel", "names": names});
+    if in_lists { json!({"_type": "List", "feature": label}) } else { label }
+}
+
+/// The description of one 0 or 1 for each class.
+pub(super) fn of_multi_hot(names: &[String]) -> Value {
+    let value = json!({"_type": "Value", "dtype": "uint8", MULTI_HOT: names});
+    json!({"_type": "List", "feature": value, "length": names.len()})
+}
+
 /// The metadata without a word about a column whose values are others now.
 pub(super) fn without(metadata: &Metadata, column: &str) -> Metadata {
     let mut metadata = metadata.clone();
@@ -100,6 +136,9 @@ pub(super) fn names_in(metadata: &Metadata, column: &str) -> serde_json::Result<
     let Some(text) = metadata.get(KEY) else { return Ok(None) };
     let description: Value = serde_json::from_str(text)?;
     let Some(found) = find(&description["info"]["features"], column) else { return Ok(None) };
+    if let Some(names) = found["feature"].get(MULTI_HOT) {
+        return serde_json::from_value(names.clone()).map(Some);
+    }
     let mut feature = &found;
     // Older versions write a list as a list of one feature, newer ones as an object around it.
     while feature["_type"] != "ClassLabel" {

@@ -5,7 +5,9 @@
 
 mod features;
 mod limit;
+mod made;
 mod open;
+mod recast;
 #[cfg(test)]
 mod roundtrip;
 mod rows;
@@ -15,6 +17,7 @@ mod values;
 
 pub(crate) use features::with_made;
 pub use limit::TooLong;
+pub use recast::{Classes, Recast};
 pub use splits::Splits;
 pub(crate) use values::text_at;
 
@@ -28,6 +31,7 @@ use brew_core::batch::FromColumns;
 
 use crate::error::{Error, Result};
 use crate::loader::Loader;
+use crate::source::schema::{Joined, Place};
 use crate::source::table::Table;
 
 /// Rows of named columns.
@@ -54,8 +58,8 @@ pub struct Dataset {
 /// Where a column comes from.
 #[derive(Debug, Clone)]
 enum Stored {
-    /// The column of this number of every file.
-    InFiles(usize),
+    /// A column of the files.
+    Opened(Place),
     /// A column that was added: its values of every chunk.
     Added(Arc<[ArrayRef]>),
 }
@@ -91,12 +95,17 @@ impl Dataset {
             let message = format!("record batches of different schemas: {schema} and {}", other.schema());
             return Err(Error::format(name, message));
         }
-        let table = Table::new(name, &schema, batches, None);
-        Self::of(name, table.schema.clone(), vec![table])
+        Self::of_table(name, Table::new(name, &schema, batches, None))
+    }
+
+    /// A table in memory.
+    fn of_table(path: &Path, table: Table) -> Result<Self> {
+        Self::of(path, Joined::one(&table), vec![table])
     }
 
     /// Numbers the rows of the files; refuses what cannot be numbered or told apart.
-    fn of(path: &Path, schema: SchemaRef, tables: Vec<Table>) -> Result<Self> {
+    fn of(path: &Path, columns: Joined, tables: Vec<Table>) -> Result<Self> {
+        let Joined { schema, places } = columns;
         let mut names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
         names.sort();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -118,7 +127,7 @@ impl Dataset {
         }
         Ok(Dataset {
             path: path.into(),
-            columns: (0..schema.fields().len()).map(Stored::InFiles).collect(),
+            columns: places.into_iter().map(Stored::Opened).collect(),
             schema,
             parts: parts.into(),
             starts: starts.into(),

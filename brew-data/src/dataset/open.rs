@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use super::Dataset;
 use crate::error::{Error, Result};
 use crate::parse::layout::Layout;
-use crate::source;
 use crate::source::folder::find;
 use crate::source::format::Format;
 use crate::source::storage::{Disk, Storage};
+use crate::source::{self, Opened};
 
 impl Dataset {
     /// Opens a file, the files of a folder one after another, a folder that Python's `datasets` wrote
@@ -20,9 +20,9 @@ impl Dataset {
     /// | Arrow IPC file or stream | its first bytes | it is mapped; unpacked once if its buffers are compressed |
     /// | Parquet | its first bytes | nothing; a column is decoded when it is first used |
     /// | CSV, TSV ([`Delimited`](crate::Delimited)) | `.csv`; `.tsv`, `.tab`, `.txt` | parsed once |
-    /// | JSON lines ([`Format::JsonLines`]) | `.jsonl`, `.ndjson`, `.json` | parsed once |
+    /// | JSON, an object per line or a list of them ([`Format::JsonLines`]) | `.jsonl`, `.ndjson`, `.json` | parsed once |
     /// | CoNLL columns ([`Conll`](crate::Conll)) | `.conll`, `.bio`, `.iob` | parsed once |
-    /// | SQuAD's JSON ([`Format::Squad`]) | `.json` | parsed once |
+    /// | SQuAD's JSON ([`Format::Squad`]) | `.json` with its keys: `data`, then `paragraphs` | parsed once |
     ///
     /// Text may be packed by gzip or zstd (`.csv.gz`, `.jsonl.zst`). [`Dataset::schema`] says which
     /// columns were found; a column of structs is one column for each member, `outer.inner`.
@@ -40,8 +40,11 @@ impl Dataset {
     ///
     /// # Errors
     /// A file that is missing, empty, without rows, damaged, cut short or of another kind; a line of text
-    /// that cannot be read, by line and column; a column that changes its type half way; two columns of
-    /// one name; files with different columns, classes or two-byte floats; a folder of several splits.
+    /// that cannot be read, by line and column; two columns of one name; files with different classes or two-byte
+    /// floats; a folder of several splits.
+    ///
+    /// A column whose values do not go together (a text among numbers, another type in another file, a column
+    /// that only some files have) keeps nobody from reading the others: it is refused when it is used.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(&Disk, path.as_ref(), None)
     }
@@ -77,7 +80,7 @@ impl Dataset {
         files: &[PathBuf],
         format: Option<Format>,
     ) -> Result<Self> {
-        let (schema, tables, unchecked) = source::open(storage, files, format)?;
+        let Opened { tables, schema, unchecked } = source::open(storage, files, format)?;
         let dataset = Self::of(path, schema, tables)?;
         match unchecked {
             Some(Format::Table(layout)) => dataset.laid_out(&layout),

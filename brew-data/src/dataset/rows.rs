@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array, new_null_array};
 use arrow_schema::{ArrowError, DataType, FieldRef, Schema, SchemaRef};
 use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 
 use super::{Dataset, Stored};
 use crate::error::{Error, Result};
+use crate::source::schema::Place;
 use crate::source::unpack::{unpacked, unpacked_field};
 
 impl Dataset {
@@ -59,13 +60,21 @@ impl Dataset {
     pub(crate) fn column_chunks(&self, name: &str) -> Result<Vec<ArrayRef>> {
         match &self.columns[self.index(name)?] {
             Stored::Added(chunks) => Ok(chunks.to_vec()),
-            Stored::InFiles(index) => {
+            Stored::Opened(Place::InFiles(numbers)) => {
                 let mut chunks = Vec::with_capacity(self.starts.len());
-                for part in self.parts.iter() {
-                    chunks.extend(part.table.column(*index)?);
+                let data_type = self.field(name)?.data_type();
+                for (part, number) in self.parts.iter().zip(numbers.iter()) {
+                    let of_part = part.table.column(*number)?;
+                    // A file that has nothing but nulls need not know the type of the others.
+                    let is_untyped = *part.table.schema.field(*number).data_type() == DataType::Null;
+                    chunks.extend(of_part.into_iter().map(|chunk| match is_untyped {
+                        true => new_null_array(data_type, chunk.len()),
+                        false => chunk,
+                    }));
                 }
                 Ok(chunks)
             }
+            Stored::Opened(Place::Refused(refused)) => Err(refused.error(name)),
         }
     }
 
@@ -74,13 +83,15 @@ impl Dataset {
         Ok(&self.schema.fields()[self.index(name)?])
     }
 
-    fn index(&self, name: &str) -> Result<usize> {
-        self.schema.fields().iter().position(|field| field.name() == name).ok_or_else(|| {
-            Error::MissingColumn {
-                path: self.path().into(),
-                column: name.to_owned(),
-                known: self.columns().into_iter().map(str::to_owned).collect(),
-            }
+    pub(super) fn index(&self, name: &str) -> Result<usize> {
+        let place = self.schema.fields().iter().position(|field| field.name() == name);
+        if let Some(Stored::Opened(Place::Refused(refused))) = place.map(|place| &self.columns[place]) {
+            return Err(refused.error(name));
+        }
+        place.ok_or_else(|| Error::MissingColumn {
+            path: self.path().into(),
+            column: name.to_owned(),
+            known: self.columns().into_iter().map(str::to_owned).collect(),
         })
     }
 

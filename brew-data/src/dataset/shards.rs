@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::features::{names_in, of_shards};
 use crate::error::{Error, Result};
@@ -16,28 +16,29 @@ use crate::source::table::Table;
 /// number, by file and column.
 pub(super) fn one_meaning(schema: &SchemaRef, tables: &[Table]) -> Result<SchemaRef> {
     let [first, others @ ..] = tables else { return Ok(schema.clone()) };
-    let bits = |table: &Table, index: usize| {
-        let half = Half::of(table.schema.field(index), None);
-        half.map_err(|message| Error::format(&*table.path, message))
+    // A file that lacks the column says nothing of it, and one of nothing but nulls neither.
+    let bits = |table: &Table, column: &str| match table.schema.field_with_name(column) {
+        Ok(field) if *field.data_type() != DataType::Null => Half::of(field, None).ok(),
+        _ => None,
     };
     let name = |half: Option<Half>, field: &Field| match half {
         Some(half) => half.name().to_owned(),
         None => format!("{} values", field.data_type()),
     };
-    for (index, field) in schema.fields().iter().enumerate() {
+    // Columns whose types differ, or that a file lacks, are refused for that when they are used.
+    for field in schema.fields().iter().filter(|field| *field.data_type() != DataType::Null) {
         let column = field.name();
         for other in others {
-            let (known, found) = (bits(first, index), bits(other, index));
             // What no reader can make out is told by those who read it.
-            if let (Ok(known), Ok(found)) = (&known, &found)
+            if let (Some(known), Some(found)) = (bits(first, column), bits(other, column))
                 && known != found
             {
                 let message = format!(
                     "the two bytes of column `{column}` are {}, those of {} are {}: give both the same metadata \
                      `brew.dtype`",
-                    name(*found, field),
+                    name(found, field),
                     first.path.display(),
-                    name(*known, field)
+                    name(known, field)
                 );
                 return Err(Error::format(&*other.path, message));
             }

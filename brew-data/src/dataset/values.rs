@@ -159,6 +159,13 @@ impl Dataset {
     }
 
     fn with_column(&self, column: &str, values: ArrayRef) -> Result<Self> {
+        self.with_field(None, Field::new(column, values.data_type().clone(), false), values)
+    }
+
+    /// The same rows with a column of these values, one for each row in use: in the place of the column of
+    /// that number, else at the end, where one of its name is replaced.
+    pub(super) fn with_field(&self, place: Option<usize>, field: Field, values: ArrayRef) -> Result<Self> {
+        let column = field.name();
         if values.len() != self.rows {
             let message =
                 format!("{} values for column `{column}`, but there are {} rows", values.len(), self.rows);
@@ -170,11 +177,7 @@ impl Dataset {
                 take(&values, &places, None).map_err(|error| Error::format(self.path(), error))?
             }
             Places::Twice => {
-                let (schema, copies) = self.copies(&self.columns(), CHUNK_ROWS)?;
-                let copied = copies.collect::<Result<Vec<_>>>()?;
-                let table = Table::new(self.path(), &schema, copied, None);
-                let copied = Self::of(self.path(), schema, vec![table])?;
-                return Dataset { limit: self.limit, ..copied }.with_column(column, values);
+                return self.copied()?.with_field(place, field, values);
             }
         };
         let ends = self.starts.iter().skip(1).map(|&start| start as usize).chain([by_file_row.len()]);
@@ -183,14 +186,41 @@ impl Dataset {
             by_file_row.slice(start, end - start)
         });
         let added = Stored::Added(added.collect());
-        let kept = self.schema().fields().iter().zip(self.columns.iter());
-        let kept = kept.filter(|(field, _)| field.name() != column);
-        let (mut fields, mut columns): (Vec<_>, Vec<_>) =
-            kept.map(|(field, stored)| (field.clone(), stored.clone())).unzip();
-        fields.push(Arc::new(Field::new(column, by_file_row.data_type().clone(), false)));
-        columns.push(added);
-        let schema = Schema::new_with_metadata(fields, without(self.schema().metadata(), column));
+        let mut metadata = without(self.schema().metadata(), field.name());
+        let mut kept: Vec<_> =
+            self.schema().fields().iter().cloned().zip(self.columns.iter().cloned()).collect();
+        let added = (Arc::new(field), added);
+        match place {
+            Some(place) => {
+                metadata = without(&metadata, kept[place].0.name());
+                kept[place] = added;
+            }
+            None => {
+                kept.retain(|(kept, _)| kept.name() != added.0.name());
+                kept.push(added);
+            }
+        }
+        let (fields, columns): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
+        let schema = Schema::new_with_metadata(fields, metadata);
         Ok(Dataset { schema: Arc::new(schema), columns: columns.into(), ..self.clone() })
+    }
+
+    /// The rows in use as rows of a table of its own; columns that are refused stay so.
+    fn copied(&self) -> Result<Self> {
+        let readable: Vec<&str> =
+            self.columns().into_iter().filter(|name| self.field(name).is_ok()).collect();
+        let (schema, copies) = self.copies(&readable, CHUNK_ROWS)?;
+        let copied = copies.collect::<Result<Vec<_>>>()?;
+        let copied = Self::of_table(self.path(), Table::new(self.path(), &schema, copied, None))?;
+        let of_copy = copied.clone();
+        let mut made = of_copy.schema.fields().iter().cloned().zip(of_copy.columns.iter().cloned());
+        let whole = self.schema.fields().iter().zip(self.columns.iter()).map(|(field, stored)| {
+            let made = if readable.contains(&field.name().as_str()) { made.next() } else { None };
+            made.unwrap_or_else(|| (field.clone(), stored.clone()))
+        });
+        let (fields, columns): (Vec<_>, Vec<Stored>) = whole.unzip();
+        let schema = Schema::new_with_metadata(fields, of_copy.schema.metadata().clone());
+        Ok(Dataset { schema: Arc::new(schema), columns: columns.into(), limit: self.limit, ..copied })
     }
 
     /// Which of the values in use belongs to each row of the files, the first where a row is not in use.

@@ -11,9 +11,9 @@ use arrow_buffer::Buffer;
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{Block, Message, MetadataVersion, root_as_footer, root_as_message};
-use arrow_schema::SchemaRef;
+use arrow_schema::{ArrowError, SchemaRef};
 
-use super::guard::guarded;
+use super::guard::{Undecoded, guarded};
 
 /// Begins and ends an Arrow IPC file.
 pub(crate) const FILE_MARK: &[u8] = b"ARROW1";
@@ -52,11 +52,11 @@ impl Index {
     ///
     /// # Errors
     /// Bytes that are cut short or damaged.
-    pub(crate) fn of(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn of(bytes: &[u8]) -> Result<Self, Undecoded> {
         guarded(|| if bytes.starts_with(FILE_MARK) { Self::of_file(bytes) } else { Self::of_stream(bytes) })
     }
 
-    fn of_file(bytes: &[u8]) -> Result<Self, String> {
+    fn of_file(bytes: &[u8]) -> Result<Self, Undecoded> {
         let trailer_start = bytes.len().checked_sub(TRAILER_LENGTH).ok_or("it has no footer")?;
         let trailer = bytes[trailer_start..].try_into().map_err(|_| "it has no footer")?;
         let footer_length = read_footer_length(trailer).map_err(|error| error.to_string())?;
@@ -76,12 +76,12 @@ impl Index {
         Ok(index)
     }
 
-    fn of_stream(bytes: &[u8]) -> Result<Self, String> {
+    fn of_stream(bytes: &[u8]) -> Result<Self, Undecoded> {
         let (message, mut next) = message_at(bytes, 0)?.ok_or("it ends before its schema")?;
         let schema = message.header_as_schema().ok_or("it does not begin with a schema")?;
         let mut index = Index::new(schema, message.version())?;
         if message.bodyLength() != 0 {
-            return Err("its schema has a body".to_owned());
+            return Err("its schema has a body".into());
         }
         while let Some((message, header_end)) = message_at(bytes, next)? {
             let content = if message.header_as_dictionary_batch().is_some() {
@@ -97,16 +97,18 @@ impl Index {
         Ok(index)
     }
 
-    fn new(schema: arrow_ipc::Schema<'_>, version: MetadataVersion) -> Result<Self, String> {
+    fn new(schema: arrow_ipc::Schema<'_>, version: MetadataVersion) -> Result<Self, Undecoded> {
         if !schema.endianness().equals_to_target_endianness() {
-            return Err("it was written on a machine of the other byte order".to_owned());
+            let message =
+                "its numbers have the byte order of another machine; pyarrow reads it, and writes it anew";
+            return Err(Undecoded::Unsupported(message.to_owned()));
         }
-        let schema = Arc::new(try_fb_to_schema(schema).map_err(|error| error.to_string())?);
+        let schema = Arc::new(try_fb_to_schema(schema).map_err(|error| undecoded(&error))?);
         Ok(Index { schema, version, blocks: Vec::new(), compressed: false })
     }
 
     /// Checks a block and adds it; gives where it ends.
-    fn add(&mut self, bytes: &[u8], block: Block, content: Content) -> Result<usize, String> {
+    fn add(&mut self, bytes: &[u8], block: Block, content: Content) -> Result<usize, Undecoded> {
         let (start, length, body) = extent(&block)?;
         let end = start.checked_add(length).filter(|&end| end <= bytes.len()).ok_or_else(outside)?;
         self.compressed |= check_block(&bytes[start..end], body)?;
@@ -118,7 +120,7 @@ impl Index {
     ///
     /// # Errors
     /// Values that do not fit their type, as a damaged file has them; the first error of `emit`.
-    pub(crate) fn decode<E: From<String>>(
+    pub(crate) fn decode<E: From<Undecoded>>(
         &self,
         bytes: &Buffer,
         mut emit: impl FnMut(RecordBatch) -> Result<(), E>,
@@ -132,7 +134,7 @@ impl Index {
                     Content::Dictionary => decoder.read_dictionary(block, &bytes).map(|()| None),
                     Content::Batch => decoder.read_record_batch(block, &bytes),
                 };
-                batch.map_err(|error| error.to_string())
+                batch.map_err(|error| undecoded(&error))
             })?;
             if let Some(batch) = batch {
                 emit(batch)?;
@@ -142,12 +144,20 @@ impl Index {
     }
 }
 
+/// A decoder's refusal: only what it says not to have yet is known not to be damage.
+fn undecoded(error: &ArrowError) -> Undecoded {
+    match error {
+        ArrowError::NotYetImplemented(message) => Undecoded::Unsupported(message.clone()),
+        _ => Undecoded::Unknown(error.to_string()),
+    }
+}
+
 fn outside() -> String {
-    "it is cut short, or points outside itself".to_owned()
+    "a block lies outside the file".to_owned()
 }
 
 /// Start, length, and length of the body at its end.
-fn extent(block: &Block) -> Result<(usize, usize, usize), String> {
+fn extent(block: &Block) -> Result<(usize, usize, usize), Undecoded> {
     let start = usize::try_from(block.offset()).map_err(|_| outside())?;
     let metadata = usize::try_from(block.metaDataLength()).map_err(|_| outside())?;
     let body = usize::try_from(block.bodyLength()).map_err(|_| outside())?;
@@ -155,33 +165,37 @@ fn extent(block: &Block) -> Result<(usize, usize, usize), String> {
 }
 
 /// The message of a stream that begins here and where its header ends; nothing at the end mark.
-fn message_at(bytes: &[u8], start: usize) -> Result<Option<(Message<'_>, usize)>, String> {
+fn message_at(bytes: &[u8], start: usize) -> Result<Option<(Message<'_>, usize)>, Undecoded> {
     let rest = bytes.get(start..).filter(|rest| !rest.is_empty());
-    let rest = rest.ok_or("it is cut short: it lacks the mark that ends a stream")?;
-    let prefix = rest.get(..PREFIX_LENGTH).ok_or("it is cut short inside the mark of a message")?;
+    let unfinished = || Undecoded::Unfinished("it lacks the mark that ends a stream".to_owned());
+    let rest = rest.ok_or_else(unfinished)?;
+    let prefix = rest.get(..PREFIX_LENGTH).ok_or("it ends inside the mark of a message")?;
     let (mark, length) = prefix.split_at(STREAM_MARK.len());
     if mark != STREAM_MARK {
-        return Err(format!("no message begins at byte {start}"));
+        return Err(format!("no message begins at byte {start}").into());
     }
     let length = u32::from_le_bytes(length.try_into().map_err(|_| outside())?) as usize;
     if length == 0 {
         return Ok(None);
     }
-    let header = rest.get(PREFIX_LENGTH..PREFIX_LENGTH + length).ok_or("it is cut short inside a header")?;
+    let header = rest.get(PREFIX_LENGTH..PREFIX_LENGTH + length).ok_or("it ends inside a header")?;
     let message = root_as_message(header).map_err(|error| error.to_string())?;
     Ok(Some((message, start + PREFIX_LENGTH + length)))
 }
 
 /// Checks that the buffers a block's header lists lie in its body; says whether they are compressed.
-fn check_block(block: &[u8], body: usize) -> Result<bool, String> {
+fn check_block(block: &[u8], body: usize) -> Result<bool, Undecoded> {
     // The header follows its own length, and since version 0.15 of the format a mark before that.
     let prefix = if block.starts_with(STREAM_MARK) { PREFIX_LENGTH } else { 4 };
     let header = block.get(prefix..block.len() - body).ok_or("a block is too short for its header")?;
     let message = root_as_message(header).map_err(|error| error.to_string())?;
     let dictionary = message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data());
+    if message.header_as_tensor().is_some() || message.header_as_sparse_tensor().is_some() {
+        return Err(Undecoded::Unsupported("it holds tensors, not record batches".to_owned()));
+    }
     let batch = message.header_as_record_batch().or(dictionary).ok_or("a block holds no record batch")?;
     if batch.length() < 0 || batch.nodes().iter().flatten().any(|node| node.length() < 0) {
-        return Err("a record batch has a negative number of rows".to_owned());
+        return Err("a record batch has a negative number of rows".into());
     }
     let compressed = batch.compression().is_some();
     let body = &block[block.len() - body..];
@@ -192,7 +206,7 @@ fn check_block(block: &[u8], body: usize) -> Result<bool, String> {
         let bytes = bytes.ok_or("a column points outside its block")?;
         let unpacked = bytes.first_chunk().map(|length| i64::from_le_bytes(*length));
         if compressed && unpacked.is_some_and(|length| length > 0 && length as u64 > LONGEST_UNPACKED) {
-            return Err("a compressed column claims more than 4 GiB".to_owned());
+            return Err("a compressed column claims more than 4 GiB".into());
         }
     }
     Ok(compressed)

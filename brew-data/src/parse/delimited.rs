@@ -9,7 +9,12 @@ use super::records::Records;
 ///
 /// Unless a [`Layout`] is given, the first line is a header and the types are those of the values:
 /// int64 where every value of the column is a whole number, else float64 where every one is a finite
-/// number, else text. An empty field of a column of numbers is a missing value.
+/// number, else text; so are whole numbers beyond int64, whose digits would be lost otherwise. An empty field
+/// of a column of numbers is a missing value. A first column of whole numbers without a name, as
+/// `DataFrame.to_csv` of pandas writes its index, is called `Unnamed: 0`, as in pandas.
+///
+/// Blank lines are no rows, as in pandas and pyarrow; where there is one column, `""` is an empty text. A
+/// column whose values do not go together, or are not UTF-8, is refused when it is used.
 ///
 /// ```
 /// use brew_data::{Dataset, Delimited, Layout};
@@ -67,11 +72,28 @@ impl Delimited {
         self
     }
 
-    /// These columns, left to right, in a file whose first line is a header with their names.
+    /// These columns, left to right, in a file whose first line is a header. Where it names the columns, the
+    /// names must be these (a blank over the first column is none); a header of numbers, blanks or a name twice is
+    /// replaced.
     pub fn layout_below_header(mut self, layout: impl Into<Layout>) -> Self {
         self.layout = Some(layout.into());
         self.header = true;
         self
+    }
+
+    /// These settings without a layout, as they are written in Rust: for advice that can be followed.
+    pub(super) fn code(&self) -> String {
+        let (mut code, of_tsv) = match (self.separator, self.quoted) {
+            (b'\t', false) => ("Delimited::tsv()".to_owned(), true),
+            _ => ("Delimited::csv()".to_owned(), false),
+        };
+        if !of_tsv && self.separator != b',' {
+            code += &format!(".separated_by(b{:?})", char::from(self.separator));
+        }
+        if !of_tsv && !self.quoted {
+            code += ".quoted(false)";
+        }
+        code
     }
 
     pub(super) fn records<R: BufRead>(&self, reader: R) -> Records<R> {

@@ -102,11 +102,15 @@ fn no_conll_columns_make_the_reader_panic() {
 
 #[test]
 fn no_json_lines_make_the_reader_panic() {
-    let files: [&[u8]; 2] = [
+    let files: [&[u8]; 5] = [
+        b"[{\"id\": 1, \"spans\": [{\"start\": 0}]},\n {\"id\": \"b\", \"n\": 18446744073709551616}]\n",
+        b"{\n \"data\": [{\"paragraphs\": []}]\n}\n{\"data\": {}\n}",
+        b"{\"a\": {\"b\": 1}}\n{\"a\": 1}\n{\"a\": {\"b\": [1, \"x\"]}}\n",
         b"{\"id\": 1, \"ids\": [[1, 2], []], \"who\": {\"n\": \"A\"}, \"ok\": true, \"x\": null}\n{\"id\": 2.5, \"who\": null}\n",
         b"{\"words\": [\"\\u00e9\", null]}\r\n\n{\"words\": []}",
     ];
     drive(targets::json_lines, &files, inputs(20_000));
+    drive(targets::squad_keys, &files, inputs(5_000));
 }
 
 #[test]

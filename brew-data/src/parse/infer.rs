@@ -2,9 +2,11 @@
 
 use std::io::BufRead;
 
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::DataType;
 
+use super::columns::{Columns, Odd};
 use super::delimited::Delimited;
+use super::header;
 use super::records::Record;
 use super::{Problem, utf8};
 
@@ -17,6 +19,12 @@ const SETTLED_ROWS: usize = 1000;
 pub(crate) struct Inference {
     columns: Vec<Seen>,
     rows: usize,
+    /// Files that were looked through.
+    files: usize,
+    /// How to say that the first line is no header after all.
+    no_header: Option<Problem>,
+    /// The settings, as they are written in Rust.
+    code: String,
 }
 
 /// What a column's values were so far.
@@ -26,6 +34,9 @@ struct Seen {
     values: Values,
     /// Whether there was an empty field.
     empty: bool,
+    /// Whether there was a whole number beyond int64.
+    beyond: bool,
+    odd: Option<Odd>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,71 +47,89 @@ enum Values {
     Text,
 }
 
+/// Where a field stands.
+#[derive(Clone, Copy)]
+struct Place {
+    file: usize,
+    line: usize,
+    /// The row of the file.
+    row: usize,
+    /// Rows before it, of all files.
+    before: usize,
+}
+
 impl Inference {
     /// Looks through a whole file.
     ///
     /// # Errors
     /// A first line that is no header, or another one than the file's before; a line with too few or
-    /// too many fields; text in a column that was one of numbers for [`SETTLED_ROWS`] rows.
+    /// too many fields.
     pub(crate) fn scan(&mut self, settings: &Delimited, reader: impl BufRead) -> Result<(), Problem> {
         let mut records = settings.records(reader);
+        let file = self.files;
+        self.files += 1;
         let Some((line, header)) = records.next()? else { return Err(Problem::NoRows) };
-        let names = names(line, header)?;
+        let is_index = header.fields().next().is_some_and(<[u8]>::is_empty);
+        let names = header::names(settings, line, header)?;
         if self.columns.is_empty() {
-            let column = |name| Seen { name, values: Values::None, empty: false };
+            self.code = settings.code();
+            if is_index {
+                self.no_header =
+                    Some(header::refusal(settings, line, names.len(), "its first field is blank"));
+            }
+            let column = |name| Seen { name, values: Values::None, empty: false, beyond: false, odd: None };
             self.columns = names.into_iter().map(column).collect();
         } else if !names.iter().eq(self.columns.iter().map(|column| &column.name)) {
             let expected: Vec<_> = self.columns.iter().map(|column| column.name.as_str()).collect();
             let message = format!(
-                "the columns are {}, but those of the file before it are {}",
+                "the columns are {}, but those of the files before it are {}",
                 names.join(", "),
                 expected.join(", ")
             );
             return Err(Problem::line(line, message));
         }
+        records.several = self.columns.len() > 1;
+        let mut row = 0;
         while let Some((line, record)) = records.next()? {
             check_fields(line, record, self.columns.iter().map(|column| column.name.as_str()))?;
+            let place = Place { file, line, row, before: self.rows };
             for (column, field) in self.columns.iter_mut().zip(record.fields()) {
-                column.see(line, field, self.rows)?;
+                column.see(place, field);
             }
             self.rows += 1;
+            row += 1;
         }
         Ok(())
     }
 
-    /// The schema, where there was a row.
-    pub(crate) fn schema(self) -> Result<Schema, Problem> {
+    /// The columns, where there was a row.
+    ///
+    /// # Errors
+    /// No row; a first line whose blank field is not over an index.
+    pub(crate) fn columns(self) -> Result<Columns, Problem> {
         if self.rows == 0 {
             return Err(Problem::NoRows);
         }
-        let fields = self.columns.into_iter().map(|column| {
-            let data_type = match column.values {
-                Values::Integers => DataType::Int64,
-                Values::Floats => DataType::Float64,
-                Values::None | Values::Text => DataType::Utf8,
-            };
-            let missing = column.empty && data_type != DataType::Utf8;
-            Field::new(column.name, data_type, missing)
-        });
-        Ok(Schema::new(fields.collect::<Vec<_>>()))
-    }
-}
-
-/// The names of a header. A number, a blank or a name twice is none: to take such a line for a header
-/// would lose a row without a word.
-pub(crate) fn names(line: usize, header: Record<'_>) -> Result<Vec<String>, Problem> {
-    let mut names: Vec<String> = Vec::with_capacity(header.len());
-    for (index, name) in header.fields().enumerate() {
-        let name = utf8(line, &(index + 1).to_string(), name)?;
-        if name.trim().is_empty() || name.parse::<f64>().is_ok() || names.iter().any(|known| known == name) {
-            return Err(Problem::Text(format!(
-                "the first line is not a header: `{name}` is blank, a number, or there twice; declare the \
-                 columns with `Dataset::open_as(path, &Layout::new().integer(\"id\").text(\"text\"))`"
-            )));
+        if let (Some(no_header), Some(index)) = (self.no_header, self.columns.first())
+            && (index.values != Values::Integers || index.empty)
+        {
+            return Err(no_header);
         }
-        names.push(name.to_owned());
+        let layout: String = self.columns.iter().map(Seen::code).collect();
+        Ok(Columns::new(self.columns.into_iter().map(|column| {
+            let data_type = column.data_type();
+            let missing = column.empty && data_type != DataType::Utf8;
+            let mut odd = column.odd;
+            if let Some(odd) = odd.as_mut().filter(|_| column.values != Values::Text) {
+                odd.message += &format!(
+                    ": mend it, leave the field empty, or declare the column as text: `Dataset::open_as(path, \
+                     {}.layout_below_header(Layout::new(){layout}))`",
+                    self.code
+                );
+            }
+            (column.name, data_type, missing, odd)
+        })))
     }
-    Ok(names)
 }
 
 /// Refuses a record with too few or too many fields.
@@ -117,31 +146,70 @@ pub(crate) fn check_fields<'a>(
 }
 
 impl Seen {
-    fn see(&mut self, line: usize, field: &[u8], row: usize) -> Result<(), Problem> {
+    fn see(&mut self, place: Place, field: &[u8]) {
+        if self.odd.is_some() {
+            return;
+        }
         if field.is_empty() {
             self.empty = true;
-            return Ok(());
+            return;
         }
-        // Bytes that are not UTF-8 are told when the values are read, by their place.
-        let text = std::str::from_utf8(field).unwrap_or_default();
+        let text = match utf8(place.line, &self.name, field) {
+            Ok(text) => text,
+            Err(Problem::Field { message, .. }) => {
+                self.values = Values::Text;
+                return self.refuse(place, message);
+            }
+            Err(_) => return,
+        };
+        let is_whole = text.parse::<i64>().is_ok() || is_beyond(text);
         self.values = match self.values {
             Values::Text => Values::Text,
-            Values::None | Values::Integers if text.parse::<i64>().is_ok() => Values::Integers,
+            Values::None | Values::Integers if is_whole => {
+                self.beyond |= is_beyond(text);
+                Values::Integers
+            }
             Values::None | Values::Integers | Values::Floats if finite(text).is_some() => Values::Floats,
             Values::None => Values::Text,
-            _ if row < SETTLED_ROWS => Values::Text,
+            _ if place.before < SETTLED_ROWS => Values::Text,
             numbers => {
                 let numbers = if numbers == Values::Integers { "whole numbers" } else { "numbers" };
                 let shown = String::from_utf8_lossy(&field[..field.len().min(40)]).into_owned();
-                let message = format!(
-                    "`{shown}` is not a number, but the column has held {numbers} so far: mend it, leave the \
-                     field empty, or declare the column with `Delimited::layout_below_header`"
-                );
-                return Err(Problem::field(line, &self.name, message));
+                let message = format!("`{shown}` is text, where the rows before it hold {numbers}");
+                return self.refuse(place, message);
             }
         };
-        Ok(())
     }
+
+    fn refuse(&mut self, place: Place, message: String) {
+        let message = format!("row {}: {message}", place.row);
+        self.odd = Some(Odd { file: place.file, line: place.line, message });
+    }
+
+    fn data_type(&self) -> DataType {
+        match self.values {
+            Values::Integers if self.beyond => DataType::Utf8,
+            Values::Integers => DataType::Int64,
+            Values::Floats => DataType::Float64,
+            Values::None | Values::Text => DataType::Utf8,
+        }
+    }
+
+    /// The column of a layout that can hold every value, as it is written in Rust.
+    fn code(&self) -> String {
+        let call = match self.data_type() {
+            DataType::Int64 if !self.empty && self.odd.is_none() => "integer",
+            DataType::Float64 if !self.empty && self.odd.is_none() => "float",
+            _ => "text",
+        };
+        format!(".{call}({:?})", self.name)
+    }
+}
+
+/// Whether this is a whole number beyond int64, which float64 would round.
+fn is_beyond(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    digits.len() > 18 && digits.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i64>().is_err()
 }
 
 /// A number that is not infinite and not NaN.

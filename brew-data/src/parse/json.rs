@@ -1,4 +1,4 @@
-//! One line of JSON as a value, with the order of its keys and none of them twice.
+//! One row of JSON as a value, with the order of its keys and none of them twice.
 
 use std::fmt;
 
@@ -12,39 +12,102 @@ pub(crate) enum Json {
     Null,
     Bool(bool),
     Integer(i64),
+    /// A whole number beyond int64.
+    Beyond,
     Float(f64),
     Text(String),
     List(Vec<Json>),
     Object(Vec<(String, Json)>),
 }
 
-/// The object that stands in a line.
+/// The object of a row, which begins in this line.
 ///
 /// # Errors
-/// A line that is not one JSON object, by the byte of the line.
+/// What is not one JSON object, by the line and its byte.
 pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, Problem> {
     match serde_json::from_slice(text) {
-        Ok(Json::Object(members)) => Ok(members),
+        Ok(Json::Object(mut members)) => {
+            if members.iter().any(|(_, value)| value.may_be_rounded()) && has_long_integer(text) {
+                members.iter_mut().for_each(|(_, value)| value.unround());
+            }
+            Ok(members)
+        }
         Ok(other) => Err(Problem::line(line, format!("{} is not an object: a row is one", other.kind()))),
         Err(error) => {
             let message = error.to_string();
             let place = format!(" at line {} column {}", error.line(), error.column());
             let message = message.strip_suffix(&place).unwrap_or(&message);
-            Err(Problem::line(
-                line,
-                format!("not JSON from byte {} of the line on: {message}", error.column()),
-            ))
+            // What is JSON, and says the same twice, is told as it is.
+            let message = match message.starts_with(TWICE) {
+                true => format!("{message}, up to byte {} of the line", error.column()),
+                false => format!("not JSON from byte {} of the line on: {message}", error.column()),
+            };
+            Err(Problem::line(line + error.line().saturating_sub(1), message))
         }
     }
 }
 
+/// Begins the message about a key that is there twice.
+const TWICE: &str = "the key `";
+
+/// Below this, whole numbers are parsed as they are.
+const ROUNDED: f64 = 9_223_372_036_854_775_808.0;
+
+/// Whether a whole number is written out that 64 bits cannot hold: the parser rounds it without a word.
+fn has_long_integer(text: &[u8]) -> bool {
+    let is_part = |byte: u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+    let is_long = |number: &[u8]| {
+        let number = std::str::from_utf8(number).unwrap_or_default();
+        number.len() > 18
+            && !number.contains(['.', 'e', 'E'])
+            && number.parse::<i64>().is_err()
+            && number.parse::<u64>().is_err()
+    };
+    let (mut in_text, mut escaped, mut begins) = (false, false, None);
+    for (place, &byte) in text.iter().enumerate() {
+        if in_text {
+            in_text = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+        } else if is_part(byte) {
+            begins = begins.or(Some(place));
+        } else {
+            if begins.take().is_some_and(|begins| is_long(&text[begins..place])) {
+                return true;
+            }
+            in_text = byte == b'"';
+        }
+    }
+    false
+}
+
 impl Json {
+    /// Whether there is a float in it as large as those that the parser makes of whole numbers.
+    fn may_be_rounded(&self) -> bool {
+        match self {
+            Json::Float(value) => value.abs() >= ROUNDED,
+            Json::List(values) => values.iter().any(Json::may_be_rounded),
+            Json::Object(members) => members.iter().any(|(_, value)| value.may_be_rounded()),
+            _ => false,
+        }
+    }
+
+    /// Takes floats that may be rounded whole numbers for what they are.
+    fn unround(&mut self) {
+        match self {
+            Json::Float(_) if self.may_be_rounded() => *self = Json::Beyond,
+            Json::List(values) => values.iter_mut().for_each(Json::unround),
+            Json::Object(members) => members.iter_mut().for_each(|(_, value)| value.unround()),
+            _ => {}
+        }
+    }
+
     /// What it is, in words.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Json::Null => "null",
             Json::Bool(_) => "a truth value",
             Json::Integer(_) => "a whole number",
+            Json::Beyond => "a whole number beyond int64",
             Json::Float(_) => "a number",
             Json::Text(_) => "text",
             Json::List(_) => "a list",
@@ -80,9 +143,8 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Json::Integer(value))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Json, E> {
-        let value = i64::try_from(value);
-        value.map(Json::Integer).map_err(|_| E::custom("the whole number does not fit 64 bits with a sign"))
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(i64::try_from(value).map_or(Json::Beyond, Json::Integer))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
@@ -119,7 +181,7 @@ impl<'de> Visitor<'de> for AnyValue {
                 _ => many.replace(key.clone()).is_some(),
             };
             if twice {
-                return Err(A::Error::custom(format!("the key `{key}` is there twice")));
+                return Err(A::Error::custom(format!("{TWICE}{key}` is there twice")));
             }
             members.push((key, value));
         }

@@ -1,19 +1,16 @@
-//! JSON lines: one object a line, whose members are the columns.
+//! What the columns of JSON rows are: the members of the objects.
 //!
 //! An object in an object is no column of its own; its members are, as `outer.inner`. A member that a
-//! line lacks is a missing value.
+//! row lacks is a missing value. A column whose values do not go together is known, and not read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
-use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::{Field, Schema, SchemaRef};
-
+use super::Problem;
+use super::columns::{Columns, Odd};
 use super::json::{Json, object};
-use super::lines::Lines;
-use super::shape::{Shape, Values};
-use super::{Chunk, Emit, Problem};
+use super::json_rows::JsonRows;
+use super::shape::Shape;
 
 /// More columns than this are keys that should have been values; it bounds the memory they take.
 const MOST_COLUMNS: usize = 10_000;
@@ -26,6 +23,8 @@ pub(crate) struct Inference {
     /// Names of objects, whose members are the columns, and the object that each is in.
     objects: HashMap<String, Within>,
     rows: usize,
+    /// Files that were looked through.
+    files: usize,
 }
 
 /// The object that a key is in: how much of the key's name is the object's. With the name of the object this
@@ -37,53 +36,74 @@ struct Column {
     name: String,
     within: Within,
     shape: Shape,
-    /// Lines that have it; the rest lack it.
+    /// Rows that have it; the rest lack it.
     present: usize,
+    /// The file and the row that made it what it is.
+    first: (usize, usize),
+    odd: Option<Odd>,
+}
+
+/// Where a row stands.
+#[derive(Clone, Copy)]
+struct Place {
+    file: usize,
+    line: usize,
+    row: usize,
 }
 
 impl Inference {
     /// Looks through a whole file.
     ///
     /// # Errors
-    /// A line that is not an object; a value of another type than its column's in the lines before.
+    /// A row that is not an object.
     pub(crate) fn scan(&mut self, reader: impl BufRead) -> Result<(), Problem> {
-        let mut lines = Lines::new(reader);
-        while let Some((line, text)) = lines.next()? {
-            if text.trim_ascii().is_empty() {
-                continue;
-            }
-            self.members(line, None, &object(line, text)?)?;
+        let mut rows = JsonRows::new(reader);
+        let (file, mut row) = (self.files, 0);
+        self.files += 1;
+        while let Some((line, text)) = rows.next()? {
+            self.members(Place { file, line, row }, None, &object(line, text)?)?;
             self.rows += 1;
+            row += 1;
         }
         Ok(())
     }
 
     fn members(
         &mut self,
-        line: usize,
+        place: Place,
         within: Option<&str>,
         members: &[(String, Json)],
     ) -> Result<(), Problem> {
         for (key, value) in members {
             let name = nested(within, key);
-            self.check_key(line, &name, within.map(str::len))?;
+            self.check_key(place.line, &name, within.map(str::len))?;
             if let Json::Object(members) = value {
-                let known = self.places.get(&name).map(|&place| &self.columns[place].shape);
-                if let Some(known) = known.filter(|known| **known != Shape::Null) {
-                    return Err(Problem::field(line, name, known.refusal(value)));
+                let known = self.places.get(&name).map(|&known| &mut self.columns[known]);
+                match known.filter(|known| known.odd.is_some() || known.shape != Shape::Null) {
+                    Some(known) => known.refuse(place, "an object"),
+                    None => {
+                        self.objects.insert(name.clone(), within.map(str::len));
+                        self.members(place, Some(&name), members)?;
+                    }
                 }
-                self.objects.insert(name.clone(), within.map(str::len));
-                self.members(line, Some(&name), members)?;
                 continue;
             }
-            if self.objects.contains_key(&name) && *value != Json::Null {
-                let message = format!("{}, but an object in the lines before it", value.kind());
-                return Err(Problem::field(line, name, message));
+            if *value == Json::Null && self.objects.contains_key(&name) {
+                continue;
             }
-            let place = self.place(line, &name, within.map(str::len))?;
-            let column = &mut self.columns[place];
-            column.shape.widen(value).map_err(|message| Problem::field(line, &name, message))?;
-            column.present += usize::from(*value != Json::Null);
+            if self.columns.len() == MOST_COLUMNS && !self.places.contains_key(&name) {
+                self.too_many(place, within)?;
+                return Ok(());
+            }
+            let was_object = self.objects.contains_key(&name);
+            let column = self.column(place, name, within.map(str::len));
+            if was_object {
+                let found = value.kind();
+                column
+                    .refuse_as(place, format!("the value is {found}, where a row before it holds an object"));
+            } else {
+                column.see(place, value);
+            }
         }
         Ok(())
     }
@@ -106,98 +126,109 @@ impl Inference {
         Err(Problem::field(line, name, message))
     }
 
-    fn place(&mut self, line: usize, name: &str, within: Within) -> Result<usize, Problem> {
-        if let Some(&place) = self.places.get(name) {
-            return Ok(place);
-        }
-        if self.columns.len() == MOST_COLUMNS {
-            let message = format!("there are more than {MOST_COLUMNS} keys, and each is a column");
-            return Err(Problem::field(line, name, message));
-        }
-        self.columns.push(Column { name: name.to_owned(), within, shape: Shape::Null, present: 0 });
-        self.places.insert(name.to_owned(), self.columns.len() - 1);
-        Ok(self.columns.len() - 1)
+    fn column(&mut self, place: Place, name: String, within: Within) -> &mut Column {
+        let known = self.places.get(&name).copied().unwrap_or_else(|| {
+            let first = (place.file, place.row);
+            self.places.insert(name.clone(), self.columns.len());
+            self.columns.push(Column { name, within, shape: Shape::Null, present: 0, first, odd: None });
+            self.columns.len() - 1
+        });
+        &mut self.columns[known]
     }
 
-    /// The schema, where there was a row.
-    pub(crate) fn schema(self) -> Result<Schema, Problem> {
+    /// Gives up the members of an object as columns, which are too many.
+    fn too_many(&mut self, place: Place, within: Option<&str>) -> Result<(), Problem> {
+        let message = format!("there are more than {MOST_COLUMNS} keys, and each is a column");
+        let Some(object) = within else { return Err(Problem::line(place.line, message)) };
+        let outer = self.objects.get(object).copied().flatten();
+        self.column(place, object.to_owned(), outer).refuse_as(place, message);
+        self.drop_members();
+        Ok(())
+    }
+
+    /// Drops the columns that are members of an object which is refused as a whole.
+    fn drop_members(&mut self) {
+        let odd: HashSet<String> = self
+            .columns
+            .iter()
+            .filter(|column| column.odd.is_some() && self.objects.contains_key(&column.name))
+            .map(|column| column.name.clone())
+            .collect();
+        if odd.is_empty() {
+            return;
+        }
+        let is_within = |name: &str| name.match_indices('.').any(|(end, _)| odd.contains(&name[..end]));
+        self.columns.retain(|column| !is_within(&column.name));
+        self.places = self.columns.iter().enumerate().map(|(at, column)| (column.name.clone(), at)).collect();
+    }
+
+    /// The columns, where there was a row.
+    ///
+    /// # Errors
+    /// No row, or no member in any.
+    pub(crate) fn columns(mut self) -> Result<Columns, Problem> {
         if self.rows == 0 {
             return Err(Problem::NoRows);
         }
-        let columns = self.columns.into_iter().filter(|column| !self.objects.contains_key(&column.name));
-        let fields: Vec<_> = columns
-            .map(|column| {
-                let missing = column.present < self.rows;
-                Field::new(column.name, column.shape.data_type(), missing)
-            })
-            .collect();
-        if fields.is_empty() {
+        self.drop_members();
+        let (objects, rows) = (&self.objects, self.rows);
+        let columns = self.columns.into_iter();
+        let columns = columns.filter(|column| column.odd.is_some() || !objects.contains_key(&column.name));
+        let columns = Columns::new(columns.map(|column| {
+            let missing = column.present < rows;
+            (column.name, column.shape.data_type(), missing, column.odd)
+        }));
+        if columns.odd.is_empty() {
             return Err(Problem::Text("the objects have no member, so that there is no column".to_owned()));
         }
-        Ok(Schema::new(fields))
+        Ok(columns)
+    }
+}
+
+impl Column {
+    fn see(&mut self, place: Place, value: &Json) {
+        if self.odd.is_some() || *value == Json::Null {
+            return;
+        }
+        self.present += 1;
+        let shape = match Shape::of(value) {
+            Ok(shape) => shape,
+            Err(found) => return self.refuse_as(place, format!("the value is {found}")),
+        };
+        if self.shape == Shape::Null {
+            self.first = (place.file, place.row);
+        }
+        match self.shape.clone().joined(&shape) {
+            Some(joined) => self.shape = joined,
+            None => {
+                let is_list = matches!(value, Json::List(_));
+                let found = if is_list { shape.in_words() } else { value.kind().to_owned() };
+                self.refuse(place, &found);
+            }
+        }
+    }
+
+    /// Says that a value is not what the values before it are.
+    fn refuse(&mut self, place: Place, found: &str) {
+        let (file, row) = self.first;
+        let known = self.shape.in_words();
+        let message = if file == place.file {
+            format!("the value is {found}, where row {row} holds {known}")
+        } else {
+            format!("the value is {found}, where the files before it hold {known}")
+        };
+        self.refuse_as(place, format!("{message}; a column holds values of one type"));
+    }
+
+    fn refuse_as(&mut self, place: Place, message: String) {
+        if self.odd.is_none() {
+            let message = format!("row {}: {message}", place.row);
+            self.odd = Some(Odd { file: place.file, line: place.line, message });
+        }
     }
 }
 
 /// The name of a member of an object.
-fn nested(within: Option<&str>, key: &str) -> String {
+pub(super) fn nested(within: Option<&str>, key: &str) -> String {
     within.map_or_else(|| key.to_owned(), |within| format!("{within}.{key}"))
-}
-
-/// Reads every row of a file with these columns.
-///
-/// # Errors
-/// No row; a line that is not an object; a value of another type than its column's.
-pub(crate) fn read(reader: impl BufRead, schema: &SchemaRef, emit: &mut Emit<'_>) -> Result<(), Problem> {
-    let places: HashMap<&str, usize> =
-        schema.fields().iter().enumerate().map(|(place, field)| (field.name().as_str(), place)).collect();
-    let mut values: Vec<Values> = schema.fields().iter().map(|field| Values::of(field.data_type())).collect();
-    let mut lines = Lines::new(reader);
-    let mut chunk = Chunk::default();
-    while let Some((line, text)) = lines.next()? {
-        if text.trim_ascii().is_empty() {
-            continue;
-        }
-        let members = object(line, text)?;
-        append(line, None, &members, &places, &mut values)?;
-        let full = chunk.add(text.len());
-        // What the line lacks is missing.
-        values.iter_mut().for_each(|values| values.fill(chunk.rows()));
-        if full {
-            emit(batch(schema, &mut values)?)?;
-            chunk.emitted();
-        }
-    }
-    if chunk.is_left()? { emit(batch(schema, &mut values)?) } else { Ok(()) }
-}
-
-fn append(
-    line: usize,
-    within: Option<&str>,
-    members: &[(String, Json)],
-    places: &HashMap<&str, usize>,
-    values: &mut [Values],
-) -> Result<(), Problem> {
-    for (key, value) in members {
-        let name = nested(within, key);
-        match (value, places.get(name.as_str())) {
-            (Json::Null, _) => {}
-            (_, Some(&place)) => {
-                values[place].push(value).map_err(|message| Problem::field(line, name, message))?;
-            }
-            (Json::Object(members), None) => append(line, Some(&name), members, places, values)?,
-            (_, None) => {
-                let message =
-                    "the column was not there when the file was first looked through: it has changed";
-                return Err(Problem::field(line, name, message));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn batch(schema: &SchemaRef, values: &mut [Values]) -> Result<RecordBatch, Problem> {
-    let columns = schema.fields().iter().zip(values).map(|(field, values)| values.finish(field.data_type()));
-    let columns = columns.collect::<Result<Vec<_>, _>>();
-    let batch = columns.and_then(|columns| RecordBatch::try_new(Arc::clone(schema), columns));
-    batch.map_err(|error| Problem::Text(error.to_string()))
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, Read as _};
 use super::{LONGEST_ROW, Problem};
 
 /// What some programs put before UTF-8 text; it is no part of the first line.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Lines that end with LF or CRLF; the last one may lack its end.
 #[derive(Debug)]
@@ -30,20 +30,30 @@ impl<R: BufRead> Lines<R> {
 
     /// As [`Lines::next`], with its end.
     pub(crate) fn next_whole(&mut self) -> Result<Option<(usize, &[u8])>, Problem> {
+        Ok(if self.advance()? { Some(self.whole()) } else { None })
+    }
+
+    /// Reads the next line, where there is one.
+    pub(crate) fn advance(&mut self) -> Result<bool, Problem> {
         self.line.clear();
         let limit = LONGEST_ROW as u64 + 1;
         let read = self.reader.by_ref().take(limit).read_until(b'\n', &mut self.line);
         if read.map_err(Problem::Io)? == 0 {
-            return Ok(None);
+            return Ok(false);
         }
         self.number += 1;
         if self.line.len() > LONGEST_ROW {
             let message = format!("the line is longer than {} MiB", LONGEST_ROW >> 20);
             return Err(Problem::line(self.number, message));
         }
+        Ok(true)
+    }
+
+    /// The line that was read, with its end, and its number from 1.
+    pub(crate) fn whole(&self) -> (usize, &[u8]) {
         let line = &self.line[..];
         let line = if self.number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
-        Ok(Some((self.number, line)))
+        (self.number, line)
     }
 }
 

@@ -5,17 +5,23 @@
 //! nothing of the crate but each other.
 
 pub(crate) mod arrow;
+pub(crate) mod columns;
 pub(crate) mod conll;
 pub(crate) mod delimited;
 pub(crate) mod guard;
+pub(crate) mod header;
 pub(crate) mod infer;
 pub(crate) mod json;
 pub(crate) mod json_lines;
+pub(crate) mod json_rows;
+pub(crate) mod json_table;
 pub(crate) mod layout;
 pub(crate) mod lines;
+mod nesting;
 pub(crate) mod records;
 pub(crate) mod shape;
 pub(crate) mod squad;
+pub(crate) mod squad_keys;
 pub(crate) mod store;
 pub(crate) mod table;
 
@@ -103,6 +109,12 @@ impl From<String> for Problem {
     }
 }
 
+impl From<guard::Undecoded> for Problem {
+    fn from(undecoded: guard::Undecoded) -> Self {
+        Problem::Text(undecoded.to_string())
+    }
+}
+
 impl Problem {
     pub(crate) fn line(line: usize, message: impl Into<String>) -> Self {
         Problem::Line { line, message: message.into() }
@@ -119,7 +131,10 @@ impl Problem {
 /// Bytes that are not UTF-8, by the first of them.
 pub(crate) fn utf8<'a>(line: usize, column: &str, field: &'a [u8]) -> Result<&'a str, Problem> {
     std::str::from_utf8(field).map_err(|error| {
-        let message = format!("the text is not UTF-8 from byte {} of the field on", error.valid_up_to());
+        let message = format!(
+            "the text is not UTF-8 from byte {} of the field on: save the file as UTF-8",
+            error.valid_up_to()
+        );
         Problem::field(line, column, message)
     })
 }

@@ -13,6 +13,8 @@ pub(crate) struct Records<R> {
     lines: Lines<R>,
     separator: u8,
     quoted: bool,
+    /// Whether a record has several fields, so that a line of spaces alone is none.
+    pub(super) several: bool,
     /// The fields, one after another.
     text: Vec<u8>,
     /// Where each field ends in it.
@@ -57,18 +59,34 @@ enum State {
 
 impl<R: BufRead> Records<R> {
     pub(crate) fn new(reader: R, separator: u8, quoted: bool) -> Self {
-        Records { lines: Lines::new(reader), separator, quoted, text: Vec::new(), ends: Vec::new() }
+        let lines = Lines::new(reader);
+        Records { lines, separator, quoted, several: true, text: Vec::new(), ends: Vec::new() }
     }
 
-    /// The next record, and the line it begins in.
+    /// Whether a line is passed over, as pandas and pyarrow do: `""` stands for an empty field where it is
+    /// the only one.
+    fn is_blank(&self, line: &[u8]) -> bool {
+        let of_spaces = || line.iter().all(|byte| byte.is_ascii_whitespace() && *byte != self.separator);
+        line.is_empty() || self.several && of_spaces()
+    }
+
+    /// The next record, and the line it begins in; blank lines are none.
     ///
     /// # Errors
-    /// A text that cannot be read on; a quotation mark that is not closed, or text behind one that is;
-    /// a record longer than [`LONGEST_ROW`].
+    /// A text that cannot be read on; a quotation mark that is not closed, or text behind one that is; a
+    /// carriage return alone, which some programs take for a line end; a record longer than [`LONGEST_ROW`].
     pub(crate) fn next(&mut self) -> Result<Option<(usize, Record<'_>)>, Problem> {
         self.text.clear();
         self.ends.clear();
-        let Some((first, line)) = self.lines.next_whole()? else { return Ok(None) };
+        loop {
+            if !self.lines.advance()? {
+                return Ok(None);
+            }
+            if !self.is_blank(without_end(self.lines.whole().1)) {
+                break;
+            }
+        }
+        let (first, line) = self.lines.whole();
         if !self.quoted {
             for field in without_end(line).split(|byte| *byte == self.separator) {
                 self.text.extend_from_slice(field);
@@ -94,6 +112,11 @@ impl<R: BufRead> Records<R> {
                     (State::Closing, b'"') => {
                         self.text.push(byte);
                         State::Quoted
+                    }
+                    (State::Start | State::Bare | State::Closing, b'\r') => {
+                        let message = "a carriage return without a line feed stands outside quotation marks: end \
+                                       lines with LF or CRLF, and put a text that holds one into quotation marks";
+                        return Err(Problem::line(number, message));
                     }
                     (State::Closing, _) => {
                         let message = "text follows a closing quotation mark: write `\"\"` for a \

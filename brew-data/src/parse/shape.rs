@@ -23,44 +23,58 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    /// Takes a value in; whole numbers become numbers, nothing else changes.
+    /// What one value is.
     ///
     /// # Errors
-    /// A value of another type.
-    pub(crate) fn widen(&mut self, value: &Json) -> Result<(), String> {
-        let widened = match (&mut *self, value) {
-            (_, Json::Null) => return Ok(()),
-            (Shape::List(item), Json::List(values)) => {
-                return values.iter().try_for_each(|value| item.widen(value));
+    /// A value that no column can hold, in words that read on from "the value is".
+    pub(crate) fn of(value: &Json) -> Result<Self, String> {
+        Ok(match value {
+            Json::Null => Shape::Null,
+            Json::Bool(_) => Shape::Bool,
+            Json::Integer(_) => Shape::Integer,
+            Json::Beyond => return Err(value.kind().to_owned()),
+            Json::Float(_) => Shape::Float,
+            Json::Text(_) => Shape::Text,
+            Json::Object(_) => return Err("an object, which is no column within a list".to_owned()),
+            Json::List(values) => {
+                let mut item = Shape::Null;
+                for value in values {
+                    if let Json::Object(_) = value {
+                        return Err("a list of objects, which is not supported as a column".to_owned());
+                    }
+                    let of_value = Shape::of(value).map_err(|message| format!("a list of {message}"))?;
+                    let known = item.clone();
+                    item = item.joined(&of_value).ok_or_else(|| {
+                        format!("a list of {} and of {}", known.in_words(), of_value.in_words())
+                    })?;
+                }
+                Shape::List(Box::new(item))
             }
-            (Shape::Null, Json::List(values)) => {
-                let mut item = Box::new(Shape::Null);
-                values.iter().try_for_each(|value| item.widen(value))?;
-                Shape::List(item)
-            }
-            (Shape::Null | Shape::Bool, Json::Bool(_)) => Shape::Bool,
-            (Shape::Null | Shape::Integer, Json::Integer(_)) => Shape::Integer,
-            (Shape::Float, Json::Integer(_)) => Shape::Float,
-            (Shape::Null | Shape::Integer | Shape::Float, Json::Float(_)) => Shape::Float,
-            (Shape::Null | Shape::Text, Json::Text(_)) => Shape::Text,
-            (Shape::Null, Json::Object(_)) => return Err("a list of objects cannot be a column".to_owned()),
-            (known, other) => return Err(known.refusal(other)),
-        };
-        *self = widened;
-        Ok(())
+        })
     }
 
-    /// Says that a value is of another type.
-    pub(crate) fn refusal(&self, value: &Json) -> String {
-        let known = match self {
-            Shape::Null => "null",
-            Shape::Bool => "truth values",
-            Shape::Integer => "whole numbers",
-            Shape::Float => "numbers",
-            Shape::Text => "text",
-            Shape::List(_) => "lists",
-        };
-        format!("{}, but {known} in the lines before it", value.kind())
+    /// What holds values of both: whole numbers become numbers, nothing else changes.
+    pub(crate) fn joined(self, other: &Shape) -> Option<Self> {
+        Some(match (self, other) {
+            (known, Shape::Null) => known,
+            (Shape::Null, other) => other.clone(),
+            (Shape::Integer, Shape::Float) | (Shape::Float, Shape::Integer) => Shape::Float,
+            (Shape::List(known), Shape::List(other)) => Shape::List(Box::new(known.joined(other)?)),
+            (known, other) if known == *other => known,
+            _ => return None,
+        })
+    }
+
+    /// What its values are, in words.
+    pub(crate) fn in_words(&self) -> String {
+        match self {
+            Shape::Null => "nulls".to_owned(),
+            Shape::Bool => "truth values".to_owned(),
+            Shape::Integer => "whole numbers".to_owned(),
+            Shape::Float => "numbers".to_owned(),
+            Shape::Text => "text".to_owned(),
+            Shape::List(item) => format!("lists of {}", item.in_words()),
+        }
     }
 
     pub(crate) fn data_type(&self) -> DataType {

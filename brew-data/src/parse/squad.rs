@@ -70,7 +70,16 @@ pub(crate) fn read(reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), Prob
     }
     outcome.map_err(|error| match error.io_error_kind() {
         Some(kind) => Problem::Io(kind.into()),
-        None => Problem::line(error.line(), format!("not SQuAD's JSON: {error}")),
+        None => {
+            // The place is said before; in the message it would be said twice.
+            let (message, place) =
+                (error.to_string(), format!(" at line {} column {}", error.line(), error.column()));
+            let message = message.strip_suffix(&place).unwrap_or(&message);
+            Problem::line(
+                error.line(),
+                format!("not SQuAD's JSON from byte {} of the line on: {message}", error.column()),
+            )
+        }
     })?;
     rows.finish()
 }

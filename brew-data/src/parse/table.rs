@@ -4,11 +4,12 @@ use std::io::BufRead;
 use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, Int64Builder, StringBuilder};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, NullArray, RecordBatch};
 use arrow_schema::{DataType, Field, SchemaRef};
 
 use super::delimited::Delimited;
-use super::infer::{Inference, check_fields, finite, names};
+use super::header;
+use super::infer::{Inference, check_fields, finite};
 use super::{Chunk, Emit, Problem, utf8};
 
 impl Delimited {
@@ -25,7 +26,7 @@ impl Delimited {
     /// Reads every row of a file with these columns.
     ///
     /// # Errors
-    /// No row; a line that is not as declared, by line and column.
+    /// No row; a header of other names; a line that is not as declared, by line and column.
     pub(crate) fn read(
         &self,
         reader: impl BufRead,
@@ -33,28 +34,21 @@ impl Delimited {
         emit: &mut Emit<'_>,
     ) -> Result<(), Problem> {
         let mut records = self.records(reader);
-        let columns = || schema.fields().iter().map(|field| field.name().as_str());
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         if self.header
             && let Some((line, header)) = records.next()?
         {
-            let names = names(line, header)?;
-            if !names.iter().map(String::as_str).eq(columns()) {
-                let declared: Vec<&str> = columns().collect();
-                let message = format!(
-                    "the header names {}, but the columns are declared as {}",
-                    names.join(", "),
-                    declared.join(", ")
-                );
-                return Err(Problem::line(line, message));
-            }
+            header::check(line, header, &names)?;
         }
+        records.several = names.len() > 1;
         let mut values: Vec<Values> = schema.fields().iter().map(|field| Values::of(field)).collect();
         let mut chunk = Chunk::default();
         while let Some((line, record)) = records.next()? {
-            check_fields(line, record, columns())?;
-            for ((field, name), values) in record.fields().zip(columns()).zip(&mut values) {
-                let text = utf8(line, name, field)?;
-                values.push(text).map_err(|message| Problem::field(line, name, message))?;
+            check_fields(line, record, names.iter().copied())?;
+            for ((field, name), values) in record.fields().zip(&names).zip(&mut values) {
+                // What a column holds that cannot be read need not be text.
+                let text = if matches!(values, Values::Nothing(_)) { "" } else { utf8(line, name, field)? };
+                values.push(text).map_err(|message| Problem::field(line, *name, message))?;
             }
             if chunk.add(record.bytes()) {
                 emit(batch(schema, &mut values)?)?;
@@ -72,6 +66,8 @@ fn batch(schema: &SchemaRef, values: &mut [Values]) -> Result<RecordBatch, Probl
 
 /// One column under construction; of numbers, with whether an empty field is a missing value.
 enum Values {
+    /// Of a column that cannot be read: its rows.
+    Nothing(usize),
     Integers(Int64Builder, bool),
     Floats(Float64Builder, bool),
     Texts(StringBuilder),
@@ -80,6 +76,7 @@ enum Values {
 impl Values {
     fn of(field: &Field) -> Self {
         match field.data_type() {
+            DataType::Null => Values::Nothing(0),
             DataType::Int64 => Values::Integers(Int64Builder::new(), field.is_nullable()),
             DataType::Float64 => Values::Floats(Float64Builder::new(), field.is_nullable()),
             _ => Values::Texts(StringBuilder::new()),
@@ -97,12 +94,14 @@ impl Values {
                 values.append_value(finite(text).ok_or_else(|| format!("`{text}` is not a finite number"))?);
             }
             Values::Texts(values) => values.append_value(text),
+            Values::Nothing(rows) => *rows += 1,
         }
         Ok(())
     }
 
     fn finish(&mut self) -> ArrayRef {
         match self {
+            Values::Nothing(rows) => Arc::new(NullArray::new(std::mem::take(rows))),
             Values::Integers(values, _) => Arc::new(values.finish()),
             Values::Floats(values, _) => Arc::new(values.finish()),
             Values::Texts(values) => Arc::new(values.finish()),

@@ -15,6 +15,7 @@ use super::unpack::{unpacked, unpacked_schema};
 use crate::error::{Error, Result};
 use crate::parse::Problem;
 use crate::parse::arrow::{FILE_MARK, Index};
+use crate::parse::guard::Undecoded;
 
 /// Maps the file; each record batch becomes a chunk. What is compressed is unpacked once instead.
 ///
@@ -23,10 +24,10 @@ use crate::parse::arrow::{FILE_MARK, Index};
 pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, keeper: &Keeper) -> Result<Table> {
     let (bytes, mapping) = map(object.as_ref(), path)?;
     let kind = if bytes.starts_with(FILE_MARK) { "file" } else { "stream" };
-    let damaged = |message| format!("the Arrow IPC {kind} is damaged or cut short: {message}");
-    let index = Index::of(&bytes).map_err(|message| Error::format(path, damaged(message)))?;
+    let told = |undecoded: &dyn std::fmt::Display| format!("the Arrow IPC {kind} {undecoded}");
+    let index = Index::of(&bytes).map_err(|undecoded| Error::format(path, told(&undecoded)))?;
     if !index.compressed {
-        let chunks = views(&index, &bytes).map_err(|message| Error::format(path, damaged(message)))?;
+        let chunks = views(&index, &bytes).map_err(|undecoded| Error::format(path, told(&undecoded)))?;
         return Ok(Table::new(path, &index.schema, chunks, mapping));
     }
     let schema = unpacked_schema(&index.schema);
@@ -34,7 +35,7 @@ pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, keeper: &Keeper) -> Re
     let kept = keeper.keep(path, &schema, key, |emit| {
         let decoded = index.decode(&bytes, |batch| emit(unpacked_batch(&schema, &batch)?));
         decoded.map_err(|problem| match problem {
-            Problem::Text(message) => Problem::Text(damaged(message)),
+            Problem::Text(message) => Problem::Text(told(&message)),
             other => other,
         })
     })?;
@@ -42,11 +43,11 @@ pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, keeper: &Keeper) -> Re
 }
 
 /// The record batches, as views of the bytes.
-fn views(index: &Index, bytes: &Buffer) -> Result<Vec<RecordBatch>, String> {
+fn views(index: &Index, bytes: &Buffer) -> Result<Vec<RecordBatch>, Undecoded> {
     let mut chunks = Vec::new();
     index.decode(bytes, |batch| {
         chunks.push(batch);
-        Ok::<_, String>(())
+        Ok::<_, Undecoded>(())
     })?;
     Ok(chunks)
 }
@@ -55,7 +56,7 @@ fn views(index: &Index, bytes: &Buffer) -> Result<Vec<RecordBatch>, String> {
 ///
 /// # Errors
 /// Bytes that are cut short or damaged.
-pub(crate) fn decode(bytes: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), String> {
+pub(crate) fn decode(bytes: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), Undecoded> {
     let index = Index::of(bytes)?;
     let chunks = views(&index, bytes)?;
     Ok((index.schema, chunks))

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::kind::Kind;
-use super::pattern::{has_pattern, matching};
+use super::pattern;
 use super::saved::{self, DICT, INFO, STATE};
 use super::splits;
 use super::storage::Storage;
@@ -46,13 +46,9 @@ pub(crate) fn find(storage: &dyn Storage, path: &Path) -> Result<Vec<PathBuf>> {
         Ok(_) => return Ok(vec![path.to_owned()]),
         Err(error) => error,
     };
-    if refused.kind() == ErrorKind::NotFound && has_pattern(path) {
-        let mut files = matching(storage, path)?;
-        files.sort();
-        if files.is_empty() {
-            return Err(Error::format(path, "no file matches this pattern"));
-        }
-        return Ok(files);
+    // Whatever a store says of a name with a star in it: only a file of that very name is none.
+    if pattern::is_one(path) {
+        return pattern::matching(storage, path);
     }
     if !matches!(refused.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) {
         return Err(Error::io(path)(refused));

@@ -13,9 +13,11 @@ pub enum Format {
     Table(Layout),
     /// Separated text.
     Delimited(Delimited),
-    /// One JSON object a line, whose members are the columns; those of an object within are
-    /// `outer.inner`. Values are truth values (bool), whole numbers (int64), numbers (float64), text, or
-    /// lists of these; a member that a line lacks is a missing value.
+    /// Rows are JSON objects: one per line, one after another over several lines each, or the elements of one
+    /// list. Their members are the columns; those of an object within are `outer.inner`. Values are truth
+    /// values (bool), whole numbers (int64), numbers (float64), text, or lists of these; a member that a row
+    /// lacks is a missing value. A column of mixed types, of lists of objects, or of whole numbers beyond int64
+    /// is refused when it is used.
     JsonLines,
     /// Sentences of tokens with tags.
     Conll(Conll),

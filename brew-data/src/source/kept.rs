@@ -98,8 +98,8 @@ impl Keeper {
 fn open(file: &Path) -> Result<(SchemaRef, Kept)> {
     let object = Disk.open(file).map_err(Error::io(file))?;
     let (bytes, mapping) = map(object.as_ref(), file)?;
-    let damaged = |message| Error::format(file, format!("the cache is damaged: {message}"));
-    let (schema, chunks) = decode(&bytes).map_err(damaged)?;
+    let told = |undecoded| Error::format(file, format!("the cache {undecoded}"));
+    let (schema, chunks) = decode(&bytes).map_err(told)?;
     Ok((schema, Kept { chunks, mapping }))
 }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::format::Format;
 use super::storage::Object;
 use super::text::{self, GZIP_MARK, ZSTD_MARK, named};
+use super::{marks, parquet};
 use crate::error::{Error, Result};
 use crate::parse::arrow::{FILE_MARK, STREAM_MARK};
 use crate::parse::conll::Conll;
 use crate::parse::delimited::Delimited;
-use crate::parse::json::object;
-use crate::parse::lines::Lines;
+use crate::parse::squad_keys;
 
 /// The kinds of files that can be read.
 #[derive(Debug, Clone)]
@@ -25,11 +25,9 @@ pub(crate) enum Kind {
 }
 
 /// What can be read, for people.
-const KINDS: &str = "Parquet, Arrow IPC files and streams, CSV (.csv), TSV (.tsv, .tab, .txt), JSON lines \
-                     (.jsonl, .ndjson, .json), CoNLL columns (.conll, .bio, .iob) and SQuAD's JSON (.json); \
-                     text also packed (.gz, .zst)";
-
-const PARQUET_MARK: &[u8] = b"PAR1";
+const KINDS: &str = "Parquet, Arrow IPC files and streams, CSV (.csv), TSV (.tsv, .tab, .txt), JSON (.jsonl, \
+                     .ndjson, .json), CoNLL columns (.conll, .bio, .iob) and SQuAD's JSON (.json); text also \
+                     packed (.gz, .zst)";
 
 impl Kind {
     /// Finds out what a file is.
@@ -37,12 +35,15 @@ impl Kind {
     /// # Errors
     /// A file that is empty, is not what its name says, or is of a kind that brew does not read.
     pub(crate) fn of(path: &Path, object: &Arc<dyn Object>) -> Result<Self> {
-        let mark = object.range(0..object.length().min(FILE_MARK.len() as u64)).map_err(Error::io(path))?;
+        let mark = object.range(0..object.length().min(marks::LENGTH)).map_err(Error::io(path))?;
         let extension = extension(path);
         if mark.is_empty() {
             return Err(Error::format(path, "the file is empty"));
         }
-        if mark.starts_with(PARQUET_MARK) {
+        if let Some(is) = marks::foreign(&mark) {
+            return Err(Error::format(path, format!("the file is {is}")));
+        }
+        if mark.starts_with(parquet::MARK) {
             return Ok(Kind::Parquet);
         }
         if mark.starts_with(FILE_MARK) || mark.starts_with(STREAM_MARK) {
@@ -66,8 +67,8 @@ impl Kind {
             "csv" => Format::Delimited(Delimited::csv()),
             "tsv" | "tab" | "txt" | "" => Format::Delimited(Delimited::tsv()),
             "jsonl" | "ndjson" => Format::JsonLines,
-            "json" if is_lines(path, object)? => Format::JsonLines,
-            "json" => Format::Squad,
+            "json" if is_squad(path, object)? => Format::Squad,
+            "json" => Format::JsonLines,
             "conll" | "bio" | "iob" | "iob2" => Format::Conll(Conll::new()),
             other => {
                 let message = format!("files of kind `.{other}` are not read; there are: {KINDS}");
@@ -129,19 +130,8 @@ fn extension(path: &Path) -> String {
     }
 }
 
-/// Whether a `.json` file holds an object a line: its first line is one, and is not SQuAD's.
-fn is_lines(path: &Path, object_: &Arc<dyn Object>) -> Result<bool> {
-    let first = text::read(path, object_, "opening", |reader| {
-        // The longest line bounds what is read of a document that is all one line.
-        let mut lines = Lines::new(reader);
-        let line = lines.next()?;
-        Ok(line.is_some_and(|(number, line)| {
-            object(number, line).is_ok_and(|members| !members.iter().any(|(key, _)| key == "data"))
-        }))
-    });
-    match first {
-        Ok(is_lines) => Ok(is_lines),
-        Err(crate::parse::Problem::Line { .. }) => Ok(false),
-        Err(problem) => Err(named(path, problem)),
-    }
+/// Whether the keys of a `.json` file are those of SQuAD.
+fn is_squad(path: &Path, object: &Arc<dyn Object>) -> Result<bool> {
+    text::read(path, object, "opening", |reader| squad_keys::has_its_keys(reader))
+        .map_err(|problem| named(path, problem))
 }

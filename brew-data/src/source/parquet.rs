@@ -9,27 +9,33 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression;
 use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::kept::{Keeper, Kept};
-use super::storage::{Object, Pieces};
+use super::storage::{Object, Pieces, Watched};
 use super::table::Table;
+use super::text::named;
 use super::unpack::unpacked_schema;
 use crate::error::{Error, Result};
-use crate::parse::guard::guarded;
+use crate::parse::guard::{Undecoded, guarded};
 use crate::parse::{CHUNK_ROWS, Problem};
+
+/// Begins and ends a Parquet file.
+pub(super) const MARK: &[u8] = b"PAR1";
 
 /// The columns of a Parquet file.
 pub(crate) struct Columns {
     path: PathBuf,
-    object: Arc<dyn Object>,
+    object: Arc<Watched>,
     metadata: ArrowReaderMetadata,
     /// Rows of each chunk.
     chunks: Vec<usize>,
@@ -49,10 +55,14 @@ impl fmt::Debug for Columns {
 /// # Errors
 /// A file that cannot be read, is cut short, or is damaged.
 pub(crate) fn open(path: &Path, object: Arc<dyn Object>, keeper: &Keeper) -> Result<Table> {
-    let unreadable = |message| Error::format(path, damaged(message));
-    let reader = Chunks(object.clone());
-    let load =
-        |options| guarded(|| ArrowReaderMetadata::load(&reader, options).map_err(|error| error.to_string()));
+    let watched = Arc::new(Watched::new(object));
+    let unreadable = |undecoded| named(path, told(&watched, undecoded));
+    let end = watched.length().saturating_sub(MARK.len() as u64)..watched.length();
+    if watched.range(end).map_err(Error::io(path))? != MARK {
+        return Err(unreadable("it does not end with `PAR1`".into()));
+    }
+    let reader = Chunks(watched.clone());
+    let load = |options| guarded(|| ArrowReaderMetadata::load(&reader, options).map_err(undecoded));
     let mut metadata = load(ArrowReaderOptions::new()).map_err(unreadable)?;
     let unpacked = unpacked_schema(metadata.schema());
     if unpacked != *metadata.schema() {
@@ -64,19 +74,38 @@ pub(crate) fn open(path: &Path, object: Arc<dyn Object>, keeper: &Keeper) -> Res
         let rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
         // More than a selection can number; also what keeps a damaged count from filling the memory.
         if rows > u32::MAX as usize {
-            return Err(unreadable(format!("a row group of {} rows", group.num_rows())));
+            return Err(unreadable(format!("a row group of {} rows", group.num_rows()).into()));
         }
         chunks.extend((0..rows).step_by(CHUNK_ROWS).map(|first| CHUNK_ROWS.min(rows - first)));
     }
     let decoded = schema.fields().iter().map(|_| Mutex::new(None)).collect();
     let path_buf = path.to_owned();
-    let columns =
-        Columns { path: path_buf, object, metadata, chunks: chunks.clone(), decoded, keeper: keeper.clone() };
+    let columns = Columns {
+        path: path_buf,
+        object: watched,
+        metadata,
+        chunks: chunks.clone(),
+        decoded,
+        keeper: keeper.clone(),
+    };
     Ok(Table::parquet(path, &schema, chunks, columns))
 }
 
-fn damaged(message: impl fmt::Display) -> String {
-    format!("the Parquet file is damaged or cut short: {message}")
+/// Why a file cannot be decoded; the store's own error, where that was why.
+fn told(watched: &Watched, undecoded: Undecoded) -> Problem {
+    match watched.failure() {
+        Some(error) => Problem::Io(error),
+        None => Problem::Text(format!("the Parquet file {undecoded}")),
+    }
+}
+
+/// A decoder's refusal: only what it says to end too early, or not to have yet, is known to be that.
+fn undecoded(error: ParquetError) -> Undecoded {
+    match error {
+        ParquetError::EOF(message) => Undecoded::Damaged(message),
+        ParquetError::NYI(message) => Undecoded::Unsupported(message),
+        other => Undecoded::Unknown(other.to_string()),
+    }
 }
 
 impl Columns {
@@ -99,7 +128,7 @@ impl Columns {
             )?;
             if !kept.chunks.iter().map(RecordBatch::num_rows).eq(self.chunks.iter().copied()) {
                 let message = "the column has not as many rows as its row groups say";
-                return Err(Error::format(&self.path, damaged(message)));
+                return Err(named(&self.path, told(&self.object, message.into())));
             }
             *decoded = Some(kept);
         }
@@ -113,7 +142,8 @@ impl Columns {
         group: usize,
         emit: &mut dyn FnMut(RecordBatch) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
-        let unreadable = |message| Problem::Text(damaged(message));
+        let unreadable = |undecoded| told(&self.object, undecoded);
+        self.check_codec(index, group)?;
         let reader = guarded(|| {
             let mask = ProjectionMask::roots(self.metadata.parquet_schema(), [index]);
             let chunks = Chunks(self.object.clone());
@@ -122,16 +152,32 @@ impl Columns {
                 .with_projection(mask)
                 .with_batch_size(CHUNK_ROWS)
                 .build()
-                .map_err(|error| error.to_string())
+                .map_err(undecoded)
         });
         let mut reader = reader.map_err(unreadable)?;
         let field: SchemaRef = Arc::new(Schema::new(vec![self.metadata.schema().field(index).clone()]));
         loop {
-            let next = guarded(|| reader.next().transpose().map_err(|error| error.to_string()));
+            let next = guarded(|| reader.next().transpose().map_err(of_arrow));
             let Some(batch) = next.map_err(unreadable)? else { return Ok(()) };
             let batch = RecordBatch::try_new(field.clone(), batch.columns().to_vec());
-            emit(batch.map_err(|error| unreadable(error.to_string()))?)?;
+            emit(batch.map_err(|error| unreadable(of_arrow(error)))?)?;
         }
+    }
+
+    /// Refuses a codec that the Parquet crate does not have; it has all others.
+    fn check_codec(&self, index: usize, group: usize) -> Result<(), Problem> {
+        let leaves = self.metadata.parquet_schema();
+        let packed_by_lzo = |(leaf, column): (usize, &ColumnChunkMetaData)| {
+            leaves.get_column_root_idx(leaf) == index && column.compression() == Compression::LZO
+        };
+        if !self.metadata.metadata().row_group(group).columns().iter().enumerate().any(packed_by_lzo) {
+            return Ok(());
+        }
+        Err(Problem::Text(format!(
+            "the column `{}` is compressed with LZO, which is not supported: write the file again with another \
+             codec, such as zstd",
+            self.metadata.schema().field(index).name()
+        )))
     }
 
     /// The hash of what the column is made of: its own bytes in the file, and its type.
@@ -153,8 +199,18 @@ impl Columns {
     }
 }
 
+/// The error of a reader of record batches, which wraps Parquet's own.
+fn of_arrow(error: ArrowError) -> Undecoded {
+    match error {
+        ArrowError::ParquetError(message) if message.starts_with("EOF: ") => Undecoded::Damaged(message),
+        ArrowError::ParquetError(message) if message.starts_with("NYI: ") => Undecoded::Unsupported(message),
+        ArrowError::NotYetImplemented(message) => Undecoded::Unsupported(message),
+        other => Undecoded::Unknown(other.to_string()),
+    }
+}
+
 /// An object as Parquet reads it.
-struct Chunks(Arc<dyn Object>);
+struct Chunks(Arc<Watched>);
 
 impl Length for Chunks {
     fn len(&self) -> u64 {

@@ -1,74 +1,92 @@
-//! Files whose names match a pattern such as `data/train-*.parquet`.
+//! The files of a store whose names match a pattern, whatever their names begin with.
+//!
+//! A pattern is text, not a path: `Path` takes `s3://bucket` for `s3:/bucket`, which no store knows. Only
+//! the parts with a wildcard are looked up; what stands around them is passed on as it was written.
 
-use std::path::{Component, Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
 
 use super::storage::Storage;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Whether a path is a pattern.
-pub(super) fn has_pattern(path: &Path) -> bool {
-    path.to_string_lossy().contains(['*', '?'])
+/// What makes a name a pattern.
+const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
+
+/// Whether a name that is no file's is to be taken for a pattern.
+pub(super) fn is_one(path: &Path) -> bool {
+    path.to_string_lossy().contains(WILDCARDS)
 }
 
-/// The files whose names match: `*` stands for any letters of one name, `?` for one.
+/// The files that match, by name: `*` stands for any letters of one part of a name, `?` for one, `[ab]`
+/// for one of these and `{a,b}` for one of these words. A leading point must be written.
+///
+/// # Errors
+/// A pattern that cannot be read, or that nothing matches; whatever the store refuses.
 pub(super) fn matching(storage: &dyn Storage, pattern: &Path) -> Result<Vec<PathBuf>> {
-    let parts: Vec<Component<'_>> = pattern.components().collect();
-    let mut found = vec![PathBuf::new()];
-    for (index, part) in parts.iter().enumerate() {
-        let part = part.as_os_str();
-        let text = part.to_string_lossy();
-        if !text.contains(['*', '?']) {
-            found.iter_mut().for_each(|path| path.push(part));
+    let refused = |message: &dyn std::fmt::Display| Error::format(pattern, message);
+    let text = pattern.to_str().ok_or_else(|| refused(&"a pattern must be UTF-8"))?;
+    let mut found = vec![String::new()];
+    // Parts without a wildcard, up to the next that has one, with the slashes between them.
+    let mut plain = String::new();
+    let mut parts = text.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let is_last = parts.peek().is_none();
+        if !part.contains(WILDCARDS) {
+            plain.push_str(part);
+            if !is_last {
+                plain.push('/');
+            }
             continue;
         }
+        if part.contains("**") {
+            let message = "`**` is not supported: write one `*` for each level of folders";
+            return Err(refused(&message));
+        }
+        let glob = GlobBuilder::new(part).literal_separator(true).backslash_escape(false).build();
+        let glob = glob.map_err(|error| refused(&error))?.compile_matcher();
         let mut next = Vec::new();
-        for folder in found {
-            let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
-            // What is no folder has nothing in it that could match.
-            for name in storage.list(listed).unwrap_or_default() {
-                let name = name.file_name().unwrap_or_default();
-                if matches(&text, &name.to_string_lossy()) {
-                    next.push(folder.join(name));
-                }
-            }
+        for folder in &found {
+            next.extend(names(storage, &format!("{folder}{plain}"), part, &glob)?);
         }
         found = next;
-        if found.is_empty() && index + 1 < parts.len() {
-            break;
+        plain.clear();
+        if !is_last {
+            plain.push('/');
         }
     }
-    found.retain(|path| storage.open(path).is_ok());
-    Ok(found)
+    let mut files = Vec::with_capacity(found.len());
+    for name in found {
+        let name = PathBuf::from(name + &plain);
+        match storage.open(&name) {
+            Ok(_) => files.push(name),
+            Err(error) if is_no_file(error.kind()) => {}
+            Err(error) => return Err(Error::io(name)(error)),
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(refused(&"no file matches this pattern"));
+    }
+    Ok(files)
 }
 
-/// Whether a name matches a pattern.
-fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    // A leading point hides a file from patterns that do not have one.
-    if name.first() == Some(&'.') && pattern.first() != Some(&'.') {
-        return false;
-    }
-    // Where to go on when the last star has to stand for one letter more.
-    let (mut at, mut in_name, mut star) = (0, 0, None);
-    while in_name < name.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, in_name));
-                at += 1;
-            }
-            Some(&letter) if letter == '?' || letter == name[in_name] => {
-                at += 1;
-                in_name += 1;
-            }
-            _ => match star {
-                Some((place, taken)) => {
-                    star = Some((place, taken + 1));
-                    at = place + 1;
-                    in_name = taken + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|&letter| letter == '*')
+/// The whole names in a folder, whose last parts match. What is no folder has none.
+fn names(storage: &dyn Storage, folder: &str, part: &str, glob: &GlobMatcher) -> Result<Vec<String>> {
+    // The slash of `/` is its name; any other is the one before the part.
+    let listed = if folder == "/" { folder } else { folder.strip_suffix('/').unwrap_or(folder) };
+    let listed = match storage.list(Path::new(listed)) {
+        Ok(listed) => listed,
+        Err(error) if is_no_file(error.kind()) => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io(listed)(error)),
+    };
+    let last_parts = listed.iter().filter_map(|name| name.file_name()?.to_str());
+    let matching =
+        last_parts.filter(|name| glob.is_match(name) && name.starts_with('.') == part.starts_with('.'));
+    Ok(matching.map(|name| format!("{folder}{name}")).collect())
+}
+
+fn is_no_file(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory)
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -51,7 +51,10 @@ use bytes::Bytes;
 /// # }
 /// ```
 pub trait Storage: fmt::Debug + Send + Sync {
-    /// The files and folders directly in a folder, by their whole names.
+    /// The files and folders directly in a folder, by their whole names: those that
+    /// [`open`](Self::open) and this function take. The folder is named as the caller of
+    /// [`Dataset::open_from`](crate::Dataset::open_from) wrote it, without a slash at its end; the one
+    /// around a name without a slash is the empty name.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such folder; whatever else the store refuses.
@@ -89,7 +92,8 @@ pub struct Disk;
 
 impl Storage for Disk {
     fn list(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+        let place = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        std::fs::read_dir(place)?.map(|entry| Ok(folder.join(entry?.file_name()))).collect()
     }
 
     fn open(&self, name: &Path) -> Result<Arc<dyn Object>> {
@@ -122,6 +126,37 @@ impl Object for OnDisk {
 
     fn file(&self) -> Option<&File> {
         Some(&self.file)
+    }
+}
+
+/// An object that remembers its last failure: decoders pass errors of reading on as if the bytes were
+/// at fault.
+pub(crate) struct Watched {
+    object: Arc<dyn Object>,
+    failure: Mutex<Option<Error>>,
+}
+
+impl Watched {
+    pub(crate) fn new(object: Arc<dyn Object>) -> Self {
+        Watched { object, failure: Mutex::new(None) }
+    }
+
+    /// The last error of reading, once.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Object for Watched {
+    fn length(&self) -> u64 {
+        self.object.length()
+    }
+
+    fn range(&self, range: Range<u64>) -> Result<Bytes> {
+        self.object.range(range).inspect_err(|error| {
+            let same = Error::new(error.kind(), error.to_string());
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(same);
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A file is read twice: once for what its columns are, once for its rows. It is never held whole.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,10 +13,12 @@ use super::format::Format;
 use super::kept::{Keeper, Kept};
 use super::mapping::hash;
 use super::progress::Shown;
-use super::storage::{Object, Pieces, Storage};
+use super::schema::Refused;
+use super::storage::{Object, Pieces, Storage, Watched};
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::parse::{Emit, Problem, infer, json_lines, squad};
+use crate::parse::columns::{Columns, Odd};
+use crate::parse::{Emit, Problem, infer, json_lines, json_table, squad};
 
 /// Begins a file that gzip has packed.
 pub(crate) const GZIP_MARK: &[u8] = &[0x1f, 0x8b];
@@ -25,10 +27,10 @@ pub(crate) const GZIP_MARK: &[u8] = &[0x1f, 0x8b];
 pub(crate) const ZSTD_MARK: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// Raised when the same file would become another table.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// Opens files of one format as tables of one schema; of several files, those without a row are left
-/// out.
+/// Opens files of one format as tables of one schema, and why some of its columns cannot be read; of several
+/// files, those without a row are left out.
 ///
 /// # Errors
 /// A file that cannot be read, or that is not of this format, by line and column; no row in any.
@@ -37,58 +39,66 @@ pub(crate) fn open(
     files: &[PathBuf],
     format: &Format,
     keeper: &Keeper,
-) -> Result<Vec<Table>> {
-    let schema = schema(storage, files, format)?;
+) -> Result<(Vec<Table>, Vec<Option<Refused>>)> {
+    let Columns { schema, odd } = columns(storage, files, format)?;
+    let schema = Arc::new(schema);
     let mut tables = Vec::with_capacity(files.len());
     for path in files {
         let object = storage.open(path).map_err(Error::io(path))?;
-        match table(path, &object, format, &schema, keeper) {
+        match table(path, &object, format, (&schema, &odd), keeper) {
             Ok(kept) => tables.push(Table::new(path, &schema, kept.chunks, kept.mapping)),
             Err(Error::NoRows { .. }) if files.len() > 1 => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(tables)
+    let refused = odd.into_iter().map(|odd| {
+        odd.map(|Odd { file, line, message }| Refused {
+            path: files[file].clone(),
+            line: Some(line),
+            message,
+        })
+    });
+    Ok((tables, refused.collect()))
 }
 
 fn table(
     path: &Path,
     object: &Arc<dyn Object>,
     format: &Format,
-    schema: &SchemaRef,
+    (schema, odd): (&SchemaRef, &[Option<Odd>]),
     keeper: &Keeper,
 ) -> Result<Kept> {
     let key = || hash(object, path, &format!("{VERSION} {format:?} {:?}", schema.fields()));
     keeper.keep(path, schema, key, |emit| {
-        read(path, object, "reading", |reader| rows(format, schema, reader, emit))
+        read(path, object, "reading", |reader| rows(format, (schema, odd), reader, emit))
     })
 }
 
 fn rows(
     format: &Format,
-    schema: &SchemaRef,
+    (schema, odd): (&SchemaRef, &[Option<Odd>]),
     reader: &mut dyn BufRead,
     emit: &mut Emit<'_>,
 ) -> Result<(), Problem> {
     match format {
         Format::Table(_) => Err(Problem::Text("a layout alone is no format".to_owned())),
         Format::Delimited(settings) => settings.read(reader, schema, emit),
-        Format::JsonLines => json_lines::read(reader, schema, emit),
+        Format::JsonLines => json_table::read(reader, schema, odd, emit),
         Format::Conll(settings) => settings.read(reader, emit),
         Format::Squad => squad::read(reader, emit),
     }
 }
 
 /// The columns of all files together.
-fn schema(storage: &dyn Storage, files: &[PathBuf], format: &Format) -> Result<SchemaRef> {
+fn columns(storage: &dyn Storage, files: &[PathBuf], format: &Format) -> Result<Columns> {
     let mut separated = infer::Inference::default();
-    let mut lines = json_lines::Inference::default();
+    let mut objects = json_lines::Inference::default();
     match format {
-        Format::Conll(settings) => return Ok(settings.schema()),
-        Format::Squad => return Ok(squad::schema()),
+        Format::Conll(settings) => return Ok(Columns::known(&settings.schema())),
+        Format::Squad => return Ok(Columns::known(&squad::schema())),
         Format::Delimited(settings) => {
             if let Some(declared) = settings.declared() {
-                return Ok(declared);
+                return Ok(Columns::known(&declared));
             }
         }
         Format::JsonLines | Format::Table(_) => {}
@@ -97,17 +107,16 @@ fn schema(storage: &dyn Storage, files: &[PathBuf], format: &Format) -> Result<S
         let object = storage.open(path).map_err(Error::io(path))?;
         let scanned = read(path, &object, "looking through", |reader| match format {
             Format::Delimited(settings) => settings.infer(reader, &mut separated),
-            _ => lines.scan(reader),
+            _ => objects.scan(reader),
         });
         match scanned {
             Err(Problem::NoRows) if files.len() > 1 => {}
             scanned => scanned.map_err(|problem| named(path, problem))?,
         }
     }
-    let schema = if matches!(format, Format::Delimited(_)) { separated.schema() } else { lines.schema() };
-    schema
-        .map(Arc::new)
-        .map_err(|problem| named(files.first().map_or(Path::new(""), PathBuf::as_path), problem))
+    let columns =
+        if matches!(format, Format::Delimited(_)) { separated.columns() } else { objects.columns() };
+    columns.map_err(|problem| named(files.first().map_or(Path::new(""), PathBuf::as_path), problem))
 }
 
 /// Reads an object from its start, unpacked where it is packed.
@@ -117,21 +126,48 @@ pub(super) fn read<T>(
     doing: &str,
     parse: impl FnOnce(&mut dyn BufRead) -> Result<T, Problem>,
 ) -> Result<T, Problem> {
-    let mark = object.range(0..object.length().min(4)).map_err(Problem::Io)?;
-    let raw = Shown::new(Pieces::new(object.clone(), 0), path, doing, object.length());
+    let watched = Arc::new(Watched::new(object.clone()));
+    let mark = watched.range(0..watched.length().min(4)).map_err(Problem::Io)?;
+    let raw = Shown::new(Pieces::new(watched.clone(), 0), path, doing, watched.length());
     let (unpacked, packer): (Box<dyn Read>, _) = if mark.starts_with(GZIP_MARK) {
         (Box::new(MultiGzDecoder::new(raw)), "gzip")
     } else if mark.starts_with(ZSTD_MARK) {
-        (Box::new(zstd::Decoder::new(raw).map_err(Problem::Io)?), "zstd")
+        let mut decoder = zstd::Decoder::new(raw).map_err(Problem::Io)?;
+        // What `zstd --long` packs has windows of up to 2 GiB.
+        decoder.window_log_max(31).map_err(Problem::Io)?;
+        (Box::new(decoder), "zstd")
     } else {
         (Box::new(raw), "")
     };
-    parse(&mut BufReader::with_capacity(1 << 16, unpacked)).map_err(|problem| match problem {
-        Problem::Io(error) if !packer.is_empty() => {
-            Problem::Text(format!("the {packer} file is damaged or cut short: {error}"))
+    let mut reader = BufReader::with_capacity(1 << 16, unpacked);
+    let outcome = match reader.fill_buf() {
+        Err(error) => Err(Problem::Io(error)),
+        Ok(start) => wide(start).map_or(Ok(()), |message| Err(Problem::Text(message))),
+    };
+    outcome.and_then(|()| parse(&mut reader)).map_err(|problem| match (problem, watched.failure()) {
+        (Problem::Io(_), Some(failure)) => Problem::Io(failure),
+        (Problem::Io(error), None) if packer.is_empty() => Problem::Io(error),
+        (Problem::Io(error), None) if error.kind() == ErrorKind::UnexpectedEof => {
+            let message = "it is cut short, or followed by bytes that belong to something else";
+            Problem::Text(format!("the {packer} data ends in the middle: {message}"))
         }
-        other => other,
+        (Problem::Io(error), None) => Problem::Text(format!("the {packer} data cannot be unpacked: {error}")),
+        (other, _) => other,
     })
+}
+
+/// What says that a text has two or four bytes per letter, as Excel's "Unicode text" and PowerShell have.
+fn wide(start: &[u8]) -> Option<String> {
+    let mend = "save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`";
+    match start {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
+            Some(format!("the text is UTF-32 by its byte order mark: {}", mend.replace("-f UTF-16", "-f UTF-32")))
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some(format!("the text is UTF-16 by its byte order mark: {mend}")),
+        _ => start.iter().take(4).position(|&byte| byte == 0).map(|place| {
+            format!("byte {place} of the file is zero, which no text in UTF-8 has: if it is text in UTF-16, {mend}")
+        }),
+    }
 }
 
 /// The problem as an error that names the file.

@@ -53,7 +53,7 @@ fn a_conll_line_that_cannot_be_read_is_named() {
     assert_eq!(refusal(b"EU\tB-ORG\n\tO\n"), "a.conll, line 2, column `tokens`: the field is empty");
     assert_eq!(
         refusal(b"EU B-ORG\ncaf\xe9 O\n"),
-        "a.conll, line 2, column `tokens`: the text is not UTF-8 from byte 3 of the field on"
+        "a.conll, line 2, column `tokens`: the text is not UTF-8 from byte 3 of the field on: save the file as UTF-8"
     );
     assert_eq!(refusal(b"\n\n-DOCSTART- O\n"), "a.conll: there are no rows");
     let endless = "a O\n".repeat(6 << 20);
@@ -91,13 +91,16 @@ fn json_that_is_not_squads_is_named_by_line() {
     };
     assert_eq!(
         refusal("{\"data\": [\n{\"paragraphs\": [{\"qas\": []}]}]}"),
-        "dev.json, line 2: not SQuAD's JSON: missing field `context` at line 2 column 27"
+        "dev.json, line 2: not SQuAD's JSON from byte 27 of the line on: missing field `context`"
     );
     assert_eq!(
         refusal("{\"data\": [{\"para"),
-        "dev.json, line 1: not SQuAD's JSON: EOF while parsing a string at line 1 column 16"
+        "dev.json, line 1: not SQuAD's JSON from byte 16 of the line on: EOF while parsing a string"
     );
-    assert_eq!(refusal("{}"), "dev.json, line 1: not SQuAD's JSON: missing field `data` at line 1 column 2");
+    assert_eq!(
+        refusal("{}"),
+        "dev.json, line 1: not SQuAD's JSON from byte 2 of the line on: missing field `data`"
+    );
     assert_eq!(refusal("{\"data\": []}"), "dev.json: there are no rows");
 }
 

@@ -28,7 +28,8 @@ fn refusal(name: &str, content: impl AsRef<[u8]>) -> String {
 fn text_that_is_not_utf8_is_named_by_line_and_column() {
     assert_eq!(
         refusal("reviews.tsv", b"1\t2\tfine\n2\t3\tcaf\xe9\n"),
-        "reviews.tsv, line 2, column `text`: the text is not UTF-8 from byte 3 of the field on"
+        "reviews.tsv, line 2, column `text`: the text is not UTF-8 from byte 3 of the field on: save the file \
+         as UTF-8"
     );
 }
 
@@ -47,7 +48,7 @@ fn a_field_of_another_type_is_named_by_line_and_column() {
 #[test]
 fn a_line_with_too_few_fields_is_named() {
     let message = "reviews.tsv, line 2: 1 fields where 3 are expected (id, rating, text)";
-    assert_eq!(refusal("reviews.tsv", "1\t1\tfine\n\n2\t1\tfine\n"), message);
+    assert_eq!(refusal("reviews.tsv", "1\t1\tfine\n2\n2\t1\tfine\n"), message);
 }
 
 #[test]
@@ -64,8 +65,8 @@ fn empty_and_foreign_files_are_refused() {
     assert_eq!(
         refusal("reviews.xls", "1,2,3\n"),
         "reviews.xls: files of kind `.xls` are not read; there are: Parquet, Arrow IPC files and streams, \
-         CSV (.csv), TSV (.tsv, .tab, .txt), JSON lines (.jsonl, .ndjson, .json), CoNLL columns (.conll, \
-         .bio, .iob) and SQuAD's JSON (.json); text also packed (.gz, .zst)"
+         CSV (.csv), TSV (.tsv, .tab, .txt), JSON (.jsonl, .ndjson, .json), CoNLL columns (.conll, .bio, \
+         .iob) and SQuAD's JSON (.json); text also packed (.gz, .zst)"
     );
     let missing = Dataset::open("no/such/file.parquet").unwrap_err().to_string();
     assert_eq!(missing, "no/such/file.parquet: No such file or directory (os error 2)");
@@ -76,10 +77,9 @@ fn a_first_row_of_values_is_not_taken_for_a_header() {
     let (_folder, path) = file("reviews.tsv", "1\t2.5\tfine\n2\t3\tgood\n");
     let message = Dataset::open(&path).unwrap_err().to_string();
     assert!(
-        message.contains("the first line is not a header: `1` is blank, a number, or there twice"),
+        message.contains("line 1: this is not taken for a header: `1` is a number. If it is one, "),
         "{message}"
     );
-    assert!(message.contains("Dataset::open_as(path, &Layout::new()"), "{message}");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_folder_without_a_tokenizer_says_what_to_copy() {
     );
     std::fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
     let message = Tokenizer::from_folder(folder.path()).unwrap_err().to_string();
-    assert!(message.contains("tokenizer.json: not a tokenizer: "), "{message}");
+    assert!(message.contains("tokenizer.json: this cannot be read as a tokenizer: "), "{message}");
     let message = Tokenizer::from_folder("no/such/folder").unwrap_err().to_string();
     assert_eq!(message, "no/such/folder: there is no such folder");
 }

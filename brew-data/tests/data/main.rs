@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod advice;
 mod aligned;
 mod annotated;
 mod augmented;
 mod bad_input;
 mod batches;
+mod brought;
 mod classifier;
+mod codecs;
 mod columns;
 mod copied;
 mod damaged;
@@ -16,9 +19,12 @@ mod folders;
 mod formats;
 mod json_keys;
 mod loading;
+mod odd_columns;
 mod order;
 mod padding;
+mod patterns;
 mod prefetch;
+mod recast;
 mod resume;
 mod reviews;
 mod saved;
@@ -26,3 +32,4 @@ mod sources;
 mod streams;
 mod tokenizer_folders;
 mod tokenizing;
+mod two_tokenizers;

@@ -116,7 +116,7 @@ fn a_parquet_column_that_no_batch_declares_is_not_decoded() {
     let ids: Vec<i64> = ids.iter().flat_map(|batch| integers(batch.id.as_ref().unwrap())).collect();
     assert_eq!(ids, (0..rows).collect::<Vec<_>>());
     let message = table.integers("b").unwrap_err().to_string();
-    assert!(message.contains("damaged.parquet: the Parquet file is damaged or cut short: "), "{message}");
+    assert!(message.contains("damaged.parquet: the Parquet file cannot be decoded: "), "{message}");
 }
 
 #[test]

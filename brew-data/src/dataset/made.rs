@@ -1,0 +1,213 @@
+//! Values that are made of a column: numbers, and numbers of classes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_array::builder::{FixedSizeListBuilder, ListBuilder, PrimitiveBuilder, UInt8Builder};
+use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int64Type};
+use arrow_array::{ArrayRef, PrimitiveArray};
+use arrow_schema::DataType;
+use brew_core::error::suggest;
+
+use super::Dataset;
+use super::recast::Classes;
+use crate::error::{Error, Result};
+
+/// The values of the rows in use.
+enum Values {
+    Texts(Vec<String>),
+    Integers(Vec<i64>),
+    Floats(Vec<f64>),
+    TextLists(Vec<Vec<String>>),
+    IntegerLists(Vec<Vec<i64>>),
+}
+
+/// Values made of a column.
+pub(super) struct Made<'a> {
+    pub(super) dataset: &'a Dataset,
+    pub(super) column: &'a str,
+}
+
+impl Made<'_> {
+    fn values(&self, needed: &str) -> Result<Values> {
+        let (dataset, column) = (self.dataset, self.column);
+        let field = dataset.field(column)?;
+        let mut data_type = field.data_type();
+        let mut depth = 0;
+        loop {
+            data_type = match data_type {
+                DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                    depth += 1;
+                    item.data_type()
+                }
+                DataType::Dictionary(_, values) => values,
+                _ => break,
+            };
+        }
+        let is_text = matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        let is_whole = data_type.is_integer() || *data_type == DataType::Boolean;
+        match depth {
+            0 if is_text => dataset.texts(column).map(Values::Texts),
+            0 if is_whole => dataset.integers(column).map(Values::Integers),
+            0 if data_type.is_floating() => dataset.floats(column).map(Values::Floats),
+            1 if is_text => dataset.text_lists(column).map(Values::TextLists),
+            1 if is_whole => dataset.integer_lists(column).map(Values::IntegerLists),
+            _ => Err(dataset.wrong_type(field, needed)),
+        }
+    }
+
+    /// What `of` makes of each value, with the row in what is wrong.
+    fn each<T, M>(&self, values: &[T], of: impl Fn(&T) -> Result<M, String>) -> Result<Vec<M>> {
+        let made = values.iter().enumerate();
+        made.map(|(row, value)| {
+            of(value).map_err(|message| self.dataset.bad_value(row, self.column, message))
+        })
+        .collect()
+    }
+
+    fn lists<T, P: ArrowPrimitiveType>(
+        &self,
+        lists: &[Vec<T>],
+        of: impl Fn(&T) -> Result<P::Native, String>,
+    ) -> Result<ArrayRef> {
+        let mut builder = ListBuilder::new(PrimitiveBuilder::<P>::new());
+        for list in self.each(lists, |list| list.iter().map(&of).collect::<Result<Vec<_>, _>>())? {
+            builder.values().append_slice(&list);
+            builder.append(true);
+        }
+        Ok(Arc::new(builder.finish()))
+    }
+
+    pub(super) fn integers(&self) -> Result<ArrayRef> {
+        let of_text = |text: &String| {
+            text.trim().parse().map_err(|_| format!("`{text}` is not a whole number that int64 holds"))
+        };
+        let of_float = |&value: &f64| {
+            // 2^63 is the least that does not fit, and exact.
+            let fits = value.fract() == 0.0
+                && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value);
+            if fits {
+                Ok(value as i64)
+            } else {
+                Err(format!("{value} is not a whole number that int64 holds"))
+            }
+        };
+        match self.values("whole numbers")? {
+            Values::Texts(texts) => array::<Int64Type>(self.each(&texts, of_text)?),
+            Values::Integers(values) => array::<Int64Type>(values),
+            Values::Floats(values) => array::<Int64Type>(self.each(&values, of_float)?),
+            Values::TextLists(lists) => self.lists::<_, Int64Type>(&lists, of_text),
+            Values::IntegerLists(lists) => self.lists::<_, Int64Type>(&lists, |&value| Ok(value)),
+        }
+    }
+
+    pub(super) fn floats(&self) -> Result<ArrayRef> {
+        let of_text = |text: &String| {
+            let number = crate::parse::infer::finite(text.trim());
+            number.ok_or_else(|| format!("`{text}` is not a finite number"))
+        };
+        let of_integer = |&value: &i64| {
+            let exact = value.unsigned_abs() <= 1 << 53;
+            if exact { Ok(value as f64) } else { Err(format!("{value} is not exact in float64")) }
+        };
+        match self.values("numbers")? {
+            Values::Texts(texts) => array::<Float64Type>(self.each(&texts, of_text)?),
+            Values::Integers(values) => array::<Float64Type>(self.each(&values, of_integer)?),
+            Values::Floats(values) => array::<Float64Type>(values),
+            Values::TextLists(lists) => self.lists::<_, Float64Type>(&lists, of_text),
+            Values::IntegerLists(lists) => self.lists::<_, Float64Type>(&lists, of_integer),
+        }
+    }
+
+    pub(super) fn classes(&self, classes: Classes) -> Result<(ArrayRef, Vec<String>)> {
+        let values = self.values("classes, which are text or whole numbers")?;
+        let names = self.names(classes, &values)?;
+        let made = match &values {
+            Values::Texts(texts) => array::<Int64Type>(self.each(texts, |text| number(&names, text))?)?,
+            Values::Integers(numbers) => array::<Int64Type>(self.each(numbers, |&of| within(&names, of))?)?,
+            Values::TextLists(lists) => self.lists::<_, Int64Type>(lists, |text| number(&names, text))?,
+            Values::IntegerLists(lists) => self.lists::<_, Int64Type>(lists, |&of| within(&names, of))?,
+            Values::Floats(_) => {
+                let field = self.dataset.field(self.column)?;
+                return Err(self.dataset.wrong_type(field, "classes, which are text or whole numbers"));
+            }
+        };
+        Ok((made, names))
+    }
+
+    pub(super) fn multi_hot(&self, classes: Classes) -> Result<(ArrayRef, Vec<String>)> {
+        let needed = "lists of classes, which are text or whole numbers";
+        let values = self.values(needed)?;
+        let names = self.names(classes, &values)?;
+        let rows = match &values {
+            Values::TextLists(lists) => self.each(lists, |list| {
+                list.iter().map(|text| number(&names, text)).collect::<Result<Vec<_>, _>>()
+            })?,
+            Values::IntegerLists(lists) => self.each(lists, |list| {
+                list.iter().map(|&of| within(&names, of)).collect::<Result<Vec<_>, _>>()
+            })?,
+            _ => return Err(self.dataset.wrong_type(self.dataset.field(self.column)?, needed)),
+        };
+        let length = i32::try_from(names.len())
+            .map_err(|_| Error::Setting(format!("{} classes are more than int32 counts", names.len())))?;
+        let mut builder = FixedSizeListBuilder::new(UInt8Builder::new(), length);
+        for row in rows {
+            let mut hot = vec![0; names.len()];
+            row.into_iter().for_each(|class| hot[class as usize] = 1);
+            builder.values().append_slice(&hot);
+            builder.append(true);
+        }
+        Ok((Arc::new(builder.finish()), names))
+    }
+
+    /// The names in their order; refuses none, and one that is there twice.
+    fn names(&self, classes: Classes, values: &Values) -> Result<Vec<String>> {
+        let refused = |message: String| Err(Error::Setting(format!("column `{}`: {message}", self.column)));
+        let sorted = |texts: &mut dyn Iterator<Item = &String>| {
+            texts.collect::<BTreeSet<_>>().into_iter().cloned().collect()
+        };
+        let names: Vec<String> = match (classes.0, values) {
+            (Some(names), _) => names,
+            (None, Values::Texts(texts)) => sorted(&mut texts.iter()),
+            (None, Values::TextLists(lists)) => sorted(&mut lists.iter().flatten()),
+            (None, _) => {
+                return refused(
+                    "whole numbers have an order already: give the names of the classes in it".to_owned(),
+                );
+            }
+        };
+        if names.is_empty() {
+            return refused("there are no classes".to_owned());
+        }
+        let mut known = BTreeSet::new();
+        match names.iter().find(|name| !known.insert(*name)) {
+            Some(name) => refused(format!("the class `{name}` is given twice")),
+            None => Ok(names),
+        }
+    }
+}
+
+fn array<P: ArrowPrimitiveType>(values: Vec<P::Native>) -> Result<ArrayRef> {
+    Ok(Arc::new(PrimitiveArray::<P>::from_iter_values(values)))
+}
+
+/// The number of a class.
+fn number(names: &[String], text: &str) -> Result<i64, String> {
+    let place = names.iter().position(|name| name == text);
+    place.map(|place| place as i64).ok_or_else(|| {
+        let near = suggest(text, names.iter().map(String::as_str));
+        format!("`{text}` is none of the {} classes{near}", names.len())
+    })
+}
+
+/// The number, where there is a class of it.
+fn within(names: &[String], number: i64) -> Result<i64, String> {
+    match usize::try_from(number) {
+        Ok(place) if place < names.len() => Ok(number),
+        _ => Err(format!(
+            "{number} is not the number of one of the {} classes {}",
+            names.len(),
+            names.join(", ")
+        )),
+    }
+}

@@ -1,0 +1,109 @@
+//! The first line of separated text: the names of the columns, or why it gives none.
+
+use super::delimited::Delimited;
+use super::records::Record;
+use super::{Problem, utf8};
+
+/// What pandas calls a first column without a name, which is how it writes an index.
+const INDEX: &str = "Unnamed: 0";
+
+/// The names of a header. A number, a blank or a name twice is none: to take such a line for a header
+/// would lose a row without a word.
+///
+/// # Errors
+/// A field that is no name, or not UTF-8; one name with another separator in it.
+pub(crate) fn names(settings: &Delimited, line: usize, header: Record<'_>) -> Result<Vec<String>, Problem> {
+    let mut names: Vec<String> = Vec::with_capacity(header.len());
+    for (index, field) in header.fields().enumerate() {
+        let mut name = utf8(line, &(index + 1).to_string(), field)?;
+        if index == 0 && name.is_empty() && header.len() > 1 {
+            name = INDEX;
+        }
+        if let Some(why) = no_name(name, &names) {
+            return Err(refusal(settings, line, header.len(), &why));
+        }
+        names.push(name.to_owned());
+    }
+    match &names[..] {
+        [name] => match name.chars().find(|letter| matches!(letter, ',' | ';' | '\t' | '|')) {
+            Some(separator) => Err(one_name(settings, line, name, separator)),
+            None => Ok(names),
+        },
+        _ => Ok(names),
+    }
+}
+
+/// Why this names no column beside those before it, where it does not.
+fn no_name(name: &str, before: &[String]) -> Option<String> {
+    if name.trim().is_empty() {
+        Some("one of its fields is blank".to_owned())
+    } else if name.contains('\r') {
+        Some("it has a carriage return without a line feed, which ends no line here".to_owned())
+    } else if name.parse::<f64>().is_ok() {
+        Some(format!("`{name}` is a number"))
+    } else {
+        before.iter().any(|known| known == name).then(|| format!("`{name}` is there twice"))
+    }
+}
+
+/// Says that a line gives no names, and both ways to give them.
+pub(crate) fn refusal(settings: &Delimited, line: usize, fields: usize, why: &str) -> Problem {
+    let columns: String = (1..=fields).map(|number| format!(".text(\"column_{number}\")")).collect();
+    let (code, layout) = (settings.code(), format!("Layout::new(){columns}"));
+    Problem::line(
+        line,
+        format!(
+            "this is not taken for a header: {why}. If it is one, name the columns anew: \
+             `Dataset::open_as(path, {code}.layout_below_header({layout}))`; if it is a row, name them by \
+             `Dataset::open_as(path, {code}.layout({layout}))`. `.integer` and `.float` instead of `.text` are \
+             for numbers"
+        ),
+    )
+}
+
+/// Says that the header is one name with what may be a separator in it.
+fn one_name(settings: &Delimited, line: usize, name: &str, separator: char) -> Problem {
+    let code = settings.code();
+    let other = match separator {
+        ',' => "Delimited::csv()".to_owned(),
+        '\t' => "Delimited::tsv()".to_owned(),
+        other => format!("Delimited::csv().separated_by(b{other:?})"),
+    };
+    Problem::line(
+        line,
+        format!(
+            "the header is one name, {name:?}. If {separator:?} separates its columns, read it by \
+             `Dataset::open_as(path, {other})`; if not, by `Dataset::open_as(path, \
+             {code}.layout_below_header(Layout::new().text({name:?})))`"
+        ),
+    )
+}
+
+/// Holds a header against the columns that are declared for it: where it names them, the names must be these.
+///
+/// # Errors
+/// Another number of fields; a name that is declared as another.
+pub(crate) fn check(line: usize, header: Record<'_>, declared: &[&str]) -> Result<(), Problem> {
+    super::infer::check_fields(line, header, declared.iter().copied())?;
+    let mut found: Vec<String> = Vec::with_capacity(declared.len());
+    for (index, field) in header.fields().enumerate() {
+        let name = utf8(line, &(index + 1).to_string(), field)?;
+        let is_index = index == 0 && name.is_empty();
+        if !is_index && no_name(name, &found).is_some() {
+            // What is no header in itself is replaced as a whole.
+            return Ok(());
+        }
+        found.push(name.to_owned());
+    }
+    let renamed = found.iter().zip(declared).find(|(name, declared)| name != *declared && !name.is_empty());
+    let Some((name, other)) = renamed else { return Ok(()) };
+    Err(Problem::line(
+        line,
+        format!(
+            "the header names the columns {}, but they are declared as {}: declare them by its names, and rename \
+             with `.column({name:?}).as_({other:?})`",
+            found.join(", "),
+            declared.join(", ")
+        ),
+    ))
+}

@@ -1,0 +1,230 @@
+//! The rows of a JSON text, as the bytes of each: an object per line, objects over several lines, or the
+//! elements of one list.
+//!
+//! Which of these it is, its beginning says. One row is held at a time, and a row has a bound; a list of
+//! any length may stand in one line.
+
+use std::io::{BufRead, ErrorKind, Read as _};
+
+use super::lines::{BYTE_ORDER_MARK, without_end};
+use super::nesting::Nesting;
+use super::{LONGEST_ROW, Problem};
+
+/// One row at a time.
+pub(crate) struct JsonRows<R> {
+    reader: R,
+    /// The line that the next byte stands in, from 1.
+    line: usize,
+    row: Vec<u8>,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// Nothing has been read.
+    Unknown,
+    /// A row per line.
+    Lines,
+    /// One object after another, whatever lines they stand in.
+    Objects,
+    /// The elements of the list that begins in this line; whether there was one.
+    List(usize, bool),
+    /// A list that was read to its end.
+    Done,
+}
+
+/// What becomes of a byte.
+enum Step {
+    Take,
+    TakeAndStop,
+    Stop,
+}
+
+impl<R: BufRead> JsonRows<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        JsonRows { reader, line: 1, row: Vec::new(), form: Form::Unknown }
+    }
+
+    /// The next row, and the line it begins in.
+    ///
+    /// # Errors
+    /// A text that cannot be read on; an object or list that is not closed; a row longer than
+    /// [`LONGEST_ROW`]; what is no row in or behind a list.
+    pub(crate) fn next(&mut self) -> Result<Option<(usize, &[u8])>, Problem> {
+        self.row.clear();
+        let begins = match self.form {
+            Form::Unknown => self.first()?,
+            Form::Lines => self.next_line()?,
+            Form::Objects => match self.skip_blank()? {
+                Some(b'{') => Some(self.object()?),
+                Some(_) => return Err(Problem::line(self.line, "no object begins here: a row is one")),
+                None => None,
+            },
+            Form::List(line, had_one) => self.element(line, had_one)?,
+            Form::Done => None,
+        };
+        Ok(begins.map(|line| (line, without_end(&self.row))))
+    }
+
+    /// Finds out what the text is, and reads its first row.
+    fn first(&mut self) -> Result<Option<usize>, Problem> {
+        let mut mark = BYTE_ORDER_MARK.iter();
+        self.scan("text", |byte| if mark.next() == Some(&byte) { Step::Take } else { Step::Stop })?;
+        let Some(byte) = self.skip_blank()? else { return Ok(None) };
+        match byte {
+            b'[' => {
+                self.scan("list", |_| Step::TakeAndStop)?;
+                self.element(self.line, false)
+            }
+            b'{' => {
+                let begins = self.object()?;
+                self.form = if self.line == begins { Form::Lines } else { Form::Objects };
+                if let Form::Lines = self.form {
+                    self.rest_of_line()?;
+                }
+                Ok(Some(begins))
+            }
+            _ => {
+                self.form = Form::Lines;
+                self.next_line()
+            }
+        }
+    }
+
+    /// The next line that is not blank.
+    fn next_line(&mut self) -> Result<Option<usize>, Problem> {
+        loop {
+            let begins = self.line;
+            self.rest_of_line()?;
+            if !self.row.trim_ascii().is_empty() {
+                return Ok(Some(begins));
+            }
+            if self.row.is_empty() {
+                return Ok(None);
+            }
+            self.row.clear();
+        }
+    }
+
+    /// The row of a list, behind its beginning or another row.
+    fn element(&mut self, list: usize, had_one: bool) -> Result<Option<usize>, Problem> {
+        self.form = Form::List(list, true);
+        let mut next = self.skip_blank()?;
+        if let (true, Some(b',')) = (had_one, next) {
+            self.scan("list", |_| Step::TakeAndStop)?;
+            next = self.skip_blank()?;
+            if let Some(b',' | b']') = next {
+                return Err(Problem::line(self.line, "a comma has no row behind it"));
+            }
+        } else if let (true, Some(byte)) = (had_one, next)
+            && byte != b']'
+        {
+            return Err(Problem::line(self.line, "a comma is missing between two rows"));
+        }
+        match next {
+            None => Err(unclosed(list, "list")),
+            Some(b']') => {
+                self.form = Form::Done;
+                self.scan("list", |_| Step::TakeAndStop)?;
+                match self.skip_blank()? {
+                    None => Ok(None),
+                    Some(_) => Err(Problem::line(
+                        self.line,
+                        "text follows the list: a file is one list of objects, or one object per line",
+                    )),
+                }
+            }
+            Some(b'{') => self.object().map(Some),
+            Some(_) => {
+                let (begins, mut nesting) = (self.line, Nesting::default());
+                self.row.clear();
+                self.scan("row", |byte| match byte {
+                    b',' | b']' if nesting.is_outside() => Step::Stop,
+                    _ => {
+                        nesting.closes(byte);
+                        Step::Take
+                    }
+                })?;
+                Ok(Some(begins))
+            }
+        }
+    }
+
+    /// The object that begins here, up to its end; the line it begins in.
+    fn object(&mut self) -> Result<usize, Problem> {
+        let (begins, mut nesting) = (self.line, Nesting::default());
+        let closed =
+            self.scan("object", |byte| if nesting.closes(byte) { Step::TakeAndStop } else { Step::Take })?;
+        if closed { Ok(begins) } else { Err(unclosed(begins, "object")) }
+    }
+
+    /// Takes what is left of the line, with its end.
+    fn rest_of_line(&mut self) -> Result<(), Problem> {
+        let left = (LONGEST_ROW + 1).saturating_sub(self.row.len()) as u64;
+        self.reader.by_ref().take(left).read_until(b'\n', &mut self.row).map_err(Problem::Io)?;
+        self.within_bounds("line", self.line)?;
+        self.line += usize::from(self.row.ends_with(b"\n"));
+        Ok(())
+    }
+
+    fn within_bounds(&self, what: &str, begins: usize) -> Result<(), Problem> {
+        if self.row.len() <= LONGEST_ROW {
+            return Ok(());
+        }
+        Err(Problem::line(begins, format!("the {what} is longer than {} MiB", LONGEST_ROW >> 20)))
+    }
+
+    /// Passes over white space; of the line that something stands in, the row keeps it, so that bytes are
+    /// counted from the line's start. Gives what stands behind it.
+    fn skip_blank(&mut self) -> Result<Option<u8>, Problem> {
+        let mut found = None;
+        self.row.clear();
+        loop {
+            let ended = self.scan("line", |byte| {
+                found = (!byte.is_ascii_whitespace()).then_some(byte);
+                match byte {
+                    b'\n' => Step::TakeAndStop,
+                    _ if found.is_some() => Step::Stop,
+                    _ => Step::Take,
+                }
+            })?;
+            if found.is_some() || !ended {
+                return Ok(found);
+            }
+            self.row.clear();
+        }
+    }
+
+    /// Takes bytes into the row until one stops it; whether one did before the end of the text.
+    fn scan(&mut self, what: &str, mut step: impl FnMut(u8) -> Step) -> Result<bool, Problem> {
+        let begins = self.line;
+        loop {
+            let bytes = match self.reader.fill_buf() {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Problem::Io(error)),
+            };
+            let (mut taken, mut stopped) = (0, bytes.is_empty());
+            let ended = stopped;
+            for &byte in bytes {
+                let step = step(byte);
+                taken += usize::from(!matches!(step, Step::Stop));
+                self.line += usize::from(byte == b'\n' && !matches!(step, Step::Stop));
+                stopped = !matches!(step, Step::Take);
+                if stopped {
+                    break;
+                }
+            }
+            self.row.extend_from_slice(&bytes[..taken]);
+            self.reader.consume(taken);
+            self.within_bounds(what, begins)?;
+            if stopped {
+                return Ok(!ended);
+            }
+        }
+    }
+}
+
+fn unclosed(line: usize, what: &str) -> Problem {
+    Problem::line(line, format!("the {what} that begins here is not closed before the end of the file"))
+}

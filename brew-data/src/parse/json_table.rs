@@ -1,0 +1,81 @@
+//! JSON rows of known columns to record batches.
+
+use std::collections::HashMap;
+use std::io::BufRead;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use super::columns::Odd;
+use super::json::{Json, object};
+use super::json_lines::nested;
+use super::json_rows::JsonRows;
+use super::shape::Values;
+use super::{Chunk, Emit, Problem};
+
+/// Reads every row of a file with these columns.
+///
+/// # Errors
+/// No row; a row that is not an object; a value of another type than its column's.
+pub(crate) fn read(
+    reader: impl BufRead,
+    schema: &SchemaRef,
+    odd: &[Option<Odd>],
+    emit: &mut Emit<'_>,
+) -> Result<(), Problem> {
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    let names: HashMap<&str, Option<usize>> = names
+        .zip(odd)
+        .enumerate()
+        .map(|(place, (name, odd))| (name, odd.is_none().then_some(place)))
+        .collect();
+    let mut values: Vec<Values> = schema.fields().iter().map(|field| Values::of(field.data_type())).collect();
+    let mut rows = JsonRows::new(reader);
+    let mut chunk = Chunk::default();
+    while let Some((line, text)) = rows.next()? {
+        let members = object(line, text)?;
+        append(line, None, &members, &names, &mut values)?;
+        let full = chunk.add(text.len());
+        // What the row lacks is missing.
+        values.iter_mut().for_each(|values| values.fill(chunk.rows()));
+        if full {
+            emit(batch(schema, &mut values)?)?;
+            chunk.emitted();
+        }
+    }
+    if chunk.is_left()? { emit(batch(schema, &mut values)?) } else { Ok(()) }
+}
+
+/// Adds the members of an object to the columns of these places; those without one are not read.
+fn append(
+    line: usize,
+    within: Option<&str>,
+    members: &[(String, Json)],
+    names: &HashMap<&str, Option<usize>>,
+    values: &mut [Values],
+) -> Result<(), Problem> {
+    for (key, value) in members {
+        let name = nested(within, key);
+        match (value, names.get(name.as_str())) {
+            (Json::Null, _) | (_, Some(None)) => {}
+            (_, Some(&Some(place))) => {
+                values[place].push(value).map_err(|message| Problem::field(line, name, message))?;
+            }
+            (Json::Object(members), None) => append(line, Some(&name), members, names, values)?,
+            (_, None) => {
+                let message =
+                    "the column was not there when the file was first looked through: it has changed";
+                return Err(Problem::field(line, name, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn batch(schema: &SchemaRef, values: &mut [Values]) -> Result<RecordBatch, Problem> {
+    let columns = schema.fields().iter().zip(values).map(|(field, values)| values.finish(field.data_type()));
+    let columns = columns.collect::<Result<Vec<_>, _>>();
+    let batch = columns.and_then(|columns| RecordBatch::try_new(Arc::clone(schema), columns));
+    batch.map_err(|error| Problem::Text(error.to_string()))
+}

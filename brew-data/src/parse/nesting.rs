@@ -1,0 +1,35 @@
+//! How deep a byte of JSON stands, without parsing what is around it.
+
+/// How deep a byte stands in objects and lists.
+#[derive(Default)]
+pub(super) struct Nesting {
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+}
+
+impl Nesting {
+    /// Whether what follows is in no object, list or text.
+    pub(super) fn is_outside(&self) -> bool {
+        self.depth == 0 && !self.in_text
+    }
+
+    /// Takes a byte in; whether it closes the outermost.
+    pub(super) fn closes(&mut self, byte: u8) -> bool {
+        if self.in_text {
+            self.in_text = self.escaped || byte != b'"';
+            self.escaped = !self.escaped && byte == b'\\';
+            return false;
+        }
+        match byte {
+            b'"' => self.in_text = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                return self.depth == 0;
+            }
+            _ => {}
+        }
+        false
+    }
+}

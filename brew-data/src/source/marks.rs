@@ -1,0 +1,30 @@
+//! Files that are known by their first bytes and are not read: what each is, and what to do about it.
+
+/// First bytes, and what the file then is. A text could begin with three letters too, so that the shortest
+/// marks are followed by a byte that no text has, or by the whole name of a format.
+const FOREIGN: [(&[u8], &str); 10] = [
+    (
+        b"version https://git-lfs.github.com/spec/",
+        "a Git LFS pointer, not the data itself: run `git lfs pull` in its repository",
+    ),
+    (b"PARE", "an encrypted Parquet file, which is not supported: write it without encryption"),
+    (
+        b"FEA1",
+        "a Feather file of version 1, which is not supported: write it as version 2, which is Arrow IPC",
+    ),
+    (b"PK\x03\x04", "a zip archive, as Excel's .xlsx files are: unpack it, or export the sheet as CSV"),
+    (b"BZh91AY&SY", "packed with bzip2, which is not supported: unpack it first"),
+    (b"\xfd7zXZ\x00", "packed with xz, which is not supported: unpack it first"),
+    (b"Obj\x01", "an Avro file, which is not supported: write it as Parquet"),
+    (b"ORC\n", "an ORC file, which is not supported: write it as Parquet"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file, which is not supported: write its tables as Parquet"),
+    (b"SQLite format 3\x00", "an SQLite database, which is not supported: export a table as CSV"),
+];
+
+/// Bytes that tell.
+pub(super) const LENGTH: u64 = 40;
+
+/// What a file is that begins with these bytes, where it is known and not read.
+pub(super) fn foreign(start: &[u8]) -> Option<&'static str> {
+    FOREIGN.into_iter().find_map(|(mark, is)| start.starts_with(mark).then_some(is))
+}
