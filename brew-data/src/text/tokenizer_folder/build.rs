@@ -36,8 +36,9 @@ impl Parts {
     /// class is named, as beside a model that is none of transformers', settings go by the file's model.
     pub(super) fn of_json(path: &Path, settings: &Settings) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let not_one =
-            |error: &dyn std::fmt::Display| Error::format(path, format!("this cannot be read as a tokenizer: {error}"));
+        let not_one = |error: &dyn std::fmt::Display| {
+            Error::format(path, format!("this cannot be read as a tokenizer: {error}"))
+        };
         let file = Tokenizer::from_bytes(&bytes).map_err(|error| not_one(&error))?;
         let added =
             file.get_added_tokens_decoder().into_iter().map(|(id, token)| (u64::from(id), token)).collect();
