@@ -7,6 +7,7 @@
 mod activation;
 pub mod bert;
 mod class_order;
+mod cross_entropy;
 mod folder;
 mod given;
 pub mod gru;

@@ -13,9 +13,7 @@ use tch::{Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
 use crate::loss::shape;
-
-/// The label of an example or a token that does not count, as in PyTorch.
-const IGNORED: i64 = -100;
+use crate::model::IGNORED;
 
 /// What the labels of a head are, and so which loss it has: `problem_type` in a `config.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

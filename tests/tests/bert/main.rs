@@ -7,6 +7,7 @@ mod brought;
 mod counted;
 mod folders;
 mod freezing;
+mod hard_loss;
 mod heads;
 mod new_models;
 mod padding;

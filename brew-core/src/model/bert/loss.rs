@@ -8,37 +8,48 @@ use tch::{Kind, Reduction, Tensor};
 
 use crate::error::{Error, InStage, Result};
 use crate::model::IGNORED;
+use crate::model::cross_entropy::CrossEntropy;
 use crate::model::problem::ProblemType;
 
 /// The mean loss of the examples that count, of logits `(batch, classes)` and labels that
 /// [`ProblemType::of`] took for this problem type; a class of -100 does not count.
-pub(crate) fn of_sequences(logits: &Tensor, labels: &Tensor, problem: ProblemType) -> Result<Tensor> {
+pub(crate) fn of_sequences(
+    logits: &Tensor,
+    labels: &Tensor,
+    problem: ProblemType,
+    cross_entropy: &CrossEntropy,
+) -> Result<Tensor> {
     let logits = logits.f_to_kind(Kind::Float).in_stage("loss")?;
     let each = match problem {
         ProblemType::SingleLabelClassification => {
-            return mean_cross_entropy(&logits, labels, IGNORED)
+            return mean_cross_entropy(cross_entropy, &logits, labels, IGNORED)
                 .map_err(|error| out_of_range("one class an example", &logits, error));
         }
         ProblemType::Regression => {
+            cross_entropy.refuse_beside(problem)?;
             let off = logits.f_sub(&numbers(&logits, labels)?).in_stage("loss")?;
             off.f_square().in_stage("loss")?
         }
-        ProblemType::MultiLabelClassification => logits
-            .f_binary_cross_entropy_with_logits(
-                &numbers(&logits, labels)?,
-                None::<Tensor>,
-                None::<Tensor>,
-                Reduction::None,
-            )
-            .in_stage("loss")?,
+        ProblemType::MultiLabelClassification => {
+            cross_entropy.refuse_beside(problem)?;
+            let (labels, none) = (numbers(&logits, labels)?, None::<Tensor>);
+            logits
+                .f_binary_cross_entropy_with_logits(&labels, none.as_ref(), none.as_ref(), Reduction::None)
+                .in_stage("loss")?
+        }
     };
     each.f_mean(Kind::Float).in_stage("loss")
 }
 
-/// What each example counts in [`of_sequences`], `(batch,)`: a class of -100 does not, a number always does.
-pub(crate) fn count_of_sequences(labels: &Tensor, problem: ProblemType) -> Result<Tensor> {
+/// What each example counts in [`of_sequences`], `(batch,)`: one with a class the weight of its class, one of
+/// -100 nothing, and one with numbers 1.
+pub(crate) fn count_of_sequences(
+    labels: &Tensor,
+    problem: ProblemType,
+    cross_entropy: &CrossEntropy,
+) -> Result<Tensor> {
     match problem {
-        ProblemType::SingleLabelClassification => Ok(labels.f_ne(IGNORED)?.f_to_kind(Kind::Float)?),
+        ProblemType::SingleLabelClassification => cross_entropy.count(labels),
         ProblemType::Regression | ProblemType::MultiLabelClassification => {
             let rows = labels.size().first().copied().unwrap_or(0);
             Ok(Tensor::f_ones([rows], (Kind::Float, labels.device()))?)
@@ -48,10 +59,10 @@ pub(crate) fn count_of_sequences(labels: &Tensor, problem: ProblemType) -> Resul
 
 /// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar; 0 where no
 /// token counts. `logits` is `(batch, length, classes)`, `labels` `(batch, length)`.
-pub(crate) fn of_tokens(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
+pub(crate) fn of_tokens(logits: &Tensor, labels: &Tensor, cross_entropy: &CrossEntropy) -> Result<Tensor> {
     ProblemType::of(Some(ProblemType::SingleLabelClassification), &logits.size(), labels)?;
     let logits = logits.f_to_kind(Kind::Float)?.f_flatten(0, 1).in_stage("loss")?;
-    mean_cross_entropy(&logits, &labels.f_reshape([-1]).in_stage("labels")?, IGNORED)
+    mean_cross_entropy(cross_entropy, &logits, &labels.f_reshape([-1]).in_stage("labels")?, IGNORED)
         .map_err(|error| out_of_range("one class a token", &logits, error))
 }
 
@@ -63,7 +74,7 @@ pub(crate) fn of_positions(logits: &Tensor, positions: &Tensor) -> Result<Tensor
     let logits = logits.f_to_kind(Kind::Float).in_stage("loss")?;
     let length = logits.size().last().copied().unwrap_or(0);
     let positions = positions.f_reshape([-1])?.f_clamp(0, length).in_stage("loss")?;
-    mean_cross_entropy(&logits, &positions, length).in_stage("loss")
+    mean_cross_entropy(&CrossEntropy::default(), &logits, &positions, length).in_stage("loss")
 }
 
 /// Which positions of [`of_positions`] count in a text of this length, `(batch,)`.
@@ -77,11 +88,13 @@ pub(crate) fn within(positions: &Tensor, length: i64) -> Result<Tensor> {
 }
 
 /// `sum / count` over the rows whose label is not `ignored`.
-fn mean_cross_entropy(logits: &Tensor, labels: &Tensor, ignored: i64) -> Result<Tensor> {
-    let counted = labels.f_ne(ignored)?.f_sum(Kind::Float)?.f_clamp_min(1.0)?;
-    let labels = labels.f_to_kind(Kind::Int64)?;
-    let sum = logits.f_cross_entropy_loss(&labels, None::<Tensor>, Reduction::Sum, ignored, 0.0)?;
-    Ok(sum.f_div(&counted)?)
+fn mean_cross_entropy(
+    cross_entropy: &CrossEntropy,
+    logits: &Tensor,
+    labels: &Tensor,
+    ignored: i64,
+) -> Result<Tensor> {
+    cross_entropy.mean(logits, &labels.f_to_kind(Kind::Int64)?, ignored)
 }
 
 fn out_of_range(labels: &str, logits: &Tensor, error: Error) -> Error {

@@ -50,6 +50,7 @@ use self::embeddings::Embeddings;
 use self::encoder::{Encoded, Encoder};
 use crate::error::{Error, Result};
 use crate::model::Parameters;
+use crate::model::cross_entropy::CrossEntropy;
 use crate::model::problem::HeadProblem;
 use crate::model::weights::Weights;
 use crate::pass::Pass;
@@ -65,6 +66,7 @@ pub struct Bert<H> {
     encoder: Encoder,
     head: H,
     problem: HeadProblem,
+    cross_entropy: CrossEntropy,
     /// Names of classes that the config has none for, from the teacher or the data.
     learned_names: OnceLock<Vec<String>>,
     /// The tokenizer files of the folder it came from, which a saved model takes along.
@@ -79,6 +81,7 @@ impl<H: Head> Bert<H> {
             encoder: Encoder::take(&mut weights, &config),
             head: H::take(&mut weights, &config),
             problem: HeadProblem::new(config.problem_type),
+            cross_entropy: CrossEntropy::default(),
             learned_names: OnceLock::new(),
             config,
             companions,

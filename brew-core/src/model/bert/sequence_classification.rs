@@ -134,7 +134,14 @@ impl BertForSequenceClassification {
         let logits = self.head.forward(&last, pass)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
         let loss = labels
-            .map(|labels| loss::of_sequences(&logits, labels, self.problem.of(&logits.size(), labels)?))
+            .map(|labels| {
+                loss::of_sequences(
+                    &logits,
+                    labels,
+                    self.problem.of(&logits.size(), labels)?,
+                    &self.cross_entropy,
+                )
+            })
             .transpose()?;
         Ok(ClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
     }
@@ -144,7 +151,7 @@ impl BertForSequenceClassification {
         let Some(labels) = labels else { return Ok(None) };
         let rows = labels.size().first().copied().unwrap_or(0);
         let problem = self.problem.of(&[rows, self.config.classes()], labels)?;
-        Ok(Some(vec![loss::count_of_sequences(labels, problem)?]))
+        Ok(Some(vec![loss::count_of_sequences(labels, problem, &self.cross_entropy)?]))
     }
 }
 

@@ -47,4 +47,28 @@ impl<H: ClassHead> Bert<H> {
         self.problem = HeadProblem::new(Some(problem));
         Ok(self)
     }
+
+    /// The same model whose loss weighs each class by its number here, as
+    /// `torch.nn.CrossEntropyLoss(weight=…)` does: the loss is the sum of the weighted losses over the sum of
+    /// the weights of the labels, over all accumulated batches. For one class per row; a setting of training,
+    /// which is not saved.
+    ///
+    /// # Errors
+    /// Another number of weights than classes; weights that are below 0, not finite, or all 0.
+    pub fn class_weights(self, weights: impl IntoIterator<Item = f64>) -> Result<Self> {
+        let (classes, device) = (self.config.classes(), self.named_parameters().device());
+        let cross_entropy = self.cross_entropy.with_weights(weights, classes, device)?;
+        Ok(Bert { cross_entropy, ..self })
+    }
+
+    /// The same model whose loss smooths its labels by this much in [0, 1], as
+    /// `torch.nn.CrossEntropyLoss(label_smoothing=…)` does: each label is mixed with all classes in equal parts.
+    /// For one class per row; a setting of training, which is not saved.
+    ///
+    /// # Errors
+    /// A number outside [0, 1].
+    pub fn label_smoothing(self, smoothing: f64) -> Result<Self> {
+        let cross_entropy = self.cross_entropy.with_smoothing(smoothing)?;
+        Ok(Bert { cross_entropy, ..self })
+    }
 }

@@ -9,6 +9,7 @@ use super::encoder::Encoded;
 use super::head::{ClassHead, Head, renew_linear};
 use super::loss;
 use crate::error::Result;
+use crate::model::Forward;
 use crate::model::parts::{Linear, dropout};
 use crate::model::problem::ProblemType;
 use crate::model::weights::Weights;
@@ -83,7 +84,6 @@ pub struct TokenClassifierOutput {
 /// ```
 pub type BertForTokenClassification = Bert<TokenHead>;
 
-#[distill(batch = TokenBatch)]
 impl BertForTokenClassification {
     /// One forward pass.
     ///
@@ -107,8 +107,24 @@ impl BertForTokenClassification {
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
         let logits = self.head.output.forward(&dropout(last, self.head.dropout, pass)?)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
-        let loss = labels.map(|labels| loss::of_tokens(&logits, labels)).transpose()?;
+        let loss = labels.map(|labels| loss::of_tokens(&logits, labels, &self.cross_entropy)).transpose()?;
         Ok(TokenClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
+    }
+}
+
+// By hand: the weights of classes say what each label counts.
+impl Forward<TokenBatch> for BertForTokenClassification {
+    type Output = TokenClassifierOutput;
+    fn run(&self, batch: &TokenBatch, pass: &Pass) -> Result<TokenClassifierOutput> {
+        let (types, labels) = (batch.token_type_ids.as_ref(), batch.labels.as_ref());
+        self.forward(&batch.input_ids, &batch.attention_mask, types, labels, pass)
+    }
+    fn reads(&self) -> Option<Vec<String>> {
+        Some(["input_ids", "attention_mask", "token_type_ids", "labels"].map(str::to_owned).into())
+    }
+    fn losses_count(&self, batch: &TokenBatch) -> Result<Option<Vec<Tensor>>> {
+        let count = |labels| Ok(vec![self.cross_entropy.count(labels)?]);
+        batch.labels.as_ref().map(count).transpose()
     }
 }
 

@@ -24,6 +24,7 @@ pub use token::{BiGruForTokenClassification, TokenTask};
 
 use self::layer::{GruLayer, Packing};
 use super::bert::renew_linear;
+use super::cross_entropy::CrossEntropy;
 use super::normal::{normal, uniform};
 use super::parts::{Linear, dropout};
 use super::problem::HeadProblem;
@@ -56,6 +57,7 @@ pub struct BiGru<T> {
     layers: Vec<GruLayer>,
     classifier: Linear,
     problem: HeadProblem,
+    cross_entropy: CrossEntropy,
     /// Names of classes that the config has none for, from the teacher or the data.
     learned_names: OnceLock<Vec<String>>,
     /// The tokenizer files that a saved model takes along.
@@ -105,6 +107,7 @@ impl<T: Task> BiGru<T> {
                 .collect(),
             classifier: Linear::take(&mut weights, CLASSIFIER.to_owned(), 2 * config.hidden_size, outputs),
             problem: HeadProblem::new(config.problem_type),
+            cross_entropy: CrossEntropy::default(),
             learned_names: OnceLock::new(),
             config,
             companions,

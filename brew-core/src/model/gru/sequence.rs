@@ -56,7 +56,14 @@ impl BiGruForSequenceClassification {
         let logits = self.classify(ends, pass)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
         let loss = labels
-            .map(|labels| loss::of_sequences(&logits, labels, self.problem.of(&logits.size(), labels)?))
+            .map(|labels| {
+                loss::of_sequences(
+                    &logits,
+                    labels,
+                    self.problem.of(&logits.size(), labels)?,
+                    &self.cross_entropy,
+                )
+            })
             .transpose()?;
         let (attentions, queries, keys, values) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
         Ok(ClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
@@ -76,6 +83,6 @@ impl Forward<TextBatch> for BiGruForSequenceClassification {
         let rows = labels.size().first().copied().unwrap_or(0);
         let classes = i64::try_from(self.config.num_labels).unwrap_or(i64::MAX);
         let problem = self.problem.of(&[rows, classes], labels)?;
-        Ok(Some(vec![loss::count_of_sequences(labels, problem)?]))
+        Ok(Some(vec![loss::count_of_sequences(labels, problem, &self.cross_entropy)?]))
     }
 }

@@ -1,13 +1,12 @@
 //! A BiGRU that classifies tokens.
 
-use brew_macros::distill;
 use tch::Tensor;
 
 use super::{BiGru, Encoded, Task};
 use crate::error::Result;
 use crate::model::ProblemType;
 use crate::model::bert::loss;
-use crate::model::{TokenBatch, TokenClassifierOutput};
+use crate::model::{Forward, TokenBatch, TokenClassifierOutput};
 use crate::pass::Pass;
 use crate::role;
 
@@ -23,7 +22,6 @@ impl Task for TokenTask {
 /// A BiGRU that gives each token one score a class.
 pub type BiGruForTokenClassification = BiGru<TokenTask>;
 
-#[distill(batch = TokenBatch)]
 impl BiGruForTokenClassification {
     /// One forward pass; arguments and errors as of a BiGRU for sequences, labels and loss as for
     /// [`BertForTokenClassification`](crate::model::BertForTokenClassification).
@@ -37,8 +35,23 @@ impl BiGruForTokenClassification {
         let Encoded { last, hidden_states, .. } = self.encode(input_ids, attention_mask, pass)?;
         let logits = self.classify(last, pass)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
-        let loss = labels.map(|labels| loss::of_tokens(&logits, labels)).transpose()?;
+        let loss = labels.map(|labels| loss::of_tokens(&logits, labels, &self.cross_entropy)).transpose()?;
         let (attentions, queries, keys, values) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
         Ok(TokenClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
+    }
+}
+
+// By hand: the weights of classes say what each label counts.
+impl Forward<TokenBatch> for BiGruForTokenClassification {
+    type Output = TokenClassifierOutput;
+    fn run(&self, batch: &TokenBatch, pass: &Pass) -> Result<TokenClassifierOutput> {
+        self.forward(&batch.input_ids, &batch.attention_mask, batch.labels.as_ref(), pass)
+    }
+    fn reads(&self) -> Option<Vec<String>> {
+        Some(["input_ids", "attention_mask", "labels"].map(str::to_owned).into())
+    }
+    fn losses_count(&self, batch: &TokenBatch) -> Result<Option<Vec<Tensor>>> {
+        let count = |labels| Ok(vec![self.cross_entropy.count(labels)?]);
+        batch.labels.as_ref().map(count).transpose()
     }
 }

@@ -1,0 +1,94 @@
+//! The cross entropy of a head with one class per row, with class weights and label smoothing as
+//! `torch.nn.CrossEntropyLoss(weight, label_smoothing, ignore_index=-100)` has them.
+//!
+//! With the weight w_c of class c (1 unless given), the smoothing e, C classes, p = softmax(logits) and the
+//! label y of each row:
+//!
+//! - l = -(1 - e) w_y log p_y - e / C sum_c w_c log p_c
+//! - the loss is sum l / sum w_y, over the rows whose label counts
+//!
+//! w_y is what a row counts, over all accumulated batches too, so that they agree with one batch.
+
+use tch::{Device, Kind, Reduction, Tensor};
+
+use super::IGNORED;
+use crate::error::{Error, InStage, Result};
+
+/// Weights of classes and smoothing of labels; by default neither.
+#[derive(Debug, Default)]
+pub(crate) struct CrossEntropy {
+    /// `(classes,)`, float32.
+    weights: Option<Tensor>,
+    smoothing: f64,
+}
+
+impl CrossEntropy {
+    /// The same with a weight for each of so many classes.
+    pub(crate) fn with_weights(
+        self,
+        weights: impl IntoIterator<Item = f64>,
+        classes: i64,
+        device: Device,
+    ) -> Result<Self> {
+        let weights: Vec<f64> = weights.into_iter().collect();
+        if i64::try_from(weights.len()) != Ok(classes) {
+            return Err(Error::invalid(format!(
+                "there are {} class weights, and the head has {classes} classes",
+                weights.len()
+            )));
+        }
+        let usable = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
+        if !usable || weights.iter().sum::<f64>() <= 0.0 {
+            return Err(Error::invalid(format!(
+                "the class weights are {weights:?}; they must be finite and 0 or above, and one of them above 0"
+            )));
+        }
+        let weights = Tensor::f_from_slice(&weights)?.f_to_kind(Kind::Float)?.f_to_device(device)?;
+        Ok(CrossEntropy { weights: Some(weights), ..self })
+    }
+
+    /// The same with labels smoothed by this much.
+    pub(crate) fn with_smoothing(self, smoothing: f64) -> Result<Self> {
+        if !(0.0..=1.0).contains(&smoothing) {
+            return Err(Error::invalid(format!("the label smoothing is {smoothing}; it must lie in [0, 1]")));
+        }
+        Ok(CrossEntropy { smoothing, ..self })
+    }
+
+    /// Refuses weights and smoothing where labels are no classes.
+    pub(crate) fn refuse_beside(&self, problem: super::ProblemType) -> Result<()> {
+        if self.weights.is_none() && self.smoothing == 0.0 {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "class weights and label smoothing are for one class per row, and the labels are those of {problem}: leave them out"
+        )))
+    }
+
+    /// The mean over the rows whose label is not `ignored`, a scalar; 0 where none counts. `logits` is
+    /// `(rows, classes)` float32, `labels` `(rows,)` int64.
+    pub(crate) fn mean(&self, logits: &Tensor, labels: &Tensor, ignored: i64) -> Result<Tensor> {
+        let sum = logits.f_cross_entropy_loss(
+            labels,
+            self.weights.as_ref(),
+            Reduction::Sum,
+            ignored,
+            self.smoothing,
+        )?;
+        let count = self.count_but(labels, ignored)?.f_sum(Kind::Float)?;
+        Ok(sum.f_div(&count.f_masked_fill(&count.f_eq(0.0)?, 1.0)?)?)
+    }
+
+    /// What each label counts in [`mean`](Self::mean), in their shape, float32: the weight of its class, 0
+    /// for -100.
+    pub(crate) fn count(&self, labels: &Tensor) -> Result<Tensor> {
+        self.count_but(labels, IGNORED)
+    }
+
+    fn count_but(&self, labels: &Tensor, ignored: i64) -> Result<Tensor> {
+        let counted = labels.f_ne(ignored)?;
+        let Some(weights) = &self.weights else { return Ok(counted.f_to_kind(Kind::Float)?) };
+        let classes = labels.f_to_kind(Kind::Int64)?.f_masked_fill(&counted.f_logical_not()?, 0)?;
+        Ok(weights.f_take(&classes).in_stage("class weights")?.f_mul(&counted)?)
+    }
+}
