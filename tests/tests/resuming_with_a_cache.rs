@@ -132,7 +132,7 @@ fn a_run_that_resumes_with_another_payload_or_another_teacher_is_refused() {
     child.wait().unwrap();
     for (arguments, expected) in [
         (["memory", "roberta/sequence"], "teacher_cache was \"BFloat16, all logits\", now it is"),
-        (["memory", "bert/sequence"], "teachers[0] was \"tensors "),
+        (["memory", "distilbert/sequence"], "teachers[0].tensors (hash) was \""),
     ] {
         let output = start_with(folder.path(), 240, &arguments).wait_with_output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -43,8 +43,8 @@ pub(crate) trait Work {
     fn outputs(&self) -> Result<Parameters>;
     /// Reads and keeps the teachers' features in a cache, under the task's name, from now on.
     fn cache_teachers(&mut self, cache: &dyn TeacherCache, task: Option<&str>) -> Result<Vec<String>>;
-    /// What the teachers are: the hash of the tensors and the identity of each, as text.
-    fn teachers(&self) -> Result<Vec<String>>;
+    /// What each of the teachers is, as values by name: the hash of its tensors, and its identity.
+    fn teachers(&self) -> Result<Vec<BTreeMap<String, String>>>;
     /// Fills caches that are empty as the batches before this position did.
     fn refill_caches(&self, position: &Position) -> Result<()>;
     /// Makes what was kept outlast the process.
@@ -201,7 +201,7 @@ where
         self.executor.cache_teachers(cache, task, &first, self.data)
     }
 
-    fn teachers(&self) -> Result<Vec<String>> {
+    fn teachers(&self) -> Result<Vec<BTreeMap<String, String>>> {
         self.executor.teachers()
     }
 

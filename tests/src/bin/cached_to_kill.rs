@@ -39,10 +39,11 @@ impl Observer for Tells {
 struct Texts(Vec<Vec<i64>>);
 
 impl Texts {
-    /// So many, of 2 to 9 tokens, of which every seventh is the one three rows before.
+    /// So many, of 4 to 9 tokens, of which every seventh is the one three rows before. A batch of texts of 3
+    /// tokens would be kept for that length alone: logits of 3 classes look like values of its positions.
     fn of(rows: usize) -> Self {
         let token = |row: usize, place: usize| 3 + (row * 7 + row * row / 5 + place * place * 3) as i64 % 37;
-        let text = |row: usize| (0..2 + (row * 5) % 8).map(|place| token(row, place)).collect();
+        let text = |row: usize| (0..4 + (row * 5) % 6).map(|place| token(row, place)).collect();
         Texts((0..rows).map(|row| text(if row % 7 == 6 { row - 3 } else { row })).collect())
     }
 

@@ -93,17 +93,17 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         Ok(lines)
     }
 
-    /// What the teachers are, one text each: their tensors by hash, and what else their output depends on.
+    /// What each of the teachers is, as values by name: the hash of its tensors, and its identity.
     ///
     /// # Errors
     /// Those of libtorch, and of an identity.
-    pub(crate) fn teachers(&self) -> Result<Vec<String>> {
-        let text = |teacher: &dyn Side<T>| -> Result<String> {
-            let identity = teacher.identity()?;
-            let identity = identity.iter().map(|(name, value)| format!("; {name}: {value}"));
-            Ok(format!("tensors {}{}", weights_hash(teacher)?, identity.collect::<String>()))
+    pub(crate) fn teachers(&self) -> Result<Vec<BTreeMap<String, String>>> {
+        let values = |teacher: &dyn Side<T>| -> Result<_> {
+            let mut values = teacher.identity()?;
+            values.insert("tensors (hash)".to_owned(), weights_hash(teacher)?);
+            Ok(values)
         };
-        self.pipeline.teachers.iter().map(|teacher| text(&**teacher)).collect()
+        self.pipeline.teachers.iter().map(|teacher| values(&**teacher)).collect()
     }
 
     /// Whose rows they are, as far as teacher, adaptor and batch say.
