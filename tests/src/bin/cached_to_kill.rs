@@ -57,7 +57,7 @@ impl Texts {
         };
         let labels: Vec<i64> = rows.iter().map(|row| (row % 3) as i64).collect();
         TextBatch {
-            input_ids: padded(&|token| token, 1),
+            input_ids: padded(&|token| token, 0),
             attention_mask: padded(&|_| 1, 0),
             token_type_ids: None,
             labels: Some(Tensor::from_slice(&labels)),
