@@ -11,6 +11,7 @@ pub mod distill;
 pub mod error;
 pub mod execute;
 pub mod feature;
+mod json;
 pub mod loss;
 pub mod model;
 pub mod native;

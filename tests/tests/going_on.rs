@@ -197,7 +197,7 @@ fn a_run_of_something_else_is_refused_with_what_differs() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     for part in [
-        "unfinished run of something else",
+        "a different, unfinished run",
         ".fresh()",
         "steps was 400, now it is 300",
         "precision was \"f32\", now it is \"bf16\"",
@@ -273,10 +273,13 @@ fn a_full_disk_costs_checkpoints_and_neither_the_run_nor_what_was_saved() {
     let told = finished(start_on_a_full_disk(folder.path(), STEPS));
     assert!(told.contains(&format!("resumed {good}")), "{told}");
     for step in good + 1..=STEPS {
-        assert!(told.contains(&format!("warning no checkpoint of step {step}: ")), "step {step}: {told}");
+        assert!(
+            told.contains(&format!("warning could not write the checkpoint of step {step}: ")),
+            "step {step}: {told}"
+        );
     }
     assert!(told.contains("cannot be written: File too large"), "{told}");
-    assert!(told.contains("the run goes on, with the last one that was written"), "{told}");
+    assert!(told.contains("the last checkpoint that was written stays"), "{told}");
     assert!(told.contains("warning not written to the run folder: "), "the student: {told}");
     assert!(!half_written(folder.path()) && newest(folder.path()) == good);
 

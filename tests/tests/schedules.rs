@@ -30,6 +30,58 @@ fn assert_close(found: &[f64], expected: &serde_json::Value) {
     }
 }
 
+/// The weights of a step in exact semantics, as a product of what was said.
+#[test]
+fn weights_that_are_said_one_after_another_multiply_schedules_too() {
+    let teacher = || Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor);
+    let student = || Toy::new(1, 8, 1).seen_by(ToyOutputAdaptor);
+    let matched = || hidden(teacher_layer(1), student_layer(1)).by(HiddenMse);
+    let declared = |pipeline: Pipeline<Sentence, ToyOutputAdaptor>| {
+        let stages = pipeline.plan().stages().filter_map(|(_, stage)| match &stage.kind {
+            brew_core::plan::StageKind::Loss(loss) => Some((loss.weight, loss.schedule.clone())),
+            _ => None,
+        });
+        stages.collect::<Vec<_>>()
+    };
+    fn soft_pipeline<K>(loss: K) -> Pipeline<Sentence, ToyOutputAdaptor>
+    where
+        K: brew_core::distill::SoftTargets<Seen<ToyOutputAdaptor>, Seen<ToyOutputAdaptor>>,
+    {
+        let (teacher, student) = (Toy::new(2, 8, 0), Toy::new(1, 8, 1));
+        let builder = Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor));
+        builder.soft_targets(loss).plan().unwrap()
+    }
+    let decay = Some("linear_decay".to_owned());
+    // By hand: 8 x 0.5 is 4, and the line down to 0 stays, whichever was said first.
+    assert_eq!(
+        declared(soft_pipeline(KdCe::at(2.0).weight(Weight::decaying(8.0)).weight(0.5))),
+        [(4.0, decay.clone())]
+    );
+    assert_eq!(
+        declared(soft_pipeline(KdCe::at(2.0).weight(0.5).weight(Weight::decaying(8.0)))),
+        [(4.0, decay.clone())]
+    );
+    let matching = |loss| declared(Distill::new(teacher(), student()).matching([loss]).plan().unwrap());
+    assert_eq!(matching(matched().weight(Weight::decaying(8.0)).weight(0.5)), [(4.0, decay.clone())]);
+    assert_eq!(matching(matched().weight(0.5).weight(Weight::decaying(8.0))), [(4.0, decay)]);
+    // Both schedules: a decay that grows, x (1 - x), after one of four steps 0.25 x 0.75.
+    let both = KdCe::at(2.0).weight(Weight::decaying(8.0)).weight(Weight::growing(2.0));
+    assert_eq!(declared(soft_pipeline(both)), [(16.0, Some("linear_growth x linear_decay".to_owned()))]);
+    let folder = tempfile::tempdir().unwrap();
+    let _alone = alone();
+    let both = KdCe::at(2.0).weight(Weight::decaying(8.0)).weight(Weight::growing(2.0));
+    Trainer::new(soft_pipeline(both))
+        .steps(4)
+        .run_dir(folder.path().join("run"))
+        .run(sentences(2, 4, 0))
+        .unwrap();
+    let config = std::fs::read_to_string(folder.path().join("run/config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    // By hand, where a quarter, a half and three quarters of a run are done: 16 x (1 - x).
+    let values = config["scheduled_weights"]["kd_ce"].as_array().unwrap();
+    assert_eq!(values[2..5], [3.0, 4.0, 3.0].map(serde_json::Value::from));
+}
+
 // TextBrewer's own functions at commit 2c105fa, in float64: fixtures/losses.json.
 #[test]
 fn temperatures_equal_textbrewers() {

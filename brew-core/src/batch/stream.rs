@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Batch, Processed};
-use crate::error::Result;
+use crate::error::{InStage as _, Result};
+use crate::model::bytes_of;
 
 /// The batches of an epoch, or what is left of them.
 pub type Walk<'d, B> = Box<dyn Iterator<Item = Result<B>> + 'd>;
+
+/// Batches that stand for the values of a `Vec` of them.
+const SAMPLED_BATCHES: usize = 64;
 
 /// A stream of batches that can be walked again, one epoch after another, and gone on with in the
 /// middle of one.
@@ -72,7 +76,8 @@ pub trait Batches {
     }
 
     /// What the batches depend on (the data, the seed, the batch size, …) as values by name: a run that
-    /// is gone on with under other values would not see the same batches, and is refused.
+    /// resumed under other values would not see the same batches, and is refused. A stream that says nothing
+    /// here, and the function of [`Batches::processed`], are compared by their first two rows alone.
     ///
     /// # Errors
     /// Data that cannot be read.
@@ -110,6 +115,26 @@ impl<B: Batch> Batches for Vec<B> {
 
     fn rows(&self) -> Option<usize> {
         Some(self.iter().map(Batch::rows).sum())
+    }
+
+    /// Their number and a hash of up to 64 of them, which lie evenly: another batch size, another order and
+    /// other data are noticed, and so is a value that was changed, if it is in one of those.
+    fn settings(&self) -> Result<BTreeMap<String, String>> {
+        let mut hasher = blake3::Hasher::new();
+        let sampled = self.len().min(SAMPLED_BATCHES);
+        for batch in (0..sampled).filter_map(|index| self.get(index * self.len() / sampled)) {
+            for (name, tensor) in batch.tensors() {
+                hasher.update(name.as_bytes());
+                hasher.update(format!("{:?}{:?}", tensor.kind(), tensor.size()).as_bytes());
+                hasher.update(&bytes_of(tensor, tensor.kind()).in_stage(name)?.1);
+            }
+        }
+        let settings = [
+            ("batches", self.len().to_string()),
+            ("data", hasher.finalize().to_hex()[..32].to_owned()),
+            ("rows", self.iter().map(Batch::rows).sum::<usize>().to_string()),
+        ];
+        Ok(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     fn epoch(&self, epoch: u64) -> Result<Walk<'_, B>> {

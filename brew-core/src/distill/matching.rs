@@ -150,9 +150,9 @@ impl<R: Role, Whose> Match<R, Whose> {
     }
 
     /// Its factor in the sum; 1 unless said otherwise. It may change over the run:
-    /// `.weight(Weight::growing(0.5))`.
+    /// `.weight(Weight::growing(0.5))`. Said again it multiplies, schedules too.
     pub fn weight(self, weight: impl Into<Weight>) -> Self {
-        Match { weight: weight.into(), ..self }
+        Match { weight: weight.into().times(&self.weight), ..self }
     }
 
     /// Sends the student's features through a learned projection first: this match's own, or one that it

@@ -66,6 +66,8 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
     /// let head = pass.argument::<Head>().map_or(0, |head| head.0);
     /// # }
     /// ```
+    ///
+    /// A run that resumes cannot compare it, except by what the models then give for two rows.
     #[must_use]
     pub fn forward_argument(self, value: impl Any + Send + Sync) -> Self {
         Pipeline { argument: Some(Arc::new(value)), ..self }

@@ -140,7 +140,7 @@ pub struct Weighted<K> {
 impl<T, S, K: SoftTargets<T, S>> SoftTargets<T, S> for Weighted<K> {
     fn into_loss(self) -> SoftTarget {
         let target = self.loss.into_loss();
-        SoftTarget { weight: self.weight.times(target.weight.value()), ..target }
+        SoftTarget { weight: self.weight.times(&target.weight), ..target }
     }
 }
 
@@ -170,7 +170,7 @@ impl<T, S, K: SoftTargets<T, S>> SoftTargets<T, S> for Combined<K> {
 /// Weighs a loss, or says what it learns from.
 pub trait WithWeight: Sized {
     /// The same loss with this factor in the sum, which may change over the run:
-    /// `KdCe::at(8.0).weight(Weight::decaying(1.0))`.
+    /// `KdCe::at(8.0).weight(Weight::decaying(1.0))`. Said again it multiplies, schedules too.
     fn weight(self, weight: impl Into<Weight>) -> Weighted<Self> {
         Weighted { loss: self, weight: weight.into() }
     }

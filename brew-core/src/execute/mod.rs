@@ -33,6 +33,7 @@ use crate::native::Autocast;
 use crate::pass::Pass;
 use crate::plan::{Flow, FlowId, OptimizerChanges, Owner, Plan, Stage, StageId, StageKind};
 use crate::role::{Labels, Losses as LossesRole, Role};
+use crate::schedule::Weight;
 
 pub use probe::Probe;
 pub use projections::Projections;
@@ -128,6 +129,14 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             .losses
             .iter()
             .filter_map(|(id, part)| self.plan().stage(*id).map(|stage| (stage.name.as_str(), &*part.loss)))
+    }
+
+    /// Their weights, with the names of their stages.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = (&str, &Weight)> {
+        self.pipeline
+            .losses
+            .iter()
+            .filter_map(|(id, part)| self.plan().stage(*id).map(|stage| (stage.name.as_str(), &part.weight)))
     }
 
     /// What is learned beside the student: projections, and what losses learn, each under its stage's
@@ -256,6 +265,17 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             _ => debug_span!("student"),
         }
         .entered();
+        self.pass_through(id, stage, batch, pass)
+    }
+
+    /// The same without a span, for passes that are no part of a step.
+    fn pass_through<B: Feeds<T, A::Batch>>(
+        &self,
+        id: StageId,
+        stage: &Stage,
+        batch: &B,
+        pass: &Pass,
+    ) -> Result<Box<dyn Any>> {
         let pass = &pass.with_argument(self.pipeline.argument.clone());
         let adaptors = self.plan().outputs(id);
         let wants = adaptors.first().map(|(_, adaptor, _)| self.plan().wants(*adaptor)).unwrap_or_default();

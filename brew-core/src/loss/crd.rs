@@ -166,9 +166,20 @@ impl Loss for Crd {
         let sides = inner.iter().flat_map(|inner| [("student", &inner.student), ("teacher", &inner.teacher)]);
         Parameters::new(sides.flat_map(|(name, side)| side.parameters(name)))
     }
+    fn before_step(&self, _: u64, _: u64) -> Result<()> {
+        if let Some(inner) = self.inner().as_mut() {
+            // Of a step that was left out nothing stays.
+            inner.moves.clear();
+            inner.student.constant.forget();
+            inner.teacher.constant.forget();
+        }
+        Ok(())
+    }
     fn after_step(&self) -> Result<()> {
         let mut inner = self.inner();
         let Some(inner) = inner.as_mut() else { return Ok(()) };
+        inner.student.constant.keep();
+        inner.teacher.constant.keep();
         for (rows, student, teacher) in std::mem::take(&mut inner.moves) {
             inner.student.move_bank(&rows, &student, self.momentum)?;
             inner.teacher.move_bank(&rows, &teacher, self.momentum)?;

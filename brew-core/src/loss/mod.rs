@@ -170,12 +170,16 @@ pub trait Loss: fmt::Debug + Send + 'static {
         Parameters::default()
     }
 
-    /// Called before each optimizer step (from 0) of a run of so many; 0 where nobody knows how many.
+    /// Called before each optimizer step (from 0) of a run of so many; 0 where nobody knows how many. What
+    /// the batches of a step before left behind without [`Loss::after_step`] is dropped here: that step was
+    /// left out.
     fn before_step(&self, _step: u64, _steps: u64) -> Result<()> {
         Ok(())
     }
 
-    /// Called after each optimizer step, when the step's value is known to it.
+    /// Called after each optimizer step that was made, when the step's value is known to it: only here may
+    /// [`Loss::state`] move. A step that was left out, for a loss or a gradient that was not finite, ends
+    /// without this call.
     fn after_step(&self) -> Result<()> {
         Ok(())
     }

@@ -45,7 +45,7 @@ pub use bert::{
     TokenClassifierOutput, TokenClassifierOutputAdaptor,
 };
 pub(crate) use class_order::{Agreement, agreement, listed, order_of};
-pub(crate) use folder::{read_tensors, tensors_as_bytes, write_tensors, write_weights};
+pub(crate) use folder::{bytes_of, read_tensors, tensors_as_bytes, write_tensors, write_weights};
 pub use gru::{BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification};
 pub use keep::Keep;
 pub use mapping::LayerMap;

@@ -65,6 +65,11 @@ impl Parameters {
         self.iter().filter(|(name, _)| !self.buffers.contains(*name))
     }
 
+    /// Name and tensor of each buffer.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.iter().filter(|(name, _)| self.buffers.contains(*name))
+    }
+
     /// Number of scalars of the parameters, each shared tensor counted once; buffers are not counted.
     pub fn scalars(&self) -> usize {
         let mut seen = BTreeSet::new();

@@ -9,12 +9,14 @@ use serde_json::{Map, Value, json};
 use super::{Event, Observer};
 use crate::disk;
 use crate::error::{Error, Result};
+use crate::json;
 
 /// Writes events as JSON lines.
 ///
 /// A step is `{"event": "step", "step": 10, "epoch": 0, "learning_rate": …, "examples_per_second": …,
 /// "tokens_per_second": …, "losses": {"total": …, "kd_ce": …}}`, an evaluation `{"event": "evaluation", "step": …, "epoch": …,
-/// "accuracy": …}`; tokens are `null` where the batches have no mask. Each line is written whole and at once, so that another program can follow.
+/// "accuracy": …}`; tokens are `null` where the batches have no mask, and a number that
+/// is not finite is `"NaN"`, `"Infinity"` or `"-Infinity"`. Each line is written whole and at once, so that another program can follow.
 #[derive(Debug)]
 pub struct MetricsFile {
     path: PathBuf,
@@ -65,19 +67,19 @@ impl Observer for MetricsFile {
             Event::Step(report) => {
                 let Some(losses) = &report.losses else { return };
                 let losses: Map<String, Value> =
-                    losses.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+                    losses.iter().map(|(name, value)| (name.clone(), json::value(*value))).collect();
                 self.write(&json!({
                     "event": "step",
                     "step": report.step,
                     "epoch": report.epoch,
-                    "learning_rate": report.learning_rate,
-                    "examples_per_second": report.examples_per_second,
-                    "tokens_per_second": report.tokens_per_second,
+                    "learning_rate": json::value(report.learning_rate),
+                    "examples_per_second": json::value(report.examples_per_second),
+                    "tokens_per_second": report.tokens_per_second.map(json::value),
                     "losses": losses,
                 }));
             }
             Event::Evaluated { epoch, step, metric, value } => {
-                self.write(&json!({ "event": "evaluation", "step": step, "epoch": epoch, *metric: value }));
+                self.write(&json!({ "event": "evaluation", "step": step, "epoch": epoch, *metric: json::value(*value) }));
             }
             _ => {}
         }

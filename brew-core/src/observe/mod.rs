@@ -133,7 +133,8 @@ pub struct BatchReport {
     pub losses: Vec<(String, f64)>,
 }
 
-/// What a run did.
+/// What a run did. In JSON, as in `summary.json`, a number that is not finite is `"NaN"`, `"Infinity"` or
+/// `"-Infinity"`.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
     /// Optimizer steps.
@@ -145,14 +146,17 @@ pub struct Summary {
     #[serde(default)]
     pub tokens: Option<u64>,
     /// Seconds of training, evaluation left out.
+    #[serde(with = "crate::json::float")]
     pub seconds: f64,
     /// Examples a second of training.
+    #[serde(with = "crate::json::float")]
     pub examples_per_second: f64,
     /// Tokens a second of training, where they are counted.
-    #[serde(default)]
+    #[serde(default, with = "crate::json::optional")]
     pub tokens_per_second: Option<f64>,
     /// Every metric in the order it was evaluated: after each epoch, or in a run of optimizer steps at
     /// each checkpoint; empty without evaluation.
+    #[serde(with = "crate::json::floats")]
     pub evaluations: Vec<f64>,
     /// Steps that were left out because a loss was not finite: see
     /// [`NotFinite::Skip`](crate::train::NotFinite::Skip).
@@ -168,6 +172,7 @@ pub struct Best {
     /// Optimizer steps done then.
     pub step: u64,
     /// The value.
+    #[serde(with = "crate::json::float")]
     pub value: f64,
 }
 

@@ -79,9 +79,16 @@ impl Weight {
         }
     }
 
-    /// The same weight with its number multiplied.
-    pub(crate) fn times(self, factor: f64) -> Self {
-        Weight { value: self.value * factor, ..self }
+    /// The product of two weights of one loss: of their numbers, and of their schedules where both have one.
+    pub(crate) fn times(self, other: &Weight) -> Self {
+        let schedule = match (self.schedule, &other.schedule) {
+            (Some(first), Some(second)) => {
+                let (name, second) = (format!("{} x {}", first.name, second.name), second.clone());
+                Some(WeightSchedule::new(name, move |done| first.value(done) * second.value(done)))
+            }
+            (first, second) => first.or_else(|| second.clone()),
+        };
+        Weight { value: self.value * other.value, schedule }
     }
 }
 

@@ -93,7 +93,7 @@ impl<'o, P: Trains> Trainer<'o, P> {
         self
     }
 
-    /// Starts the learned projections from these tensors instead of the seed: every parameter by its
+    /// Starts a new run's learned projections from these tensors instead of the seed: every parameter by its
     /// name, `projection_hidden_mse_t4_s2.weight`, `(teacher width, student width)`, and `.bias`.
     pub fn projections(mut self, named: impl IntoIterator<Item = (String, Tensor)>) -> Self {
         self.settings.projections = Some(named.into_iter().collect());
@@ -129,16 +129,21 @@ impl<'o, P: Trains> Trainer<'o, P> {
     /// `plans/<task>.json` and `.dot`. What cannot be written in the end, or of a checkpoint, is a warning:
     /// the caller still gets the student, and can save it elsewhere.
     ///
-    /// A run that was killed is gone on with from its newest checkpoint by the same program over the same
-    /// data, and ends with the same student, on the CPU to the last bit. One that was to run with other
-    /// settings or another plan is refused with all that differs. A folder that holds a finished run is
-    /// moved aside, to the same name with a number, and nothing of it is lost. Only one process at a time
-    /// writes to a folder. SIGINT and SIGTERM write a checkpoint and end the run with
+    /// A killed run resumes from its newest checkpoint when the same program runs again over the same data,
+    /// and ends with the same student, on the CPU to the last bit. Whatever decides its numbers is compared:
+    /// settings, plan, data, metrics, and what teachers and student give for the first two rows; where
+    /// something differs the run is refused with all of it. (What a model of your own does in
+    /// training alone and does not name in `Model::identity`, and a function of your own, show in none of
+    /// these: keep them as they were.) A folder that
+    /// holds a finished run is moved aside, to the same name with a number, and nothing of it is lost; one that
+    /// holds no run but files that a run would overwrite is refused. Only one process at a time writes to a
+    /// folder. SIGINT and SIGTERM write a checkpoint and end the run with
     /// [`Error::Interrupted`](crate::Error::Interrupted); a second one ends the process.
     ///
-    /// A checkpoint holds `student.safetensors`, `projections.safetensors` and `optimizer.safetensors`
-    /// where there is what they hold, and `state.json`; a folder without the last of these is none, and
-    /// one with a byte that changed is not used: the one before it is.
+    /// A checkpoint holds `student.safetensors` with the student's buffers, `projections.safetensors` and
+    /// `optimizer.safetensors` where there is what they hold, `outputs.safetensors`, and `state.json`; a
+    /// folder without the last of these is none, and one with a byte that changed is not used: the one before
+    /// it is.
     pub fn run_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.settings.run_dir = Some(folder.into());
         self
@@ -156,7 +161,8 @@ impl<'o, P: Trains> Trainer<'o, P> {
         self
     }
 
-    /// Keeps the newest so many checkpoints, and removes older ones; all are kept unless this is said.
+    /// Keeps the newest so many checkpoints that are whole, and removes older ones; all are kept unless this is
+    /// said.
     pub fn keep_checkpoints(mut self, newest: usize) -> Self {
         self.settings.keep_checkpoints = Some(newest);
         self

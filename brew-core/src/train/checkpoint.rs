@@ -72,8 +72,10 @@ pub(super) struct State {
     #[serde(default)]
     pub(super) tokens: Option<u64>,
     /// Seconds of training.
+    #[serde(with = "crate::json::float")]
     pub(super) seconds: f64,
     /// Every metric so far.
+    #[serde(with = "crate::json::floats")]
     pub(super) evaluations: Vec<f64>,
     /// The best value of the first metric, and how many evaluations ago it was.
     pub(super) best: Option<Best>,

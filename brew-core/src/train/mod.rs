@@ -14,6 +14,8 @@
 //! # }
 //! ```
 
+mod asked;
+mod buffers;
 mod builder;
 mod checkpoint;
 mod checkpoints;
@@ -39,10 +41,13 @@ mod tokens;
 mod trained;
 mod work;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::adaptor::Adaptor;
+use crate::batch::Batches;
 use crate::distill::Pipeline;
 use crate::error::{Error, Result};
 use crate::model::{Model as _, Seen};
@@ -98,12 +103,14 @@ pub struct Trainer<'o, P: Trains> {
     on_checkpoint: Option<OnCheckpoint<'o, P::Student>>,
 }
 
-/// The name of a metric and how it is had of a student.
+/// The name of a metric, what its data depends on, and how it is had of a student.
 struct Evaluation<'o, S> {
     metric: String,
+    data: DataSettings<'o>,
     of: Evaluate<'o, S>,
 }
 
+type DataSettings<'o> = Box<dyn Fn() -> Result<BTreeMap<String, String>> + 'o>;
 type Evaluate<'o, S> = Box<dyn Fn(&S) -> Result<f64> + 'o>;
 type OnCheckpoint<'o, S> = Box<dyn FnMut(&S, u64) -> Result<()> + 'o>;
 
@@ -124,8 +131,19 @@ impl<'o, P: Trains> Trainer<'o, P> {
         Trainer { trained, settings: Settings::default(), evaluations: Vec::new(), on_checkpoint: None }
     }
 
-    fn evaluated(mut self, metric: String, of: impl Fn(&P::Student) -> Result<f64> + 'o) -> Self {
-        self.evaluations.push(Evaluation { metric, of: Box::new(of) });
+    fn evaluated<D: Batches + 'o>(
+        mut self,
+        metric: String,
+        data: D,
+        of: impl Fn(&P::Student, &D) -> Result<f64> + 'o,
+    ) -> Self {
+        let data = Rc::new(data);
+        let settings = Rc::clone(&data);
+        self.evaluations.push(Evaluation {
+            metric,
+            data: Box::new(move || settings.settings()),
+            of: Box::new(move |student| of(student, &data)),
+        });
         self
     }
 
@@ -156,6 +174,13 @@ impl<P: Trains> run::Caller for Student<'_, '_, P> {
             tell(&evaluation.metric, (evaluation.of)(self.trained.student())?);
         }
         Ok(())
+    }
+
+    fn evaluations(&self) -> Result<Vec<serde_json::Value>> {
+        let described = self.evaluations.iter().map(|evaluation| {
+            Ok(serde_json::json!({ "metric": evaluation.metric, "data": (evaluation.data)()? }))
+        });
+        described.collect()
     }
 
     fn at_checkpoint(&mut self, step: u64) -> Result<()> {

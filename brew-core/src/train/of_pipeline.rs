@@ -41,8 +41,8 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, Pipeline<T, A>> {
         A: Provides<Logits>,
         D: Batches<Batch = A::Batch> + 'o,
     {
-        self.evaluated(metric.name().to_owned(), move |student: &Seen<A>| {
-            metric.value(&Predictions::of(student, &data)?)
+        self.evaluated(metric.name().to_owned(), data, move |student: &Seen<A>, data| {
+            metric.value(&Predictions::of(student, data)?)
         })
     }
 

@@ -17,8 +17,8 @@ impl<'o, 'd> Trainer<'o, MultiTask<'d>> {
         A: Adaptor + Provides<Logits>,
         D: Batches<Batch = A::Batch> + 'o,
     {
-        self.evaluated(format!("{task}/{}", metric.name()), move |_| {
-            metric.value(&Predictions::of(&student, &data)?)
+        self.evaluated(format!("{task}/{}", metric.name()), data, move |_, data| {
+            metric.value(&Predictions::of(&student, data)?)
         })
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tch::Kind;
 
+use super::asked::Asked;
 use super::layer_decay::LayerFactors;
 use super::length::{Length, PerEpoch};
 use super::optimizer::Groups;
@@ -28,6 +29,8 @@ use crate::plan::{OptimizerChanges, Semantics};
 pub(super) trait Caller {
     /// Evaluates the student, metric by metric.
     fn evaluate(&mut self, tell: &mut dyn FnMut(&str, f64)) -> Result<()>;
+    /// What is evaluated, metric by metric, as `config.json` holds it.
+    fn evaluations(&self) -> Result<Vec<serde_json::Value>>;
     /// Called after each checkpoint, with its step.
     fn at_checkpoint(&mut self, step: u64) -> Result<()>;
     /// Writes the student to a folder.
@@ -50,6 +53,9 @@ pub(super) fn run(
     }
     share(&mut tasks, settings)?;
     let mut found = probe(&tasks, &draw)?;
+    if settings.run_dir.is_some() {
+        tasks.iter().try_for_each(|named| named.work.look_at_teachers())?;
+    }
     found.extend(cache_teachers(&mut tasks, settings)?);
     let tasks = tasks.as_slice();
     let first = tasks.first().ok_or_else(|| Error::invalid(NOTHING))?;
@@ -62,7 +68,8 @@ pub(super) fn run(
     let (student, learned) = optimizers(settings, semantics, tasks)?;
     let mut folder = match &settings.run_dir {
         Some(path) => {
-            Some(RunFolder::open(path, &config(settings, semantics, tasks)?, tasks, settings.fresh)?)
+            let asked = Asked { settings, tasks, tau, precision, evaluations: caller.evaluations()? };
+            Some(RunFolder::open(path, &asked.config()?, tasks, settings.fresh)?)
         }
         None => None,
     };
@@ -283,15 +290,4 @@ fn warnings(settings: &Settings<'_>, tasks: &[Named<'_>]) -> Vec<String> {
         }
     }
     warnings
-}
-
-fn config(settings: &Settings<'_>, semantics: Semantics, tasks: &[Named<'_>]) -> Result<serde_json::Value> {
-    let mut config = settings.config();
-    config.insert("semantics".to_owned(), serde_json::json!(semantics));
-    let mut teachers = Vec::new();
-    for named in tasks {
-        teachers.extend(named.work.teachers()?);
-    }
-    config.insert("teachers".to_owned(), serde_json::json!(teachers));
-    Ok(serde_json::Value::Object(config))
 }

@@ -1,6 +1,8 @@
 //! The folder of a run: what was asked for, what happened, and the student at the end. It is new, or it
 //! holds an unfinished run that is gone on with, or a finished one that is moved aside.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +16,22 @@ use crate::error::{Error, Result, numbered};
 const CONFIG: &str = "config.json";
 const SUMMARY: &str = "summary.json";
 const LOCK: &str = ".lock";
+const CHECKPOINTS: &str = "checkpoints";
+
+/// What a run writes and would overwrite.
+const WRITTEN: [&str; 11] = [
+    "metrics.jsonl",
+    "plan.json",
+    "plan.dot",
+    "plans",
+    CHECKPOINTS,
+    "best",
+    "student",
+    "projections.safetensors",
+    "not-finite",
+    "report.html",
+    SUMMARY,
+];
 
 /// A run folder that this process alone writes to.
 #[derive(Debug)]
@@ -25,6 +43,8 @@ pub(super) struct RunFolder {
     pub(super) resumed: Option<(PathBuf, Read)>,
     /// What a person should know of what was found.
     pub(super) notes: Vec<String>,
+    /// The steps of checkpoints that cannot be read.
+    damaged: RefCell<BTreeSet<u64>>,
 }
 
 impl RunFolder {
@@ -40,25 +60,28 @@ impl RunFolder {
     pub(super) fn open(path: &Path, config: &Value, tasks: &[Named<'_>], fresh: bool) -> Result<Self> {
         let mut notes = Vec::new();
         let mut lock = locked(path)?;
-        let mut resumed = None;
-        if path.join(CONFIG).exists() {
+        let (mut resumed, mut damaged) = (None, BTreeSet::new());
+        if !path.join(CONFIG).exists() {
+            refuse_foreign(path)?;
+        } else {
             if fresh || path.join(SUMMARY).exists() {
                 let aside = move_aside(path)?;
                 notes.push(format!("the folder held a run already; it is now {}", aside.display()));
                 lock = locked(path)?;
             } else {
                 refuse_another(path, config, tasks)?;
-                resumed = newest(&path.join("checkpoints"), &mut notes)?;
+                resumed = newest(&path.join(CHECKPOINTS), &mut damaged, &mut notes)?;
                 if resumed.is_none() {
                     notes.push("the folder held a run without a checkpoint; it begins again".to_owned());
                 }
             }
         }
+        // First the config, by which the folder is known as a run's.
+        disk::write(&path.join(CONFIG), pretty(config)?.as_bytes())?;
         for (file, text) in plans(tasks)? {
             disk::write(&path.join(file), text.as_bytes())?;
         }
-        disk::write(&path.join(CONFIG), pretty(config)?.as_bytes())?;
-        Ok(RunFolder { path: path.to_owned(), _lock: lock, resumed, notes })
+        Ok(RunFolder { path: path.to_owned(), _lock: lock, resumed, notes, damaged: RefCell::new(damaged) })
     }
 
     /// Where the metrics go.
@@ -68,13 +91,20 @@ impl RunFolder {
 
     /// Where the checkpoint of this optimizer step goes.
     pub(super) fn checkpoint(&self, step: u64) -> PathBuf {
-        self.path.join("checkpoints").join(format!("step-{step}"))
+        self.path.join(CHECKPOINTS).join(format!("step-{step}"))
     }
 
-    /// Removes all but the newest so many checkpoints.
-    pub(super) fn keep(&self, newest: usize) -> Result<()> {
-        let steps = steps_in(&self.path.join("checkpoints"))?;
-        for step in steps.iter().rev().skip(newest) {
+    /// Removes the checkpoints before the newest so many, now that one of this step was written. Damaged ones
+    /// do not count, and those of later steps, which were damaged as the run began, stay until that step is
+    /// made again.
+    pub(super) fn keep(&self, newest: usize, written: u64) -> Result<()> {
+        self.damaged.borrow_mut().remove(&written);
+        let damaged = self.damaged.borrow();
+        let steps = steps_in(&self.path.join(CHECKPOINTS))?;
+        let before = |step: &&u64| **step <= written;
+        let whole = steps.iter().filter(before).filter(|step| !damaged.contains(step));
+        let Some(oldest) = whole.rev().take(newest).last() else { return Ok(()) };
+        for step in steps.iter().filter(|step| *step < oldest) {
             let folder = self.checkpoint(*step);
             // What is half removed must not look like a checkpoint.
             let doomed = folder.with_file_name(format!(".step-{step}.old.tmp"));
@@ -119,6 +149,24 @@ impl RunFolder {
     pub(super) fn finish(&self, summary: &crate::observe::Summary) -> Result<()> {
         disk::write(&self.path.join(SUMMARY), pretty(summary)?.as_bytes())
     }
+}
+
+/// Refuses a folder that is no run's and holds files of the names that a run writes: they are somebody's.
+fn refuse_foreign(path: &Path) -> Result<()> {
+    let filled = |folder: &Path| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    let found: Vec<String> = (WRITTEN.iter())
+        // Where the checkpoints' folder should be a file is in the way, and stays.
+        .filter(|name| (path.join(name).is_file() && **name != CHECKPOINTS) || filled(&path.join(name)))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let found = found.join(", ");
+    let message = format!(
+        "it holds no run (there is no {CONFIG}), and has files that a run would overwrite: {found}; choose another folder, or move them away"
+    );
+    Err(Error::file(path, message))
 }
 
 /// Takes the folder for this process, and makes it where it is missing.
@@ -167,9 +215,15 @@ fn refuse_another(path: &Path, config: &Value, tasks: &[Named<'_>]) -> Result<()
         config
     };
     let mut problems = Vec::new();
-    differences("", &lasting(read(Path::new(CONFIG))), &lasting(config.clone()), &mut problems);
-    for (file, text) in
-        plans(tasks)?.iter().filter(|(file, _)| file.extension().is_some_and(|end| end == "json"))
+    // As it would be read back: what a file cannot hold otherwise is no difference.
+    let now = serde_json::from_str(&pretty(config)?).map_err(Error::other)?;
+    differences("", &lasting(read(Path::new(CONFIG))), &lasting(now), &mut problems);
+    // A run that was killed as it began may have a config alone.
+    let begun = path.join(CHECKPOINTS).exists();
+    for (file, text) in plans(tasks)?
+        .iter()
+        .filter(|(file, _)| file.extension().is_some_and(|end| end == "json"))
+        .filter(|(file, _)| begun || path.join(file).exists())
     {
         let now = serde_json::from_str(text).unwrap_or_default();
         differences(&format!("{}: ", file.display()), &read(file), &now, &mut problems);
@@ -177,7 +231,8 @@ fn refuse_another(path: &Path, config: &Value, tasks: &[Named<'_>]) -> Result<()
     if problems.is_empty() {
         return Ok(());
     }
-    let title = "it holds an unfinished run of something else: say `.fresh()` to move that aside, or choose another folder";
+    let title =
+        "it holds a different, unfinished run: say `.fresh()` to move that aside, or choose another folder";
     Err(Error::file(path, numbered(title, &problems)))
 }
 
@@ -185,7 +240,7 @@ fn refuse_another(path: &Path, config: &Value, tasks: &[Named<'_>]) -> Result<()
 fn differences(at: &str, then: &Value, now: &Value, problems: &mut Vec<String>) {
     match (then, now) {
         (Value::Object(then), Value::Object(now)) => {
-            let names: std::collections::BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+            let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
             for name in names {
                 let of =
                     |values: &serde_json::Map<String, Value>| values.get(name).cloned().unwrap_or_default();
@@ -208,12 +263,19 @@ fn differences(at: &str, then: &Value, now: &Value, problems: &mut Vec<String>) 
 }
 
 /// The newest checkpoint that is whole; those that are not are noted.
-fn newest(folder: &Path, notes: &mut Vec<String>) -> Result<Option<(PathBuf, Read)>> {
+fn newest(
+    folder: &Path,
+    damaged: &mut BTreeSet<u64>,
+    notes: &mut Vec<String>,
+) -> Result<Option<(PathBuf, Read)>> {
     for step in steps_in(folder)?.into_iter().rev() {
         let path = folder.join(format!("step-{step}"));
         match Read::from(&path) {
             Ok(read) => return Ok(Some((path, read))),
-            Err(error) => notes.push(format!("a checkpoint cannot be used, the one before it is: {error}")),
+            Err(error) => {
+                damaged.insert(step);
+                notes.push(format!("a checkpoint cannot be used, the one before it is: {error}"));
+            }
         }
     }
     Ok(None)

@@ -126,7 +126,7 @@ impl Settings<'_> {
         }
     }
 
-    /// The settings as `config.json` holds them: those that change what comes out.
+    /// Those that need nothing else to be known, as `config.json` holds them.
     pub(super) fn config(&self) -> serde_json::Map<String, serde_json::Value> {
         let (duration, count) = match self.duration {
             Duration::Epochs(epochs) => ("epochs", epochs),
@@ -137,7 +137,6 @@ impl Settings<'_> {
             "layer_decay": self.layer_decay,
             "sparse_embedding_updates": self.sparse_updates == SparseUpdates::RowsInUse,
             "precision": self.precision,
-            "schedule": format!("{:?}", self.schedule),
             "accumulation": self.accumulation,
             "max_gradient_norm": self.max_gradient_norm,
             duration: count,

@@ -122,7 +122,13 @@ impl<'r> Source<'r> {
                 self.streams.len()
             )));
         }
-        for (stream, standing) in self.streams.iter_mut().zip(standings) {
+        for ((stream, named), standing) in self.streams.iter_mut().zip(self.tasks).zip(standings) {
+            if named.task != standing.task {
+                return Err(Error::invalid(format!(
+                    "the checkpoint's data is that of task {:?} where the run has {:?}: give the tasks in the order that they had",
+                    standing.task, named.task
+                )));
+            }
             stream.go_to(&standing.position).map_err(|error| match &standing.task {
                 Some(task) => Error::other(format!("task `{task}`: {error}")),
                 None => error,

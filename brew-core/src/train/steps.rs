@@ -10,6 +10,7 @@ use std::time::Instant;
 use tch::Device;
 use tracing::{debug_span, info_span};
 
+use super::buffers::Buffers;
 use super::checkpoint::{Checkpoint, State};
 use super::clip;
 use super::length::Length;
@@ -128,6 +129,7 @@ impl Run<'_, '_> {
         for task in counts.keys() {
             self.tasks[*task].work.before_step(self.step, steps)?;
         }
+        let buffers = Buffers::of(self.tasks)?;
         // On a GPU the rows would have to be counted there and the number read back in every step.
         let sparse = device == Device::Cpu || settings.sparse_updates == SparseUpdates::RowsInUse;
         let log = self.step.is_multiple_of(settings.log_every) || self.step + 1 == steps;
@@ -140,7 +142,11 @@ impl Run<'_, '_> {
             let counts = counts.get(&drawn.task).and_then(Option::as_ref);
             let losses = drawn.batch.run(&pass, counts).map_err(|error| self.at(drawn, error))?;
             self.tokens.add(drawn.batch.tokens().map_err(|error| self.at(drawn, error))?)?;
-            finite &= self.is_finite(index, drawn, &losses, tell).map_err(|error| self.at(drawn, error))?;
+            let checked = self.is_finite(index, drawn, &losses, tell);
+            if checked.is_err() {
+                buffers.put_back(self.tasks)?;
+            }
+            finite &= checked.map_err(|error| self.at(drawn, error))?;
             if !finite {
                 break;
             }
@@ -157,22 +163,27 @@ impl Run<'_, '_> {
             }
         }
         let multiplier = settings.schedule.multiplier(self.step, steps);
-        if !finite {
-            // Nothing of the step counts.
-            logged.clear();
-        } else if self.gradients_are_finite()? {
+        let made = finite && self.gradients_are_finite()?;
+        if made {
             self.clip()?;
             let _span = debug_span!("optimizer").entered();
             self.student.step(multiplier)?;
             self.learned.step(multiplier)?;
+        } else if !finite {
+            logged.clear();
         } else {
             tell(&Event::Warning(&format!(
                 "step {}: a gradient is too large for float16; the step is left out and the loss scaled down",
                 self.step + 1
             )));
         }
-        for task in counts.keys() {
-            self.tasks[*task].work.after_step()?;
+        if made {
+            for task in counts.keys() {
+                self.tasks[*task].work.after_step()?;
+            }
+        } else {
+            // Nothing of the step counts: losses drop what they saw of it when the next one begins.
+            buffers.put_back(self.tasks)?;
         }
         self.step += 1;
         Ok(StepReport {
@@ -295,21 +306,19 @@ impl Run<'_, '_> {
             let (moments, outputs, state) = (&moments, &outputs, &state);
             Checkpoint { student, learned, moments, outputs, state }.write(&path)
         });
+        if let Err(error) = written {
+            let text = format!(
+                "could not write the checkpoint of step {}: {error}; training continues, and the last checkpoint that was written stays",
+                self.step
+            );
+            tell(&Event::Warning(&text));
+            return None;
+        }
+        tell(&Event::Saved(&path));
         // The new one is whole before an older one goes.
-        let written = written.and_then(|()| match self.settings.keep_checkpoints {
-            Some(newest) => folder.keep(newest),
-            None => Ok(()),
-        });
-        match written {
-            Ok(()) => tell(&Event::Saved(&path)),
-            Err(error) => {
-                let text = format!(
-                    "no checkpoint of step {}: {error}; the run goes on, with the last one that was written",
-                    self.step
-                );
-                tell(&Event::Warning(&text));
-                return None;
-            }
+        let kept = self.settings.keep_checkpoints.map_or(Ok(()), |newest| folder.keep(newest, self.step));
+        if let Err(error) = kept {
+            tell(&Event::Warning(&format!("older checkpoints could not be removed: {error}")));
         }
         Some(path)
     }

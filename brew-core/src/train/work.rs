@@ -4,7 +4,7 @@
 //! the executor that runs it.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tch::{Device, Kind, Tensor};
 
@@ -20,6 +20,7 @@ use crate::model::{Model as _, Parameters};
 use crate::pass::Pass;
 use crate::plan::{OptimizerChanges, Plan};
 use crate::role::{Labels, Role as _};
+use crate::schedule::Weight;
 
 /// A pipeline with its executor and its data.
 pub(crate) trait Work {
@@ -39,12 +40,17 @@ pub(crate) trait Work {
     fn compute_in(&mut self, kind: Option<Kind>) -> Result<()>;
     /// Runs two rows, and says what they showed.
     fn probe(&self) -> Result<Vec<String>>;
-    /// Two rows of the data (`rows/<column>`) and what the student gives for them (`outputs/<role>`).
+    /// Keeps what the teachers give for two rows, before caches answer in their place.
+    fn look_at_teachers(&self) -> Result<()>;
+    /// Two rows of the data (`rows/<column>`) and what teachers and student give for them
+    /// (`outputs/<adaptor>/<role>`).
     fn outputs(&self) -> Result<Parameters>;
     /// Reads and keeps the teachers' features in a cache, under the task's name, from now on.
     fn cache_teachers(&mut self, cache: &dyn TeacherCache, task: Option<&str>) -> Result<Vec<String>>;
     /// What each of the teachers is, as values by name: the hash of its tensors, and its identity.
     fn teachers(&self) -> Result<Vec<BTreeMap<String, String>>>;
+    /// What the student is beside its tensors.
+    fn student_identity(&self) -> Result<BTreeMap<String, String>>;
     /// Fills caches that are empty as the batches before this position did.
     fn refill_caches(&self, position: &Position) -> Result<()>;
     /// Makes what was kept outlast the process.
@@ -57,6 +63,8 @@ pub(crate) trait Work {
     fn rows(&self) -> Option<usize>;
     /// What a person should know before the first step.
     fn warnings(&self, accumulation: usize) -> Vec<String>;
+    /// The weights that change over the run, by their losses' names: their values at these steps.
+    fn scheduled_weights(&self, at: &BTreeSet<u64>, steps: u64) -> Vec<(String, Vec<f64>)>;
     /// What losses carry from step to step, by stage and name.
     fn carried(&self) -> Result<Vec<(String, Tensor)>>;
     /// Gives losses what they carried, as [`Work::carried`] named it.
@@ -104,12 +112,19 @@ pub(crate) struct Worker<'p, T: 'static, A: Adaptor, D: Batches> {
     rows: OnceCell<D::Batch>,
     /// What the first two rows warned of.
     warnings: RefCell<Vec<String>>,
+    teachers_outputs: RefCell<Option<Vec<(String, Tensor)>>>,
 }
 
 impl<'p, T: 'static, A: Adaptor, D: Batches> Worker<'p, T, A, D> {
     pub(crate) fn new(pipeline: &'p Pipeline<T, A>, data: &'p D, seed: i64) -> Result<Self> {
-        let (executor, rows) = (Executor::new(pipeline, seed)?, OnceCell::new());
-        Ok(Worker { pipeline, executor, data, rows, warnings: RefCell::default() })
+        Ok(Worker {
+            pipeline,
+            executor: Executor::new(pipeline, seed)?,
+            data,
+            rows: OnceCell::new(),
+            warnings: RefCell::default(),
+            teachers_outputs: RefCell::default(),
+        })
     }
 
     fn device(&self) -> Device {
@@ -124,6 +139,19 @@ where
     fn first(&self) -> Result<D::Batch> {
         let first = self.data.epoch(0)?.next().ok_or_else(|| Error::invalid(NOTHING))??;
         first.to_device(self.device())
+    }
+
+    /// What the teachers give for them; they do not change.
+    fn teachers_outputs(&self) -> Result<Vec<(String, Tensor)>> {
+        let known = self.teachers_outputs.borrow().as_deref().map(copied);
+        match known {
+            Some(known) => Ok(known),
+            None => {
+                let outputs = self.executor.outputs_of(false, self.first_two()?)?;
+                *self.teachers_outputs.borrow_mut() = Some(copied(&outputs));
+                Ok(outputs)
+            }
+        }
     }
 
     fn first_two(&self) -> Result<&D::Batch> {
@@ -187,9 +215,14 @@ where
         Ok(probe.found)
     }
 
+    fn look_at_teachers(&self) -> Result<()> {
+        self.teachers_outputs().map(drop)
+    }
+
     fn outputs(&self) -> Result<Parameters> {
         let rows = self.first_two()?;
-        let outputs = self.executor.student_outputs(rows)?.into_iter();
+        let student = self.executor.outputs_of(true, rows)?.into_iter();
+        let outputs = student.chain(self.teachers_outputs()?);
         let outputs = outputs.map(|(name, tensor)| (format!("outputs/{name}"), tensor));
         let rows = rows.student().tensors().into_iter();
         let rows = rows.map(|(name, tensor)| (format!("rows/{name}"), tensor.shallow_clone()));
@@ -203,6 +236,10 @@ where
 
     fn teachers(&self) -> Result<Vec<BTreeMap<String, String>>> {
         self.executor.teachers()
+    }
+
+    fn student_identity(&self) -> Result<BTreeMap<String, String>> {
+        self.pipeline.student.identity()
     }
 
     fn refill_caches(&self, position: &Position) -> Result<()> {
@@ -245,6 +282,13 @@ where
         warnings
     }
 
+    fn scheduled_weights(&self, at: &BTreeSet<u64>, steps: u64) -> Vec<(String, Vec<f64>)> {
+        let semantics = self.plan().semantics();
+        let scheduled = self.executor.weights().filter(|(_, weight)| weight.schedule().is_some());
+        let values = |weight: &Weight| at.iter().map(|step| weight.at(semantics, *step, steps)).collect();
+        scheduled.map(|(name, weight)| (name.to_owned(), values(weight))).collect()
+    }
+
     fn carried(&self) -> Result<Vec<(String, Tensor)>> {
         let mut carried = Vec::new();
         for (stage, loss) in self.executor.losses() {
@@ -276,6 +320,11 @@ where
     fn stream<'w>(&'w self) -> Result<Box<dyn Stream<'w> + 'w>> {
         Ok(Box::new(Streaming { worker: self, position: Position::start(self.data)?, batches: None }))
     }
+}
+
+/// Handles of the same tensors.
+fn copied(named: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
+    named.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
 }
 
 /// Said of data that yields nothing.

@@ -40,10 +40,16 @@ impl<B: FromColumns> Loader<B> {
             Order::Shuffled(seed) => format!("shuffled, seed {seed}"),
             Order::Blocks(seed) => format!("shuffled in blocks, seed {seed}"),
         };
-        let columns = B::COLUMNS.iter().map(|column| match column.pad {
-            Some(pad) => format!("{} {:?} padded with {pad}", column.name, column.kind),
-            None => format!("{} {:?}", column.name, column.kind),
+        let columns = B::COLUMNS.iter().map(|column| {
+            let nested = if column.nested { " nested" } else { "" };
+            let pad = column.pad.map_or_else(String::new, |pad| format!(" padded with {pad}"));
+            format!("{} {:?}{nested}{pad}", column.name, column.kind)
         });
+        // A limit that refuses longer lists changes none.
+        let lists = match self.dataset.longest_kept() {
+            usize::MAX => "whole".to_owned(),
+            length => format!("cut to {length}"),
+        };
         let augmentation =
             self.augmentation.as_ref().map_or_else(|| "none".to_owned(), |steps| format!("{steps:?}"));
         let settings = [
@@ -52,6 +58,7 @@ impl<B: FromColumns> Loader<B> {
             ("buckets", if self.bucketed { "by length" } else { "none" }.to_owned()),
             ("columns", columns.collect::<Vec<_>>().join(", ")),
             ("data", self.fingerprint()?),
+            ("lists", lists),
             ("order", order),
             ("padded to a multiple of", self.multiple.to_string()),
             ("rows", self.dataset.rows().to_string()),

@@ -4,7 +4,8 @@ use arrow_array::types::Int32Type;
 use arrow_array::{Int64Array, ListArray};
 use brew_core::batch::{Batch, Batches, Position};
 use brew_core::tch::{Device, Tensor};
-use brew_data::{Dataset, Loader};
+use brew_data::augment::{Augmentation, Span};
+use brew_data::{Dataset, Loader, TooLong};
 use proptest::prelude::*;
 
 use crate::batches::{Ragged, array, epoch, integers, table};
@@ -151,6 +152,84 @@ fn other_data_and_other_settings_are_refused_with_what_differs() {
     assert!(fewer.contains("rows: 100 then, 3 now"), "{fewer}");
     // The number of workers and of ranks changes nothing about the global batches.
     assert_eq!(position.walk(&loader.workers(4).share(1, 4)).unwrap().count(), 13);
+}
+
+/// Every setting of a loader, of the limit of its table and of augmentation: found in the sources, and each
+/// compared, or none that decides which values a batch holds.
+#[test]
+fn every_setting_of_a_loader_is_compared_or_decides_nothing() {
+    let rows = ragged(&(0..100).map(|row| row % 7).collect::<Vec<_>>());
+    let base = || rows.batches::<Ragged>(8);
+    let augmented = |augmentation: Augmentation| base().augmented(augmentation);
+    let tokens = || Augmentation::of_tokens([0], Some(4)).masking(0.1);
+    // The name, what the batches depend on before and after, and the name of what differs; of what decides
+    // nothing none.
+    let of = |loader: Loader<Ragged>| loader.settings().unwrap();
+    let limited = |length| rows.limited_to(length, TooLong::Cut).batches::<Ragged>(8);
+    let refusing = |length| rows.limited_to(length, TooLong::Refuse).batches::<Ragged>(8);
+    let settings = [
+        ("shuffled", of(base()), of(base().shuffled(1)), Some("order")),
+        ("shuffled", of(base().shuffled(2)), of(base().shuffled(1)), Some("order")),
+        ("shuffled_in_blocks", of(base().shuffled(1)), of(base().shuffled_in_blocks(1)), Some("order")),
+        ("bucketed", of(base()), of(base().bucketed()), Some("buckets")),
+        ("augmented", of(base()), of(augmented(tokens())), Some("augmentation")),
+        ("up_to_tokens", of(base()), of(base().up_to_tokens(50)), Some("tokens a batch")),
+        (
+            "padded_to_multiple_of",
+            of(base()),
+            of(base().padded_to_multiple_of(8)),
+            Some("padded to a multiple of"),
+        ),
+        // Each rank has its rows of the same batches.
+        ("share", of(base()), of(base().share(1, 4)), None),
+        ("workers", of(base()), of(base().workers(4)), None),
+        ("to", of(base()), of(base().to(Device::Cpu)), None),
+        ("limited_to", of(base()), of(limited(3)), Some("lists")),
+        ("limited_to", of(limited(5)), of(limited(3)), Some("lists")),
+        // It refuses a list or lets it be.
+        ("limited_to", of(base()), of(refusing(9)), None),
+        ("masking", of(augmented(tokens())), of(augmented(tokens().masking(0.2))), Some("augmentation")),
+        ("deleting", of(augmented(tokens())), of(augmented(tokens().deleting(0.2))), Some("augmentation")),
+        (
+            "n_gram_sampling",
+            of(augmented(tokens())),
+            of(augmented(tokens().n_gram_sampling([(2, 1.0)]))),
+            Some("augmentation"),
+        ),
+        (
+            "short_disorder",
+            of(augmented(tokens())),
+            of(augmented(tokens().short_disorder([0.6, 0.1, 0.1, 0.1, 0.1]))),
+            Some("augmentation"),
+        ),
+        (
+            "long_disorder",
+            of(augmented(tokens())),
+            of(augmented(tokens().long_disorder(0.2, Span::Tokens(4)))),
+            Some("augmentation"),
+        ),
+        ("seed", of(augmented(tokens())), of(augmented(tokens().seed(1))), Some("augmentation")),
+    ];
+    for (setting, before, after, differs) in &settings {
+        let found: Vec<&str> = before
+            .iter()
+            .filter(|(name, value)| after.get(*name) != Some(*value))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(found, differs.iter().copied().collect::<Vec<_>>(), "{setting}");
+        assert!(before.keys().eq(after.keys()), "{setting}");
+    }
+    for file in ["loader/mod.rs", "dataset/limit.rs", "augment/mod.rs"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
+        let text = std::fs::read_to_string(path).unwrap();
+        for rest in text.split("    pub fn ").skip(1) {
+            let signature = rest.split('{').next().unwrap();
+            let name = signature.split(['(', '<']).next().unwrap();
+            if signature.contains("self") && signature.contains("-> Self") {
+                assert!(settings.iter().any(|row| row.0 == name), "`{name}` of {file} needs a row here");
+            }
+        }
+    }
 }
 
 #[test]

@@ -103,6 +103,21 @@ fn a_stream_cut_short_anywhere_is_an_error_that_names_it() {
 }
 
 #[test]
+fn data_files_outside_their_folder_are_not_read() {
+    let whole = std::fs::read(folder().join("data-00000-of-00002.arrow")).unwrap();
+    let elsewhere = files(&[("a.arrow", &whole)]);
+    let absolute = elsewhere.path().join("a.arrow");
+    for name in [absolute.to_str().unwrap(), "../a.arrow", "inside/../../a.arrow", "..", ""] {
+        let state = format!("{{\"_data_files\": [{{\"filename\": {name:?}}}]}}");
+        let saved = files(&[("state.json", state.as_bytes())]);
+        assert_eq!(
+            message(&saved, Dataset::open(saved.path())),
+            format!("state.json: it lists `{name}`, which does not lie in its folder")
+        );
+    }
+}
+
+#[test]
 fn folders_of_several_data_sets_and_of_selections_say_what_to_open() {
     let splits = files(&[("dataset_dict.json", br#"{"splits": ["train", "test"]}"#)]);
     assert_eq!(

@@ -168,6 +168,22 @@ fn shards_that_are_missing_or_differ_from_their_index() {
 }
 
 #[test]
+fn shards_outside_their_folder_are_not_read() {
+    let folder = copy_of_teacher();
+    fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let shard = elsewhere.path().join("first.safetensors");
+    write(&shard, &weights());
+    let index = folder.path().join("model.safetensors.index.json");
+    fs::create_dir(folder.path().join("inside")).unwrap();
+    write(&folder.path().join("inside/first.safetensors"), &weights());
+    for name in [shard.to_str().unwrap(), "../first.safetensors", "inside/first.safetensors", "..", "", "."] {
+        fs::write(&index, json!({"weight_map": {"bert.pooler.dense.bias": name}}).to_string()).unwrap();
+        assert_says(&refusal(folder.path()), &["index.json", "is no name of a file in this folder"]);
+    }
+}
+
+#[test]
 fn sequences_longer_than_the_positions() {
     let ids = Tensor::ones([1, 33], (Kind::Int64, Device::Cpu));
     let batch = TextBatch { input_ids: ids.copy(), attention_mask: ids, token_type_ids: None, labels: None };

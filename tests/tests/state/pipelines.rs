@@ -100,6 +100,19 @@ pub(crate) fn tasks() -> MultiTask<'static> {
     MultiTask::new().task("first", pipeline(2.0), data()).task("second", pipeline(4.0), sentences(3, 2, 8))
 }
 
+/// The same the other way round.
+pub(crate) fn tasks_turned() -> MultiTask<'static> {
+    let student = Arc::new(Mutex::new(Toy::new(1, 6, 1).with_dropout(0.2)));
+    let pipeline = |temperature| {
+        Distill::new(teacher(), Arc::clone(&student).seen_by(ToyOutputAdaptor))
+            .soft_targets(KdCe::at(temperature))
+            .hard_labels(1.0)
+            .plan()
+            .unwrap()
+    };
+    MultiTask::new().task("second", pipeline(4.0), sentences(3, 2, 8)).task("first", pipeline(2.0), data())
+}
+
 /// A loader of a table: shuffled, bucketed, on several workers.
 pub(crate) fn loader(folder: &Path) -> Loader<Sentence> {
     let path = folder.join("table.jsonl");

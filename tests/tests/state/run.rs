@@ -16,7 +16,7 @@ pub(crate) const STEPS: u64 = 7;
 /// The step after which it is stopped: in the middle of an epoch of four batches.
 pub(crate) const STOP: u64 = 3;
 
-struct Quiet;
+pub(crate) struct Quiet;
 impl Observer for Quiet {
     fn on(&mut self, _: &Event<'_>) {}
 }

@@ -23,7 +23,7 @@ pub(crate) const NO_PARTS: [(&str, &str); 6] = [
     ("brew-data/src/store/rows.rs", "a lock that is named so; the store is no part of a checkpoint"),
 ];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use brew_core::prelude::*;
 use brew_core::tch::nn::{self, ModuleT as _};
+use brew_core::train::NotFinite;
 use tests::{Sentence, ToyOutput, ToyOutputAdaptor, alone, sentences};
 
-use super::support::Seen as Told;
+use super::support::{Seen as Told, stored};
 
 /// What `Model::parameters` of a [`Net`] lists.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,6 +27,8 @@ struct Net {
     /// Replaced, not changed in place, as a careless model would.
     batches: Cell<Option<Tensor>>,
     lists: Lists,
+    /// The optimizer step (from 0) in which what it reads is NaN.
+    stumbles_at: Option<u64>,
 }
 
 impl Net {
@@ -38,7 +41,7 @@ impl Net {
         let head = root.randn("head", &[6, 3], 0.0, 1.0);
         drop(root);
         let batches = Cell::new(Some(Tensor::from_slice(&[0_i64])));
-        Net { variables, embeddings, norm, head, batches, lists }
+        Net { variables, embeddings, norm, head, batches, lists, stumbles_at: None }
     }
 
     fn count(&self) -> Tensor {
@@ -60,6 +63,8 @@ impl Net {
         let states = Tensor::f_embedding(&self.embeddings, tokens, -1, false, false)?;
         let mask = mask.f_to_kind(Kind::Float)?.f_unsqueeze(-1)?;
         let mean = states.f_mul(&mask)?.f_mean_dim(1, false, None)?;
+        let spoilt = pass.is_training() && self.stumbles_at == Some(pass.step());
+        let mean = if spoilt { mean.f_mul_scalar(f64::NAN)? } else { mean };
         let normed = self.norm.forward_t(&mean, pass.is_training());
         if pass.is_training() {
             self.batches.set(Some(self.count() + 1));
@@ -139,7 +144,9 @@ fn a_model_that_does_not_name_its_state_is_refused_as_the_run_resumes() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), Lists::TrainableAlone, Some(3)).unwrap_err();
     let told = run(folder.path(), Lists::TrainableAlone, None).unwrap_err().to_string();
-    for part in ["step-3", "`outputs/logits.0` differs", "Parameters::with_buffers", ".fresh()"] {
+    for part in
+        ["step-3", "`outputs/student adaptor/logits.0` differs", "Parameters::with_buffers", ".fresh()"]
+    {
         assert!(told.contains(part), "{part} is not in {told}");
     }
 }
@@ -171,4 +178,33 @@ fn buffers_are_no_parameters_to_an_optimizer_or_a_count() {
     // By hand: 12 x 6 embeddings, 6 x 3 of the head, 6 + 6 of the norm.
     assert_eq!(net.parameters().scalars(), 72 + 18 + 12);
     assert_eq!(net.parameters().iter().count(), 7);
+}
+
+#[test]
+fn a_step_that_is_left_out_does_not_move_the_buffers() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let student = Net { stumbles_at: Some(2), ..Net::new(2, Lists::Everything) };
+    let teacher = Net::new(1, Lists::Everything);
+    let pipeline = Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor))
+        .soft_targets(KdCe::at(2.0))
+        .plan()
+        .unwrap();
+    let trained = Trainer::new(pipeline)
+        .on_not_finite(NotFinite::Skip)
+        .steps(4)
+        .checkpoint_every_steps(1)
+        .run_dir(folder.path().join("run"))
+        .observe(Told::default())
+        .run(sentences(4, 4, 5))
+        .unwrap();
+    assert_eq!(trained.summary().skipped, 1);
+    let student =
+        |step: u64| stored(&folder.path().join(format!("run/checkpoints/step-{step}/student.safetensors")));
+    assert_eq!(student(2), student(3), "the third step was left out whole");
+    for buffer in ["norm.running_mean", "norm.running_var", "norm.num_batches_tracked"] {
+        assert_ne!(student(3)[buffer], student(4)[buffer], "{buffer}");
+    }
+    // By hand: four steps, of which one does not count.
+    assert_eq!(student(4)["norm.num_batches_tracked"].1, [3.0]);
 }

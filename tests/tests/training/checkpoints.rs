@@ -96,7 +96,13 @@ fn a_checkpoint_holds_student_projections_and_where_the_run_stands_defect_18() {
     };
     assert_eq!(
         files(2),
-        ["optimizer.safetensors", "projections.safetensors", "state.json", "student.safetensors"]
+        [
+            "optimizer.safetensors",
+            "outputs.safetensors",
+            "projections.safetensors",
+            "state.json",
+            "student.safetensors"
+        ]
     );
     for (step, then) in [2, 3].into_iter().zip(then.borrow().iter()) {
         let student = stored(&path.join(format!("checkpoints/step-{step}/student.safetensors")));
@@ -142,8 +148,8 @@ fn a_checkpoint_that_cannot_be_written_is_a_warning_and_the_run_goes_on() {
     assert_eq!(trained.summary().steps, 4);
     let warnings = seen.warnings.borrow();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings[0].starts_with("no checkpoint of step 2: "), "{warnings:?}");
-    assert!(warnings[1].starts_with("no checkpoint of step 4: "), "{warnings:?}");
+    assert!(warnings[0].starts_with("could not write the checkpoint of step 2: "), "{warnings:?}");
+    assert!(warnings[1].starts_with("could not write the checkpoint of step 4: "), "{warnings:?}");
     assert!(path.join("student").is_dir());
 }
 

@@ -10,6 +10,7 @@ mod epochs;
 mod not_finite;
 mod other_batches;
 mod repeats;
+mod resumed;
 mod spans;
 mod steps;
 mod support;

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use brew_core::distill::{SoftTarget, SoftTargets};
-use brew_core::loss::{Loss, Read, Term};
+use brew_core::loss::{Crd, Loss, Read, Term};
 use brew_core::prelude::*;
 use brew_core::train::NotFinite;
-use tests::{Toy, ToyOutputAdaptor, alone, sentences};
+use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 
 use super::support::{Quiet, flat};
 
@@ -92,4 +92,103 @@ fn a_step_that_is_left_out_is_counted_and_changes_nothing() {
     assert_eq!(first_two.summary().skipped, 0);
     let off = left_out.iter().zip(flat(&parameters)).map(|(left, right)| (left - right).abs());
     assert_eq!(off.fold(0.0, f64::max), 0.0);
+}
+
+/// A toy whose hidden states, logits and losses are NaN in the optimizer step of this number (from 0).
+struct Stumbles(Toy, u64);
+
+#[distill(batch = Sentence)]
+impl Stumbles {
+    fn forward(
+        &self,
+        tokens: &Tensor,
+        mask: &Tensor,
+        labels: Option<&Tensor>,
+        pass: &Pass,
+    ) -> Result<ToyOutput> {
+        let mut output = self.0.forward(tokens, mask, labels, pass)?;
+        if pass.is_training() && pass.step() == self.1 {
+            let spoilt = |tensor: &Tensor| match tensor.defined() {
+                true => tensor.f_mul_scalar(f64::NAN),
+                false => Ok(Tensor::new()),
+            };
+            output.logits = spoilt(&output.logits)?;
+            output.hidden = output.hidden.iter().map(spoilt).collect::<std::result::Result<_, _>>()?;
+        }
+        Ok(output)
+    }
+}
+
+impl Model for Stumbles {
+    fn parameters(&self) -> Parameters {
+        self.0.parameters()
+    }
+}
+
+/// The first token is the row of the data: each of the twelve is a row of the banks.
+struct WithRows;
+#[adaptor(batch = Sentence, output = ToyOutput)]
+impl WithRows {
+    fn logits(output: &ToyOutput) -> &Tensor {
+        &output.logits
+    }
+    fn hidden(output: &ToyOutput) -> &Vec<Tensor> {
+        &output.hidden
+    }
+    fn inputs_mask(batch: &Sentence) -> &Tensor {
+        &batch.mask
+    }
+    fn index(batch: &Sentence) -> Tensor {
+        batch.tokens.select(1, 0)
+    }
+}
+
+#[test]
+fn no_loss_keeps_anything_of_a_step_that_is_left_out() {
+    let _alone = alone();
+    let sides = |at| {
+        let teacher = Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor);
+        Distill::new(teacher, Stumbles(Toy::new(1, 6, 1), at).seen_by(WithRows))
+    };
+    let crd =
+        || hidden(teacher_layer(2), student_layer(1)).by(Crd::over(12).between(6, 8).width(4).negatives(3));
+    let pipelines: [(&str, Box<dyn Fn(u64) -> Pipeline<Sentence, WithRows>>); 4] = [
+        ("crd", Box::new(move |at| sides(at).matching(crd()).plan().unwrap())),
+        ("taid", Box::new(move |at| sides(at).soft_targets(Taid::at(1.0).alpha(0.5)).plan().unwrap())),
+        ("inside", Box::new(move |at| sides(at).soft_targets(standardised(Taid::at(1.0))).plan().unwrap())),
+        ("both", Box::new(move |at| sides(at).soft_targets(Taid::at(1.0)).matching(crd()).plan().unwrap())),
+    ];
+    for (name, pipeline) in &pipelines {
+        // The first step of all, whose batch fixes what Crd divides by, and one in the middle; of one batch and
+        // of two.
+        for (at, accumulation) in [(0, 1), (2, 1), (0, 2), (2, 2)] {
+            let folder = tempfile::tempdir().unwrap();
+            let trained = Trainer::new(pipeline(at))
+                .on_not_finite(NotFinite::Skip)
+                .accumulate(accumulation)
+                .steps(6)
+                .checkpoint_every_steps(1)
+                .run_dir(folder.path().join("run"))
+                .observe(Quiet)
+                .run(sentences(3, 4, 5))
+                .unwrap();
+            assert_eq!(trained.summary().skipped, 1, "{name}, step {at}: the steps after it are finite");
+            let carried = |step: u64| -> Vec<(String, Vec<u8>)> {
+                let file = folder.path().join(format!("run/checkpoints/step-{step}/optimizer.safetensors"));
+                let bytes = std::fs::read(file).unwrap();
+                let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+                let mut found: Vec<_> = (file.iter())
+                    .filter(|(name, _)| name.starts_with("loss/"))
+                    .map(|(name, view)| (name.to_owned(), view.data().to_vec()))
+                    .collect();
+                found.sort();
+                found
+            };
+            if at > 0 {
+                assert!(!carried(at).is_empty());
+                assert_eq!(carried(at), carried(at + 1), "{name}: step {at} left nothing behind");
+                assert_ne!(carried(at + 1), carried(at + 2), "{name}: the step after it does");
+            }
+        }
+    }
 }

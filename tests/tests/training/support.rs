@@ -114,6 +114,7 @@ pub(crate) fn stored(path: &Path) -> BTreeMap<String, (String, Vec<f64>)> {
             let kind = match view.dtype() {
                 safetensors::Dtype::F64 => Kind::Double,
                 safetensors::Dtype::F32 => Kind::Float,
+                safetensors::Dtype::I64 => Kind::Int64,
                 other => unreachable!("a toy has no {other:?}"),
             };
             let shape: Vec<i64> = view.shape().iter().map(|size| *size as i64).collect();

@@ -20,8 +20,30 @@ pub(super) struct Side {
     bias: Tensor,
     /// `(rows, width)`, each of length 1.
     bank: Tensor,
-    /// Z of this side's vectors, `(1,)`; 0 until the first batch.
-    pub(super) constant: Tensor,
+    /// Z of this side's vectors.
+    pub(super) constant: Constant,
+}
+
+/// Z of a side's vectors, `(1,)`: 0 until the first step that counts, whose first batch fixes it.
+#[derive(Debug)]
+pub(super) struct Constant {
+    kept: Tensor,
+    /// What the batches of the step under way divide by.
+    of_step: Option<Tensor>,
+}
+
+impl Constant {
+    /// The step counts.
+    pub(super) fn keep(&mut self) {
+        if let Some(of_step) = self.of_step.take() {
+            self.kept = of_step;
+        }
+    }
+
+    /// The step was left out.
+    pub(super) fn forget(&mut self) {
+        self.of_step = None;
+    }
 }
 
 impl Side {
@@ -39,7 +61,7 @@ impl Side {
             weight: leaf(&[width, features])?,
             bias: leaf(&[width])?,
             bank: unit(&Tensor::f_randn([rows, width], cpu)?, 1)?.f_to_device(place.device)?,
-            constant: Tensor::f_zeros([1], (place.kind, place.device))?,
+            constant: Constant { kept: Tensor::f_zeros([1], (place.kind, place.device))?, of_step: None },
         })
     }
 
@@ -52,12 +74,15 @@ impl Side {
 
     pub(super) fn state(&self, side: &str) -> Result<[(String, Tensor); 2]> {
         // Copies: the bank moves in place.
-        Ok([(format!("{side}_bank"), copy(&self.bank)?), (format!("{side}_constant"), copy(&self.constant)?)])
+        Ok([
+            (format!("{side}_bank"), copy(&self.bank)?),
+            (format!("{side}_constant"), copy(&self.constant.kept)?),
+        ])
     }
 
     pub(super) fn restore(&mut self, side: &str, state: &BTreeMap<String, Tensor>) -> Result<()> {
         let _guard = tch::no_grad_guard();
-        for (part, tensor) in [("bank", &mut self.bank), ("constant", &mut self.constant)] {
+        for (part, tensor) in [("bank", &mut self.bank), ("constant", &mut self.constant.kept)] {
             let name = format!("{side}_{part}");
             let given =
                 state.get(&name).ok_or_else(|| Error::invalid(format!("the state lacks `{name}`")))?;
@@ -83,7 +108,7 @@ impl Side {
     /// those vectors; it is set where it is 0 and the pass learns.
     pub(super) fn contrast(
         &self,
-        constant: &mut Tensor,
+        constant: &mut Constant,
         vectors: &Tensor,
         rows: &Tensor,
         (temperature, learns): (f64, bool),
@@ -94,9 +119,10 @@ impl Side {
         let scores = picked.f_bmm(&vectors.f_unsqueeze(2)?)?.f_squeeze_dim(2)?;
         let out = scores.f_div_scalar(temperature)?.f_exp()?;
         let found = out.f_detach()?.f_mean(out.kind())?.f_mul_scalar(count as f64)?.f_view([1])?;
-        let divisor = constant.f_where_self(&constant.f_ne(0.0)?, &found)?;
+        let known = constant.of_step.as_ref().unwrap_or(&constant.kept);
+        let divisor = known.f_where_self(&known.f_ne(0.0)?, &found)?;
         if learns {
-            *constant = divisor.shallow_clone();
+            constant.of_step = Some(divisor.shallow_clone());
         }
         let out = out.f_div(&divisor)?;
         let noise = (columns - 1) as f64 / count as f64;

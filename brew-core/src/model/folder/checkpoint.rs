@@ -4,7 +4,7 @@
 //! encoder's name, or that old checkpoints call the parameters of a layer norm gamma and beta.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -63,6 +63,11 @@ fn read_shards(folder: &Path, index: &Path) -> Result<Vec<(String, Stored)>> {
         .map_err(|error| Error::file(index, format!("not an index of shards: {error}")))?;
     let mut tensors = Vec::new();
     for shard in weight_map.values().collect::<BTreeSet<_>>() {
+        if !is_bare_name(shard) {
+            let message =
+                format!("`{shard}` is no name of a file in this folder: shards lie beside their index");
+            return Err(Error::file(index, message));
+        }
         let path = folder.join(shard);
         if !path.is_file() {
             return Err(Error::file(path, format!("this shard is missing: {INDEX} names it")));
@@ -76,6 +81,12 @@ fn read_shards(folder: &Path, index: &Path) -> Result<Vec<(String, Stored)>> {
         tensors.extend(held);
     }
     Ok(tensors)
+}
+
+/// Whether a file can only be one of the folder itself.
+fn is_bare_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)
 }
 
 fn read_file(path: &Path) -> Result<Vec<(String, Stored)>> {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 
 pub(crate) use checkpoint::{read_tensors, read_weights};
-pub(crate) use write::{tensors_as_bytes, write_tensors, write_weights};
+pub(crate) use write::{bytes_of, tensors_as_bytes, write_tensors, write_weights};
 
 /// The config of a model folder.
 pub(crate) const CONFIG: &str = "config.json";

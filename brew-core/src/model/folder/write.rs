@@ -60,7 +60,7 @@ fn dtype_of(kind: Kind) -> Result<Dtype> {
     }
 }
 
-fn bytes_of(tensor: &Tensor, kind: Kind) -> Result<(Vec<usize>, Vec<u8>)> {
+pub(crate) fn bytes_of(tensor: &Tensor, kind: Kind) -> Result<(Vec<usize>, Vec<u8>)> {
     let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(kind)?.f_contiguous()?;
     let shape = tensor.size().into_iter().filter_map(|size| usize::try_from(size).ok()).collect();
     let scalars = tensor.numel();

@@ -101,7 +101,7 @@ fn curves(path: &Path) -> Result<Vec<Curve>> {
             if is_metric && matches!(name.as_str(), "event" | "step" | "epoch") {
                 continue;
             }
-            // A value that is no number is null in JSON; it has no place on a curve.
+            // A value that is not finite has no place on a curve.
             if let Some(value) = value.as_f64() {
                 add(name, is_metric, step, value);
             }
@@ -163,7 +163,7 @@ mod tests {
         let path = folder.path().join("metrics.jsonl");
         let lines = [
             r#"{"event":"step","step":1,"epoch":0,"learning_rate":0.1,"losses":{"total":2.5,"kd <ce>":1.25}}"#,
-            r#"{"event":"step","step":3,"epoch":0,"learning_rate":0.05,"losses":{"total":1.5,"kd <ce>":null}}"#,
+            r#"{"event":"step","step":3,"epoch":0,"learning_rate":0.05,"losses":{"total":1.5,"kd <ce>":"NaN"}}"#,
             r#"{"event":"evaluation","step":3,"epoch":0,"accuracy":0.75}"#,
         ];
         std::fs::write(&path, lines.join("\n")).unwrap();

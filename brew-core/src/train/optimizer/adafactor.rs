@@ -1,6 +1,6 @@
 //! Adafactor: second moments of a matrix by its rows and columns, so that almost nothing is kept.
 //!
-//! At step s, with β = s^decay (decay -0.8), ρ = min(r, 1/√s), α = max(ε₂, RMS(w)) ρ:
+//! At the parameter's own step s, with β = s^decay (decay -0.8), ρ = min(r, 1/√s), α = max(ε₂, RMS(w)) ρ:
 //! a matrix keeps R ← R + β (mean_columns g² - R) and C ← C + β (mean_rows g² - C), and v = R C / mean(R);
 //! a vector keeps v ← v + β (g² - v). u = g / √max(v, ε₁²); w ← w (1 - r d) - α u / max(1, RMS(u) / c), c = 1.
 //! PyTorch's `Adafactor`, without its reads of the device.
@@ -111,9 +111,10 @@ impl Optimizer for Adafactor {
         gradients: &[Tensor],
         slots: &mut Slots,
     ) -> Result<()> {
-        let number = step.number as f64;
-        let (share, rate) = (number.powf(self.decay), step.learning_rate.min(1.0 / number.sqrt()));
-        for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
+        let moving = parameters.iter_mut().zip(gradients).zip(&step.numbers);
+        for (index, ((parameter, gradient), number)) in moving.enumerate() {
+            let number = *number as f64;
+            let (share, rate) = (number.powf(self.decay), step.learning_rate.min(1.0 / number.sqrt()));
             let size = root_mean_square(parameter)?.f_clamp_min(self.epsilon)?.f_mul_scalar(rate)?;
             if self.weight_decay > 0.0 {
                 let _ = parameter.f_mul_scalar_(1.0 - step.learning_rate * self.weight_decay)?;

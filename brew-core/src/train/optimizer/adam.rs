@@ -1,8 +1,11 @@
 //! Adam and AdamW, by libtorch's fused kernel: one call a group, in the order of PyTorch's operations.
 //!
-//! With gradient g, moments m ← β₁ m + (1 - β₁) g and v ← β₂ v + (1 - β₂) g², at step s:
+//! With gradient g, moments m ← β₁ m + (1 - β₁) g and v ← β₂ v + (1 - β₂) g², at the parameter's own step s:
 //! w ← w - r (m / (1 - β₁ˢ)) / (√(v / (1 - β₂ˢ)) + ε). Weight decay d shrinks w by r d first (AdamW), or adds
 //! d w to g (Adam).
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -158,10 +161,17 @@ fn fused(
     slots: &mut Slots,
     numbers: AdamNumbers,
 ) -> Result<()> {
-    // The kernel reads the number of the step from the device, one scalar a parameter; they share it.
+    // The kernel reads the step from the device, one scalar per parameter; equal ones share it.
     let device = parameters.first().map_or(Device::Cpu, Tensor::device);
-    let number = Tensor::f_full([], step.number as f64, (Kind::Float, device))?;
-    let steps: Vec<Tensor> = parameters.iter().map(|_| number.shallow_clone()).collect();
+    let mut scalars: BTreeMap<u64, Tensor> = BTreeMap::new();
+    let mut steps = Vec::with_capacity(parameters.len());
+    for number in &step.numbers {
+        let scalar = match scalars.entry(*number) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Tensor::f_full([], *number as f64, (Kind::Float, device))?),
+        };
+        steps.push(scalar.shallow_clone());
+    }
     let empty: &[Tensor] = &[];
     let lists = ffi::Adam {
         parameters,

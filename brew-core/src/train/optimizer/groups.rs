@@ -14,6 +14,9 @@ use crate::model::Parameters;
 use crate::native::ffi;
 use crate::plan::{OptimizerChanges, Semantics};
 
+/// The name of a parameter's count of steps in a state.
+const STEP: &str = "step";
+
 /// Everything that one optimizer moves.
 #[derive(Debug)]
 pub(crate) struct Groups {
@@ -31,6 +34,8 @@ struct Group {
     factor: f64,
     names: Vec<String>,
     parameters: Vec<Tensor>,
+    /// How often each has moved.
+    steps: Vec<u64>,
     slots: Slots,
     /// Those of the parameters whose gradients are of some rows alone, by their index.
     rows: BTreeMap<usize, Rows>,
@@ -131,13 +136,13 @@ impl Groups {
         let _guard = tch::no_grad_guard();
         self.step += 1;
         for group in &mut self.groups {
-            group.step(self.step, multiplier, self.sparse)?;
+            group.step(multiplier, self.sparse)?;
         }
         Ok(())
     }
 
-    /// All slots by parameter and slot, `encoder.layer.0.….weight/first_moment`; handles of the tensors
-    /// themselves.
+    /// All slots by parameter and slot, `encoder.layer.0.….weight/first_moment`, which are handles of the
+    /// tensors themselves; and under `….weight/step` how often each parameter has moved.
     pub(crate) fn state(&self) -> BTreeMap<String, Tensor> {
         let named = |group: &Group| {
             let slots = group.slots.iter();
@@ -146,6 +151,9 @@ impl Groups {
                     let names = group.names.iter().zip(tensors);
                     names.map(move |(name, tensor)| (format!("{name}/{slot}"), tensor.shallow_clone()))
                 })
+                .chain(group.names.iter().zip(&group.steps).map(|(name, step)| {
+                    (format!("{name}/{STEP}"), Tensor::from(i64::try_from(*step).unwrap_or(i64::MAX)))
+                }))
                 .collect::<Vec<_>>()
         };
         self.groups.iter().flat_map(named).collect()
@@ -163,6 +171,13 @@ impl Groups {
     pub(crate) fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps_done: u64) -> Result<()> {
         let title = format!("{} cannot go on from this state", self.optimizer.name());
         Parameters::new(self.state()).take(state, &title)?;
+        for group in &mut self.groups {
+            for (name, step) in group.names.iter().zip(&mut group.steps) {
+                if let Some(kept) = state.get(&format!("{name}/{STEP}")) {
+                    *step = u64::try_from(kept.f_int64_value(&[]).in_stage(name)?).unwrap_or(0);
+                }
+            }
+        }
         self.step = steps_done;
         Ok(())
     }
@@ -178,12 +193,13 @@ impl Group {
         }
         let names = members.iter().map(|(name, _)| (*name).to_owned()).collect();
         let parameters = members.iter().map(|(_, parameter)| parameter.shallow_clone()).collect();
-        Ok(Group { optimizer, factor, names, parameters, slots, rows: BTreeMap::new() })
+        let steps = vec![0; members.len()];
+        Ok(Group { optimizer, factor, names, parameters, steps, slots, rows: BTreeMap::new() })
     }
 
-    fn step(&mut self, number: u64, multiplier: f64, sparse: SparseUpdates) -> Result<()> {
+    fn step(&mut self, multiplier: f64, sparse: SparseUpdates) -> Result<()> {
         let learning_rate = self.optimizer.learning_rate() * multiplier * self.factor;
-        let step = Step { number, learning_rate };
+        let mut step = Step { numbers: Vec::new(), learning_rate };
         let mut moving = Moving::default();
         let mut some_rows = Vec::new();
         for (index, parameter) in self.parameters.iter().enumerate() {
@@ -191,6 +207,8 @@ impl Group {
             if !gradient.defined() {
                 continue;
             }
+            self.steps[index] += 1;
+            step.numbers.push(self.steps[index]);
             // Handles of the same tensors: what moves in them moves here.
             let slots = self.slots.iter().map(|(slot, tensors)| (*slot, tensors[index].shallow_clone()));
             if !gradient.is_sparse() {

@@ -108,8 +108,9 @@ pub type Slots = BTreeMap<&'static str, Vec<Tensor>>;
 /// The circumstances of one step.
 #[derive(Debug)]
 pub struct Step {
-    /// The number of this step, from 1.
-    pub number: u64,
+    /// Of each parameter how often it has moved, this step included: from 1. A parameter moves in the steps
+    /// that give it a gradient, so that the head of a task that is rarely drawn has made fewer.
+    pub numbers: Vec<u64>,
     /// The learning rate after the schedule and the group's own factor.
     pub learning_rate: f64,
 }

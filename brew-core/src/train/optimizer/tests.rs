@@ -286,3 +286,149 @@ fn rows_in_use_move_alone_and_as_they_would_with_the_others() {
     // What momentum would have moved further stays where its last gradient left it.
     assert_eq!(rare(once)[6..8], rare(first)[6..8]);
 }
+
+/// Eight steps: a bias that has a gradient in every third, and a matrix that has none before the sixth.
+fn rarely_moved(optimizer: impl Optimizer) -> Vec<f64> {
+    let leaf = |values: &[f64], size: &[i64]| Tensor::from_slice(values).view(size).set_requires_grad(true);
+    let (w, b) = (leaf(&[1.0, -2.0, 0.5, 3.0], &[2, 2]), leaf(&[0.1, -0.2], &[2]));
+    let u = leaf(&[0.3, 0.4, -0.5, 0.6], &[2, 2]);
+    let named =
+        [("w", &w), ("b", &b), ("u", &u)].map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()));
+    let mut groups = Groups::new(Box::new(optimizer), Semantics::TextBrewer);
+    groups.add(&OptimizerChanges::default(), &Parameters::new(named), &|_| 1.0).unwrap();
+    let input = Tensor::from_slice(&[1.0, 2.0, 3.0, -1.0]).view([2, 2]);
+    for step in 0..8 {
+        groups.clear_gradients().unwrap();
+        let mut output = input.matmul(&w.tr());
+        if step % 3 == 2 {
+            output += &b;
+        }
+        if step >= 5 {
+            output += input.matmul(&u.tr());
+        }
+        output.square().mean(tch::Kind::Double).backward();
+        groups.step(1.0).unwrap();
+    }
+    let all = Tensor::cat(&[w.detach().view([-1]), b.detach(), u.detach().view([-1])], 0);
+    Vec::<f64>::try_from(all).unwrap()
+}
+
+// PyTorch 2.11, float64:
+//
+//   w = Parameter([[1, -2], [.5, 3]]); b = Parameter([.1, -.2]); u = Parameter([[.3, .4], [-.5, .6]])
+//   o = make([w, b, u]); x = tensor([[1, 2], [3, -1]])
+//   for s in range(8):
+//       o.zero_grad(); out = x @ w.T
+//       if s % 3 == 2: out = out + b
+//       if s >= 5: out = out + x @ u.T
+//       (out ** 2).mean().backward(); o.step()
+//
+// with AdamW(p, lr=.1, weight_decay=.01), Adam(p, lr=.1, weight_decay=.01), SGD(p, lr=.02, momentum=.9,
+// weight_decay=.01), Adafactor(p, lr=.5, weight_decay=.01) of torch.optim, and the program of Lion above.
+#[test]
+fn a_parameter_that_is_rarely_given_a_gradient_counts_its_own_steps_as_pytorchs_does() {
+    assert_close(
+        &rarely_moved(AdamW::with_lr(0.1).weight_decay(0.01)),
+        &[
+            0.21781375671232361,
+            -1.2127988702731045,
+            0.35137825037403764,
+            2.1806205129754397,
+            -0.09986017683970068,
+            -0.3869134839125139,
+            0.006125674935008499,
+            0.6941529667966019,
+            -0.21228034498418716,
+            0.2993421711493195,
+        ],
+    );
+    assert_close(
+        &rarely_moved(Adam::with_lr(0.1).weight_decay(0.01)),
+        &[
+            0.22265223650709415,
+            -1.2254832399834656,
+            0.3521324201294812,
+            2.201578663275265,
+            -0.09976154595012869,
+            -0.38749750225943724,
+            0.006619082369128643,
+            0.6957211775473771,
+            -0.21334706600590453,
+            0.3008199656327789,
+        ],
+    );
+    assert_close(
+        &rarely_moved(Sgd::with_lr(0.02).momentum(0.9).weight_decay(0.01)),
+        &[
+            -0.8872639953618208,
+            0.11508221134627282,
+            0.31930597622612455,
+            -0.2797238541084004,
+            0.07604479103034367,
+            -0.28013146459837845,
+            0.3444168773232718,
+            0.423655424343059,
+            -0.2860007637923907,
+            0.18623943445347593,
+        ],
+    );
+    assert_close(
+        &rarely_moved(Adafactor::with_lr(0.5).weight_decay(0.01)),
+        &[
+            -0.1363376034453666,
+            -0.4174456147507673,
+            0.34530528669935434,
+            0.3686841804047192,
+            0.0557379275962445,
+            -0.19761497839404207,
+            0.08848760807957191,
+            0.41625855522296457,
+            -0.2755102194281734,
+            0.11348396954333531,
+        ],
+    );
+    assert_close(
+        &rarely_moved(Lion::with_lr(0.1).weight_decay(0.01)),
+        &[
+            0.1948223510643469,
+            -1.18685029513429,
+            0.49721057703037463,
+            2.1788782392042343,
+            -0.1000999,
+            -0.39950019999999997,
+            -0.0005992003000000468,
+            0.6985012996000001,
+            -0.1988013995,
+            0.29850169939999993,
+        ],
+    );
+}
+
+// By the formula: with a constant gradient m̂ / √v̂ is 1 at every step of the parameter's own, and so each move
+// is the learning rate, whenever it comes. PyTorch 2.11 moves 0.99999999, four times.
+#[test]
+fn a_constant_gradient_in_every_tenth_step_moves_by_the_learning_rate_each_time() {
+    let leaf = || Tensor::from_slice(&[0.0]).set_requires_grad(true);
+    let (often, rarely) = (leaf(), leaf());
+    let named =
+        [("often", &often), ("rarely", &rarely)].map(|(name, leaf)| (name.to_owned(), leaf.shallow_clone()));
+    let mut groups = Groups::new(Box::new(AdamW::with_lr(1.0).weight_decay(0.0)), Semantics::Exact);
+    groups.add(&OptimizerChanges::default(), &Parameters::new(named), &|_| 1.0).unwrap();
+    let mut moves = Vec::new();
+    for step in 1..=40 {
+        groups.clear_gradients().unwrap();
+        let gives = if step % 10 == 0 { &often + &rarely } else { &often * 1.0 };
+        gives.sum(tch::Kind::Double).backward();
+        let before = rarely.double_value(&[0]);
+        groups.step(1.0).unwrap();
+        if step % 10 == 0 {
+            moves.push(before - rarely.double_value(&[0]));
+        }
+    }
+    assert_eq!(moves.len(), 4);
+    moves.iter().for_each(|moved| assert!((moved - 0.99999999).abs() < 1e-12, "{moves:?}"));
+    // The count is part of the state, of each parameter its own.
+    let state = groups.state();
+    assert_eq!(state["often/step"].int64_value(&[]), 40);
+    assert_eq!(state["rarely/step"].int64_value(&[]), 4);
+}

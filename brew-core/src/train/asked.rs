@@ -1,0 +1,83 @@
+//! `config.json`: everything a run was asked for that decides its numbers, so that it resumes as the run it was.
+//!
+//! What is not in it decides none, or is compared elsewhere: losses and projections in the plan, the training
+//! data by its position, what a model's code does by its outputs for two rows.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+use tch::Kind;
+
+use super::settings::{Duration, Settings};
+use super::source::Named;
+use crate::error::Result;
+use crate::json;
+
+/// What a run was asked for.
+pub(super) struct Asked<'a, 'r, 'o> {
+    pub(super) settings: &'a Settings<'o>,
+    pub(super) tasks: &'a [Named<'r>],
+    pub(super) tau: f64,
+    /// The dtype of autocast, as the device at hand decided it.
+    pub(super) precision: Option<Kind>,
+    /// Each metric and what its data depends on.
+    pub(super) evaluations: Vec<Value>,
+}
+
+impl Asked<'_, '_, '_> {
+    /// It as `config.json` holds it.
+    ///
+    /// # Errors
+    /// A model that cannot say what it is.
+    pub(super) fn config(self) -> Result<Value> {
+        let settings = self.settings;
+        let mut config = settings.config();
+        let mut set = |name: &str, value: Value| config.insert(name.to_owned(), value);
+        let semantics = self.tasks.first().map(|first| first.work.plan().semantics());
+        set("semantics", json!(semantics));
+        set("autocast", json!(self.precision.map(|kind| format!("{kind:?}"))));
+        let (mut teachers, mut students) = (Vec::new(), Vec::new());
+        for task in self.tasks {
+            teachers.extend(task.work.teachers()?);
+            students.push(task.work.student_identity()?);
+        }
+        set("teachers", json!(teachers));
+        // Its tensors move; what it is beside them, such as its dropout, does not.
+        set("students", json!(students));
+        // A schedule of the user's own may have no more to show than a name: some of its values say more.
+        let at = samples();
+        let multipliers = at.iter().map(|step| json::value(settings.schedule.multiplier(*step, STEPS)));
+        let multipliers: Vec<Value> = multipliers.collect();
+        set("schedule", json!({ "as": format!("{:?}", settings.schedule), "multipliers": multipliers }));
+        let mut weights = Map::new();
+        for task in self.tasks {
+            for (name, values) in task.work.scheduled_weights(&at, STEPS) {
+                weights.insert(task.name(&name), values.into_iter().map(json::value).collect());
+            }
+        }
+        set("scheduled_weights", Value::Object(weights));
+        let names: Vec<&str> = self.tasks.iter().filter_map(|named| named.task.as_deref()).collect();
+        if !names.is_empty() {
+            set("tasks", json!(names));
+            set("tau", json::value(self.tau));
+        }
+        if !self.evaluations.is_empty() {
+            let when = match settings.duration {
+                Duration::Epochs(_) => json!("after each epoch"),
+                Duration::Steps(_) => json!({ "every_steps": settings.checkpoints.every_steps }),
+            };
+            set("evaluations", Value::Array(self.evaluations));
+            set("evaluated", when);
+        }
+        Ok(Value::Object(config))
+    }
+}
+
+/// The length of a run over which functions of the step are looked at: one for all, so that other data, which
+/// make another number of steps, are told as that.
+const STEPS: u64 = 1_000;
+
+/// The steps of it.
+fn samples() -> BTreeSet<u64> {
+    BTreeSet::from([0, 1, 250, 500, 750, 999])
+}
