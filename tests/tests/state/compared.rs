@@ -287,8 +287,11 @@ fn every_setting_of_a_pipeline_is_in_the_plan_that_is_compared() {
     }
 }
 
-/// A setting of an optimizer, one without it and one with it.
-fn optimizers() -> Vec<(&'static str, Box<dyn Optimizer>, Box<dyn Optimizer>)> {
+/// The name of a setting, something without it and the same with it.
+type Pair<T> = (&'static str, Box<T>, Box<T>);
+
+/// The settings of optimizers.
+fn optimizers() -> Vec<Pair<dyn Optimizer>> {
     let adam = || AdamW::with_lr(0.1);
     vec![
         ("betas", Box::new(adam()), Box::new(adam().betas(0.8, 0.999))),
@@ -325,8 +328,8 @@ fn every_setting_of_an_optimizer_and_of_a_schedule_is_compared() {
     schedules.iter().for_each(|(one, other)| assert_ne!(one, other));
 }
 
-/// A setting of a loss, one without it and one with it.
-fn losses() -> Vec<(&'static str, Box<dyn Loss>, Box<dyn Loss>)> {
+/// The settings of losses.
+fn losses() -> Vec<Pair<dyn Loss>> {
     macro_rules! row {
         ($setting:literal, $without:expr, $with:expr) => {
             ($setting, Box::new($without) as Box<dyn Loss>, Box::new($with) as Box<dyn Loss>)

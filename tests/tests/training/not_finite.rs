@@ -143,6 +143,9 @@ impl WithRows {
     }
 }
 
+/// A pipeline whose student stumbles in this optimizer step.
+type Stumbling = Box<dyn Fn(u64) -> Pipeline<Sentence, WithRows>>;
+
 #[test]
 fn no_loss_keeps_anything_of_a_step_that_is_left_out() {
     let _alone = alone();
@@ -152,7 +155,7 @@ fn no_loss_keeps_anything_of_a_step_that_is_left_out() {
     };
     let crd =
         || hidden(teacher_layer(2), student_layer(1)).by(Crd::over(12).between(6, 8).width(4).negatives(3));
-    let pipelines: [(&str, Box<dyn Fn(u64) -> Pipeline<Sentence, WithRows>>); 4] = [
+    let pipelines: [(&str, Stumbling); 4] = [
         ("crd", Box::new(move |at| sides(at).matching(crd()).plan().unwrap())),
         ("taid", Box::new(move |at| sides(at).soft_targets(Taid::at(1.0).alpha(0.5)).plan().unwrap())),
         ("inside", Box::new(move |at| sides(at).soft_targets(standardised(Taid::at(1.0))).plan().unwrap())),
