@@ -55,7 +55,7 @@ pub mod prelude {
     };
     pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
     pub use crate::observe::{
-        Accuracy, EntityF1, F1, Matthews, Metric, Pearson, Predictions, Spearman, SquadAnswers,
+        Accuracy, EntityF1, F1, Matthews, Metric, Pearson, Predictions, Scheme, Spearman, SquadAnswers,
         SquadExactMatch, SquadF1,
     };
     pub use crate::pass::{Pass, Wants};

@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+mod extreme;
 mod feeds;
 mod given;
 mod position;
@@ -40,6 +41,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
 
+pub use extreme::Extreme;
 pub use feeds::{Both, Feeds};
 pub use given::{Output, WithTeacherOutput};
 pub use position::{Counted, Position};

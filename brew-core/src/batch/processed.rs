@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Batches, Walk};
+use super::{Batches, Extreme, Walk};
 use crate::error::{Error, Result};
 
 /// A stream of batches, each put through a function: see [`Batches::processed`].
@@ -51,6 +51,15 @@ where
 
     fn class_names(&self, column: &str) -> Result<Option<Vec<String>>> {
         self.batches.class_names(column)
+    }
+
+    fn extremes(&self) -> Result<Vec<Extreme<B>>> {
+        let extremes = self.batches.extremes()?.into_iter().map(|Extreme { row, batch }| {
+            let batch = (self.process)(batch)
+                .map_err(|error| Error::other(format!("{row}: `.processed(…)` failed: {error}")))?;
+            Ok(Extreme { row, batch })
+        });
+        extremes.collect()
     }
 
     fn settings(&self) -> Result<BTreeMap<String, String>> {

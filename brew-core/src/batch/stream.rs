@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Batch, Processed};
+use super::{Batch, Extreme, Processed};
 use crate::error::{InStage as _, Result};
 use crate::model::bytes_of;
 
@@ -75,6 +75,18 @@ pub trait Batches {
         Ok(None)
     }
 
+    /// The rows with the smallest and the largest integers of each column, -100 aside, and with the longest
+    /// list; none where nobody knows them without walking the data.
+    ///
+    /// Before the first step they go through the models, so that a token without an embedding, a text longer
+    /// than the model's positions or a label beyond the classes is found wherever it is.
+    ///
+    /// # Errors
+    /// Data that cannot be read.
+    fn extremes(&self) -> Result<Vec<Extreme<Self::Batch>>> {
+        Ok(Vec::new())
+    }
+
     /// What the batches depend on (the data, the seed, the batch size, …) as values by name: a run that
     /// resumed under other values would not see the same batches, and is refused. A stream that says nothing
     /// here, and the function of [`Batches::processed`], are compared by their first two rows alone.
@@ -144,5 +156,9 @@ impl<B: Batch> Batches for Vec<B> {
     fn epoch_from(&self, _: u64, batch: usize) -> Result<Walk<'_, B>> {
         let batches = self.iter().skip(batch);
         Ok(Box::new(batches.map(|batch| batch.map(&mut |_, tensor| Ok(tensor.shallow_clone())))))
+    }
+
+    fn extremes(&self) -> Result<Vec<Extreme<B>>> {
+        super::extreme::of_batches(self)
     }
 }

@@ -52,19 +52,54 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// # Errors
     /// Those of [`probe`](Self::probe).
     pub fn probe_named<B: Feeds<T, A::Batch>>(&self, batch: &B, names: Option<&[String]>) -> Result<Probe> {
-        let batch = batch.first_rows(2)?;
+        let classes = self.compare_classes(names);
+        let start = Findings { found: classes.found, problems: classes.problems };
+        let mut findings = self.findings(start, &batch.first_rows(2)?, true)?;
+        findings.found.push(format!(
+            "student: {} parameters{}",
+            thousands(self.pipeline.student.parameters().scalars()),
+            match self.projections().parameters().scalars() {
+                0 => String::new(),
+                scalars => format!("; projections: {}", thousands(scalars)),
+            }
+        ));
+        if findings.problems.is_empty() {
+            Ok(Probe { found: findings.found, warnings: classes.notes })
+        } else {
+            Err(Error::Plan(findings.problems))
+        }
+    }
+
+    /// Whether the models and the adaptors take this row: what is wrong, by stage, each after where the row
+    /// is. No loss is computed, since what two equal rows give says little.
+    pub(crate) fn probe_row<B: Feeds<T, A::Batch>>(&self, row: &str, batch: &B) -> Result<Vec<Problem>> {
+        let problems = self.findings(Findings::default(), batch, false)?.problems.into_iter().map(
+            |problem| match problem {
+                Problem::Unfit { stage, message } => {
+                    Problem::Unfit { stage, message: format!("{row}: {message}") }
+                }
+                other => other,
+            },
+        );
+        Ok(problems.collect())
+    }
+
+    fn findings<B: Feeds<T, A::Batch>>(
+        &self,
+        mut findings: Findings,
+        batch: &B,
+        losses: bool,
+    ) -> Result<Findings> {
         let pass = Pass::evaluation(crate::pass::Wants::nothing());
         let _guard = tch::no_grad_guard();
         let mut held = Held::default();
-        let classes = self.compare_classes(names);
-        let mut findings = Findings { found: classes.found, problems: classes.problems };
         for &id in &self.order {
             let Some(stage) = self.plan().stage(id) else { continue };
             match &stage.kind {
                 StageKind::Batch => findings.found.push(batch_found(batch.student())),
                 StageKind::Teacher { index } if batch.teacher_output(*index).is_some() => {}
                 StageKind::Teacher { .. } | StageKind::Student => {
-                    match self.forward(id, stage, &batch, &pass) {
+                    match self.forward(id, stage, batch, &pass) {
                         Ok(output) => {
                             held.outputs.insert(id, output);
                         }
@@ -73,10 +108,10 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 }
                 StageKind::Adaptor { owner, .. } => {
                     if *owner == Owner::Student {
-                        self.check_labels(stage, &batch, &held, id, &mut findings);
+                        self.check_labels(stage, batch, &held, id, &mut findings);
                     }
                     // Where the model itself failed there is nothing to adapt.
-                    let Ok(features) = self.adapt(id, *owner, &batch, &mut held) else { continue };
+                    let Ok(features) = self.adapt(id, *owner, batch, &mut held) else { continue };
                     for (flow, feature) in features {
                         match feature {
                             Ok(feature) => {
@@ -94,23 +129,12 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                     Ok(_) => {}
                     Err(error) => findings.problem(stage, error),
                 },
+                StageKind::Loss(_) if !losses => {}
                 StageKind::Loss(_) => self.probe_loss(id, stage, &mut held, &mut findings),
                 StageKind::Sum => {}
             }
         }
-        findings.found.push(format!(
-            "student: {} parameters{}",
-            thousands(self.pipeline.student.parameters().scalars()),
-            match self.projections().parameters().scalars() {
-                0 => String::new(),
-                scalars => format!("; projections: {}", thousands(scalars)),
-            }
-        ));
-        if findings.problems.is_empty() {
-            Ok(Probe { found: findings.found, warnings: classes.notes })
-        } else {
-            Err(Error::Plan(findings.problems))
-        }
+        Ok(findings)
     }
 
     fn probe_loss(&self, id: crate::plan::StageId, stage: &Stage, held: &mut Held, findings: &mut Findings) {

@@ -33,6 +33,12 @@ impl MetricsFile {
     /// Goes on with the file of a run whose last checkpoint was after this optimizer step: lines of later
     /// steps, and one that was cut off, are dropped, since those steps are made again.
     pub fn resume(path: &Path, step: u64) -> Result<Self> {
+        Self::resume_at(path, step, true)
+    }
+
+    /// As [`MetricsFile::resume`]; where that step is still to be evaluated, lines of its evaluation are
+    /// dropped too.
+    pub(crate) fn resume_at(path: &Path, step: u64, evaluated: bool) -> Result<Self> {
         let text = match std::fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -40,8 +46,9 @@ impl MetricsFile {
         };
         let kept = text.split_inclusive('\n').filter(|line| {
             let value: Option<Value> = serde_json::from_str(line).ok();
-            let at = value.and_then(|value| value["step"].as_u64());
-            line.ends_with('\n') && at.is_some_and(|at| at <= step)
+            let Some(value) = value.filter(|_| line.ends_with('\n')) else { return false };
+            let again = !evaluated && value["event"] == "evaluation" && value["step"] == step;
+            value["step"].as_u64().is_some_and(|at| at <= step) && !again
         });
         disk::write(path, kept.collect::<String>().as_bytes())?;
         let file = File::options().append(true).open(path).map_err(|error| Error::file(path, error))?;

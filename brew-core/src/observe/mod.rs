@@ -19,6 +19,7 @@
 //! a GPU a span ends when its work is asked for, not when it is done. A span that nobody listens to costs
 //! some nanoseconds.
 
+mod inputs;
 mod metric;
 mod metrics_file;
 mod predictions;
@@ -31,9 +32,10 @@ use std::path::Path;
 use crate::cache::CacheReport;
 use crate::plan::Plan;
 
+pub(crate) use metric::labels_within_classes;
 pub use metric::{
-    Accuracy, Entity, EntityF1, F1, Matthews, Metric, Pearson, Spearman, SquadAnswers, SquadExactMatch,
-    SquadF1, entities, entity_f1, exact_match, token_f1,
+    Accuracy, Entity, EntityF1, F1, Matthews, Metric, Pearson, Scheme, Spearman, SquadAnswers,
+    SquadExactMatch, SquadF1, entities, entity_f1, exact_match, token_f1,
 };
 pub use metrics_file::MetricsFile;
 pub use predictions::Predictions;

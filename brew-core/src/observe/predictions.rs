@@ -1,19 +1,25 @@
-//! A model over a whole data set: the logits of its heads, beside the labels.
+//! A model over a whole data set: what it gives, the logits unless another role is named, beside the labels.
+
+use std::fmt;
+use std::marker::PhantomData;
 
 use tch::{Device, Kind, Tensor};
 
+use super::inputs::{Inputs, input_of};
 use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batch, Batches};
 use crate::error::{Error, InStage, Result};
 use crate::feature::Feature;
 use crate::model::{Model, Seen};
+use crate::observe::Metric;
 use crate::pass::{Pass, Wants};
-use crate::role::{Labels, Logits, LogitsMask, Role};
+use crate::role::{Labels, Logits, Role, mask_of};
 
 /// The label of an example or a token that does not count, as in PyTorch.
-pub(super) const IGNORED: i64 = -100;
+pub(crate) const IGNORED: i64 = -100;
 
-/// What a model predicts for each example of a data set, in the order of the batches.
+/// What a model gives for each example of a data set, in the order of the batches: the tensors of one role,
+/// the logits unless another is named, beside the labels.
 ///
 /// ```
 /// use brew_core::prelude::*;
@@ -25,11 +31,25 @@ pub(super) const IGNORED: i64 = -100;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
-pub struct Predictions {
-    logits: Vec<Tensor>,
+pub struct Predictions<R: Role = Logits> {
+    values: Vec<Tensor>,
     labels: Vec<Tensor>,
     mask: Option<Tensor>,
+    /// Where the labels are what the model reads, the column.
+    inputs: Inputs,
+    role: PhantomData<fn() -> R>,
+}
+
+impl<R: Role> fmt::Debug for Predictions<R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Predictions")
+            .field("role", &R::NAME)
+            .field("values", &self.values)
+            .field("labels", &self.labels)
+            .field("mask", &self.mask)
+            .finish()
+    }
 }
 
 impl Predictions {
@@ -45,21 +65,14 @@ impl Predictions {
     /// # Errors
     /// When there are no logits, when heads and labels differ in number, or any in their examples.
     pub fn new(logits: Vec<Tensor>, labels: Vec<Tensor>, mask: Option<Tensor>) -> Result<Self> {
-        if logits.is_empty() {
-            return Err(Error::invalid("the model gave no `logits` to evaluate"));
-        }
-        if !labels.is_empty() && labels.len() != logits.len() {
+        if !labels.is_empty() && !logits.is_empty() && labels.len() != logits.len() {
             return Err(Error::invalid(format!(
                 "there are {} logits and {} labels: each head needs its own",
                 logits.len(),
                 labels.len()
             )));
         }
-        let rows = |tensor: &Tensor| tensor.size().first().copied();
-        if logits.iter().chain(&labels).chain(&mask).any(|tensor| rows(tensor) != rows(&logits[0])) {
-            return Err(Error::invalid("logits, labels and mask must have as many rows as one another"));
-        }
-        Ok(Predictions { logits, labels, mask })
+        Self::of_values(logits, labels, mask)
     }
 
     /// Runs a model over the first epoch of some batches, without dropout and without gradients.
@@ -73,71 +86,12 @@ impl Predictions {
         A: Adaptor + Provides<Logits>,
         D: Batches<Batch = A::Batch> + ?Sized,
     {
-        let _guard = tch::no_grad_guard();
-        let device = model.parameters().device();
-        let pass = Pass::evaluation(Wants::nothing().and_role(Logits::NAME));
-        let mut parts = Vec::new();
-        for batch in data.epoch(0)? {
-            let batch = batch?.to_device(device)?;
-            let output = model.run(&batch, &pass).in_stage("evaluation")?;
-            let read = |role| Ok::<_, Error>(tensors(model.read(role, &batch, &output)?));
-            let mut labels = read(Labels::NAME)?;
-            if labels.is_empty() {
-                labels.extend(batch.column("labels").map(Tensor::shallow_clone));
-            }
-            parts.push(Self::part(read(Logits::NAME)?, labels, read(LogitsMask::NAME)?.pop())?);
-        }
-        if parts.is_empty() {
-            return Err(Error::invalid("there is nothing to evaluate: the data has no rows"));
-        }
-        Self::join(&parts)
-    }
-
-    /// One batch on the CPU. Where classes are of tokens, a mask is made if there is none: padding to
-    /// the longest batch needs it.
-    fn part(logits: Vec<Tensor>, labels: Vec<Tensor>, mask: Option<Tensor>) -> Result<Self> {
-        let on_cpu = |tensor: Tensor| Ok(tensor.f_to_device(Device::Cpu)?);
-        let logits = logits.into_iter().map(|logits| on_cpu(logits.f_to_kind(Kind::Float)?));
-        let logits = logits.collect::<Result<Vec<_>>>()?;
-        let labels = labels.into_iter().map(on_cpu).collect::<Result<Vec<_>>>()?;
-        let mask = match (mask.map(on_cpu).transpose()?, logits.first().map(Tensor::size).as_deref()) {
-            (Some(mask), _) => Some(mask.f_ne(0)?),
-            (None, Some([rows, length, _])) => {
-                Some(Tensor::f_ones([*rows, *length], (Kind::Bool, Device::Cpu))?)
-            }
-            (None, _) => None,
-        };
-        Self::new(logits, labels, mask)
-    }
-
-    fn join(parts: &[Self]) -> Result<Self> {
-        let heads = parts[0].logits.len();
-        let logits = (0..heads).map(|head| {
-            join(parts.iter().filter_map(|part| part.logits.get(head)), |rank| {
-                if rank == 2 { f64::NEG_INFINITY } else { 0.0 }
-            })
-        });
-        let labelled = parts.iter().all(|part| !part.labels.is_empty());
-        let labels = (0..if labelled { heads } else { 0 })
-            .map(|head| join(parts.iter().filter_map(|part| part.labels.get(head)), |_| IGNORED as f64));
-        let masks: Vec<&Tensor> = parts.iter().filter_map(|part| part.mask.as_ref()).collect();
-        let mask = (!masks.is_empty()).then(|| join(masks, |_| 0.0)).transpose()?;
-        Self::new(logits.collect::<Result<_>>()?, labels.collect::<Result<_>>()?, mask)
+        Self::of_role(model, data)
     }
 
     /// The logits, one tensor a head, float32 on the CPU.
     pub fn logits(&self) -> &[Tensor] {
-        &self.logits
-    }
-
-    /// The labels, one tensor a head; empty where the data has none.
-    pub fn labels(&self) -> &[Tensor] {
-        &self.labels
-    }
-
-    /// Which tokens count, `(examples, length)`; `None` where the logits are not of tokens.
-    pub fn mask(&self) -> Option<&Tensor> {
-        self.mask.as_ref()
+        &self.values
     }
 
     /// The share, 0 to 1, of examples (of tokens that count, where classes are of tokens) for which
@@ -147,7 +101,7 @@ impl Predictions {
     /// When they are of different data.
     pub fn agreement(&self, other: &Predictions) -> Result<f64> {
         let mut agree: Option<Tensor> = None;
-        for (ours, theirs) in self.logits.iter().zip(&other.logits) {
+        for (ours, theirs) in self.values.iter().zip(&other.values) {
             if ours.size() != theirs.size() {
                 return Err(Error::invalid(format!(
                     "{:?} predictions cannot be compared with {:?}: they are of different data",
@@ -170,24 +124,171 @@ impl Predictions {
     }
 }
 
+impl<R: Role> Predictions<R> {
+    /// What a model gives of the role `R`, made elsewhere: tensors with a row an example, labels with as
+    /// many rows, and `(examples, length)`, not 0 where a position counts.
+    ///
+    /// # Errors
+    /// When there are no tensors, or any differ in their examples.
+    pub fn of_values(values: Vec<Tensor>, labels: Vec<Tensor>, mask: Option<Tensor>) -> Result<Self> {
+        let rows = |tensor: &Tensor| tensor.size().first().copied();
+        let Some(expected) = values.first().map(rows) else {
+            return Err(Error::invalid(format!("the model gave no `{}` to evaluate", R::NAME)));
+        };
+        if values.iter().chain(&labels).chain(&mask).any(|tensor| rows(tensor) != expected) {
+            return Err(Error::invalid(format!(
+                "{}, labels and mask must have as many rows as one another",
+                R::NAME
+            )));
+        }
+        Ok(Predictions { values, labels, mask, inputs: Inputs::Unknown, role: PhantomData })
+    }
+
+    /// As [`Predictions::of`], of another role than the logits: its tensors are padded with 0, and the mask
+    /// is the role's own (see [`mask_of`]). Floats of 16 bits are kept in float32.
+    ///
+    /// # Errors
+    /// Those of the data and the model; no batch.
+    pub fn of_role<A, D>(model: &Seen<A>, data: &D) -> Result<Self>
+    where
+        A: Adaptor + Provides<R>,
+        D: Batches<Batch = A::Batch> + ?Sized,
+    {
+        Self::gather(model, data.epoch(0)?, &|values, _| Ok(values))
+    }
+
+    /// What a metric keeps of these batches.
+    pub(crate) fn kept_by<A: Adaptor + Provides<R>>(
+        metric: &(impl Metric<R> + ?Sized),
+        model: &Seen<A>,
+        batches: impl IntoIterator<Item = Result<A::Batch>>,
+    ) -> Result<Self> {
+        Self::gather(model, batches, &|values, mask| metric.of_batch(values, mask))
+    }
+
+    fn gather<A: Adaptor + Provides<R>>(
+        model: &Seen<A>,
+        batches: impl IntoIterator<Item = Result<A::Batch>>,
+        keep: &Keep<'_>,
+    ) -> Result<Self> {
+        let _guard = tch::no_grad_guard();
+        let device = model.parameters().device();
+        let pass = Pass::evaluation(Wants::nothing().and_role(R::NAME));
+        let mut parts = Vec::new();
+        for batch in batches {
+            let batch = batch?.to_device(device)?;
+            let output = model.run(&batch, &pass).in_stage("evaluation")?;
+            let read = |role| Ok::<_, Error>(tensors(model.read(role, &batch, &output)?));
+            let mut labels = read(Labels::NAME)?;
+            if labels.is_empty() {
+                labels.extend(batch.column("labels").map(Tensor::shallow_clone));
+            }
+            let mask = match mask_of(R::NAME) {
+                Some(role) => read(role)?.pop(),
+                None => None,
+            };
+            let inputs = input_of(&batch, &labels)?;
+            let values = keep(read(R::NAME)?, mask.as_ref())?;
+            let part = Self::part(values, labels, mask)?;
+            parts.push(Predictions { inputs, ..part });
+        }
+        if parts.is_empty() {
+            return Err(Error::invalid("there is nothing to evaluate: the data has no rows"));
+        }
+        Self::join(&parts)
+    }
+
+    /// One batch on the CPU. Where classes are of tokens, a mask is made if there is none: padding to
+    /// the longest batch needs it.
+    fn part(values: Vec<Tensor>, labels: Vec<Tensor>, mask: Option<Tensor>) -> Result<Self> {
+        let on_cpu = |tensor: Tensor| Ok(tensor.f_to_device(Device::Cpu)?);
+        let values = values.into_iter().map(|values| {
+            let narrow = matches!(values.f_kind()?, Kind::Half | Kind::BFloat16);
+            let wide = narrow || R::NAME == Logits::NAME;
+            on_cpu(if wide { values.f_to_kind(Kind::Float)? } else { values })
+        });
+        let values = values.collect::<Result<Vec<_>>>()?;
+        let labels = labels.into_iter().map(on_cpu).collect::<Result<Vec<_>>>()?;
+        let mask = match (mask.map(on_cpu).transpose()?, values.first().map(Tensor::size).as_deref()) {
+            (Some(mask), _) => Some(mask.f_ne(0)?),
+            (None, Some([rows, length, _])) => {
+                Some(Tensor::f_ones([*rows, *length], (Kind::Bool, Device::Cpu))?)
+            }
+            (None, _) => None,
+        };
+        Self::of_values(values, labels, mask)
+    }
+
+    fn join(parts: &[Self]) -> Result<Self> {
+        let first = &parts[0];
+        let values = (0..first.values.len()).map(|index| {
+            join(parts.iter().filter_map(|part| part.values.get(index)), |rank| {
+                if rank == 2 && R::NAME == Logits::NAME { f64::NEG_INFINITY } else { 0.0 }
+            })
+        });
+        let values = values.collect::<Result<Vec<_>>>()?;
+        let labelled = parts.iter().all(|part| part.labels.len() == first.labels.len());
+        let labels = (0..if labelled { first.labels.len() } else { 0 })
+            .map(|index| join(parts.iter().filter_map(|part| part.labels.get(index)), |_| IGNORED as f64));
+        let labels = labels.collect::<Result<Vec<_>>>()?;
+        if R::NAME == Logits::NAME && !labels.is_empty() && labels.len() != values.len() {
+            return Err(Error::invalid(format!(
+                "there are {} logits and {} labels: each head needs its own",
+                values.len(),
+                labels.len()
+            )));
+        }
+        let masks: Vec<&Tensor> = parts.iter().filter_map(|part| part.mask.as_ref()).collect();
+        let mask = (!masks.is_empty()).then(|| join(masks, |_| 0.0)).transpose()?;
+        let joined = Self::of_values(values, labels, mask)?;
+        Ok(Predictions { inputs: Inputs::of_all(parts.iter().map(|part| part.inputs)), ..joined })
+    }
+
+    /// The tensors of the role: one, or the list of them.
+    pub fn values(&self) -> &[Tensor] {
+        &self.values
+    }
+
+    /// The labels, one tensor a head; empty where the data has none.
+    pub fn labels(&self) -> &[Tensor] {
+        &self.labels
+    }
+
+    /// Which positions count, `(examples, length)`; `None` where there are none.
+    pub fn mask(&self) -> Option<&Tensor> {
+        self.mask.as_ref()
+    }
+
+    /// The column that the labels are a copy of, where that is what the model reads.
+    pub(crate) fn labels_are_inputs(&self) -> Option<&'static str> {
+        self.inputs.column()
+    }
+}
+
+/// What is kept of a batch's tensors and their mask.
+type Keep<'k> = dyn Fn(Vec<Tensor>, Option<&Tensor>) -> Result<Vec<Tensor>> + 'k;
+
 fn tensors(feature: Option<Feature>) -> Vec<Tensor> {
     feature.map(Feature::into_tensors).unwrap_or_default()
 }
 
-/// Batches below one another, each padded along the second dimension to the longest.
+/// Batches below one another, each padded to the largest in every dimension but the first.
 fn join<'t>(parts: impl IntoIterator<Item = &'t Tensor>, padding: impl Fn(usize) -> f64) -> Result<Tensor> {
     let parts: Vec<&Tensor> = parts.into_iter().collect();
-    let length = |part: &Tensor| part.size().get(1).copied();
-    let Some(longest) = parts.iter().filter_map(|part| length(part)).max() else {
-        return Ok(Tensor::f_cat(&parts, 0)?);
-    };
+    let mut largest: Vec<i64> = Vec::new();
+    for part in &parts {
+        let size = part.size();
+        largest.resize(largest.len().max(size.len()), 0);
+        largest.iter_mut().zip(&size).for_each(|(largest, size)| *largest = (*largest).max(*size));
+    }
     let padded = parts.iter().map(|part| {
-        let missing = longest - length(part).unwrap_or(longest);
-        if missing == 0 {
+        let missing =
+            part.size().iter().zip(&largest).map(|(size, largest)| largest - size).collect::<Vec<_>>();
+        if missing.iter().skip(1).all(|missing| *missing == 0) {
             return Ok(part.shallow_clone());
         }
-        let mut sides = vec![0; 2 * (part.dim() - 2)];
-        sides.extend([0, missing]);
+        // The last dimension first, and what goes before and behind it.
+        let sides: Vec<i64> = missing.iter().skip(1).rev().flat_map(|missing| [0, *missing]).collect();
         Ok(part.f_pad(sides, "constant", padding(part.dim()))?)
     });
     Ok(Tensor::f_cat(&padded.collect::<Result<Vec<_>>>()?, 0)?)

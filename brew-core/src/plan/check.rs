@@ -36,6 +36,20 @@ pub enum Problem {
     },
     /// A setting of a config that cannot be used; the text names its key and its value.
     Config(String),
+    /// A problem of one of several tasks.
+    Task {
+        /// The task.
+        task: String,
+        /// What is wrong, and the mend.
+        message: String,
+    },
+    /// An evaluation that cannot be made: its batches, its metric and the student do not suit one another.
+    Evaluation {
+        /// The metric.
+        metric: String,
+        /// What is wrong, where it is, and the mend.
+        message: String,
+    },
     /// No loss: nothing would be learned.
     NoLoss,
     /// A value, shape or option does not fit.
@@ -62,6 +76,8 @@ impl fmt::Display for Problem {
                 write!(formatter, "stage `{stage}` reads {reads}, but has {given} inputs")
             }
             Problem::Config(message) => formatter.write_str(message),
+            Problem::Task { task, message } => write!(formatter, "task `{task}`: {message}"),
+            Problem::Evaluation { metric, message } => write!(formatter, "evaluation `{metric}`: {message}"),
             Problem::NoLoss => formatter.write_str(
                 "the pipeline has no loss: add one of `.soft_targets(…)`, `.matching(…)`, `.hard_labels(…)`",
             ),

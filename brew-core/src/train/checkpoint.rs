@@ -82,6 +82,9 @@ pub(super) struct State {
     pub(super) evaluations_since_best: u64,
     /// Steps that were left out for a loss that was not finite.
     pub(super) skipped: u64,
+    /// The epoch of an evaluation of this step that is still to come: what a run that resumes does first.
+    #[serde(default)]
+    pub(super) to_evaluate: Option<u64>,
 }
 
 /// `state.json`.
@@ -114,14 +117,26 @@ impl Checkpoint<'_> {
                     disk::write(&path, &bytes)?;
                 }
             }
-            let path = folder.join(STATE);
-            let state = self.state.clone();
-            let unsealed = Sealed { version: VERSION, state, files, seal: UNSEALED.to_owned() };
-            let text = serde_json::to_string_pretty(&unsealed).map_err(|error| Error::file(&path, error))?;
-            let seal = checksum(text.as_bytes());
-            disk::write(&path, text.replace(UNSEALED, &seal).as_bytes())
+            seal(folder, self.state, files)
         })
     }
+
+    /// Puts another state into a checkpoint that was written, whose tensors stay as they are.
+    pub(super) fn restate(folder: &Path, state: &State) -> Result<()> {
+        let path = folder.join(STATE);
+        let sealed: Sealed =
+            serde_json::from_slice(&read_file(&path)?).map_err(|error| Error::file(&path, error))?;
+        seal(folder, state, sealed.files)
+    }
+}
+
+/// Writes `state.json`, with the checksums of the other files and its own.
+fn seal(folder: &Path, state: &State, files: BTreeMap<String, String>) -> Result<()> {
+    let path = folder.join(STATE);
+    let unsealed = Sealed { version: VERSION, state: state.clone(), files, seal: UNSEALED.to_owned() };
+    let text = serde_json::to_string_pretty(&unsealed).map_err(|error| Error::file(&path, error))?;
+    let seal = checksum(text.as_bytes());
+    disk::write(&path, text.replace(UNSEALED, &seal).as_bytes())
 }
 
 impl Read {

@@ -20,6 +20,7 @@ mod builder;
 mod checkpoint;
 mod checkpoints;
 mod clip;
+mod evaluation;
 mod layer_decay;
 mod length;
 mod not_finite;
@@ -41,16 +42,15 @@ mod tokens;
 mod trained;
 mod work;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::rc::Rc;
 
 use crate::adaptor::Adaptor;
-use crate::batch::Batches;
 use crate::distill::Pipeline;
 use crate::error::{Error, Result};
 use crate::model::{Model as _, Seen};
+use crate::plan::Problem;
+use evaluation::{Evaluates, Evaluation};
 use settings::Settings;
 
 pub use not_finite::NotFinite;
@@ -103,15 +103,6 @@ pub struct Trainer<'o, P: Trains> {
     on_checkpoint: Option<OnCheckpoint<'o, P::Student>>,
 }
 
-/// The name of a metric, what its data depends on, and how it is had of a student.
-struct Evaluation<'o, S> {
-    metric: String,
-    data: DataSettings<'o>,
-    of: Evaluate<'o, S>,
-}
-
-type DataSettings<'o> = Box<dyn Fn() -> Result<BTreeMap<String, String>> + 'o>;
-type Evaluate<'o, S> = Box<dyn Fn(&S) -> Result<f64> + 'o>;
 type OnCheckpoint<'o, S> = Box<dyn FnMut(&S, u64) -> Result<()> + 'o>;
 
 impl<P: Trains> fmt::Debug for Trainer<'_, P> {
@@ -131,23 +122,19 @@ impl<'o, P: Trains> Trainer<'o, P> {
         Trainer { trained, settings: Settings::default(), evaluations: Vec::new(), on_checkpoint: None }
     }
 
-    fn evaluated<D: Batches + 'o>(
-        mut self,
-        metric: String,
-        data: D,
-        of: impl Fn(&P::Student, &D) -> Result<f64> + 'o,
-    ) -> Self {
-        let data = Rc::new(data);
-        let settings = Rc::clone(&data);
-        self.evaluations.push(Evaluation {
-            metric,
-            data: Box::new(move || settings.settings()),
-            of: Box::new(move |student| of(student, &data)),
-        });
+    fn evaluated(mut self, metric: String, of: impl Evaluates<P::Student> + 'o) -> Self {
+        self.evaluations.push(Evaluation { metric, of: Box::new(of) });
         self
     }
 
-    /// Refuses settings that cannot work, all at once.
+    /// Refuses settings that cannot work, all at once, as every run does first: call this to know early.
+    ///
+    /// # Errors
+    /// Each setting, with the values that it may have.
+    pub fn check(&self) -> Result<()> {
+        self.refuse(Vec::new())
+    }
+
     fn refuse(&self, more: Vec<String>) -> Result<()> {
         let mut problems = self.settings.problems();
         problems.extend(more);
@@ -169,16 +156,24 @@ struct Student<'c, 'o, P: Trains> {
 }
 
 impl<P: Trains> run::Caller for Student<'_, '_, P> {
+    fn problems(&self) -> Vec<Problem> {
+        evaluation::problems(self.evaluations, self.trained.student())
+    }
+
+    fn evaluates(&self) -> bool {
+        !self.evaluations.is_empty()
+    }
+
     fn evaluate(&mut self, tell: &mut dyn FnMut(&str, f64)) -> Result<()> {
         for evaluation in self.evaluations {
-            tell(&evaluation.metric, (evaluation.of)(self.trained.student())?);
+            tell(&evaluation.metric, evaluation.of.value(self.trained.student())?);
         }
         Ok(())
     }
 
     fn evaluations(&self) -> Result<Vec<serde_json::Value>> {
         let described = self.evaluations.iter().map(|evaluation| {
-            Ok(serde_json::json!({ "metric": evaluation.metric, "data": (evaluation.data)()? }))
+            Ok(serde_json::json!({ "metric": evaluation.metric, "data": evaluation.of.settings()? }))
         });
         described.collect()
     }

@@ -1,5 +1,8 @@
 //! Training one pipeline: epochs or steps over its data.
 
+use std::marker::PhantomData;
+
+use super::evaluation::{Itself, Of};
 use super::settings::Duration;
 use super::source::Named;
 use super::work::Worker;
@@ -8,9 +11,8 @@ use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batches, Feeds};
 use crate::distill::Pipeline;
 use crate::error::Result;
-use crate::model::Seen;
-use crate::observe::{Metric, Predictions};
-use crate::role::Logits;
+use crate::observe::Metric;
+use crate::role::Role;
 
 impl<'o, T: 'static, A: Adaptor> Trainer<'o, Pipeline<T, A>> {
     /// Passes over the data, whose length must be known.
@@ -35,21 +37,25 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, Pipeline<T, A>> {
     }
 
     /// Evaluates the student on these batches: after each epoch, in a run of steps at each checkpoint.
-    /// Said again it adds another metric.
-    pub fn evaluate<D>(self, data: D, metric: impl Metric + 'o) -> Self
+    /// Said again it adds another metric; `best/` and [`stop_after`](Trainer::stop_after) go by the first.
+    ///
+    /// The metric says which role it reads: the logits, or any other that the student's adaptor provides.
+    /// Student, batches and metric are tried on two rows, and on those that hold the extremes of the data,
+    /// before the first step.
+    pub fn evaluate<R, D>(self, data: D, metric: impl Metric<R> + 'o) -> Self
     where
-        A: Provides<Logits>,
+        R: Role,
+        A: Provides<R>,
         D: Batches<Batch = A::Batch> + 'o,
     {
-        self.evaluated(metric.name().to_owned(), data, move |student: &Seen<A>, data| {
-            metric.value(&Predictions::of(student, data)?)
-        })
+        self.evaluated(metric.name().to_owned(), Of { judged: Itself, data, metric, role: PhantomData })
     }
 
     /// Checks two rows, trains, and gives the student back.
     ///
     /// # Errors
-    /// [`crate::Error::Plan`] with all that two rows show to be wrong, before anything is trained; errors of
+    /// [`crate::Error::Plan`] with all that two rows show to be wrong, those of the evaluations too, before
+    /// anything is trained; errors of
     /// the data, such as data that yields no batch; errors of a step, with the stage, the epoch and the
     /// batch; an error of the callback, with the step.
     pub fn run<B, D>(mut self, data: D) -> Result<Trained<A>>

@@ -1,25 +1,28 @@
 //! Training several tasks of one student.
 
+use std::marker::PhantomData;
+
+use super::evaluation::Of;
 use super::settings::Duration;
 use super::{MultiTask, TrainedTasks, Trainer, run};
 use crate::adaptor::{Adaptor, Provides};
 use crate::batch::Batches;
 use crate::error::Result;
 use crate::model::Seen;
-use crate::observe::{Metric, Predictions};
-use crate::role::Logits;
+use crate::observe::Metric;
+use crate::role::Role;
 
 impl<'o, 'd> Trainer<'o, MultiTask<'d>> {
     /// Evaluates the student of a task on these batches at each checkpoint; the metric is logged as
     /// `task/metric`.
-    pub fn evaluate<A, D>(self, task: &str, student: Seen<A>, data: D, metric: impl Metric + 'o) -> Self
+    pub fn evaluate<A, R, D>(self, task: &str, student: Seen<A>, data: D, metric: impl Metric<R> + 'o) -> Self
     where
-        A: Adaptor + Provides<Logits>,
+        A: Adaptor + Provides<R>,
+        R: Role,
         D: Batches<Batch = A::Batch> + 'o,
     {
-        self.evaluated(format!("{task}/{}", metric.name()), data, move |_, data| {
-            metric.value(&Predictions::of(&student, data)?)
-        })
+        let metric_of_task = format!("{task}/{}", metric.name());
+        self.evaluated(metric_of_task, Of { judged: student, data, metric, role: PhantomData })
     }
 
     /// Checks two rows of each task and trains for so many `.steps(…)`.

@@ -71,6 +71,7 @@ impl Run<'_, '_> {
         self.best.clone_from(&state.best);
         self.skipped = state.skipped;
         self.evaluations_since_best = state.evaluations_since_best;
+        self.to_evaluate = state.to_evaluate;
         compare(&read.outputs, &outputs_of(self.tasks)?, self.low_precision)
     }
 }

@@ -23,10 +23,14 @@ use crate::error::{Error, Result};
 use crate::execute::Projections;
 use crate::model::{Parameters, write_weights};
 use crate::observe::{Event, MetricsFile, Progress, Report, Summary, TensorBoard};
-use crate::plan::{OptimizerChanges, Semantics};
+use crate::plan::{OptimizerChanges, Problem, Semantics};
 
 /// What the loop asks of the one who called it, who alone knows the student's type.
 pub(super) trait Caller {
+    /// What is wrong with the evaluations, found before the first step.
+    fn problems(&self) -> Vec<Problem>;
+    /// Whether there is anything to evaluate.
+    fn evaluates(&self) -> bool;
     /// Evaluates the student, metric by metric.
     fn evaluate(&mut self, tell: &mut dyn FnMut(&str, f64)) -> Result<()>;
     /// What is evaluated, metric by metric, as `config.json` holds it.
@@ -52,7 +56,7 @@ pub(super) fn run(
         named.work.compute_in(precision)?;
     }
     share(&mut tasks, settings)?;
-    let mut found = probe(&tasks, &draw)?;
+    let mut found = probe(&tasks, &draw, caller.problems())?;
     if settings.run_dir.is_some() {
         tasks.iter().try_for_each(|named| named.work.look_at_teachers())?;
     }
@@ -76,7 +80,8 @@ pub(super) fn run(
     let resumed = folder.as_mut().and_then(|folder| folder.resumed.take());
     if let Some(folder) = &folder {
         let done = resumed.as_ref().map_or(0, |(_, read)| read.state.step);
-        observers.push(Box::new(MetricsFile::resume(&folder.metrics(), done)?));
+        let evaluated = resumed.as_ref().is_none_or(|(_, read)| read.state.to_evaluate.is_none());
+        observers.push(Box::new(MetricsFile::resume_at(&folder.metrics(), done, evaluated)?));
         observers.push(Box::new(TensorBoard::create(&folder.tensorboard())?));
         // After the metrics, whose file it reads.
         observers.push(Box::new(Report::new(folder.metrics(), folder.report())));
@@ -110,6 +115,7 @@ pub(super) fn run(
         best: None,
         evaluations_since_best: 0,
         skipped: 0,
+        to_evaluate: None,
         device,
         low_precision: precision.is_some(),
         saved_at: Instant::now(),
@@ -221,20 +227,31 @@ fn draw(settings: &Settings<'_>, tasks: &[Named<'_>], tau: f64) -> Result<Draw> 
     Ok(Draw::new(settings.seed, tasks.len(), sizes.as_deref(), tau))
 }
 
-/// What two rows of each task showed.
-fn probe(tasks: &[Named<'_>], draw: &Draw) -> Result<Vec<String>> {
-    let mut found = Vec::new();
+/// What two rows of each task showed; everything that is wrong with them and with the evaluations.
+fn probe(tasks: &[Named<'_>], draw: &Draw, of_evaluations: Vec<Problem>) -> Result<Vec<String>> {
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
     for (index, named) in tasks.iter().enumerate() {
         match (&named.task, named.work.probe()) {
-            (None, lines) => found.extend(lines?),
+            (None, Ok(lines)) => found.extend(lines),
             (Some(task), Ok(lines)) => {
                 found.push(format!("{task}: drawn with probability {:.3}", draw.probability(index)));
                 found.extend(lines.into_iter().map(|line| format!("{task}: {line}")));
             }
-            (Some(task), Err(error)) => return Err(Error::other(format!("task `{task}`: {error}"))),
+            (None, Err(Error::Plan(wrong))) => problems.extend(wrong),
+            (None, Err(error)) if of_evaluations.is_empty() => return Err(error),
+            (None, Err(error)) => problems.push(Problem::Config(error.to_string())),
+            (Some(task), Err(Error::Plan(wrong))) => {
+                let of_task =
+                    |wrong: &Problem| Problem::Task { task: task.clone(), message: wrong.to_string() };
+                problems.extend(wrong.iter().map(of_task));
+            }
+            (Some(task), Err(error)) => {
+                problems.push(Problem::Task { task: task.clone(), message: error.to_string() });
+            }
         }
     }
-    Ok(found)
+    problems.extend(of_evaluations);
+    if problems.is_empty() { Ok(found) } else { Err(Error::Plan(problems)) }
 }
 
 /// Opens the teachers' caches, and says what they will cost.

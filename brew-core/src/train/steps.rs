@@ -4,7 +4,7 @@
 //! of epochs and of steps differ in where a window may end, which [`Source`] knows.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use tch::Device;
@@ -54,6 +54,8 @@ pub(super) struct Run<'r, 'o> {
     pub(super) evaluations_since_best: u64,
     /// Steps that were left out for a loss that was not finite.
     pub(super) skipped: u64,
+    /// The epoch of an evaluation of this step that is still to come.
+    pub(super) to_evaluate: Option<u64>,
     pub(super) device: Device,
     /// Whether the models compute in bfloat16 or float16.
     pub(super) low_precision: bool,
@@ -69,6 +71,14 @@ pub(super) type Tell<'t> = dyn FnMut(&Event<'_>) + 't;
 impl Run<'_, '_> {
     /// Goes on to the last step.
     pub(super) fn go_on(&mut self, caller: &mut dyn Caller, tell: &mut Tell<'_>) -> Result<()> {
+        if self.to_evaluate.is_some() {
+            // The run ended between a checkpoint and the evaluation of the same step.
+            let path = self.folder.map(|folder| folder.checkpoint(self.step));
+            self.evaluate_after(path.as_deref(), caller, tell)?;
+            if self.settings.checkpoints.at(self.step, &self.length) {
+                self.call_back(caller)?;
+            }
+        }
         while self.step < self.length.steps && !self.stops_early() {
             let epoch = self.next_step(tell)?;
             let checkpoint = self.settings.checkpoints.at(self.step, &self.length);
@@ -76,22 +86,64 @@ impl Run<'_, '_> {
                 true => self.length.ends_epoch(self.step),
                 false => checkpoint,
             };
-            // First the evaluation, so that the checkpoint holds its value.
-            if evaluates {
-                self.cached(tell);
-                self.evaluate(epoch, caller, tell)?;
-            }
             let asked = self.signals.as_ref().is_some_and(Listening::asked);
             let due = self.settings.save_every.is_some_and(|every| self.saved_at.elapsed() >= every);
-            let saved = if checkpoint || asked || due { self.checkpoint(tell) } else { None };
+            if evaluates {
+                self.cached(tell);
+                self.to_evaluate = caller.evaluates().then_some(epoch);
+            }
+            // It stands before the evaluation, whatever that meets.
+            let mut saved = if checkpoint || asked || due { self.checkpoint(tell) } else { None };
+            if self.to_evaluate.is_some() {
+                self.evaluate_after(saved.as_deref(), caller, tell)?;
+            }
+            let asked = self.signals.as_ref().is_some_and(Listening::asked);
+            if asked && saved.is_none() {
+                saved = self.checkpoint(tell);
+            }
             if asked {
                 return Err(Error::Interrupted { step: self.step, saved });
             }
             if checkpoint {
-                caller.at_checkpoint(self.step).map_err(|error| {
-                    Error::other(format!("the callback after step {}: {error}", self.step))
-                })?;
+                self.call_back(caller)?;
             }
+        }
+        Ok(())
+    }
+
+    fn call_back(&self, caller: &mut dyn Caller) -> Result<()> {
+        let failed = |error| Error::other(format!("the callback after step {}: {error}", self.step));
+        caller.at_checkpoint(self.step).map_err(failed)
+    }
+
+    /// Evaluates, and puts what came out into the checkpoint of this step, where one stands. Where the
+    /// evaluation fails a checkpoint is written if none stands, so that no step is lost.
+    fn evaluate_after(
+        &mut self,
+        saved: Option<&Path>,
+        caller: &mut dyn Caller,
+        tell: &mut Tell<'_>,
+    ) -> Result<()> {
+        let epoch = self.to_evaluate.unwrap_or_default();
+        if let Err(error) = self.evaluate(epoch, caller, tell) {
+            let written = if saved.is_none() { self.checkpoint(tell) } else { None };
+            let kept = match saved.or(written.as_deref()) {
+                Some(path) => format!(
+                    "; the steps up to there are in {}: run again to resume with this evaluation",
+                    path.display()
+                ),
+                None => String::new(),
+            };
+            return Err(Error::other(format!("the evaluation after step {}: {error}{kept}", self.step)));
+        }
+        self.to_evaluate = None;
+        let Some(path) = saved else { return Ok(()) };
+        let restated = self.state().and_then(|state| Checkpoint::restate(path, &state));
+        if let Err(error) = restated {
+            tell(&Event::Warning(&format!(
+                "the checkpoint of step {} lacks the evaluation, which is done again if the run resumes there: {error}",
+                self.step
+            )));
         }
         Ok(())
     }
@@ -285,26 +337,10 @@ impl Run<'_, '_> {
         self.tasks.iter().for_each(|named| named.work.flush_caches());
         let path = folder.checkpoint(self.step);
         let (student, learned) = (student_of(self.tasks), learned_of(self.tasks));
-        let tokens = self.tokens.read();
-        let state = State {
-            step: self.step,
-            steps: self.length.steps,
-            optimizer_steps: self.student.steps_done(),
-            batches: self.source.drawn,
-            data: self.source.standings(),
-            examples: self.examples,
-            tokens: tokens.as_ref().copied().unwrap_or_default(),
-            seconds: self.seconds,
-            evaluations: self.evaluations.clone(),
-            best: self.best.clone(),
-            evaluations_since_best: self.evaluations_since_best,
-            skipped: self.skipped,
-        };
-        let written = tokens.and_then(|_| Ok((self.moments()?, outputs_of(self.tasks)?)));
-        let written = written.and_then(|(moments, outputs)| {
+        let written = self.state().and_then(|state| {
+            let (moments, outputs) = (&self.moments()?, &outputs_of(self.tasks)?);
             let (student, learned) = (&student, &learned);
-            let (moments, outputs, state) = (&moments, &outputs, &state);
-            Checkpoint { student, learned, moments, outputs, state }.write(&path)
+            Checkpoint { student, learned, moments, outputs, state: &state }.write(&path)
         });
         if let Err(error) = written {
             let text = format!(
@@ -321,6 +357,25 @@ impl Run<'_, '_> {
             tell(&Event::Warning(&format!("older checkpoints could not be removed: {error}")));
         }
         Some(path)
+    }
+
+    /// Where the run stands.
+    fn state(&mut self) -> Result<State> {
+        Ok(State {
+            step: self.step,
+            steps: self.length.steps,
+            optimizer_steps: self.student.steps_done(),
+            batches: self.source.drawn,
+            data: self.source.standings(),
+            examples: self.examples,
+            tokens: self.tokens.read()?,
+            seconds: self.seconds,
+            evaluations: self.evaluations.clone(),
+            best: self.best.clone(),
+            evaluations_since_best: self.evaluations_since_best,
+            skipped: self.skipped,
+            to_evaluate: self.to_evaluate,
+        })
     }
 
     /// Tells what the teachers' caches did since the last time, after making it last.

@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::length::PerEpoch;
 use crate::adaptor::Adaptor;
-use crate::batch::{Batch as _, Batches, Feeds, Position, Walk};
+use crate::batch::{Batch as _, Batches, Extreme, Feeds, Position, Walk};
 use crate::cache::{CacheReport, TeacherCache};
 use crate::distill::Pipeline;
 use crate::error::{Error, InStage as _, Result};
@@ -38,7 +38,7 @@ pub(crate) trait Work {
     fn share_projections(&mut self, with: &Parameters);
     /// Lets the models compute in this dtype; `None` is float32.
     fn compute_in(&mut self, kind: Option<Kind>) -> Result<()>;
-    /// Runs two rows, and says what they showed.
+    /// Runs two rows and those that hold the extremes of the data, and says what they showed.
     fn probe(&self) -> Result<Vec<String>>;
     /// Keeps what the teachers give for two rows, before caches answer in their place.
     fn look_at_teachers(&self) -> Result<()>;
@@ -212,7 +212,11 @@ where
         let names = self.label_names(rows.student())?;
         let probe = self.executor.probe_named(rows, names.as_deref())?;
         *self.warnings.borrow_mut() = probe.warnings;
-        Ok(probe.found)
+        let mut problems = Vec::new();
+        for Extreme { row, batch } in self.data.extremes()? {
+            problems.extend(self.executor.probe_row(&row, &batch.to_device(self.device())?)?);
+        }
+        if problems.is_empty() { Ok(probe.found) } else { Err(Error::Plan(problems)) }
     }
 
     fn look_at_teachers(&self) -> Result<()> {

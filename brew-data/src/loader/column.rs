@@ -122,6 +122,25 @@ impl Source {
         })
     }
 
+    /// Adds the values of a row in use, whatever lists are around them; those of a column of integers.
+    ///
+    /// # Errors
+    /// A value that is too large, by row.
+    pub(crate) fn integers(&self, dataset: &Dataset, row: usize, into: &mut Vec<i64>) -> Result<()> {
+        let (chunk, of_chunk) = dataset.locate(row);
+        let mut places = self.outer(dataset, chunk, of_chunk);
+        if self.depth == 2 {
+            places = self.span(chunk, places);
+        }
+        let mut numbers = Numbers::Integers(std::mem::take(into));
+        append(self.chunks[chunk][self.depth].as_ref(), places, &mut numbers)
+            .map_err(|message| dataset.bad_value(row, self.column.name, message))?;
+        if let Numbers::Integers(values) = numbers {
+            *into = values;
+        }
+        Ok(())
+    }
+
     /// What the lists of these rows are padded to: the longest of them, which is rounded up to a multiple
     /// where there is a pad value, and the longest list in one of them.
     pub(crate) fn extent(&self, dataset: &Dataset, rows: &[u32], multiple: usize) -> Extent {

@@ -3,6 +3,7 @@
 mod check;
 mod column;
 mod cut;
+mod extremes;
 pub(crate) mod half;
 mod lists;
 mod make;
@@ -18,7 +19,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use brew_core::batch::{Batches, FromColumns, Walk};
+use brew_core::batch::{Batches, Extreme, FromColumns, Walk};
 use brew_core::tch::Device;
 
 use crate::augment::Augmentation;
@@ -271,6 +272,22 @@ impl<B: FromColumns> Batches for Loader<B> {
 
     fn class_names(&self, column: &str) -> brew_core::Result<Option<Vec<String>>> {
         Ok(self.dataset.class_names(column)?)
+    }
+
+    fn extremes(&self) -> brew_core::Result<Vec<Extreme<B>>> {
+        let maker = Maker { share: Share { rank: 0, of: 1 }, ..self.maker(0)? };
+        let (rows, longest) = extremes::rows(&self.dataset, &maker.sources)?;
+        let extremes = rows.into_iter().map(|(row, held)| {
+            let (path, of_file) = self.dataset.place(row);
+            // A table has no more rows: see `Dataset`.
+            let number = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
+            // Beside itself; an empty list beside one that pads it, as in any batch.
+            let empty = maker.length(number(row), None)? == 0;
+            let beside = longest.filter(|_| empty).unwrap_or(row);
+            let batch = self.destination.deliver(maker.make(0, &[number(row), number(beside)])?)?;
+            Ok(Extreme { row: format!("{}, row {of_file}: {held}", path.display()), batch })
+        });
+        extremes.collect()
     }
 
     fn settings(&self) -> brew_core::Result<BTreeMap<String, String>> {

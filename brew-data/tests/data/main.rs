@@ -15,6 +15,7 @@ mod columns;
 mod copied;
 mod damaged;
 mod declared;
+mod extremes;
 mod folders;
 mod formats;
 mod json_keys;

@@ -7,6 +7,7 @@ mod buffers;
 mod callbacks;
 mod checkpoints;
 mod epochs;
+mod evaluations;
 mod not_finite;
 mod other_batches;
 mod repeats;

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::super::{Average, Loss, Read};
+use super::super::{Average, Read};
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
 use crate::role::{ByteEnds, Labels, Role as _, TokenIds};
@@ -31,7 +31,22 @@ pub struct NextTokenShift;
 /// assert_eq!(term.count.double_value(&[]), 2.0); // logits of positions 0 and 1, tokens 1 and 2
 /// # Ok::<(), brew_core::Error>(())
 /// ```
-pub fn next_token<K: Loss>(loss: K) -> Transformed<NextTokenShift, K> {
+///
+/// Around a metric it is the metric of the next token: `.evaluate(dev, next_token(Accuracy))` measures a causal
+/// language model whose labels are its input, as those of transformers' models are.
+///
+/// ```
+/// use brew_core::loss::next_token;
+/// use brew_core::prelude::*;
+///
+/// // Tokens 5, 1, 2: of the logits at 5 and at 1 one is right about what follows.
+/// let logits = Tensor::from_slice(&[1_i64, 0, 3]).one_hot(6).to_kind(Kind::Float).view([1, 3, 6]);
+/// let labels = Tensor::from_slice(&[5_i64, 1, 2]).view([1, 3]);
+/// let predictions = Predictions::new(vec![logits], vec![labels], None)?;
+/// assert_eq!(next_token(Accuracy).value(&predictions)?, 0.5);
+/// # Ok::<(), brew_core::Error>(())
+/// ```
+pub fn next_token<K>(loss: K) -> Transformed<NextTokenShift, K> {
     Transformed { transform: NextTokenShift, loss }
 }
 

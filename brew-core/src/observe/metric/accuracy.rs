@@ -8,11 +8,13 @@ use super::classes::Classes;
 use crate::error::Result;
 use crate::observe::Predictions;
 
-/// The share of examples, or of tokens with a label, that are predicted rightly, 0 to 1; 0 where there
-/// are none.
+/// The share of examples, or of tokens with a label, that are predicted rightly, 0 to 1.
 ///
 /// With integer labels the class of the largest logit is predicted; with float labels in the shape of
 /// the logits, the classes with a logit above 0.
+///
+/// Labels outside of 0 to classes - 1 (-100 aside), logits that are NaN, and data of which no label counts
+/// are errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accuracy;
 
@@ -22,7 +24,7 @@ impl Metric for Accuracy {
     }
 
     fn value(&self, predictions: &Predictions) -> Result<f64> {
-        let (right, all) = match Classes::of("accuracy", predictions)? {
+        let (right, all) = match Classes::of("accuracy", predictions)?.not_empty("accuracy")? {
             Classes::One(pairs) => {
                 (pairs.iter().filter(|(predicted, label)| predicted == label).count(), pairs.len())
             }
@@ -32,7 +34,11 @@ impl Metric for Accuracy {
                 (rows.iter().filter(right).count(), rows.len())
             }
         };
-        Ok(if all == 0 { 0.0 } else { right as f64 / all as f64 })
+        Ok(right as f64 / all as f64)
+    }
+
+    fn check(&self, rows: &Predictions) -> Result<()> {
+        Classes::of("accuracy", rows).map(drop)
     }
 }
 
@@ -61,10 +67,57 @@ mod tests {
     }
 
     #[test]
-    fn is_zero_where_no_label_counts_and_an_error_without_labels() {
-        assert_eq!(Accuracy.value(&single(2, &[0, 1], &[-100, -100])).unwrap(), 0.0);
+    fn data_without_labels_or_of_which_no_label_counts_is_an_error() {
+        let nothing = single(2, &[0, 1], &[-100, -100]);
+        let error = Accuracy.value(&nothing).unwrap_err().to_string();
+        assert!(error.contains("no label counts; each is -100"), "{error}");
+        Accuracy.check(&nothing).unwrap();
         let unlabelled = Predictions::new(vec![Tensor::from_slice2(&[[0.0_f32, 1.0]])], vec![], None);
         let error = Accuracy.value(&unlabelled.unwrap()).unwrap_err().to_string();
         assert!(error.contains("the role `labels`"), "{error}");
+    }
+
+    // scikit-learn has no number of classes to hold labels against; the rule is PyTorch's cross_entropy:
+    // "Target 2 is out of bounds", and ignore_index = -100.
+    #[test]
+    fn labels_outside_of_the_classes_are_refused_with_their_example() {
+        for label in [-1, 2, -101, i64::MAX] {
+            let wrong = single(2, &[0, 1, 1], &[0, -100, label]);
+            let error = Accuracy.value(&wrong).unwrap_err().to_string();
+            assert!(error.contains(&format!("the label of example 2 is {label}")), "{error}");
+            assert!(error.contains("labels are 0 to 1"), "{error}");
+        }
+    }
+
+    // scikit-learn 1.9.1: accuracy_score([0, 1], [0, nan]) is "ValueError: Input y_pred contains NaN."
+    #[test]
+    fn logits_that_are_nan_are_refused_where_they_count() {
+        let logits = || Tensor::from_slice2(&[[0.0_f32, 1.0], [f32::NAN, 1.0]]);
+        let of = |labels: &[i64]| Predictions::new(vec![logits()], vec![Tensor::from_slice(labels)], None);
+        let error = Accuracy.value(&of(&[1, 1]).unwrap()).unwrap_err().to_string();
+        assert!(error.contains("a logit of example 1 is NaN"), "{error}");
+        assert_eq!(Accuracy.value(&of(&[1, -100]).unwrap()).unwrap(), 1.0);
+    }
+
+    #[test]
+    fn labels_of_the_wrong_kind_are_refused_with_the_mend() {
+        let logits = || vec![Tensor::from_slice2(&[[0.0_f32, 1.0], [2.0, 1.0]])];
+        let of = |labels: Tensor| Predictions::new(logits(), vec![labels], None).unwrap();
+        for (labels, said) in [
+            (Tensor::from_slice2(&[[0_i64, 1], [1, 1]]), "labels are floats of 0 and 1"),
+            (Tensor::from_slice(&[0.0_f32, 1.0]), "these labels are numbers"),
+            (Tensor::from_slice2(&[[0.0_f32, 1.0], [2.0, 1.0]]), "the label of example 1, class 0 is 2"),
+            (
+                Tensor::from_slice2(&[[0.0_f32, f32::NAN], [0.0, 1.0]]),
+                "the label of example 0, class 1 is NaN",
+            ),
+        ] {
+            let error = Accuracy.value(&of(labels)).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        let one = vec![Tensor::from_slice2(&[[0.3_f32], [-2.0]])];
+        let one = Predictions::new(one, vec![Tensor::from_slice(&[0_i64, 0])], None).unwrap();
+        let error = Accuracy.value(&one).unwrap_err().to_string();
+        assert!(error.contains("one logit has no other class"), "{error}");
     }
 }

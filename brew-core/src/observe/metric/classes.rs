@@ -4,6 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::super::predictions::{IGNORED, Predictions};
 use crate::error::{Error, InStage, Result};
+use crate::role::{Logits, Role};
 
 /// The classes of a data set, predicted and true.
 #[derive(Debug)]
@@ -22,7 +23,8 @@ impl Classes {
     /// (a probability above one half) are predicted, and those with a label above 0.5 are true.
     ///
     /// # Errors
-    /// Without labels, for several heads, and for labels of another shape.
+    /// Without labels, for several heads, and for labels of another shape; for labels outside of 0 to
+    /// classes - 1 (-100 aside) and logits that are NaN, with the example.
     pub(super) fn of(metric: &str, predictions: &Predictions) -> Result<Self> {
         let (logits, labels) = one_head(metric, predictions)?;
         let kind = labels.f_kind()?;
@@ -30,6 +32,12 @@ impl Classes {
             return Self::any(metric, logits, labels);
         }
         let predicted = logits.f_argmax(-1, false)?;
+        if logits.size() == labels.size() && logits.dim() > 1 {
+            return Err(Error::invalid(format!(
+                "{metric}: the labels are {kind:?} in the shape of the logits, {:?}: where any number of classes may be true of an example, labels are floats of 0 and 1 (`#[column(f32)]`)",
+                logits.size()
+            )));
+        }
         if predicted.size() != labels.size() {
             return Err(Error::invalid(format!(
                 "{metric} needs one label a prediction: the predictions are {:?}, the labels {:?}",
@@ -37,10 +45,16 @@ impl Classes {
                 labels.size()
             )));
         }
+        if logits.size().last() == Some(&1) {
+            return Err(Error::invalid(format!(
+                "{metric} is of classes, and one logit has no other class to choose: give the model a logit for each class, or measure numbers with `Pearson` or `Spearman`"
+            )));
+        }
         let mut counts = labels.f_ne(IGNORED)?;
         if let Some(mask) = predictions.mask() {
             counts = counts.f_logical_and(mask).in_stage("logits_mask")?;
         }
+        check(predictions, metric, logits, labels, &counts)?;
         let predicted = integers(&predicted.f_masked_select(&counts)?)?;
         let labels = integers(&labels.f_masked_select(&counts)?)?;
         Ok(Classes::One(predicted.into_iter().zip(labels).collect()))
@@ -50,16 +64,122 @@ impl Classes {
         let classes = logits.size().last().copied().unwrap_or(0).max(1);
         if logits.size() != labels.size() || classes == 1 {
             return Err(Error::invalid(format!(
-                "{metric} is of classes, and these labels are numbers: they are {:?}, the logits {:?}",
+                "{metric} is of classes, and these labels are numbers: they are {:?}, the logits {:?}; measure numbers with `Pearson` or `Spearman`, and make the labels of classes integers (`#[column(i64)]`)",
                 labels.size(),
                 logits.size()
             )));
         }
+        let outside = labels.f_ge(0.0)?.f_logical_and(&labels.f_le(1.0)?)?.f_logical_not()?;
+        if let Some(place) = first(&outside)? {
+            let value = labels.f_reshape([-1])?.f_double_value(&[place])?;
+            return Err(Error::invalid(format!(
+                "{metric}: the label of {} is {value}: a label of each class lies in 0 to 1",
+                named(place, &labels.size(), "class")
+            )));
+        }
+        refuse_nan(metric, logits, &logits.f_isnan()?)?;
         let flags = |tensor: &Tensor, limit: f64| integers(&tensor.f_gt(limit)?.f_reshape([-1])?);
         let both = flags(logits, 0.0)?.into_iter().zip(flags(labels, 0.5)?);
         let both: Vec<(bool, bool)> = both.map(|(predicted, label)| (predicted != 0, label != 0)).collect();
         let classes = usize::try_from(classes).unwrap_or(1);
         Ok(Classes::Any(both.chunks(classes).map(<[_]>::to_vec).collect()))
+    }
+
+    /// Refuses a data set of which no example counts: no value would say anything of the model.
+    /// scikit-learn 1.9.1 refuses it too ("Found empty input array").
+    pub(super) fn not_empty(self, metric: &str) -> Result<Self> {
+        let empty = match &self {
+            Classes::One(pairs) => pairs.is_empty(),
+            Classes::Any(rows) => rows.is_empty(),
+        };
+        if empty { Err(nothing_counts(metric)) } else { Ok(self) }
+    }
+}
+
+/// What is said of a data set of which no example counts.
+pub(super) fn nothing_counts(metric: &str) -> Error {
+    Error::invalid(format!(
+        "{metric} has nothing to measure: no label counts; each is {IGNORED}, or masked, or there is no row"
+    ))
+}
+
+/// Refuses labels that are the model's own input, labels outside of 0 to classes - 1 and logits that are
+/// NaN, where they count.
+pub(super) fn check(
+    predictions: &Predictions,
+    metric: &str,
+    logits: &Tensor,
+    labels: &Tensor,
+    counts: &Tensor,
+) -> Result<()> {
+    if let Some(column) = predictions.labels_are_inputs() {
+        return Err(Error::invalid(format!(
+            "{metric}: the labels are the column `{column}` that the model reads, so that each token's logits would be compared with the token itself: a causal language model is measured on the next token, by `next_token({metric})` around the metric"
+        )));
+    }
+    within_classes(logits, labels, counts, true)
+        .map_err(|error| Error::invalid(format!("{metric}: {error}")))?;
+    refuse_nan(metric, logits, &logits.f_isnan()?.f_any_dim(-1, false)?.f_logical_and(counts)?)
+}
+
+/// Refuses labels of classes outside of 0 to classes - 1, -100 aside, whatever the metric. Labels of another
+/// shape than classes have, and of a model with one logit, are the metric's own business. The error names the
+/// example where `by_example` says so.
+pub(crate) fn labels_within_classes<R: Role>(predictions: &Predictions<R>, by_example: bool) -> Result<()> {
+    if R::NAME != Logits::NAME {
+        return Ok(());
+    }
+    for (logits, labels) in predictions.values().iter().zip(predictions.labels()) {
+        let size = logits.size();
+        let Some((&classes, rest)) = size.split_last() else { continue };
+        if classes < 2 || rest != labels.size() || labels.f_kind()? != Kind::Int64 {
+            continue;
+        }
+        let mut counts = labels.f_ne(IGNORED)?;
+        if let Some(mask) = predictions.mask().filter(|mask| mask.size() == labels.size()) {
+            counts = counts.f_logical_and(mask).in_stage("logits_mask")?;
+        }
+        within_classes(logits, labels, &counts, by_example)?;
+    }
+    Ok(())
+}
+
+fn within_classes(logits: &Tensor, labels: &Tensor, counts: &Tensor, by_example: bool) -> Result<()> {
+    let classes = logits.size().last().copied().unwrap_or(0);
+    let outside = labels.f_lt(0)?.f_logical_or(&labels.f_ge(classes)?)?.f_logical_and(counts)?;
+    let Some(place) = first(&outside)? else { return Ok(()) };
+    let label = labels.f_reshape([-1])?.f_int64_value(&[place])?;
+    let which = match by_example {
+        true => format!("the label of {}", named(place, &labels.size(), "token")),
+        false => "a label".to_owned(),
+    };
+    Err(Error::invalid(format!(
+        "{which} is {label}, and the logits have {classes} classes: labels are 0 to {}, or {IGNORED} for what does not count",
+        classes - 1
+    )))
+}
+
+/// NaN has no largest class. scikit-learn 1.9.1 refuses it too ("Input y_pred contains NaN").
+fn refuse_nan(metric: &str, logits: &Tensor, nan: &Tensor) -> Result<()> {
+    let Some(place) = first(nan)? else { return Ok(()) };
+    let last = if nan.dim() == logits.dim() { "class" } else { "token" };
+    Err(Error::invalid(format!(
+        "{metric}: a logit of {} is NaN: the model has no prediction there",
+        named(place, &nan.size(), last)
+    )))
+}
+
+/// The first place, counted over the whole tensor, that is true.
+fn first(flags: &Tensor) -> Result<Option<i64>> {
+    let places = flags.f_reshape([-1])?.f_nonzero()?;
+    if places.numel() == 0 { Ok(None) } else { Ok(Some(places.f_int64_value(&[0, 0])?)) }
+}
+
+/// `example 3`, `example 3, token 5`: a place of a tensor of this shape, whose last dimension has a name.
+fn named(place: i64, shape: &[i64], last: &str) -> String {
+    match shape {
+        [_, length] => format!("example {}, {last} {}", place / length.max(&1), place % length.max(&1)),
+        _ => format!("example {place}"),
     }
 }
 
@@ -67,7 +187,7 @@ impl Classes {
 pub(super) fn one_head<'p>(metric: &str, predictions: &'p Predictions) -> Result<(&'p Tensor, &'p Tensor)> {
     let [logits] = predictions.logits() else {
         return Err(Error::invalid(format!(
-            "{metric} is of one head, and this model has {}: write a `Metric` of your own over `logits()`",
+            "{metric} is of one head, and this model has {}: write a `Metric` of your own over `logits()`; answers in text are measured by `SquadF1` and `SquadExactMatch`",
             predictions.logits().len()
         )));
     };

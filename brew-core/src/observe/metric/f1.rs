@@ -14,9 +14,9 @@ use super::classes::Classes;
 use crate::error::Result;
 use crate::observe::Predictions;
 
-/// F1 over the classes of examples, or of tokens with a label, 0 to 1; 0 where there are none.
+/// F1 over the classes of examples, or of tokens with a label, 0 to 1.
 ///
-/// What is predicted is as for [`Accuracy`](super::Accuracy).
+/// What is predicted, and what is refused, is as for [`Accuracy`](super::Accuracy).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum F1 {
     /// Each class counts the same, however rare.
@@ -57,7 +57,7 @@ impl Metric for F1 {
 
     fn value(&self, predictions: &Predictions) -> Result<f64> {
         let mut of_class: BTreeMap<i64, Counts> = BTreeMap::new();
-        match Classes::of(self.name(), predictions)? {
+        match Classes::of(Metric::name(self), predictions)?.not_empty(Metric::name(self))? {
             Classes::One(pairs) => {
                 for (predicted, label) in pairs {
                     of_class.entry(label).or_default().add(predicted == label, true);
@@ -73,7 +73,6 @@ impl Metric for F1 {
             }
         }
         Ok(match self {
-            F1::Macro if of_class.is_empty() => 0.0,
             F1::Macro => of_class.values().map(|counts| counts.f1()).sum::<f64>() / of_class.len() as f64,
             F1::Micro => {
                 let add = |sum: Counts, class: &Counts| Counts {
@@ -84,6 +83,10 @@ impl Metric for F1 {
                 of_class.values().fold(Counts::default(), add).f1()
             }
         })
+    }
+
+    fn check(&self, rows: &Predictions) -> Result<()> {
+        Classes::of(Metric::name(self), rows).map(drop)
     }
 }
 
@@ -109,10 +112,16 @@ mod tests {
         }
     }
 
+    // scikit-learn 1.9.1: f1_score([], []) is "ValueError: Found empty input array".
     #[test]
-    fn is_zero_where_no_label_counts() {
+    fn data_of_which_no_label_counts_is_an_error() {
         for average in [F1::Macro, F1::Micro] {
-            assert_eq!(average.value(&single(3, &[0, 1], &[-100, -100])).unwrap(), 0.0);
+            let nothing = single(3, &[0, 1], &[-100, -100]);
+            let error = average.value(&nothing).unwrap_err().to_string();
+            assert!(error.contains("no label counts"), "{error}");
+            average.check(&nothing).unwrap();
+            let error = average.value(&single(3, &[0, 1], &[0, 3])).unwrap_err().to_string();
+            assert!(error.contains("the label of example 1 is 3"), "{error}");
         }
     }
 }

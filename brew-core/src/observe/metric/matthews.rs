@@ -19,17 +19,23 @@ use crate::observe::Predictions;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matthews;
 
+/// Predicted and true class of each example that counts.
+fn pairs(predictions: &Predictions) -> Result<Classes> {
+    match Classes::of("matthews", predictions)? {
+        Classes::Any(_) => Err(Error::invalid(
+            "matthews is of one class an example, and these labels may be several: use `F1`",
+        )),
+        one => Ok(one),
+    }
+}
+
 impl Metric for Matthews {
     fn name(&self) -> &'static str {
         "matthews"
     }
 
     fn value(&self, predictions: &Predictions) -> Result<f64> {
-        let Classes::One(pairs) = Classes::of("matthews", predictions)? else {
-            return Err(Error::invalid(
-                "matthews is of one class an example, and these labels may be several: use `F1`",
-            ));
-        };
+        let Classes::One(pairs) = pairs(predictions)?.not_empty("matthews")? else { return Ok(0.0) };
         let mut of_class: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
         let mut right = 0.0;
         for (predicted, label) in &pairs {
@@ -44,6 +50,10 @@ impl Metric for Matthews {
         let covariance = right * all - sum(|(predicted, label)| predicted * label);
         let spread = (spread_predicted * spread_true).sqrt();
         Ok(if spread == 0.0 { 0.0 } else { covariance / spread })
+    }
+
+    fn check(&self, rows: &Predictions) -> Result<()> {
+        pairs(rows).map(drop)
     }
 }
 
@@ -67,8 +77,10 @@ mod tests {
     }
 
     #[test]
-    fn is_zero_of_nothing_and_refuses_several_labels_an_example() {
-        assert_eq!(Matthews.value(&single(2, &[0], &[-100])).unwrap(), 0.0);
+    fn refuses_data_of_which_nothing_counts_and_several_labels_an_example() {
+        let error = Matthews.value(&single(2, &[0], &[-100])).unwrap_err().to_string();
+        assert!(error.contains("no label counts"), "{error}");
+        Matthews.check(&single(2, &[0], &[-100])).unwrap();
         let error = Matthews.value(&multi_label()).unwrap_err().to_string();
         assert!(error.contains("use `F1`"), "{error}");
     }

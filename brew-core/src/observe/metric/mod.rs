@@ -1,8 +1,9 @@
 //! Numbers that say how good predictions are, one file a metric.
 //!
-//! Each is held against scikit-learn, scipy, seqeval or the official script of SQuAD. A metric is
-//! always a number: where its formula has none (no example counts, an input is constant) its file
-//! says what it is instead, and that is the worst that may be said of a model that has learned nothing.
+//! Each is held against scikit-learn, scipy, seqeval or the official script of SQuAD. Where a formula has
+//! no value for what a model predicts (an input is constant, say) its file says what it is instead, and
+//! that is the worst that may be said of a model that has learned nothing. Data that can give no value
+//! whatever the model predicts (labels outside of the classes, no label that counts) are an error.
 
 mod accuracy;
 mod classes;
@@ -10,21 +11,30 @@ mod correlation;
 mod entity_f1;
 mod f1;
 mod matthews;
+mod next_token;
 mod squad;
+mod tags;
 
 use std::fmt;
 
+use tch::Tensor;
+
 use super::predictions::Predictions;
 use crate::error::Result;
+use crate::role::{Logits, Role};
 
 pub use accuracy::Accuracy;
+pub(crate) use classes::labels_within_classes;
 pub use correlation::{Pearson, Spearman};
-pub use entity_f1::{Entity, EntityF1, entities, entity_f1};
+pub use entity_f1::EntityF1;
 pub use f1::F1;
 pub use matthews::Matthews;
 pub use squad::{SquadAnswers, SquadExactMatch, SquadF1, exact_match, token_f1};
+pub use tags::{Entity, Scheme, entities, entity_f1};
 
 /// A number that says how good predictions are; more is better.
+///
+/// It reads the role `R` of what the model gives, the logits unless said otherwise, beside the labels.
 ///
 /// ```
 /// use brew_core::prelude::*;
@@ -41,10 +51,66 @@ pub use squad::{SquadAnswers, SquadExactMatch, SquadF1, exact_match, token_f1};
 ///         Ok(sure.f_mean(Kind::Double)?.f_double_value(&[])?)
 ///     }
 /// }
+///
+/// /// Whether texts of one class are near each other: the share whose nearest other text, by the cosine of
+/// /// the mean of the last hidden states, is of their class.
+/// #[derive(Debug)]
+/// struct Nearest;
+/// impl Metric<role::Hidden> for Nearest {
+///     fn name(&self) -> &'static str {
+///         "nearest"
+///     }
+///     // All hidden states of all texts would not fit in memory: one vector a text is kept.
+///     fn of_batch(&self, layers: Vec<Tensor>, mask: Option<&Tensor>) -> Result<Vec<Tensor>> {
+///         let (Some(last), Some(mask)) = (layers.last(), mask) else {
+///             return Err(Error::invalid("nearest needs hidden states and their mask"));
+///         };
+///         let mask = mask.f_unsqueeze(-1)?.f_to_kind(Kind::Float)?;
+///         let sum = last.f_mul(&mask)?.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
+///         Ok(vec![sum.f_div(&mask.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?)?])
+///     }
+///     fn value(&self, predictions: &Predictions<role::Hidden>) -> Result<f64> {
+///         let [vectors] = predictions.values() else { return Err(Error::invalid("one vector a text")) };
+///         let [labels] = predictions.labels() else { return Err(Error::invalid("nearest needs labels")) };
+///         let unit = vectors.f_div(&vectors.f_norm_scalaropt_dim(2.0, [-1i64], true)?)?;
+///         let near = unit.f_matmul(&unit.f_transpose(0, 1)?)?.f_fill_diagonal_(-1.0, false)?;
+///         let nearest = labels.f_index_select(0, &near.f_argmax(-1, false)?)?;
+///         Ok(nearest.f_eq_tensor(labels)?.f_mean(Kind::Double)?.f_double_value(&[])?)
+///     }
+/// }
 /// ```
-pub trait Metric: fmt::Debug {
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a metric",
+    label = "not a metric",
+    note = "write `impl Metric for {Self}`, or `impl Metric<role::Embedding> for {Self}` for one that reads another role than the logits"
+)]
+pub trait Metric<R: Role = Logits>: fmt::Debug {
     /// The name in events and metrics.
     fn name(&self) -> &'static str;
-    /// The value for these predictions.
-    fn value(&self, predictions: &Predictions) -> Result<f64>;
+
+    /// The value for these predictions, which are those of a whole data set.
+    fn value(&self, predictions: &Predictions<R>) -> Result<f64>;
+
+    /// Whether it suits the model and the labels: asked of the first two rows before the first step.
+    ///
+    /// Unless said otherwise it is asked for their value. Write it where two rows are too few for one.
+    ///
+    /// # Errors
+    /// What is wrong, and the mend.
+    fn check(&self, rows: &Predictions<R>) -> Result<()> {
+        self.value(rows).map(drop)
+    }
+
+    /// What is kept of a batch until the value is computed; all of the role unless said otherwise.
+    ///
+    /// Gets the tensors of the role on the model's device, rows first, and the role's mask (see
+    /// [`mask_of`](crate::role::mask_of)) where it has one; gives tensors with as many rows. They are kept
+    /// in memory for the whole data set, so that what is large is best reduced here.
+    ///
+    /// # Errors
+    /// Those of the reduction.
+    fn of_batch(&self, values: Vec<Tensor>, mask: Option<&Tensor>) -> Result<Vec<Tensor>> {
+        let _ = mask;
+        Ok(values)
+    }
 }

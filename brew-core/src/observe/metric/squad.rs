@@ -3,12 +3,19 @@
 //! Both compare normalised texts: lower case, without ASCII punctuation, without the words *a*, *an*
 //! and *the*, with single spaces. F1 is over the words that both have, each as often as both have it:
 //! `2 p r / (p + r)`, with `p` and `r` their share of the prediction's and the answer's words; where
-//! either has no word, 1 if both have none, else 0. A question counts the best of its answers. The
-//! script gives percent, these give 0 to 1.
+//! either has no word, 1 if both have none, else 0. A question counts the best of its answers; answers
+//! without a word are left out where others have one (`get_raw_scores`: `gold_answers = [a['text'] for a
+//! in qa['answers'] if normalize_answer(a['text'])]`, and `['']` where that is empty). The script gives
+//! percent, these give 0 to 1.
+//!
+//! Words and spaces are Python's: a word's characters are letters and numbers (general categories L and N,
+//! what `str.isalnum` takes), and U+001C to U+001F are spaces (`str.isspace`).
 
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
+
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 use super::Metric;
 use crate::error::{Error, Result};
@@ -56,13 +63,25 @@ fn normalised(text: &str) -> Vec<String> {
     let mut without_articles = String::with_capacity(lower.len());
     let mut rest = lower.as_str();
     while let Some(first) = rest.chars().next() {
-        let word = first.is_alphanumeric();
-        let end = rest.find(|char: char| char.is_alphanumeric() != word).unwrap_or(rest.len());
+        let word = in_word(first);
+        let end = rest.find(|char: char| in_word(char) != word).unwrap_or(rest.len());
         let (run, after) = rest.split_at(end);
         without_articles.push_str(if matches!(run, "a" | "an" | "the") { " " } else { run });
         rest = after;
     }
-    without_articles.split_whitespace().map(str::to_owned).collect()
+    without_articles.split(is_space).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// Python's `str.isalnum`, which is its `\w` but for the underscore. `char::is_alphanumeric` has vowel signs
+/// and circled letters too.
+fn in_word(char: char) -> bool {
+    let group = char.general_category_group();
+    matches!(group, GeneralCategoryGroup::Letter | GeneralCategoryGroup::Number)
+}
+
+/// Python's `str.isspace`.
+fn is_space(char: char) -> bool {
+    char.is_whitespace() || matches!(char, '\u{1c}'..='\u{1f}')
 }
 
 /// What answers are right, and how a model's logits become texts.
@@ -113,7 +132,7 @@ impl SquadAnswers {
         SquadAnswers { right: right.into(), read: Rc::new(read) }
     }
 
-    /// The mean over questions of the best that `compare` says of any right answer; 0 of no question.
+    /// The mean over questions of the best that `compare` says of any right answer.
     fn mean(&self, predictions: &Predictions, compare: fn(&str, &str) -> f64) -> Result<f64> {
         let texts = (self.read)(predictions)?;
         if texts.len() != self.right.len() {
@@ -123,12 +142,30 @@ impl SquadAnswers {
                 texts.len()
             )));
         }
-        let value = |(text, right): (&String, &Vec<String>)| match right.as_slice() {
-            [] => compare(text, ""),
-            right => right.iter().map(|answer| compare(text, answer)).fold(0.0, f64::max),
+        if texts.is_empty() {
+            return Err(Error::invalid("there is no question to judge answers to"));
+        }
+        let value = |(text, right): (&String, &Vec<String>)| {
+            let mut right = right.iter().filter(|answer| !normalised(answer).is_empty()).peekable();
+            match right.peek() {
+                None => compare(text, ""),
+                Some(_) => right.map(|answer| compare(text, answer)).fold(0.0, f64::max),
+            }
         };
         let sum: f64 = texts.iter().zip(self.right.iter()).map(value).sum();
-        Ok(sum / texts.len().max(1) as f64)
+        Ok(sum / texts.len() as f64)
+    }
+
+    /// Two rows are too few to read answers from. What is asked is whether there are scores of positions:
+    /// two heads, or one with more than one score a position.
+    fn check(metric: &str, rows: &Predictions) -> Result<()> {
+        match rows.logits() {
+            [scores] if scores.dim() < 3 => Err(Error::invalid(format!(
+                "{metric} is of answers in text, which logits of starts and of ends, (examples, length) each, point at; this model gives one tensor of logits, {:?}",
+                scores.size()
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -162,6 +199,10 @@ impl Metric for SquadExactMatch {
     fn value(&self, predictions: &Predictions) -> Result<f64> {
         self.0.mean(predictions, exact_match)
     }
+
+    fn check(&self, rows: &Predictions) -> Result<()> {
+        SquadAnswers::check("exact_match", rows)
+    }
 }
 
 impl Metric for SquadF1 {
@@ -171,6 +212,10 @@ impl Metric for SquadF1 {
 
     fn value(&self, predictions: &Predictions) -> Result<f64> {
         self.0.mean(predictions, token_f1)
+    }
+
+    fn check(&self, rows: &Predictions) -> Result<()> {
+        SquadAnswers::check("squad_f1", rows)
     }
 }
 
@@ -200,9 +245,33 @@ mod tests {
         assert!((exact - 1.0 / 3.0).abs() < 1e-15, "{exact}");
     }
 
+    // SQuAD's evaluate-v2.0.py, get_raw_scores: of the answers "the" and "x" only "x" is left, so that no
+    // answer is wrong; of "the" and "a!" none is left, and no answer is right; "the" says nothing either.
     #[test]
-    fn is_zero_of_no_question_and_an_error_of_other_questions() {
-        assert_eq!(SquadF1::new(&answers(&[], &[])).value(&nothing()).unwrap(), 0.0);
+    fn answers_without_a_word_are_left_out_where_others_have_one() {
+        let answers = answers(
+            &[&["the", "x"], &["the", "x"], &["the", "a!"], &["x", ""], &["The", "an"]],
+            &["", "x", "", "the", "y"],
+        );
+        for metric in [&SquadF1::new(&answers) as &dyn super::Metric, &SquadExactMatch::new(&answers)] {
+            let found = metric.value(&nothing()).unwrap();
+            assert!((found - 2.0 / 5.0).abs() < 1e-15, "{}: {found}", metric.name());
+        }
+    }
+
+    #[test]
+    fn the_logits_of_a_classifier_are_no_answers() {
+        let logits = tch::Tensor::from_slice2(&[[0.0_f32, 1.0]]);
+        let rows = Predictions::new(vec![logits], vec![], None).unwrap();
+        let error = SquadF1::new(&answers(&[&["x"]], &["x"])).check(&rows).unwrap_err().to_string();
+        assert!(error.contains("logits of starts and of ends"), "{error}");
+        SquadF1::new(&answers(&[&["x"]], &["x"])).check(&nothing()).unwrap();
+    }
+
+    #[test]
+    fn no_question_and_other_questions_are_errors() {
+        let error = SquadF1::new(&answers(&[], &[])).value(&nothing()).unwrap_err().to_string();
+        assert!(error.contains("there is no question"), "{error}");
         let error = SquadF1::new(&answers(&[&["x"]], &[])).value(&nothing()).unwrap_err().to_string();
         assert!(error.contains("1 questions, and 0 answers"), "{error}");
     }
@@ -229,6 +298,9 @@ mod tests {
             ("x", "", "x", 0.0, 0.0),
             ("U.S. 308", "us 308 308", "us 308", 0.0, 0.8),
             ("Ünïted ÉTATS", "ünïted états the", "ünïted états", 1.0, 1.0),
+            ("an\u{1f}a b", "b", "b", 1.0, 1.0),
+            ("a\u{93e} x", "\u{93e} x", "\u{93e} x", 1.0, 1.0),
+            ("aⒶ an²", "Ⓐ an²", "ⓐ an²", 1.0, 1.0),
         ] {
             assert_eq!(normalised(prediction).join(" "), words);
             assert_eq!(exact_match(prediction, answer), exact, "{prediction}");

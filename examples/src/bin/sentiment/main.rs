@@ -36,6 +36,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         StageName::All => vec![StageName::Teacher, StageName::Plain, StageName::Distill],
         one => vec![one],
     };
+    if arguments.stage == StageName::All {
+        stages::check(&stages, &setting)?;
+    }
     for stage in stages {
         stages::run(stage, &setting)?;
     }

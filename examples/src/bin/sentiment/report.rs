@@ -15,14 +15,7 @@ pub(crate) fn write(
     summary: &Summary,
     parameters: usize,
 ) -> Result<()> {
-    let failed = |error: &dyn std::fmt::Display| Error::file(path, error);
-    let mut report: Map<String, Value> = match fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str(&text).map_err(|error| {
-            failed(&format!("it is not a report of this program ({error}): name another file or remove it"))
-        })?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
-        Err(error) => return Err(failed(&error)),
-    };
+    let mut report = read(path)?;
     report.insert(
         stage.to_owned(),
         json!({
@@ -34,4 +27,16 @@ pub(crate) fn write(
         }),
     );
     brew_core::disk::write(path, format!("{:#}\n", Value::Object(report)).as_bytes())
+}
+
+/// What the report holds so far; nothing where there is none yet.
+pub(crate) fn read(path: &Path) -> Result<Map<String, Value>> {
+    match fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|error| {
+            let mend = "name another file or remove it";
+            Error::file(path, format!("it is not a report of this program ({error}): {mend}"))
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Map::new()),
+        Err(error) => Err(Error::file(path, error)),
+    }
 }

@@ -55,68 +55,112 @@ impl Setting<'_> {
 /// The names of the reviews' labels, 0 and 1.
 const CLASSES: [&str; 2] = ["negative", "positive"];
 
+type Reviewer = Pipeline<TextBatch, ClassifierOutputAdaptor>;
+
+/// Lays the plan of each stage and looks at its settings, with the encoder in the place of a teacher that is
+/// not trained yet: what cannot work is said before the first stage, all at once.
+pub(crate) fn check(stages: &[StageName], setting: &Setting<'_>) -> Result<()> {
+    let report = setting.arguments.report.iter().map(|path| report::read(path).map(drop));
+    let of_stages = stages.iter().map(|stage| {
+        let pipeline = pipeline(*stage, setting, &|| encoder(setting))?;
+        trainer(*stage, setting, pipeline).check()?;
+        Ok(train(setting).check().and(dev(setting).check())?)
+    });
+    let mut problems: Vec<String> =
+        report.chain(of_stages).filter_map(|checked| checked.err().map(|error| error.to_string())).collect();
+    // Stages have settings in common.
+    let mut said = std::collections::BTreeSet::new();
+    problems.retain(|problem| said.insert(problem.clone()));
+    if problems.is_empty() { Ok(()) } else { Err(Error::invalid(problems.join("\n"))) }
+}
+
 /// Runs one stage and reports it.
 pub(crate) fn run(stage: StageName, setting: &Setting<'_>) -> Result<()> {
-    let arguments = setting.arguments;
     println!("\n{}", title(stage));
-    let pipeline = match stage {
-        StageName::Teacher => {
-            let seed = u64::from(arguments.training.seed);
-            let model =
-                BertForSequenceClassification::from_encoder(&arguments.minilm, 2, seed, setting.device)?
-                    .classes(CLASSES)?;
-            Supervised::new(model.seen_by(ClassifierOutputAdaptor)).semantics(Semantics::TextBrewer).plan()?
-        }
-        StageName::Plain => Supervised::new(student(setting)?.seen_by(ClassifierOutputAdaptor))
-            .semantics(Semantics::TextBrewer)
-            .plan()?,
-        StageName::Distill | StageName::All => distillation(setting)?,
-    };
+    let pipeline = pipeline(stage, setting, &|| setting.teacher())?;
     if stage == StageName::Distill {
         println!("{}", pipeline.explain());
     }
     let parameters = pipeline.student().parameters().scalars();
+    let trained = trainer(stage, setting, pipeline).run(train(setting))?;
+    report(stage, setting, trained.summary(), parameters)
+}
+
+/// What a stage trains.
+fn pipeline(
+    stage: StageName,
+    setting: &Setting<'_>,
+    teacher: &dyn Fn() -> Result<BertForSequenceClassification>,
+) -> Result<Reviewer> {
+    let plain = |model: BertForSequenceClassification| {
+        Supervised::new(model.seen_by(ClassifierOutputAdaptor)).semantics(Semantics::TextBrewer).plan()
+    };
+    match stage {
+        StageName::Teacher => plain(encoder(setting)?),
+        StageName::Plain => plain(student(setting, teacher)?),
+        StageName::Distill | StageName::All => distillation(setting, teacher()?, student(setting, teacher)?),
+    }
+}
+
+fn train(setting: &Setting<'_>) -> Loader<TextBatch> {
+    let training = &setting.arguments.training;
+    setting.reviews.train.batches(training.batch).shuffled(training.seed.into()).bucketed()
+}
+
+fn dev(setting: &Setting<'_>) -> Loader<TextBatch> {
+    setting.reviews.dev.batches(64).bucketed()
+}
+
+/// How a stage trains it.
+fn trainer(stage: StageName, setting: &Setting<'_>, pipeline: Reviewer) -> Trainer<'static, Reviewer> {
+    let arguments = setting.arguments;
     let (epochs, learning_rate) = match stage {
         StageName::Teacher => (arguments.training.teacher_epochs, 5e-5),
         _ => (arguments.training.epochs, 1e-4),
     };
-    let seed = arguments.training.seed;
-    let train =
-        setting.reviews.train.batches::<TextBatch>(arguments.training.batch).shuffled(seed.into()).bucketed();
-    let dev = setting.reviews.dev.batches::<TextBatch>(64).bucketed();
     let trainer = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(arguments.lr.unwrap_or(learning_rate)).weight_decay(0.01))
         .schedule(Warmup::linear(0.1))
         .clip(1.0)
         .epochs(epochs)
-        .seed(seed.into())
-        .evaluate(dev, Accuracy)
+        .seed(arguments.training.seed.into())
+        .evaluate(dev(setting), Accuracy)
         .precision(arguments.precision.into())
         .run_dir(setting.folder(stage));
-    let trained = if arguments.fresh { trainer.fresh() } else { trainer }.run(train)?;
-    report(stage, setting, trained.summary(), parameters)
+    if arguments.fresh { trainer.fresh() } else { trainer }
+}
+
+/// The pretrained encoder with a new head.
+fn encoder(setting: &Setting<'_>) -> Result<BertForSequenceClassification> {
+    let arguments = setting.arguments;
+    let seed = u64::from(arguments.training.seed);
+    BertForSequenceClassification::from_encoder(&arguments.minilm, 2, seed, setting.device)?.classes(CLASSES)
 }
 
 /// The student before training: layers of the encoder or of the teacher, and a new head.
-fn student(setting: &Setting<'_>) -> Result<BertForSequenceClassification> {
+fn student(
+    setting: &Setting<'_>,
+    teacher: &dyn Fn() -> Result<BertForSequenceClassification>,
+) -> Result<BertForSequenceClassification> {
     let arguments = setting.arguments;
-    let seed = u64::from(arguments.training.seed);
     let source = match arguments.init {
-        Init::Teacher => setting.teacher()?,
-        Init::First | Init::Every => {
-            BertForSequenceClassification::from_encoder(&arguments.minilm, 2, seed, setting.device)?
-        }
+        Init::Teacher => teacher()?,
+        Init::First | Init::Every => encoder(setting)?,
     };
     let stride = every(source.config().num_hidden_layers, arguments.training.layers)?;
     let keep = match arguments.init {
         Init::First => Keep::first(arguments.training.layers),
         Init::Every | Init::Teacher => Keep::every(stride),
     };
+    let seed = u64::from(arguments.training.seed);
     BertForSequenceClassification::from_layers_of(&source, keep)?.with_new_head(2, seed)?.classes(CLASSES)
 }
 
-fn distillation(setting: &Setting<'_>) -> Result<Pipeline<TextBatch, ClassifierOutputAdaptor>> {
-    let (teacher, student) = (setting.teacher()?, student(setting)?);
+fn distillation(
+    setting: &Setting<'_>,
+    teacher: BertForSequenceClassification,
+    student: BertForSequenceClassification,
+) -> Result<Reviewer> {
     let (of_teacher, of_student) = (teacher.config().num_hidden_layers, student.config().num_hidden_layers);
     let stride = every(of_teacher, of_student)? as i64;
     let matches: Vec<_> = (0..=of_student as i64)

@@ -1,0 +1,77 @@
+//! Metrics of causal language models: the logits of a position are judged by the label of the next.
+
+use tch::Tensor;
+
+use super::Metric;
+use crate::error::{Error, InStage as _, Result};
+use crate::loss::Transformed;
+use crate::loss::logits::NextTokenShift;
+use crate::observe::Predictions;
+
+/// Made by [`next_token`](crate::loss::next_token); it bears the name of the metric within.
+impl<M: Metric> Metric for Transformed<NextTokenShift, M> {
+    fn name(&self) -> &'static str {
+        self.loss.name()
+    }
+
+    fn value(&self, predictions: &Predictions) -> Result<f64> {
+        self.loss.value(&shifted(predictions)?)
+    }
+
+    fn check(&self, rows: &Predictions) -> Result<()> {
+        self.loss.check(&shifted(rows)?)
+    }
+
+    fn of_batch(&self, logits: Vec<Tensor>, mask: Option<&Tensor>) -> Result<Vec<Tensor>> {
+        self.loss.of_batch(logits, mask)
+    }
+}
+
+/// The logits of all positions but the last, the labels and the mask of all but the first.
+fn shifted(predictions: &Predictions) -> Result<Predictions> {
+    let part = |tensor: &Tensor, first: i64| {
+        let length = tensor.size().get(1).copied().filter(|length| *length > 0).ok_or_else(|| {
+            Error::invalid(format!(
+                "a shift to the next token needs logits of (examples, length, classes) and labels of (examples, length); one of them is {:?}",
+                tensor.size()
+            ))
+        })?;
+        tensor.f_narrow(1, first, length - 1).in_stage("next_token")
+    };
+    let all =
+        |tensors: &[Tensor], first| tensors.iter().map(|tensor| part(tensor, first)).collect::<Result<_>>();
+    let mask = predictions.mask().map(|mask| part(mask, 1)).transpose()?;
+    Predictions::new(all(predictions.logits(), 0)?, all(predictions.labels(), 1)?, mask)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Accuracy, EntityF1, Metric as _};
+    use super::{Predictions, Tensor};
+    use crate::loss::next_token;
+
+    // transformers' examples/pytorch/language-modeling/run_clm.py: `labels[:, 1:]` against `preds[:, :-1]`.
+    // By hand: rows 4 7 9 and 8 2 -100 predict 7 1 0 and 2 6 5, so that 7 and 2 are right and 9 is missed.
+    #[test]
+    fn each_position_is_judged_by_the_label_of_the_next() {
+        let logits = Tensor::from_slice(&[7_i64, 1, 0, 2, 6, 5]).one_hot(10).view([2, 3, 10]);
+        let labels = Tensor::from_slice(&[4_i64, 7, 9, 8, 2, -100]).view([2, 3]);
+        let of = |mask| {
+            let (logits, labels) = (vec![logits.shallow_clone()], vec![labels.shallow_clone()]);
+            Predictions::new(logits, labels, mask).unwrap()
+        };
+        assert!((next_token(Accuracy).value(&of(None)).unwrap() - 2.0 / 3.0).abs() < 1e-15);
+        let mask = Tensor::from_slice(&[1_i64, 1, 0, 1, 1, 1]).view([2, 3]).ne(0);
+        assert_eq!(next_token(Accuracy).value(&of(Some(mask))).unwrap(), 1.0);
+    }
+
+    #[test]
+    fn what_has_no_positions_is_refused() {
+        let logits = Tensor::from_slice2(&[[0.0_f32, 1.0]]);
+        let predictions = Predictions::new(vec![logits], vec![Tensor::from_slice(&[1_i64])], None).unwrap();
+        let error = next_token(Accuracy).value(&predictions).unwrap_err().to_string();
+        assert!(error.contains("a shift to the next token needs"), "{error}");
+        let tags = next_token(EntityF1::new(["O", "B-a"]).unwrap());
+        assert_eq!(tags.name(), "entity_f1");
+    }
+}

@@ -1,0 +1,126 @@
+//! An evaluation of the student: of which batches, by which metric, and whether model, batches and metric suit
+//! one another.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use crate::adaptor::{Adaptor, Provides};
+use crate::batch::{Batch, Batches, Extreme};
+use crate::error::{Error, Result};
+use crate::model::Seen;
+use crate::observe::{Metric, Predictions, labels_within_classes};
+use crate::plan::Problem;
+use crate::role::Role;
+
+/// The name of a metric and how it is had of what is trained.
+pub(super) struct Evaluation<'o, S> {
+    /// The metric's name; of several tasks `task/metric`.
+    pub(super) metric: String,
+    pub(super) of: Box<dyn Evaluates<S> + 'o>,
+}
+
+/// What an evaluation is asked, the types of its batches and its metric erased.
+pub(super) trait Evaluates<S> {
+    /// The metric of the student as it stands.
+    fn value(&self, trained: &S) -> Result<f64>;
+    /// Everything that is wrong with two rows and those that hold the extremes of the data.
+    fn problems(&self, trained: &S) -> Vec<String>;
+    /// What its batches depend on, which is compared when a run resumes.
+    fn settings(&self) -> Result<BTreeMap<String, String>>;
+}
+
+/// Whose predictions are judged.
+pub(super) trait Judged<S> {
+    type Adaptor: Adaptor;
+    fn student<'s>(&'s self, trained: &'s S) -> &'s Seen<Self::Adaptor>;
+}
+
+/// What is trained is the student.
+pub(super) struct Itself;
+
+impl<A: Adaptor> Judged<Seen<A>> for Itself {
+    type Adaptor = A;
+    fn student<'s>(&'s self, trained: &'s Seen<A>) -> &'s Seen<A> {
+        trained
+    }
+}
+
+/// The student of one of several tasks.
+impl<A: Adaptor, S> Judged<S> for Seen<A> {
+    type Adaptor = A;
+    fn student<'s>(&'s self, _: &'s S) -> &'s Seen<A> {
+        self
+    }
+}
+
+/// Batches and the metric that judges what is predicted of them.
+pub(super) struct Of<J, D, M, R> {
+    pub(super) judged: J,
+    pub(super) data: D,
+    pub(super) metric: M,
+    pub(super) role: PhantomData<fn() -> R>,
+}
+
+impl<S, J, D, M, R> Evaluates<S> for Of<J, D, M, R>
+where
+    J: Judged<S>,
+    J::Adaptor: Provides<R>,
+    D: Batches<Batch = <J::Adaptor as Adaptor>::Batch>,
+    M: Metric<R>,
+    R: Role,
+{
+    fn value(&self, trained: &S) -> Result<f64> {
+        let student = self.judged.student(trained);
+        self.metric.value(&Predictions::kept_by(&self.metric, student, self.data.epoch(0)?)?)
+    }
+
+    fn problems(&self, trained: &S) -> Vec<String> {
+        let student = self.judged.student(trained);
+        if let Err(error) = two_rows(student, &self.data, &self.metric) {
+            // What the other rows would say has been said.
+            return vec![error.to_string()];
+        }
+        let extremes = match self.data.extremes() {
+            Ok(extremes) => extremes,
+            Err(error) => return vec![error.to_string()],
+        };
+        let problem = |Extreme { row, batch }| {
+            let checked = Predictions::kept_by(&self.metric, student, [Ok(batch)])
+                .and_then(|predictions| labels_within_classes(&predictions, false));
+            checked.err().map(|error| format!("{row}: {error}"))
+        };
+        extremes.into_iter().filter_map(problem).collect()
+    }
+
+    fn settings(&self) -> Result<BTreeMap<String, String>> {
+        self.data.settings()
+    }
+}
+
+/// The first two rows, all the way to the metric.
+fn two_rows<A, R>(
+    student: &Seen<A>,
+    data: &impl Batches<Batch = A::Batch>,
+    metric: &impl Metric<R>,
+) -> Result<()>
+where
+    A: Adaptor + Provides<R>,
+    R: Role,
+{
+    let first = data.epoch(0)?.next();
+    let first =
+        first.ok_or_else(|| Error::invalid("there is nothing to evaluate: the data has no rows"))??;
+    let predictions = Predictions::kept_by(metric, student, [first.first_rows(2)])?;
+    labels_within_classes(&predictions, true)?;
+    metric.check(&predictions)
+}
+
+/// What is wrong with the evaluations, each with the metric's name.
+pub(super) fn problems<S>(evaluations: &[Evaluation<'_, S>], trained: &S) -> Vec<Problem> {
+    let of = |evaluation: &Evaluation<'_, S>| {
+        let metric = &evaluation.metric;
+        let problems = evaluation.of.problems(trained).into_iter();
+        problems.map(|message| Problem::Evaluation { metric: metric.clone(), message }).collect::<Vec<_>>()
+    };
+    evaluations.iter().flat_map(of).collect()
+}

@@ -1,0 +1,61 @@
+//! The rows of a table that ask most of a model: those with the smallest and the largest integers of each
+//! column of the batch, and the one with the longest list.
+
+use std::collections::BTreeMap;
+
+use super::column::Source;
+use super::numbers::Numbers;
+use crate::dataset::Dataset;
+use crate::error::Result;
+
+/// The label of what does not count says nothing of the others.
+const IGNORED: i64 = -100;
+
+/// Each such row, of those in use, with what it holds, and the row with the longest list; -100 is no value.
+pub(super) fn rows(
+    dataset: &Dataset,
+    sources: &[Source],
+) -> Result<(BTreeMap<usize, String>, Option<usize>)> {
+    let mut found: BTreeMap<usize, String> = BTreeMap::new();
+    let mut hold = |row: usize, what: String| {
+        let held = found.entry(row).or_default();
+        if !held.is_empty() {
+            held.push_str("; ");
+        }
+        held.push_str(&what);
+    };
+    let mut longest: Option<(usize, usize, &str)> = None;
+    for source in sources {
+        let name = source.column.name;
+        let (mut smallest, mut largest): (Option<(i64, usize)>, Option<(i64, usize)>) = (None, None);
+        let mut numbers = Numbers::for_type(source.value_type(), 0);
+        for row in 0..dataset.rows() {
+            if source.is_list() {
+                let length = source.length(dataset, row);
+                if longest.is_none_or(|(known, ..)| length > known) {
+                    longest = Some((length, row, name));
+                }
+            }
+            let Some(Numbers::Integers(values)) = &mut numbers else { continue };
+            values.clear();
+            source.integers(dataset, row, values)?;
+            let counted = || values.iter().copied().filter(|value| *value != IGNORED);
+            let (Some(low), Some(high)) = (counted().min(), counted().max()) else { continue };
+            if smallest.is_none_or(|(known, _)| low < known) {
+                smallest = Some((low, row));
+            }
+            if largest.is_none_or(|(known, _)| high > known) {
+                largest = Some((high, row));
+            }
+        }
+        for (which, extreme) in [("smallest", smallest), ("largest", largest)] {
+            if let Some((value, row)) = extreme {
+                hold(row, format!("the {which} `{name}`, {value}"));
+            }
+        }
+    }
+    if let Some((length, row, name)) = longest {
+        hold(row, format!("the longest list, {length} values of `{name}`"));
+    }
+    Ok((found, longest.map(|(_, row, _)| row)))
+}
