@@ -229,7 +229,7 @@ fn draw(settings: &Settings<'_>, tasks: &[Named<'_>], tau: f64) -> Result<Draw> 
 
 /// What two rows of each task showed; everything that is wrong with them and with the evaluations.
 fn probe(tasks: &[Named<'_>], draw: &Draw, of_evaluations: Vec<Problem>) -> Result<Vec<String>> {
-    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    let (mut found, mut problems, mut alone) = (Vec::new(), Vec::new(), None);
     for (index, named) in tasks.iter().enumerate() {
         match (&named.task, named.work.probe()) {
             (None, Ok(lines)) => found.extend(lines),
@@ -238,8 +238,10 @@ fn probe(tasks: &[Named<'_>], draw: &Draw, of_evaluations: Vec<Problem>) -> Resu
                 found.extend(lines.into_iter().map(|line| format!("{task}: {line}")));
             }
             (None, Err(Error::Plan(wrong))) => problems.extend(wrong),
-            (None, Err(error)) if of_evaluations.is_empty() => return Err(error),
-            (None, Err(error)) => problems.push(Problem::Config(error.to_string())),
+            (None, Err(error)) => {
+                problems.push(Problem::Config(error.to_string()));
+                alone = Some(error);
+            }
             (Some(task), Err(Error::Plan(wrong))) => {
                 let of_task =
                     |wrong: &Problem| Problem::Task { task: task.clone(), message: wrong.to_string() };
@@ -247,11 +249,17 @@ fn probe(tasks: &[Named<'_>], draw: &Draw, of_evaluations: Vec<Problem>) -> Resu
             }
             (Some(task), Err(error)) => {
                 problems.push(Problem::Task { task: task.clone(), message: error.to_string() });
+                alone = Some(Error::other(format!("task `{task}`: {error}")));
             }
         }
     }
     problems.extend(of_evaluations);
-    if problems.is_empty() { Ok(found) } else { Err(Error::Plan(problems)) }
+    match (problems.len(), alone) {
+        (0, _) => Ok(found),
+        // Data that cannot be read are no fault of the pipeline.
+        (1, Some(error)) => Err(error),
+        _ => Err(Error::Plan(problems)),
+    }
 }
 
 /// Opens the teachers' caches, and says what they will cost.

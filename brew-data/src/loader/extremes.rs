@@ -27,7 +27,8 @@ pub(super) fn rows(
     let mut longest: Option<(usize, usize, &str)> = None;
     for source in sources {
         let name = source.column.name;
-        let (mut smallest, mut largest): (Option<(i64, usize)>, Option<(i64, usize)>) = (None, None);
+        let mut smallest: Option<(i64, usize)> = None;
+        let mut largest: Option<(i64, usize)> = None;
         let mut numbers = Numbers::for_type(source.value_type(), 0);
         for row in 0..dataset.rows() {
             if source.is_list() {

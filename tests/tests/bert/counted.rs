@@ -16,15 +16,12 @@ use brew_core::prelude::*;
 use super::support::{Columns, difference, head_folder, recorded, span_batch, token_batch};
 
 /// The hard-label loss of a batch in parts of these sizes, and the gradients of the student.
-fn in_parts<A: Adaptor>(
+fn in_parts<A: Adaptor + Provides<role::Losses>>(
     student: Seen<A>,
     rows: &A::Batch,
     sizes: &[i64],
     semantics: Semantics,
-) -> (f64, Parameters)
-where
-    A: Provides<role::Losses>,
-{
+) -> (f64, Parameters) {
     let pipeline = Supervised::new(student).semantics(semantics).plan().unwrap();
     let executor = Executor::new(&pipeline, 0).unwrap();
     let mut start = 0;

@@ -296,10 +296,11 @@ fn an_error_of_a_batch_names_its_task_and_where_it_was() {
     let student = Arc::new(Mutex::new(Toy::new(1, 6, 1)));
     let mut broken = sentences(2, 4, 0);
     broken[1].labels = Some(Tensor::from_slice(&[0_i64, 1, 5, 0]));
+    // Data that are not looked through before the first step.
     let tasks = MultiTask::new().task("fine", supervised(&student), sentences(1, 4, 0)).task(
         "broken",
         supervised(&student),
-        broken,
+        Unknown(broken),
     );
     let error = Trainer::new(tasks).steps(20).observe(Seen::default()).run().unwrap_err().to_string();
     assert!(error.starts_with("task `broken`, epoch 0, batch 1: stage `student`: Target 5"), "{error}");

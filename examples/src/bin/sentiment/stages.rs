@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use brew_core::observe::Summary;
 use brew_core::prelude::*;
+use brew_data::prelude::*;
 use examples::every;
 
 use crate::arguments::{Arguments, Init, StageName};
