@@ -1,5 +1,4 @@
-//! What the models give for a few rows: by it a run that resumes notices another teacher, and state of the
-//! student that its model did not name.
+//! What the student gives for a few rows: by it a run that resumes notices state that its model did not name.
 
 use tch::Tensor;
 
@@ -11,14 +10,9 @@ use crate::pass::{Pass, Wants};
 use crate::plan::{Owner, StageKind};
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// The features that the plan reads of the student, or of the teachers, in evaluation mode: those of
-    /// floating point, by adaptor, role and place.
-    pub(crate) fn outputs_of<B: Feeds<T, A::Batch>>(
-        &self,
-        student: bool,
-        batch: &B,
-    ) -> Result<Vec<(String, Tensor)>> {
-        let asked = |owner: Owner| student == (owner == Owner::Student);
+    /// The student's features that the plan reads, in evaluation mode: those of floating point, by role and
+    /// place.
+    pub(crate) fn student_outputs<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<Vec<(String, Tensor)>> {
         let _guard = tch::no_grad_guard();
         // A model that draws in evaluation mode too draws the same every time.
         tch::manual_seed(0);
@@ -27,18 +21,16 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         for &id in &self.order {
             let Some(stage) = self.plan().stage(id) else { continue };
             match &stage.kind {
-                StageKind::Teacher { index } if student || batch.teacher_output(*index).is_some() => {}
-                StageKind::Student if !student => {}
-                StageKind::Teacher { .. } | StageKind::Student => {
+                StageKind::Student => {
                     held.outputs.insert(id, self.pass_through(id, stage, batch, &pass)?);
                 }
-                StageKind::Adaptor { owner, .. } if asked(*owner) => {
-                    let features = self.adapt(id, *owner, batch, &mut held)?;
+                StageKind::Adaptor { owner: Owner::Student, .. } => {
+                    let features = self.adapt(id, Owner::Student, batch, &mut held)?;
                     let flows = self.plan().outputs(id);
                     for ((_, feature), (_, _, flow)) in features.into_iter().zip(flows) {
                         for (place, tensor) in feature?.into_iter().enumerate() {
                             if tensor.defined() && tensor.f_is_floating_point()? {
-                                named.push((format!("{}/{flow}.{place}", stage.name), tensor));
+                                named.push((format!("{flow}.{place}"), tensor));
                             }
                         }
                     }

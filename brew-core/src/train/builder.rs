@@ -131,7 +131,7 @@ impl<'o, P: Trains> Trainer<'o, P> {
     ///
     /// A killed run resumes from its newest checkpoint when the same program runs again over the same data,
     /// and ends with the same student, on the CPU to the last bit. Whatever decides its numbers is compared:
-    /// settings, plan, data, metrics, and what teachers and student give for the first two rows; where
+    /// settings, plan, data, metrics, teachers, and what the student gives for the first two rows; where
     /// something differs the run is refused with all of it. (What a model of your own does in
     /// training alone and does not name in `Model::identity`, and a function of your own, show in none of
     /// these: keep them as they were.) A folder that

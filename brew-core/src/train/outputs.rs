@@ -1,6 +1,6 @@
-//! The models' outputs for two rows: kept with each checkpoint, compared as a run resumes.
+//! The student's outputs for two rows: kept with each checkpoint, compared as a run resumes.
 //!
-//! Another teacher decides other numbers, and no plan tells teachers of one architecture apart. And a model may hold state that its `parameters()` does not list, such as the running statistics of a batch
+//! A model may hold state that its `parameters()` does not list, such as the running statistics of a batch
 //! norm. A checkpoint then lacks that state, and the resumed student would be another one. Nobody can list what
 //! a model of the user's own holds; its outputs show it.
 
@@ -19,7 +19,7 @@ const TOLERANCE_IN_LOW_PRECISION: f64 = 5e-2;
 
 const ROWS: &str = "rows/";
 
-/// Two rows of every task and what its models give for them.
+/// Two rows of every task and what its student gives for them.
 pub(super) fn outputs_of(tasks: &[Named<'_>]) -> Result<Parameters> {
     let mut named = Vec::new();
     for task in tasks {
@@ -36,8 +36,8 @@ pub(super) fn outputs_of(tasks: &[Named<'_>]) -> Result<Parameters> {
     Ok(Parameters::new(named))
 }
 
-/// Compares the outputs of the models with those that the checkpoint holds. Where the rows are not the same
-/// nothing can be said of the models, and that is what is told.
+/// Compares the outputs of a resumed student with those that the checkpoint holds. Where the rows are not the
+/// same nothing can be said of the student, and that is what is told.
 ///
 /// # Errors
 /// Every output that differs.
@@ -72,8 +72,7 @@ pub(super) fn compare(
     if problems.is_empty() {
         return Ok(None);
     }
-    // A checkpoint that was read back whole differs from the model for one of these reasons alone.
-    let title = "for the same two rows its models give other outputs than when this checkpoint was written. A teacher: give the run the one it began with. The student: either its code has changed, or `Model::parameters` does not list all that its outputs depend on (buffers, such as the running statistics of a batch norm, belong there: see `Parameters::with_buffers`), and what the checkpoint lacks cannot be had back; mend `parameters` and begin again with `.fresh()`";
+    let title = "for the same two rows the student gives other outputs than when this checkpoint was written: either its code has changed, or `Model::parameters` does not list all that its outputs depend on (buffers, such as the running statistics of a batch norm, belong there: see `Parameters::with_buffers`); what the checkpoint lacks cannot be had back: undo the change of the code, or mend `parameters` and begin again with `.fresh()`";
     Err(Error::invalid(numbered(title, &problems)))
 }
 

@@ -57,9 +57,6 @@ pub(super) fn run(
     }
     share(&mut tasks, settings)?;
     let mut found = probe(&tasks, &draw, caller.problems())?;
-    if settings.run_dir.is_some() {
-        tasks.iter().try_for_each(|named| named.work.look_at_teachers())?;
-    }
     found.extend(cache_teachers(&mut tasks, settings)?);
     let tasks = tasks.as_slice();
     let first = tasks.first().ok_or_else(|| Error::invalid(NOTHING))?;

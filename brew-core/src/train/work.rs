@@ -40,16 +40,13 @@ pub(crate) trait Work {
     fn compute_in(&mut self, kind: Option<Kind>) -> Result<()>;
     /// Runs two rows and those that hold the extremes of the data, and says what they showed.
     fn probe(&self) -> Result<Vec<String>>;
-    /// Keeps what the teachers give for two rows, before caches answer in their place.
-    fn look_at_teachers(&self) -> Result<()>;
-    /// Two rows of the data (`rows/<column>`) and what teachers and student give for them
-    /// (`outputs/<adaptor>/<role>`).
+    /// Two rows of the data (`rows/<column>`) and what the student gives for them (`outputs/<role>`).
     fn outputs(&self) -> Result<Parameters>;
     /// Reads and keeps the teachers' features in a cache, under the task's name, from now on.
     fn cache_teachers(&mut self, cache: &dyn TeacherCache, task: Option<&str>) -> Result<Vec<String>>;
     /// What each of the teachers is, as values by name: the hash of its tensors, and its identity.
     fn teachers(&self) -> Result<Vec<BTreeMap<String, String>>>;
-    /// What the student is beside its tensors.
+    /// What the student is beside its tensors, as values by name.
     fn student_identity(&self) -> Result<BTreeMap<String, String>>;
     /// Fills caches that are empty as the batches before this position did.
     fn refill_caches(&self, position: &Position) -> Result<()>;
@@ -112,7 +109,6 @@ pub(crate) struct Worker<'p, T: 'static, A: Adaptor, D: Batches> {
     rows: OnceCell<D::Batch>,
     /// What the first two rows warned of.
     warnings: RefCell<Vec<String>>,
-    teachers_outputs: RefCell<Option<Vec<(String, Tensor)>>>,
 }
 
 impl<'p, T: 'static, A: Adaptor, D: Batches> Worker<'p, T, A, D> {
@@ -123,7 +119,6 @@ impl<'p, T: 'static, A: Adaptor, D: Batches> Worker<'p, T, A, D> {
             data,
             rows: OnceCell::new(),
             warnings: RefCell::default(),
-            teachers_outputs: RefCell::default(),
         })
     }
 
@@ -139,19 +134,6 @@ where
     fn first(&self) -> Result<D::Batch> {
         let first = self.data.epoch(0)?.next().ok_or_else(|| Error::invalid(NOTHING))??;
         first.to_device(self.device())
-    }
-
-    /// What the teachers give for them; they do not change.
-    fn teachers_outputs(&self) -> Result<Vec<(String, Tensor)>> {
-        let known = self.teachers_outputs.borrow().as_deref().map(copied);
-        match known {
-            Some(known) => Ok(known),
-            None => {
-                let outputs = self.executor.outputs_of(false, self.first_two()?)?;
-                *self.teachers_outputs.borrow_mut() = Some(copied(&outputs));
-                Ok(outputs)
-            }
-        }
     }
 
     fn first_two(&self) -> Result<&D::Batch> {
@@ -219,14 +201,9 @@ where
         if problems.is_empty() { Ok(probe.found) } else { Err(Error::Plan(problems)) }
     }
 
-    fn look_at_teachers(&self) -> Result<()> {
-        self.teachers_outputs().map(drop)
-    }
-
     fn outputs(&self) -> Result<Parameters> {
         let rows = self.first_two()?;
-        let student = self.executor.outputs_of(true, rows)?.into_iter();
-        let outputs = student.chain(self.teachers_outputs()?);
+        let outputs = self.executor.student_outputs(rows)?.into_iter();
         let outputs = outputs.map(|(name, tensor)| (format!("outputs/{name}"), tensor));
         let rows = rows.student().tensors().into_iter();
         let rows = rows.map(|(name, tensor)| (format!("rows/{name}"), tensor.shallow_clone()));
@@ -243,7 +220,9 @@ where
     }
 
     fn student_identity(&self) -> Result<BTreeMap<String, String>> {
-        self.pipeline.student.identity()
+        let mut identity = self.pipeline.student.identity()?;
+        identity.insert("adaptor".to_owned(), std::any::type_name::<A>().to_owned());
+        Ok(identity)
     }
 
     fn refill_caches(&self, position: &Position) -> Result<()> {
@@ -324,11 +303,6 @@ where
     fn stream<'w>(&'w self) -> Result<Box<dyn Stream<'w> + 'w>> {
         Ok(Box::new(Streaming { worker: self, position: Position::start(self.data)?, batches: None }))
     }
-}
-
-/// Handles of the same tensors.
-fn copied(named: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
-    named.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
 }
 
 /// Said of data that yields nothing.

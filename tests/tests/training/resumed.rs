@@ -240,6 +240,6 @@ fn another_teacher_is_noticed_as_the_run_resumes() {
     };
     life(0, Some(1)).unwrap_err();
     let error = life(5, None).unwrap_err().to_string();
-    assert!(error.contains("different, unfinished run") && error.contains("teachers[0] was"), "{error}");
+    assert!(error.contains("different, unfinished run") && error.contains("teachers[0].tensors"), "{error}");
     life(0, None).unwrap();
 }

@@ -101,6 +101,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         let values = |teacher: &dyn Side<T>| -> Result<_> {
             let mut values = teacher.identity()?;
             values.insert("tensors (hash)".to_owned(), weights_hash(teacher)?);
+            values.insert("adaptor".to_owned(), teacher.adaptor_name().to_owned());
             Ok(values)
         };
         self.pipeline.teachers.iter().map(|teacher| values(&**teacher)).collect()
