@@ -117,8 +117,27 @@ mod tests {
 
     #[test]
     fn every_number_comes_back_with_its_bits() {
-        let numbers =
-            [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, -3.0, 0.3, f64::MAX, 5e-324];
+        let mut numbers = vec![
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            0.0,
+            -0.0,
+            1.0,
+            -3.0,
+            f64::MIN_POSITIVE,
+            5e-324,
+            -5e-324,
+            f64::MAX,
+            f64::EPSILON,
+            787.0 / 872.0,
+            1e-5 * 23.0_f64.sqrt(),
+            f64::from(0.1_f32),
+            f64::from(f32::MIN_POSITIVE / 2.0),
+        ];
+        // Quotients and roots, such as accuracies and learning rates are.
+        numbers.extend((1..2_000_u32).map(|number| f64::from(number) / 2_003.0));
+        numbers.extend((1..2_000_u32).map(|number| 1e-5 * f64::from(number).sqrt()));
         for number in &numbers {
             let held = Held { one: *number, perhaps: Some(*number), many: vec![*number, 1.0] };
             for text in [serde_json::to_string(&held).unwrap(), serde_json::to_string_pretty(&held).unwrap()]

@@ -34,6 +34,17 @@ fn types(dataset: &Dataset) -> Vec<DataType> {
     dataset.schema().fields().iter().map(|field| field.data_type().clone()).collect()
 }
 
+// Numbers that serde_json reads one bit off unless it is told to be exact; Rust's own parser is the reference.
+#[test]
+fn floats_of_json_lines_are_read_to_the_last_bit() {
+    for text in ["0.00010000900081007291", "0.9025229357798165", "4.7958315233127196e-5", "5e-324"] {
+        let folder = files(&[("a.jsonl", format!("{{\"a\": {text}}}\n{{\"a\": 0.5}}\n").as_bytes())]);
+        let read = Dataset::open(folder.path().join("a.jsonl")).unwrap().floats("a").unwrap();
+        let expected: f64 = text.parse().unwrap();
+        assert_eq!(read[0].to_bits(), expected.to_bits(), "{text}");
+    }
+}
+
 #[test]
 fn csv_fields_may_be_quoted_and_hold_separators_line_ends_and_quotation_marks() {
     let text = "\u{feff}id,text,score\r\n1,\"one, \"\"two\"\"\r\nthree\",0.5\r\n2,5\" wide,\r\n3,\"\",1\r\n";
