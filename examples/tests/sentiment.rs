@@ -29,7 +29,7 @@ fn settings_that_cannot_work_are_refused_together_before_the_teacher_is_trained(
     let report = folder.path().join("report.json");
     std::fs::write(&report, "not JSON").unwrap();
     let report = report.to_str().unwrap();
-    let wrong = ["--temperature", "0", "--epochs", "0", "--lr", "-1", "--report", report];
+    let wrong = ["--temperature", "0", "--epochs", "0", "--lr=-1", "--report", report];
     let (well, said) =
         sentiment(&run_dir, &wrong.iter().copied().chain(["--layers", "1"]).collect::<Vec<_>>());
     assert!(!well, "{said}");

@@ -9,6 +9,8 @@
 //!
 //! w_y is what a row counts, over all accumulated batches too, so that they agree with one batch.
 
+use std::collections::BTreeMap;
+
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::IGNORED;
@@ -53,6 +55,22 @@ impl CrossEntropy {
             return Err(Error::invalid(format!("the label smoothing is {smoothing}; it must lie in [0, 1]")));
         }
         Ok(CrossEntropy { smoothing, ..self })
+    }
+
+    /// What the loss depends on, for a model's identity: nothing where neither was asked for.
+    ///
+    /// # Errors
+    /// Those of libtorch.
+    pub(crate) fn identity(&self) -> Result<BTreeMap<String, String>> {
+        let mut identity = BTreeMap::new();
+        if let Some(weights) = &self.weights {
+            let weights = Vec::<f32>::try_from(weights.f_to_device(Device::Cpu)?)?;
+            identity.insert("class_weights".to_owned(), format!("{weights:?}"));
+        }
+        if self.smoothing > 0.0 {
+            identity.insert("label_smoothing".to_owned(), format!("{:?}", self.smoothing));
+        }
+        Ok(identity)
     }
 
     /// Refuses weights and smoothing where labels are no classes.

@@ -282,7 +282,8 @@ impl<B: FromColumns> Batches for Loader<B> {
             // A table has no more rows: see `Dataset`.
             let number = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
             // Beside itself; an empty list beside one that pads it, as in any batch.
-            let empty = maker.length(number(row), None)? == 0;
+            let lists = || maker.sources.iter().filter(|source| source.is_list());
+            let empty = lists().all(|list| list.length(&self.dataset, row) == 0);
             let beside = longest.filter(|_| empty).unwrap_or(row);
             let batch = self.destination.deliver(maker.make(0, &[number(row), number(beside)])?)?;
             Ok(Extreme { row: format!("{}, row {of_file}: {held}", path.display()), batch })

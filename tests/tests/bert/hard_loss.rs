@@ -160,3 +160,16 @@ fn what_cannot_be_weighed_is_refused() {
     let refused = several.forward(&batch.input_ids, &batch.attention_mask, None, Some(&labels), &pass);
     assert!(refused.unwrap_err().to_string().contains("those of multi_label_classification: leave them out"));
 }
+
+#[test]
+fn a_run_that_resumes_with_other_weights_or_smoothing_has_another_student() {
+    let identity = |weighted, smoothing| sequences(weighted, smoothing).identity().unwrap();
+    let plain = identity(false, 0.0);
+    assert!(!plain.contains_key("class_weights") && !plain.contains_key("label_smoothing"));
+    assert_eq!(identity(true, 0.1)["class_weights"], "[1.0, 3.0, 0.25]");
+    assert_eq!(identity(true, 0.1)["label_smoothing"], "0.1");
+    let other = sequences(false, 0.0).class_weights([1.0, 3.0, 0.5]).unwrap().identity().unwrap();
+    assert_ne!(other, identity(true, 0.0));
+    // A model's identity is what `config.json` of a run holds of its student.
+    assert_ne!(plain, identity(false, 0.1));
+}

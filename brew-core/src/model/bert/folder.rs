@@ -98,7 +98,9 @@ impl<H: Head> Model for Bert<H> {
     }
 
     fn identity(&self) -> Result<BTreeMap<String, String>> {
-        identity_of::<Self>(&self.config)
+        let mut identity = identity_of::<Self>(&self.config)?;
+        identity.extend(self.cross_entropy.identity()?);
+        Ok(identity)
     }
 
     fn problem_type(&self) -> Option<ProblemType> {

@@ -52,7 +52,9 @@ impl<T: Task> Model for BiGru<T> {
     }
 
     fn identity(&self) -> Result<BTreeMap<String, String>> {
-        identity_of::<Self>(&self.config)
+        let mut identity = identity_of::<Self>(&self.config)?;
+        identity.extend(self.cross_entropy.identity()?);
+        Ok(identity)
     }
 
     fn problem_type(&self) -> Option<ProblemType> {
