@@ -182,6 +182,8 @@ fn an_error_of_a_step_names_stage_epoch_and_batch() {
     let mut data = sentences(3, 4, 0);
     data[2].labels = Some(Tensor::from_slice(&[0_i64, 1, 5, 0]));
     let (pipeline, _) = pipeline(Semantics::Exact, 0.0);
+    // Data that are not looked through before the first step.
+    let data = data.processed(Ok);
     let error = Trainer::new(pipeline).observe(Quiet).run(data).unwrap_err().to_string();
     assert_eq!(
         error,

@@ -200,7 +200,7 @@ impl<'d> MultiTask<'d> {
                 before.iter().any(|(_, other)| pointers(&other.student()).iter().any(|at| own.contains(at)));
             if index > 0 && !shared {
                 problems.push(format!(
-                    "the student of `{name}` shares no parameter with those before it: give all tasks handles of one model, `Arc::clone(&student).seen_by(…)`"
+                    "the student of `{name}` shares no parameter with those before it: give all tasks handles of one model, `let student = Arc::new(Mutex::new(student));` and `Arc::clone(&student).seen_by(…)`"
                 ));
             }
         }

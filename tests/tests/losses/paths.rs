@@ -114,7 +114,13 @@ fn stored(folder: &Path, payload: Payload, pipeline: impl Fn() -> (Pipe, Count))
     assert!(blocks.filter(|file| file.extension().is_some_and(|found| found == "arrow")).count() > 0);
     let (pipe, runs) = pipeline();
     let found = train(pipe, 4, store());
-    assert!(runs.get() <= 3 + 3, "the teacher ran {} times although every row is in the store", runs.get());
+    // Two rows, what padding does, two batches of which a sample is computed again, and four rows with extremes;
+    // without the store it would be six more.
+    assert!(
+        runs.get() <= 3 + 2 + 4,
+        "the teacher ran {} times although every row is in the store",
+        runs.get()
+    );
     found
 }
 

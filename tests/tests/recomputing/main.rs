@@ -126,7 +126,7 @@ fn activations_are_not_kept_until_the_backward_pass() {
     }
     let _alone = alone();
     let model = BertForSequenceClassification::from_pretrained(trajectory("teacher"), Device::Cpu).unwrap();
-    let (rows, length) = (96, 32);
+    let (rows, length) = (192, 32);
     let ids = Tensor::from_slice(&(0..rows * length).map(|place| 5 + place % 40).collect::<Vec<i64>>());
     let ids = ids.view([rows, length]);
     let mask = ids.ones_like();

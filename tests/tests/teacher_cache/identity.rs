@@ -301,8 +301,8 @@ fn what_a_sample_costs_is_a_pass_over_two_rows_of_few_batches() {
     let (record, runs) = after(Hidden::Nothing);
     assert_eq!(record.unwrap().with("20 found, 0 computed").len(), 2);
     // The rows that are checked first; what padding does, with and without; of 10 batches the first, the
-    // second, the fourth and the eighth.
-    assert_eq!(runs, 1 + 2 + 4);
+    // second, the fourth and the eighth; and before the first step the four rows with extremes.
+    assert_eq!(runs, 1 + 2 + 4 + 4);
 }
 
 #[test]

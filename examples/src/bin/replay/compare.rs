@@ -45,8 +45,8 @@ impl Comparison {
                     Some(expected) => {
                         let difference = off_by(*value, *expected);
                         let entry = largest.entry(name).or_default();
-                        // Not `max`, which would drop a NaN.
-                        *entry = if *entry >= difference { *entry } else { difference };
+                        // Not `max`, which would drop a NaN: once there, it stays.
+                        *entry = if entry.is_nan() || *entry >= difference { *entry } else { difference };
                     }
                     None => missing.push(format!("batch {index}: `{name}` is not recorded")),
                 }
