@@ -176,14 +176,31 @@ fn a_run_folder_holds_the_plan_the_metrics_and_the_student() {
     );
 }
 
+/// Batches whose extremes are not known before the first step.
+struct NotLookedThrough(Vec<Sentence>);
+impl Batches for NotLookedThrough {
+    type Batch = Sentence;
+    fn batches_per_epoch(&self) -> Option<usize> {
+        self.0.batches_per_epoch()
+    }
+    fn rows(&self) -> Option<usize> {
+        self.0.rows()
+    }
+    fn epoch(&self, epoch: u64) -> Result<brew_core::batch::Walk<'_, Sentence>> {
+        self.0.epoch(epoch)
+    }
+    fn settings(&self) -> Result<std::collections::BTreeMap<String, String>> {
+        self.0.settings()
+    }
+}
+
 #[test]
 fn an_error_of_a_step_names_stage_epoch_and_batch() {
     let _alone = alone();
     let mut data = sentences(3, 4, 0);
     data[2].labels = Some(Tensor::from_slice(&[0_i64, 1, 5, 0]));
     let (pipeline, _) = pipeline(Semantics::Exact, 0.0);
-    // Data that are not looked through before the first step.
-    let data = data.processed(Ok);
+    let data = NotLookedThrough(data);
     let error = Trainer::new(pipeline).observe(Quiet).run(data).unwrap_err().to_string();
     assert_eq!(
         error,
