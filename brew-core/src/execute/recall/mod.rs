@@ -12,6 +12,7 @@ mod open;
 mod padding;
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tch::{Device, Tensor};
@@ -117,21 +118,22 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     ) -> Result<Option<Recalled>> {
         let Some(caches) = &self.caches else { return Ok(None) };
         let Some(cached) = caches.teachers.get(&index) else { return Ok(None) };
-        let own;
-        let keys = match batch.row_keys(index) {
-            Some(keys) => keys,
-            None => {
-                own = self.teacher(index)?.row_keys(batch.teacher())?;
-                &own
-            }
-        };
-        let recalled = caches.recall(index, keys)?;
+        let keys = self.keys_of(index, batch)?;
+        let recalled = caches.recall(index, &keys)?;
         if let Some(recalled) = &recalled
             && cached.is_checked_now()
         {
-            self.check_rows(index, cached, batch.teacher(), keys, recalled, pass)?;
+            self.check_rows(index, cached, batch.teacher(), &keys, recalled, pass)?;
         }
         Ok(recalled)
+    }
+
+    /// The keys of a batch's rows: those it was given before it went to a device, or else computed here.
+    fn keys_of<'b, B: Feeds<T, A::Batch>>(&self, index: usize, batch: &'b B) -> Result<Cow<'b, RowKeys>> {
+        match batch.row_keys(index) {
+            Some(keys) => Ok(Cow::Borrowed(keys)),
+            None => Ok(Cow::Owned(self.teacher(index)?.row_keys(batch.teacher())?)),
+        }
     }
 
     /// Whether this teacher has a cache.
@@ -148,15 +150,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     ) -> Result<Option<Recalled>> {
         let Some(caches) = &self.caches else { return Ok(None) };
         let Some(cached) = caches.teachers.get(&index) else { return Ok(None) };
-        let own;
-        let keys = match batch.row_keys(index) {
-            Some(keys) => keys,
-            None => {
-                own = self.teacher(index)?.row_keys(batch.teacher())?;
-                &own
-            }
-        };
-        cached.settle(keys, &top(flows, &caches.payload)?, &caches.payload, caches.device).map(Some)
+        let keys = self.keys_of(index, batch)?;
+        cached.settle(&keys, &top(flows, &caches.payload)?, &caches.payload, caches.device).map(Some)
     }
 
     /// Whether there are caches, and all of them are empty.

@@ -109,15 +109,11 @@ pub(super) fn put_together(parts: Parts, settings: &Settings, path: &Path) -> Re
     };
     match class {
         Class::Bert => {
-            let ((start, first), (end, last)) = (id_of("cls_token")?, id_of("sep_token")?);
+            let ends = [id_of("cls_token")?, id_of("sep_token")?];
+            let [(start, _), (end, _)] = &ends;
             let single = format!("{start}:0 $A:0 {end}:0");
             let pair = format!("{single} $B:1 {end}:1");
-            tokenizer.with_post_processor(Some(template(
-                &single,
-                &pair,
-                [(start, first), (end, last)],
-                path,
-            )?));
+            tokenizer.with_post_processor(Some(template(&single, &pair, ends, path)?));
         }
         Class::Roberta => {
             let processor = RobertaProcessing::new(id_of("sep_token")?, id_of("cls_token")?)
@@ -126,15 +122,11 @@ pub(super) fn put_together(parts: Parts, settings: &Settings, path: &Path) -> Re
             tokenizer.with_post_processor(Some(processor));
         }
         Class::XlmRoberta | Class::Camembert => {
-            let ((start, first), (end, last)) = (id_of("bos_token")?, id_of("eos_token")?);
+            let ends = [id_of("bos_token")?, id_of("eos_token")?];
+            let [(start, _), (end, _)] = &ends;
             let single = format!("{start} $A {end}");
             let pair = format!("{single} {end} $B {end}");
-            tokenizer.with_post_processor(Some(template(
-                &single,
-                &pair,
-                [(start, first), (end, last)],
-                path,
-            )?));
+            tokenizer.with_post_processor(Some(template(&single, &pair, ends, path)?));
         }
         // transformers tells the texts of a pair apart where the file says nothing.
         Class::Other if tokenizer.get_post_processor().is_none() => {
