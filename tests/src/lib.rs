@@ -3,10 +3,12 @@
 
 mod golden;
 mod gradient;
+mod lives;
 mod toy;
 mod trajectory;
 
 pub use golden::{golden, mask, peer, seq};
 pub use gradient::finite_difference_error;
+pub use lives::{Dice, finished, newest, start};
 pub use toy::{Count, Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 pub use trajectory::{read_tensors, recorded_batches, trajectory};

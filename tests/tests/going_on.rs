@@ -9,27 +9,13 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tests::{Dice, finished, newest};
 
 fn start(folder: &Path, steps: u64, precision: &str) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_run_to_kill"))
-        .arg(folder)
-        .args([&steps.to_string(), precision])
-        .env("OMP_NUM_THREADS", "1")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// What it printed, once it has ended well.
-fn finished(child: Child) -> String {
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-    text(&output.stdout)
+    tests::start(env!("CARGO_BIN_EXE_run_to_kill"), folder, steps, &[precision])
 }
 
 /// Every file of the student and of the last checkpoint's tensors, by name.
@@ -41,31 +27,10 @@ fn outcome(folder: &Path, steps: u64) -> BTreeMap<String, Vec<u8>> {
     files.map(|file| (file.clone(), fs::read(folder.join(&file)).unwrap())).collect()
 }
 
-/// Pseudo-random numbers from a seed that is printed (SplitMix64).
-struct Dice(u64);
-impl Dice {
-    fn seeded() -> Self {
-        let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-        println!("seed {seed}");
-        Dice(seed)
-    }
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB) % end
-    }
-}
-
 /// Whether a checkpoint is being written right now, or was cut off.
 fn half_written(folder: &Path) -> bool {
     let names = fs::read_dir(folder.join("checkpoints")).into_iter().flatten().flatten();
     names.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with(".step-"))
-}
-
-fn newest(folder: &Path) -> u64 {
-    let names = fs::read_dir(folder.join("checkpoints")).into_iter().flatten().flatten();
-    let steps = names.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok());
-    steps.max().unwrap_or(0)
 }
 
 /// Kills a run with SIGKILL so many times, starts it again each time, and compares the end with that of

@@ -10,10 +10,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::process::Child;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tests::{Dice, finished, newest};
 
 fn start(folder: &Path, steps: u64, cache: &str) -> Child {
     start_with(folder, steps, &[cache])
@@ -21,23 +22,7 @@ fn start(folder: &Path, steps: u64, cache: &str) -> Child {
 
 /// The same with more arguments: a cache, and a teacher.
 fn start_with(folder: &Path, steps: u64, arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_cached_to_kill"))
-        .arg(folder)
-        .arg(steps.to_string())
-        .args(arguments)
-        .env("OMP_NUM_THREADS", "1")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// What it printed, once it has ended well.
-fn finished(child: Child) -> String {
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-    text(&output.stdout)
+    tests::start(env!("CARGO_BIN_EXE_cached_to_kill"), folder, steps, arguments)
 }
 
 /// The student, the last checkpoint's tensors, and the losses of every step.
@@ -56,12 +41,6 @@ fn outcome(folder: &Path, steps: u64) -> BTreeMap<String, Vec<u8>> {
     outcome
 }
 
-fn newest(folder: &Path) -> u64 {
-    let names = fs::read_dir(folder.join("checkpoints")).into_iter().flatten().flatten();
-    let steps = names.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok());
-    steps.max().unwrap_or(0)
-}
-
 /// Kills a run with SIGKILL so many times, starts it again each time, and compares its end with that of a
 /// run that was left alone.
 fn killed(cache: &str) {
@@ -71,8 +50,7 @@ fn killed(cache: &str) {
     let told = finished(start(alone.path(), steps, cache));
     // The second epoch reads what the first one kept.
     assert!(told.lines().any(|line| line == format!("cache {} found, 0 computed", steps / 2 * 5)), "{told}");
-    let mut drawn = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
-    println!("seed {drawn}");
+    let mut dice = Dice::seeded();
     let mut middle = 0;
     for kill in 1..=times {
         let before = newest(folder.path());
@@ -84,8 +62,7 @@ fn killed(cache: &str) {
             assert!(patience.elapsed() < Duration::from_secs(300), "a run makes no step");
             std::thread::yield_now();
         }
-        drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        std::thread::sleep(Duration::from_micros((drawn >> 33) % 15_000));
+        std::thread::sleep(Duration::from_micros(dice.below(15_000)));
         child.kill().unwrap();
         child.wait().unwrap();
         middle += u64::from(newest(folder.path()) < steps / 2);

@@ -18,6 +18,7 @@ mod parameter_table;
 mod parameters;
 mod parts;
 pub(crate) mod problem;
+mod told;
 mod torchscript;
 mod weights;
 

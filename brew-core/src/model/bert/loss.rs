@@ -9,16 +9,17 @@ use tch::{Kind, Reduction, Tensor};
 use crate::error::{Error, InStage, Result};
 use crate::model::IGNORED;
 use crate::model::cross_entropy::CrossEntropy;
-use crate::model::problem::ProblemType;
+use crate::model::problem::{HeadProblem, ProblemType};
 
-/// The mean loss of the examples that count, of logits `(batch, classes)` and labels that
-/// [`ProblemType::of`] took for this problem type; a class of -100 does not count.
+/// The mean loss of the examples that count, of logits `(batch, classes)` and labels of the head's problem type;
+/// a class of -100 does not count.
 pub(crate) fn of_sequences(
     logits: &Tensor,
     labels: &Tensor,
-    problem: ProblemType,
+    head: &HeadProblem,
     cross_entropy: &CrossEntropy,
 ) -> Result<Tensor> {
+    let problem = head.of(&logits.size(), labels)?;
     let logits = logits.f_to_kind(Kind::Float).in_stage("loss")?;
     let each = match problem {
         ProblemType::SingleLabelClassification => {
@@ -45,13 +46,14 @@ pub(crate) fn of_sequences(
 /// -100 nothing, and one with numbers 1.
 pub(crate) fn count_of_sequences(
     labels: &Tensor,
-    problem: ProblemType,
+    classes: i64,
+    head: &HeadProblem,
     cross_entropy: &CrossEntropy,
 ) -> Result<Tensor> {
-    match problem {
+    let rows = labels.size().first().copied().unwrap_or(0);
+    match head.of(&[rows, classes], labels)? {
         ProblemType::SingleLabelClassification => cross_entropy.count(labels),
         ProblemType::Regression | ProblemType::MultiLabelClassification => {
-            let rows = labels.size().first().copied().unwrap_or(0);
             Ok(Tensor::f_ones([rows], (Kind::Float, labels.device()))?)
         }
     }

@@ -133,25 +133,16 @@ impl BertForSequenceClassification {
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
         let logits = self.head.forward(&last, pass)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
-        let loss = labels
-            .map(|labels| {
-                loss::of_sequences(
-                    &logits,
-                    labels,
-                    self.problem.of(&logits.size(), labels)?,
-                    &self.cross_entropy,
-                )
-            })
-            .transpose()?;
+        let of = |labels| loss::of_sequences(&logits, labels, &self.problem, &self.cross_entropy);
+        let loss = labels.map(of).transpose()?;
         Ok(ClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
     }
 
     /// What each example counts in the loss.
     fn count(&self, labels: Option<&Tensor>) -> Result<Option<Vec<Tensor>>> {
         let Some(labels) = labels else { return Ok(None) };
-        let rows = labels.size().first().copied().unwrap_or(0);
-        let problem = self.problem.of(&[rows, self.config.classes()], labels)?;
-        Ok(Some(vec![loss::count_of_sequences(labels, problem, &self.cross_entropy)?]))
+        let classes = self.config.classes();
+        Ok(Some(vec![loss::count_of_sequences(labels, classes, &self.problem, &self.cross_entropy)?]))
     }
 }
 

@@ -55,16 +55,8 @@ impl BiGruForSequenceClassification {
         let Encoded { ends, hidden_states, .. } = self.encode(input_ids, attention_mask, pass)?;
         let logits = self.classify(ends, pass)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
-        let loss = labels
-            .map(|labels| {
-                loss::of_sequences(
-                    &logits,
-                    labels,
-                    self.problem.of(&logits.size(), labels)?,
-                    &self.cross_entropy,
-                )
-            })
-            .transpose()?;
+        let of = |labels| loss::of_sequences(&logits, labels, &self.problem, &self.cross_entropy);
+        let loss = labels.map(of).transpose()?;
         let (attentions, queries, keys, values) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
         Ok(ClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
     }
@@ -80,9 +72,7 @@ impl Forward<TextBatch> for BiGruForSequenceClassification {
     }
     fn losses_count(&self, batch: &TextBatch) -> Result<Option<Vec<Tensor>>> {
         let Some(labels) = &batch.labels else { return Ok(None) };
-        let rows = labels.size().first().copied().unwrap_or(0);
-        let classes = i64::try_from(self.config.num_labels).unwrap_or(i64::MAX);
-        let problem = self.problem.of(&[rows, classes], labels)?;
-        Ok(Some(vec![loss::count_of_sequences(labels, problem, &self.cross_entropy)?]))
+        let classes = self.config.classes();
+        Ok(Some(vec![loss::count_of_sequences(labels, classes, &self.problem, &self.cross_entropy)?]))
     }
 }

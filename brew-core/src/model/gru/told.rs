@@ -1,66 +1,11 @@
-//! What a BiGRU is told of its task: the names of its classes, and what its labels are.
-
-use std::sync::OnceLock;
+//! What a BiGRU is told of its task, and what of it is saved.
 
 use super::{BiGru, BiGruConfig, Task};
-use crate::error::{Error, Result};
-use crate::model::ProblemType;
-use crate::model::class_order::given_names;
-use crate::model::problem::HeadProblem;
+use crate::model::told::told_of_its_task;
+
+told_of_its_task!(BiGru, T: Task, T::NAME);
 
 impl<T: Task> BiGru<T> {
-    /// The same model with these names for its classes, in the order of their numbers: see
-    /// [`BertForSequenceClassification`](crate::model::BertForSequenceClassification)'s.
-    ///
-    /// # Errors
-    /// Another number of names than classes, an empty name, and one that is there twice.
-    pub fn classes(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
-        let names = given_names(names, self.config.classes())?;
-        self.config.name_classes(names);
-        self.learned_names = OnceLock::new();
-        Ok(self)
-    }
-
-    /// The same model with this problem type: what its labels are, which loss it has, and how its logits
-    /// are read.
-    ///
-    /// # Errors
-    /// For [`ProblemType::SingleLabelClassification`] with one class, as in transformers, and for a head
-    /// whose labels are always of another type.
-    pub fn problem(mut self, problem: ProblemType) -> Result<Self> {
-        if let Some(always) = T::PROBLEM.filter(|always| *always != problem) {
-            return Err(Error::invalid(format!("a head for {} is always {always}, not {problem}", T::NAME)));
-        }
-        problem.check_classes(self.config.classes())?;
-        self.config.problem_type = Some(problem);
-        self.problem = HeadProblem::new(Some(problem));
-        Ok(self)
-    }
-
-    /// The same model whose loss weighs each class by its number here, as
-    /// `torch.nn.CrossEntropyLoss(weight=…)` does: the loss is the sum of the weighted losses over the sum of
-    /// the weights of the labels, over all accumulated batches. For one class per row; a setting of training,
-    /// which is not saved.
-    ///
-    /// # Errors
-    /// Another number of weights than classes; weights that are below 0, not finite, or all 0.
-    pub fn class_weights(self, weights: impl IntoIterator<Item = f64>) -> Result<Self> {
-        let (classes, device) = (self.config.classes(), self.named_parameters().device());
-        let cross_entropy = self.cross_entropy.with_weights(weights, classes, device)?;
-        Ok(BiGru { cross_entropy, ..self })
-    }
-
-    /// The same model whose loss smooths its labels by this much in [0, 1], as
-    /// `torch.nn.CrossEntropyLoss(label_smoothing=…)` does: each label is mixed with all classes in equal parts.
-    /// For one class per row; a setting of training, which is not saved.
-    ///
-    /// # Errors
-    /// A number outside [0, 1].
-    pub fn label_smoothing(self, smoothing: f64) -> Result<Self> {
-        let cross_entropy = self.cross_entropy.with_smoothing(smoothing)?;
-        Ok(BiGru { cross_entropy, ..self })
-    }
-
     /// The config with what the model has learned of its task beside it.
     pub(super) fn told_config(&self) -> BiGruConfig {
         let mut config = self.config.clone();
