@@ -25,6 +25,9 @@ pub trait Role: 'static {
     const NAME: &'static str;
 }
 
+/// The label of what does not count, as in PyTorch (`ignore_index`).
+pub const IGNORED: i64 = -100;
+
 macro_rules! roles {
     ($($(#[doc = $doc:literal])* $role:ident = $name:literal;)*) => {
         $($(#[doc = $doc])*

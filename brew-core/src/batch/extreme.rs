@@ -5,6 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::Batch;
 use crate::error::Result;
+use crate::role::IGNORED;
 
 /// A row that holds an extreme of the data, as [`Batches::extremes`](super::Batches::extremes) gives it.
 #[derive(Debug)]
@@ -14,9 +15,6 @@ pub struct Extreme<B> {
     /// Two rows: the row twice, or beside another whose list pads its empty one.
     pub batch: B,
 }
-
-/// The label of what does not count says nothing of the others.
-const IGNORED: i64 = -100;
 
 /// The smallest or largest value of a column so far.
 struct Found {

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Reduction, Tensor};
 
-use super::IGNORED;
 use crate::error::{Error, InStage, Result};
+use crate::role::IGNORED;
 
 /// Weights of classes and smoothing of labels; by default neither.
 #[derive(Debug, Default)]

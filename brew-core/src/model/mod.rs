@@ -36,6 +36,7 @@ use crate::cache::RowKeys;
 use crate::error::{Error, InStage as _, Result};
 use crate::feature::Feature;
 use crate::pass::Pass;
+use crate::role::IGNORED;
 use crate::role::{Labels, Role as _};
 
 pub use activation::Activation;
@@ -323,9 +324,6 @@ pub trait Side<B>: Model {
     /// The batch with these columns cut to a length, and then padded to another.
     fn padded(&self, batch: &B, columns: &[&str], cut: usize, length: usize) -> Result<B>;
 }
-
-/// The label of what does not count in a model's own loss, as in PyTorch.
-pub(crate) const IGNORED: i64 = -100;
 
 /// 1 for each label that counts, 0 for one of -100; `None` where labels are no integers.
 pub(crate) fn labelled(labels: &[Tensor]) -> Option<Result<Vec<Tensor>>> {

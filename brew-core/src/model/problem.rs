@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
 use crate::loss::shape;
-use crate::model::IGNORED;
+use crate::role::IGNORED;
 
 /// What the labels of a head are, and so which loss it has: `problem_type` in a `config.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

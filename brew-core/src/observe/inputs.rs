@@ -5,9 +5,9 @@
 
 use tch::{Kind, Tensor};
 
-use super::predictions::IGNORED;
 use crate::batch::Batch;
 use crate::error::Result;
+use crate::role::IGNORED;
 
 /// As few equal labels may be chance: a masked language model keeps one token in ten as it is.
 const FEWEST: i64 = 4;

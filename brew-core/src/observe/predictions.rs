@@ -13,10 +13,7 @@ use crate::feature::Feature;
 use crate::model::{Model, Seen};
 use crate::observe::Metric;
 use crate::pass::{Pass, Wants};
-use crate::role::{Labels, Logits, Role, mask_of};
-
-/// The label of an example or a token that does not count, as in PyTorch.
-pub(crate) const IGNORED: i64 = -100;
+use crate::role::{IGNORED, Labels, Logits, Role, mask_of};
 
 /// What a model gives for each example of a data set, in the order of the batches: the tensors of one role,
 /// the logits unless another is named, beside the labels.

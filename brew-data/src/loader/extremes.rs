@@ -3,13 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use brew_core::role::IGNORED;
+
 use super::column::Source;
 use super::numbers::Numbers;
 use crate::dataset::Dataset;
 use crate::error::Result;
+use crate::source::progress::Patient;
 
-/// The label of what does not count says nothing of the others.
-const IGNORED: i64 = -100;
+/// Rows from one look at the clock to the next.
+const AT_ONCE: usize = 4096;
 
 /// Each such row, of those in use, with what it holds, and the row with the longest list; -100 is no value.
 pub(super) fn rows(
@@ -24,13 +27,18 @@ pub(super) fn rows(
         }
         held.push_str(&what);
     };
-    let mut longest: Option<(usize, usize, &str)> = None;
-    for source in sources {
+    let (rows, mut longest) = (dataset.rows(), None::<(usize, usize, &str)>);
+    let title = format!("looking through {rows} rows");
+    let mut progress = Patient::rows(title, (rows * sources.len()) as u64);
+    for (place, source) in sources.iter().enumerate() {
         let name = source.column.name;
         let mut smallest: Option<(i64, usize)> = None;
         let mut largest: Option<(i64, usize)> = None;
         let mut numbers = Numbers::for_type(source.value_type(), 0);
-        for row in 0..dataset.rows() {
+        for row in 0..rows {
+            if row % AT_ONCE == 0 {
+                progress.reach((place * rows + row) as u64);
+            }
             if source.is_list() {
                 let length = source.length(dataset, row);
                 if longest.is_none_or(|(known, ..)| length > known) {

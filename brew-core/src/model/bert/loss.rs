@@ -7,9 +7,9 @@
 use tch::{Kind, Reduction, Tensor};
 
 use crate::error::{Error, InStage, Result};
-use crate::model::IGNORED;
 use crate::model::cross_entropy::CrossEntropy;
 use crate::model::problem::{HeadProblem, ProblemType};
+use crate::role::IGNORED;
 
 /// The mean loss of the examples that count, of logits `(batch, classes)` and labels of the head's problem type;
 /// a class of -100 does not count.

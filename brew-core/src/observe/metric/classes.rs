@@ -2,8 +2,9 @@
 
 use tch::{Kind, Tensor};
 
-use super::super::predictions::{IGNORED, Predictions};
+use super::super::predictions::Predictions;
 use crate::error::{Error, InStage, Result};
+use crate::role::IGNORED;
 use crate::role::{Logits, Role};
 
 /// The classes of a data set, predicted and true.

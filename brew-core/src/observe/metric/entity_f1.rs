@@ -10,7 +10,7 @@ use super::classes::{integers, one_head};
 use super::tags::{Scheme, f1, problem};
 use crate::error::{Error, InStage, Result, numbered};
 use crate::observe::Predictions;
-use crate::observe::predictions::IGNORED;
+use crate::role::IGNORED;
 
 /// F1 over the entities of texts, from classes of tokens: of those whose label is not -100 and that the
 /// mask shows.
