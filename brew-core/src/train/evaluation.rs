@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
+use super::label_names::label_names;
 use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batch, Batches, Extreme};
 use crate::error::{Error, Result};
-use crate::model::Seen;
+use crate::model::{Agreement, Model as _, Seen, agreement, listed};
 use crate::observe::{Metric, Predictions, labels_within_classes};
 use crate::plan::Problem;
-use crate::role::Role;
+use crate::role::{Logits, Role};
 
 /// The name of a metric and how it is had of what is trained.
 pub(super) struct Evaluation<'o, S> {
@@ -110,9 +111,27 @@ where
     let first = data.epoch(0)?.next();
     let first =
         first.ok_or_else(|| Error::invalid("there is nothing to evaluate: the data has no rows"))??;
+    if R::NAME == Logits::NAME {
+        same_classes(student, data, &first)?;
+    }
     let predictions = Predictions::kept_by(metric, student, [first.first_rows(2)])?;
     labels_within_classes(&predictions, true)?;
     metric.check(&predictions)
+}
+
+/// Whether student and data call the same class by one name, where both name theirs.
+fn same_classes<A: Adaptor>(student: &Seen<A>, data: &impl Batches, batch: &A::Batch) -> Result<()> {
+    let (Some(own), Some(names)) = (student.class_names(), label_names::<A>(data, batch)?) else {
+        return Ok(());
+    };
+    match agreement(&own, &names) {
+        Agreement::Same | Agreement::OtherNames => Ok(()),
+        Agreement::OtherOrder => Err(Error::invalid(format!(
+            "the classes of the student are {}, those of the data {}: the same name stands for different classes; number the labels in the student's order",
+            listed(&own),
+            listed(&names)
+        ))),
+    }
 }
 
 /// What is wrong with the evaluations, each with the metric's name.

@@ -21,6 +21,7 @@ mod checkpoint;
 mod checkpoints;
 mod clip;
 mod evaluation;
+mod label_names;
 mod layer_decay;
 mod length;
 mod not_finite;

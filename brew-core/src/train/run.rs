@@ -56,7 +56,7 @@ pub(super) fn run(
         named.work.compute_in(precision)?;
     }
     share(&mut tasks, settings)?;
-    let mut found = probe(&tasks, &draw, caller.problems())?;
+    let mut found = probe(&tasks, &draw, &*caller)?;
     found.extend(cache_teachers(&mut tasks, settings)?);
     let tasks = tasks.as_slice();
     let first = tasks.first().ok_or_else(|| Error::invalid(NOTHING))?;
@@ -225,7 +225,7 @@ fn draw(settings: &Settings<'_>, tasks: &[Named<'_>], tau: f64) -> Result<Draw> 
 }
 
 /// What two rows of each task showed; everything that is wrong with them and with the evaluations.
-fn probe(tasks: &[Named<'_>], draw: &Draw, of_evaluations: Vec<Problem>) -> Result<Vec<String>> {
+fn probe(tasks: &[Named<'_>], draw: &Draw, caller: &dyn Caller) -> Result<Vec<String>> {
     let (mut found, mut problems, mut alone) = (Vec::new(), Vec::new(), None);
     for (index, named) in tasks.iter().enumerate() {
         match (&named.task, named.work.probe()) {
@@ -250,7 +250,8 @@ fn probe(tasks: &[Named<'_>], draw: &Draw, of_evaluations: Vec<Problem>) -> Resu
             }
         }
     }
-    problems.extend(of_evaluations);
+    // After the tasks, which may have told the student the names of its classes.
+    problems.extend(caller.problems());
     match (problems.len(), alone) {
         (0, _) => Ok(found),
         // Data that cannot be read are no fault of the pipeline.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tch::{Device, Kind, Tensor};
 
+use super::label_names::label_names;
 use super::length::PerEpoch;
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch as _, Batches, Extreme, Feeds, Position, Walk};
@@ -15,11 +16,9 @@ use crate::cache::{CacheReport, TeacherCache};
 use crate::distill::Pipeline;
 use crate::error::{Error, InStage as _, Result};
 use crate::execute::{BatchCounts, Executor, StepLosses, Window, tokens};
-use crate::feature::Feature;
 use crate::model::{Model as _, Parameters};
 use crate::pass::Pass;
 use crate::plan::{OptimizerChanges, Plan};
-use crate::role::{Labels, Role as _};
 use crate::schedule::Weight;
 
 /// A pipeline with its executor and its data.
@@ -143,18 +142,6 @@ where
         let rows = self.first()?.first_rows(2)?;
         Ok(self.rows.get_or_init(|| rows))
     }
-
-    /// The names that the data has for the classes of its labels: of the column that plays their role, or
-    /// else of the one called `labels`.
-    fn label_names(&self, batch: &A::Batch) -> Result<Option<Vec<String>>> {
-        let labels = A::read_batch(Labels::NAME, batch)?.map(Feature::into_tensors).unwrap_or_default();
-        let column = batch.tensors().into_iter().find(|(name, tensor)| match labels.as_slice() {
-            [] => *name == Labels::NAME,
-            [labels] => labels.data_ptr() == tensor.data_ptr(),
-            _ => false,
-        });
-        column.map_or(Ok(None), |(name, _)| self.data.class_names(name))
-    }
 }
 
 impl<T: 'static, A: Adaptor, D: Batches> Work for Worker<'_, T, A, D>
@@ -191,7 +178,7 @@ where
 
     fn probe(&self) -> Result<Vec<String>> {
         let rows = self.first_two()?;
-        let names = self.label_names(rows.student())?;
+        let names = label_names::<A>(self.data, rows.student())?;
         let probe = self.executor.probe_named(rows, names.as_deref())?;
         *self.warnings.borrow_mut() = probe.warnings;
         let mut problems = Vec::new();

@@ -253,6 +253,7 @@ fn a_teacher_read_by_name_gives_the_losses_of_one_whose_classes_stand_in_order()
 // The stored top k of a teacher read by name: all k classes are the dense loss.
 #[test]
 fn a_kept_top_k_is_read_by_name_too() {
+    let _alone = tests::alone();
     let train = |cache: bool| {
         let teacher = loaded(&MNLI).seen_by(ClassifierOutputAdaptor).classes_by_name();
         let student = loaded(&TURNED).seen_by(ClassifierOutputAdaptor);
@@ -293,6 +294,7 @@ impl Batches for Labelled {
 
 #[test]
 fn a_student_without_names_is_saved_with_those_of_its_teacher_or_of_the_data() {
+    let _alone = tests::alone();
     let new = || {
         let folder = head_folder("distilbert/sequence");
         BertForSequenceClassification::from_encoder(folder, 3, 1, Device::Cpu).unwrap()
@@ -318,6 +320,34 @@ fn a_student_without_names_is_saved_with_those_of_its_teacher_or_of_the_data() {
         error.to_string().contains("those of the data `CONTRADICTION`, `NEUTRAL`, `ENTAILMENT`"),
         "{error}"
     );
+}
+
+#[test]
+fn evaluation_data_whose_classes_are_in_another_order_are_refused_before_the_first_step() {
+    let _alone = tests::alone();
+    let data = |names| Labelled(vec![batch(Some(&[0, 1, 2, 0]))], names).processed(Ok);
+    let run = |student: BertForSequenceClassification, dev: [&'static str; 3]| {
+        let pipeline = pipeline(loaded(&MNLI).seen_by(ClassifierOutputAdaptor), student);
+        let trainer = Trainer::new(pipeline).optimizer(AdamW::with_lr(1e-3)).epochs(1);
+        trainer.evaluate(data(dev), Accuracy).run(data(NONE)).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let message = run(loaded(&MNLI), OTHER_MNLI).unwrap_err();
+    for part in [
+        "accuracy",
+        "the classes of the student are `",
+        "those of the data `CONTRADICTION`, `NEUTRAL`, `ENTAILMENT`",
+        "number the labels in the student's order",
+    ] {
+        assert!(message.contains(part), "{part} is not in {message}");
+    }
+    // A student without names has those of its teacher by then.
+    let unnamed =
+        BertForSequenceClassification::from_encoder(head_folder("distilbert/sequence"), 3, 1, Device::Cpu);
+    assert!(run(unnamed.unwrap(), OTHER_MNLI).unwrap_err().contains("those of the data `CONTRADICTION`"));
+    // The same order, no names and other words pass.
+    for names in [MNLI, NONE, TOXIC] {
+        run(loaded(&MNLI), names).unwrap();
+    }
 }
 
 // TextBrewer's front doors run the same check.
