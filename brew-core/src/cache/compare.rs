@@ -95,12 +95,7 @@ fn is_classes(name: &str, kept: Kind) -> bool {
 fn apart(first: &Tensor, second: &Tensor, tolerance: Tolerance) -> Result<Option<(usize, f64, f64)>> {
     let wide = |tensor: &Tensor| Ok::<_, crate::Error>(tensor.f_to_kind(Kind::Double)?.f_reshape([-1])?);
     let (mine, theirs) = (wide(first)?, wide(second)?);
-    let same =
-        mine.f_eq_tensor(&theirs)?.f_logical_or(&mine.f_isnan()?.f_logical_and(&theirs.f_isnan()?)?)?;
-    let apart = mine.f_sub(&theirs)?.f_abs()?.f_masked_fill(&same, 0.0)?;
-    // A NaN or an infinity on one side alone is as far apart as can be.
-    let apart = apart.f_nan_to_num(f64::INFINITY, f64::INFINITY, f64::INFINITY)?;
-    let largest = theirs.f_nan_to_num(0.0, 0.0, 0.0)?.f_abs()?.f_max()?.f_double_value(&[])?;
+    let (apart, largest) = (distances(&mine, &theirs)?, largest(&theirs)?);
     let place = apart.f_argmax(None, false)?.f_int64_value(&[])?;
     if apart.f_double_value(&[place])? <= tolerance.relative * largest.max(tolerance.floor) {
         return Ok(None);
@@ -112,6 +107,20 @@ fn apart(first: &Tensor, second: &Tensor, tolerance: Tolerance) -> Result<Option
         mine.f_double_value(&[place])?,
         theirs.f_double_value(&[place])?,
     )))
+}
+
+/// |a - b| of each value, in float64: 0 where both are the same NaN or infinity, and infinite where one side alone
+/// has one, which is as far apart as can be.
+pub(crate) fn distances(first: &Tensor, second: &Tensor) -> Result<Tensor> {
+    let same =
+        first.f_eq_tensor(second)?.f_logical_or(&first.f_isnan()?.f_logical_and(&second.f_isnan()?)?)?;
+    let apart = first.f_sub(second)?.f_abs()?.f_masked_fill(&same, 0.0)?;
+    Ok(apart.f_nan_to_num(f64::INFINITY, f64::INFINITY, f64::INFINITY)?)
+}
+
+/// The largest finite |a| of a tensor with values.
+pub(crate) fn largest(tensor: &Tensor) -> Result<f64> {
+    Ok(tensor.f_nan_to_num(0.0, 0.0, 0.0)?.f_abs()?.f_max()?.f_double_value(&[])?)
 }
 
 /// The values of a tensor within a smaller shape of the same rank; `None` where there are none.

@@ -51,7 +51,7 @@ pub use payload::{Payload, dtype};
 pub use row::{Part, Row};
 
 pub(crate) use card::weights_hash;
-pub(crate) use compare::{Difference, Tolerance};
+pub(crate) use compare::{Difference, Tolerance, distances, largest};
 pub(crate) use gather::Gather;
 pub(crate) use row::Whole;
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
 use super::source::Named;
+use crate::cache::{distances, largest};
 use crate::error::{Error, Result, numbered};
 use crate::model::Parameters;
 
@@ -87,9 +88,6 @@ fn distance(then: &Tensor, now: &Tensor) -> Result<f64> {
     }
     let cpu = |tensor: &Tensor| tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Double);
     let (then, now) = (cpu(then)?, cpu(now)?);
-    let same = then.f_eq_tensor(&now)?.f_logical_or(&then.f_isnan()?.f_logical_and(&now.f_isnan()?)?)?;
-    let off = then.f_sub(&now)?.f_abs()?.f_masked_fill(&same, 0.0)?;
-    let off = off.f_nan_to_num(f64::INFINITY, f64::INFINITY, f64::INFINITY)?.f_max()?.f_double_value(&[])?;
-    let largest = then.f_nan_to_num(0.0, 0.0, 0.0)?.f_abs()?.f_max()?.f_double_value(&[])?;
-    Ok(if off == 0.0 { 0.0 } else { off / largest.max(f64::MIN_POSITIVE) })
+    let off = distances(&then, &now)?.f_max()?.f_double_value(&[])?;
+    Ok(if off == 0.0 { 0.0 } else { off / largest(&then)?.max(f64::MIN_POSITIVE) })
 }
