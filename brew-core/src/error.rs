@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::plan::Problem;
+use crate::words::numbered;
 
 /// A result whose error is brew's [`enum@Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -136,35 +137,6 @@ fn in_stages(stages: &[String]) -> String {
 /// "`student`, `embeddings`".
 fn quoted(stages: &[String]) -> String {
     stages.iter().map(|stage| format!("`{stage}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// "title:" and one numbered line an item; a single item stands on the title's own line.
-pub(crate) fn numbered(title: &str, items: &[impl fmt::Display]) -> String {
-    match items {
-        [one] => format!("{title}: {one}"),
-        many => many
-            .iter()
-            .enumerate()
-            .fold(format!("{title}, {} problems:", many.len()), |text, (index, item)| {
-                format!("{text}\n  {}. {item}", index + 1)
-            }),
-    }
-}
-
-/// `; did you mean …?` for the nearest of the known names, or the list of them.
-pub fn suggest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.into_iter().collect();
-    let nearest = known.iter().map(|name| (strsim::damerau_levenshtein(unknown, name), *name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= 3 && distance < name.len() => {
-            format!("; did you mean `{name}`?")
-        }
-        _ if known.is_empty() => String::new(),
-        _ => format!(
-            "; there are: {}",
-            known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod role;
 pub mod schedule;
 pub mod train;
+pub mod words;
 
 #[doc(hidden)]
 pub mod __private;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use brew_core::error::suggest;
+use brew_core::words::suggest;
 
 /// A result whose error is [`enum@Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

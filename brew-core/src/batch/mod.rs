@@ -144,7 +144,7 @@ impl Columns {
     /// Takes a column that must be there.
     pub fn take(&mut self, name: &str) -> Result<Tensor> {
         self.0.remove(name).ok_or_else(|| {
-            let near = crate::error::suggest(name, self.0.keys().map(String::as_str));
+            let near = crate::words::suggest(name, self.0.keys().map(String::as_str));
             Error::invalid(format!("the batch needs the column `{name}`, which the data lacks{near}"))
         })
     }

@@ -112,7 +112,7 @@ impl Whole {
                 return Err(Error::invalid(format!(
                     "`{}` is {}, which is not one value a row of the batch's {}: it cannot be cached",
                     keep.role,
-                    crate::loss::shape(&sizes),
+                    crate::words::shape(&sizes),
                     keys.keys.len()
                 )));
             }
@@ -124,7 +124,7 @@ impl Whole {
                 return Err(Error::invalid(format!(
                     "`{}` is {}: its dimension {} should be the batch's length, {}",
                     keep.role,
-                    crate::loss::shape(&sizes),
+                    crate::words::shape(&sizes),
                     dimension + 1,
                     keys.length
                 )));

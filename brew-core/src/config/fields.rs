@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result, numbered, suggest};
+use crate::error::{Error, Result};
+use crate::words::{numbered, suggest};
 
 /// The keys of one object, until all are taken.
 pub(super) struct Fields<'p> {

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::fields::Readable;
-use crate::error::suggest;
+use crate::words::suggest;
 
 /// A temperature schedule by name.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,8 +8,9 @@
 //! second stage has no matches, `kd_loss_type` `ce` and a temperature of 1.
 
 use super::{IntermediateMatch, Layers, LossConfig, ProjectionConfig};
-use crate::error::{Error, Result, suggest};
+use crate::error::{Error, Result};
 use crate::plan::OptimizerChanges;
+use crate::words::suggest;
 
 type Pairs = &'static [(i64, i64)];
 

@@ -6,9 +6,10 @@ use super::GeneralDistiller;
 use crate::adaptor::Adaptor;
 use crate::batch::{Batches, Feeds};
 use crate::config::{DistillationConfig, Registry, TrainingConfig};
-use crate::error::{Error, Result, numbered};
+use crate::error::{Error, Result};
 use crate::model::Seen;
 use crate::train::{MultiTask, Trainer};
+use crate::words::numbered;
 
 /// Makes [`MultiTask`] of TextBrewer's configs, in its semantics: every task has the losses, weights and
 /// temperature of the one config, and all tasks train the same projections.

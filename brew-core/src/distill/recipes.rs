@@ -11,8 +11,9 @@
 //! # Ok::<(), brew_core::Error>(())
 //! ```
 
-use super::{Declared, TheTeacher};
-use super::{Match, Matches, attention, features, hidden, student_layer, teacher_layer};
+use super::{
+    Declared, Match, Matches, TheTeacher, attention, features, hidden, student_layer, teacher_layer,
+};
 use crate::loss::{AttentionMse, HiddenMse, MiniLmRelation};
 use crate::model::LayerMap;
 use crate::plan::Projection;

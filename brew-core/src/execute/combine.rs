@@ -4,8 +4,9 @@ use tch::Tensor;
 
 use super::shift;
 use crate::error::{Error, Result};
-use crate::loss::{shape, wide};
+use crate::loss::wide;
 use crate::plan::Combine;
+use crate::words::shape;
 
 /// What a row may bring along for its teachers to be combined by.
 #[derive(Debug, Default)]

@@ -12,6 +12,7 @@ use crate::model::{Model, ProblemType};
 use crate::pass::Pass;
 use crate::plan::{Owner, Problem, Stage, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Role};
+use crate::words::thousands;
 
 /// What two rows of the data showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,7 +196,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         for (flow, _, kind) in self.plan().outputs(id) {
             let Some(tensors) = held.flows.get(&flow) else { continue };
             let shapes: Vec<String> =
-                tensors.iter().map(|tensor| crate::loss::shape(&tensor.size())).collect();
+                tensors.iter().map(|tensor| crate::words::shape(&tensor.size())).collect();
             let line = format!("{}: `{kind}` {}", stage.name, shapes.join(", "));
             if !lines.contains(&line) {
                 lines.push(line);
@@ -207,7 +208,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
 
 fn batch_found<B: Batch>(batch: &B) -> String {
     let columns: Vec<String> = (batch.tensors().iter())
-        .map(|(name, tensor)| format!("`{name}` {} {:?}", crate::loss::shape(&tensor.size()), tensor.kind()))
+        .map(|(name, tensor)| format!("`{name}` {} {:?}", crate::words::shape(&tensor.size()), tensor.kind()))
         .collect();
     format!("batch: {}", columns.join(", "))
 }
@@ -234,17 +235,4 @@ fn labels_misfit(stated: Option<ProblemType>, logits: &Tensor, labels: &Tensor) 
         (Err(_), _) => return Ok(None),
     };
     problem.misfit(labels, classes)
-}
-
-/// `22713602` as `22,713,602`.
-pub(crate) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

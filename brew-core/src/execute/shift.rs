@@ -30,7 +30,7 @@ pub(super) fn one_label_a_row(logits: &Tensor, labels: &Tensor, what: &str) -> R
     }
     Err(Error::invalid(format!(
         "the student's `labels` are {}, the teacher's logits {}: {what} needs one label a row",
-        crate::loss::shape(&found),
-        crate::loss::shape(&shape)
+        crate::words::shape(&found),
+        crate::words::shape(&shape)
     )))
 }

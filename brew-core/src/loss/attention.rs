@@ -8,8 +8,9 @@ use serde_json::json;
 use tch::Tensor;
 
 use super::Read;
-use super::term::{keep, pairs, positions, shape};
+use super::term::{keep, pairs, positions};
 use crate::error::Result;
+use crate::words::shape;
 
 /// What attention maps hold, and by whose rules they are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,9 +10,9 @@
 
 use serde_json::json;
 
-use super::term::shape;
 use super::{Average, Loss, Masks, Read, Term, temperature};
 use crate::error::Result;
+use crate::words::shape;
 
 /// Squared difference of the margins between a positive and its negatives.
 ///

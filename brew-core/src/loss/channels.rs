@@ -6,9 +6,9 @@
 
 use tch::Tensor;
 
-use super::term::shape;
 use super::{Read, states};
 use crate::error::Result;
+use crate::words::shape;
 
 /// What two sides must have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

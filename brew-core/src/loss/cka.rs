@@ -11,9 +11,10 @@
 use tch::Tensor;
 
 use super::examples::Examples;
-use super::term::{positions, shape, wide};
+use super::term::{positions, wide};
 use super::{Average, Loss, Read, Term, states};
 use crate::error::Result;
+use crate::words::shape;
 
 /// One minus the linear alignment of two layers.
 ///

@@ -18,9 +18,10 @@ mod transport;
 use tch::Tensor;
 
 use super::attention::maps;
-use super::term::{keep, pairs, shape};
+use super::term::{keep, pairs};
 use super::{Average, Loss, Read, Term, states};
 use crate::error::{Error, Result};
+use crate::words::shape;
 
 /// The cheapest transport between two sides' hidden states.
 ///

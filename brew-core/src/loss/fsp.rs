@@ -17,9 +17,9 @@
 use tch::Tensor;
 
 use super::examples::Examples;
-use super::term::shape;
 use super::{Average, Loss, Masks, Read, Term, states};
 use crate::error::Result;
+use crate::words::shape;
 
 /// Mean squared difference of two sides' Gram matrices over positions.
 ///

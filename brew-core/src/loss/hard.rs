@@ -13,9 +13,10 @@
 
 use tch::Tensor;
 
-use super::term::{keep, shape, wide};
+use super::term::{keep, wide};
 use super::{Average, Loss, Read, Term};
 use crate::error::{Error, Result};
+use crate::words::shape;
 
 /// The student's own losses. It reads nothing of a teacher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,10 +18,10 @@ use tch::{Kind, Tensor};
 
 use super::one_logit::softmax_mismatches;
 use super::temperature::{Softened, Temperature};
-use super::term::shape;
 use super::{Loss, Read, Term, states};
 use crate::error::Result;
 use crate::schedule::TemperatureSchedule;
+use crate::words::shape;
 
 /// Cross-entropy with the teacher's softened probabilities (TextBrewer's `ce`).
 ///

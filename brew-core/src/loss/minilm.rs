@@ -16,9 +16,10 @@ use tch::Tensor;
 use super::attention::{Heads, Maps, maps};
 use super::attention_ce::{kept, logarithm, without_padding};
 use super::examples::Examples;
-use super::term::{NO_SCORE, pairs, positions, shape};
+use super::term::{NO_SCORE, pairs, positions};
 use super::{Average, Loss, Read, Term, states};
 use crate::error::Result;
+use crate::words::shape;
 
 /// Divergence of the relations between positions.
 ///

@@ -88,7 +88,7 @@ pub use vocabularies::{AlignedUld, Gold, Merge, SharedTokens, Uld};
 
 pub(crate) use cka::aligned;
 pub(crate) use kd::is_binary;
-pub(crate) use term::{pair_count, row_count, shape, token_count, wide};
+pub(crate) use term::{pair_count, row_count, token_count, wide};
 
 /// A loss between features of a teacher and of the student.
 ///

@@ -1,8 +1,9 @@
 //! Losses over a softmax refuse a single logit: its probability is 1 whatever the student says, so that
 //! their value could not depend on the student and nothing would be learned.
 
+use super::Read;
 use super::kd::logits_mismatches;
-use super::{Read, shape};
+use crate::words::shape;
 
 /// What takes their place.
 pub(super) const ONE_LOGIT_MEND: &str =

@@ -13,9 +13,9 @@
 
 use tch::Tensor;
 
-use super::term::shape;
 use super::{Average, Loss, Masks, Read, Term, states};
 use crate::error::Result;
+use crate::words::shape;
 
 /// Squared distance between the directions of two layers' first positions.
 ///

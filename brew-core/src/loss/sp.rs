@@ -12,10 +12,10 @@
 use tch::Tensor;
 
 use super::examples::Examples;
-use super::term::shape;
 use super::vectors::unit;
 use super::{Average, Loss, Masks, Read, Term, states};
 use crate::error::Result;
+use crate::words::shape;
 
 /// Squared difference of the similarities of a batch's examples.
 ///

@@ -3,8 +3,9 @@
 use tch::Tensor;
 
 use super::Read;
-use super::term::{keep, positions, shape};
+use super::term::{keep, positions};
 use crate::error::Result;
+use crate::words::shape;
 
 /// Per-position values with 0 in the padding; all of them without a mask.
 ///

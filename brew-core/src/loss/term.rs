@@ -154,8 +154,3 @@ pub(crate) fn wide(tensor: &Tensor) -> Result<Tensor> {
         _ => Ok(tensor.f_to_kind(Kind::Float)?),
     }
 }
-
-/// `(2, 3)`.
-pub(crate) fn shape(sizes: &[i64]) -> String {
-    format!("({})", sizes.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
-}

@@ -8,9 +8,10 @@ use serde_json::json;
 use tch::Tensor;
 
 use super::examples::Examples;
-use super::term::{positions, shape};
+use super::term::positions;
 use super::{Read, Term, states};
 use crate::error::{Error, Result};
+use crate::words::shape;
 
 /// What stands for an example where its features are hidden states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::f64::consts::SQRT_2;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use crate::error::{Error, InStage, Result, suggest};
+use crate::error::{Error, InStage, Result};
+use crate::words::suggest;
 
 /// The function between the two linear layers of a feed-forward block.
 ///

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::{Error, Result, numbered};
+use crate::error::{Error, Result};
+use crate::words::numbered;
 
 /// `LABEL_0`, `LABEL_1`, …: what classes without names are called, as in transformers.
 pub(crate) fn default_names(classes: i64) -> BTreeMap<i64, String> {

@@ -5,7 +5,8 @@ use tch::Tensor;
 
 use super::Keep;
 use crate::error::{Error, Result};
-use crate::loss::{aligned, shape};
+use crate::loss::aligned;
+use crate::words::shape;
 
 /// A layer of the teacher for each of the student's, both counted from 0, the one next to the embeddings.
 ///

@@ -36,8 +36,7 @@ use crate::cache::RowKeys;
 use crate::error::{Error, InStage as _, Result};
 use crate::feature::Feature;
 use crate::pass::Pass;
-use crate::role::IGNORED;
-use crate::role::{Labels, Role as _};
+use crate::role::{IGNORED, Labels, Role as _};
 
 pub use activation::Activation;
 pub use bert::{

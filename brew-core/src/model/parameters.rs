@@ -6,7 +6,8 @@ use std::path::Path;
 use tch::{Device, Tensor, nn};
 
 use super::folder::{WEIGHTS, read_tensors, write_tensors};
-use crate::error::{Error, InStage as _, Result, numbered, suggest};
+use crate::error::{Error, InStage as _, Result};
+use crate::words::{numbered, suggest};
 
 /// Named parameters and buffers, sorted by name.
 ///

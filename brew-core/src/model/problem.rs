@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
-use crate::loss::shape;
 use crate::role::IGNORED;
+use crate::words::shape;
 
 /// What the labels of a head are, and so which loss it has: `problem_type` in a `config.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

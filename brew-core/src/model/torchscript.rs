@@ -20,8 +20,9 @@ use tch::{CModule, Device, IValue, Tensor};
 
 use super::{Forward, Model, Parameters, TextBatch};
 use crate::batch::Batch;
-use crate::error::{Error, InStage, Result, suggest};
+use crate::error::{Error, InStage, Result};
 use crate::pass::Pass;
+use crate::words::suggest;
 
 /// A TorchScript module in evaluation mode.
 ///

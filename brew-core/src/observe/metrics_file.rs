@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::{Event, Observer};
-use crate::disk;
 use crate::error::{Error, Result};
-use crate::json;
+use crate::{disk, json};
 
 /// Writes events as JSON lines.
 ///

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Balance, Flow, Plan, StageKind};
-use crate::error::suggest;
+use crate::words::suggest;
 
 /// Something that keeps a plan from running.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,9 @@ use tch::{Kind, Tensor};
 
 use super::source::Named;
 use crate::cache::{distances, largest};
-use crate::error::{Error, Result, numbered};
+use crate::error::{Error, Result};
 use crate::model::Parameters;
+use crate::words::numbered;
 
 /// How far outputs may lie apart, relative to the largest of a tensor: other processors and other numbers of
 /// threads round differently.

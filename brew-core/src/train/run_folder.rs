@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::checkpoint::Read;
 use super::source::Named;
 use crate::disk;
-use crate::error::{Error, Result, numbered};
+use crate::error::{Error, Result};
+use crate::words::numbered;
 
 const CONFIG: &str = "config.json";
 const SUMMARY: &str = "summary.json";

@@ -7,7 +7,7 @@ use arrow_array::builder::{FixedSizeListBuilder, ListBuilder, PrimitiveBuilder, 
 use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int64Type};
 use arrow_array::{ArrayRef, PrimitiveArray};
 use arrow_schema::DataType;
-use brew_core::error::suggest;
+use brew_core::words::suggest;
 
 use super::Dataset;
 use super::recast::Classes;

@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::super::{Layers, LossConfig, SchedulerConfig};
 use super::{LayersRead, Registry, Schedule};
-use crate::error::suggest;
 use crate::loss::Loss;
 use crate::loss::catalogue::{self, Entry, Options};
 use crate::plan::Activation;
 use crate::schedule::WeightSchedule;
+use crate::words::suggest;
 
 impl Registry {
     /// A loss on logits at this temperature, which may follow a schedule.

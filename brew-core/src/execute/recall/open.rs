@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use super::super::{Executor, probe};
+use super::super::Executor;
 use super::Caches;
 use super::cached::Cached;
 use crate::adaptor::Adaptor;
@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::Side;
 use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
 use crate::role::{Logits, OutputWeight, Role, mask_of};
+use crate::words::thousands;
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// Reads features of the teachers from a cache from now on, and keeps there what they compute, under
@@ -197,17 +198,17 @@ impl Cached {
         };
         let total = rows.map(|rows| {
             let megabytes = (row as f64) * (rows as f64) / 1e6;
-            format!(", at that length {megabytes:.1} MB for {} rows", probe::thousands(rows))
+            format!(", at that length {megabytes:.1} MB for {} rows", thousands(rows))
         });
         let there = match self.rows.size().rows {
             0 => String::new(),
-            rows => format!("; {} rows are there already", probe::thousands(rows)),
+            rows => format!("; {} rows are there already", thousands(rows)),
         };
         format!(
             "cache of {} ({place}): {}; {} bytes a row{length}{}{there}",
             self.name,
             keeps.join(", "),
-            probe::thousands(row),
+            thousands(row),
             total.unwrap_or_default()
         )
     }

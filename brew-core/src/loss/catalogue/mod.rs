@@ -26,8 +26,9 @@ mod wrapped;
 use serde_json::{Map, Value};
 
 use super::Loss;
-use crate::error::{Error, Result, suggest};
+use crate::error::{Error, Result};
 use crate::role::{Logits, Role as _};
+use crate::words::suggest;
 
 pub use options::{OptionKind, OptionRow, Options, Range};
 

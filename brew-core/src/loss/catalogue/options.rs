@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::Entry;
-use crate::error::{Error, Result, suggest};
+use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::schedule::TemperatureSchedule;
+use crate::words::suggest;
 
 /// An option of a loss.
 #[derive(Debug, Clone, Copy)]

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 use super::super::Place;
-use super::super::term::shape;
 use super::super::vectors::unit;
 use crate::error::{Error, Result};
+use crate::words::shape;
 
 const EPSILON: f64 = 1e-7;
 

@@ -2,12 +2,13 @@
 
 use tch::Tensor;
 
-use super::super::{Read, shape};
+use super::super::Read;
 use super::multi_label::of_yes_and_no;
 use super::per_row::PerRow;
 use super::rows::Rows;
 use super::softening::{Softening, softened};
 use crate::error::Result;
+use crate::words::shape;
 
 /// `binary_kl`: mean_r( KL(B(sigmoid(t/T)), B(sigmoid(s/T))) ) of one logit a row, B being its yes or no.
 ///

@@ -73,7 +73,7 @@ impl Transform for NextTokenShift {
         (sizes.len() != 3 || !read.features.iter().all(fits)).then(|| {
             format!(
                 "the {side}'s features are {}: a shift to the next token takes (batch, length, …) with a length of two or more",
-                super::super::shape(&sizes)
+                crate::words::shape(&sizes)
             )
         })
     }

@@ -2,10 +2,11 @@
 
 use tch::Tensor;
 
-use super::super::{Read, shape};
+use super::super::Read;
 use super::per_row::PerRow;
 use super::rows::Rows;
 use crate::error::Result;
+use crate::words::shape;
 
 /// `regression_mse`: mean_{r,k}( (s_k - t_k)^2 ) of the k numbers that both sides predict a row.
 ///

@@ -2,9 +2,10 @@
 
 use tch::Tensor;
 
-use super::super::term::{positions, shape, wide};
+use super::super::term::{positions, wide};
 use super::super::{Average, Read, Term};
 use crate::error::Result;
+use crate::words::shape;
 
 /// The logits that count, row by row.
 ///

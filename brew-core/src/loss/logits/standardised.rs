@@ -59,7 +59,7 @@ impl Transform for Standardisation {
             [logits] if logits.dim() >= 2 && logits.size().last().is_some_and(|classes| *classes > 1) => None,
             [logits] => Some(format!(
                 "the {side}'s logits are {}: standardising takes two classes or more; {ONE_LOGIT_MEND}",
-                super::super::shape(&logits.size())
+                crate::words::shape(&logits.size())
             )),
             _ => Some(format!("the {side}'s logits are not all known: standardising takes all of them")),
         }

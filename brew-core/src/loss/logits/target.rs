@@ -4,9 +4,9 @@
 use tch::Tensor;
 
 use super::super::one_logit::ONE_LOGIT_MEND;
-use super::super::term::shape;
 use super::log_space::LOG_ZERO;
 use crate::error::Result;
+use crate::words::shape;
 
 /// One side's logits, split at the labels.
 pub(super) struct Target {

@@ -57,7 +57,7 @@ impl Transform for RealTokens {
             [logits] if logits.size().last().is_some_and(|columns| *columns >= self.0) => None,
             [logits] => Some(format!(
                 "the {side}'s logits are {}, and the vocabulary has {} tokens: the last dimension must be that or more",
-                super::super::shape(&logits.size()),
+                crate::words::shape(&logits.size()),
                 self.0
             )),
             _ => {

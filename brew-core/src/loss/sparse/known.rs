@@ -5,8 +5,9 @@ use tch::Tensor;
 use super::super::Read;
 use super::super::logits::{Counted, LOG_ZERO};
 use super::super::one_logit::{one_logit, softmax_mismatches};
-use super::super::term::{shape, wide};
+use super::super::term::wide;
 use crate::error::{Error, Result};
+use crate::words::shape;
 
 /// The mass of a tail below which float32 cannot tell it from 0.
 const LEAST_TAIL: f64 = 1e-7;

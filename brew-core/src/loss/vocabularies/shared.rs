@@ -5,11 +5,12 @@ use tch::Tensor;
 
 use super::super::logits::{Counted, Divergence, LOG_ZERO};
 use super::super::one_logit::one_logit;
-use super::super::term::{shape, wide};
+use super::super::term::wide;
 use super::super::{Average, Loss, Read, Term};
 use super::pairs::Pairs;
 use super::uld::unscheduled;
 use crate::error::Result;
+use crate::words::shape;
 
 /// `shared_tokens`: a divergence over the tokens that both vocabularies have, and the probability that each
 /// side has left as one class more.

@@ -4,12 +4,12 @@ use tch::{Kind, Tensor};
 
 use super::super::logits::Softening;
 use super::super::temperature::Softened;
-use super::super::term::shape;
 use super::super::{AlsoReads, Read, Side};
 use super::alignment::{groups, numbers, valid};
 use super::uld::{flat, rows_at, soften_apart, two_vocabularies};
 use crate::error::Result;
 use crate::role::{ByteEnds, Role as _, TokenIds};
+use crate::words::shape;
 
 /// How the distributions of several tokens that are one piece of text become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,11 +6,12 @@ use tch::Tensor;
 use super::super::logits::{Softening, log_softmax, softened};
 use super::super::one_logit::one_logit;
 use super::super::temperature::Softened;
-use super::super::term::{shape, wide};
+use super::super::term::wide;
 use super::super::{Average, Loss, Masks, Read, Term};
 use super::alignment::valid;
 use super::sorted::sorted_distance;
 use crate::error::Result;
+use crate::words::shape;
 
 /// `uld`: mean_r( sum_i |q_(i) - p_(i)| ), where q_(1) >= q_(2) >= … are the student's probabilities in
 /// order of size, p_(i) the teacher's, and the smaller vocabulary has 0 in the end; both at T.

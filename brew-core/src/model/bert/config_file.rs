@@ -10,10 +10,11 @@ use serde_json::{Map, Value, json};
 use super::architecture::{Architecture, Network};
 use super::class_names::{ClassNames, class_names};
 use super::config::BertConfig;
-use crate::error::{Error, Result, numbered, suggest};
+use crate::error::{Error, Result};
 use crate::model::activation::Activation;
 use crate::model::class_order::default_names;
 use crate::model::folder::CONFIG;
+use crate::words::{numbered, suggest};
 
 /// The keys that `class_names.rs` reads.
 const CLASS_NAMES: [&str; 2] = ["id2label", "label2id"];

@@ -10,11 +10,12 @@ use tch::{Device, Kind, Tensor};
 
 use super::head::checked_classes;
 use super::{Bert, BertConfig, BertForQuestionAnswering, ClassHead, Head};
-use crate::error::{Error, Result, numbered};
+use crate::error::{Error, Result};
 use crate::model::class_order::default_names;
 use crate::model::folder::companions;
 use crate::model::normal::normal;
 use crate::model::weights::Weights;
+use crate::words::numbered;
 
 impl<H: ClassHead> Bert<H> {
     /// A model of these sizes for so many classes with new weights, the same for the same seed: those that

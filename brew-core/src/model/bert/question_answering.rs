@@ -6,12 +6,11 @@ use std::path::Path;
 use brew_macros::{Batch, adaptor};
 use tch::{Device, Tensor};
 
-use super::Bert;
 use super::architecture::Network;
 use super::config::BertConfig;
 use super::encoder::Encoded;
 use super::head::{Head, renew_linear};
-use super::loss;
+use super::{Bert, loss};
 use crate::batch::Output;
 use crate::error::{InStage, Result};
 use crate::model::Forward;

@@ -3,10 +3,9 @@
 use brew_macros::{Batch, adaptor, distill};
 use tch::Tensor;
 
-use super::Bert;
 use super::encoder::Encoded;
-use super::loss;
 use super::sequence_head::SequenceHead;
+use super::{Bert, loss};
 use crate::error::Result;
 use crate::model::Forward;
 use crate::pass::Pass;

@@ -3,11 +3,10 @@
 use brew_macros::{Batch, distill};
 use tch::Tensor;
 
-use super::Bert;
 use super::config::BertConfig;
 use super::encoder::Encoded;
 use super::head::{ClassHead, Head, renew_linear};
-use super::loss;
+use super::{Bert, loss};
 use crate::error::Result;
 use crate::model::Forward;
 use crate::model::parts::{Linear, dropout};

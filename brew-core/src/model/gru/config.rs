@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, numbered};
+use crate::error::{Error, Result};
 use crate::model::class_order::{default_names, inverse};
 use crate::model::problem::ProblemType;
+use crate::words::numbered;
 
 /// The config of a BiGRU; a key that the file lacks has the default.
 ///

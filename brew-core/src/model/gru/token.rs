@@ -4,9 +4,8 @@ use tch::Tensor;
 
 use super::{BiGru, Encoded, Task};
 use crate::error::Result;
-use crate::model::ProblemType;
 use crate::model::bert::loss;
-use crate::model::{Forward, TokenBatch, TokenClassifierOutput};
+use crate::model::{Forward, ProblemType, TokenBatch, TokenClassifierOutput};
 use crate::pass::Pass;
 use crate::role;
 

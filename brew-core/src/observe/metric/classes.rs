@@ -4,8 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::super::predictions::Predictions;
 use crate::error::{Error, InStage, Result};
-use crate::role::IGNORED;
-use crate::role::{Logits, Role};
+use crate::role::{IGNORED, Logits, Role};
 
 /// The classes of a data set, predicted and true.
 #[derive(Debug)]

@@ -8,9 +8,10 @@ use tch::{Kind, Tensor};
 use super::Metric;
 use super::classes::{integers, one_head};
 use super::tags::{Scheme, f1, problem};
-use crate::error::{Error, InStage, Result, numbered};
+use crate::error::{Error, InStage, Result};
 use crate::observe::Predictions;
 use crate::role::IGNORED;
+use crate::words::numbered;
 
 /// F1 over the entities of texts, from classes of tokens: of those whose label is not -100 and that the
 /// mask shows.

@@ -221,8 +221,9 @@ impl Metric for SquadF1 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Metric as _, Predictions, SquadAnswers, SquadExactMatch, SquadF1};
-    use super::{exact_match, normalised, token_f1};
+    use super::{
+        Metric as _, Predictions, SquadAnswers, SquadExactMatch, SquadF1, exact_match, normalised, token_f1,
+    };
 
     fn nothing() -> Predictions {
         let logits = || tch::Tensor::from_slice2(&[[0.0_f32]]);

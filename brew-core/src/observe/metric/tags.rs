@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 
 use super::f1::Counts;
-use crate::error::{Error, Result, numbered};
+use crate::error::{Error, Result};
+use crate::words::numbered;
 
 /// An entity of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

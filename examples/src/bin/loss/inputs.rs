@@ -13,11 +13,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use brew_core::error::suggest;
 use brew_core::loss::catalogue::{Entry, LayersRead};
 use brew_core::loss::{Loss, Masks, Read, Side};
 use brew_core::prelude::*;
 use brew_core::role::{Index, Labels, Logits, Role as _, mask_of};
+use brew_core::words::suggest;
 
 /// The tensors of a file, until all are taken.
 pub(crate) struct Inputs {
