@@ -20,6 +20,8 @@ pub mod pass;
 pub mod plan;
 pub mod role;
 pub mod schedule;
+pub mod semantics;
+pub mod side;
 pub mod train;
 pub mod words;
 
@@ -60,9 +62,10 @@ pub mod prelude {
         SquadExactMatch, SquadF1,
     };
     pub use crate::pass::{Pass, Wants};
-    pub use crate::plan::{Combine, Plan, Projection, Semantics};
+    pub use crate::plan::{Combine, Plan, Projection};
     pub use crate::role;
     pub use crate::schedule::{Cwsm, Decay, Flsw, Warmup, Weight, WeightSchedule};
+    pub use crate::semantics::Semantics;
     pub use crate::train::{AdamW, MultiTask, Precision, Trained, Trainer};
     pub use brew_macros::{Batch, adaptor, distill};
     pub use tch::{Device, Kind, Tensor};

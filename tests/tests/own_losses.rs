@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use brew_core::distill::{Gives, SoftTarget, SoftTargets};
-use brew_core::loss::{AlsoReads, Loss, Place, Read, Side, Term};
+use brew_core::loss::{AlsoReads, Loss, Place, Read, Term};
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_core::role::{Labels, Logits, Role as _};
+use brew_core::side::Side;
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};
 
 struct Quiet;

@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
 
-use brew_core::plan::{Flow, Owner, Stage, StageKind};
+use brew_core::plan::{Flow, Stage, StageKind};
 use brew_core::prelude::*;
+use brew_core::side::Owner;
 use tests::{Toy, ToyOutputAdaptor};
 
 fn pipeline() -> Pipeline<tests::Sentence, ToyOutputAdaptor> {

@@ -12,11 +12,12 @@ use super::{Declared, Layers, Pipeline, Reads, Sides, Teachers};
 use crate::adaptor::Adaptor;
 use crate::cache::MemoryCache;
 use crate::config::{DistillationConfig, IntermediateMatch, Registry, TrainingConfig};
-use crate::error::Result;
+use crate::error::{Problem, Result};
 use crate::model::Seen;
-use crate::plan::{Problem, Projection, Semantics};
+use crate::plan::Projection;
 use crate::role::{Logits, Losses, Role as _};
 use crate::schedule::Weight;
+use crate::semantics::Semantics;
 use crate::train::Trainer;
 
 /// One of TextBrewer's distillers: what it takes of a config.

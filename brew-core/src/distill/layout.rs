@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use super::pipeline::Weighed;
 use super::{Declared, Layers, Reads, Sides};
 use crate::adaptor::Adaptor;
-use crate::loss::{AlsoReads, Masks, Side};
+use crate::loss::{AlsoReads, Masks};
 use crate::model::{self, Seen};
-use crate::plan::{Combine, Flow, LossStage, Owner, Plan, Projection, Semantics, Stage, StageId, StageKind};
+use crate::plan::{Combine, Flow, LossStage, Plan, Projection, Stage, StageId, StageKind};
 use crate::role::{Labels, Logits, Losses, Role, mask_of};
+use crate::semantics::Semantics;
+use crate::side::{Owner, Side};
 
 /// Lays stages one after another.
 pub(super) struct Layout {

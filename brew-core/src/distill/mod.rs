@@ -24,9 +24,10 @@ use crate::adaptor::Adaptor;
 use crate::error::Result;
 use crate::loss::{HardLabels, Loss};
 use crate::model::{Seen, Side};
-use crate::plan::{Balance, Combine, Projection, Semantics};
+use crate::plan::{Balance, Combine, Projection};
 use crate::role::{Hidden, Losses, Role as _};
 use crate::schedule::Weight;
+use crate::semantics::Semantics;
 
 pub use basic::{Basic, BasicDistiller};
 pub use configured::{Configured, Door};

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use super::layout::Layout;
 use super::{Declared, Reads, Sides};
 use crate::adaptor::Adaptor;
-use crate::error::{Error, Result};
-use crate::loss::{Loss, Side};
+use crate::error::{Error, Problem, Result};
+use crate::loss::Loss;
 use crate::model::Seen;
 use crate::pass::Argument;
-use crate::plan::{Balance, Plan, Problem, Projection, Semantics, StageId};
+use crate::plan::{Balance, Plan, Projection, StageId};
 use crate::schedule::Weight;
+use crate::semantics::Semantics;
+use crate::side::Side;
 
 /// A plan with the models and losses that its stages stand for.
 ///

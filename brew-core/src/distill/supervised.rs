@@ -3,10 +3,10 @@
 use super::{Declared, Pipeline};
 use crate::adaptor::{Adaptor, Provides};
 use crate::config::TrainingConfig;
-use crate::error::Result;
+use crate::error::{Problem, Result};
 use crate::model::Seen;
-use crate::plan::{Problem, Semantics};
 use crate::role::Losses;
+use crate::semantics::Semantics;
 use crate::train::Trainer;
 
 /// Builds a pipeline that trains one model on its labels: how teachers are fine-tuned and plain

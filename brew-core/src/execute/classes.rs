@@ -9,10 +9,11 @@ use super::Executor;
 use super::heads::TOP_LOGITS;
 use crate::adaptor::Adaptor;
 use crate::distill::Pipeline;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::model::{Agreement, Model as _, agreement, listed, order_of};
-use crate::plan::{Flow, Owner, Plan, Problem, StageId, StageKind};
+use crate::plan::{Flow, Plan, StageId, StageKind};
 use crate::role::{Labels, Logits, Losses, Role};
+use crate::side::Owner;
 
 /// For each teacher that is read by name, its class in the place of each of the student's.
 #[derive(Debug, Default)]

@@ -31,9 +31,10 @@ use crate::loss::{Loss, Place};
 use crate::model::{Model as _, Parameters, Side, labelled};
 use crate::native::Autocast;
 use crate::pass::Pass;
-use crate::plan::{Flow, FlowId, OptimizerChanges, Owner, Plan, Stage, StageId, StageKind};
+use crate::plan::{Flow, FlowId, OptimizerChanges, Plan, Stage, StageId, StageKind};
 use crate::role::{Labels, Losses as LossesRole, Role};
 use crate::schedule::Weight;
+use crate::side::Owner;
 
 pub use probe::Probe;
 pub use projections::Projections;
@@ -95,7 +96,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
     pub fn new(pipeline: &'p Pipeline<T, A>, seed: i64) -> Result<Self> {
         pipeline.plan.check()?;
         let order =
-            pipeline.plan.order().map_err(|names| Error::Plan(vec![crate::plan::Problem::Cycle(names)]))?;
+            pipeline.plan.order().map_err(|names| Error::Plan(vec![crate::error::Problem::Cycle(names)]))?;
         for teacher in &pipeline.teachers {
             teacher.parameters().freeze()?;
         }

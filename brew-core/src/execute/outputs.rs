@@ -7,7 +7,8 @@ use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
 use crate::error::Result;
 use crate::pass::{Pass, Wants};
-use crate::plan::{Owner, StageKind};
+use crate::plan::StageKind;
+use crate::side::Owner;
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// The student's features that the plan reads, in evaluation mode: those of floating point, by role and

@@ -5,13 +5,14 @@ use tch::{Kind, Tensor};
 use super::{Executor, Held, reads};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::feature::Feature;
 use crate::loss::{Read, is_binary};
 use crate::model::{Model, ProblemType};
 use crate::pass::Pass;
-use crate::plan::{Owner, Problem, Stage, StageKind};
+use crate::plan::{Stage, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Role};
+use crate::side::Owner;
 use crate::words::thousands;
 
 /// What two rows of the data showed.

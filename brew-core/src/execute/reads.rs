@@ -7,9 +7,10 @@ use super::classes::Orders;
 use super::heads::{Side, by_head};
 use crate::error::{Error, Result};
 use crate::feature::Feature;
-use crate::loss::{self, HardLabels, Loss, Masks, Read};
-use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
+use crate::loss::{HardLabels, Loss, Masks, Read};
+use crate::plan::{Flow, Plan, StageId, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Losses, Role, TeacherIndex};
+use crate::side::Owner;
 
 /// The wanted layers of a feature, in the order they are wanted; all of it without layers.
 pub(super) fn pick(role: &str, feature: Option<Feature>, layers: Option<&[i64]>) -> Result<Vec<Tensor>> {
@@ -94,8 +95,10 @@ pub(super) fn gather(
             Owner::Teacher(index) if role == Logits::NAME => orders.apply(index, tensors)?,
             _ => tensors,
         };
-        let also =
-            loss.also_reads().iter().find(|also| also.role == role && also.side == loss::Side::of(owner));
+        let also = loss
+            .also_reads()
+            .iter()
+            .find(|also| also.role == role && also.side == crate::side::Side::of(owner));
         let side = match owner {
             Owner::Student => &mut student,
             Owner::Teacher(index) => {

@@ -13,8 +13,8 @@ use crate::batch::Batch;
 use crate::error::{InStage, Result};
 use crate::loss::{Average, Loss, Masks, Term, pair_count, row_count, token_count};
 use crate::model::Side;
-use crate::plan::Semantics;
 use crate::role::{InputsMask, Labels, LogitsMask, Losses, Role, mask_of};
+use crate::semantics::Semantics;
 
 use super::reads::of_head;
 

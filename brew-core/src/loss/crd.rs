@@ -152,7 +152,7 @@ impl Loss for Crd {
         if masked { Average::RowsWithTokens } else { Average::Rows }
     }
     fn also_reads(&self) -> &'static [AlsoReads] {
-        &[AlsoReads { side: super::Side::Student, role: Index::NAME }]
+        &[AlsoReads { side: crate::side::Side::Student, role: Index::NAME }]
     }
     fn prepare(&self, place: &Place) -> Result<()> {
         tch::manual_seed(place.seed);

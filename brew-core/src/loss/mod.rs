@@ -50,7 +50,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
 use crate::model::Parameters;
-use crate::plan::Owner;
+use crate::side::Side;
 
 pub use at::{AtMse, AtNorm};
 pub use attention_ce::{AttentionCe, AttentionCeMean};
@@ -225,25 +225,6 @@ pub struct AlsoReads {
     pub side: Side,
     /// The role's name.
     pub role: &'static str,
-}
-
-/// One of the two sides that a loss compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The teacher, or each of the teachers.
-    Teacher,
-    /// The student.
-    Student,
-}
-
-impl Side {
-    /// The side of a model.
-    pub(crate) fn of(owner: Owner) -> Self {
-        match owner {
-            Owner::Teacher(_) => Side::Teacher,
-            Owner::Student => Side::Student,
-        }
-    }
 }
 
 /// Where a loss that learns something puts it, and what its random numbers come from.

@@ -2,7 +2,8 @@
 
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
-use super::{Flow, Plan, Semantics, StageId, StageKind};
+use super::{Flow, Plan, StageId, StageKind};
+use crate::semantics::Semantics;
 
 impl Plan {
     /// What is declared, as text; nothing has run yet.

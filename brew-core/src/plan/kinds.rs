@@ -6,7 +6,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Owner, StageKind};
+use super::StageKind;
+use crate::side::Owner;
 
 /// What a kind of stage reads, provides, needs and keeps.
 #[derive(Debug)]

@@ -28,28 +28,13 @@ use petgraph::visit::EdgeRef;
 use serde::{Deserialize, Serialize};
 
 use crate::pass::Wants;
+use crate::semantics::Semantics;
 
 pub use balance::Balance;
-pub use check::Problem;
 pub use combine::Combine;
 pub use kinds::{KINDS, KindRow};
 pub use projection::{Activation, OptimizerChanges, Projection};
-pub use stage::{Flow, LossStage, Owner, Stage, StageId, StageKind};
-
-/// Which of two sets of numeric rules a run follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Semantics {
-    /// The textbook's: projections are clipped with the student, weight decay spares biases and
-    /// norms, a window of accumulated batches divides by what the whole window counts, and the
-    /// schedule of a weight multiplies it.
-    #[default]
-    Exact,
-    /// TextBrewer's: only the student is clipped, weight decay reaches every parameter, a window is
-    /// the mean of its batches' means, and the value of a weight's schedule stands in its place after
-    /// the first step.
-    TextBrewer,
-}
+pub use stage::{Flow, LossStage, Stage, StageId, StageKind};
 
 /// The stages of a pipeline and what flows between them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

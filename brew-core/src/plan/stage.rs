@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Combine, Projection};
 use crate::loss::Average;
+use crate::side::Owner;
 
 /// The position of a stage in a [`Plan`](super::Plan).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,16 +48,6 @@ pub enum StageKind {
     Loss(LossStage),
     /// Adds the weighted losses up.
     Sum,
-}
-
-/// Whose features: a teacher's or the student's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Owner {
-    /// The teacher of this index.
-    Teacher(usize),
-    /// The student.
-    Student,
 }
 
 /// A loss as data.

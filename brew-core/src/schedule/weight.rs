@@ -8,7 +8,7 @@
 //!   in the weight's place
 //!
 //! ```
-//! use brew_core::plan::Semantics;
+//! use brew_core::semantics::Semantics;
 //! use brew_core::schedule::{Weight, WeightSchedule};
 //!
 //! let weight = Weight::decaying(8.0);
@@ -23,7 +23,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::plan::Semantics;
+use crate::semantics::Semantics;
 
 /// The factor of a loss in the sum: a number, or a number with a schedule.
 ///

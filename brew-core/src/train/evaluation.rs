@@ -7,10 +7,9 @@ use std::marker::PhantomData;
 use super::label_names::label_names;
 use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batch, Batches, Extreme};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::model::{Agreement, Model as _, Seen, agreement, listed};
 use crate::observe::{Metric, Predictions, labels_within_classes};
-use crate::plan::Problem;
 use crate::role::{Logits, Role};
 
 /// The name of a metric and how it is had of what is trained.

@@ -48,9 +48,8 @@ use std::path::Path;
 
 use crate::adaptor::Adaptor;
 use crate::distill::Pipeline;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::model::{Model as _, Seen};
-use crate::plan::Problem;
 use evaluation::{Evaluates, Evaluation};
 use settings::Settings;
 

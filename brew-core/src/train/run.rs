@@ -19,11 +19,12 @@ use super::source::{Named, Source};
 use super::steps::{Run, learned_of, student_of};
 use super::tokens::Tokens;
 use super::work::NOTHING;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::execute::Projections;
 use crate::model::{Parameters, write_weights};
 use crate::observe::{Event, MetricsFile, Progress, Report, Summary, TensorBoard};
-use crate::plan::{OptimizerChanges, Problem, Semantics};
+use crate::plan::OptimizerChanges;
+use crate::semantics::Semantics;
 
 /// What the loop asks of the one who called it, who alone knows the student's type.
 pub(super) trait Caller {

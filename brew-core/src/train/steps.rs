@@ -30,7 +30,7 @@ use crate::execute::{BatchCounts, StepLosses, Window};
 use crate::model::Parameters;
 use crate::observe::{BatchReport, Best, Event, StepReport, Summary};
 use crate::pass::{Pass, Wants};
-use crate::plan::Semantics;
+use crate::semantics::Semantics;
 
 /// Everything that moves during a run.
 pub(super) struct Run<'r, 'o> {

@@ -10,7 +10,7 @@ use crate::batch::{Batches, Feeds};
 use crate::distill::Pipeline;
 use crate::error::{Error, Result};
 use crate::model::{Model as _, Parameters};
-use crate::plan::Semantics;
+use crate::semantics::Semantics;
 
 /// Tasks that one student learns together.
 ///

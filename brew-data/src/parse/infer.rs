@@ -6,9 +6,8 @@ use arrow_schema::DataType;
 
 use super::columns::{Columns, Odd};
 use super::delimited::Delimited;
-use super::header;
 use super::records::Record;
-use super::{Problem, utf8};
+use super::{Problem, header, utf8};
 
 /// Rows in which a column of numbers may still turn out to be one of text. A text further down is more
 /// likely a mistake, and to take the column for text would hide it.

@@ -8,9 +8,8 @@ use arrow_array::{ArrayRef, NullArray, RecordBatch};
 use arrow_schema::{DataType, Field, SchemaRef};
 
 use super::delimited::Delimited;
-use super::header;
 use super::infer::{Inference, check_fields, finite};
-use super::{Chunk, Emit, Problem, utf8};
+use super::{Chunk, Emit, Problem, header, utf8};
 
 impl Delimited {
     /// The declared columns, where there are.

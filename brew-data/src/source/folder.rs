@@ -6,10 +6,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::kind::Kind;
-use super::pattern;
 use super::saved::{self, DICT, INFO, STATE};
-use super::splits;
 use super::storage::Storage;
+use super::{pattern, splits};
 use crate::error::{Error, Result};
 
 /// Folders within folders that are looked into: more than a data set has, and an end to links in a circle.

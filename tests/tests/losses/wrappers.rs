@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use brew_core::loss::{
-    AlsoReads, Average, Kl, Loss, Masks, Place, Read, SampledKl, Side, Term, TopK, next_token, standardised,
+    AlsoReads, Average, Kl, Loss, Masks, Place, Read, SampledKl, Term, TopK, next_token, standardised,
     within_vocabulary,
 };
 use brew_core::model::Parameters;
+use brew_core::side::Side;
 use brew_core::tch::{Device, Kind, Tensor};
 use serde_json::{Value, json};
 use tests::seq;

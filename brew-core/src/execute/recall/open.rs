@@ -12,8 +12,9 @@ use crate::cache::{Card, Keep, Payload, RowKeys, TeacherCache, weights_hash};
 use crate::distill::Weighed;
 use crate::error::{Error, Result};
 use crate::model::Side;
-use crate::plan::{Flow, Owner, Plan, StageId, StageKind};
+use crate::plan::{Flow, Plan, StageId, StageKind};
 use crate::role::{Logits, OutputWeight, Role, mask_of};
+use crate::side::Owner;
 use crate::words::thousands;
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {

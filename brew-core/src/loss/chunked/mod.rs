@@ -8,9 +8,10 @@ use tch::Tensor;
 
 use super::logits::{Counted, Divergence, of_logits};
 use super::one_logit::one_logit;
-use super::{AlsoReads, Average, Loss, Read, Side, Term};
+use super::{AlsoReads, Average, Loss, Read, Term};
 use crate::error::Result;
 use crate::role::{OutputWeight, Role as _};
+use crate::side::Side;
 use crate::words::shape;
 use linear::{Output, summed};
 pub use with_labels::ChunkedWithLabels;

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::super::logits::{Counted, Divergence, labels_problem, log_softmax, weight_problems};
-use super::super::{AlsoReads, Average, Loss, Masks, Read, Side, Term};
+use super::super::{AlsoReads, Average, Loss, Masks, Read, Term};
 use super::{Chunked, OUTPUT_WEIGHTS, hidden_mismatches};
 use crate::error::Result;
 use crate::role::{Labels, Role as _};
+use crate::side::Side;
 
 /// A chunked divergence plus weight x mean_r( - log softmax(s)_y ), of the rows whose label y counts:
 /// made by [`Chunked::with_labels`].

@@ -6,11 +6,12 @@ use serde_json::{Map, Value};
 use tch::Tensor;
 
 use super::super::one_logit::softmax_mismatches;
-use super::super::{AlsoReads, Average, Loss, Read, Side, Term};
+use super::super::{AlsoReads, Average, Loss, Read, Term};
 use super::rows::{Rows, labels_problem};
 use super::softening::Softening;
 use crate::error::Result;
 use crate::role::{Labels, Role as _};
+use crate::side::Side;
 
 /// What a loss that reads the student's labels says of it.
 pub(in crate::loss) const STUDENT_LABELS: &[AlsoReads] =

@@ -4,11 +4,12 @@ use tch::{Kind, Tensor};
 
 use super::super::logits::Softening;
 use super::super::temperature::Softened;
-use super::super::{AlsoReads, Read, Side};
+use super::super::{AlsoReads, Read};
 use super::alignment::{groups, numbers, valid};
 use super::uld::{flat, rows_at, soften_apart, two_vocabularies};
 use crate::error::Result;
 use crate::role::{ByteEnds, Role as _, TokenIds};
+use crate::side::Side;
 use crate::words::shape;
 
 /// How the distributions of several tokens that are one piece of text become one.

@@ -12,7 +12,8 @@ use super::{Optimizer, Slots, Step};
 use crate::error::{InStage, Result};
 use crate::model::Parameters;
 use crate::native::ffi;
-use crate::plan::{OptimizerChanges, Semantics};
+use crate::plan::OptimizerChanges;
+use crate::semantics::Semantics;
 
 /// The name of a parameter's count of steps in a state.
 const STEP: &str = "step";

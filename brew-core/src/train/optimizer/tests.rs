@@ -5,7 +5,7 @@ use tch::Tensor;
 use super::super::clip::clip;
 use super::*;
 use crate::model::Parameters;
-use crate::plan::Semantics;
+use crate::semantics::Semantics;
 
 struct Problem {
     weight: Tensor,

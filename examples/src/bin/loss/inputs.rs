@@ -14,9 +14,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brew_core::loss::catalogue::{Entry, LayersRead};
-use brew_core::loss::{Loss, Masks, Read, Side};
+use brew_core::loss::{Loss, Masks, Read};
 use brew_core::prelude::*;
 use brew_core::role::{Index, Labels, Logits, Role as _, mask_of};
+use brew_core::side::Side;
 use brew_core::words::suggest;
 
 /// The tensors of a file, until all are taken.

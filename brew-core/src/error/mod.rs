@@ -3,11 +3,14 @@
 //! libtorch's own messages carry some thirty lines of C++ frames; only their first line is kept, and
 //! [`InStage`] puts the name of the stage, the tensor or the file in front of it.
 
+mod problem;
+
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::plan::Problem;
 use crate::words::numbered;
+
+pub use problem::Problem;
 
 /// A result whose error is brew's [`enum@Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
