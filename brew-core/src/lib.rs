@@ -16,6 +16,7 @@ pub mod loss;
 pub mod model;
 pub mod native;
 pub mod observe;
+pub mod parameters;
 pub mod pass;
 pub mod plan;
 pub mod role;
@@ -56,11 +57,12 @@ pub mod prelude {
         LayerMap, ProblemType, SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch,
         TokenClassifierOutput, TokenClassifierOutputAdaptor, TorchScript,
     };
-    pub use crate::model::{Forward, Model, Parameters, Seen, SeenBy};
+    pub use crate::model::{Forward, Model, Seen, SeenBy};
     pub use crate::observe::{
         Accuracy, EntityF1, F1, Matthews, Metric, Pearson, Predictions, Scheme, Spearman, SquadAnswers,
         SquadExactMatch, SquadF1,
     };
+    pub use crate::parameters::Parameters;
     pub use crate::pass::{Pass, Wants};
     pub use crate::plan::{Combine, Plan, Projection};
     pub use crate::role;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Batch, Extreme, Processed};
 use crate::error::{InStage as _, Result};
-use crate::model::bytes_of;
+use crate::parameters::bytes_of;
 
 /// The batches of an epoch, or what is left of them.
 pub type Walk<'d, B> = Box<dyn Iterator<Item = Result<B>> + 'd>;

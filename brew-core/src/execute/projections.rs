@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
-use crate::model::Parameters;
+use crate::parameters::Parameters;
 use crate::plan::{Activation, OptimizerChanges, Plan, StageId, StageKind};
 
 /// The weights of a plan's projections.

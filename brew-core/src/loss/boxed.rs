@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use super::{AlsoReads, Average, Loss, Masks, Place, Read, Term, forward_loss};
 use crate::error::Result;
-use crate::model::Parameters;
+use crate::parameters::Parameters;
 
 impl Loss for Box<dyn Loss> {
     forward_loss! { |this| &**this; }

@@ -26,7 +26,7 @@ use super::examples::Examples;
 use super::vectors::{self, Pool};
 use super::{AlsoReads, Average, Loss, Masks, Place, Read, Term};
 use crate::error::{Error, Result};
-use crate::model::Parameters;
+use crate::parameters::Parameters;
 use crate::role::{Index, Role as _};
 
 /// What [`Read::also`] of the student may hold in place of a draw: `(batch, negatives)`, int64.

@@ -49,7 +49,7 @@ use std::fmt;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
-use crate::model::Parameters;
+use crate::parameters::Parameters;
 use crate::side::Side;
 
 pub use at::{AtMse, AtNorm};

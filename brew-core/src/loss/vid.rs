@@ -18,7 +18,7 @@ use tch::{Device, Tensor};
 use super::channels::{Equal, channels, mismatches};
 use super::{Loss, Place, Read, Term};
 use crate::error::{Error, Result};
-use crate::model::Parameters;
+use crate::parameters::Parameters;
 
 const EPSILON: f64 = 1e-5;
 const FIRST_VARIANCE: f64 = 5.0;

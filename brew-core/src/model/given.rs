@@ -2,9 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::{Forward, Model, Parameters, Seen};
+use super::{Forward, Model, Seen};
 use crate::adaptor::Adaptor;
 use crate::error::{Error, Result};
+use crate::parameters::Parameters;
 use crate::pass::Pass;
 
 /// No model.

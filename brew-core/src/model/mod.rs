@@ -14,8 +14,6 @@ pub mod gru;
 mod keep;
 mod mapping;
 mod normal;
-mod parameter_table;
-mod parameters;
 mod parts;
 pub(crate) mod problem;
 mod told;
@@ -35,6 +33,7 @@ use crate::batch::Batch;
 use crate::cache::RowKeys;
 use crate::error::{Error, InStage as _, Result};
 use crate::feature::Feature;
+use crate::parameters::Parameters;
 use crate::pass::Pass;
 use crate::role::{IGNORED, Labels, Role as _};
 
@@ -46,11 +45,9 @@ pub use bert::{
     TokenClassifierOutput, TokenClassifierOutputAdaptor,
 };
 pub(crate) use class_order::{Agreement, agreement, listed, order_of};
-pub(crate) use folder::{bytes_of, read_tensors, tensors_as_bytes, write_tensors, write_weights};
 pub use gru::{BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification};
 pub use keep::Keep;
 pub use mapping::LayerMap;
-pub use parameters::Parameters;
 pub use problem::{ProblemType, Scores};
 pub use torchscript::{Part, ScriptOutput, ScriptOutputAdaptor, TorchScript};
 

@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 use brew_macros::distill;
 use tch::{CModule, Device, IValue, Tensor};
 
-use super::{Forward, Model, Parameters, TextBatch};
+use super::{Forward, Model, TextBatch};
 use crate::batch::Batch;
 use crate::error::{Error, InStage, Result};
+use crate::parameters::Parameters;
 use crate::pass::Pass;
 use crate::words::suggest;
 

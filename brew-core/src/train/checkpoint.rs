@@ -13,8 +13,8 @@ use tch::Tensor;
 use super::source::Standing;
 use crate::disk;
 use crate::error::{Error, Result};
-use crate::model::{Parameters, read_tensors, tensors_as_bytes};
 use crate::observe::Best;
+use crate::parameters::{Parameters, read_tensors, tensors_as_bytes};
 
 const STUDENT: &str = "student.safetensors";
 const LEARNED: &str = "projections.safetensors";

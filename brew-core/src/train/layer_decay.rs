@@ -1,6 +1,6 @@
 //! Learning rates that fall layer by layer towards the input.
 
-use crate::model::Parameters;
+use crate::parameters::Parameters;
 
 /// The factor of each parameter's learning rate, by its name.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use super::source::Drawn;
 use super::steps::{Run, Tell, read};
 use crate::error::{Error, Result};
 use crate::execute::StepLosses;
-use crate::model::write_tensors;
 use crate::observe::Event;
+use crate::parameters::write_tensors;
 
 /// What to do where a loss is NaN or infinite.
 ///

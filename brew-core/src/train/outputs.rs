@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 use super::source::Named;
 use crate::cache::{distances, largest};
 use crate::error::{Error, Result};
-use crate::model::Parameters;
+use crate::parameters::Parameters;
 use crate::words::numbered;
 
 /// How far outputs may lie apart, relative to the largest of a tensor: other processors and other numbers of

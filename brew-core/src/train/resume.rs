@@ -10,7 +10,7 @@ use super::precision::LossScale;
 use super::steps::{Run, learned_of, student_of};
 use super::tokens::Tokens;
 use crate::error::{Error, Result};
-use crate::model::Parameters;
+use crate::parameters::Parameters;
 
 impl Run<'_, '_> {
     /// What the optimizer keeps (`student/…`, `learned/…`), losses carry (`loss/…`), and the scale.

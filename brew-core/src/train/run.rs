@@ -21,8 +21,8 @@ use super::tokens::Tokens;
 use super::work::NOTHING;
 use crate::error::{Error, Problem, Result};
 use crate::execute::Projections;
-use crate::model::{Parameters, write_weights};
 use crate::observe::{Event, MetricsFile, Progress, Report, Summary, TensorBoard};
+use crate::parameters::{Parameters, write_weights};
 use crate::plan::OptimizerChanges;
 use crate::semantics::Semantics;
 

@@ -27,8 +27,8 @@ use super::source::{Drawn, Named, Source};
 use super::tokens::Tokens;
 use crate::error::{Error, Result};
 use crate::execute::{BatchCounts, StepLosses, Window};
-use crate::model::Parameters;
 use crate::observe::{BatchReport, Best, Event, StepReport, Summary};
+use crate::parameters::Parameters;
 use crate::pass::{Pass, Wants};
 use crate::semantics::Semantics;
 

@@ -9,7 +9,8 @@ use crate::adaptor::Adaptor;
 use crate::batch::{Batches, Feeds};
 use crate::distill::Pipeline;
 use crate::error::{Error, Result};
-use crate::model::{Model as _, Parameters};
+use crate::model::Model as _;
+use crate::parameters::Parameters;
 use crate::semantics::Semantics;
 
 /// Tasks that one student learns together.

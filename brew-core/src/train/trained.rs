@@ -5,8 +5,9 @@ use std::path::Path;
 use super::MultiTask;
 use crate::adaptor::Adaptor;
 use crate::error::Result;
-use crate::model::{Model as _, Parameters, Seen};
+use crate::model::{Model as _, Seen};
 use crate::observe::Summary;
+use crate::parameters::Parameters;
 
 /// A trained student.
 #[derive(Debug)]

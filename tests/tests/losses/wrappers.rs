@@ -10,7 +10,7 @@ use brew_core::loss::{
     AlsoReads, Average, Kl, Loss, Masks, Place, Read, SampledKl, Term, TopK, next_token, standardised,
     within_vocabulary,
 };
-use brew_core::model::Parameters;
+use brew_core::parameters::Parameters;
 use brew_core::side::Side;
 use brew_core::tch::{Device, Kind, Tensor};
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use tch::Tensor;
 
 use super::super::{AlsoReads, Average, Loss, Masks, Place, Read, Term, forward_loss};
 use crate::error::Result;
-use crate::model::Parameters;
+use crate::parameters::Parameters;
 
 /// A change of what a loss reads.
 pub trait Transform: fmt::Debug + Send + 'static {

@@ -10,11 +10,10 @@ use super::stored_head::other_head;
 use super::{Bert, BertConfig, ClassHead, Head};
 use crate::error::{Error, Result};
 use crate::model::class_order::own_names;
-use crate::model::folder::{
-    CONFIG, WEIGHTS, companions, copy_companions, read_config, read_weights, write_weights,
-};
+use crate::model::folder::{CONFIG, companions, copy_companions, read_config, read_weights};
 use crate::model::weights::Weights;
-use crate::model::{Model, Parameters, ProblemType, identity_of};
+use crate::model::{Model, ProblemType, identity_of};
+use crate::parameters::{Parameters, WEIGHTS, write_weights};
 
 impl<H: Head> Bert<H> {
     /// Loads a model that has been trained for this task: a BERT, RoBERTa, XLM-RoBERTa, CamemBERT or

@@ -49,10 +49,10 @@ pub use token_classification::{
 use self::embeddings::Embeddings;
 use self::encoder::{Encoded, Encoder};
 use crate::error::{Error, Result};
-use crate::model::Parameters;
 use crate::model::cross_entropy::CrossEntropy;
 use crate::model::problem::HeadProblem;
 use crate::model::weights::Weights;
+use crate::parameters::Parameters;
 use crate::pass::Pass;
 
 /// An encoder of BERT's family with the head of a task: see [`BertForSequenceClassification`],

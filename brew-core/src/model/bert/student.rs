@@ -7,8 +7,9 @@ use tch::Tensor;
 use super::head::checked_classes;
 use super::{Bert, ClassHead, Head};
 use crate::error::{InStage, Result};
+use crate::model::Keep;
 use crate::model::weights::{Stored, Weights};
-use crate::model::{Keep, Parameters};
+use crate::parameters::Parameters;
 
 impl<H: Head> Bert<H> {
     /// A model of some of the teacher's layers, with copies of its embeddings and head, on the same

@@ -4,18 +4,19 @@
 //! encoder's name, or that old checkpoints call the parameters of a layer norm gamma and beta.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::TensorView;
 use serde::Deserialize;
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
+use super::INDEX;
 use super::names::Names;
 use super::unread::no_weights;
-use super::{INDEX, WEIGHTS};
 use crate::error::{Error, Result};
 use crate::model::weights::{Stored, Weights};
+use crate::parameters::{WEIGHTS, float_kind, tensor_in};
 
 /// How a file begins that stands for one that Git LFS has not fetched.
 const LFS_POINTER: &[u8] = b"version https://git-lfs";
@@ -103,57 +104,10 @@ fn read_file(path: &Path) -> Result<Vec<(String, Stored)>> {
     file.iter().map(|(name, view)| Ok((name.to_owned(), tensor_of(path, name, &view)?))).collect()
 }
 
-/// Reads every tensor of a safetensors file that is in memory, of any dtype that [`write_tensors`] writes.
-///
-/// [`write_tensors`]: super::write_tensors
-pub(crate) fn read_tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|error| Error::file(path, format!("not a whole safetensors file ({error})")))?;
-    let read = |(name, view): (&str, TensorView<'_>)| {
-        let kind = match view.dtype() {
-            Dtype::I64 => Kind::Int64,
-            Dtype::I32 => Kind::Int,
-            Dtype::I16 => Kind::Int16,
-            Dtype::I8 => Kind::Int8,
-            Dtype::U8 => Kind::Uint8,
-            Dtype::BOOL => Kind::Bool,
-            dtype => float_kind(dtype).map_err(|dtype| {
-                Error::file(path, format!("`{name}` is {dtype}, which no checkpoint holds"))
-            })?,
-        };
-        Ok((name.to_owned(), tensor_in(path, name, &view, kind)?))
-    };
-    file.iter().map(read).collect()
-}
-
 /// The tensor of a view, or the name of a dtype that no parameter has.
 fn tensor_of(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Stored> {
     match float_kind(view.dtype()) {
         Ok(kind) => tensor_in(path, name, view, kind).map(Ok),
         Err(dtype) => Ok(Err(dtype)),
     }
-}
-
-fn float_kind(dtype: Dtype) -> Result<Kind, String> {
-    match dtype {
-        Dtype::F16 => Ok(Kind::Half),
-        Dtype::BF16 => Ok(Kind::BFloat16),
-        Dtype::F32 => Ok(Kind::Float),
-        Dtype::F64 => Ok(Kind::Double),
-        other => Err(format!("{other:?}")),
-    }
-}
-
-fn tensor_in(path: &Path, name: &str, view: &TensorView<'_>, kind: Kind) -> Result<Tensor> {
-    let damaged = |message: &str| Error::file(PathBuf::from(path), format!("`{name}`: {message}"));
-    let shape = view.shape().iter().map(|size| i64::try_from(*size)).collect::<Result<Vec<_>, _>>();
-    let shape = shape.map_err(|_| damaged("its shape is too large"))?;
-    // The constructor below reads as many bytes as the shape says, whatever the slice holds.
-    let scalars = view.shape().iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
-    let expected = scalars.and_then(|scalars| scalars.checked_mul(kind.elt_size_in_bytes()));
-    if expected != Some(view.data().len()) {
-        return Err(damaged("its shape and its number of bytes differ"));
-    }
-    let tensor = Tensor::f_from_data_size(view.data(), &shape, kind);
-    tensor.map_err(|error| damaged(&Error::from(error).to_string()))
 }

@@ -7,7 +7,6 @@
 mod checkpoint;
 mod names;
 mod unread;
-mod write;
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +14,10 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-pub(crate) use checkpoint::{read_tensors, read_weights};
-pub(crate) use write::{bytes_of, tensors_as_bytes, write_tensors, write_weights};
+pub(crate) use checkpoint::read_weights;
 
 /// The config of a model folder.
 pub(crate) const CONFIG: &str = "config.json";
-/// The weights of a model folder that has them in one file.
-pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// The file that says which shard holds which tensor.
 const INDEX: &str = "model.safetensors.index.json";
 

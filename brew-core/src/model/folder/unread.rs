@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{CONFIG, INDEX, WEIGHTS};
+use super::{CONFIG, INDEX};
 use crate::error::Error;
+use crate::parameters::WEIGHTS;
 
 /// Turns PyTorch's own files into safetensors, under the names they have. (Loading them as a model would
 /// need to know which, and a head of another task would be lost.)

@@ -9,10 +9,9 @@ use tch::Device;
 use super::{BiGru, BiGruConfig, Task};
 use crate::error::{Error, Result};
 use crate::model::class_order::own_names;
-use crate::model::folder::{
-    CONFIG, WEIGHTS, companions, copy_companions, read_config, read_weights, write_weights,
-};
-use crate::model::{Model, Parameters, ProblemType, identity_of};
+use crate::model::folder::{CONFIG, companions, copy_companions, read_config, read_weights};
+use crate::model::{Model, ProblemType, identity_of};
+use crate::parameters::{Parameters, WEIGHTS, write_weights};
 
 impl<T: Task> BiGru<T> {
     /// The class of this model, as `config.json` names it.

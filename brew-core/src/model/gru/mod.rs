@@ -23,14 +23,15 @@ pub use sequence::{BiGruForSequenceClassification, SequenceTask};
 pub use token::{BiGruForTokenClassification, TokenTask};
 
 use self::layer::{GruLayer, Packing};
+use super::ProblemType;
 use super::bert::renew_linear;
 use super::cross_entropy::CrossEntropy;
 use super::normal::{normal, uniform};
 use super::parts::{Linear, dropout};
 use super::problem::HeadProblem;
 use super::weights::Weights;
-use super::{Parameters, ProblemType};
 use crate::error::{Error, InStage, Result};
+use crate::parameters::Parameters;
 use crate::pass::Pass;
 use crate::role;
 

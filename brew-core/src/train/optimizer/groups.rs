@@ -10,8 +10,8 @@ use tch::Tensor;
 use super::rows::{Rows, SparseUpdates, fit};
 use super::{Optimizer, Slots, Step};
 use crate::error::{InStage, Result};
-use crate::model::Parameters;
 use crate::native::ffi;
+use crate::parameters::Parameters;
 use crate::plan::OptimizerChanges;
 use crate::semantics::Semantics;
 

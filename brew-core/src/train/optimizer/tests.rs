@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::super::clip::clip;
 use super::*;
-use crate::model::Parameters;
+use crate::parameters::Parameters;
 use crate::semantics::Semantics;
 
 struct Problem {

@@ -1,14 +1,18 @@
-//! Parameters as a safetensors file.
+//! Parameters as a safetensors file, written and read.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
+use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::Parameters;
 use crate::disk;
 use crate::error::{Error, InStage, Result};
-use crate::model::Parameters;
+
+/// The file that holds the parameters of a model, where they are in one.
+pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 /// Writes parameters as float32 safetensors, with the note by which Python's readers know whose
 /// layout it is.
@@ -67,4 +71,51 @@ pub(crate) fn bytes_of(tensor: &Tensor, kind: Kind) -> Result<(Vec<usize>, Vec<u
     let mut bytes = vec![0; scalars * kind.elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, scalars)?;
     Ok((shape, bytes))
+}
+
+/// Reads every tensor of a safetensors file that is in memory, of any dtype that [`write_tensors`] writes.
+pub(crate) fn read_tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|error| Error::file(path, format!("not a whole safetensors file ({error})")))?;
+    let read = |(name, view): (&str, TensorView<'_>)| {
+        let kind = match view.dtype() {
+            Dtype::I64 => Kind::Int64,
+            Dtype::I32 => Kind::Int,
+            Dtype::I16 => Kind::Int16,
+            Dtype::I8 => Kind::Int8,
+            Dtype::U8 => Kind::Uint8,
+            Dtype::BOOL => Kind::Bool,
+            dtype => float_kind(dtype).map_err(|dtype| {
+                Error::file(path, format!("`{name}` is {dtype}, which no checkpoint holds"))
+            })?,
+        };
+        Ok((name.to_owned(), tensor_in(path, name, &view, kind)?))
+    };
+    file.iter().map(read).collect()
+}
+
+/// The float dtype of a tensor in a file, or the name of one that is none.
+pub(crate) fn float_kind(dtype: Dtype) -> Result<Kind, String> {
+    match dtype {
+        Dtype::F16 => Ok(Kind::Half),
+        Dtype::BF16 => Ok(Kind::BFloat16),
+        Dtype::F32 => Ok(Kind::Float),
+        Dtype::F64 => Ok(Kind::Double),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// A tensor of a file that is in memory.
+pub(crate) fn tensor_in(path: &Path, name: &str, view: &TensorView<'_>, kind: Kind) -> Result<Tensor> {
+    let damaged = |message: &str| Error::file(PathBuf::from(path), format!("`{name}`: {message}"));
+    let shape = view.shape().iter().map(|size| i64::try_from(*size)).collect::<Result<Vec<_>, _>>();
+    let shape = shape.map_err(|_| damaged("its shape is too large"))?;
+    // The constructor below reads as many bytes as the shape says, whatever the slice holds.
+    let scalars = view.shape().iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
+    let expected = scalars.and_then(|scalars| scalars.checked_mul(kind.elt_size_in_bytes()));
+    if expected != Some(view.data().len()) {
+        return Err(damaged("its shape and its number of bytes differ"));
+    }
+    let tensor = Tensor::f_from_data_size(view.data(), &shape, kind);
+    tensor.map_err(|error| damaged(&Error::from(error).to_string()))
 }

@@ -1,13 +1,19 @@
 //! The tensors of a model by name: its parameters and its buffers.
 
+mod safetensors;
+mod table;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tch::{Device, Tensor, nn};
 
-use super::folder::{WEIGHTS, read_tensors, write_tensors};
 use crate::error::{Error, InStage as _, Result};
 use crate::words::{numbered, suggest};
+
+pub(crate) use safetensors::{
+    WEIGHTS, bytes_of, float_kind, read_tensors, tensor_in, tensors_as_bytes, write_tensors, write_weights,
+};
 
 /// Named parameters and buffers, sorted by name.
 ///

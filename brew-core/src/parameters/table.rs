@@ -128,7 +128,7 @@ impl Part {
 mod tests {
     use tch::{Device, Kind, Tensor};
 
-    use crate::model::Parameters;
+    use crate::parameters::Parameters;
 
     fn zeros(shape: &[i64], trained: bool) -> Tensor {
         Tensor::zeros(shape, (Kind::Float, Device::Cpu)).set_requires_grad(trained)
