@@ -5,7 +5,6 @@ extern crate self as brew_core;
 pub mod adaptor;
 pub mod batch;
 pub mod cache;
-pub mod config;
 pub mod disk;
 pub mod distill;
 pub mod error;
@@ -23,6 +22,7 @@ pub mod role;
 pub mod schedule;
 pub mod semantics;
 pub mod side;
+pub mod textbrewer;
 pub mod train;
 pub mod words;
 
@@ -37,10 +37,9 @@ pub mod prelude {
     pub use crate::adaptor::{Adaptor, Provides};
     pub use crate::batch::{Batch, Batches, Both};
     pub use crate::cache::{MemoryCache, Payload};
-    pub use crate::config::{DistillationConfig, TrainingConfig};
+
     pub use crate::distill::{
-        AndMore, BasicDistiller, BasicTrainer, Distill, GeneralDistiller, MultiTaskDistiller,
-        MultiTeacherDistiller, Pipeline, Supervised, WithWeight, attention, features, hidden, student_layer,
+        AndMore, Distill, Pipeline, Supervised, WithWeight, attention, features, hidden, student_layer,
         teacher, teacher_layer,
     };
     pub use crate::error::{Error, Result};
@@ -68,6 +67,10 @@ pub mod prelude {
     pub use crate::role;
     pub use crate::schedule::{Cwsm, Decay, Flsw, Warmup, Weight, WeightSchedule};
     pub use crate::semantics::Semantics;
+    pub use crate::textbrewer::{
+        BasicDistiller, BasicTrainer, GeneralDistiller, MultiTaskDistiller, MultiTeacherDistiller,
+        config::{DistillationConfig, TrainingConfig},
+    };
     pub use crate::train::{AdamW, MultiTask, Precision, Trained, Trainer};
     pub use brew_macros::{Batch, adaptor, distill};
     pub use tch::{Device, Kind, Tensor};

@@ -107,7 +107,7 @@ fn labels_that_a_loss_reads_must_be_provided() {
             &output.logits
         }
     }
-    let registry = brew_core::config::Registry::default()
+    let registry = brew_core::textbrewer::config::Registry::default()
         .soft_targets("where_right", |_, _| Box::new(WhereRight::default()));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("distill.json");

@@ -4,14 +4,9 @@
 //! that reads it. What types cannot know (layers, widths, classes) is checked on two rows before the
 //! first step: see [`crate::execute::Probe`].
 
-mod basic;
-mod configured;
-mod general;
 mod layers;
 mod layout;
 mod matching;
-mod multi_task;
-mod multi_teacher;
 mod pipeline;
 mod recipes;
 mod supervised;
@@ -29,21 +24,16 @@ use crate::role::{Hidden, Losses, Role as _};
 use crate::schedule::Weight;
 use crate::semantics::Semantics;
 
-pub use basic::{Basic, BasicDistiller};
-pub use configured::{Configured, Door};
-pub use general::{General, GeneralDistiller};
 pub(crate) use layers::Layers;
 pub use layers::{
     LayerChoice, ManyLayers, Of, OneLayer, OneOfThem, OneTeacher, StudentLayer, TeacherLayer, TheTeacher,
     TwoLayers, student_layer, teacher, teacher_layer,
 };
 pub use matching::{Match, MatchLoss, Matches, Pair, attention, features, hidden};
-pub use multi_task::MultiTaskDistiller;
-pub use multi_teacher::{MultiTeacher, MultiTeacherDistiller};
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
 pub use recipes::{MatchesOf, minilm_v2, tiny_bert};
-pub use supervised::{BasicTrainer, Supervised};
+pub use supervised::Supervised;
 pub use targets::{Combined, Shifted, SoftTarget, SoftTargets, TargetsRead, Weighted, WithWeight};
 pub use teachers::{And, AndMore, Gives, MayGive, Teachers};
 

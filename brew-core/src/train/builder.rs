@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use tch::Tensor;
 
+use super::checkpoints::Checkpoints;
 use super::optimizer::SparseUpdates;
 use super::settings::Duration;
 use super::{NotFinite, Optimizer, Precision, Trainer, Trains};
 use crate::cache::IntoTeacherCache;
-use crate::config::TrainingConfig;
 use crate::error::Result;
 use crate::observe::Observer;
 use crate::schedule::Schedule;
@@ -180,14 +180,11 @@ impl<'o, P: Trains> Trainer<'o, P> {
         self
     }
 
-    /// Takes what TextBrewer's config says: accumulation, checkpoints and the run folder.
-    pub fn training_config(mut self, config: &TrainingConfig) -> Self {
-        self.settings.accumulation =
-            usize::try_from(config.gradient_accumulation_steps).unwrap_or(usize::MAX);
-        self.settings.checkpoints.per_epoch = config.ckpt_frequency;
-        self.settings.checkpoints.every_epochs = config.ckpt_epoch_frequency;
-        self.settings.checkpoints.every_steps = config.ckpt_steps;
-        self.run_dir(&config.output_dir)
+    /// Where checkpoints stand, whatever the run goes by: per epoch, epochs between those with checkpoints,
+    /// steps between them.
+    pub(crate) fn checkpoints(mut self, per_epoch: u64, every_epochs: u64, every_steps: Option<u64>) -> Self {
+        self.settings.checkpoints = Checkpoints { per_epoch, every_epochs, every_steps };
+        self
     }
 
     /// Reads the teachers' features from this cache and keeps there what they compute, so that they run

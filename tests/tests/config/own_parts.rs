@@ -1,10 +1,10 @@
 //! Parts of one's own, named in a config.
 
-use brew_core::config::{LayersRead, Registry};
 use brew_core::loss::KdMse;
 use brew_core::plan::Activation;
 use brew_core::prelude::*;
 use brew_core::role::Role;
+use brew_core::textbrewer::config::{LayersRead, Registry};
 use tests::{Sentence, Toy, ToyOutput};
 
 /// `(batch, width)`: a role of the user's own.

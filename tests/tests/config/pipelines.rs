@@ -1,7 +1,7 @@
 //! Pipelines made of configs.
 
-use brew_core::config::preset;
 use brew_core::prelude::*;
+use brew_core::textbrewer::config::preset;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor};
 
 use crate::distiller;

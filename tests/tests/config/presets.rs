@@ -1,6 +1,6 @@
 //! The lists of matches that have a name.
 
-use brew_core::config::preset;
+use brew_core::textbrewer::config::preset;
 
 // The table of TextBrewer's examples/matches/matches.py.
 #[test]

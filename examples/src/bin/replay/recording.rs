@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use brew_core::config::{DistillationConfig, TrainingConfig};
 use brew_core::plan::OptimizerChanges;
 use brew_core::prelude::{Error, Result, Tensor};
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use brew_core::train::AdamW;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -3,10 +3,10 @@
 //! The loss on logits reads the mean of the teachers' logits, as in TextBrewer, or what another
 //! [`Combine`] makes of them; a match reads the layers of one teacher, which it names: `"teacher": 1`.
 
-use super::Teachers;
+use super::config::{DistillationConfig, TrainingConfig};
 use super::configured::{Configured, Door};
 use crate::adaptor::Adaptor;
-use crate::config::{DistillationConfig, TrainingConfig};
+use crate::distill::Teachers;
 use crate::model::Seen;
 use crate::plan::Combine;
 

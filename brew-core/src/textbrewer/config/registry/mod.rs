@@ -23,7 +23,7 @@ type MakesTemperatures = Arc<dyn Fn(&[f64]) -> Arc<dyn TemperatureSchedule>>;
 /// [catalogue](crate::loss::catalogue), TextBrewer's other names, and one's own. One's own come first.
 ///
 /// ```
-/// use brew_core::config::{LayersRead, Registry};
+/// use brew_core::textbrewer::config::{LayersRead, Registry};
 /// use brew_core::loss::HiddenMse;
 /// use brew_core::schedule::WeightSchedule;
 ///

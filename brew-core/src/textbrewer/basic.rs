@@ -1,8 +1,8 @@
 //! TextBrewer's `BasicDistiller`: one teacher, one student, the loss on logits and the hard labels.
 
+use super::config::{DistillationConfig, TrainingConfig};
 use super::configured::{Configured, Door};
 use crate::adaptor::Adaptor;
-use crate::config::{DistillationConfig, TrainingConfig};
 use crate::model::Seen;
 
 /// Makes a pipeline in TextBrewer's semantics of TextBrewer's configs, without losses between layers.

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::{Declared, Layers, Pipeline, Reads, Sides, Teachers};
+use super::config::{DistillationConfig, IntermediateMatch, Registry, TrainingConfig};
 use crate::adaptor::Adaptor;
 use crate::cache::MemoryCache;
-use crate::config::{DistillationConfig, IntermediateMatch, Registry, TrainingConfig};
+use crate::distill::{Declared, Layers, Pipeline, Reads, Sides, Teachers};
 use crate::error::{Problem, Result};
 use crate::model::Seen;
 use crate::plan::Projection;

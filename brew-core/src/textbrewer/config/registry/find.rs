@@ -94,7 +94,7 @@ impl Registry {
         }
     }
 
-    pub(in crate::config) fn feature_problem(&self, key: &str, name: &str) -> Option<String> {
+    pub(in crate::textbrewer::config) fn feature_problem(&self, key: &str, name: &str) -> Option<String> {
         let known = self.features.iter().map(String::as_str);
         (!self.features.contains(name)).then(|| format!("`{key}` is `{name}`{}", suggest(name, known)))
     }
@@ -142,7 +142,7 @@ fn no_options(key: &str, config: &LossConfig) -> Option<String> {
 }
 
 /// Layers that a loss cannot compare.
-pub(in crate::config) fn layers_problem(
+pub(in crate::textbrewer::config) fn layers_problem(
     layers: LayersRead,
     at: &str,
     loss: &str,

@@ -1,8 +1,8 @@
 //! TextBrewer's `GeneralDistiller`: one teacher, one student, losses on logits and between layers.
 
+use super::config::{DistillationConfig, TrainingConfig};
 use super::configured::{Configured, Door};
 use crate::adaptor::Adaptor;
-use crate::config::{DistillationConfig, TrainingConfig};
 use crate::model::Seen;
 
 /// Makes a pipeline in TextBrewer's semantics of TextBrewer's configs, with everything in them.

@@ -3,10 +3,10 @@
 //! A person who comes from TextBrewer brings their files along. They are read key by key, so that
 //! everything that is wrong with a file is reported at once, with the nearest name that is right.
 //! What a name stands for is said in one place, the [`Registry`], to which parts of one's own can be
-//! added; [`GeneralDistiller`](crate::distill::GeneralDistiller) makes a pipeline of the two configs.
+//! added; [`GeneralDistiller`](crate::textbrewer::GeneralDistiller) makes a pipeline of the two configs.
 //!
 //! ```
-//! use brew_core::config::DistillationConfig;
+//! use brew_core::textbrewer::config::DistillationConfig;
 //!
 //! let config = DistillationConfig::from_json(r#"{
 //!     "temperature": 8,

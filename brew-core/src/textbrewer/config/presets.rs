@@ -75,7 +75,7 @@ const PRESETS: &[Preset] = &[
 /// and a teacher of 12 layers refuses number 12 before the first step.
 ///
 /// ```
-/// use brew_core::config::preset;
+/// use brew_core::textbrewer::config::preset;
 ///
 /// let matches = preset("L4t_hidden_mse")?;
 /// assert_eq!(serde_json::to_value(&matches[1]).unwrap(), serde_json::json!({

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::GeneralDistiller;
+use super::config::{DistillationConfig, Registry, TrainingConfig};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batches, Feeds};
-use crate::config::{DistillationConfig, Registry, TrainingConfig};
 use crate::error::{Error, Result};
 use crate::model::Seen;
 use crate::train::{MultiTask, Trainer};

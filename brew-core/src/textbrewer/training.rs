@@ -1,0 +1,14 @@
+//! What a training config says to a trainer.
+
+use super::config::TrainingConfig;
+use crate::train::{Trainer, Trains};
+
+impl<P: Trains> Trainer<'_, P> {
+    /// Takes what TextBrewer's config says: accumulation, checkpoints and the run folder.
+    pub fn training_config(self, config: &TrainingConfig) -> Self {
+        let accumulation = usize::try_from(config.gradient_accumulation_steps).unwrap_or(usize::MAX);
+        self.accumulate(accumulation)
+            .checkpoints(config.ckpt_frequency, config.ckpt_epoch_frequency, config.ckpt_steps)
+            .run_dir(&config.output_dir)
+    }
+}
