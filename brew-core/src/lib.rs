@@ -19,6 +19,7 @@ pub mod parameters;
 pub mod pass;
 pub mod plan;
 pub mod role;
+mod row_key;
 pub mod schedule;
 pub mod semantics;
 pub mod side;

@@ -53,7 +53,7 @@ fn terms_are_scaled_to_the_chosen_one() {
     let pipeline = declared(Balance::magnitude_of("hard_labels")).unwrap();
     let executor = Executor::new(&pipeline, 0).unwrap();
     let pass = Pass::training(0, Wants::nothing());
-    let losses = executor.run(&sentences(1, 4, 5)[0], &pass, None, &mut |_, _| {}).unwrap();
+    let losses = executor.run(&sentences(1, 4, 5)[0], &pass, None).unwrap();
     let hard = losses.terms.iter().find(|(name, _)| name == "hard_labels").unwrap().1.double_value(&[]);
     // Three terms of one size, with weights of 0.5, 1 and 1.
     assert!((losses.total.double_value(&[]) - 2.5 * hard).abs() < 1e-9);
@@ -84,13 +84,13 @@ fn accumulated_batches_share_the_part_that_is_no_loss() {
     let window = executor.window(&batches).unwrap();
     for batch in &batches {
         let pass = Pass::training(0, Wants::nothing());
-        executor.run(batch, &pass, Some(&window), &mut |_, _| {}).unwrap().total.backward();
+        executor.run(batch, &pass, Some(&window)).unwrap().total.backward();
     }
     let terms: f64 = {
         let mut sum = 0.0;
         for batch in &batches {
             let pass = Pass::training(0, Wants::nothing());
-            let losses = executor.run(batch, &pass, Some(&window), &mut |_, _| {}).unwrap();
+            let losses = executor.run(batch, &pass, Some(&window)).unwrap();
             sum += losses.terms.iter().find(|(name, _)| name == "hard_labels").unwrap().1.double_value(&[]);
         }
         sum

@@ -87,7 +87,7 @@ fn tokens(labels: &[i64]) -> Tokens {
 fn value(pipeline: &Pipeline<Tokens, SaidView>, batch: &Tokens) -> Result<f64> {
     let executor = Executor::new(pipeline, 0)?;
     executor.probe(batch)?;
-    let losses = executor.run(batch, &Pass::training(0, Wants::nothing()), None, &mut |_, _| {})?;
+    let losses = executor.run(batch, &Pass::training(0, Wants::nothing()), None)?;
     losses.total.backward();
     for (_, parameter) in pipeline.student().parameters().iter() {
         assert!(parameter.grad().isfinite().all().int64_value(&[]) == 1, "a gradient is not finite");
@@ -173,7 +173,7 @@ fn the_student_trains_and_teachers_do_not_defect_7() {
         .plan()
         .unwrap();
     let executor = Executor::new(&pipeline, 0).unwrap();
-    executor.run(&sentences(1, 2, 3)[0], &Pass::training(0, Wants::nothing()), None, &mut |_, _| {}).unwrap();
+    executor.run(&sentences(1, 2, 3)[0], &Pass::training(0, Wants::nothing()), None).unwrap();
     let trained =
         passes.map(|passes| passes.lock().unwrap().iter().map(|pass| pass.training).collect::<Vec<_>>());
     assert_eq!(trained, [vec![false], vec![true]]);

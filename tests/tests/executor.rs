@@ -27,7 +27,9 @@ fn tensors_are_freed_after_their_last_reader() {
     let mut live = Vec::new();
     let pass = Pass::training(0, Wants::nothing());
     executor
-        .run(&sentences(1, 4, 0)[0], &pass, None, &mut |stage, held| live.push((stage.name.clone(), held)))
+        .run_watched(&sentences(1, 4, 0)[0], &pass, None, &mut |stage, held| {
+            live.push((stage.name.clone(), held))
+        })
         .unwrap();
     let live: Vec<(&str, usize)> = live.iter().map(|(name, held)| (name.as_str(), *held)).collect();
     // The teacher's adaptor hands on logits, two hidden states and the batch's mask; the student's
@@ -60,7 +62,7 @@ fn a_model_is_never_asked_for_maps_that_nobody_matches() {
     let pipeline = pipeline(teacher, student);
     let executor = Executor::new(&pipeline, 0).unwrap();
     let pass = Pass::training(5, Wants::nothing());
-    executor.run(&sentences(1, 4, 0)[0], &pass, None, &mut |_, _| {}).unwrap();
+    executor.run(&sentences(1, 4, 0)[0], &pass, None).unwrap();
     let wants = |layers: [i64; 2]| {
         let masks = Wants::nothing().and_role("logits").and_role("inputs_mask");
         layers.iter().fold(masks, |wants, layer| wants.and_layer("hidden", *layer))
@@ -87,7 +89,7 @@ fn teachers_are_frozen_and_get_no_gradient() {
     let pipeline = pipeline(teacher, student);
     let executor = Executor::new(&pipeline, 0).unwrap();
     let pass = Pass::training(0, Wants::nothing());
-    let losses = executor.run(&sentences(1, 4, 0)[0], &pass, None, &mut |_, _| {}).unwrap();
+    let losses = executor.run(&sentences(1, 4, 0)[0], &pass, None).unwrap();
     losses.total.backward();
     assert!(of_teacher.iter().all(|(_, tensor)| !tensor.requires_grad() && !tensor.grad().defined()));
     assert!(of_student.iter().all(|(name, tensor)| tensor.grad().defined() && !name.is_empty()));
@@ -99,7 +101,7 @@ fn the_sum_is_the_weighted_sum_of_the_terms() {
     let pipeline = pipeline(Toy::new(2, 8, 0), Toy::new(1, 8, 1));
     let executor = Executor::new(&pipeline, 0).unwrap();
     let pass = Pass::training(0, Wants::nothing());
-    let losses = executor.run(&sentences(1, 4, 0)[0], &pass, None, &mut |_, _| {}).unwrap();
+    let losses = executor.run(&sentences(1, 4, 0)[0], &pass, None).unwrap();
     let names: Vec<&str> = losses.terms.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["kd_ce", "hidden_mse_t0_s0", "hidden_mse_t2_s1", "hard_labels"]);
     let sum: f64 = losses.terms.iter().map(|(_, value)| value.double_value(&[])).sum();
@@ -210,7 +212,7 @@ fn teacher_and_student_may_read_different_batches() {
     let pass = Pass::training(0, Wants::nothing());
     let run = |teacher: &Sentence, student: Sentence| {
         let teacher = (teacher.tokens.shallow_clone(), teacher.mask.shallow_clone());
-        let losses = executor.run(&Both { teacher, student }, &pass, None, &mut |_, _| {}).unwrap();
+        let losses = executor.run(&Both { teacher, student }, &pass, None).unwrap();
         losses.total.double_value(&[])
     };
     let (first, second) = (|| sentences(1, 4, 0).remove(0), || sentences(1, 4, 9).remove(0));
@@ -227,7 +229,7 @@ fn several_teachers_logits_are_averaged() {
     let loss_of = |pipeline: Pipeline<Sentence, ToyOutputAdaptor>| {
         let executor = Executor::new(&pipeline, 0).unwrap();
         let pass = Pass::evaluation(Wants::nothing());
-        executor.run(&sentences(1, 4, 0)[0], &pass, None, &mut |_, _| {}).unwrap().total.double_value(&[])
+        executor.run(&sentences(1, 4, 0)[0], &pass, None).unwrap().total.double_value(&[])
     };
     let one =
         |seed| loss_of(Distill::new(teacher(seed), student()).soft_targets(KdMse::at(1.0)).plan().unwrap());

@@ -99,9 +99,9 @@ fn teachers_after_the_last_given_output_run() {
     let executor = Executor::new(&pipeline, 0).unwrap();
     let pass = Pass::training(0, Wants::nothing());
     let batch = sentences(1, 3, 7).remove(0);
-    let expected = executor.run(&batch, &pass, None, &mut |_, _| {}).unwrap().total;
+    let expected = executor.run(&batch, &pass, None).unwrap().total;
     passes.iter().for_each(|passes| passes.lock().unwrap().clear());
-    let found = executor.run(&taught(vec![batch]).remove(0), &pass, None, &mut |_, _| {}).unwrap().total;
+    let found = executor.run(&taught(vec![batch]).remove(0), &pass, None).unwrap().total;
     assert_eq!(found.double_value(&[]), expected.double_value(&[]));
     assert_eq!(passes.map(|passes| passes.lock().unwrap().len()), [0, 1]);
 }

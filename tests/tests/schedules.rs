@@ -182,7 +182,7 @@ fn factors(semantics: Semantics, weight: Weight) -> Vec<f64> {
     (0..5)
         .map(|step| {
             let pass = Pass::training(step, Wants::nothing()).of_steps(5);
-            let losses = executor.run(&sentences(1, 4, 0)[0], &pass, None, &mut |_, _| {}).unwrap();
+            let losses = executor.run(&sentences(1, 4, 0)[0], &pass, None).unwrap();
             losses.total.double_value(&[]) / losses.terms[0].1.double_value(&[])
         })
         .collect()
@@ -251,7 +251,7 @@ fn a_probability_shift_puts_a_wrong_teacher_right() {
         batch.labels = Some(Tensor::from_slice(&labels));
         let executor = Executor::new(&pipeline, 0).unwrap();
         let pass = Pass::training(0, Wants::nothing());
-        let losses = executor.run(&batch, &pass, None, &mut |_, _| {}).unwrap();
+        let losses = executor.run(&batch, &pass, None).unwrap();
         let wanted = Pass::evaluation(Wants::nothing().and_role("logits"));
         let student = pipeline.student().run(&batch, &wanted).unwrap().logits;
         (losses.total.double_value(&[]), student)

@@ -5,7 +5,6 @@ use std::any::Any;
 use tch::Device;
 
 use super::Batch;
-use crate::cache::RowKeys;
 use crate::error::Result;
 
 /// Batches for a teacher and a student that read different ones: other tokenizers, other lengths.
@@ -36,10 +35,6 @@ pub trait Feeds<T, S>: Send {
     fn to_device(&self, device: Device) -> Result<Self>
     where
         Self: Sized;
-    /// The keys of the rows as this teacher (from 0) reads them, where they are known already.
-    fn row_keys(&self, _teacher: usize) -> Option<&RowKeys> {
-        None
-    }
     /// What this teacher (from 0) makes of the batch, where the batch brings it along: then the teacher
     /// does not run. See [`WithTeacherOutput`](super::WithTeacherOutput).
     fn teacher_output(&self, _teacher: usize) -> Option<&dyn Any> {

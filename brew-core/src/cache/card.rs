@@ -6,10 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Payload;
-use super::column::bytes;
 use crate::error::{InStage, Result};
 use crate::model::Model;
 use crate::role::{Logits, Role, mask_of};
+use crate::row_key::bytes;
 
 /// A part of a teacher's features that is kept: one layer of a role, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -6,9 +6,9 @@ use tch::{Device, Kind, Tensor};
 
 use super::CachedRows;
 use super::card::Keep;
-use super::key::RowKey;
 use super::row::{self, Row};
 use crate::error::{Error, InStage, Result};
+use crate::row_key::RowKey;
 
 /// The features of a batch while its rows are put together.
 #[derive(Debug)]

@@ -27,11 +27,8 @@
 //! ```
 
 mod card;
-mod column;
 mod compare;
 mod gather;
-mod key;
-mod keyed;
 mod memory;
 mod payload;
 mod row;
@@ -44,11 +41,11 @@ use crate::error::{Error, Result};
 
 pub use card::{Card, Keep};
 pub use gather::Recalled;
-pub use key::{RowKey, RowKeys};
-pub use keyed::Keyed;
 pub use memory::MemoryCache;
 pub use payload::{Payload, dtype};
 pub use row::{Part, Row};
+
+pub use crate::row_key::{RowKey, RowKeys};
 
 pub(crate) use card::weights_hash;
 pub(crate) use compare::{Difference, Tolerance, distances, largest};
@@ -64,7 +61,7 @@ pub trait TeacherCache: fmt::Debug {
     fn place(&self) -> String;
 
     /// The rows of one teacher. Its name tells it from others of the run: empty for the only one, else
-    /// such as `teacher-2`, or `movies` or `movies/teacher-2` in a task.
+    /// such as `teacher-0`, or `movies` or `movies/teacher-0` in a task.
     ///
     /// # Errors
     /// Rows that belong to another [`Card`]: see [`Card::refusals`]. A place that cannot be opened.

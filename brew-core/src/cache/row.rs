@@ -5,11 +5,10 @@ use std::borrow::Cow;
 use tch::{Kind, Tensor};
 
 use super::card::Keep;
-use super::column::bytes;
-use super::key::{RowKey, RowKeys};
 use super::payload::Payload;
 use crate::error::{Error, InStage, Result};
 use crate::role::{Attention, Hidden, Key, Logits, Query, Role, Value};
+use crate::row_key::{RowKey, RowKeys, bytes};
 
 /// The features of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,10 +2,12 @@
 
 use tch::Tensor;
 
-use super::{Executor, Held};
+use super::held::Held;
+use super::run::Inputs;
+use super::{Executor, Keys};
 use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
-use crate::error::Result;
+use crate::error::{InStage, Result};
 use crate::pass::{Pass, Wants};
 use crate::plan::StageKind;
 use crate::side::Owner;
@@ -18,15 +20,16 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         // A model that draws in evaluation mode too draws the same every time.
         tch::manual_seed(0);
         let pass = Pass::evaluation(Wants::nothing());
+        let inputs = Inputs { batch, keys: &Keys::new(), pass: &pass, window: None };
         let (mut held, mut named) = (Held::default(), Vec::new());
         for &id in &self.order {
             let Some(stage) = self.plan().stage(id) else { continue };
             match &stage.kind {
                 StageKind::Student => {
-                    held.outputs.insert(id, self.pass_through(id, stage, batch, &pass)?);
+                    held.outputs.insert(id, self.student_output(id, &inputs).in_stage(&stage.name)?);
                 }
                 StageKind::Adaptor { owner: Owner::Student, .. } => {
-                    let features = self.adapt(id, Owner::Student, batch, &mut held)?;
+                    let features = self.student_features(id, &inputs, &mut held)?;
                     let flows = self.plan().outputs(id);
                     for ((_, feature), (_, _, flow)) in features.into_iter().zip(flows) {
                         for (place, tensor) in feature?.into_iter().enumerate() {

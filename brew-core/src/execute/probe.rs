@@ -2,15 +2,17 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Executor, Held, reads};
+use super::held::Held;
+use super::run::{Inputs, Provided};
+use super::{Executor, Keys, reads};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
 use crate::error::{Error, Problem, Result};
 use crate::feature::Feature;
 use crate::loss::{Read, is_binary};
 use crate::model::{Model, ProblemType};
-use crate::pass::Pass;
-use crate::plan::{Stage, StageKind};
+use crate::pass::{Pass, Wants};
+use crate::plan::{Stage, StageId, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Role};
 use crate::side::Owner;
 use crate::words::thousands;
@@ -92,54 +94,49 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         batch: &B,
         losses: bool,
     ) -> Result<Findings> {
-        let pass = Pass::evaluation(crate::pass::Wants::nothing());
+        let pass = Pass::evaluation(Wants::nothing());
+        let inputs = Inputs { batch, keys: &Keys::new(), pass: &pass, window: None };
         let _guard = tch::no_grad_guard();
         let mut held = Held::default();
         for &id in &self.order {
             let Some(stage) = self.plan().stage(id) else { continue };
             match &stage.kind {
                 StageKind::Batch => findings.found.push(batch_found(batch.student())),
-                StageKind::Teacher { index } if batch.teacher_output(*index).is_some() => {}
-                StageKind::Teacher { .. } | StageKind::Student => {
-                    match self.forward(id, stage, batch, &pass) {
-                        Ok(output) => {
-                            held.outputs.insert(id, output);
-                        }
-                        Err(error) => findings.problem(stage, error),
-                    }
+                StageKind::Adaptor { owner: Owner::Student, .. } => {
+                    self.check_labels(stage, batch, &held, id, &mut findings);
                 }
-                StageKind::Adaptor { owner, .. } => {
-                    if *owner == Owner::Student {
-                        self.check_labels(stage, batch, &held, id, &mut findings);
-                    }
-                    // Where the model itself failed there is nothing to adapt.
-                    let Ok(features) = self.adapt(id, *owner, batch, &mut held) else { continue };
+                StageKind::Loss(_) if losses => self.probe_loss(id, stage, &mut held, &mut findings),
+                _ => {}
+            }
+            if matches!(stage.kind, StageKind::Loss(_) | StageKind::Sum) {
+                continue;
+            }
+            match self.provide(id, stage, &inputs, &mut held) {
+                Ok(Provided::Output(output)) => {
+                    held.outputs.insert(id, output);
+                }
+                Ok(Provided::Features(features)) => {
                     for (flow, feature) in features {
                         match feature {
-                            Ok(feature) => {
-                                held.flows.insert(flow, feature);
-                            }
+                            // Where what is projected failed before, nothing comes out.
+                            Ok(feature) => drop(held.flows.insert(flow, feature)),
                             Err(error) => findings.problem(stage, error),
                         }
                     }
-                    findings.found.extend(self.adaptor_found(id, stage, &held));
                 }
-                StageKind::Projection(_) => match self.project(id, &mut held) {
-                    Ok(features) if features.iter().all(|(_, feature)| !feature.is_empty()) => {
-                        held.flows.extend(features)
-                    }
-                    Ok(_) => {}
-                    Err(error) => findings.problem(stage, error),
-                },
-                StageKind::Loss(_) if !losses => {}
-                StageKind::Loss(_) => self.probe_loss(id, stage, &mut held, &mut findings),
-                StageKind::Sum => {}
+                // Where a model failed there is nothing to adapt.
+                Err(_) if matches!(stage.kind, StageKind::Adaptor { .. }) => continue,
+                Err(error) => findings.problem(stage, error),
+                Ok(_) => {}
+            }
+            if matches!(stage.kind, StageKind::Adaptor { .. }) {
+                findings.found.extend(self.adaptor_found(id, stage, &held));
             }
         }
         Ok(findings)
     }
 
-    fn probe_loss(&self, id: crate::plan::StageId, stage: &Stage, held: &mut Held, findings: &mut Findings) {
+    fn probe_loss(&self, id: StageId, stage: &Stage, held: &mut Held, findings: &mut Findings) {
         // A loss whose inputs failed before says nothing more.
         if self.plan().inputs(id).iter().any(|(flow, ..)| !held.flows.contains_key(flow)) {
             return;
@@ -173,7 +170,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         stage: &Stage,
         batch: &B,
         held: &Held,
-        id: crate::plan::StageId,
+        id: StageId,
         findings: &mut Findings,
     ) {
         let model = self.plan().inputs(id).into_iter().find_map(|(_, from, _)| held.outputs.get(&from));
@@ -192,7 +189,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
     }
 
-    fn adaptor_found(&self, id: crate::plan::StageId, stage: &Stage, held: &Held) -> Vec<String> {
+    fn adaptor_found(&self, id: StageId, stage: &Stage, held: &Held) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for (flow, _, kind) in self.plan().outputs(id) {
             let Some(tensors) = held.flows.get(&flow) else { continue };

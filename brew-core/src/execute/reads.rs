@@ -2,9 +2,9 @@
 
 use tch::Tensor;
 
-use super::Held;
 use super::classes::Orders;
 use super::heads::{Side, by_head};
+use super::held::Held;
 use crate::error::{Error, Result};
 use crate::feature::Feature;
 use crate::loss::{HardLabels, Loss, Masks, Read};
@@ -139,6 +139,7 @@ pub(super) fn gather(
 fn owner(plan: &Plan, from: StageId) -> Owner {
     match plan.stage(from).map(|stage| &stage.kind) {
         Some(StageKind::Adaptor { owner, .. }) => *owner,
+        Some(StageKind::Recall(recall)) => Owner::Teacher(recall.teacher),
         // Only the student's features are projected.
         _ => Owner::Student,
     }

@@ -30,12 +30,12 @@ use tch::{Kind, Tensor};
 
 use crate::adaptor::Adaptor;
 use crate::batch::Batch;
-use crate::cache::RowKeys;
 use crate::error::{Error, InStage as _, Result};
 use crate::feature::Feature;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
 use crate::role::{IGNORED, Labels, Role as _};
+use crate::row_key::RowKeys;
 
 pub use activation::Activation;
 pub use bert::{

@@ -11,16 +11,17 @@ impl Plan {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(["stage", "kind", "reads", "provides", "gradient", "notes"]);
-        for (id, stage) in self.stages() {
+        for id in self.order().unwrap_or_else(|_| self.stages().map(|(id, _)| id).collect()) {
+            let Some(stage) = self.stage(id) else { continue };
             table.add_row([
                 stage.name.clone(),
                 stage.kind.row().name.to_owned(),
                 self.reads(id),
                 self.provides(id),
                 if stage.kind.needs_gradient() { "yes" } else { "no" }.to_owned(),
-                match stage.kind {
+                match &stage.kind {
                     StageKind::Sum if !self.balance.is_by_weights() => self.balance.to_string(),
-                    _ => notes(&stage.kind),
+                    kind => notes(kind),
                 },
             ]);
         }
@@ -63,6 +64,10 @@ fn notes(kind: &StageKind) -> String {
     match kind {
         StageKind::Teacher { .. } => "frozen, evaluation mode".to_owned(),
         StageKind::Student => "trained".to_owned(),
+        StageKind::Recall(recall) => {
+            let keeps: Vec<String> = recall.keeps.iter().map(ToString::to_string).collect();
+            format!("keeps {}\n{}, {}", keeps.join(", "), recall.payload, recall.place)
+        }
         StageKind::Projection(projection) => {
             let mut notes = vec![
                 format!("{:?} {} -> {}", projection.activation, projection.student, projection.teacher)

@@ -26,13 +26,14 @@ pub struct KindRow {
     pub state: &'static str,
 }
 
-/// One row a kind, in the order of the life of a batch.
+/// One row per kind, in the order of the life of a batch.
 #[rustfmt::skip]
 pub const KINDS: &[KindRow] = &[
     KindRow { name: "batch", inputs: 0..=0, reads: "the data", provides: "a batch", gradient: false, state: "" },
     KindRow { name: "teacher", inputs: 1..=1, reads: "a batch", provides: "an output", gradient: false, state: "" },
     KindRow { name: "student", inputs: 1..=1, reads: "a batch", provides: "an output", gradient: true, state: "parameters" },
     KindRow { name: "adaptor", inputs: 1..=2, reads: "an output and its batch", provides: "features", gradient: true, state: "" },
+    KindRow { name: "recall", inputs: 2..=usize::MAX, reads: "a batch and features", provides: "features", gradient: false, state: "rows of features" },
     KindRow { name: "projection", inputs: 1..=usize::MAX, reads: "features", provides: "features", gradient: true, state: "parameters" },
     KindRow { name: "loss", inputs: 1..=usize::MAX, reads: "features", provides: "a term", gradient: true, state: "" },
     KindRow { name: "sum", inputs: 1..=usize::MAX, reads: "terms", provides: "the loss", gradient: true, state: "" },
@@ -46,9 +47,10 @@ impl StageKind {
             StageKind::Teacher { .. } => 1,
             StageKind::Student => 2,
             StageKind::Adaptor { .. } => 3,
-            StageKind::Projection(_) => 4,
-            StageKind::Loss(_) => 5,
-            StageKind::Sum => 6,
+            StageKind::Recall(_) => 4,
+            StageKind::Projection(_) => 5,
+            StageKind::Loss(_) => 6,
+            StageKind::Sum => 7,
         };
         &KINDS[index]
     }

@@ -16,6 +16,7 @@ mod combine;
 mod draw;
 mod explain;
 mod kinds;
+pub mod passes;
 mod projection;
 mod stage;
 
@@ -34,7 +35,7 @@ pub use balance::Balance;
 pub use combine::Combine;
 pub use kinds::{KINDS, KindRow};
 pub use projection::{Activation, OptimizerChanges, Projection};
-pub use stage::{Flow, LossStage, Stage, StageId, StageKind};
+pub use stage::{Flow, LossStage, RecallStage, Stage, StageId, StageKind};
 
 /// The stages of a pipeline and what flows between them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -138,22 +139,32 @@ impl Plan {
         }
     }
 
+    /// As the stages were added, but for one that another reads, which is drawn in front of that.
     fn order_as_written(&self) -> Vec<StageId> {
-        let mut done = BTreeSet::new();
-        let mut order = Vec::new();
-        while order.len() < self.graph.node_count() {
-            let ready = self.graph.node_indices().find(|node| {
-                !done.contains(node)
-                    && self
-                        .graph
-                        .neighbors_directed(*node, Direction::Incoming)
-                        .all(|before| done.contains(&before))
-            });
-            let Some(node) = ready else { break };
-            done.insert(node);
-            order.push(StageId::of(node));
+        let (mut order, mut done) = (Vec::new(), BTreeSet::new());
+        let mut waiting: Vec<NodeIndex> = self.graph.node_indices().rev().collect();
+        while let Some(node) = waiting.pop() {
+            if done.contains(&node) {
+                continue;
+            }
+            let before = self.inputs(StageId::of(node)).into_iter().map(|(_, from, _)| from.node());
+            let unmet: Vec<NodeIndex> = before.filter(|before| !done.contains(before)).collect();
+            if unmet.is_empty() {
+                done.insert(node);
+                order.push(StageId::of(node));
+            } else {
+                waiting.push(node);
+                waiting.extend(unmet.into_iter().rev());
+            }
         }
         order
+    }
+
+    /// Every flow with the stages that it joins, in the order they were connected.
+    pub(super) fn all_flows(&self) -> impl Iterator<Item = (StageId, StageId, &Flow)> {
+        self.graph
+            .edge_references()
+            .map(|edge| (StageId::of(edge.source()), StageId::of(edge.target()), edge.weight()))
     }
 
     /// The features that somebody reads of this adaptor: what its model is told to keep.
@@ -210,11 +221,7 @@ impl From<PlanFile> for Plan {
 
 impl From<Plan> for PlanFile {
     fn from(plan: Plan) -> Self {
-        let flows = plan
-            .graph
-            .edge_references()
-            .map(|edge| (StageId::of(edge.source()), StageId::of(edge.target()), edge.weight().clone()))
-            .collect();
+        let flows = plan.all_flows().map(|(from, to, flow)| (from, to, flow.clone())).collect();
         let stages = plan.graph.node_weights().cloned().collect();
         PlanFile { semantics: plan.semantics, balance: plan.balance, stages, flows }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Combine, Projection};
+use crate::cache::{Keep, Payload};
 use crate::loss::Average;
 use crate::side::Owner;
 
@@ -42,12 +43,29 @@ pub enum StageKind {
         /// The roles it can give.
         roles: Vec<String>,
     },
+    /// Reads a teacher's features of rows that a cache holds, so that the teacher need not run, and keeps
+    /// those that it computed. Put in by [`passes::recall`](super::passes::recall).
+    Recall(RecallStage),
     /// Brings the student's features to the teacher's width.
     Projection(Projection),
     /// Compares features.
     Loss(LossStage),
     /// Adds the weighted losses up.
     Sum,
+}
+
+/// The cache of one teacher as data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecallStage {
+    /// Which of the pipeline's teachers, counted from 0.
+    pub teacher: usize,
+    /// Where the rows are kept.
+    pub place: String,
+    /// What is kept of a feature.
+    pub payload: Payload,
+    /// The features that are kept of a row.
+    pub keeps: Vec<Keep>,
 }
 
 /// A loss as data.

@@ -186,7 +186,8 @@ fn locked(path: &Path) -> Result<File> {
     }
 }
 
-/// `plan.json` and `plan.dot`, or those of each task.
+/// `plan.json` and `plan.dot`, or those of each task: what was declared, which a run that resumes is compared
+/// by, and a drawing of what runs.
 fn plans(tasks: &[Named<'_>]) -> Result<Vec<(PathBuf, String)>> {
     let mut files = Vec::new();
     for named in tasks {
@@ -194,7 +195,7 @@ fn plans(tasks: &[Named<'_>]) -> Result<Vec<(PathBuf, String)>> {
             Some(task) => (PathBuf::from("plans"), task.as_str()),
             None => (PathBuf::new(), "plan"),
         };
-        files.push((folder.join(format!("{name}.json")), pretty(named.work.plan())?));
+        files.push((folder.join(format!("{name}.json")), pretty(named.work.declared())?));
         files.push((folder.join(format!("{name}.dot")), named.work.plan().to_dot()));
     }
     Ok(files)

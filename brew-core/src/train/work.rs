@@ -15,7 +15,7 @@ use crate::batch::{Batch as _, Batches, Extreme, Feeds, Position, Walk};
 use crate::cache::{CacheReport, TeacherCache};
 use crate::distill::Pipeline;
 use crate::error::{Error, InStage as _, Result};
-use crate::execute::{BatchCounts, Executor, StepLosses, Window, tokens};
+use crate::execute::{BatchCounts, Executor, Keys, StepLosses, Window, tokens};
 use crate::model::Model as _;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
@@ -26,6 +26,8 @@ use crate::schedule::Weight;
 pub(crate) trait Work {
     /// The plan that is run.
     fn plan(&self) -> &Plan;
+    /// The plan as it was declared, without what the run added.
+    fn declared(&self) -> &Plan;
     /// The student's parameters.
     fn student(&self) -> Parameters;
     /// What is learned beside the student, by name.
@@ -151,6 +153,10 @@ where
 {
     fn plan(&self) -> &Plan {
         self.executor.plan()
+    }
+
+    fn declared(&self) -> &Plan {
+        self.executor.declared()
     }
 
     fn student(&self) -> Parameters {
@@ -313,9 +319,11 @@ where
             none => none.insert(self.worker.data.epoch_from(self.position.epoch, self.position.batch)?),
         };
         let Some(batch) = batches.next() else { return Ok(None) };
-        let batch = self.worker.executor.keyed(batch?)?.to_device(self.worker.device())?;
+        let batch = batch?;
+        let keys = self.worker.executor.keys(&batch)?;
+        let batch = batch.to_device(self.worker.device())?;
         self.position.batch += 1;
-        Ok(Some(Box::new(Taken { executor: &self.worker.executor, batch })))
+        Ok(Some(Box::new(Taken { executor: &self.worker.executor, batch, keys })))
     }
 
     fn next_epoch(&mut self) {
@@ -336,6 +344,7 @@ where
 struct Taken<'w, 'p, T: 'static, A: Adaptor, B> {
     executor: &'w Executor<'p, T, A>,
     batch: B,
+    keys: Keys,
 }
 
 impl<T: 'static, A: Adaptor, B: Feeds<T, A::Batch>> MicroBatch for Taken<'_, '_, T, A, B> {
@@ -357,6 +366,6 @@ impl<T: 'static, A: Adaptor, B: Feeds<T, A::Batch>> MicroBatch for Taken<'_, '_,
     }
 
     fn run(&self, pass: &Pass, window: Option<&Window>) -> Result<StepLosses> {
-        self.executor.run(&self.batch, pass, window, &mut |_, _| {})
+        self.executor.run_keyed((&self.batch, &self.keys), pass, window)
     }
 }

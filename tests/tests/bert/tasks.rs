@@ -220,7 +220,7 @@ fn a_teacher_read_by_name_gives_the_losses_of_one_whose_classes_stand_in_order()
         let batch = batch(Some(&[0, 1, 2, 0]));
         executor.probe(&batch).unwrap();
         let pass = Pass::evaluation(Wants::nothing());
-        executor.run(&batch, &pass, None, &mut |_, _| {}).unwrap().total.double_value(&[])
+        executor.run(&batch, &pass, None).unwrap().total.double_value(&[])
     };
     // The rows of the classifier in the student's order, by hand.
     let by_hand = loaded(&TURNED);

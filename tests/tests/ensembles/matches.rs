@@ -21,7 +21,7 @@ fn losses(pipeline: &Pipeline<Sentence, ToyOutputAdaptor>) -> Vec<(String, f64)>
     let executor = Executor::new(pipeline, 3).unwrap();
     let batch = sentences(1, 4, 5).remove(0);
     executor.probe(&batch).unwrap();
-    let losses = executor.run(&batch, &Pass::training(0, Wants::nothing()), None, &mut |_, _| {}).unwrap();
+    let losses = executor.run(&batch, &Pass::training(0, Wants::nothing()), None).unwrap();
     losses.terms.iter().map(|(name, value)| (name.clone(), value.double_value(&[]))).collect()
 }
 

@@ -86,6 +86,6 @@ where
     let executor = Executor::new(&pipeline, 0)?;
     executor.probe(rows)?;
     let pass = Pass::training(0, Wants::nothing());
-    let losses = executor.run(rows, &pass, None, &mut |_, _| {})?;
+    let losses = executor.run(rows, &pass, None)?;
     Ok(losses.total.double_value(&[]))
 }

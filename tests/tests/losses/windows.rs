@@ -41,7 +41,7 @@ fn run(
     window: Option<&Window>,
 ) -> Terms {
     let pass = Pass::training(0, Wants::nothing());
-    let terms = executor.run(batch, &pass, window, &mut |_, _| {}).unwrap().terms;
+    let terms = executor.run(batch, &pass, window).unwrap().terms;
     terms.into_iter().map(|(name, value)| (name, value.double_value(&[]))).collect()
 }
 
@@ -182,7 +182,7 @@ fn labelled_under_padding(size: i64) -> f64 {
         .map(|part| rows.map(&mut |_, tensor| Ok(tensor.narrow(0, part * size, size))).unwrap())
         .collect();
     let window = (size < 12).then(|| executor.window(&batches).unwrap());
-    let run = |batch| executor.run(batch, &pass, window.as_ref(), &mut |_, _| {}).unwrap().total;
+    let run = |batch| executor.run(batch, &pass, window.as_ref()).unwrap().total;
     batches.iter().map(|batch| run(batch).double_value(&[])).sum()
 }
 

@@ -95,7 +95,7 @@ fn several_teachers_have_rows_of_their_own() {
     let cache = MemoryCache::new();
     let with = train(pipeline().0, data.clone(), 1, Some(cache.clone()));
     assert!(difference(&with, &without) < 1e-6);
-    assert_eq!(with.with("teacher 2: 24 found").len(), 2);
+    assert_eq!(with.with("teacher 1: 24 found").len(), 2);
     // Another student, with the same cache.
     let (again, runs) = pipeline();
     let again = train(again, data, 1, Some(cache));

@@ -5,16 +5,19 @@
 //! ids of a language model are its labels, too. Columns that it does not read, such as labels and row
 //! numbers mostly are, stay out. Where nobody says which columns those are, all of them are in.
 
+mod column;
+
 use std::fmt;
 
 use tch::Tensor;
 
-use super::card::Keep;
-use super::column::{Column, bytes, size};
 use crate::adaptor::Adaptor;
 use crate::batch::Batch;
 use crate::error::{InStage, Result};
 use crate::role::{InputsMask, LogitsMask, Role};
+
+pub(crate) use column::bytes;
+use column::{Column, size};
 
 /// The first half of a BLAKE3 hash, which no two rows share by chance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,11 +35,10 @@ impl RowKey {
     /// The key of the same row with some of its features alone: for a pipeline that reads less than the
     /// cache keeps, whose rows cannot serve the others.
     #[must_use]
-    pub fn with_only<'k>(self, keeps: impl IntoIterator<Item = &'k Keep>) -> Self {
+    pub(crate) fn with_only(self, features: impl IntoIterator<Item = String>) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.0);
-        for keep in keeps {
-            let name = format!("{} {:?} {}", keep.role, keep.layer, keep.padding);
+        for name in features {
             hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
         }
         RowKey::of(&hasher)

@@ -12,7 +12,7 @@ use crate::cache::{Card, Keep, Payload, RowKeys, TeacherCache, weights_hash};
 use crate::distill::Weighed;
 use crate::error::{Error, Result};
 use crate::model::Side;
-use crate::plan::{Flow, Plan, StageId, StageKind};
+use crate::plan::{Flow, Plan, RecallStage, StageId, StageKind, passes};
 use crate::role::{Logits, OutputWeight, Role, mask_of};
 use crate::side::Owner;
 use crate::words::thousands;
@@ -67,7 +67,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             let keys = teacher.row_keys(first.teacher())?;
             let (name, place) = match self.pipeline.teachers.len() {
                 1 => ("the teacher".to_owned(), None),
-                _ => (format!("teacher {}", index + 1), Some(format!("teacher-{}", index + 1))),
+                _ => (format!("teacher {index}"), Some(format!("teacher-{index}"))),
             };
             let place: Vec<&str> = task.into_iter().chain(place.as_deref()).collect();
             let card = Card { keeps: keeps.iter().cloned().collect(), payload, ..self.card(teacher, &keys)? };
@@ -91,7 +91,10 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             lines.push(cached.cost(&sizes, &keys, data.rows(), &caches.place));
             caches.teachers.insert(index, cached);
         }
+        let stages: Vec<RecallStage> = caches.stages().collect();
+        let plan = passes::recall(self.plan(), &stages);
         self.caches = Some(caches);
+        self.run_plan(plan)?;
         Ok(lines)
     }
 

@@ -59,7 +59,8 @@ impl Cached {
 
     /// The key that this pipeline adds a row under.
     fn own(&self, key: RowKey) -> RowKey {
-        if self.is_narrower { key.with_only(&self.keeps) } else { key }
+        let feature = |keep: &Keep| format!("{} {:?} {}", keep.role, keep.layer, keep.padding);
+        if self.is_narrower { key.with_only(self.keeps.iter().map(feature)) } else { key }
     }
 
     /// The keys under which all rows of a batch are there.

@@ -69,7 +69,7 @@ pub(super) fn size(tensor: &Tensor, dimension: usize) -> usize {
 }
 
 /// The bytes of a tensor, wherever it is, row after row.
-pub(super) fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+pub(crate) fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
     let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
     Ok(bytes)

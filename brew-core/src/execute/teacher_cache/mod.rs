@@ -17,13 +17,14 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Tensor};
 
-use super::{Autocast, Executor, reads};
+use super::run::Inputs;
+use super::{Executor, Keys, reads};
 use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
-use crate::cache::{CacheReport, Keyed, Payload, Recalled, RowKeys};
-use crate::error::Result;
+use crate::cache::{CacheReport, Payload, Recalled, RowKeys};
+use crate::error::{Error, Result};
 use crate::pass::Pass;
-use crate::plan::{Flow, StageId};
+use crate::plan::{Flow, RecallStage, StageId};
 use crate::role::{Logits, Role};
 
 use cached::Cached;
@@ -41,6 +42,16 @@ pub(super) struct Caches {
 }
 
 impl Caches {
+    /// Each as the plan has it.
+    fn stages(&self) -> impl Iterator<Item = RecallStage> {
+        self.teachers.iter().map(|(index, cached)| RecallStage {
+            teacher: *index,
+            place: self.place.clone(),
+            payload: self.payload,
+            keeps: cached.keeps.clone(),
+        })
+    }
+
     /// Reads a batch's features where every row is there.
     fn recall(&self, index: usize, keys: &RowKeys) -> Result<Option<Recalled>> {
         let Some(cached) = self.teachers.get(&index) else { return Ok(None) };
@@ -66,7 +77,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// What flows out of a teacher for a batch of its own, before anything is kept of it.
     fn compute(&self, index: usize, adaptor: StageId, batch: &T, pass: &Pass) -> Result<Vec<Computed>> {
         let _guard = tch::no_grad_guard();
-        let autocast = self.precision.map(|kind| Autocast::enter(self.device, kind)).transpose()?;
+        let autocast = self.autocast()?;
         let pass = pass.for_teacher(self.plan().wants(adaptor));
         let output = self.teacher(index)?.forward(batch, &pass)?;
         drop(autocast);
@@ -93,16 +104,13 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         Ok(flows)
     }
 
-    /// The batch with the keys of its rows, where a cache asks for them: before it goes to a device.
+    /// The keys of a batch's rows, for each teacher that has a cache: best before the batch goes to a device.
     ///
     /// # Errors
     /// Those of the teachers' adaptors.
-    pub fn keyed<B: Feeds<T, A::Batch>>(&self, batch: B) -> Result<Keyed<B>> {
-        let mut keys = BTreeMap::new();
-        for index in self.caches.iter().flat_map(|caches| caches.teachers.keys()) {
-            keys.insert(*index, self.teacher(*index)?.row_keys(batch.teacher())?);
-        }
-        Ok(Keyed::new(batch, keys))
+    pub(crate) fn keys<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<Keys> {
+        let cached = self.caches.iter().flat_map(|caches| caches.teachers.keys());
+        cached.map(|index| Ok((*index, self.teacher(*index)?.row_keys(batch.teacher())?))).collect()
     }
 
     /// The teacher's features of a batch, where the cache has them all. Now and then the teacher runs on
@@ -113,24 +121,29 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     pub(super) fn recalled<B: Feeds<T, A::Batch>>(
         &self,
         index: usize,
-        batch: &B,
+        inputs: &Inputs<'_, B>,
         pass: &Pass,
     ) -> Result<Option<Recalled>> {
         let Some(caches) = &self.caches else { return Ok(None) };
         let Some(cached) = caches.teachers.get(&index) else { return Ok(None) };
-        let keys = self.keys_of(index, batch)?;
+        let keys = self.keys_of(index, inputs.batch, inputs.keys)?;
         let recalled = caches.recall(index, &keys)?;
         if let Some(recalled) = &recalled
             && cached.is_checked_now()
         {
-            self.check_rows(index, cached, batch.teacher(), &keys, recalled, pass)?;
+            self.check_rows(index, cached, inputs.batch.teacher(), &keys, recalled, pass)?;
         }
         Ok(recalled)
     }
 
     /// The keys of a batch's rows: those it was given before it went to a device, or else computed here.
-    fn keys_of<'b, B: Feeds<T, A::Batch>>(&self, index: usize, batch: &'b B) -> Result<Cow<'b, RowKeys>> {
-        match batch.row_keys(index) {
+    fn keys_of<'k, B: Feeds<T, A::Batch>>(
+        &self,
+        index: usize,
+        batch: &B,
+        keys: &'k Keys,
+    ) -> Result<Cow<'k, RowKeys>> {
+        match keys.get(&index) {
             Some(keys) => Ok(Cow::Borrowed(keys)),
             None => Ok(Cow::Owned(self.teacher(index)?.row_keys(batch.teacher())?)),
         }
@@ -146,12 +159,14 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         &self,
         index: usize,
         batch: &B,
+        keys: &Keys,
         flows: Vec<Computed>,
-    ) -> Result<Option<Recalled>> {
-        let Some(caches) = &self.caches else { return Ok(None) };
-        let Some(cached) = caches.teachers.get(&index) else { return Ok(None) };
-        let keys = self.keys_of(index, batch)?;
-        cached.settle(&keys, &top(flows, &caches.payload)?, &caches.payload, caches.device).map(Some)
+    ) -> Result<Recalled> {
+        let cache = self.caches.as_ref().and_then(|caches| Some((caches, caches.teachers.get(&index)?)));
+        let (caches, cached) = cache
+            .ok_or_else(|| Error::invalid(format!("the plan recalls teacher {index}, which has no cache")))?;
+        let keys = self.keys_of(index, batch, keys)?;
+        cached.settle(&keys, &top(flows, &caches.payload)?, &caches.payload, caches.device)
     }
 
     /// Whether there are caches, and all of them are empty.
@@ -165,11 +180,12 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// # Errors
     /// Those of the teachers.
     pub(crate) fn fill_caches<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<()> {
+        let keys = self.keys(batch)?;
         for (index, cached) in self.caches.iter().flat_map(|caches| &caches.teachers) {
-            let keys = self.teacher(*index)?.row_keys(batch.teacher())?;
-            if batch.teacher_output(*index).is_none() && cached.all(&keys).is_none() {
+            let is_there = keys.get(index).is_some_and(|keys| cached.all(keys).is_some());
+            if batch.teacher_output(*index).is_none() && !is_there {
                 let flows = self.compute(*index, cached.adaptor, batch.teacher(), &self.bare_pass())?;
-                self.settle(*index, batch, flows)?;
+                self.settle(*index, batch, &keys, flows)?;
             }
         }
         Ok(())
@@ -201,6 +217,15 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         let cached = self.caches.iter().flat_map(|caches| &caches.teachers);
         cached.map(|(index, cached)| cached.report(*index)).collect()
     }
+}
+
+/// What arrived at the stage of a cache, as it was computed.
+pub(super) fn computed(arrived: Vec<(&Flow, Vec<Tensor>)>) -> Vec<Computed> {
+    let of_flow = |(flow, tensors): (&Flow, Vec<Tensor>)| match flow {
+        Flow::Feature { role, layers } => Some((role.clone(), layers.clone(), tensors)),
+        _ => None,
+    };
+    arrived.into_iter().filter_map(of_flow).collect()
 }
 
 /// The flows with logits as the payload keeps them.

@@ -1,0 +1,50 @@
+//! The stages of losses and of their sum.
+
+use tch::Tensor;
+
+use super::held::Held;
+use super::run::Inputs;
+use super::window::Divided;
+use super::{Executor, Window, balance, reads};
+use crate::adaptor::Adaptor;
+use crate::error::{Error, Result};
+use crate::plan::StageId;
+
+impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
+    /// The value of a loss: its terms, each divided, added up.
+    pub(super) fn loss(&self, id: StageId, window: Option<&Window>, held: &mut Held) -> Result<Tensor> {
+        let loss = &*self.weighed(id)?.loss;
+        let (role, pairs) = reads::gather(self.plan(), id, loss, &self.orders, held)?;
+        let mut total: Option<Tensor> = None;
+        let heads = pairs.len();
+        for (head, (student, teacher)) in pairs.into_iter().enumerate() {
+            reads::same_masks(loss, &student, &teacher)?;
+            let term = loss.term(&student, &teacher)?;
+            let value = match window {
+                Some(window) => window.divide(&term, &Divided { loss, role: &role, head, heads })?,
+                None => term.mean()?,
+            };
+            total = Some(match total {
+                Some(sum) => sum.f_add(&value)?,
+                None => value,
+            });
+        }
+        total.ok_or_else(|| Error::invalid("a loss was given nothing to compare"))
+    }
+
+    /// The weighted and balanced sum of the terms.
+    pub(super) fn sum<B>(&self, id: StageId, inputs: &Inputs<'_, B>, held: &mut Held) -> Result<Tensor> {
+        let (semantics, pass) = (self.plan().semantics(), inputs.pass);
+        let mut terms = Vec::new();
+        for (flow, from, _) in self.plan().inputs(id) {
+            let values = held.flows.remove(&flow).unwrap_or_default();
+            let name = self.plan().stage(from).map_or_else(String::new, |stage| stage.name.clone());
+            let weight = self.weighed(from)?.weight.at(semantics, pass.step(), pass.steps());
+            let weighed = |value| balance::Weighed { name: name.clone(), value, weight };
+            terms.extend(values.into_iter().map(weighed));
+        }
+        // The part of an optimizer step that this batch is.
+        let share = inputs.window.map_or(1.0, Window::share);
+        balance::sum(self.plan().balance(), &self.variances, &terms, share)
+    }
+}

@@ -1,0 +1,150 @@
+//! One pass over the plan: a batch goes in, losses come out.
+
+use std::any::Any;
+
+use tch::Tensor;
+use tracing::debug_span;
+
+use super::held::Held;
+use super::{Executor, Keys, Window};
+use crate::adaptor::Adaptor;
+use crate::batch::Feeds;
+use crate::error::{InStage, Result};
+use crate::pass::Pass;
+use crate::plan::{FlowId, Stage, StageId, StageKind};
+use crate::side::Owner;
+
+/// What one run of a plan gives.
+#[derive(Debug)]
+pub struct StepLosses {
+    /// The weighted sum, a scalar with the gradient.
+    pub total: Tensor,
+    /// Each loss before its weight, a scalar without gradient, in the plan's order.
+    pub terms: Vec<(String, Tensor)>,
+}
+
+/// What a batch is run with.
+pub(super) struct Inputs<'a, B> {
+    pub(super) batch: &'a B,
+    /// The keys of its rows, for the teachers that have a cache.
+    pub(super) keys: &'a Keys,
+    pub(super) pass: &'a Pass,
+    /// What to divide losses by, where the batch is one of several.
+    pub(super) window: Option<&'a Window>,
+}
+
+/// What flows out of a stage, each flow with its own error.
+pub(super) type Features = Vec<(FlowId, Result<Vec<Tensor>>)>;
+
+/// What a stage provides.
+pub(super) enum Provided {
+    /// Nothing that anybody holds.
+    Nothing,
+    /// A model's output.
+    Output(Box<dyn Any>),
+    /// Features, flow by flow.
+    Features(Features),
+    /// The value of a loss.
+    Term(Tensor),
+    /// The weighted sum of all terms.
+    Total(Tensor),
+}
+
+impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
+    /// One pass over the plan. The wishes of `pass` are replaced by the plan's own; teachers never
+    /// train. `window` says what to divide by where the batch is one of several.
+    ///
+    /// # Errors
+    /// The first that a stage meets, with the stage's name.
+    pub fn run<B: Feeds<T, A::Batch>>(
+        &self,
+        batch: &B,
+        pass: &Pass,
+        window: Option<&Window>,
+    ) -> Result<StepLosses> {
+        self.run_watched(batch, pass, window, &mut |_, _| {})
+    }
+
+    /// The same, calling `watch` after each stage with the number of tensors that are held for later ones.
+    #[doc(hidden)]
+    pub fn run_watched<B: Feeds<T, A::Batch>>(
+        &self,
+        batch: &B,
+        pass: &Pass,
+        window: Option<&Window>,
+        watch: &mut dyn FnMut(&Stage, usize),
+    ) -> Result<StepLosses> {
+        self.run_with(&Inputs { batch, keys: &Keys::new(), pass, window }, watch)
+    }
+
+    pub(crate) fn run_keyed<B: Feeds<T, A::Batch>>(
+        &self,
+        (batch, keys): (&B, &Keys),
+        pass: &Pass,
+        window: Option<&Window>,
+    ) -> Result<StepLosses> {
+        self.run_with(&Inputs { batch, keys, pass, window }, &mut |_, _| {})
+    }
+
+    fn run_with<B: Feeds<T, A::Batch>>(
+        &self,
+        inputs: &Inputs<'_, B>,
+        watch: &mut dyn FnMut(&Stage, usize),
+    ) -> Result<StepLosses> {
+        let mut held = Held::default();
+        let mut losses = StepLosses { total: Tensor::new(), terms: Vec::new() };
+        for &id in &self.order {
+            let Some(stage) = self.plan().stage(id) else { continue };
+            match self.provide(id, stage, inputs, &mut held).in_stage(&stage.name)? {
+                Provided::Nothing => {}
+                Provided::Output(output) => {
+                    held.outputs.insert(id, output);
+                }
+                Provided::Features(features) => {
+                    for (flow, feature) in features {
+                        held.flows.insert(flow, feature.in_stage(&stage.name)?);
+                    }
+                }
+                Provided::Term(value) => {
+                    losses.terms.push((stage.name.clone(), value.f_detach()?));
+                    for (flow, ..) in self.plan().outputs(id) {
+                        held.flows.insert(flow, vec![value.shallow_clone()]);
+                    }
+                }
+                Provided::Total(total) => losses.total = total,
+            }
+            watch(stage, held.tensors());
+        }
+        Ok(losses)
+    }
+
+    /// Runs one stage.
+    pub(super) fn provide<B: Feeds<T, A::Batch>>(
+        &self,
+        id: StageId,
+        stage: &Stage,
+        inputs: &Inputs<'_, B>,
+        held: &mut Held,
+    ) -> Result<Provided> {
+        match &stage.kind {
+            StageKind::Batch => Ok(Provided::Nothing),
+            StageKind::Teacher { index } => self.teach(id, *index, inputs, held),
+            StageKind::Student => self.study(id, inputs).map(Provided::Output),
+            StageKind::Adaptor { owner: Owner::Teacher(index), .. } => {
+                self.teacher_features(id, *index, inputs, held).map(Provided::Features)
+            }
+            StageKind::Adaptor { owner: Owner::Student, .. } => {
+                self.student_features(id, inputs, held).map(Provided::Features)
+            }
+            StageKind::Recall(recall) => {
+                self.recall(id, recall.teacher, inputs, held).map(Provided::Features)
+            }
+            StageKind::Projection(_) => self.project(id, held).map(Provided::Features),
+            StageKind::Loss(_) => {
+                let _span = debug_span!("loss", name = stage.name).entered();
+                self.loss(id, inputs.window, held).map(Provided::Term)
+            }
+            StageKind::Sum => self.sum(id, inputs, held).map(Provided::Total),
+        }
+    }
+}

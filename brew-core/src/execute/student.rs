@@ -1,0 +1,108 @@
+//! The stages of the student: its forward pass, what its adaptor reads, and the projections of that.
+
+use std::any::Any;
+
+use tracing::debug_span;
+
+use super::held::{Held, OwnCounts};
+use super::run::{Features, Inputs};
+use super::{Executor, reads};
+use crate::adaptor::Adaptor;
+use crate::batch::{Batch, Feeds};
+use crate::error::{Error, Result};
+use crate::feature::Feature;
+use crate::model::{Side, labelled};
+use crate::plan::{Flow, StageId};
+use crate::role::{Labels, Losses, Role};
+
+impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
+    /// The student's forward pass, as a part of a step.
+    pub(super) fn study<B: Feeds<T, A::Batch>>(
+        &self,
+        id: StageId,
+        inputs: &Inputs<'_, B>,
+    ) -> Result<Box<dyn Any>> {
+        let _span = debug_span!("student").entered();
+        self.student_output(id, inputs)
+    }
+
+    /// The same without a span, for passes that are no part of a step.
+    pub(super) fn student_output<B: Feeds<T, A::Batch>>(
+        &self,
+        id: StageId,
+        inputs: &Inputs<'_, B>,
+    ) -> Result<Box<dyn Any>> {
+        let pass = inputs.pass.with_argument(self.pipeline.argument.clone()).with_wants(self.wants_of(id));
+        let _autocast = self.autocast()?;
+        let (student, batch) = (self.student(), inputs.batch.student());
+        student.forward(batch, &pass).map_err(|error| with_label_range(error, student, batch))
+    }
+
+    /// What the student's adaptor reads of its output, which is dropped afterwards.
+    pub(super) fn student_features<B: Feeds<T, A::Batch>>(
+        &self,
+        id: StageId,
+        inputs: &Inputs<'_, B>,
+        held: &mut Held,
+    ) -> Result<Features> {
+        let batch = inputs.batch.student();
+        let output = self.output_of(id, held);
+        let output = output.ok_or_else(|| Error::invalid("an adaptor has no output to read"))?;
+        let mut features = Vec::new();
+        for (flow, _, kind) in self.plan().outputs(id) {
+            let Flow::Feature { role, layers } = kind else { continue };
+            let feature = self.student().read(role, batch, &*output);
+            let feature = feature.and_then(|feature| reads::pick(role, feature, layers.as_deref()));
+            if role == Losses::NAME {
+                held.counts = self.own_counts(batch, &*output)?;
+            }
+            features.push((flow, feature));
+        }
+        Ok(features)
+    }
+
+    /// What the student's own losses count; labels that the model gives itself are known only now.
+    fn own_counts(&self, batch: &A::Batch, output: &dyn Any) -> Result<OwnCounts> {
+        let losses = match self.student().losses_count(batch)? {
+            Some(counts) => Some(counts),
+            None => self
+                .student()
+                .read(Labels::NAME, batch, output)?
+                .and_then(|labels| labelled(&labels.into_tensors()))
+                .transpose()?,
+        };
+        Ok(OwnCounts { losses, rows: Batch::rows(batch) })
+    }
+
+    /// The student's features at the teacher's width.
+    pub(super) fn project(&self, id: StageId, held: &mut Held) -> Result<Features> {
+        let inputs = self.plan().inputs(id);
+        // What goes in first comes out first: a projection may serve several losses.
+        let outputs = self.plan().outputs(id);
+        let paired = inputs
+            .iter()
+            .zip(&outputs)
+            .filter_map(|((from, ..), (to, ..))| held.flows.remove(from).map(|features| (*to, features)));
+        let projected = paired.map(|(to, features)| {
+            let projected = features.iter().map(|feature| self.projections.apply(id, feature));
+            (to, projected.collect())
+        });
+        Ok(projected.collect())
+    }
+}
+
+/// Adds the range of the batch's labels to a student's error: libtorch names a label that is out of
+/// bounds, not where it came from.
+fn with_label_range<B: 'static>(error: Error, student: &dyn Side<B>, batch: &B) -> Error {
+    let labels = student.read_batch(Labels::NAME, batch).ok().flatten().map(Feature::into_tensors);
+    let range = labels.and_then(|labels| {
+        let labels = labels.into_iter().next()?.f_to_kind(tch::Kind::Double).ok()?;
+        Some((labels.f_min().ok()?.f_double_value(&[]).ok()?, labels.f_max().ok()?.f_double_value(&[]).ok()?))
+    });
+    match (error, range) {
+        (Error::Torch { stages, message }, Some((low, high))) => {
+            Error::Torch { stages, message: format!("{message} (the batch's labels are {low} to {high})") }
+        }
+        (error, _) => error,
+    }
+}
