@@ -9,14 +9,14 @@ use serde_json::{Map, Value, json};
 use tch::Kind;
 
 use super::settings::{Duration, Settings};
-use super::source::Named;
+use super::task::Task;
 use crate::error::Result;
 use crate::json;
 
 /// What a run was asked for.
 pub(super) struct Asked<'a, 'r, 'o> {
     pub(super) settings: &'a Settings<'o>,
-    pub(super) tasks: &'a [Named<'r>],
+    pub(super) tasks: &'a [Task<'r>],
     pub(super) tau: f64,
     /// The dtype of autocast, as the device at hand decided it.
     pub(super) precision: Option<Kind>,
@@ -52,11 +52,11 @@ impl Asked<'_, '_, '_> {
         let mut weights = Map::new();
         for task in self.tasks {
             for (name, values) in task.work.scheduled_weights(&at, STEPS) {
-                weights.insert(task.name(&name), values.into_iter().map(json::value).collect());
+                weights.insert(task.full_name(&name), values.into_iter().map(json::value).collect());
             }
         }
         set("scheduled_weights", Value::Object(weights));
-        let names: Vec<&str> = self.tasks.iter().filter_map(|named| named.task.as_deref()).collect();
+        let names: Vec<&str> = self.tasks.iter().filter_map(|task| task.name.as_deref()).collect();
         if !names.is_empty() {
             set("tasks", json!(names));
             set("tau", json::value(self.tau));

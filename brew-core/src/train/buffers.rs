@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use tch::Tensor;
 
-use super::source::Named;
-use super::steps::student_of;
+use super::task::{Task, student_of};
 use crate::error::{InStage as _, Result};
 
 /// Copies of the student's buffers, by name; none where it has none.
@@ -15,7 +14,7 @@ use crate::error::{InStage as _, Result};
 pub(super) struct Buffers(BTreeMap<String, Tensor>);
 
 impl Buffers {
-    pub(super) fn of(tasks: &[Named<'_>]) -> Result<Self> {
+    pub(super) fn of(tasks: &[Task<'_>]) -> Result<Self> {
         let student = student_of(tasks);
         let copied = student.buffers().map(|(name, buffer)| {
             let mut copy = buffer.f_empty_like().in_stage(name)?;
@@ -26,7 +25,7 @@ impl Buffers {
     }
 
     /// Gives the student's buffers these values again.
-    pub(super) fn put_back(&self, tasks: &[Named<'_>]) -> Result<()> {
+    pub(super) fn put_back(&self, tasks: &[Task<'_>]) -> Result<()> {
         let _guard = tch::no_grad_guard();
         for (name, buffer) in student_of(tasks).buffers() {
             if let Some(before) = self.0.get(name) {

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::source::Standing;
+use super::windows::Standing;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::observe::Best;

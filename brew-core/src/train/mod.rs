@@ -17,30 +17,39 @@
 mod asked;
 mod buffers;
 mod builder;
+mod caller;
 mod checkpoint;
 mod checkpoints;
 mod clip;
+mod evaluate;
 mod evaluation;
+mod finish;
 mod label_names;
 mod layer_decay;
 mod length;
+mod multi_task;
 mod not_finite;
-mod of_pipeline;
-mod of_tasks;
+mod observers;
 mod optimizer;
 mod outputs;
+mod pipeline;
 mod precision;
+mod prepare;
+mod probe;
 mod random;
 mod resume;
 mod run;
 mod run_folder;
+mod save;
 mod settings;
 mod signals;
-mod source;
 mod steps;
+mod task;
 mod tasks;
 mod tokens;
 mod trained;
+mod window;
+mod windows;
 mod work;
 
 use std::fmt;
@@ -53,10 +62,10 @@ use crate::model::{Model as _, Seen};
 use evaluation::{Evaluates, Evaluation};
 use settings::Settings;
 
+pub use multi_task::MultiTask;
 pub use not_finite::NotFinite;
 pub use optimizer::{Adafactor, Adam, AdamW, Lion, Optimizer, Sgd, Slots, Step};
 pub use precision::Precision;
-pub use tasks::MultiTask;
 pub use trained::{Trained, TrainedTasks};
 
 /// What a trainer trains: a [`Pipeline`], or the tasks of a [`MultiTask`].
@@ -155,7 +164,7 @@ struct Student<'c, 'o, P: Trains> {
     on_checkpoint: &'c mut Option<OnCheckpoint<'o, P::Student>>,
 }
 
-impl<P: Trains> run::Caller for Student<'_, '_, P> {
+impl<P: Trains> caller::Caller for Student<'_, '_, P> {
     fn problems(&self) -> Vec<Problem> {
         evaluation::problems(self.evaluations, self.trained.student())
     }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::source::Drawn;
-use super::steps::{Run, Tell, read};
+use super::caller::Tell;
+use super::run::Run;
+use super::windows::NextBatch;
 use crate::error::{Error, Result};
 use crate::execute::StepLosses;
 use crate::observe::Event;
@@ -31,21 +32,21 @@ impl Run<'_, '_> {
     pub(super) fn is_finite(
         &mut self,
         index: usize,
-        drawn: &Drawn<'_>,
+        next: &NextBatch<'_>,
         losses: &StepLosses,
         tell: &mut Tell<'_>,
     ) -> Result<bool> {
         if losses.total.f_double_value(&[])?.is_finite() {
             return Ok(true);
         }
-        let terms = read(&self.tasks[drawn.task], losses)?;
+        let terms = self.tasks[next.task].values(losses)?;
         let terms: Vec<String> = (terms.iter().skip(1))
             .filter(|(_, value)| !value.is_finite())
             .map(|(name, value)| format!("`{name}` is {value}"))
             .collect();
         let terms =
             if terms.is_empty() { "the weighted sum is not finite".to_owned() } else { terms.join(", ") };
-        let saved = match self.keep(index, drawn) {
+        let saved = match self.keep(index, next) {
             Ok(Some(path)) => format!("; the batch is in {}", path.display()),
             Ok(None) => String::new(),
             Err(error) => format!("; the batch could not be kept: {error}"),
@@ -63,10 +64,10 @@ impl Run<'_, '_> {
         }
     }
 
-    fn keep(&self, index: usize, drawn: &Drawn<'_>) -> Result<Option<PathBuf>> {
+    fn keep(&self, index: usize, next: &NextBatch<'_>) -> Result<Option<PathBuf>> {
         let Some(folder) = self.folder else { return Ok(None) };
         let path = folder.not_finite(self.step + 1, index);
-        write_tensors(&path, &drawn.batch.tensors())?;
+        write_tensors(&path, &next.batch.tensors())?;
         Ok(Some(path))
     }
 }

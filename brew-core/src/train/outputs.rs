@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};
 
-use super::source::Named;
+use super::task::Task;
 use crate::cache::{distances, largest};
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
@@ -22,12 +22,12 @@ const TOLERANCE_IN_LOW_PRECISION: f64 = 5e-2;
 const ROWS: &str = "rows/";
 
 /// Two rows of every task and what its student gives for them.
-pub(super) fn outputs_of(tasks: &[Named<'_>]) -> Result<Parameters> {
+pub(super) fn outputs_of(tasks: &[Task<'_>]) -> Result<Parameters> {
     let mut named = Vec::new();
     for task in tasks {
         for (name, tensor) in task.work.outputs()?.iter() {
             // The rows of all tasks stand together: where one differs, nothing is compared.
-            let name = match (&task.task, name.strip_prefix(ROWS)) {
+            let name = match (&task.name, name.strip_prefix(ROWS)) {
                 (Some(task), Some(column)) => format!("{ROWS}{task}/{column}"),
                 (Some(task), None) => format!("{task}/{name}"),
                 (None, _) => name.to_owned(),

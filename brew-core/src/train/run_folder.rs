@@ -7,9 +7,13 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tch::Kind;
 
+use super::asked::Asked;
+use super::caller::Caller;
 use super::checkpoint::Read;
-use super::source::Named;
+use super::settings::Settings;
+use super::task::Task;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::words::numbered;
@@ -49,6 +53,22 @@ pub(super) struct RunFolder {
 }
 
 impl RunFolder {
+    /// The folder that the settings name, opened for this run; `None` where they name none.
+    ///
+    /// # Errors
+    /// Those of [`RunFolder::open`]; a model or data that cannot say what it is.
+    pub(super) fn of(
+        settings: &Settings<'_>,
+        tasks: &[Task<'_>],
+        tau: f64,
+        precision: Option<Kind>,
+        caller: &dyn Caller,
+    ) -> Result<Option<Self>> {
+        let Some(path) = &settings.run_dir else { return Ok(None) };
+        let asked = Asked { settings, tasks, tau, precision, evaluations: caller.evaluations()? };
+        Self::open(path, &asked.config()?, tasks, settings.fresh).map(Some)
+    }
+
     /// Opens the folder of a run with this config and these plans.
     ///
     /// An unfinished run of the same is gone on with from its newest checkpoint that is whole; a finished
@@ -58,7 +78,7 @@ impl RunFolder {
     /// # Errors
     /// Where another process writes to it, or it holds an unfinished run of something else: all that
     /// differs.
-    pub(super) fn open(path: &Path, config: &Value, tasks: &[Named<'_>], fresh: bool) -> Result<Self> {
+    fn open(path: &Path, config: &Value, tasks: &[Task<'_>], fresh: bool) -> Result<Self> {
         let mut notes = Vec::new();
         let mut lock = locked(path)?;
         let (mut resumed, mut damaged) = (None, BTreeSet::new());
@@ -188,15 +208,15 @@ fn locked(path: &Path) -> Result<File> {
 
 /// `plan.json` and `plan.dot`, or those of each task: what was declared, which a run that resumes is compared
 /// by, and a drawing of what runs.
-fn plans(tasks: &[Named<'_>]) -> Result<Vec<(PathBuf, String)>> {
+fn plans(tasks: &[Task<'_>]) -> Result<Vec<(PathBuf, String)>> {
     let mut files = Vec::new();
-    for named in tasks {
-        let (folder, name) = match &named.task {
-            Some(task) => (PathBuf::from("plans"), task.as_str()),
+    for task in tasks {
+        let (folder, name) = match &task.name {
+            Some(name) => (PathBuf::from("plans"), name.as_str()),
             None => (PathBuf::new(), "plan"),
         };
-        files.push((folder.join(format!("{name}.json")), pretty(named.work.declared())?));
-        files.push((folder.join(format!("{name}.dot")), named.work.plan().to_dot()));
+        files.push((folder.join(format!("{name}.json")), pretty(task.work.declared())?));
+        files.push((folder.join(format!("{name}.dot")), task.work.plan().to_dot()));
     }
     Ok(files)
 }
@@ -206,7 +226,7 @@ fn pretty(value: &impl serde::Serialize) -> Result<String> {
 }
 
 /// Refuses to go on with a run of another config or another plan.
-fn refuse_another(path: &Path, config: &Value, tasks: &[Named<'_>]) -> Result<()> {
+fn refuse_another(path: &Path, config: &Value, tasks: &[Task<'_>]) -> Result<()> {
     let read = |file: &Path| -> Value {
         let text = fs::read(path.join(file)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()

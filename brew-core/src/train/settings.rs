@@ -75,6 +75,14 @@ impl Default for Settings<'_> {
 }
 
 impl Settings<'_> {
+    /// How many epochs the run goes, where it goes by epochs.
+    pub(super) fn epochs(&self) -> Option<u64> {
+        match self.duration {
+            Duration::Epochs(epochs) => Some(epochs),
+            Duration::Steps(_) => None,
+        }
+    }
+
     /// What cannot work, each with its mend.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = self.optimizer.problems();

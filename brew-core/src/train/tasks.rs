@@ -1,215 +1,43 @@
-//! Several tasks, one student: each task has its teacher, its losses and its data.
+//! Training several tasks of one student.
 
-use std::fmt;
-use std::path::Path;
+use std::marker::PhantomData;
 
-use super::source::Named;
-use super::work::{Work, Worker};
-use crate::adaptor::Adaptor;
-use crate::batch::{Batches, Feeds};
-use crate::distill::Pipeline;
-use crate::error::{Error, Result};
-use crate::model::Model as _;
-use crate::parameters::Parameters;
-use crate::semantics::Semantics;
+use super::evaluation::Of;
+use super::settings::Duration;
+use super::{MultiTask, TrainedTasks, Trainer, run};
+use crate::adaptor::{Adaptor, Provides};
+use crate::batch::Batches;
+use crate::error::Result;
+use crate::model::Seen;
+use crate::observe::Metric;
+use crate::role::Role;
 
-/// Tasks that one student learns together.
-///
-/// A task is a pipeline, of one teacher, of several or of none, with its own data, whose batches may be
-/// of a type of their own. What makes the students of the pipelines one is that they have the same
-/// parameters: a model in an `Arc<Mutex<…>>` can be seen by as many adaptors as there are tasks, and
-/// models of different types can hold the tensors of one encoder. A parameter that several tasks have is trained once;
-/// so is a projection that has the same name and size in several of them.
-///
-/// Every batch of a run is drawn from one task: from task d with probability n_d^tau / sum n^tau, where n
-/// is the number of examples (TextBrewer counts batches). Where not every task knows it, all have the
-/// same probability. The draw is a function of the run's seed and the number of the batch alone.
-///
-/// Losses are logged under their task's name: `movies/kd_ce`. In exact semantics a window of accumulated
-/// batches weighs each task's loss, over all its rows in the window, by the task's share of the batches.
-///
-/// ```no_run
-/// # use std::sync::{Arc, Mutex};
-/// # use brew_core::prelude::*;
-/// # fn example<A, B, M>(movie_teacher: Seen<A>, movies: Vec<A::Batch>, product_teacher: Seen<B>, products: Vec<B::Batch>, student: Arc<Mutex<M>>, view: A, other_view: B) -> Result<()>
-/// # where
-/// #     A: Adaptor + Provides<role::Logits>,
-/// #     B: Adaptor + Provides<role::Logits> + Provides<role::Losses>,
-/// #     M: Model + Forward<A::Batch, Output = A::Output> + Forward<B::Batch, Output = B::Output>,
-/// # {
-/// let of_movies = Distill::new(movie_teacher, Arc::clone(&student).seen_by(view))
-///     .soft_targets(KdCe::at(8.0))
-///     .plan()?;
-/// let of_products = Distill::new(product_teacher, Arc::clone(&student).seen_by(other_view))
-///     .soft_targets(KdCe::at(8.0))
-///     .hard_labels(0.5)
-///     .plan()?;
-/// let tasks = MultiTask::new().task("movies", of_movies, movies).task("products", of_products, products).tau(0.5);
-/// let trained = Trainer::new(tasks).steps(10_000).run()?;
-/// trained.save("models/student")
-/// # }
-/// ```
-#[must_use = "tasks do nothing until a trainer runs them"]
-pub struct MultiTask<'d> {
-    tasks: Vec<(String, Box<dyn Task + 'd>)>,
-    pub(super) tau: f64,
-}
-
-/// A pipeline with its data, their types erased.
-trait Task {
-    /// Prepares the pipeline's executor.
-    fn open(&self, seed: i64) -> Result<Box<dyn Work + '_>>;
-    fn semantics(&self) -> Semantics;
-    fn student(&self) -> Parameters;
-    fn save(&self, folder: &Path) -> Result<()>;
-}
-
-struct Of<T: 'static, A: Adaptor, D> {
-    pipeline: Pipeline<T, A>,
-    data: D,
-}
-
-impl<T: 'static, A: Adaptor, D: Batches> Task for Of<T, A, D>
-where
-    D::Batch: Feeds<T, A::Batch>,
-{
-    fn open(&self, seed: i64) -> Result<Box<dyn Work + '_>> {
-        Ok(Box::new(Worker::new(&self.pipeline, &self.data, seed)?))
-    }
-    fn semantics(&self) -> Semantics {
-        self.pipeline.plan.semantics()
-    }
-    fn student(&self) -> Parameters {
-        self.pipeline.student.parameters()
-    }
-    fn save(&self, folder: &Path) -> Result<()> {
-        self.pipeline.student.save(folder)
-    }
-}
-
-impl fmt::Debug for MultiTask<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.tasks.iter().map(|(name, _)| name.as_str()).collect();
-        formatter.debug_struct("MultiTask").field("tasks", &names).field("tau", &self.tau).finish()
-    }
-}
-
-impl Default for MultiTask<'_> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<'d> MultiTask<'d> {
-    /// No task yet; tau is 1.
-    pub fn new() -> Self {
-        MultiTask { tasks: Vec::new(), tau: 1.0 }
-    }
-
-    /// Adds a task. Its name stands before its losses, and in the run folder.
-    pub fn task<T: 'static, A: Adaptor, D: Batches + 'd>(
-        mut self,
-        name: impl Into<String>,
-        pipeline: Pipeline<T, A>,
-        data: D,
-    ) -> Self
+impl<'o, 'd> Trainer<'o, MultiTask<'d>> {
+    /// Evaluates the student of a task on these batches at each checkpoint; the metric is logged as
+    /// `task/metric`.
+    pub fn evaluate<A, R, D>(self, task: &str, student: Seen<A>, data: D, metric: impl Metric<R> + 'o) -> Self
     where
-        D::Batch: Feeds<T, A::Batch>,
+        A: Adaptor + Provides<R>,
+        R: Role,
+        D: Batches<Batch = A::Batch> + 'o,
     {
-        self.add(name.into(), pipeline, data);
-        self
+        let metric_of_task = format!("{task}/{}", metric.name());
+        self.evaluated(metric_of_task, Of { judged: student, data, metric, role: PhantomData })
     }
 
-    pub(crate) fn add<T: 'static, A: Adaptor, D: Batches + 'd>(
-        &mut self,
-        name: String,
-        pipeline: Pipeline<T, A>,
-        data: D,
-    ) where
-        D::Batch: Feeds<T, A::Batch>,
-    {
-        self.tasks.push((name, Box::new(Of { pipeline, data })));
-    }
-
-    /// How much the sizes of the tasks count when a batch is drawn: 1 for all they are, 0 for nothing; at
-    /// least 0.
-    pub fn tau(self, tau: f64) -> Self {
-        MultiTask { tau, ..self }
-    }
-
-    /// The student's parameters, each tensor once; where two tasks have different ones of a name, the
-    /// second stands behind its task's: `products/head.weight`.
-    pub fn parameters(&self) -> Parameters {
-        Parameters::union(self.tasks.iter().map(|(name, task)| (name.as_str(), task.student())))
-    }
-
-    /// Writes the student to a folder: as its model does where all tasks have the same parameters, and
-    /// else each task's student to a folder of the task's name in it.
+    /// Checks two rows of each task and trains for so many `.steps(…)`.
     ///
     /// # Errors
-    /// Those of the models.
-    pub fn save(&self, folder: &Path) -> Result<()> {
-        let Some((_, first)) = self.tasks.first() else { return Ok(()) };
-        let one = pointers(&first.student());
-        if self.tasks.iter().all(|(_, task)| pointers(&task.student()) == one) {
-            return first.save(folder);
+    /// As those of a single pipeline, with the task's name.
+    pub fn run(mut self) -> Result<TrainedTasks<'d>> {
+        let mut problems = self.trained.problems();
+        if let Duration::Epochs(_) = self.settings.duration {
+            problems.push("several tasks have no common epoch: say how many `.steps(…)`".to_owned());
         }
-        self.tasks.iter().try_for_each(|(name, task)| task.save(&folder.join(name)))
+        self.refuse(problems)?;
+        let (trained, settings, mut caller) = self.parts();
+        let (projections, summary) =
+            run::run(settings, trained.open(settings.seed)?, trained.tau, &mut caller)?;
+        Ok(TrainedTasks { tasks: self.trained, projections, summary })
     }
-
-    /// The tasks' executors.
-    pub(super) fn open(&self, seed: i64) -> Result<Vec<Named<'_>>> {
-        let mut opened = Vec::new();
-        for (name, task) in &self.tasks {
-            let work = task.open(seed).map_err(|error| Error::other(format!("task `{name}`: {error}")))?;
-            opened.push(Named { task: Some(name.clone()), work });
-        }
-        Ok(opened)
-    }
-
-    /// What cannot work, each with its mend.
-    pub(super) fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        if self.tasks.is_empty() {
-            problems.push("there is no task: add one with `.task(…)`".to_owned());
-        }
-        if !(self.tau.is_finite() && self.tau >= 0.0) {
-            problems.push(format!("`tau` is {}; it must be finite and not negative", self.tau));
-        }
-        for (index, (name, task)) in self.tasks.iter().enumerate() {
-            let unfit = |character: char| !(character.is_alphanumeric() || "-_. ".contains(character));
-            if name.is_empty() || name.starts_with('.') || name.contains(unfit) {
-                problems.push(format!(
-                    "`{name}` is no name for a task: files are named after it, so it has letters, digits, `-`, `_`, `.` and spaces, and does not start with a dot"
-                ));
-            }
-            let before = &self.tasks[..index];
-            if before.iter().any(|(other, _)| other == name) {
-                problems.push(format!("two tasks are named `{name}`: give one another name"));
-            }
-            if let Some((other, _)) =
-                before.first().filter(|(_, other)| other.semantics() != task.semantics())
-            {
-                problems.push(format!(
-                    "`{other}` and `{name}` follow different semantics, {:?} and {:?}: say the same to both",
-                    before[0].1.semantics(),
-                    task.semantics()
-                ));
-            }
-            let own = pointers(&task.student());
-            let shared =
-                before.iter().any(|(_, other)| pointers(&other.student()).iter().any(|at| own.contains(at)));
-            if index > 0 && !shared {
-                problems.push(format!(
-                    "the student of `{name}` shares no parameter with those before it: give all tasks handles of one model, `let student = Arc::new(Mutex::new(student));` and `Arc::clone(&student).seen_by(…)`"
-                ));
-            }
-        }
-        problems
-    }
-}
-
-/// Where parameters live.
-fn pointers(parameters: &Parameters) -> Vec<usize> {
-    parameters.iter().map(|(_, tensor)| tensor.data_ptr() as usize).collect()
 }

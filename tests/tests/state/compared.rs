@@ -170,13 +170,13 @@ fn every_setting_in_the_sources_has_a_row() {
         );
     };
     let of_trainer: Vec<&str> = TRAINER.iter().map(|(method, _)| *method).collect();
-    for file in ["builder", "of_pipeline", "of_tasks"] {
-        need(&format!("brew-core/src/train/{file}.rs"), &of_trainer);
+    for file in ["train/builder", "train/pipeline", "train/tasks", "textbrewer/training"] {
+        need(&format!("brew-core/src/{file}.rs"), &of_trainer);
     }
-    need("brew-core/src/train/tasks.rs", &["task", "tau"]);
+    need("brew-core/src/train/multi_task.rs", &["task", "tau"]);
     let planned: Vec<&str> = plans().iter().map(|row| row.0).collect();
-    for file in ["mod", "matching", "multi_teacher"] {
-        need(&format!("brew-core/src/distill/{file}.rs"), &planned);
+    for file in ["distill/mod", "distill/matching", "textbrewer/multi_teacher"] {
+        need(&format!("brew-core/src/{file}.rs"), &planned);
     }
     need("brew-core/src/plan/projection.rs", &planned);
     let optimized: Vec<&str> = optimizers().iter().map(|row| row.0).collect();

@@ -157,17 +157,17 @@ pub(crate) fn parts() -> Vec<Part> {
         ),
         part!(
             "the loader of a table",
-            "train/source.rs",
+            "train/windows.rs",
             ["batches", "data", "examples", "tokens"],
             |folder, stop| in_folder(Trainer::new(plain()), folder, stop).run(loader(folder)).map(drop)
         ),
-        part!("augmentation of tokens", "train/source.rs", ["data"], |folder, stop| {
+        part!("augmentation of tokens", "train/windows.rs", ["data"], |folder, stop| {
             in_folder(Trainer::new(bert(1.0)), folder, stop).run(augmented(folder)).map(drop)
         }),
-        part!("which task is drawn", "train/source.rs", ["data", "batches"], |folder, stop| {
+        part!("which task is drawn", "train/windows.rs", ["data", "batches"], |folder, stop| {
             in_folder(Trainer::new(tasks()), folder, stop).run().map(drop)
         }),
-        part!("accumulated batches", "train/source.rs", ["data"], |folder, stop| {
+        part!("accumulated batches", "train/windows.rs", ["data"], |folder, stop| {
             toy(folder, stop, plain(), |trainer| trainer.accumulate(3))
         }),
         part!("the scale of float16", "train/precision.rs", ["loss_scale/scale"], |folder, stop| {
@@ -178,7 +178,7 @@ pub(crate) fn parts() -> Vec<Part> {
             let trainer = Trainer::new(bert(1.0)).precision(Precision::Bf16).accumulate(2);
             in_folder(trainer, folder, stop).run(texts()).map(drop)
         }),
-        part!("activations that are computed again", "train/source.rs", ["step"], |folder, stop| {
+        part!("activations that are computed again", "train/windows.rs", ["step"], |folder, stop| {
             let trainer = Trainer::new(bert(1.0)).gradient_checkpointing(true);
             in_folder(trainer, folder, stop).run(texts()).map(drop)
         }),

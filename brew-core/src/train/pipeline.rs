@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::evaluation::{Itself, Of};
 use super::settings::Duration;
-use super::source::Named;
+use super::task::Task;
 use super::work::Worker;
 use super::{Trained, Trainer, run};
 use crate::adaptor::{Adaptor, Provides};
@@ -66,7 +66,7 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, Pipeline<T, A>> {
         self.refuse(Vec::new())?;
         let (pipeline, settings, mut caller) = self.parts();
         let work = Box::new(Worker::new(pipeline, &data, settings.seed)?);
-        let tasks = vec![Named { task: None, work }];
+        let tasks = vec![Task { name: None, work }];
         let (projections, summary) = run::run(settings, tasks, 1.0, &mut caller)?;
         Ok(Trained { student: self.trained.into_student(), projections, summary })
     }

@@ -1,28 +1,14 @@
-//! Where the loop's batches come from: one pipeline's data, or that of several tasks, drawn in turn.
+//! The windows of batches that optimizer steps are made of: from one pipeline's data, or from that of several
+//! tasks, drawn in turn.
 
 use serde::{Deserialize, Serialize};
 
 use super::length::PerEpoch;
 use super::random::Draw;
-use super::work::{MicroBatch, NOTHING, Stream, Work};
+use super::task::Task;
+use super::work::{MicroBatch, NOTHING, Stream};
 use crate::batch::Position;
 use crate::error::{Error, Result};
-
-/// A pipeline at work, with the name of its task where there are several.
-pub(super) struct Named<'r> {
-    pub(super) task: Option<String>,
-    pub(super) work: Box<dyn Work + 'r>,
-}
-
-impl Named<'_> {
-    /// A name of the plan under the task's own.
-    pub(super) fn name(&self, of_plan: &str) -> String {
-        match &self.task {
-            Some(task) => format!("{task}/{of_plan}"),
-            None => of_plan.to_owned(),
-        }
-    }
-}
 
 /// Where the data of a task stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +19,8 @@ pub(super) struct Standing {
     pub(super) position: Position,
 }
 
-/// A batch that was drawn, and where it came from.
-pub(super) struct Drawn<'r> {
+/// The next batch of a run, and where it came from.
+pub(super) struct NextBatch<'r> {
     /// The task's index.
     pub(super) task: usize,
     pub(super) epoch: u64,
@@ -44,8 +30,8 @@ pub(super) struct Drawn<'r> {
 }
 
 /// Batches without end, or in a run of epochs up to the end of each.
-pub(super) struct Source<'r> {
-    tasks: &'r [Named<'r>],
+pub(super) struct Windows<'r> {
+    tasks: &'r [Task<'r>],
     streams: Vec<Box<dyn Stream<'r> + 'r>>,
     draw: Draw,
     /// In a run of epochs, the batches of each.
@@ -54,17 +40,17 @@ pub(super) struct Source<'r> {
     pub(super) drawn: u64,
 }
 
-impl<'r> Source<'r> {
-    pub(super) fn new(tasks: &'r [Named<'r>], draw: Draw, per_epoch: Option<PerEpoch>) -> Result<Self> {
-        let streams = tasks.iter().map(|named| named.work.stream()).collect::<Result<_>>()?;
-        Ok(Source { tasks, streams, draw, per_epoch, drawn: 0 })
+impl<'r> Windows<'r> {
+    pub(super) fn new(tasks: &'r [Task<'r>], draw: Draw, per_epoch: Option<PerEpoch>) -> Result<Self> {
+        let streams = tasks.iter().map(|task| task.work.stream()).collect::<Result<_>>()?;
+        Ok(Windows { tasks, streams, draw, per_epoch, drawn: 0 })
     }
 
     /// The batches of the next optimizer step: so many, or fewer where the epoch of a run of epochs ends.
-    pub(super) fn window(&mut self, most: usize) -> Result<Vec<Drawn<'r>>> {
+    pub(super) fn next(&mut self, most: usize) -> Result<Vec<NextBatch<'r>>> {
         let mut window = Vec::new();
         while window.len() < most {
-            window.push(self.next()?);
+            window.push(self.next_batch()?);
             if self.ends_epoch()? {
                 break;
             }
@@ -72,14 +58,14 @@ impl<'r> Source<'r> {
         Ok(window)
     }
 
-    fn next(&mut self) -> Result<Drawn<'r>> {
+    fn next_batch(&mut self) -> Result<NextBatch<'r>> {
         let task = self.draw.task(self.drawn);
         let stream = self.streams.get_mut(task).ok_or_else(|| Error::invalid(NOTHING))?;
         loop {
             let &Position { epoch, batch: index, .. } = stream.position();
             if let Some(batch) = stream.next()? {
                 self.drawn += 1;
-                return Ok(Drawn { task, epoch, index, batch });
+                return Ok(NextBatch { task, epoch, index, batch });
             }
             if let Some(per_epoch) = &self.per_epoch {
                 return Err(Error::invalid(format!(
@@ -88,7 +74,7 @@ impl<'r> Source<'r> {
                 )));
             }
             if index == 0 {
-                return Err(Error::invalid(nothing_left(self.tasks[task].task.as_deref(), epoch)));
+                return Err(Error::invalid(nothing_left(self.tasks[task].name.as_deref(), epoch)));
             }
             stream.next_epoch();
         }
@@ -122,11 +108,11 @@ impl<'r> Source<'r> {
                 self.streams.len()
             )));
         }
-        for ((stream, named), standing) in self.streams.iter_mut().zip(self.tasks).zip(standings) {
-            if named.task != standing.task {
+        for ((stream, task), standing) in self.streams.iter_mut().zip(self.tasks).zip(standings) {
+            if task.name != standing.task {
                 return Err(Error::invalid(format!(
                     "the checkpoint's data is that of task {:?} where the run has {:?}: give the tasks in the order that they had",
-                    standing.task, named.task
+                    standing.task, task.name
                 )));
             }
             stream.go_to(&standing.position).map_err(|error| match &standing.task {
@@ -141,7 +127,7 @@ impl<'r> Source<'r> {
     /// Where the data of each task stands.
     pub(super) fn standings(&self) -> Vec<Standing> {
         (self.tasks.iter().zip(&self.streams))
-            .map(|(named, stream)| Standing { task: named.task.clone(), position: stream.position().clone() })
+            .map(|(task, stream)| Standing { task: task.name.clone(), position: stream.position().clone() })
             .collect()
     }
 }

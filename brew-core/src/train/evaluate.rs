@@ -1,0 +1,78 @@
+//! Evaluations during a run, and the best student so far.
+
+use std::path::Path;
+
+use tracing::info_span;
+
+use super::caller::{Caller, Tell};
+use super::checkpoint::Checkpoint;
+use super::run::Run;
+use crate::error::{Error, Result};
+use crate::observe::{Best, Event};
+
+impl Run<'_, '_> {
+    /// Evaluates, and puts what came out into the checkpoint of this step, where one stands. Where the
+    /// evaluation fails a checkpoint is written if none stands, so that no step is lost.
+    pub(super) fn evaluate_after(
+        &mut self,
+        saved: Option<&Path>,
+        caller: &mut dyn Caller,
+        tell: &mut Tell<'_>,
+    ) -> Result<()> {
+        let epoch = self.to_evaluate.unwrap_or_default();
+        if let Err(error) = self.evaluate(epoch, caller, tell) {
+            let written = if saved.is_none() { self.checkpoint(tell) } else { None };
+            let kept = match saved.or(written.as_deref()) {
+                Some(path) => format!(
+                    "; the steps up to there are in {}: run again to resume with this evaluation",
+                    path.display()
+                ),
+                None => String::new(),
+            };
+            return Err(Error::other(format!("the evaluation after step {}: {error}{kept}", self.step)));
+        }
+        self.to_evaluate = None;
+        let Some(path) = saved else { return Ok(()) };
+        let restated = self.state().and_then(|state| Checkpoint::restate(path, &state));
+        if let Err(error) = restated {
+            tell(&Event::Warning(&format!(
+                "the checkpoint of step {} lacks the evaluation, which is done again if the run resumes there: {error}",
+                self.step
+            )));
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, epoch: u64, caller: &mut dyn Caller, tell: &mut Tell<'_>) -> Result<()> {
+        let step = self.step;
+        let _span = info_span!("evaluation", step).entered();
+        let (values, mut first) = (&mut self.evaluations, None);
+        caller.evaluate(&mut |metric, value| {
+            values.push(value);
+            first.get_or_insert(value);
+            tell(&Event::Evaluated { epoch, step, metric, value });
+        })?;
+        let Some(value) = first else { return Ok(()) };
+        // A value that is no number is never the best.
+        if value > self.best.as_ref().map_or(f64::NEG_INFINITY, |best| best.value) {
+            self.best = Some(Best { step, value });
+            self.evaluations_since_best = 0;
+            if let Some(folder) = self.folder {
+                match caller.save(&folder.best()) {
+                    Ok(()) => tell(&Event::Saved(&folder.best())),
+                    Err(error) => {
+                        tell(&Event::Warning(&format!("the best student so far is not kept: {error}")))
+                    }
+                }
+            }
+        } else {
+            self.evaluations_since_best += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether the first metric has not risen for as many evaluations as the run was told to wait.
+    pub(super) fn stops_early(&self) -> bool {
+        self.settings.patience.is_some_and(|patience| self.evaluations_since_best >= patience)
+    }
+}

@@ -1,0 +1,39 @@
+//! Who watches a run: the observers that it was given, and those that write its folder.
+
+use super::checkpoint::State;
+use super::run_folder::RunFolder;
+use super::settings::Settings;
+use crate::error::Result;
+use crate::observe::{Event, MetricsFile, Observer, Progress, Report, TensorBoard};
+
+/// The observers of a run, in the order they are told.
+pub(super) struct Observers<'o>(Vec<Box<dyn Observer + 'o>>);
+
+impl<'o> Observers<'o> {
+    /// Those of the settings; without any a progress bar.
+    pub(super) fn of(settings: &mut Settings<'o>) -> Self {
+        let mut observers = std::mem::take(&mut settings.observers);
+        if observers.is_empty() {
+            observers.push(Box::new(Progress::new("brew")));
+        }
+        Observers(observers)
+    }
+
+    /// Adds those that write a run folder, where the run resumes from this state.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub(super) fn write_to(&mut self, folder: &RunFolder, resumed: Option<&State>) -> Result<()> {
+        let done = resumed.map_or(0, |state| state.step);
+        let evaluated = resumed.is_none_or(|state| state.to_evaluate.is_none());
+        self.0.push(Box::new(MetricsFile::resume_at(&folder.metrics(), done, evaluated)?));
+        self.0.push(Box::new(TensorBoard::create(&folder.tensorboard())?));
+        // After the metrics, whose file it reads.
+        self.0.push(Box::new(Report::new(folder.metrics(), folder.report())));
+        Ok(())
+    }
+
+    pub(super) fn on(&mut self, event: &Event<'_>) {
+        self.0.iter_mut().for_each(|observer| observer.on(event));
+    }
+}

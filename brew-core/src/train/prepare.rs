@@ -1,0 +1,113 @@
+//! What is found out, checked and made before the first step of a run.
+
+use tch::{Device, Kind};
+
+use super::caller::Caller;
+use super::length::{Length, PerEpoch};
+use super::probe::probe;
+use super::random::Draw;
+use super::settings::{Duration, Settings};
+use super::task::{Task, learned_of, projections_of, student_of};
+use super::work::NOTHING;
+use crate::error::{Error, Result};
+use crate::execute::Projections;
+
+/// A run that may begin.
+pub(super) struct Ready {
+    pub(super) length: Length,
+    /// In a run of epochs, the batches of each.
+    pub(super) per_epoch: Option<PerEpoch>,
+    pub(super) draw: Draw,
+    pub(super) device: Device,
+    /// The dtype of autocast, as the device at hand decided it.
+    pub(super) precision: Option<Kind>,
+    /// What the probe and the caches found, a line each.
+    pub(super) found: Vec<String>,
+}
+
+/// Finds out how long the run is, chooses the dtype, tries the tasks on a few rows, and opens the caches.
+///
+/// # Errors
+/// Everything that would go wrong later, all at once where that is possible.
+pub(super) fn prepare(
+    settings: &Settings<'_>,
+    tasks: &mut [Task<'_>],
+    tau: f64,
+    caller: &dyn Caller,
+) -> Result<Ready> {
+    let (length, per_epoch) = length(settings, tasks)?;
+    let draw = draw(settings, tasks, tau)?;
+    let device = student_of(tasks).device();
+    let precision = settings.precision.on(device);
+    for task in tasks.iter_mut() {
+        task.work.compute_in(precision)?;
+    }
+    share(tasks, settings)?;
+    let mut found = probe(tasks, &draw, caller)?;
+    found.extend(cache_teachers(tasks, settings)?);
+    Ok(Ready { length, per_epoch, draw, device, precision, found })
+}
+
+/// The optimizer steps of the run, and in a run of epochs the batches of each: an epoch has as many steps
+/// as batches by the accumulation, rounded up.
+fn length(settings: &Settings<'_>, tasks: &[Task<'_>]) -> Result<(Length, Option<PerEpoch>)> {
+    let epochs = match settings.duration {
+        Duration::Steps(steps) => return Ok((Length::of_steps(steps), None)),
+        Duration::Epochs(epochs) => epochs,
+    };
+    let batches = match tasks.first() {
+        Some(task) => task.work.batches_per_epoch(epochs)?,
+        None => None,
+    };
+    let batches = batches.ok_or_else(|| {
+        Error::invalid(
+            "a run of epochs needs data whose length is known: say `.steps(…)` instead of `.epochs(…)`",
+        )
+    })?;
+    let empty = match &batches {
+        PerEpoch::Equal(number) => *number == 0,
+        PerEpoch::Each(numbers) => numbers.contains(&0),
+    };
+    if empty {
+        return Err(Error::invalid(NOTHING));
+    }
+    let steps = batches.div_ceil(settings.accumulation as u64);
+    Ok((Length::of_epochs(epochs, steps), Some(batches)))
+}
+
+/// All tasks train the projections of the first that has them, which start as they were told to.
+fn share(tasks: &mut [Task<'_>], settings: &Settings<'_>) -> Result<()> {
+    for index in 1..tasks.len() {
+        let before = learned_of(&tasks[..index]);
+        tasks[index].work.share_projections(&before);
+    }
+    match &settings.projections {
+        Some(given) => Projections::start(&projections_of(tasks), given),
+        None => Ok(()),
+    }
+}
+
+/// Which task each batch is drawn from.
+fn draw(settings: &Settings<'_>, tasks: &[Task<'_>], tau: f64) -> Result<Draw> {
+    let sizes: Option<Vec<u64>> = tasks.iter().map(|task| task.work.rows().map(|rows| rows as u64)).collect();
+    let sizes = sizes.filter(|_| tasks.len() > 1);
+    let empty = sizes.as_ref().and_then(|sizes| sizes.iter().position(|size| *size == 0));
+    if let Some(task) = empty.and_then(|index| tasks[index].name.as_ref()) {
+        return Err(Error::invalid(format!("task `{task}`: {NOTHING}")));
+    }
+    Ok(Draw::new(settings.seed, tasks.len(), sizes.as_deref(), tau))
+}
+
+/// Opens the teachers' caches, and says what they will cost.
+fn cache_teachers(tasks: &mut [Task<'_>], settings: &Settings<'_>) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for task in tasks {
+        let Some(cache) = &settings.teacher_cache else { continue };
+        match (&task.name, task.work.cache_teachers(&**cache, task.name.as_deref())) {
+            (None, lines) => found.extend(lines?),
+            (Some(task), Ok(lines)) => found.extend(lines.into_iter().map(|line| format!("{task}: {line}"))),
+            (Some(task), Err(error)) => return Err(Error::other(format!("task `{task}`: {error}"))),
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,42 @@
+//! Two rows of every task, and the rows that ask most of a model, before the first step.
+
+use super::caller::Caller;
+use super::random::Draw;
+use super::task::Task;
+use crate::error::{Error, Problem, Result};
+
+/// What two rows of each task showed; everything that is wrong with them and with the evaluations.
+pub(super) fn probe(tasks: &[Task<'_>], draw: &Draw, caller: &dyn Caller) -> Result<Vec<String>> {
+    let (mut found, mut problems, mut alone) = (Vec::new(), Vec::new(), None);
+    for (index, task) in tasks.iter().enumerate() {
+        match (&task.name, task.work.probe()) {
+            (None, Ok(lines)) => found.extend(lines),
+            (Some(task), Ok(lines)) => {
+                found.push(format!("{task}: drawn with probability {:.3}", draw.probability(index)));
+                found.extend(lines.into_iter().map(|line| format!("{task}: {line}")));
+            }
+            (None, Err(Error::Plan(wrong))) => problems.extend(wrong),
+            (None, Err(error)) => {
+                problems.push(Problem::Config(error.to_string()));
+                alone = Some(error);
+            }
+            (Some(task), Err(Error::Plan(wrong))) => {
+                let of_task =
+                    |wrong: &Problem| Problem::Task { task: task.clone(), message: wrong.to_string() };
+                problems.extend(wrong.iter().map(of_task));
+            }
+            (Some(task), Err(error)) => {
+                problems.push(Problem::Task { task: task.clone(), message: error.to_string() });
+                alone = Some(Error::other(format!("task `{task}`: {error}")));
+            }
+        }
+    }
+    // After the tasks, which may have told the student the names of its classes.
+    problems.extend(caller.problems());
+    match (problems.len(), alone) {
+        (0, _) => Ok(found),
+        // Data that cannot be read are no fault of the pipeline.
+        (1, Some(error)) => Err(error),
+        _ => Err(Error::Plan(problems)),
+    }
+}

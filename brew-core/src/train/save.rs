@@ -1,0 +1,80 @@
+//! Writing checkpoints of a run, and telling what its teacher caches did.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use tracing::info_span;
+
+use super::caller::Tell;
+use super::checkpoint::{Checkpoint, State};
+use super::outputs::outputs_of;
+use super::run::Run;
+use super::task::{learned_of, student_of};
+use crate::error::Result;
+use crate::observe::Event;
+
+impl Run<'_, '_> {
+    /// Writes a checkpoint, and says where; one that cannot be written does not end the run.
+    pub(super) fn checkpoint(&mut self, tell: &mut Tell<'_>) -> Option<PathBuf> {
+        self.saved_at = Instant::now();
+        let folder = self.folder?;
+        let _span = info_span!("checkpoint", step = self.step).entered();
+        // A run that resumes here finds every row that this one found.
+        self.tasks.iter().for_each(|task| task.work.flush_caches());
+        let path = folder.checkpoint(self.step);
+        let (student, learned) = (student_of(self.tasks), learned_of(self.tasks));
+        let written = self.state().and_then(|state| {
+            let (moments, outputs) = (&self.moments()?, &outputs_of(self.tasks)?);
+            let (student, learned) = (&student, &learned);
+            Checkpoint { student, learned, moments, outputs, state: &state }.write(&path)
+        });
+        if let Err(error) = written {
+            let text = format!(
+                "could not write the checkpoint of step {}: {error}; training continues, and the last checkpoint that was written stays",
+                self.step
+            );
+            tell(&Event::Warning(&text));
+            return None;
+        }
+        tell(&Event::Saved(&path));
+        // The new one is whole before an older one goes.
+        let kept = self.settings.keep_checkpoints.map_or(Ok(()), |newest| folder.keep(newest, self.step));
+        if let Err(error) = kept {
+            tell(&Event::Warning(&format!("older checkpoints could not be removed: {error}")));
+        }
+        Some(path)
+    }
+
+    /// Where the run stands.
+    pub(super) fn state(&mut self) -> Result<State> {
+        Ok(State {
+            step: self.step,
+            steps: self.length.steps,
+            optimizer_steps: self.student.steps_done(),
+            batches: self.windows.drawn,
+            data: self.windows.standings(),
+            examples: self.examples,
+            tokens: self.tokens.read()?,
+            seconds: self.seconds,
+            evaluations: self.evaluations.clone(),
+            best: self.best.clone(),
+            evaluations_since_best: self.evaluations_since_best,
+            skipped: self.skipped,
+            to_evaluate: self.to_evaluate,
+        })
+    }
+
+    /// Tells what the teachers' caches did since the last time, after making it last.
+    pub(super) fn tell_of_caches(&self, tell: &mut Tell<'_>) {
+        for task in self.tasks {
+            task.work.flush_caches();
+            let (reports, warnings) = task.work.cache_reports();
+            for report in reports.iter().filter(|report| report.found + report.computed > 0) {
+                tell(&Event::TeacherCache { step: self.step, report });
+            }
+            for warning in warnings {
+                tell(&Event::Warning(&warning));
+            }
+        }
+    }
+}
