@@ -125,7 +125,7 @@ fn contents(storage: &dyn Storage, folder: &Path, names: &[PathBuf]) -> Result<C
         let direct = found.files.iter().filter(|file| file.components().count() == 1);
         let files: Vec<PathBuf> = direct.map(within).collect();
         if files.is_empty() {
-            return Err(Error::format(folder, "the folder has no file of data directly in it"));
+            return Err(Error::format(folder, none_directly(folder, &found.files)));
         }
         return Ok(Contents::Table(files, None));
     }
@@ -138,6 +138,27 @@ fn contents(storage: &dyn Storage, folder: &Path, names: &[PathBuf]) -> Result<C
     let splits =
         names.into_iter().map(|name| Split { name: name.to_owned(), place: Place::Files(files_of(name)) });
     Ok(Contents::Splits(splits.collect(), others))
+}
+
+/// Says that a folder has files in the folders below it alone, and how to open these.
+fn none_directly(folder: &Path, below: &[PathBuf]) -> String {
+    let message = "the folder has no file of data directly in it".to_owned();
+    let Some(first) = below.first() else { return message };
+    let files = if below.len() == 1 { "one" } else { &below.len().to_string() };
+    let mut message = format!("{message}, but {files} in the folders below, such as {}", first.display());
+    let form = |file: &Path| (file.components().count(), file.extension().map(ToOwned::to_owned));
+    message += ": open one of these folders";
+    if let (levels, Some(extension)) = form(first)
+        && below.iter().all(|file| form(file) == form(first))
+        && !pattern::is_one(folder)
+    {
+        let pattern = format!("{}*.{}", "*/".repeat(levels - 1), extension.display());
+        message += &format!(", or all files as one table by `Dataset::open({:?})`", folder.join(pattern));
+    }
+    if let Some(named) = first.iter().find(|part| part.to_string_lossy().contains('=')) {
+        message += &format!("; what the names of folders say, such as {}, is no column", named.display());
+    }
+    message
 }
 
 /// Refuses a folder in which the files of one split lie in several folders, as those of languages do.

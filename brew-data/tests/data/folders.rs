@@ -116,6 +116,41 @@ fn languages_in_folders_of_their_own_are_not_one_split() {
     assert_eq!(Dataset::open(folder.path().join("*/train-*")).unwrap().rows(), 2);
 }
 
+/// As Spark and `pandas.DataFrame.to_parquet(partition_cols=…)` lay them.
+#[test]
+fn folders_that_are_named_after_a_value_open_by_the_pattern_that_is_advised() {
+    let one = ["lang=de/part-0.csv", "lang=de/part-1.csv", "lang=en/part-0.csv"];
+    let two = ["year=2024/month=01/a.csv", "year=2024/month=02/a.csv", "year=2025/month=01/a.csv"];
+    for (files, stars) in [(one, "*/*.csv"), (two, "*/*/*.csv")] {
+        let folder = folder(files);
+        let named = files[0].split('/').next().unwrap();
+        assert_eq!(
+            message(&folder, Dataset::open(folder.path())),
+            format!(
+                "FOLDER: the folder has no file of data directly in it, but 3 in the folders below, such as {}: open \
+                 one of these folders, or all files as one table by `Dataset::open(\"{stars}\")`; what the names of \
+                 folders say, such as {named}, is no column",
+                files[0]
+            )
+        );
+        let told = Dataset::open(folder.path()).unwrap_err().to_string();
+        let (_, code) = told.split_once("`Dataset::open(\"").unwrap();
+        let table = Dataset::open(code.split_once("\")`").unwrap().0).unwrap();
+        assert_eq!(table.texts("file").unwrap(), files);
+        assert_eq!(
+            Dataset::open(folder.path().join(files[0]).parent().unwrap()).unwrap().texts("file").unwrap()[0],
+            files[0]
+        );
+    }
+    // Where no pattern is sure to match them all and nothing else, none is advised.
+    let mixed = folder(["de/a.csv", "en/old/a.csv"]);
+    assert_eq!(
+        message(&mixed, Dataset::open(mixed.path())),
+        "FOLDER: the folder has no file of data directly in it, but 2 in the folders below, such as de/a.csv: open one \
+         of these folders"
+    );
+}
+
 /// Made by `datasets.load_dataset("csv", data_files={"train": …, "test": …, "unsupervised": …})`, datasets 5.2.0,
 /// and a `map` over the training split, whose file is beside it. Its rows: a, b, c; d; e, f.
 #[test]
