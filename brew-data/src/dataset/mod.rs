@@ -13,6 +13,7 @@ mod roundtrip;
 mod rows;
 mod shards;
 mod splits;
+mod text_as_numbers;
 mod values;
 
 pub(crate) use features::with_made;

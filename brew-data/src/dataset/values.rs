@@ -252,7 +252,7 @@ impl Dataset {
         };
         let mut numbers = numbers.ok_or_else(|| match field.data_type() {
             DataType::FixedSizeBinary(2) => self.wrong_type(field, &format!("{needed}{BITS}")),
-            _ => self.wrong_type(field, needed),
+            _ => self.not_numbers(field, needed, needed == "integers"),
         })?;
         for row in 0..self.rows {
             let (chunk, offset) = self.locate(row);

@@ -234,7 +234,10 @@ impl Source {
             _ => "",
         };
         match dataset.field(self.column.name) {
-            Ok(field) => dataset.wrong_type(field, &format!("a tensor{lists} of dtype {kind:?}{mend}")),
+            Ok(field) => {
+                let needed = format!("a tensor{lists} of dtype {kind:?}{mend}");
+                dataset.not_numbers(field, &needed, !is_float(kind))
+            }
             Err(missing) => missing,
         }
     }

@@ -9,7 +9,9 @@ use super::records::Records;
 ///
 /// Unless a [`Layout`] is given, the first line is a header and the types are those of the values:
 /// int64 where every value of the column is a whole number, else float64 where every one is a finite
-/// number, else text; so are whole numbers beyond int64, whose digits would be lost otherwise. An empty field
+/// number, else text. A column is text too where one of its numbers has a leading zero (`01234`) or a `+`, or is
+/// a whole number beyond int64: it is an identifier, of which a number would keep less;
+/// [`to_integers`](crate::Recast::to_integers) makes numbers of it all the same. An empty field
 /// of a column of numbers is a missing value. A first column of whole numbers without a name, as
 /// `DataFrame.to_csv` of pandas writes its index, is called `Unnamed: 0`, as in pandas.
 ///

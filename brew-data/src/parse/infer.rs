@@ -164,6 +164,7 @@ impl Seen {
         let is_whole = text.parse::<i64>().is_ok() || is_beyond(text);
         self.values = match self.values {
             Values::Text => Values::Text,
+            _ if is_identifier(text) => Values::Text,
             Values::None | Values::Integers if is_whole => {
                 self.beyond |= is_beyond(text);
                 Values::Integers
@@ -203,6 +204,14 @@ impl Seen {
         };
         format!(".{call}({:?})", self.name)
     }
+}
+
+/// Whether this is a number whose text says more than the number: `01234` of a postcode, `+49` of a telephone
+/// number.
+pub(crate) fn is_identifier(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text).as_bytes();
+    let has_more = text.starts_with('+') || matches!(digits, [b'0', next, ..] if next.is_ascii_digit());
+    has_more && finite(text).is_some()
 }
 
 /// Whether this is a whole number beyond int64, which float64 would round.

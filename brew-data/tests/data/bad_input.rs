@@ -136,7 +136,8 @@ fn every_problem_of_the_columns_is_told_before_a_row_is_read() {
         rows.batches::<Review>(2).check().unwrap_err().to_string(),
         "the data has 3 problems:\n  \
          1. table: there is no column `input_ids`; did you mean `input_id`?\n  \
-         2. table, column `attention_mask`: its type is Utf8, which cannot be read as a tensor of dtype Int64\n  \
+         2. table, column `attention_mask`: its type is Utf8, which cannot be read as a tensor of dtype Int64; \
+         `.column(\"attention_mask\").to_integers().as_(\"attention_mask\")` makes numbers of text\n  \
          3. table, column `labels`: its type is Float64, which cannot be read as a tensor of dtype Int64"
     );
 }
