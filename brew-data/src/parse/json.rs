@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::Problem;
+use super::{Problem, json_not_finite};
 
 /// A JSON value.
 #[derive(Debug, PartialEq)]
@@ -25,14 +25,18 @@ pub(crate) enum Json {
 /// # Errors
 /// What is not one JSON object, by the line and its byte.
 pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, Problem> {
-    match serde_json::from_slice(text) {
+    match json_not_finite::parse(text) {
         Ok(Json::Object(mut members)) => {
             if members.iter().any(|(_, value)| value.may_be_rounded()) && has_long_integer(text) {
                 members.iter_mut().for_each(|(_, value)| value.unround());
             }
             Ok(members)
         }
-        Ok(other) => Err(Problem::line(line, format!("{} is not an object: a row is one", other.kind()))),
+        Ok(other) => {
+            let pandas = "; pandas writes rows so by `df.to_json(path, orient=\"records\", lines=True)`";
+            let mend = if matches!(other, Json::List(_)) { pandas } else { "" };
+            Err(Problem::line(line, format!("{} is not an object: a row is one{mend}", other.kind())))
+        }
         Err(error) => {
             let message = error.to_string();
             let place = format!(" at line {} column {}", error.line(), error.column());
@@ -84,7 +88,7 @@ impl Json {
     /// Whether there is a float in it as large as those that the parser makes of whole numbers.
     fn may_be_rounded(&self) -> bool {
         match self {
-            Json::Float(value) => value.abs() >= ROUNDED,
+            Json::Float(value) => value.is_finite() && value.abs() >= ROUNDED,
             Json::List(values) => values.iter().any(Json::may_be_rounded),
             Json::Object(members) => members.iter().any(|(_, value)| value.may_be_rounded()),
             _ => false,

@@ -9,6 +9,7 @@ use std::io::BufRead;
 use super::Problem;
 use super::columns::{Columns, Odd};
 use super::json::{Json, object};
+use super::json_alone::table_of;
 use super::json_rows::JsonRows;
 use super::shape::Shape;
 
@@ -25,6 +26,8 @@ pub(crate) struct Inference {
     rows: usize,
     /// Files that were looked through.
     files: usize,
+    /// That the first file is one object of lists, which may be columns.
+    of_lists: Option<Problem>,
 }
 
 /// The object that a key is in: how much of the key's name is the object's. With the name of the object this
@@ -55,17 +58,34 @@ impl Inference {
     /// Looks through a whole file.
     ///
     /// # Errors
-    /// A row that is not an object.
+    /// A row that is not an object; a file that is one object, and a table.
     pub(crate) fn scan(&mut self, reader: impl BufRead) -> Result<(), Problem> {
         let mut rows = JsonRows::new(reader);
         let (file, mut row) = (self.files, 0);
         self.files += 1;
-        while let Some((line, text)) = rows.next()? {
-            self.members(Place { file, line, row }, None, &object(line, text)?)?;
+        let mut read = next_row(&mut rows)?;
+        while let Some((line, members)) = read {
+            read = next_row(&mut rows)?;
+            if row == 0 && read.is_none() && !rows.are_listed() {
+                self.alone(line, &members)?;
+            }
+            self.members(Place { file, line, row }, None, &members)?;
             self.rows += 1;
             row += 1;
         }
         Ok(())
+    }
+
+    /// Refuses the one object of a file where it is a table.
+    fn alone(&mut self, line: usize, members: &[(String, Json)]) -> Result<(), Problem> {
+        match table_of(members) {
+            None => Ok(()),
+            Some(table) if table.of_lists => {
+                self.of_lists = Some(Problem::line(line, table.message));
+                Ok(())
+            }
+            Some(table) => Err(Problem::line(line, table.message)),
+        }
     }
 
     fn members(
@@ -165,8 +185,11 @@ impl Inference {
     /// The columns, where there was a row.
     ///
     /// # Errors
-    /// No row, or no member in any.
+    /// No row, or no member in any; one file of one object that is a table.
     pub(crate) fn columns(mut self) -> Result<Columns, Problem> {
+        if let (1, Some(problem)) = (self.files, self.of_lists.take()) {
+            return Err(problem);
+        }
         if self.rows == 0 {
             return Err(Problem::NoRows);
         }
@@ -226,6 +249,11 @@ impl Column {
             self.odd = Some(Odd { file: place.file, line: place.line, message });
         }
     }
+}
+
+/// The next row, and the line it begins in.
+fn next_row(rows: &mut JsonRows<impl BufRead>) -> Result<Option<(usize, Vec<(String, Json)>)>, Problem> {
+    rows.next()?.map(|(line, text)| Ok((line, object(line, text)?))).transpose()
 }
 
 /// The name of a member of an object.

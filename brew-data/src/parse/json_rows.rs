@@ -66,6 +66,11 @@ impl<R: BufRead> JsonRows<R> {
         Ok(begins.map(|line| (line, without_end(&self.row))))
     }
 
+    /// Whether the rows are the elements of a list.
+    pub(crate) fn are_listed(&self) -> bool {
+        matches!(self.form, Form::List(..) | Form::Done)
+    }
+
     /// Finds out what the text is, and reads its first row.
     fn first(&mut self) -> Result<Option<usize>, Problem> {
         let mut mark = BYTE_ORDER_MARK.iter();
@@ -171,7 +176,12 @@ impl<R: BufRead> JsonRows<R> {
         if self.row.len() <= LONGEST_ROW {
             return Ok(());
         }
-        Err(Problem::line(begins, format!("the {what} is longer than {} MiB", LONGEST_ROW >> 20)))
+        let mut message = format!("the {what} is longer than {} MiB", LONGEST_ROW >> 20);
+        if what == "object" {
+            message += ", and a row is no longer; where it is a whole table, write one row per line, with pandas by \
+                        `df.to_json(path, orient=\"records\", lines=True)`";
+        }
+        Err(Problem::line(begins, message))
     }
 
     /// Passes over white space; of the line that something stands in, the row keeps it, so that bytes are

@@ -17,7 +17,11 @@ pub enum Format {
     /// list. Their members are the columns; those of an object within are `outer.inner`. Values are truth
     /// values (bool), whole numbers (int64), numbers (float64), text, or lists of these; a member that a row
     /// lacks is a missing value. A column of mixed types, of lists of objects, or of whole numbers beyond int64
-    /// is refused when it is used.
+    /// is refused when it is used. `NaN`, `Infinity` and `-Infinity` are numbers, as Python writes them.
+    ///
+    /// A file of one object alone that has the shape of a table (by column, by index, or with all rows in one of
+    /// its members, as pandas' `to_json` writes it without `orient="records"`) is refused, with a line that writes
+    /// its rows.
     JsonLines,
     /// Sentences of tokens with tags.
     Conll(Conll),
