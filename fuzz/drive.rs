@@ -3,12 +3,12 @@
 //! A refusal is fine, a panic is not. What is accepted must hold together: as many rows as were
 //! counted, and arrays whose offsets and text are valid.
 
-use arrow_array::{Array, RecordBatch};
-use arrow_buffer::Buffer;
+use arrow::array::{Array, RecordBatch};
+use arrow::buffer::Buffer;
 
-use crate::parse::arrow::Index;
 use crate::parse::conll::Conll;
 use crate::parse::delimited::Delimited;
+use crate::parse::ipc::Index;
 use crate::parse::json_rows::JsonRows;
 use crate::parse::store::{block::Block, keys};
 use crate::parse::{infer, json_lines, json_table, squad_keys};

@@ -5,10 +5,10 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::{Int32Builder, ListBuilder};
-use arrow_array::{ArrayRef, Int64Array, RecordBatch};
-use arrow_ipc::writer::FileWriter;
-use arrow_schema::{DataType, Field, Schema};
+use arrow::array::builder::{Int32Builder, ListBuilder};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::ipc::writer::FileWriter;
 use brew_core::{Error, Result, disk};
 
 /// Tokens written at once, about.

@@ -176,9 +176,7 @@ fn memory(device: Device) -> Option<u64> {
     if let Device::Cuda(index) = device {
         return crate::native::cuda_memory(index).ok().map(|memory| memory.allocated);
     }
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
+    memory_stats::memory_stats().map(|memory| memory.physical_mem as u64)
 }
 
 /// Adds a batch's share to the losses of its window.

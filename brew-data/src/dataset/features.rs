@@ -1,7 +1,7 @@
 //! What Python's `datasets` says about the columns of the tables that it writes, and what of it holds for
 //! other tables made of them.
 
-use arrow_schema::Metadata;
+use arrow::datatypes::Metadata;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

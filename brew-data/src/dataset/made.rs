@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow_array::builder::{FixedSizeListBuilder, ListBuilder, PrimitiveBuilder, UInt8Builder};
-use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int64Type};
-use arrow_array::{ArrayRef, PrimitiveArray};
-use arrow_schema::DataType;
+use arrow::array::builder::{FixedSizeListBuilder, ListBuilder, PrimitiveBuilder, UInt8Builder};
+use arrow::array::{ArrayRef, PrimitiveArray};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Int64Type};
 use brew_core::words::suggest;
 
 use super::Dataset;

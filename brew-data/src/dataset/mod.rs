@@ -26,8 +26,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::SchemaRef;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use brew_core::batch::FromColumns;
 
 use crate::error::{Error, Result};

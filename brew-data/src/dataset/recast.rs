@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
-use arrow_schema::{Field, Schema};
+use arrow::array::ArrayRef;
+use arrow::datatypes::{Field, Schema};
 
 use super::Dataset;
 use super::features::{of_classes, of_multi_hot, renamed, with_feature};

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array, new_null_array};
-use arrow_schema::{ArrowError, DataType, FieldRef, Schema, SchemaRef};
-use arrow_select::interleave::interleave;
-use arrow_select::take::take;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array, new_null_array};
+use arrow::compute::{interleave, take};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
 
 use super::{Dataset, Stored};
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! A column of text where numbers are asked for: why it is text, and how it becomes numbers.
 
-use arrow_schema::{DataType, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 
 use super::{Dataset, text_at};
 use crate::error::Error;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Int64Builder, ListBuilder};
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, Int64Array, UInt64Array};
-use arrow_schema::{DataType, Field, Schema};
-use arrow_select::take::take;
+use arrow::array::builder::{Int64Builder, ListBuilder};
+use arrow::array::cast::AsArray;
+use arrow::array::{Array, ArrayRef, Int64Array, UInt64Array};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Field, Schema};
 
 use super::features::without;
 use super::{Dataset, Stored};

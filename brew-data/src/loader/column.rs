@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use arrow_array::{Array, ArrayRef};
-use arrow_schema::{DataType, FieldRef};
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::{DataType, FieldRef};
 use brew_core::batch::Column;
 use brew_core::tch::Tensor;
 

@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use arrow_array::Array;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{ArrowPrimitiveType, Float16Type, UInt16Type};
-use arrow_schema::{DataType, Field};
+use arrow::array::Array;
+use arrow::array::cast::AsArray;
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float16Type, UInt16Type};
 use brew_core::tch::Kind;
 
 use super::numbers::{Numbers, dictionary_values};

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef};
-use arrow_schema::DataType;
+use arrow::array::cast::AsArray;
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::DataType;
 
 /// Where the values of a list lie in the values of all lists.
 pub(crate) fn range(lists: &ArrayRef, index: usize) -> Range<usize> {

@@ -6,13 +6,12 @@
 use std::fmt::Display;
 use std::ops::Range;
 
-use arrow_array::Array;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+use arrow::array::Array;
+use arrow::array::cast::AsArray;
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_schema::DataType;
 use brew_core::tch::{Kind, TchError, Tensor};
 
 /// Gathered values.

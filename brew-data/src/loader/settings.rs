@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow_ipc::writer::StreamWriter;
+use arrow::ipc::writer::StreamWriter;
 use brew_core::batch::FromColumns;
 
 use super::Loader;

@@ -9,9 +9,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::FieldRef;
-use arrow_select::concat::concat_batches;
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::FieldRef;
 use brew_core::Result;
 use brew_core::batch::{Batch, Batches, FromColumns, Walk};
 

@@ -3,7 +3,7 @@
 //! A file is not refused for what it holds beside the columns that are asked for: a column whose values do
 //! not go together is known by name, and refused when it is used.
 
-use arrow_schema::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 
 /// Why a column cannot be read, and where that shows.
 #[derive(Debug, Clone)]

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::builder::{ListBuilder, UInt32Builder};
-use arrow_array::{ArrayRef, FixedSizeBinaryArray, LargeBinaryArray, RecordBatch, UInt32Array};
-use arrow_schema::{Field, Schema};
+use arrow::array::builder::{ListBuilder, UInt32Builder};
+use arrow::array::{ArrayRef, FixedSizeBinaryArray, LargeBinaryArray, RecordBatch, UInt32Array};
+use arrow::datatypes::{Field, Schema};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -118,9 +118,9 @@ fn no_arrow_stream_or_file_makes_the_reader_panic_or_read_outside() {
     let stream = include_bytes!("../../tests/fixtures/saved_by_datasets/data-00000-of-00002.arrow");
     let other = include_bytes!("../../tests/fixtures/saved_by_datasets/data-00001-of-00002.arrow");
     let mut file = Vec::new();
-    let bytes = arrow_buffer::Buffer::from(&stream[..]);
-    let index = super::arrow::Index::of(&bytes).unwrap();
-    let mut writer = arrow_ipc::writer::FileWriter::try_new(&mut file, &index.schema).unwrap();
+    let bytes = arrow::buffer::Buffer::from(&stream[..]);
+    let index = super::ipc::Index::of(&bytes).unwrap();
+    let mut writer = arrow::ipc::writer::FileWriter::try_new(&mut file, &index.schema).unwrap();
     index.decode(&bytes, |batch| writer.write(&batch).map_err(|error| error.to_string())).unwrap();
     writer.finish().unwrap();
     drop(writer);
@@ -173,7 +173,7 @@ fn block(sizes: [u32; 2]) -> Vec<u8> {
         })
         .unzip();
     let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
-    let mut writer = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &rows.schema()).unwrap();
+    let mut writer = arrow::ipc::writer::FileWriter::try_new(Vec::new(), &rows.schema()).unwrap();
     writer.write(&rows).unwrap();
     writer.finish().unwrap();
     writer.into_inner().unwrap()

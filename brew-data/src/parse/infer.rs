@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use arrow_schema::DataType;
+use arrow::datatypes::DataType;
 
 use super::columns::{Columns, Odd};
 use super::delimited::Delimited;

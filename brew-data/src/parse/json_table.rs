@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io::BufRead;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 
 use super::columns::Odd;
 use super::json::{Json, object};

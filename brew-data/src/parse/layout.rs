@@ -1,6 +1,6 @@
 //! The columns of a text file that does not say what its columns are.
 
-use arrow_schema::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 
 /// Names and types of the columns of a table, left to right.
 ///

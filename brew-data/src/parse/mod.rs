@@ -4,13 +4,13 @@
 //! never reads outside its input; `fuzz/` drives these files alone, without libtorch, so they name
 //! nothing of the crate but each other.
 
-pub(crate) mod arrow;
 pub(crate) mod columns;
 pub(crate) mod conll;
 pub(crate) mod delimited;
 pub(crate) mod guard;
 pub(crate) mod header;
 pub(crate) mod infer;
+pub(crate) mod ipc;
 pub(crate) mod json;
 mod json_alone;
 pub(crate) mod json_lines;
@@ -34,7 +34,7 @@ mod drive;
 #[cfg(test)]
 mod fuzzed;
 
-use arrow_array::RecordBatch;
+use arrow::array::RecordBatch;
 
 /// Rows of a record batch.
 pub(crate) const CHUNK_ROWS: usize = 8192;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
-use arrow_array::{ArrayRef, ListArray, NullArray};
-use arrow_buffer::{NullBufferBuilder, OffsetBuffer};
-use arrow_schema::{ArrowError, DataType};
+use arrow::array::NullBufferBuilder;
+use arrow::array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
+use arrow::array::{ArrayRef, ListArray, NullArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 
 use super::json::Json;
 
@@ -115,7 +117,7 @@ impl Values {
     }
 
     fn len(&self) -> usize {
-        use arrow_array::builder::ArrayBuilder as _;
+        use arrow::array::builder::ArrayBuilder as _;
         match self {
             Values::Nothing(length) => *length,
             Values::Bools(values) => values.len(),

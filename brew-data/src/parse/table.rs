@@ -3,9 +3,9 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
-use arrow_array::builder::{Float64Builder, Int64Builder, StringBuilder};
-use arrow_array::{ArrayRef, NullArray, RecordBatch};
-use arrow_schema::{DataType, Field, SchemaRef};
+use arrow::array::builder::{Float64Builder, Int64Builder, StringBuilder};
+use arrow::array::{ArrayRef, NullArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::delimited::Delimited;
 use super::infer::{Inference, check_fields, finite};

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow_array::RecordBatch;
-use arrow_ipc::writer::FileWriter;
-use arrow_schema::{Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::ipc::writer::FileWriter;
 
-use super::arrow::decode;
+use super::ipc::decode;
 use super::mapping::{Mapping, map};
 use super::storage::{Disk, Storage as _};
 use super::text::named;
@@ -129,17 +129,17 @@ fn write(
 
 /// `BREW_CACHE`, or `brew` in the user's cache folder, or else in that of temporary files.
 fn cache_folder() -> PathBuf {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let users = || set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-    set("BREW_CACHE").unwrap_or_else(|| users().unwrap_or_else(std::env::temp_dir).join("brew"))
+    let set = std::env::var_os("BREW_CACHE").filter(|folder| !folder.is_empty());
+    let users = || dirs::cache_dir().unwrap_or_else(std::env::temp_dir).join("brew");
+    set.map_or_else(users, PathBuf::from)
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::Int64Array;
-    use arrow_array::cast::AsArray as _;
-    use arrow_array::types::Int64Type;
-    use arrow_schema::{DataType, Field};
+    use arrow::array::Int64Array;
+    use arrow::array::cast::AsArray as _;
+    use arrow::datatypes::Int64Type;
+    use arrow::datatypes::{DataType, Field};
 
     use super::*;
 
@@ -155,7 +155,7 @@ mod tests {
             let keeper = Keeper { folder: folder.path().to_owned(), left };
             let key = || Ok("key".to_owned());
             let kept = keeper.keep(Path::new("a.csv"), &schema, key, |emit| {
-                let column: arrow_array::ArrayRef = Arc::new(Int64Array::from(vec![123_456, -1]));
+                let column: arrow::array::ArrayRef = Arc::new(Int64Array::from(vec![123_456, -1]));
                 emit(RecordBatch::try_new(schema.clone(), vec![column]).unwrap())
             });
             let kept = kept.unwrap();

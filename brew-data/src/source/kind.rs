@@ -8,9 +8,9 @@ use super::storage::Object;
 use super::text::{self, GZIP_MARK, ZSTD_MARK, named};
 use super::{marks, parquet};
 use crate::error::{Error, Result};
-use crate::parse::arrow::{FILE_MARK, STREAM_MARK};
 use crate::parse::conll::Conll;
 use crate::parse::delimited::Delimited;
+use crate::parse::ipc::{FILE_MARK, STREAM_MARK};
 use crate::parse::squad_keys;
 
 /// The kinds of files that can be read.

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use arrow_buffer::Buffer;
+use arrow::buffer::Buffer;
 use bytes::Bytes;
 use memmap2::Mmap;
 

@@ -1,8 +1,8 @@
 //! Files that a table can be read from: which there are, what each is, and one room a kind.
 
-pub(crate) mod arrow;
 pub(crate) mod folder;
 pub(crate) mod format;
+pub(crate) mod ipc;
 mod kept;
 mod kind;
 pub(crate) mod mapping;
@@ -52,7 +52,7 @@ pub(crate) fn open(storage: &dyn Storage, files: &[PathBuf], format: Option<Form
                 let object = storage.open(path).map_err(Error::io(path))?;
                 tables.push(match kind {
                     Kind::Parquet => parquet::open(path, object, &keeper)?,
-                    _ => arrow::open(path, &object, &keeper)?,
+                    _ => ipc::open(path, &object, &keeper)?,
                 });
             }
             (tables, Vec::new())

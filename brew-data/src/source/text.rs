@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow::datatypes::SchemaRef;
 use flate2::read::MultiGzDecoder;
 
 use super::format::Format;

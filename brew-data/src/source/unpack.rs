@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{
+use arrow::array::cast::AsArray;
+use arrow::array::{
     Array, ArrayRef, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait, StructArray,
 };
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema, SchemaRef};
-use arrow_select::take::take;
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::error::ArrowError;
 
 /// The schema with the values' types in the place of dictionaries.
 pub(crate) fn unpacked_schema(schema: &SchemaRef) -> SchemaRef {

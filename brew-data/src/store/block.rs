@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use arrow_array::RecordBatch;
-use arrow_ipc::writer::FileWriter;
+use arrow::array::RecordBatch;
+use arrow::ipc::writer::FileWriter;
 use brew_core::cache::{Part, Row, RowKey, dtype};
 use brew_core::tch::Kind;
 

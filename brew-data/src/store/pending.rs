@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::builder::{LargeBinaryBuilder, ListBuilder, UInt32Builder};
-use arrow_array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, UInt32Array};
-use arrow_schema::{ArrowError, Field, Schema};
+use arrow::array::builder::{LargeBinaryBuilder, ListBuilder, UInt32Builder};
+use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, UInt32Array};
+use arrow::datatypes::{Field, Schema};
+use arrow::error::ArrowError;
 use brew_core::cache::{Part, Row, RowKey, dtype};
 
 /// The next block.
@@ -84,9 +85,11 @@ fn plain(name: &str, array: ArrayRef) -> (Field, ArrayRef) {
 fn field(part: &Part<'_>) -> Field {
     let cut: Vec<String> = part.cut.iter().map(ToString::to_string).collect();
     let name = |kind| dtype::name(kind).unwrap_or("unknown").to_owned();
-    Field::new(part.name.as_ref(), arrow_schema::DataType::LargeBinary, false).with_metadata(HashMap::from([
-        ("dtype".to_owned(), name(part.kind)),
-        ("given".to_owned(), name(part.given)),
-        ("cut".to_owned(), cut.join(",")),
-    ]))
+    Field::new(part.name.as_ref(), arrow::datatypes::DataType::LargeBinary, false).with_metadata(
+        HashMap::from([
+            ("dtype".to_owned(), name(part.kind)),
+            ("given".to_owned(), name(part.given)),
+            ("cut".to_owned(), cut.join(",")),
+        ]),
+    )
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use arrow_ipc::writer::StreamWriter;
+use arrow::ipc::writer::StreamWriter;
 
 use super::progress::bar;
 use super::tokenize::Tokenize;

@@ -8,8 +8,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Int32Array, Int64Array};
-use arrow_schema::{DataType, Field};
+use arrow::array::{ArrayRef, BooleanArray, Int32Array, Int64Array};
+use arrow::datatypes::{DataType, Field};
 use tokenizers::Encoding;
 
 use super::cells::{Cells, Lists};

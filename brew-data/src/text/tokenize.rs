@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
-use arrow_ipc::writer::FileWriter;
-use arrow_schema::{Field, Schema};
-use arrow_select::take::take;
+use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow::compute::take;
+use arrow::datatypes::{Field, Schema};
+use arrow::ipc::writer::FileWriter;
 use tokenizers::Encoding;
 
 use super::cache::{CACHE_KEY, cached, key_of};

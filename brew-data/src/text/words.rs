@@ -5,8 +5,8 @@
 //! are cut off with their labels; a word of which a tokenizer makes no piece (a zero-width space) has
 //! none to carry its label.
 
-use arrow_array::ArrayRef;
-use arrow_schema::Field;
+use arrow::array::ArrayRef;
+use arrow::datatypes::Field;
 
 use super::cells::{Cells, Lists};
 use super::tokenizer::Tokenizer;

@@ -4,9 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow_array::builder::{Int64Builder, ListBuilder, StringBuilder};
-use arrow_array::types::Int32Type;
-use arrow_array::{BooleanArray, Int64Array, ListArray, StringArray, cast::AsArray};
+use arrow::array::builder::{Int64Builder, ListBuilder, StringBuilder};
+use arrow::array::{BooleanArray, Int64Array, ListArray, StringArray, cast::AsArray};
+use arrow::datatypes::Int32Type;
 use brew_core::tch::Tensor;
 use brew_data::{Answers, Dataset, Pieces, Questions, Tokenize, Tokenizer, Words};
 use serde_json::Value;
@@ -41,7 +41,7 @@ fn number(value: &Value) -> usize {
 /// A column of lists that brew wrote, read from its file by Arrow alone.
 pub(crate) fn column(dataset: &Dataset, name: &str) -> Vec<Vec<i32>> {
     let file = std::fs::File::open(dataset.path()).unwrap();
-    let batches = arrow_ipc::reader::FileReader::try_new(file, None).unwrap();
+    let batches = arrow::ipc::reader::FileReader::try_new(file, None).unwrap();
     let rows = batches.flat_map(|batch| {
         let lists = batch.unwrap().column_by_name(name).unwrap().as_list::<i32>().clone();
         let rows: Vec<_> =

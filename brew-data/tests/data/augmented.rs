@@ -5,8 +5,8 @@ use brew_data::augment::{Augmentation, Span};
 use brew_data::{Loader, Tokenizer};
 
 use crate::batches::{Numbered, Review, array, integers, minilm, table};
-use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, Int64Array, ListArray};
+use arrow::array::{ArrayRef, Int64Array, ListArray};
+use arrow::datatypes::Int64Type;
 
 fn lists(rows: &[&[i64]]) -> ArrayRef {
     let rows = rows.iter().map(|row| Some(row.iter().copied().map(Some)));

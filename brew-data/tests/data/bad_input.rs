@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Float64Array, Int64Array, ListArray, StringArray, UInt64Array};
+use arrow::array::{Float64Array, Int64Array, ListArray, StringArray, UInt64Array};
+use arrow::datatypes::{Int32Type, Int64Type};
 use brew_data::{Dataset, Layout, Tokenizer};
 use tempfile::{TempDir, tempdir};
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use brew_core::batch::{Batch, Batches, Column, Columns, FromColumns};
 use brew_core::tch::{Kind, Tensor};
 use brew_core::{Error, Result};

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use brew_data::{Bytes, Dataset, Disk, Object, Storage};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;

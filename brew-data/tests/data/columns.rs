@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::builder::{FixedSizeBinaryBuilder, Int64Builder, LargeListBuilder, ListBuilder};
-use arrow_array::types::{Float16Type, Int8Type, Int64Type};
-use arrow_array::{
+use arrow::array::builder::{FixedSizeBinaryBuilder, Int64Builder, LargeListBuilder, ListBuilder};
+use arrow::array::{
     Array, ArrayRef, DictionaryArray, Float16Array, Float32Array, Int8Array, Int16Array, Int32Array,
     Int64Array, ListArray, NullArray, PrimitiveArray, RecordBatch, StringArray, UInt8Array, UInt16Array,
     UInt32Array, UInt64Array,
 };
-use arrow_schema::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Float16Type, Int8Type, Int64Type, Schema};
 use brew_core::tch::{Kind, Tensor};
 use brew_data::{Dataset, TooLong};
 
@@ -117,7 +116,7 @@ fn two_bytes_are_the_number_that_the_batch_or_the_metadata_says() {
 
 #[test]
 fn float16_columns_become_any_float_and_the_greatest_bfloat16_is_no_infinity() {
-    let half = |value: f32| <Float16Type as arrow_array::types::ArrowPrimitiveType>::Native::from_f32(value);
+    let half = |value: f32| <Float16Type as arrow::datatypes::ArrowPrimitiveType>::Native::from_f32(value);
     let values: PrimitiveArray<Float16Type> = Float16Array::from(vec![half(0.1), half(-65504.0)]);
     let value = epoch(&one(array(values)).batches::<Floats>(2), 0).remove(0).value.unwrap();
     assert_eq!(value, Tensor::from_slice(&[0.099_975_586_f32, -65504.0]));

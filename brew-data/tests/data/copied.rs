@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::types::Int8Type;
-use arrow_array::{Array, ArrayRef, DictionaryArray, ListArray, RecordBatch, StringArray, UInt16Array};
-use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, Field, Schema};
+use arrow::array::{Array, ArrayRef, DictionaryArray, ListArray, RecordBatch, StringArray, UInt16Array};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Int8Type, Schema};
 use brew_data::{Dataset, Pieces, Tokenize, Tokenizer, Words};
 use tempfile::tempdir;
 
@@ -99,13 +98,13 @@ fn labels_made_of_the_labels_of_words_keep_their_names() {
     let saved = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/saved_by_datasets");
     let saved = Dataset::open(saved).unwrap().select(&[0, 2]).unwrap();
     let words = [vec!["a", "b", "c"], vec!["a", "b"]];
-    let mut builder = arrow_array::builder::ListBuilder::new(arrow_array::builder::StringBuilder::new());
+    let mut builder = arrow::array::builder::ListBuilder::new(arrow::array::builder::StringBuilder::new());
     for row in words {
         row.iter().for_each(|word| builder.values().append_value(word));
         builder.append(true);
     }
     let metadata = saved.schema().metadata().clone();
-    let tags: ArrayRef = array(ListArray::from_iter_primitive::<arrow_array::types::Int64Type, _, _>([
+    let tags: ArrayRef = array(ListArray::from_iter_primitive::<arrow::datatypes::Int64Type, _, _>([
         Some(vec![Some(0), Some(1), Some(2)]),
         Some(vec![Some(0), Some(0)]),
     ]));
@@ -165,7 +164,7 @@ fn shards_with_dictionaries_of_their_own_are_one_table_that_can_be_written() {
         let shard = folder.path().join(format!("shard-{shard}.arrow"));
         let batch = RecordBatch::try_from_iter([("word", words(&words_))]).unwrap();
         let file = std::fs::File::create(shard).unwrap();
-        let mut writer = arrow_ipc::writer::FileWriter::try_new(file, &batch.schema()).unwrap();
+        let mut writer = arrow::ipc::writer::FileWriter::try_new(file, &batch.schema()).unwrap();
         writer.write(&batch).unwrap();
         writer.finish().unwrap();
     }
@@ -182,7 +181,7 @@ fn dictionaries_within_lists_and_structs_are_copied_as_their_values() {
         let item = Arc::new(Field::new_list_field(words(&of).data_type().clone(), true));
         let lists = ListArray::new(item, OffsetBuffer::from_lengths([2, 0, 1]), words(&of), None);
         let member = Arc::new(Field::new("word", words(&of).data_type().clone(), true));
-        let outer = arrow_array::StructArray::from(vec![(member, words(&of))]);
+        let outer = arrow::array::StructArray::from(vec![(member, words(&of))]);
         RecordBatch::try_from_iter([("lists", array(lists)), ("outer", array(outer))]).unwrap()
     };
     let batches = vec![batch(["a", "b", "c"]), batch(["d", "a", "e"])];
@@ -193,14 +192,14 @@ fn dictionaries_within_lists_and_structs_are_copied_as_their_values() {
         assert_eq!(copy.texts("outer.word").unwrap(), ["a", "b", "c", "d", "a", "e"]);
     }
     // The same in compressed Arrow, whose dictionaries are unpacked as it is opened.
-    for compression in [None, Some(arrow_ipc::CompressionType::ZSTD)] {
+    for compression in [None, Some(arrow::ipc::CompressionType::ZSTD)] {
         let path = folder.path().join("packed.arrow");
         let options =
-            arrow_ipc::writer::IpcWriteOptions::default().try_with_compression(compression).unwrap();
+            arrow::ipc::writer::IpcWriteOptions::default().try_with_compression(compression).unwrap();
         let file = std::fs::File::create(&path).unwrap();
         let schema = batches[0].schema();
         let mut writer =
-            arrow_ipc::writer::StreamWriter::try_new_with_options(file, &schema, options).unwrap();
+            arrow::ipc::writer::StreamWriter::try_new_with_options(file, &schema, options).unwrap();
         batches.iter().for_each(|batch| writer.write(batch).unwrap());
         writer.finish().unwrap();
         let read = Dataset::open(&path).unwrap();

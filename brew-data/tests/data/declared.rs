@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::types::Int8Type;
-use arrow_array::{ArrayRef, DictionaryArray, Int64Array, ListArray, RecordBatch, UInt16Array};
-use arrow_schema::{DataType, Field, Schema};
+use arrow::array::{ArrayRef, DictionaryArray, Int64Array, ListArray, RecordBatch, UInt16Array};
+use arrow::datatypes::{DataType, Field, Int8Type, Schema};
 use brew_data::{Dataset, Result};
 use tempfile::tempdir;
 
@@ -26,7 +25,7 @@ fn declared(column: ArrayRef, dtype: &str) -> Result<Dataset> {
 fn what_a_column_declares_reaches_lists_dictionaries_and_plain_values() {
     let f16 = declared(array(UInt16Array::from(vec![15872, 49664])), "float16").unwrap();
     assert_eq!(f16.floats("scores").unwrap(), [1.5, -3.0]);
-    let mut bytes = arrow_array::builder::FixedSizeBinaryBuilder::new(2);
+    let mut bytes = arrow::array::builder::FixedSizeBinaryBuilder::new(2);
     [16320_u16, 49216].iter().for_each(|bits| bytes.append_value(bits.to_le_bytes()).unwrap());
     let bytes = bytes.finish();
     assert_eq!(declared(array(bytes.clone()), "bfloat16").unwrap().floats("scores").unwrap(), [1.5, -3.0]);
@@ -39,7 +38,7 @@ fn what_a_column_declares_reaches_lists_dictionaries_and_plain_values() {
         "{plain}"
     );
 
-    let keys = arrow_array::Int8Array::from(vec![1, 0, 1]);
+    let keys = arrow::array::Int8Array::from(vec![1, 0, 1]);
     let values = Arc::new(UInt16Array::from(vec![16320, 49216]));
     let dictionary = DictionaryArray::<Int8Type>::new(keys, values);
     let dictionary = declared(array(dictionary), "bfloat16").unwrap();
@@ -50,7 +49,7 @@ fn what_a_column_declares_reaches_lists_dictionaries_and_plain_values() {
         assert_eq!(Vec::<f64>::try_from(batch).unwrap(), [-3.0, 1.5, -3.0]);
     }
 
-    let lists = ListArray::from_iter_primitive::<arrow_array::types::UInt16Type, _, _>([
+    let lists = ListArray::from_iter_primitive::<arrow::datatypes::UInt16Type, _, _>([
         Some([Some(16320), Some(49216)]),
         Some([Some(49216), Some(16320)]),
     ]);

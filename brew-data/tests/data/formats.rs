@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_schema::DataType;
+use arrow::datatypes::DataType;
 use brew_data::{Bytes, Dataset, Delimited, Error, Format, Layout, Object, Storage};
 use tempfile::{TempDir, tempdir};
 

@@ -1,8 +1,8 @@
 //! Columns to tensors: dtype, shape, padding, and the values themselves.
 
-use arrow_array::builder::{FixedSizeListBuilder, Int64Builder};
-use arrow_array::types::{Int16Type, Int64Type};
-use arrow_array::{BooleanArray, Float64Array, Int8Array, Int64Array, LargeListArray, ListArray};
+use arrow::array::builder::{FixedSizeListBuilder, Int64Builder};
+use arrow::array::{BooleanArray, Float64Array, Int8Array, Int64Array, LargeListArray, ListArray};
+use arrow::datatypes::{Int16Type, Int64Type};
 use brew_core::tch::{Kind, Tensor};
 
 use crate::batches::{

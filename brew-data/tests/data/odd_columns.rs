@@ -1,6 +1,6 @@
 //! A column that nobody uses refuses no file; one that is used says which row, and what is wrong with it.
 
-use arrow_array::{Int64Array, NullArray, RecordBatch, StringArray};
+use arrow::array::{Int64Array, NullArray, RecordBatch, StringArray};
 use brew_data::{Dataset, Delimited, Format, Layout};
 use tempfile::tempdir;
 

@@ -1,7 +1,7 @@
 //! Every row once an epoch, in an order that seed and epoch alone decide.
 
-use arrow_array::types::Int32Type;
-use arrow_array::{Int64Array, ListArray};
+use arrow::array::{Int64Array, ListArray};
+use arrow::datatypes::Int32Type;
 use brew_core::batch::{Batch, Batches};
 use brew_data::{Dataset, epoch_order};
 use proptest::prelude::*;

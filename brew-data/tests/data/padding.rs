@@ -1,8 +1,8 @@
 //! What lists are padded with, and how far: by every rank and every path the same.
 
-use arrow_array::builder::{Int64Builder, ListBuilder};
-use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, ListArray};
+use arrow::array::builder::{Int64Builder, ListBuilder};
+use arrow::array::{ArrayRef, ListArray};
+use arrow::datatypes::Int64Type;
 use brew_core::tch::{Kind, Tensor};
 use brew_data::{Dataset, TooLong};
 

@@ -1,6 +1,6 @@
 //! The thread that works ahead: in order, seen off early, and never silent about how it ended.
 
-use arrow_array::{Int64Array, RecordBatch};
+use arrow::array::{Int64Array, RecordBatch};
 use brew_core::batch::Batches;
 use brew_data::Dataset;
 

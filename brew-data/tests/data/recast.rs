@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{
+use arrow::array::{
     BooleanArray, DictionaryArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray, UInt64Array,
 };
+use arrow::datatypes::{Int32Type, Int64Type};
 use brew_core::tch::{Kind, Tensor};
 use brew_data::{Classes, Dataset, Error};
 use tempfile::tempdir;
@@ -229,7 +229,8 @@ fn the_class_names_of_python_go_with_the_column() {
     assert!(told(saved.only(&["text", "text"])).ends_with("the column `text` is asked for twice"));
     let batch = RecordBatch::try_from_iter([("a", array(Int64Array::from(vec![1])))]).unwrap();
     let metadata = HashMap::from([("huggingface".to_owned(), "{".to_owned())]);
-    let schema = Arc::new(arrow_schema::Schema::new_with_metadata(batch.schema().fields().clone(), metadata));
+    let schema =
+        Arc::new(arrow::datatypes::Schema::new_with_metadata(batch.schema().fields().clone(), metadata));
     let broken = Dataset::from_record_batches("t", vec![batch.with_schema(schema).unwrap()]).unwrap();
     assert!(
         told(broken.class_names("a"))

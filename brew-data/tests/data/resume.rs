@@ -1,7 +1,7 @@
 //! A run that is gone on with sees the batches that it would have seen, on any number of workers and ranks.
 
-use arrow_array::types::Int32Type;
-use arrow_array::{Int64Array, ListArray};
+use arrow::array::{Int64Array, ListArray};
+use arrow::datatypes::Int32Type;
 use brew_core::batch::{Batch, Batches, Position};
 use brew_core::tch::{Device, Tensor};
 use brew_data::augment::{Augmentation, Span};

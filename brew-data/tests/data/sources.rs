@@ -1,6 +1,6 @@
 //! Files come in as they are: nothing lost, nothing guessed in silence.
 
-use arrow_array::{ArrayRef, Float32Array, Int64Array, LargeStringArray, RecordBatch};
+use arrow::array::{ArrayRef, Float32Array, Int64Array, LargeStringArray, RecordBatch};
 use brew_data::{Dataset, Layout};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow_array::{Int64Array, RecordBatch};
+use arrow::array::{Int64Array, RecordBatch};
 use brew_core::batch::{Batch, Batches, Position};
 use brew_core::tch::Tensor;
 use brew_core::{Error, Result};

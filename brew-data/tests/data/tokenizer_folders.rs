@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use arrow_array::StringArray;
+use arrow::array::StringArray;
 use brew_data::{Tokenize, Tokenizer};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use arrow_array::{Int64Array, StringArray};
+use arrow::array::{Int64Array, StringArray};
 use brew_data::{Dataset, Tokenize, Tokenizer};
 use tempfile::tempdir;
 

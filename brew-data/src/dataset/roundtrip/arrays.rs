@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::*;
-use arrow_array::*;
-use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{DataType, Field, FieldRef, Fields, TimeUnit};
+use arrow::array::*;
+use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::*;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 

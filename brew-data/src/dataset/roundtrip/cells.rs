@@ -1,9 +1,9 @@
 //! The values of an array, as Arrow's own accessors give them.
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef};
-use arrow_schema::DataType;
+use arrow::array::cast::AsArray;
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::DataType;
+use arrow::datatypes::*;
 
 /// A value, whatever type holds it.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,8 +9,8 @@ mod cells;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Field, FieldRef, Metadata, Schema};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, FieldRef, Metadata, Schema};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;

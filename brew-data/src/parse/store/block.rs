@@ -2,13 +2,13 @@
 //!
 //! A row's sizes say how much memory a batch of it takes. So whoever has a [`Block`] may multiply them.
 
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::UInt32Type;
-use arrow_array::{Array as _, LargeBinaryArray, ListArray, RecordBatch, UInt32Array};
-use arrow_buffer::Buffer;
+use arrow::array::cast::AsArray as _;
+use arrow::array::{Array as _, LargeBinaryArray, ListArray, RecordBatch, UInt32Array};
+use arrow::buffer::Buffer;
+use arrow::datatypes::UInt32Type;
 
 use super::keys::Key;
-use crate::parse::arrow::Index;
+use crate::parse::ipc::Index;
 
 /// Bytes that the sizes of a row without values may stand for: a row of 0 tokens still has a width.
 const LARGEST_EMPTY: usize = 1 << 24;

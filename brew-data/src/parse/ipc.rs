@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_buffer::Buffer;
-use arrow_ipc::convert::try_fb_to_schema;
-use arrow_ipc::reader::{FileDecoder, read_footer_length};
-use arrow_ipc::{Block, Message, MetadataVersion, root_as_footer, root_as_message};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::convert::try_fb_to_schema;
+use arrow::ipc::reader::{FileDecoder, read_footer_length};
+use arrow::ipc::{Block, Message, MetadataVersion, root_as_footer, root_as_message};
 
 use super::guard::{Undecoded, guarded};
 
@@ -97,7 +98,7 @@ impl Index {
         Ok(index)
     }
 
-    fn new(schema: arrow_ipc::Schema<'_>, version: MetadataVersion) -> Result<Self, Undecoded> {
+    fn new(schema: arrow::ipc::Schema<'_>, version: MetadataVersion) -> Result<Self, Undecoded> {
         if !schema.endianness().equals_to_target_endianness() {
             let message =
                 "its numbers have the byte order of another machine; pyarrow reads it, and writes it anew";

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_buffer::Buffer;
-use arrow_schema::SchemaRef;
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
 
 use super::kept::Keeper;
 use super::mapping::{hash, map};
@@ -14,8 +14,8 @@ use super::table::Table;
 use super::unpack::{unpacked, unpacked_schema};
 use crate::error::{Error, Result};
 use crate::parse::Problem;
-use crate::parse::arrow::{FILE_MARK, Index};
 use crate::parse::guard::Undecoded;
+use crate::parse::ipc::{FILE_MARK, Index};
 
 /// Maps the file; each record batch becomes a chunk. What is compressed is unpacked once instead.
 ///
