@@ -17,6 +17,7 @@ pub(crate) mod storage;
 pub(crate) mod table;
 mod text;
 pub(crate) mod unpack;
+mod wider;
 
 use std::path::{Path, PathBuf};
 

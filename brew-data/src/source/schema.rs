@@ -1,7 +1,8 @@
 //! The columns of several files as those of one table, and those of them that do not go together.
 //!
-//! Columns are found by name: files may have them in another order. One that only some files have, or that
-//! is of another type in each, is refused when it is used, and not before.
+//! Columns are found by name: files may have them in another order. One that is narrower in some files (int32
+//! and int64, string and large_string) has the wider type. One that only some files have, or whose types do not
+//! go together, is refused when it is used, and not before.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +10,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::table::Table;
+use super::wider::wider;
 use crate::error::Error;
+use crate::loader::half::Half;
 
 /// Why a column cannot be read.
 #[derive(Debug, Clone)]
@@ -94,9 +97,19 @@ fn one_column(tables: &[Table], field: &Field) -> (Field, Place) {
         let nullable = joined.is_nullable() || other.is_nullable() || *other.data_type() == DataType::Null;
         if *joined.data_type() == DataType::Null {
             (joined, typed) = (other.clone(), table);
-        } else if *other.data_type() != DataType::Null
-            && !joined.data_type().equals_datatype(other.data_type())
-        {
+        } else if *other.data_type() != DataType::Null {
+            // Two bytes that stand for a float are no integers to be widened.
+            let is_bits = |field: &Field| !matches!(Half::of(field, None), Ok(None));
+            let same = joined.data_type().equals_datatype(other.data_type());
+            let wider = match same || is_bits(&joined) || is_bits(other) {
+                true => same.then(|| joined.data_type().clone()),
+                false => wider(joined.data_type(), other.data_type()),
+            };
+            if let Some(wider) = wider {
+                joined.set_nullable(nullable);
+                joined.set_data_type(wider);
+                continue;
+            }
             let message = format!(
                 "the column `{}` is {}, but {} in {}: write all files with one type",
                 field.name(),

@@ -10,9 +10,12 @@ use arrow::array::cast::AsArray;
 use arrow::array::{
     Array, ArrayRef, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait, StructArray,
 };
-use arrow::compute::take;
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
+
+use super::wider::wider;
 
 /// The schema with the values' types in the place of dictionaries.
 pub(crate) fn unpacked_schema(schema: &SchemaRef) -> SchemaRef {
@@ -42,8 +45,8 @@ fn data_type(found: &DataType) -> DataType {
     }
 }
 
-/// The array as one of this type, which is its own with dictionaries unpacked, and with other names or
-/// metadata of what lies within.
+/// The array as one of this type, which is its own or a [wider](wider()) one with dictionaries unpacked, and with
+/// other names or metadata of what lies within.
 ///
 /// # Errors
 /// Another type than that.
@@ -55,8 +58,9 @@ pub(crate) fn unpacked(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Arro
         return unpacked(&take(dictionary.values(), dictionary.keys(), None)?, to);
     }
     match (array.data_type(), to) {
-        (DataType::List(_), DataType::List(item)) => lists::<i32>(array, item),
-        (DataType::LargeList(_), DataType::LargeList(item)) => lists::<i64>(array, item),
+        (DataType::List(_), DataType::List(item)) => lists::<i32, i32>(array, item),
+        (DataType::List(_), DataType::LargeList(item)) => lists::<i32, i64>(array, item),
+        (DataType::LargeList(_), DataType::LargeList(item)) => lists::<i64, i64>(array, item),
         (DataType::FixedSizeList(..), DataType::FixedSizeList(item, length)) => {
             let lists = array.as_fixed_size_list();
             let values = unpacked(lists.values(), item.data_type())?;
@@ -75,6 +79,7 @@ pub(crate) fn unpacked(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Arro
             let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
             Ok(Arc::new(MapArray::try_new(entries.clone(), offsets, within, nulls, *sorted)?))
         }
+        (found, _) if wider(found, to).as_ref() == Some(to) => cast(array, to),
         _ => Err(refusal(array, to)),
     }
 }
@@ -83,11 +88,14 @@ fn refusal(array: &ArrayRef, to: &DataType) -> ArrowError {
     ArrowError::SchemaError(format!("a column of type {} is not one of type {to}", array.data_type()))
 }
 
-fn lists<O: OffsetSizeTrait>(array: &ArrayRef, item: &FieldRef) -> Result<ArrayRef, ArrowError> {
+fn lists<O: OffsetSizeTrait + Into<To>, To: OffsetSizeTrait>(
+    array: &ArrayRef,
+    item: &FieldRef,
+) -> Result<ArrayRef, ArrowError> {
     let lists = array.as_list::<O>();
     let values = unpacked(lists.values(), item.data_type())?;
-    let (offsets, nulls) = (lists.offsets().clone(), lists.nulls().cloned());
-    Ok(Arc::new(GenericListArray::try_new(item.clone(), offsets, values, nulls)?))
+    let offsets = OffsetBuffer::new(lists.offsets().iter().map(|&offset| offset.into()).collect());
+    Ok(Arc::new(GenericListArray::<To>::try_new(item.clone(), offsets, values, lists.nulls().cloned())?))
 }
 
 fn structs(array: &StructArray, members: &Fields) -> Result<StructArray, ArrowError> {

@@ -36,3 +36,4 @@ mod streams;
 mod tokenizer_folders;
 mod tokenizing;
 mod two_tokenizers;
+mod widened;
