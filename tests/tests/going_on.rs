@@ -245,7 +245,7 @@ fn a_full_disk_costs_checkpoints_and_neither_the_run_nor_what_was_saved() {
     }
     assert!(told.contains("cannot be written: File too large"), "{told}");
     assert!(told.contains("the last checkpoint that was written stays"), "{told}");
-    assert!(told.contains("warning not written to the run folder: "), "the student: {told}");
+    assert!(told.contains("warning could not write to the run folder: "), "the student: {told}");
     assert!(!half_written(folder.path()) && newest(folder.path()) == good);
 
     // With room again, the run is made to its end: it was not over without its student.

@@ -275,7 +275,7 @@ fn a_student_that_cannot_be_written_is_not_lost() {
             .unwrap();
     assert_eq!(trained.summary().steps, 2);
     let warnings = warnings.borrow();
-    assert!(warnings[0].starts_with("not written to the run folder: "), "{warnings:?}");
+    assert!(warnings[0].starts_with("could not write to the run folder: "), "{warnings:?}");
     assert!(warnings[0].ends_with("the disk is full"), "{warnings:?}");
     assert!(trained.save(folder.path().join("elsewhere")).is_err());
 }
