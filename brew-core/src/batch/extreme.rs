@@ -1,5 +1,6 @@
 //! The rows of a data set that ask most of a model: those with the smallest and the largest integers of each
-//! column. What a model cannot take anywhere in the data it cannot take there.
+//! column, and the first with -100, which only a label may be. What a model cannot take anywhere in the data it
+//! cannot take there.
 
 use tch::{Kind, Tensor};
 
@@ -16,10 +17,32 @@ pub struct Extreme<B> {
     pub batch: B,
 }
 
-/// The smallest or largest value of a column so far.
+/// What stands out in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// But for -100.
+    Smallest,
+    /// But for -100.
+    Largest,
+    /// -100, which is a label that does not count, and in any other column a number as any other.
+    Ignored,
+}
+
+impl Found {
+    fn says(&self) -> String {
+        let Found { column, value, .. } = self;
+        match self.what {
+            What::Smallest => format!("the smallest `{column}`, {value}"),
+            What::Largest => format!("the largest `{column}`, {value}"),
+            What::Ignored => format!("`{column}` has {value}"),
+        }
+    }
+}
+
+/// The first row of a column that has the smallest value so far, the largest, or -100.
 struct Found {
     column: &'static str,
-    what: &'static str,
+    what: What,
     value: i64,
     /// The batch and its row.
     place: (usize, i64),
@@ -38,17 +61,27 @@ pub(super) fn of_batches<B: Batch>(batches: &[B]) -> Result<Vec<Extreme<B>>> {
             let rows = tensor.f_reshape([tensor.size()[0], -1])?.f_to_kind(Kind::Int64)?;
             let ignored = rows.f_eq(IGNORED)?;
             let hidden = |value: i64| rows.f_masked_fill(&ignored, value);
-            for (what, largest) in [("smallest", false), ("largest", true)] {
-                let (values, value) = match largest {
-                    true => (hidden(i64::MIN)?, hidden(i64::MIN)?.f_max()?),
-                    false => (hidden(i64::MAX)?, hidden(i64::MAX)?.f_min()?),
+            for what in [What::Smallest, What::Largest, What::Ignored] {
+                let values = match what {
+                    What::Smallest => hidden(i64::MAX)?,
+                    What::Largest => hidden(i64::MIN)?,
+                    What::Ignored => rows.shallow_clone(),
                 };
-                let value = value.f_int64_value(&[])?;
+                let value = match what {
+                    What::Smallest => values.f_min()?.f_int64_value(&[])?,
+                    What::Largest => values.f_max()?.f_int64_value(&[])?,
+                    What::Ignored if ignored.f_any()?.f_int64_value(&[])? != 0 => IGNORED,
+                    What::Ignored => continue,
+                };
                 if matches!(value, i64::MIN | i64::MAX) {
                     continue;
                 }
                 let known = found.iter_mut().find(|known| known.column == column && known.what == what);
-                let beyond = |known: i64| if largest { value > known } else { value < known };
+                let beyond = |known: i64| match what {
+                    What::Smallest => value < known,
+                    What::Largest => value > known,
+                    What::Ignored => false,
+                };
                 if known.as_ref().is_some_and(|known| !beyond(known.value)) {
                     continue;
                 }
@@ -71,8 +104,7 @@ pub(super) fn of_batches<B: Batch>(batches: &[B]) -> Result<Vec<Extreme<B>>> {
             Ok(tensor.f_index_select(0, &twice)?)
         })?;
         let held = found.iter().filter(|found| found.place == place);
-        let held: Vec<String> =
-            held.map(|found| format!("the {} `{}`, {}", found.what, found.column, found.value)).collect();
+        let held: Vec<String> = held.map(Found::says).collect();
         Ok(Extreme { row: format!("batch {number}, row {row}: {}", held.join("; ")), batch })
     };
     places.into_iter().map(extreme).collect()
@@ -83,24 +115,28 @@ mod tests {
     use super::super::Batches as _;
     use super::{Kind, Tensor};
 
-    // By hand: -7 stands in row 1 of batch 0, 9 in row 0 of batch 1; -100 is no value, and floats are not
-    // looked at.
+    // By hand: -7 and the first -100 stand in row 1 of batch 0, 9 in row 0 of batch 1; floats are not looked at.
     #[test]
-    fn the_smallest_and_largest_integers_are_found_by_batch_and_row() {
+    fn the_smallest_and_largest_integers_and_the_first_ignored_one_are_found_by_batch_and_row() {
         let ids = |ids: &[i64]| Tensor::from_slice(ids).view([2, 2]);
         let numbers = || Tensor::from_slice(&[0.5_f32, 99.0]);
         let batches = vec![(ids(&[1, 2, -7, -100]), numbers()), (ids(&[9, -100, 3, 4]), numbers())];
         let extremes = batches.extremes().unwrap();
         let rows: Vec<&str> = extremes.iter().map(|extreme| extreme.row.as_str()).collect();
-        assert_eq!(rows, ["batch 0, row 1: the smallest `0`, -7", "batch 1, row 0: the largest `0`, 9"]);
+        assert_eq!(
+            rows,
+            ["batch 0, row 1: the smallest `0`, -7; `0` has -100", "batch 1, row 0: the largest `0`, 9"]
+        );
         assert_eq!(extremes[1].batch.0, ids(&[9, -100, 9, -100]));
         assert_eq!(extremes[1].batch.1.kind(), Kind::Float);
     }
 
     #[test]
-    fn data_without_integers_or_of_ignored_labels_alone_has_none() {
+    fn data_without_integers_has_none_and_of_ignored_labels_alone_the_first() {
         let ignored = vec![(Tensor::from_slice(&[-100_i64, -100]), Tensor::from_slice(&[1.0_f32, 2.0]))];
-        assert!(ignored.extremes().unwrap().is_empty());
+        let extremes = ignored.extremes().unwrap();
+        assert_eq!(extremes.len(), 1);
+        assert_eq!(extremes[0].row, "batch 0, row 0: `0` has -100");
         assert!(Vec::<(Tensor,)>::new().extremes().unwrap().is_empty());
     }
 }

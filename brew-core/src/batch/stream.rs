@@ -75,8 +75,8 @@ pub trait Batches {
         Ok(None)
     }
 
-    /// The rows with the smallest and the largest integers of each column, -100 aside, and with the longest
-    /// list; none where nobody knows them without walking the data.
+    /// The rows with the smallest and the largest integers of each column, -100 aside, with the first -100 of
+    /// each, and with the longest list; none where nobody knows them without walking the data.
     ///
     /// Before the first step they go through the models, so that a token without an embedding, a text longer
     /// than the model's positions or a label beyond the classes is found wherever it is.

@@ -10,7 +10,7 @@ use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batch, Batches};
 use crate::error::{Error, InStage, Result};
 use crate::feature::Feature;
-use crate::model::{Model, Seen};
+use crate::model::{Model, ProblemType, Seen};
 use crate::observe::Metric;
 use crate::pass::{Pass, Wants};
 use crate::role::{IGNORED, Labels, Logits, Role, mask_of};
@@ -34,6 +34,8 @@ pub struct Predictions<R: Role = Logits> {
     mask: Option<Tensor>,
     /// Where the labels are what the model reads, the column.
     inputs: Inputs,
+    /// What the model says of its head.
+    problem: Option<ProblemType>,
     role: PhantomData<fn() -> R>,
 }
 
@@ -92,10 +94,11 @@ impl Predictions {
     }
 
     /// The share, 0 to 1, of examples (of tokens that count, where classes are of tokens) for which
-    /// both predict the same class; of a list of heads, all must agree.
+    /// both predict the same class; of a list of heads, all must agree. Where any number of classes may apply
+    /// (the model's `problem_type` is `multi_label_classification`), both must predict the same ones.
     ///
     /// # Errors
-    /// When they are of different data.
+    /// When they are of different data, or are numbers, which have no class.
     pub fn agreement(&self, other: &Predictions) -> Result<f64> {
         let mut agree: Option<Tensor> = None;
         for (ours, theirs) in self.values.iter().zip(&other.values) {
@@ -106,7 +109,16 @@ impl Predictions {
                     theirs.size()
                 )));
             }
-            let equal = ours.f_argmax(-1, false)?.f_eq_tensor(&theirs.f_argmax(-1, false)?)?;
+            let equal = match self.problem.or(other.problem) {
+                Some(ProblemType::MultiLabelClassification) => {
+                    ours.f_gt(0.0)?.f_eq_tensor(&theirs.f_gt(0.0)?)?.f_all_dim(-1, false)?
+                }
+                Some(ProblemType::Regression) => return Err(numbers_do_not_agree()),
+                _ if self.values.len() == 1 && ours.size().last() == Some(&1) => {
+                    return Err(numbers_do_not_agree());
+                }
+                _ => ours.f_argmax(-1, false)?.f_eq_tensor(&theirs.f_argmax(-1, false)?)?,
+            };
             agree = Some(match agree {
                 Some(before) => before.f_logical_and(&equal)?,
                 None => equal,
@@ -138,7 +150,7 @@ impl<R: Role> Predictions<R> {
                 R::NAME
             )));
         }
-        Ok(Predictions { values, labels, mask, inputs: Inputs::Unknown, role: PhantomData })
+        Ok(Predictions { values, labels, mask, inputs: Inputs::Unknown, problem: None, role: PhantomData })
     }
 
     /// As [`Predictions::of`], of another role than the logits: its tensors are padded with 0, and the mask
@@ -192,7 +204,7 @@ impl<R: Role> Predictions<R> {
         if parts.is_empty() {
             return Err(Error::invalid("there is nothing to evaluate: the data has no rows"));
         }
-        Self::join(&parts)
+        Ok(Self::join(&parts)?.with_problem(model.problem_type()))
     }
 
     /// One batch on the CPU. Where classes are of tokens, a mask is made if there is none: padding to
@@ -256,6 +268,16 @@ impl<R: Role> Predictions<R> {
         self.mask.as_ref()
     }
 
+    /// What the model says of its head, where it says so.
+    pub(crate) fn problem(&self) -> Option<ProblemType> {
+        self.problem
+    }
+
+    /// The same predictions of a head that means this.
+    pub(crate) fn with_problem(self, problem: Option<ProblemType>) -> Self {
+        Predictions { problem, ..self }
+    }
+
     /// The column that the labels are a copy of, where that is what the model reads.
     pub(crate) fn labels_are_inputs(&self) -> Option<&'static str> {
         self.inputs.column()
@@ -264,6 +286,12 @@ impl<R: Role> Predictions<R> {
 
 /// What is kept of a batch's tensors and their mask.
 type Keep<'k> = dyn Fn(Vec<Tensor>, Option<&Tensor>) -> Result<Vec<Tensor>> + 'k;
+
+fn numbers_do_not_agree() -> Error {
+    Error::invalid(
+        "one logit, or the numbers of a regression, have no class that two models could agree on: compare them by `Pearson` or `Spearman` against the same labels",
+    )
+}
 
 fn tensors(feature: Option<Feature>) -> Vec<Tensor> {
     feature.map(Feature::into_tensors).unwrap_or_default()

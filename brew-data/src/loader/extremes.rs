@@ -1,5 +1,5 @@
 //! The rows of a table that ask most of a model: those with the smallest and the largest integers of each
-//! column of the batch, and the one with the longest list.
+//! column of the batch, the first with -100, which only a label may be, and the one with the longest list.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::source::progress::Patient;
 /// Rows from one look at the clock to the next.
 const AT_ONCE: usize = 4096;
 
-/// Each such row, of those in use, with what it holds, and the row with the longest list; -100 is no value.
+/// Each such row, of those in use, with what it holds, and the row with the longest list.
 pub(super) fn rows(
     dataset: &Dataset,
     sources: &[Source],
@@ -34,6 +34,7 @@ pub(super) fn rows(
         let name = source.column.name;
         let mut smallest: Option<(i64, usize)> = None;
         let mut largest: Option<(i64, usize)> = None;
+        let mut ignored: Option<usize> = None;
         let mut numbers = Numbers::for_type(source.value_type(), 0);
         for row in 0..rows {
             if row % AT_ONCE == 0 {
@@ -49,6 +50,10 @@ pub(super) fn rows(
             values.clear();
             source.integers(dataset, row, values)?;
             let counted = || values.iter().copied().filter(|value| *value != IGNORED);
+            // A label that does not count, and in any other column a number as any other.
+            if ignored.is_none() && values.contains(&IGNORED) {
+                ignored = Some(row);
+            }
             let (Some(low), Some(high)) = (counted().min(), counted().max()) else { continue };
             if smallest.is_none_or(|(known, _)| low < known) {
                 smallest = Some((low, row));
@@ -61,6 +66,9 @@ pub(super) fn rows(
             if let Some((value, row)) = extreme {
                 hold(row, format!("the {which} `{name}`, {value}"));
             }
+        }
+        if let Some(row) = ignored {
+            hold(row, format!("`{name}` has {IGNORED}"));
         }
     }
     if let Some((length, row, name)) = longest {

@@ -45,7 +45,7 @@ fn the_rows_with_the_smallest_and_largest_integers_and_the_longest_list_are_foun
     assert_eq!(
         found(&dataset),
         [
-            "rows.jsonl, row 1: the largest `ids`, 900",
+            "rows.jsonl, row 1: the largest `ids`, 900; `labels` has -100",
             "rows.jsonl, row 2: the smallest `labels`, 0",
             "rows.jsonl, row 3: the longest list, 4 values of `ids`",
             "rows.jsonl, row 4: the smallest `ids`, -2; the largest `labels`, 7",
@@ -66,7 +66,7 @@ fn only_rows_in_use_and_what_is_left_of_cut_lists_count() {
     assert_eq!(
         found(&selected),
         [
-            "rows.jsonl, row 1: the longest list, 1 values of `ids`",
+            "rows.jsonl, row 1: `labels` has -100; the longest list, 1 values of `ids`",
             "rows.jsonl, row 3: the largest `ids`, 5; the smallest `labels`, 1; the largest `labels`, 1",
             "rows.jsonl, row 0: the smallest `ids`, 3",
         ]

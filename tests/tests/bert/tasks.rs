@@ -375,3 +375,35 @@ fn front_doors_compare_names_too() {
     let mapped = GeneralDistiller::new(&train, &distill, teacher().classes_by_name(), student()).plan();
     refused(mapped).unwrap();
 }
+
+// transformers 5.24.0 (`PreTrainedModel._init_weights`): linear layers are drawn with
+// `std=self.config.initializer_range`.
+#[test]
+fn a_new_head_is_drawn_with_the_deviation_that_the_config_states() {
+    for (architecture, heads) in
+        [("bert", &["classifier."][..]), ("roberta", &["classifier.dense.", "classifier.out_proj."])]
+    {
+        let folder = head_folder_copy(&format!("{architecture}/sequence"));
+        let weights = |range: Value| {
+            edit_config(folder.path(), |config| config["initializer_range"] = range.clone());
+            BertForSequenceClassification::from_encoder(folder.path(), 200, 7, Device::Cpu)
+        };
+        let of = |range: f64, name: &str| {
+            let parameters = weights(json!(range)).unwrap().parameters();
+            let wanted = format!("{name}weight");
+            let (_, weight) = parameters.iter().find(|(name, _)| *name == wanted).unwrap();
+            weight.to_kind(Kind::Double)
+        };
+        for head in heads {
+            let (usual, wide) = (of(0.02, head), of(0.5, head));
+            let deviation = wide.std(false).double_value(&[]);
+            // 3.3 standard deviations of what so many draws give: 1 in 1,000.
+            let near = 3.3 / f64::sqrt(2.0 * wide.numel() as f64);
+            assert!((deviation / 0.5 - 1.0).abs() < near, "{architecture} {head}: {deviation}");
+            assert!(difference(&(usual * 25.0), &wide) < 1e-6, "the draws are the same");
+        }
+        assert_eq!(of(0.0, heads[0]).abs().max().double_value(&[]), 0.0);
+        let error = weights(json!(-0.02)).unwrap_err().to_string();
+        assert!(error.contains("initializer_range is -0.02"), "{error}");
+    }
+}

@@ -107,9 +107,11 @@ fn tokens_without_an_embedding_and_texts_beyond_the_positions_are_refused_wherev
     for (ids, said) in [
         (&[1, 40][..], "row 33: the largest `input_ids`, 40: stage"),
         (&[1, -1], "row 33: the smallest `input_ids`, -1: stage"),
+        (&[1, -100], "row 33: `input_ids` has -100: stage"),
+        (&[1, -100, -7], "`input_ids` has -100: stage"),
         (&long, "row 33: the longest list, 13 values of `input_ids`"),
     ] {
-        let mend = if ids.len() > 2 { "truncate to that many" } else { "must be integers from 0 to 39" };
+        let mend = if ids.len() > 3 { "truncate to that many" } else { "must be integers from 0 to 39" };
         let wrong = rows(folder.path(), "wrong.jsonl", Some((33, ids, label)));
         let of_dev = refusal(&fine, &wrong, Accuracy);
         assert!(of_dev.contains("evaluation `accuracy`"), "{of_dev}");

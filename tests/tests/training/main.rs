@@ -8,6 +8,7 @@ mod callbacks;
 mod checkpoints;
 mod epochs;
 mod evaluations;
+mod metrics_of_heads;
 mod not_finite;
 mod other_batches;
 mod repeats;

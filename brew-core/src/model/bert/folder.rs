@@ -47,7 +47,7 @@ impl<H: Head> Bert<H> {
 
 impl<H: ClassHead> Bert<H> {
     /// Loads a pretrained encoder, whatever its head was for, and puts a new classifier on it, with
-    /// weights from N(0, 0.02) and bias 0; the same for the same seed.
+    /// weights from N(0, `initializer_range`²) and bias 0; the same for the same seed.
     ///
     /// For sequences a BERT keeps its pooler. One without (a masked language model, a tagger) gets a new one,
     /// drawn likewise, and a line on standard error says so.

@@ -10,9 +10,6 @@ use crate::model::normal::normal;
 use crate::model::problem::ProblemType;
 use crate::model::weights::Weights;
 
-/// The standard deviation of a new head's weights: BERT's own `initializer_range`.
-const DEVIATION: f64 = 0.02;
-
 /// The head of a task. Only brew's own types implement it: they build it of `Weights`.
 pub trait Head: Send + fmt::Debug + Sized + 'static {
     /// The task as transformers' classes call it: what follows `BertFor`.
@@ -27,10 +24,10 @@ pub trait Head: Send + fmt::Debug + Sized + 'static {
     /// Builds the head of its parameters.
     fn take(weights: &mut Weights, config: &BertConfig) -> Self;
 
-    /// Puts a new head among the weights: N(0, 0.02) from this seed, biases 0.
+    /// Puts a new head among the weights: N(0, `initializer_range`²) from this seed, biases 0.
     ///
     /// # Errors
-    /// Where libtorch refuses the sizes.
+    /// An `initializer_range` that is no standard deviation.
     fn renew(weights: &mut Weights, config: &BertConfig, seed: u64) -> Result<()>;
 
     /// Its parameters by name.
@@ -40,16 +37,21 @@ pub trait Head: Send + fmt::Debug + Sized + 'static {
 /// A head with one score a class, for as many classes as there are names.
 pub trait ClassHead: Head {}
 
-/// Puts a new linear layer among the weights.
+/// Puts a new linear layer of so many `(inputs, outputs)` among the weights: N(0, `deviation`²), biases 0.
 pub(crate) fn renew_linear(
     weights: &mut Weights,
     name: &str,
-    inputs: i64,
-    outputs: i64,
+    (inputs, outputs): (i64, i64),
+    deviation: f64,
     seed: u64,
 ) -> Result<()> {
+    if !(deviation.is_finite() && deviation >= 0.0) {
+        return Err(Error::invalid(format!(
+            "initializer_range is {deviation}, and the weights of a new head are drawn with this standard deviation: it must be at least 0"
+        )));
+    }
     let count = usize::try_from(outputs * inputs).unwrap_or(0);
-    let drawn = Tensor::f_from_slice(&normal(seed, count, DEVIATION))?.f_reshape([outputs, inputs])?;
+    let drawn = Tensor::f_from_slice(&normal(seed, count, deviation))?.f_reshape([outputs, inputs])?;
     weights.set(format!("{name}.weight"), drawn);
     let zeros = Tensor::f_zeros([outputs], (Kind::Float, Device::Cpu)).in_stage(name)?;
     weights.set(format!("{name}.bias"), zeros);

@@ -151,7 +151,7 @@ impl SpanOutputAdaptor {
 pub type BertForQuestionAnswering = Bert<SpanHead>;
 
 impl BertForQuestionAnswering {
-    /// Loads a pretrained encoder and puts a new head on it, with weights from N(0, 0.02) and bias 0;
+    /// Loads a pretrained encoder and puts a new head on it, with weights from N(0, `initializer_range`²) and bias 0;
     /// the same for the same seed.
     ///
     /// # Errors
@@ -160,7 +160,7 @@ impl BertForQuestionAnswering {
         Self::from_encoder_of(folder.as_ref(), SCORES, seed, device)
     }
 
-    /// The same model with a new head: weights from N(0, 0.02), bias 0, and nothing frozen.
+    /// The same model with a new head: weights from N(0, `initializer_range`²), bias 0, and nothing frozen.
     ///
     /// # Errors
     /// Where libtorch refuses.
@@ -270,7 +270,8 @@ impl Head for SpanHead {
     }
 
     fn renew(weights: &mut Weights, config: &BertConfig, seed: u64) -> Result<()> {
-        renew_linear(weights, Self::output_name(config), config.hidden_size, SCORES, seed)
+        let sizes = (config.hidden_size, SCORES);
+        renew_linear(weights, Self::output_name(config), sizes, config.initializer_range, seed)
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {

@@ -57,6 +57,7 @@ impl Head for SequenceHead {
 
     fn renew(weights: &mut Weights, config: &BertConfig, seed: u64) -> Result<()> {
         let (network, width) = (config.model_type.network(), config.hidden_size);
+        let deviation = config.initializer_range;
         match network {
             // A BERT keeps the pooler it comes with; one that was trained for another task has none.
             Network::Bert if weights.has(&format!("{}.weight", dense_name(network))) => {}
@@ -65,10 +66,10 @@ impl Head for SequenceHead {
                     weights.note("this BERT has no pooler: it was given a new one, which is not trained yet");
                 }
                 // Draws of their own: those of the layer above have the seed itself.
-                renew_linear(weights, dense_name(network), width, width, !seed)?;
+                renew_linear(weights, dense_name(network), (width, width), deviation, !seed)?;
             }
         }
-        renew_linear(weights, Self::output_name(config), width, config.classes(), seed)
+        renew_linear(weights, Self::output_name(config), (width, config.classes()), deviation, seed)
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {

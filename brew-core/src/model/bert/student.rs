@@ -45,7 +45,7 @@ impl<H: Head> Bert<H> {
 }
 
 impl<H: ClassHead> Bert<H> {
-    /// The same model with a new classifier: weights from N(0, 0.02), bias 0, and nothing frozen.
+    /// The same model with a new classifier: weights from N(0, `initializer_range`²), bias 0, and nothing frozen.
     ///
     /// It begins a new task, as [`from_encoder`](Self::from_encoder) does.
     ///

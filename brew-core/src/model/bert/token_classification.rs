@@ -151,7 +151,8 @@ impl Head for TokenHead {
     }
 
     fn renew(weights: &mut Weights, config: &BertConfig, seed: u64) -> Result<()> {
-        renew_linear(weights, Self::output_name(config), config.hidden_size, config.classes(), seed)
+        let sizes = (config.hidden_size, config.classes());
+        renew_linear(weights, Self::output_name(config), sizes, config.initializer_range, seed)
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {

@@ -94,7 +94,7 @@ impl<T: Task> BiGru<T> {
             weights.set(name, draw(&uniform(seed, scalars(&shape), bound), &shape)?);
         }
         let outputs = i64::try_from(config.num_labels).unwrap_or(i64::MAX);
-        renew_linear(&mut weights, CLASSIFIER, 2 * config.hidden_size, outputs, seed)?;
+        renew_linear(&mut weights, CLASSIFIER, (2 * config.hidden_size, outputs), 0.02, seed)?;
         Self::build(config, weights, Vec::new())
     }
 

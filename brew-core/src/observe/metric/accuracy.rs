@@ -46,6 +46,7 @@ impl Metric for Accuracy {
 mod tests {
     use super::super::classes::cases::{four_classes, multi_label, single};
     use super::{Accuracy, Metric as _, Predictions};
+    use crate::model::ProblemType;
     use tch::Tensor;
 
     // scikit-learn 1.9.1: accuracy_score([0,1,2,2,1,0,3,1,2,0,1,2], [0,2,2,2,1,1,0,1,0,0,1,1]), and
@@ -104,8 +105,11 @@ mod tests {
         let logits = || vec![Tensor::from_slice2(&[[0.0_f32, 1.0], [2.0, 1.0]])];
         let of = |labels: Tensor| Predictions::new(logits(), vec![labels], None).unwrap();
         for (labels, said) in [
-            (Tensor::from_slice2(&[[0_i64, 1], [1, 1]]), "labels are floats of 0 and 1"),
-            (Tensor::from_slice(&[0.0_f32, 1.0]), "these labels are numbers"),
+            (
+                Tensor::from_slice2(&[[0_i64, 1], [1, 1]]),
+                "if several classes may apply, declare the column as f32",
+            ),
+            (Tensor::from_slice(&[0.0_f32, 1.0]), "declare the column as i64"),
             (Tensor::from_slice2(&[[0.0_f32, 1.0], [2.0, 1.0]]), "the label of example 1, class 0 is 2"),
             (
                 Tensor::from_slice2(&[[0.0_f32, f32::NAN], [0.0, 1.0]]),
@@ -118,6 +122,28 @@ mod tests {
         let one = vec![Tensor::from_slice2(&[[0.3_f32], [-2.0]])];
         let one = Predictions::new(one, vec![Tensor::from_slice(&[0_i64, 0])], None).unwrap();
         let error = Accuracy.value(&one).unwrap_err().to_string();
-        assert!(error.contains("one logit has no other class"), "{error}");
+        assert!(error.contains("labels are the numbers of a regression"), "{error}");
+    }
+
+    // By hand, of logits of (2, 2, 2) whose last token is padding: of three tokens that count the first and
+    // the last have the right classes. Of one logit a yes or no per example: two of three are right.
+    #[test]
+    fn several_labels_count_where_the_mask_shows_and_one_logit_may_be_a_yes_or_no() {
+        let logits = Tensor::from_slice(&[1.0_f32, -1.0, 2.0, 3.0, -1.0, 1.0, f32::NAN, 0.0]).view([2, 2, 2]);
+        let labels = Tensor::from_slice(&[1.0_f32, 0.0, 0.0, 1.0, 0.0, 1.0, -100.0, -100.0]).view([2, 2, 2]);
+        let mask = Tensor::from_slice2(&[[1_i64, 1], [1, 0]]).ne(0);
+        let of = |mask| {
+            Predictions::new(vec![logits.shallow_clone()], vec![labels.shallow_clone()], mask).unwrap()
+        };
+        assert!((Accuracy.value(&of(Some(mask))).unwrap() - 2.0 / 3.0).abs() < 1e-15);
+        let error = Accuracy.value(&of(None)).unwrap_err().to_string();
+        assert!(error.contains("the label of example 1, token 1, class 0 is -100"), "{error}");
+
+        let one = Tensor::from_slice2(&[[2.0_f32], [-1.0], [-0.5]]);
+        let labels = Tensor::from_slice(&[1.0_f32, 0.0, 1.0]);
+        let one = Predictions::new(vec![one], vec![labels], None).unwrap();
+        assert!(Accuracy.value(&one).is_err());
+        let one = one.with_problem(Some(ProblemType::MultiLabelClassification));
+        assert!((Accuracy.value(&one).unwrap() - 2.0 / 3.0).abs() < 1e-15);
     }
 }

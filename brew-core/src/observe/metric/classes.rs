@@ -4,6 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::super::predictions::Predictions;
 use crate::error::{Error, InStage, Result};
+use crate::model::ProblemType;
 use crate::role::{IGNORED, Logits, Role};
 
 /// The classes of a data set, predicted and true.
@@ -18,38 +19,27 @@ pub(super) enum Classes {
 impl Classes {
     /// Reads predictions of one head.
     ///
-    /// Integer labels mean one class: the largest logit is predicted, and of equal ones the first.
-    /// Float labels in the shape of the logits mean any number of classes: those with a logit above 0
-    /// (a probability above one half) are predicted, and those with a label above 0.5 are true.
+    /// What the labels mean, [`ProblemType::of`] says. Of one class the largest logit is predicted, and of
+    /// equal ones the first. Of any number of classes those with a logit above 0 (a probability above one
+    /// half) are predicted, and those with a label above 0.5 are true.
     ///
     /// # Errors
-    /// Without labels, for several heads, and for labels of another shape; for labels outside of 0 to
-    /// classes - 1 (-100 aside) and logits that are NaN, with the example.
+    /// Without labels, for several heads, for a regression, and for labels that do not suit the head; for
+    /// labels outside of 0 to classes - 1 (-100 aside) and logits that are NaN, with the example.
     pub(super) fn of(metric: &str, predictions: &Predictions) -> Result<Self> {
         let (logits, labels) = one_head(metric, predictions)?;
-        let kind = labels.f_kind()?;
-        if matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16) {
-            return Self::any(metric, logits, labels);
+        match problem(metric, predictions, logits, labels)? {
+            ProblemType::SingleLabelClassification => {}
+            ProblemType::MultiLabelClassification => return Self::any(metric, predictions, logits, labels),
+            ProblemType::Regression => {
+                return Err(Error::invalid(format!(
+                    "{metric} is of classes, and to this head, with logits of {:?} and labels of {:?}, labels are the numbers of a regression: measure numbers with `Pearson` or `Spearman`; for classes give the model a logit for each, and integer labels (`#[column(i64)]`)",
+                    logits.size(),
+                    labels.size()
+                )));
+            }
         }
         let predicted = logits.f_argmax(-1, false)?;
-        if logits.size() == labels.size() && logits.dim() > 1 {
-            return Err(Error::invalid(format!(
-                "{metric}: the labels are {kind:?} in the shape of the logits, {:?}: where any number of classes may be true of an example, labels are floats of 0 and 1 (`#[column(f32)]`)",
-                logits.size()
-            )));
-        }
-        if predicted.size() != labels.size() {
-            return Err(Error::invalid(format!(
-                "{metric} needs one label a prediction: the predictions are {:?}, the labels {:?}",
-                predicted.size(),
-                labels.size()
-            )));
-        }
-        if logits.size().last() == Some(&1) {
-            return Err(Error::invalid(format!(
-                "{metric} is of classes, and one logit has no other class to choose: give the model a logit for each class, or measure numbers with `Pearson` or `Spearman`"
-            )));
-        }
         let mut counts = labels.f_ne(IGNORED)?;
         if let Some(mask) = predictions.mask() {
             counts = counts.f_logical_and(mask).in_stage("logits_mask")?;
@@ -60,16 +50,18 @@ impl Classes {
         Ok(Classes::One(predicted.into_iter().zip(labels).collect()))
     }
 
-    fn any(metric: &str, logits: &Tensor, labels: &Tensor) -> Result<Self> {
+    fn any(metric: &str, predictions: &Predictions, logits: &Tensor, labels: &Tensor) -> Result<Self> {
         let classes = logits.size().last().copied().unwrap_or(0).max(1);
-        if logits.size() != labels.size() || classes == 1 {
-            return Err(Error::invalid(format!(
-                "{metric} is of classes, and these labels are numbers: they are {:?}, the logits {:?}; measure numbers with `Pearson` or `Spearman`, and make the labels of classes integers (`#[column(i64)]`)",
-                labels.size(),
-                logits.size()
-            )));
+        // Of one logit there may be one label per example.
+        let labels = &labels.f_reshape(logits.size())?;
+        let rows = logits.size()[..logits.dim().saturating_sub(1)].to_vec();
+        let counts = match predictions.mask().filter(|_| rows.len() > 1) {
+            Some(mask) => mask.f_reshape(&rows).in_stage("logits_mask")?,
+            None => Tensor::f_ones(&rows, (Kind::Bool, labels.device()))?,
         }
+        .f_unsqueeze(-1)?;
         let outside = labels.f_ge(0.0)?.f_logical_and(&labels.f_le(1.0)?)?.f_logical_not()?;
+        let outside = outside.f_logical_and(&counts)?;
         if let Some(place) = first(&outside)? {
             let value = labels.f_reshape([-1])?.f_double_value(&[place])?;
             return Err(Error::invalid(format!(
@@ -77,8 +69,8 @@ impl Classes {
                 named(place, &labels.size(), "class")
             )));
         }
-        refuse_nan(metric, logits, &logits.f_isnan()?)?;
-        let flags = |tensor: &Tensor, limit: f64| integers(&tensor.f_gt(limit)?.f_reshape([-1])?);
+        refuse_nan(metric, logits, &logits.f_isnan()?.f_logical_and(&counts)?)?;
+        let flags = |tensor: &Tensor, limit: f64| integers(&tensor.f_gt(limit)?.f_masked_select(&counts)?);
         let both = flags(logits, 0.0)?.into_iter().zip(flags(labels, 0.5)?);
         let both: Vec<(bool, bool)> = both.map(|(predicted, label)| (predicted != 0, label != 0)).collect();
         let classes = usize::try_from(classes).unwrap_or(1);
@@ -178,6 +170,10 @@ fn first(flags: &Tensor) -> Result<Option<i64>> {
 /// `example 3`, `example 3, token 5`: a place of a tensor of this shape, whose last dimension has a name.
 fn named(place: i64, shape: &[i64], last: &str) -> String {
     match shape {
+        [rows, length, classes] => {
+            let token = named(place / classes.max(&1), &[*rows, *length], "token");
+            format!("{token}, {last} {}", place % classes.max(&1))
+        }
         [_, length] => format!("example {}, {last} {}", place / length.max(&1), place % length.max(&1)),
         _ => format!("example {place}"),
     }
@@ -197,6 +193,17 @@ pub(super) fn one_head<'p>(metric: &str, predictions: &'p Predictions) -> Result
         )));
     };
     Ok((logits, labels))
+}
+
+/// What these labels are to this head, by the table that its loss asks.
+pub(super) fn problem(
+    metric: &str,
+    predictions: &Predictions,
+    logits: &Tensor,
+    labels: &Tensor,
+) -> Result<ProblemType> {
+    ProblemType::of(predictions.problem(), &logits.size(), labels)
+        .map_err(|error| Error::invalid(format!("{metric}: {error}")))
 }
 
 /// All values of a tensor.

@@ -8,8 +8,9 @@
 use tch::{Kind, Tensor};
 
 use super::Metric;
-use super::classes::one_head;
+use super::classes::{one_head, problem};
 use crate::error::{Error, Result};
+use crate::model::ProblemType;
 use crate::observe::Predictions;
 
 /// The linear correlation of a regression's predictions with its labels, -1 to 1.
@@ -56,6 +57,12 @@ fn numbers(metric: &str, predictions: &Predictions) -> Result<(Vec<f64>, Vec<f64
             "{metric} needs one number an example: the predictions are {:?}, the labels {:?}",
             logits.size(),
             labels.size()
+        )));
+    }
+    let meant = problem(metric, predictions, logits, &labels.f_reshape(logits.size())?)?;
+    if meant != ProblemType::Regression {
+        return Err(Error::invalid(format!(
+            "{metric} is of numbers, and the head's `problem_type` is {meant}: measure classes with `Accuracy` or `F1`"
         )));
     }
     if examples == 0 {

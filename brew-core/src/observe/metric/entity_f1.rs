@@ -101,6 +101,7 @@ impl EntityF1 {
         if let Some(mask) = predictions.mask() {
             counts = counts.f_logical_and(mask).in_stage("logits_mask")?;
         }
+        super::classes::problem("entity_f1", predictions, logits, labels)?;
         super::classes::check(predictions, "entity_f1", logits, labels, &counts)?;
         let counted = counts.f_sum(Kind::Int64)?.f_int64_value(&[])?;
         Ok((f1(&self.tags(&predicted, &counts)?, &self.tags(labels, &counts)?, self.scheme)?, counted))
@@ -125,6 +126,20 @@ impl Metric for EntityF1 {
 #[cfg(test)]
 mod tests {
     use super::{EntityF1, Metric as _, Predictions, Scheme, Tensor};
+    use crate::model::ProblemType;
+
+    // By hand: two tokens, of several classes each.
+    #[test]
+    fn a_head_of_several_labels_a_token_is_refused() {
+        let logits = Tensor::from_slice(&[1.0_f32, -1.0, 2.0, 3.0]).view([1, 2, 2]);
+        let labels = Tensor::from_slice2(&[[0_i64, 1]]);
+        let tokens = Predictions::new(vec![logits], vec![labels], None).unwrap();
+        let metric = EntityF1::new(["O", "B-a"]).unwrap();
+        metric.check(&tokens).unwrap();
+        let tokens = tokens.with_problem(Some(ProblemType::MultiLabelClassification));
+        let error = metric.check(&tokens).unwrap_err().to_string();
+        assert!(error.contains("`problem_type` is multi_label_classification"), "{error}");
+    }
 
     const LABELS: [&[&str]; 3] = [
         &["B-per", "I-per", "O", "I-loc", "I-loc", "B-loc"],

@@ -41,7 +41,8 @@ fn shifted(predictions: &Predictions) -> Result<Predictions> {
     let all =
         |tensors: &[Tensor], first| tensors.iter().map(|tensor| part(tensor, first)).collect::<Result<_>>();
     let mask = predictions.mask().map(|mask| part(mask, 1)).transpose()?;
-    Predictions::new(all(predictions.logits(), 0)?, all(predictions.labels(), 1)?, mask)
+    let shifted = Predictions::new(all(predictions.logits(), 0)?, all(predictions.labels(), 1)?, mask)?;
+    Ok(shifted.with_problem(predictions.problem()))
 }
 
 #[cfg(test)]
