@@ -133,7 +133,15 @@ pub fn adaptor(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn forwarded(_: TokenStream, item: TokenStream) -> TokenStream {
-    forwarded::expand(item.into()).into()
+    forwarded::expand_trait(item.into()).into()
+}
+
+/// Forwards every method of such a trait that the impl does not write itself:
+/// `#[forwards(|this| this.loss)] impl Loss for Wrapper`.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn forwards(to: TokenStream, item: TokenStream) -> TokenStream {
+    forwarded::expand_impl(&to.into(), item.into()).into()
 }
 
 /// Makes a batch of a struct: each field is a column of the data, by name.

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 
 use brew_core::execute::Executor;
-use brew_core::loss::{Loss, Read};
+use brew_core::loss::{Features, Loss};
 use brew_core::prelude::*;
 use brew_core::schedule::TemperatureSchedule;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, finite_difference_error, golden, mask, sentences, seq};
@@ -12,7 +12,7 @@ fn logits() -> (Tensor, Tensor) {
     (seq(&[2, 5], 0.7, 0.1, 2.0), seq(&[2, 5], 0.9, 0.4, 3.0))
 }
 
-fn value(loss: &dyn Loss, student: Read, teacher: Read) -> f64 {
+fn value(loss: &dyn Loss, student: Features, teacher: Features) -> f64 {
     loss.term(&student, &teacher).unwrap().mean().unwrap().double_value(&[])
 }
 
@@ -91,7 +91,7 @@ fn temperatures_equal_textbrewers() {
     let cwsm = Cwsm::new(1.0).temperatures(&student, &teacher, 4.0).unwrap();
     assert_close(&numbers(&cwsm), &golden("cwsm(1) T=4 temperatures"));
     let loss = KdCe::at(4.0).scheduled(Flsw::new(1.0, 2.0));
-    let found = value(&loss, Read::one(student), Read::one(teacher));
+    let found = value(&loss, Features::one(student), Features::one(teacher));
     assert!((found - golden("flsw(1,2) kd_ce").as_f64().unwrap()).abs() < 1e-9, "found {found}");
 }
 
@@ -104,21 +104,24 @@ fn only_rows_that_count_set_the_mean_of_the_temperatures() {
     ] {
         let masked = value(
             &*loss,
-            Read::one(student.copy()).with_mask(mask()),
-            Read::one(teacher.copy()).with_mask(mask()),
+            Features::one(student.copy()).with_mask(mask()),
+            Features::one(teacher.copy()).with_mask(mask()),
         );
         // TextBrewer selects the rows first: the same rows, as a batch without a length.
-        let selected = |logits: &Tensor| Read::one(logits.index(&[Some(mask().to_kind(Kind::Bool))]));
+        let selected = |logits: &Tensor| Features::one(logits.index(&[Some(mask().to_kind(Kind::Bool))]));
         let expected = value(&*loss, selected(&student), selected(&teacher));
         assert!((masked - expected).abs() < 1e-12, "{}: {masked}, {expected}", loss.name());
         // What stands in the padding, even NaN, changes nothing.
         let spoilt = student.copy();
         let _ = spoilt.get(0).get(2).fill_(f64::NAN);
-        let padded =
-            value(&*loss, Read::one(spoilt).with_mask(mask()), Read::one(teacher.copy()).with_mask(mask()));
+        let padded = value(
+            &*loss,
+            Features::one(spoilt).with_mask(mask()),
+            Features::one(teacher.copy()).with_mask(mask()),
+        );
         assert!((padded - masked).abs() < 1e-12, "{}: {padded}, {masked}", loss.name());
         let nothing = mask().zeros_like();
-        let read = |logits: &Tensor| Read::one(logits.copy()).with_mask(nothing.copy());
+        let read = |logits: &Tensor| Features::one(logits.copy()).with_mask(nothing.copy());
         assert_eq!(value(&*loss, read(&student), read(&teacher)), 0.0);
     }
 }
@@ -129,7 +132,7 @@ fn no_gradient_passes_through_a_temperature() {
     let tau = Flsw::new(1.0, 2.0).temperatures(&student, &teacher, 4.0).unwrap().unsqueeze(-1);
     let leaf = student.copy().set_requires_grad(true);
     let loss = KdCe::at(4.0).scheduled(Flsw::new(1.0, 2.0));
-    loss.term(&Read::one(leaf.shallow_clone()), &Read::one(teacher.copy()))
+    loss.term(&Features::one(leaf.shallow_clone()), &Features::one(teacher.copy()))
         .unwrap()
         .mean()
         .unwrap()
@@ -149,14 +152,14 @@ fn a_fractional_gamma_on_equal_logits_is_a_number() {
     // In float32 the cosine of equal logits passes 1 by round-off; TextBrewer's loss is NaN there.
     let student = seq(&[64, 7], 0.7, 0.1, 30.0).to_kind(Kind::Float);
     let loss = KdCe::at(4.0).scheduled(Flsw::new(1.0, 0.5));
-    assert!(value(&loss, Read::one(student.copy()), Read::one(student)).is_finite());
+    assert!(value(&loss, Features::one(student.copy()), Features::one(student)).is_finite());
 }
 
 #[test]
 fn a_temperature_outside_its_range_is_refused_never_used() {
     let (student, teacher) = logits();
     let loss = KdCe::at(4.0).scheduled(Cwsm::new(20.0));
-    let error = loss.term(&Read::one(student), &Read::one(teacher)).unwrap_err().to_string();
+    let error = loss.term(&Features::one(student), &Features::one(teacher)).unwrap_err().to_string();
     // 4 + 20 * (3.5975458318254065 - 4), from the golden temperatures at beta 1
     assert!(
         error.starts_with("the temperature schedule `cwsm` gives a row the temperature -4.049083"),

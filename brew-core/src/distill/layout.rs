@@ -109,7 +109,7 @@ impl Layout {
             }
         }
         self.terms.push(id);
-        (id, Weighed { loss, weight })
+        (id, Weighed::new(loss, weight))
     }
 
     /// The adaptors of the teachers whose features a loss reads: all of them for logits, one for layers.

@@ -1,6 +1,7 @@
 //! A pipeline: the plan with its parts, laid from what the builder collected.
 
 use std::any::Any;
+use std::cell::{Ref, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use super::layout::Layout;
 use super::{Declared, Reads, Sides};
 use crate::adaptor::Adaptor;
 use crate::error::{Error, Problem, Result};
-use crate::loss::Loss;
+use crate::loss::{Learns, Loss};
 use crate::model::Seen;
 use crate::pass::Argument;
 use crate::plan::{Balance, Plan, Projection, StageId};
@@ -34,8 +35,26 @@ pub struct Pipeline<T, A: Adaptor> {
 
 /// A loss with its factor in the sum.
 pub(crate) struct Weighed {
-    pub(crate) loss: Box<dyn Loss>,
+    /// Steps move what a loss carries while pipeline and executor are shared. Borrowed for one call at a
+    /// time.
+    loss: RefCell<Box<dyn Loss>>,
     pub(crate) weight: Weight,
+}
+
+impl Weighed {
+    pub(super) fn new(loss: Box<dyn Loss>, weight: Weight) -> Self {
+        Weighed { loss: RefCell::new(loss), weight }
+    }
+
+    /// The loss. Let go of it before [`Weighed::learns`].
+    pub(crate) fn loss(&self) -> Ref<'_, dyn Loss> {
+        Ref::map(self.loss.borrow(), |loss| &**loss)
+    }
+
+    /// Does this with what learns or carries something, if the loss does.
+    pub(crate) fn learns<R>(&self, work: impl FnOnce(&mut dyn Learns) -> R) -> Option<R> {
+        self.loss.borrow_mut().learns().map(work)
+    }
 }
 
 impl<T, A: Adaptor> fmt::Debug for Pipeline<T, A> {
@@ -93,7 +112,7 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
 
     /// The names of the losses whose rows depend on one another.
     fn whole_batch_losses(&self) -> impl Iterator<Item = &str> {
-        let whole = |id: &StageId| self.losses.get(id).is_some_and(|part| part.loss.reads_whole_batch());
+        let whole = |id: &StageId| self.losses.get(id).is_some_and(|part| part.loss().reads_whole_batch());
         self.plan.stages().filter(move |(id, _)| whole(id)).map(|(_, stage)| stage.name.as_str())
     }
 

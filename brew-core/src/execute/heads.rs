@@ -9,7 +9,7 @@ use super::combine::{Guides, combine};
 use super::reads::same_masks;
 use super::shift;
 use crate::error::{Error, Result};
-use crate::loss::{Loss, Read};
+use crate::loss::{Features, Loss};
 use crate::plan::{Combine, LossStage};
 
 /// Features and masks of one side.
@@ -26,9 +26,9 @@ pub(super) struct Side {
 }
 
 impl Side {
-    pub(super) fn whole(self) -> Result<Read> {
+    pub(super) fn whole(self) -> Result<Features> {
         let also = self.also_of_head(0)?;
-        Ok(Read { features: self.features, mask: self.masks.into_iter().next(), also })
+        Ok(Features { tensors: self.features, mask: self.masks.into_iter().next(), also })
     }
 
     /// What else the loss reads for a head: one value serves all of them, or each has its own.
@@ -52,9 +52,9 @@ impl Side {
         Guides { labels: self.labels.get(head), teacher: self.teacher.get(index) }
     }
 
-    fn head(&self, head: usize) -> Result<Read> {
+    fn head(&self, head: usize) -> Result<Features> {
         let features = self.features.get(head).map(Tensor::shallow_clone).into_iter().collect();
-        Ok(Read { features, mask: self.mask(head), also: self.also_of_head(head)? })
+        Ok(Features { tensors: features, mask: self.mask(head), also: self.also_of_head(head)? })
     }
 
     /// The mask of a head: one serves all of them, or each has its own.
@@ -71,7 +71,7 @@ pub(super) fn by_head(
     loss: &dyn Loss,
     student: Side,
     teachers: Vec<Side>,
-) -> Result<Vec<(Read, Read)>> {
+) -> Result<Vec<(Features, Features)>> {
     let heads = student.features.len();
     if heads == 0 {
         return Err(Error::invalid(format!("the student's `{role}` is an empty list")));
@@ -119,15 +119,15 @@ pub(super) fn by_head(
             };
             let mask = teachers.iter().find_map(|teacher| teacher.mask(head));
             let also = teachers.first().map(|teacher| teacher.also_of_head(head)).transpose()?;
-            Ok((read, Read { features, mask, also: also.unwrap_or_default() }))
+            Ok((read, Features { tensors: features, mask, also: also.unwrap_or_default() }))
         })
         .collect()
 }
 
 /// Teachers that are combined must mask the same positions: each is held against the student.
-fn teachers_mask_alike(loss: &dyn Loss, student: &Read, teachers: &[Side], head: usize) -> Result<()> {
+fn teachers_mask_alike(loss: &dyn Loss, student: &Features, teachers: &[Side], head: usize) -> Result<()> {
     for (index, teacher) in teachers.iter().enumerate() {
-        let read = Read { mask: teacher.mask(head), ..Read::default() };
+        let read = Features { mask: teacher.mask(head), ..Features::default() };
         same_masks(loss, student, &read)
             .map_err(|error| Error::invalid(format!("teacher {index} of {}: {error}", teachers.len())))?;
     }
@@ -138,13 +138,13 @@ fn teachers_mask_alike(loss: &dyn Loss, student: &Read, teachers: &[Side], head:
 pub(super) const TOP_LOGITS: usize = 3;
 
 /// One pair a head, of a teacher whose logits are known as the top k alone.
-fn top_logits(student: &Side, teacher: &Side) -> Result<Vec<(Read, Read)>> {
+fn top_logits(student: &Side, teacher: &Side) -> Result<Vec<(Features, Features)>> {
     let heads = teacher.features.chunks_exact(TOP_LOGITS).enumerate();
     heads
         .map(|(head, top)| {
             let features = top.iter().map(Tensor::shallow_clone).collect();
             let (mask, also) = (teacher.mask(head), teacher.also_of_head(head)?);
-            Ok((student.head(head)?, Read { features, mask, also }))
+            Ok((student.head(head)?, Features { tensors: features, mask, also }))
         })
         .collect()
 }

@@ -8,14 +8,30 @@ use super::window::Divided;
 use super::{Executor, Window, balance, reads};
 use crate::adaptor::Adaptor;
 use crate::error::{Error, Result};
+use crate::loss::{Loss, Term};
 use crate::plan::StageId;
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// The value of a loss: its terms, each divided, added up.
     pub(super) fn loss(&self, id: StageId, window: Option<&Window>, held: &mut Held) -> Result<Tensor> {
-        let loss = &*self.weighed(id)?.loss;
+        let weighed = self.weighed(id)?;
+        let (value, terms) = self.terms(id, &*weighed.loss(), window, held)?;
+        // Only a pass that trains is part of a step.
+        let mut of_step = terms.iter().filter(|term| term.sum.requires_grad());
+        weighed.learns(|learns| of_step.try_for_each(|term| learns.after_term(term))).transpose()?;
+        Ok(value)
+    }
+
+    /// The value of a loss, and the terms that it is made of: one per head.
+    fn terms(
+        &self,
+        id: StageId,
+        loss: &dyn Loss,
+        window: Option<&Window>,
+        held: &mut Held,
+    ) -> Result<(Tensor, Vec<Term>)> {
         let (role, pairs) = reads::gather(self.plan(), id, loss, &self.orders, held)?;
-        let mut total: Option<Tensor> = None;
+        let (mut total, mut terms): (Option<Tensor>, _) = (None, Vec::new());
         let heads = pairs.len();
         for (head, (student, teacher)) in pairs.into_iter().enumerate() {
             reads::same_masks(loss, &student, &teacher)?;
@@ -28,8 +44,10 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 Some(sum) => sum.f_add(&value)?,
                 None => value,
             });
+            terms.push(term);
         }
-        total.ok_or_else(|| Error::invalid("a loss was given nothing to compare"))
+        let total = total.ok_or_else(|| Error::invalid("a loss was given nothing to compare"))?;
+        Ok((total, terms))
     }
 
     /// The weighted and balanced sum of the terms.

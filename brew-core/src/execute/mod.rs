@@ -33,7 +33,7 @@ use crate::batch::Feeds;
 use crate::cache::RowKeys;
 use crate::distill::{Pipeline, Weighed};
 use crate::error::{Error, InStage, Problem, Result};
-use crate::loss::{Loss, Place};
+use crate::loss::Place;
 use crate::model::{Model as _, Side};
 use crate::native::Autocast;
 use crate::parameters::Parameters;
@@ -82,7 +82,8 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         for (index, (id, part)) in pipeline.losses.iter().enumerate() {
             let name = pipeline.plan.stage(*id).map_or("", |stage| &stage.name);
             let seed = seed.wrapping_add(i64::try_from(index + 1).unwrap_or(i64::MAX));
-            part.loss.prepare(&Place { kind, device, seed }).in_stage(name)?;
+            let place = Place { kind, device, seed };
+            part.learns(|learns| learns.prepare(&place)).transpose().in_stage(name)?;
         }
         let variances = balance::Variances::new(&pipeline.plan, (kind, device))?;
         let orders = classes::Orders::of(pipeline)?;
@@ -100,11 +101,11 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
     }
 
     /// The losses with the names of their stages.
-    pub(crate) fn losses(&self) -> impl Iterator<Item = (&str, &dyn Loss)> {
+    pub(crate) fn losses(&self) -> impl Iterator<Item = (&str, &Weighed)> {
         self.pipeline
             .losses
             .iter()
-            .filter_map(|(id, part)| self.plan().stage(*id).map(|stage| (stage.name.as_str(), &*part.loss)))
+            .filter_map(|(id, part)| self.plan().stage(*id).map(|stage| (stage.name.as_str(), part)))
     }
 
     /// Their weights, with the names of their stages.
@@ -118,7 +119,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
     /// What is learned beside the student: projections, and what losses learn, each under its stage's
     /// name.
     pub fn learned(&self) -> Parameters {
-        let of_losses = self.losses().flat_map(|(stage, loss)| named(stage, &loss.parameters()));
+        let of_losses = self.losses().flat_map(|(stage, loss)| named(stage, &learned(loss)));
         let projections = self.projections.parameters();
         let projections: Vec<_> =
             projections.iter().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect();
@@ -128,7 +129,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
     /// The same in groups, with what each changes of the optimizer's settings.
     pub(crate) fn learned_groups(&self) -> impl Iterator<Item = (OptimizerChanges, Parameters)> {
         let of_losses = self.losses().map(|(stage, loss)| {
-            (OptimizerChanges::default(), Parameters::new(named(stage, &loss.parameters())))
+            (OptimizerChanges::default(), Parameters::new(named(stage, &learned(loss))))
         });
         let variances = (balance::NO_DECAY, Parameters::new(self.variances.parameters()));
         self.projections.groups().chain(of_losses).chain([variances])
@@ -223,6 +224,11 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
 /// The order that a plan's stages run in.
 fn order_of(plan: &Plan) -> Result<Vec<StageId>> {
     plan.order().map_err(|names| Error::Plan(vec![Problem::Cycle(names)]))
+}
+
+/// What a loss learns.
+fn learned(loss: &Weighed) -> Parameters {
+    loss.learns(|learns| learns.parameters()).unwrap_or_default()
 }
 
 /// What a loss learns, under its stage's name.

@@ -9,7 +9,7 @@ use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
 use crate::error::{Error, Problem, Result};
 use crate::feature::Feature;
-use crate::loss::{Read, is_binary};
+use crate::loss::{Features, is_binary};
 use crate::model::{Model, ProblemType};
 use crate::pass::{Pass, Wants};
 use crate::plan::{Stage, StageId, StageKind};
@@ -142,7 +142,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             return;
         }
         let checked = (|| {
-            let loss = &*self.weighed(id)?.loss;
+            let loss = &*self.weighed(id)?.loss();
             let (_, pairs) = reads::gather(self.plan(), id, loss, &self.orders, held)?;
             for (student, teacher) in pairs {
                 let mismatches = loss.mismatches(&student, &teacher);
@@ -211,7 +211,7 @@ fn batch_found<B: Batch>(batch: &B) -> String {
     format!("batch: {}", columns.join(", "))
 }
 
-fn mask_of_zeros_and_ones(side: &str, read: &Read) -> Result<()> {
+fn mask_of_zeros_and_ones(side: &str, read: &Features) -> Result<()> {
     match &read.mask {
         Some(mask) if !is_binary(mask)? => Err(Error::invalid(format!(
             "the {side}'s mask has values other than 0 and 1: `{}` and `{}` say which positions count",

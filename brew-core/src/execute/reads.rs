@@ -7,7 +7,7 @@ use super::heads::{Side, by_head};
 use super::held::Held;
 use crate::error::{Error, Result};
 use crate::feature::Feature;
-use crate::loss::{HardLabels, Loss, Masks, Read};
+use crate::loss::{Features, HardLabels, Loss, Masks};
 use crate::plan::{Flow, Plan, StageId, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Losses, Role, TeacherIndex};
 use crate::side::Owner;
@@ -49,7 +49,7 @@ pub(super) fn own_losses(
     losses: Vec<Tensor>,
     counts: Option<&[Tensor]>,
     rows: usize,
-) -> Result<Vec<(Read, Read)>> {
+) -> Result<Vec<(Features, Features)>> {
     if losses.is_empty() {
         return Err(Error::invalid("the student's `losses` is an empty list"));
     }
@@ -60,7 +60,7 @@ pub(super) fn own_losses(
             (0, None) => losses.f_expand([i64::try_from(rows).unwrap_or(i64::MAX)], false)?,
             _ => losses,
         };
-        Ok((HardLabels::read(losses, counts), Read::default()))
+        Ok((HardLabels::read(losses, counts), Features::default()))
     };
     losses.into_iter().enumerate().map(own).collect()
 }
@@ -81,7 +81,7 @@ pub(super) fn gather(
     loss: &dyn Loss,
     orders: &Orders,
     held: &mut Held,
-) -> Result<(String, Vec<(Read, Read)>)> {
+) -> Result<(String, Vec<(Features, Features)>)> {
     let mut compared = String::new();
     let mut student = Side::default();
     let mut teachers: Vec<Side> = Vec::new();
@@ -147,7 +147,7 @@ fn owner(plan: &Plan, from: StageId) -> Owner {
 
 /// Checks that both sides mask the same positions, where the loss compares position with position;
 /// names the first row that differs.
-pub(super) fn same_masks(loss: &dyn Loss, student: &Read, teacher: &Read) -> Result<()> {
+pub(super) fn same_masks(loss: &dyn Loss, student: &Features, teacher: &Features) -> Result<()> {
     if loss.masks() != Masks::Same {
         return Ok(());
     }

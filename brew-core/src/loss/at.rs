@@ -15,7 +15,7 @@ use tch::Tensor;
 use super::channels::{Equal, channels, mismatches};
 use super::examples::Examples;
 use super::vectors::unit;
-use super::{Average, Loss, Read, Term};
+use super::{Average, Features, Loss, Term};
 use crate::error::Result;
 
 /// Squared difference of where two layers are active (the meaning of the authors' code).
@@ -24,12 +24,12 @@ use crate::error::Result;
 /// `(batch, length, width)`.
 ///
 /// ```
-/// use brew_core::loss::{AtMse, AtNorm, Loss, Read};
+/// use brew_core::loss::{AtMse, AtNorm, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
 /// // One channel of two positions, of which another one is active.
-/// let student = Read::one(Tensor::from_slice(&[3.0, 0.0]).view([1, 1, 1, 2]));
-/// let teacher = Read::one(Tensor::from_slice(&[0.0, 5.0]).view([1, 1, 1, 2]));
+/// let student = Features::one(Tensor::from_slice(&[3.0, 0.0]).view([1, 1, 1, 2]));
+/// let teacher = Features::one(Tensor::from_slice(&[0.0, 5.0]).view([1, 1, 1, 2]));
 /// assert_eq!(AtMse.term(&student, &teacher)?.mean()?.double_value(&[]), 1.0);
 /// assert_eq!(AtNorm.term(&student, &teacher)?.mean()?.double_value(&[]), 2.0_f64.sqrt());
 /// # Ok::<(), brew_core::Error>(())
@@ -47,10 +47,10 @@ impl Loss for AtMse {
     fn name(&self) -> &'static str {
         "at_mse"
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         mismatches(student, teacher, Equal::Positions)
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
         Term::positions(&difference(student, teacher, mask)?.f_square()?, mask)
     }
@@ -63,10 +63,10 @@ impl Loss for AtNorm {
     fn average(&self, masked: bool) -> Average {
         if masked { Average::RowsWithTokens } else { Average::Rows }
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         mismatches(student, teacher, Equal::Positions)
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
         let difference = difference(student, teacher, mask)?;
         Examples::under(mask)?.term(&difference.f_norm_scalaropt_dim(2, [1_i64].as_slice(), false)?)
@@ -74,7 +74,7 @@ impl Loss for AtNorm {
 }
 
 /// a of the student minus that of the teacher, `(batch, positions)`.
-fn difference(student: &Read, teacher: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
-    let active = |read: &Read| unit(&channels(read, mask)?.f_square()?.f_mean_dim(1, false, None)?, 1);
+fn difference(student: &Features, teacher: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
+    let active = |read: &Features| unit(&channels(read, mask)?.f_square()?.f_mean_dim(1, false, None)?, 1);
     Ok(active(student)?.f_sub(&active(teacher)?)?)
 }

@@ -7,7 +7,7 @@
 use serde_json::json;
 use tch::Tensor;
 
-use super::Read;
+use super::Features;
 use super::term::{keep, pairs, positions};
 use crate::error::Result;
 use crate::words::shape;
@@ -84,7 +84,7 @@ impl Maps {
     }
 
     /// What is wrong with the two sides' maps.
-    pub(super) fn mismatches(self, student: &Read, teacher: &Read, heads: Heads) -> Vec<String> {
+    pub(super) fn mismatches(self, student: &Features, teacher: &Features, heads: Heads) -> Vec<String> {
         let (of_student, of_teacher) = (student.shape(), teacher.shape());
         let (Some(student_sizes), Some(teacher_sizes)) = (sizes(&of_student), sizes(&of_teacher)) else {
             return vec![format!(
@@ -131,7 +131,7 @@ impl Maps {
     }
 
     /// Maps that cannot be what the loss was told they are.
-    fn value_problem(self, side: &str, read: &Read, mask: Option<&Tensor>) -> Result<Option<String>> {
+    fn value_problem(self, side: &str, read: &Features, mask: Option<&Tensor>) -> Result<Option<String>> {
         let mut maps = maps(read)?.f_detach()?;
         let mut rows = maps.f_sum_dim_intlist(-1, false, None)?;
         if let Some(mask) = mask {
@@ -158,7 +158,7 @@ impl Maps {
 }
 
 /// One side's maps as `(batch, heads, length, length)`, in float32 or wider.
-pub(super) fn maps(read: &Read) -> Result<Tensor> {
+pub(super) fn maps(read: &Features) -> Result<Tensor> {
     let maps = read.first()?;
     if maps.dim() == 3 { Ok(maps.f_unsqueeze(1)?) } else { Ok(maps) }
 }

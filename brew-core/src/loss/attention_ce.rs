@@ -24,17 +24,17 @@ use tch::Tensor;
 
 use super::attention::{Heads, Maps, attention_loss, maps};
 use super::term::{NO_SCORE, keep, pairs, positions};
-use super::{Loss, Read, Term};
+use super::{Features, Loss, Term};
 use crate::error::Result;
 
 attention_loss! {
     /// Cross-entropy of the student's attention with the teacher's, head by head.
     ///
     /// ```
-    /// use brew_core::loss::{AttentionCe, Loss, Read};
+    /// use brew_core::loss::{AttentionCe, Loss, Features};
     /// use brew_core::tch::Tensor;
     ///
-    /// let map = |values: &[f64]| Read::one(Tensor::from_slice(values).view([1, 1, 2, 2]));
+    /// let map = |values: &[f64]| Features::one(Tensor::from_slice(values).view([1, 1, 2, 2]));
     /// let (student, teacher) = (map(&[0.5, 0.5, 0.5, 0.5]), map(&[1.0, 0.0, 0.25, 0.75]));
     /// let loss = AttentionCe::probabilities().term(&student, &teacher)?.mean()?;
     /// assert!((loss.double_value(&[]) - 2.0_f64.ln()).abs() < 1e-12);
@@ -61,11 +61,11 @@ impl Loss for AttentionCe {
         self.maps == Maps::TextBrewer
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         self.maps.mismatches(student, teacher, Heads::Equal { or: "AttentionCeMean" })
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         compare(self.maps, &maps(student)?, &maps(teacher)?, student.mask.as_ref())
     }
 }
@@ -83,11 +83,11 @@ impl Loss for AttentionCeMean {
         self.maps == Maps::TextBrewer
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         self.maps.mismatches(student, teacher, Heads::Any)
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let averaged = |read| -> Result<Tensor> { Ok(maps(read)?.f_mean_dim(1, true, None)?) };
         compare(self.maps, &averaged(student)?, &averaged(teacher)?, student.mask.as_ref())
     }

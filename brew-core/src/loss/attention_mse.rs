@@ -16,17 +16,17 @@ use tch::Tensor;
 
 use super::attention::{Heads, Maps, attention_loss, maps};
 use super::term::{keep, pairs};
-use super::{Average, Loss, Read, Term};
+use super::{Average, Features, Loss, Term};
 use crate::error::Result;
 
 attention_loss! {
     /// Mean squared difference of two layers' attention maps, head by head.
     ///
     /// ```
-    /// use brew_core::loss::{AttentionMse, Loss, Read};
+    /// use brew_core::loss::{AttentionMse, Loss, Features};
     /// use brew_core::tch::Tensor;
     ///
-    /// let map = |values: &[f64]| Read::one(Tensor::from_slice(values).view([1, 1, 2, 2]));
+    /// let map = |values: &[f64]| Features::one(Tensor::from_slice(values).view([1, 1, 2, 2]));
     /// let (student, teacher) = (map(&[1.0, 0.0, 0.0, 1.0]), map(&[0.5, 0.5, 0.5, 0.5]));
     /// let loss = AttentionMse::probabilities();
     /// assert_eq!(loss.term(&student, &teacher)?.mean()?.double_value(&[]), 0.25);
@@ -53,11 +53,11 @@ impl Loss for AttentionMse {
         if masked { Average::Pairs } else { Average::Rows }
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         self.maps.mismatches(student, teacher, Heads::Equal { or: "AttentionMseSum" })
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         compare(self.maps, &maps(student)?, &maps(teacher)?, student.mask.as_ref())
     }
 }
@@ -75,11 +75,11 @@ impl Loss for AttentionMseSum {
         if masked { Average::Pairs } else { Average::Rows }
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         self.maps.mismatches(student, teacher, Heads::Any)
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let summed = |read| -> Result<Tensor> { Ok(maps(read)?.f_sum_dim_intlist(1, true, None)?) };
         compare(self.maps, &summed(student)?, &summed(teacher)?, student.mask.as_ref())
     }

@@ -1,13 +1,7 @@
 //! A loss whose type is not known, such as one named in a config, as a loss that others go around.
 
-use std::collections::BTreeMap;
-
-use tch::Tensor;
-
-use super::{AlsoReads, Average, Loss, Masks, Place, Read, Term, forward_loss};
+use super::{AlsoReads, Average, Features, Learns, Loss, Masks, Term, forward_loss};
 use crate::error::Result;
-use crate::parameters::Parameters;
 
-impl Loss for Box<dyn Loss> {
-    forward_loss! { |this| &**this; }
-}
+#[brew_macros::forwards(|this| **this)]
+impl Loss for Box<dyn Loss> {}

@@ -10,7 +10,7 @@
 
 use serde_json::json;
 
-use super::{Average, Loss, Masks, Read, Term, temperature};
+use super::{Average, Features, Loss, Masks, Term, temperature};
 use crate::error::Result;
 use crate::words::shape;
 
@@ -19,11 +19,11 @@ use crate::words::shape;
 /// Logits are `(batch, candidates)`, the positive first.
 ///
 /// ```
-/// use brew_core::loss::{Loss, MarginMse, Read};
+/// use brew_core::loss::{Loss, MarginMse, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice2(&[[5.0, 4.0]]));
-/// let teacher = Read::one(Tensor::from_slice2(&[[0.9, -2.1]]));
+/// let student = Features::one(Tensor::from_slice2(&[[5.0, 4.0]]));
+/// let teacher = Features::one(Tensor::from_slice2(&[[0.9, -2.1]]));
 /// assert_eq!(MarginMse.term(&student, &teacher)?.mean()?.double_value(&[]), 4.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -56,10 +56,10 @@ impl Loss for MarginMse {
     fn average(&self, _: bool) -> Average {
         Average::Rows
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         mismatches(student, teacher)
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let difference = student.first()?.f_sub(&teacher.first()?)?;
         let others = difference.f_slice(1, 1, None, 1)?;
         let margins = difference.f_slice(1, 0, 1, 1)?.f_sub(&others)?;
@@ -84,11 +84,11 @@ impl Loss for CandidatesKl {
     fn average(&self, _: bool) -> Average {
         Average::Rows
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         mismatches(student, teacher)
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let log = |read: &Read, temperature: f64| -> Result<_> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
+        let log = |read: &Features, temperature: f64| -> Result<_> {
             Ok(read.first()?.f_div_scalar(temperature)?.f_log_softmax(-1, None)?)
         };
         let (student, teacher) = (log(student, self.student)?, log(teacher, self.teacher)?);
@@ -97,7 +97,7 @@ impl Loss for CandidatesKl {
     }
 }
 
-fn mismatches(student: &Read, teacher: &Read) -> Vec<String> {
+fn mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     match (student.shape().as_slice(), teacher.shape().as_slice()) {
         (of_student @ [_, candidates], of_teacher) if *candidates >= 2 && of_student == of_teacher => {
             Vec::new()

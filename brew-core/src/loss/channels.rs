@@ -6,7 +6,7 @@
 
 use tch::Tensor;
 
-use super::{Read, states};
+use super::{Features, states};
 use crate::error::Result;
 use crate::words::shape;
 
@@ -22,7 +22,7 @@ pub(super) enum Equal {
 }
 
 /// A side as `(batch, channels, positions)`, in float32 or wider.
-pub(super) fn channels(read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+pub(super) fn channels(read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
     let features = read.first()?;
     if features.dim() == 4 {
         return Ok(features.f_flatten(2, 3)?);
@@ -31,7 +31,7 @@ pub(super) fn channels(read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
 }
 
 /// What is wrong with both sides' features.
-pub(super) fn mismatches(student: &Read, teacher: &Read, equal: Equal) -> Vec<String> {
+pub(super) fn mismatches(student: &Features, teacher: &Features, equal: Equal) -> Vec<String> {
     let (of_student, of_teacher) = (student.shape(), teacher.shape());
     let (Some(sizes), Some(teacher_sizes)) = (sizes(&of_student), sizes(&of_teacher)) else {
         return vec![format!(

@@ -12,7 +12,7 @@ use tch::Tensor;
 
 use super::examples::Examples;
 use super::term::{positions, wide};
-use super::{Average, Loss, Read, Term, states};
+use super::{Average, Features, Loss, Term, states};
 use crate::error::Result;
 use crate::words::shape;
 
@@ -21,12 +21,12 @@ use crate::words::shape;
 /// Features are `(batch, width)`, or `(batch, length, width)` with a mask or without.
 ///
 /// ```
-/// use brew_core::loss::{Cka, Loss, Read};
+/// use brew_core::loss::{Cka, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
 /// let states = Tensor::from_slice2(&[[1.0, 0.0], [0.0, 2.0], [3.0, 1.0]]);
 /// let turned = states.matmul(&Tensor::from_slice2(&[[0.0, -5.0], [5.0, 0.0]]));
-/// let loss = Cka.term(&Read::one(states), &Read::one(turned))?.mean()?;
+/// let loss = Cka.term(&Features::one(states), &Features::one(turned))?.mean()?;
 /// assert!(loss.double_value(&[]).abs() < 1e-12);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -43,7 +43,7 @@ impl Loss for Cka {
     fn reads_whole_batch(&self) -> bool {
         true
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let (of_student, of_teacher) = (student.shape(), teacher.shape());
         let rank = of_student.len();
         if rank != of_teacher.len()
@@ -58,7 +58,7 @@ impl Loss for Cka {
         }
         states::mask_problem("student", student).into_iter().collect()
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let rows = student.shape().first().copied().unwrap_or_default();
         let mask = student.mask.as_ref();
         let examples = Examples::under(mask.filter(|_| student.shape().len() == 3))?;

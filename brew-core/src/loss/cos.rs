@@ -11,7 +11,7 @@
 
 use tch::Tensor;
 
-use super::{Loss, Read, Term, states};
+use super::{Features, Loss, Term, states};
 use crate::error::Result;
 
 /// What PyTorch adds to each squared length.
@@ -23,11 +23,11 @@ const EPSILON: f64 = 1e-12;
 /// have one shape.
 ///
 /// ```
-/// use brew_core::loss::{Cos, Loss, Read};
+/// use brew_core::loss::{Cos, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 0.0]).view([1, 1, 2]));
-/// let teacher = Read::one(Tensor::from_slice(&[-3.0, 0.0]).view([1, 1, 2]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 0.0]).view([1, 1, 2]));
+/// let teacher = Features::one(Tensor::from_slice(&[-3.0, 0.0]).view([1, 1, 2]));
 /// assert!((Cos.term(&student, &teacher)?.mean()?.double_value(&[]) - 2.0).abs() < 1e-9);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -39,11 +39,11 @@ impl Loss for Cos {
         "cos"
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         states::mismatches(student, teacher)
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let (student_states, teacher_states) = (student.first()?, teacher.first()?);
         if student_states.dim() == 2 {
             return Term::rows(&distance(&student_states, &teacher_states)?);

@@ -14,22 +14,21 @@
 //! loss's state. Source: Tian, Krishnan and Isola, "Contrastive Representation Distillation" (2020).
 
 mod bank;
-
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod memory;
 
 use serde_json::json;
 use tch::{Kind, Tensor};
 
-use self::bank::{Side, drawn};
+use self::bank::drawn;
+use self::memory::Memory;
 use super::examples::Examples;
 use super::vectors::{self, Pool};
-use super::{AlsoReads, Average, Loss, Masks, Place, Read, Term};
+use super::{AlsoReads, Average, Features, Learns, Loss, Masks, Term};
 use crate::error::{Error, Result};
-use crate::parameters::Parameters;
 use crate::role::{Index, Role as _};
+use crate::side::Side;
 
-/// What [`Read::also`] of the student may hold in place of a draw: `(batch, negatives)`, int64.
+/// What [`Features::also`] of the student may hold in place of a draw: `(batch, negatives)`, int64.
 const NEGATIVES: &str = "negatives";
 
 /// Noise contrast of teacher and student over the rows of the data.
@@ -53,15 +52,8 @@ pub struct Crd {
     negatives: i64,
     temperature: f64,
     momentum: f64,
-    inner: Mutex<Option<Inner>>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    student: Side,
-    teacher: Side,
-    /// What a step's batches will move: their rows, the student's and the teacher's vectors.
-    moves: Vec<(Tensor, Tensor, Tensor)>,
+    /// Made when the run starts.
+    memory: Option<Memory>,
 }
 
 impl Crd {
@@ -75,7 +67,7 @@ impl Crd {
             negatives: 16_384,
             temperature: 0.07,
             momentum: 0.5,
-            inner: Mutex::new(None),
+            memory: None,
         }
     }
 
@@ -107,10 +99,6 @@ impl Crd {
     #[must_use]
     pub fn momentum(self, momentum: f64) -> Self {
         Crd { momentum, ..self }
-    }
-
-    fn inner(&self) -> MutexGuard<'_, Option<Inner>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -152,53 +140,12 @@ impl Loss for Crd {
         if masked { Average::RowsWithTokens } else { Average::Rows }
     }
     fn also_reads(&self) -> &'static [AlsoReads] {
-        &[AlsoReads { side: crate::side::Side::Student, role: Index::NAME }]
+        &[AlsoReads { side: Side::Student, role: Index::NAME }]
     }
-    fn prepare(&self, place: &Place) -> Result<()> {
-        tch::manual_seed(place.seed);
-        let side = |features: i64| Side::new(features, self.width, self.rows, place);
-        let (student, teacher) = (side(self.student)?, side(self.teacher)?);
-        *self.inner() = Some(Inner { student, teacher, moves: Vec::new() });
-        Ok(())
+    fn learns(&mut self) -> Option<&mut dyn Learns> {
+        Some(self)
     }
-    fn parameters(&self) -> Parameters {
-        let inner = self.inner();
-        let sides = inner.iter().flat_map(|inner| [("student", &inner.student), ("teacher", &inner.teacher)]);
-        Parameters::new(sides.flat_map(|(name, side)| side.parameters(name)))
-    }
-    fn before_step(&self, _: u64, _: u64) -> Result<()> {
-        if let Some(inner) = self.inner().as_mut() {
-            // Of a step that was left out nothing stays.
-            inner.moves.clear();
-            inner.student.constant.forget();
-            inner.teacher.constant.forget();
-        }
-        Ok(())
-    }
-    fn after_step(&self) -> Result<()> {
-        let mut inner = self.inner();
-        let Some(inner) = inner.as_mut() else { return Ok(()) };
-        inner.student.constant.keep();
-        inner.teacher.constant.keep();
-        for (rows, student, teacher) in std::mem::take(&mut inner.moves) {
-            inner.student.move_bank(&rows, &student, self.momentum)?;
-            inner.teacher.move_bank(&rows, &teacher, self.momentum)?;
-        }
-        Ok(())
-    }
-    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        let inner = self.inner();
-        let sides = inner.iter().flat_map(|inner| [("student", &inner.student), ("teacher", &inner.teacher)]);
-        let states = sides.map(|(name, side)| side.state(name)).collect::<Result<Vec<_>>>()?;
-        Ok(states.into_iter().flatten().collect())
-    }
-    fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        let mut inner = self.inner();
-        let inner = inner.as_mut().ok_or_else(unprepared)?;
-        inner.student.restore("student", state)?;
-        inner.teacher.restore("teacher", state)
-    }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let mut problems = vectors::mismatches(student, teacher);
         for (side, read, declared) in [("student", student, self.student), ("teacher", teacher, self.teacher)]
         {
@@ -212,9 +159,9 @@ impl Loss for Crd {
         problems.extend(self.index_problem(student));
         problems
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let mut inner = self.inner();
-        let inner = inner.as_mut().ok_or_else(unprepared)?;
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
+        let Memory { student: of_students, teacher: of_teachers, .. } =
+            self.memory.as_ref().ok_or_else(unprepared)?;
         let examples = Examples::of(student, teacher)?;
         let (of_student, of_teacher) = Pool::Mean.both(student, teacher)?;
         let (of_student, of_teacher) = (examples.select(&of_student)?, examples.select(&of_teacher)?);
@@ -222,29 +169,26 @@ impl Loss for Crd {
             let rows = student.shape().first().copied().unwrap_or(0);
             return examples.batch_term(&of_student.f_sum(of_student.kind())?, rows);
         }
-        let (of_student, of_teacher) = (inner.student.embed(&of_student)?, inner.teacher.embed(&of_teacher)?);
+        let (of_student, of_teacher) = (of_students.embed(&of_student)?, of_teachers.embed(&of_teacher)?);
         let index = examples.select(student.index()?)?;
         let others = match student.also.get(NEGATIVES) {
             Some(given) => examples.select(given)?,
             None => drawn(self.rows, [index.size1()?, self.negatives], index.device())?,
         };
         let rows = Tensor::f_cat(&[index.f_unsqueeze(1)?, others], 1)?;
-        // Only a pass that learns fixes the constants and moves the banks: a probe leaves no trace.
-        let learns = of_student.requires_grad();
-        let at = (self.temperature, learns);
-        let value = inner.teacher.contrast(&mut inner.student.constant, &of_student, &rows, at)?;
-        let value =
-            value.f_add(&inner.student.contrast(&mut inner.teacher.constant, &of_teacher, &rows, at)?)?;
-        if learns {
-            inner.moves.push((index.shallow_clone(), of_student.f_detach()?, of_teacher.f_detach()?));
-        }
-        examples.selected_term(&value)
+        let (of_student_value, student_constant) =
+            of_teachers.contrast(&of_students.constant, &of_student, &rows, self.temperature)?;
+        let (of_teacher_value, teacher_constant) =
+            of_students.contrast(&of_teachers.constant, &of_teacher, &rows, self.temperature)?;
+        let term = examples.selected_term(&of_student_value.f_add(&of_teacher_value)?)?;
+        let vectors = [of_student.f_detach()?, of_teacher.f_detach()?];
+        Ok(Memory::note(term, index, vectors, [student_constant, teacher_constant]))
     }
 }
 
 impl Crd {
     /// Row numbers that the banks do not have.
-    fn index_problem(&self, student: &Read) -> Option<String> {
+    fn index_problem(&self, student: &Features) -> Option<String> {
         let index = student.index().ok()?;
         let rows = student.shape().first().copied();
         if index.kind() != Kind::Int64 || Some(index.size()) != rows.map(|rows| vec![rows]) {

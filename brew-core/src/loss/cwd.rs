@@ -14,7 +14,7 @@ use tch::Tensor;
 use super::channels::{Equal, channels, mismatches};
 use super::examples::Examples;
 use super::term::{NO_SCORE, positions};
-use super::{Average, Loss, Read, Term};
+use super::{Average, Features, Loss, Term};
 use crate::error::Result;
 
 /// Divergence of channels as distributions over positions.
@@ -23,12 +23,12 @@ use crate::error::Result;
 /// `(batch, length, width)`.
 ///
 /// ```
-/// use brew_core::loss::{Cwd, Loss, Read};
+/// use brew_core::loss::{Cwd, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
 /// // Adding the same to all positions of a channel changes nothing.
-/// let student = Read::one(Tensor::from_slice(&[1.0, 3.0]).view([1, 1, 1, 2]));
-/// let teacher = Read::one(Tensor::from_slice(&[6.0, 8.0]).view([1, 1, 1, 2]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 3.0]).view([1, 1, 1, 2]));
+/// let teacher = Features::one(Tensor::from_slice(&[6.0, 8.0]).view([1, 1, 1, 2]));
 /// assert!(Cwd::at(4.0).term(&student, &teacher)?.mean()?.double_value(&[]).abs() < 1e-12);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -57,12 +57,12 @@ impl Loss for Cwd {
     fn average(&self, masked: bool) -> Average {
         if masked { Average::RowsWithTokens } else { Average::Rows }
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         mismatches(student, teacher, Equal::Both)
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
-        let log = |read: &Read| self.log_distribution(&channels(read, mask)?, mask);
+        let log = |read: &Features| self.log_distribution(&channels(read, mask)?, mask);
         let (student, teacher) = (log(student)?, log(teacher)?);
         let divergence = teacher.f_exp()?.f_mul(&teacher.f_sub(&student)?)?;
         let per_channel = divergence.f_sum_dim_intlist(2, false, None)?;

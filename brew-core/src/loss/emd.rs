@@ -19,7 +19,7 @@ use tch::Tensor;
 
 use super::attention::maps;
 use super::term::{keep, pairs};
-use super::{Average, Loss, Read, Term, states};
+use super::{Average, Features, Loss, Term, states};
 use crate::error::{Error, Result};
 use crate::words::shape;
 
@@ -28,12 +28,12 @@ use crate::words::shape;
 /// Features are any number of layers a side, `(batch, length, width)` each.
 ///
 /// ```
-/// use brew_core::loss::{EmdHidden, Loss, Read};
+/// use brew_core::loss::{EmdHidden, Loss, Features};
 /// use brew_core::tch::{Device, Kind, Tensor};
 ///
 /// let layer = |value: f64| Tensor::full([1, 2, 4], value, (Kind::Float, Device::Cpu));
-/// let student = Read { features: vec![layer(0.0), layer(5.0)], ..Read::default() };
-/// let teacher = Read { features: vec![layer(5.0), layer(1.0)], ..Read::default() };
+/// let student = Features::of(vec![layer(0.0), layer(5.0)]);
+/// let teacher = Features::of(vec![layer(5.0), layer(1.0)]);
 /// // 5 is carried to 5 for nothing, and 0 to 1.
 /// assert_eq!(EmdHidden.term(&student, &teacher)?.mean()?.double_value(&[]), 0.5);
 /// # Ok::<(), brew_core::Error>(())
@@ -54,10 +54,10 @@ impl Loss for EmdHidden {
     fn reads_whole_batch(&self) -> bool {
         true
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         mismatches(student, teacher, "hidden states", |rank| rank == 3)
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
         carried(student, teacher, |student, teacher| {
             let difference = states::kept(&student.first()?.f_sub(&teacher.first()?)?, mask)?;
@@ -78,10 +78,10 @@ impl Loss for EmdAttention {
     fn reads_whole_batch(&self) -> bool {
         true
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         mismatches(student, teacher, "attention maps", |rank| matches!(rank, 3 | 4))
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
         carried(student, teacher, |student, teacher| {
             let difference = maps(student)?.f_sub(&maps(teacher)?)?;
@@ -99,23 +99,25 @@ impl Loss for EmdAttention {
 /// The squared differences of all pairs of layers, each times what is carried between them, added up.
 /// `compare` gives the differences of two layers, and what they come to.
 fn carried(
-    student: &Read,
-    teacher: &Read,
-    compare: impl Fn(&Read, &Read) -> Result<(Term, Tensor)>,
+    student: &Features,
+    teacher: &Features,
+    compare: impl Fn(&Features, &Features) -> Result<(Term, Tensor)>,
 ) -> Result<Tensor> {
     let mut costs = Vec::new();
     let mut differences = Vec::new();
-    for of_student in &student.features {
-        for of_teacher in &teacher.features {
-            let (term, difference) =
-                compare(&Read::one(of_student.shallow_clone()), &Read::one(of_teacher.shallow_clone()))?;
+    for of_student in &student.tensors {
+        for of_teacher in &teacher.tensors {
+            let (term, difference) = compare(
+                &Features::one(of_student.shallow_clone()),
+                &Features::one(of_teacher.shallow_clone()),
+            )?;
             costs.push(term.mean()?.f_detach()?);
             differences.push(difference);
         }
     }
     let costs = Tensor::f_stack(&costs, 0)?.f_to_kind(tch::Kind::Double)?.f_to_device(tch::Device::Cpu)?;
     let costs: Vec<f64> = Vec::try_from(&costs)?;
-    let flows = transport::cheapest(&costs, student.features.len(), teacher.features.len());
+    let flows = transport::cheapest(&costs, student.tensors.len(), teacher.tensors.len());
     let mut total: Option<Tensor> = None;
     // Most flows are 0: at most n + m - 1 of n m are not.
     for (flow, difference) in flows.iter().zip(&differences).filter(|(flow, _)| **flow > 0.0) {
@@ -128,14 +130,19 @@ fn carried(
     total.ok_or_else(|| Error::invalid("a loss over layers was given none"))
 }
 
-fn mismatches(student: &Read, teacher: &Read, what: &str, fits: impl Fn(usize) -> bool) -> Vec<String> {
+fn mismatches(
+    student: &Features,
+    teacher: &Features,
+    what: &str,
+    fits: impl Fn(usize) -> bool,
+) -> Vec<String> {
     let first = student.shape();
-    if student.features.is_empty() || teacher.features.is_empty() {
+    if student.tensors.is_empty() || teacher.tensors.is_empty() {
         return vec![format!("it was given no {what} to compare")];
     }
     let sides = [("student", student), ("teacher", teacher)];
     let others =
-        sides.into_iter().flat_map(|(side, read)| read.features.iter().map(move |layer| (side, layer)));
+        sides.into_iter().flat_map(|(side, read)| read.tensors.iter().map(move |layer| (side, layer)));
     let mut problems: Vec<String> = others
         .filter(|(_, layer)| layer.size() != first || !fits(first.len()))
         .map(|(side, layer)| {

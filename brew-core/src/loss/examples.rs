@@ -12,7 +12,7 @@
 use tch::Tensor;
 
 use super::term::{keep, positions};
-use super::{Average, Read, Term};
+use super::{Average, Features, Term};
 use crate::error::Result;
 
 /// The examples of a batch that count.
@@ -30,8 +30,9 @@ impl Examples {
     }
 
     /// By the masks of two sides that have their own, of features that are hidden states.
-    pub(super) fn of(student: &Read, teacher: &Read) -> Result<Self> {
-        let mask = |read: &'_ Read| read.mask.as_ref().filter(|_| read.shape().len() == 3).map(has_positions);
+    pub(super) fn of(student: &Features, teacher: &Features) -> Result<Self> {
+        let mask =
+            |read: &'_ Features| read.mask.as_ref().filter(|_| read.shape().len() == 3).map(has_positions);
         match (mask(student), mask(teacher)) {
             (Some(counts), _) => Ok(Examples { counts: Some(counts?), average: Average::RowsWithTokens }),
             // A window counts the student's masks alone.
@@ -44,7 +45,7 @@ impl Examples {
     pub(super) fn term(&self, per_example: &Tensor) -> Result<Term> {
         let Some(counts) = &self.counts else { return Term::rows(per_example) };
         let sum = keep(per_example, counts)?.f_sum(per_example.kind())?;
-        Ok(Term { sum, count: counts.f_sum(per_example.kind())?, average: self.average })
+        Ok(Term::new(sum, counts.f_sum(per_example.kind())?, self.average))
     }
 
     /// The mean of one value per example that counts, as [`select`](Self::select) gives them.
@@ -55,7 +56,7 @@ impl Examples {
     /// One value of the whole batch, which counts once per example.
     pub(super) fn batch_term(&self, value: &Tensor, rows: i64) -> Result<Term> {
         let count = self.number(rows, value)?;
-        Ok(Term { sum: value.f_mul(&count)?, count, average: self.average })
+        Ok(Term::new(value.f_mul(&count)?, count, self.average))
     }
 
     /// How many of so many examples count, a scalar of the dtype of `like`.

@@ -17,19 +17,19 @@
 use tch::Tensor;
 
 use super::examples::Examples;
-use super::{Average, Loss, Masks, Read, Term, states};
+use super::{Average, Features, Loss, Masks, Term, states};
 use crate::error::Result;
 use crate::words::shape;
 
 /// Mean squared difference of two sides' Gram matrices over positions.
 ///
 /// ```
-/// use brew_core::loss::{Fsp, Loss, Read};
+/// use brew_core::loss::{Fsp, Loss, Features};
 /// use brew_core::tch::{Device, Kind, Tensor};
 ///
 /// let of = |length| Tensor::ones([1, length, 3], (Kind::Float, Device::Cpu));
-/// let student = Read::two(of(4), of(4));
-/// let teacher = Read::two(of(9), of(9) * 3.0);
+/// let student = Features::two(of(4), of(4));
+/// let teacher = Features::two(of(9), of(9) * 3.0);
 /// assert_eq!(Fsp.term(&student, &teacher)?.mean()?.double_value(&[]), 4.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -50,7 +50,7 @@ impl Loss for Fsp {
         if masked { Average::RowsWithTokens } else { Average::Rows }
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let (of_student, of_teacher) = match states::two_layers(student, teacher) {
             Ok(sizes) => sizes,
             Err(problems) => return problems,
@@ -77,7 +77,7 @@ impl Loss for Fsp {
         problems
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let teachers_mask = teacher.mask.as_ref().or(student.mask.as_ref());
         let difference = flow(student, student.mask.as_ref())?.f_sub(&flow(teacher, teachers_mask)?)?;
         let per_example = difference.f_square()?.f_mean_dim([1_i64, 2].as_slice(), false, None)?;
@@ -86,7 +86,7 @@ impl Loss for Fsp {
 }
 
 /// G of one side.
-fn flow(read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+fn flow(read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
     let (first, second) = read.both()?;
     let kind = first.kind();
     let products = states::kept(&first, mask)?.f_transpose(1, 2)?.f_matmul(&states::kept(&second, mask)?)?;

@@ -14,7 +14,7 @@
 use tch::Tensor;
 
 use super::term::{keep, wide};
-use super::{Average, Loss, Read, Term};
+use super::{Average, Features, Loss, Term};
 use crate::error::{Error, Result};
 use crate::words::shape;
 
@@ -22,15 +22,15 @@ use crate::words::shape;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HardLabels;
 
-/// What [`Read::also`] of the student holds of what each value counts.
+/// What [`Features::also`] of the student holds of what each value counts.
 const COUNTS: &str = "losses_count";
 
 impl HardLabels {
     /// What it reads of one loss: counts that do not fit its shape say nothing of it.
-    pub(crate) fn read(losses: Tensor, counts: Option<Tensor>) -> Read {
+    pub(crate) fn read(losses: Tensor, counts: Option<Tensor>) -> Features {
         let counts = counts.filter(|counts| losses.dim() == 0 || losses.size() == counts.size());
         let also = counts.map(|counts| (COUNTS, counts)).into_iter().collect();
-        Read { features: vec![losses], also, ..Read::default() }
+        Features { also, ..Features::one(losses) }
     }
 }
 
@@ -39,7 +39,7 @@ impl Loss for HardLabels {
         "hard_labels"
     }
 
-    fn mismatches(&self, student: &Read, _: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, _: &Features) -> Vec<String> {
         match student.shape().as_slice() {
             [] | [_] => Vec::new(),
             _ if student.also.contains_key(COUNTS) => Vec::new(),
@@ -50,8 +50,8 @@ impl Loss for HardLabels {
         }
     }
 
-    fn term(&self, student: &Read, _: &Read) -> Result<Term> {
-        if student.features.is_empty() {
+    fn term(&self, student: &Features, _: &Features) -> Result<Term> {
+        if student.tensors.is_empty() {
             return Err(Error::invalid("the student's `losses` are absent: the batch has no labels"));
         }
         let losses = wide(student.feature()?)?;
@@ -62,6 +62,6 @@ impl Loss for HardLabels {
             0 => keep(&losses, &count.f_gt(0.0)?)?.f_mul(&count)?,
             _ => keep(&losses, &counts.f_gt(0.0)?)?.f_sum(kind)?,
         };
-        Ok(Term { sum, count, average: Average::Labels })
+        Ok(Term::new(sum, count, Average::Labels))
     }
 }

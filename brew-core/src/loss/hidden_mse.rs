@@ -8,17 +8,17 @@
 //! Where the widths differ the student's side goes through a projection first. Source: Romero et
 //! al., "FitNets" (2015); Jiao et al., "TinyBERT" (2020).
 
-use super::{Loss, Read, Term, states};
+use super::{Features, Loss, Term, states};
 use crate::error::Result;
 
 /// Mean squared difference of two layers' hidden states, or of two embeddings.
 ///
 /// ```
-/// use brew_core::loss::{HiddenMse, Loss, Read};
+/// use brew_core::loss::{HiddenMse, Loss, Features};
 /// use brew_core::tch::{Kind, Device, Tensor};
 ///
-/// let student = Read::one(Tensor::zeros([1, 2, 4], (Kind::Float, Device::Cpu)));
-/// let teacher = Read::one(Tensor::ones([1, 2, 4], (Kind::Float, Device::Cpu)) * 3.0);
+/// let student = Features::one(Tensor::zeros([1, 2, 4], (Kind::Float, Device::Cpu)));
+/// let teacher = Features::one(Tensor::ones([1, 2, 4], (Kind::Float, Device::Cpu)) * 3.0);
 /// assert_eq!(HiddenMse.term(&student, &teacher)?.mean()?.double_value(&[]), 9.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -30,11 +30,11 @@ impl Loss for HiddenMse {
         "hidden_mse"
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         states::mismatches(student, teacher)
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let difference = student.first()?.f_sub(&teacher.first()?)?;
         if difference.dim() == 2 {
             return Term::rows(&difference.f_square()?.f_mean_dim(-1, false, None)?);

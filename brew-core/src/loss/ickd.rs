@@ -15,7 +15,7 @@ use tch::Tensor;
 use super::channels::{Equal, channels, mismatches};
 use super::examples::Examples;
 use super::vectors::unit;
-use super::{Average, Loss, Masks, Read, Term};
+use super::{Average, Features, Loss, Masks, Term};
 use crate::error::Result;
 
 /// Squared difference of the correlations of channels.
@@ -24,11 +24,11 @@ use crate::error::Result;
 /// `(batch, length, width)`.
 ///
 /// ```
-/// use brew_core::loss::{Ickd, Loss, Read};
+/// use brew_core::loss::{Ickd, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 0.0, 0.0, 1.0]).view([1, 2, 1, 2]));
-/// let teacher = Read::one(Tensor::from_slice(&[0.0, 7.0, 7.0, 0.0]).view([1, 2, 1, 2]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 0.0, 0.0, 1.0]).view([1, 2, 1, 2]));
+/// let teacher = Features::one(Tensor::from_slice(&[0.0, 7.0, 7.0, 0.0]).view([1, 2, 1, 2]));
 /// assert_eq!(Ickd.term(&student, &teacher)?.mean()?.double_value(&[]), 0.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -48,10 +48,10 @@ impl Loss for Ickd {
     fn reads_whole_batch(&self) -> bool {
         true
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         mismatches(student, teacher, Equal::Channels)
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let teachers_mask = teacher.mask.as_ref().or(student.mask.as_ref());
         let examples = Examples::of(student, teacher)?;
         let student = correlations(student, student.mask.as_ref())?;
@@ -64,7 +64,7 @@ impl Loss for Ickd {
 }
 
 /// G, `(batch, channels, channels)`.
-fn correlations(read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+fn correlations(read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
     let features = channels(read, mask)?;
     unit(&features.f_bmm(&features.f_transpose(1, 2)?)?, 2)
 }

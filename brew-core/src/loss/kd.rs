@@ -18,7 +18,7 @@ use tch::{Kind, Tensor};
 
 use super::one_logit::softmax_mismatches;
 use super::temperature::{Softened, Temperature};
-use super::{Loss, Read, Term, states};
+use super::{Features, Loss, Term, states};
 use crate::error::Result;
 use crate::schedule::TemperatureSchedule;
 use crate::words::shape;
@@ -29,11 +29,11 @@ use crate::words::shape;
 /// without; both sides have one shape.
 ///
 /// ```
-/// use brew_core::loss::{KdCe, Loss, Read};
+/// use brew_core::loss::{KdCe, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// let loss = KdCe::at(2.0).term(&student, &teacher)?.mean()?;
 /// // -(softmax(t/2) * log_softmax(s/2)).sum() in PyTorch 2.11
 /// assert!((loss.double_value(&[]) - 1.124_820_555).abs() < 1e-6);
@@ -110,11 +110,11 @@ impl Loss for KdCe {
         self.temperature.is_scheduled()
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         softmax_mismatches(student, teacher)
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
         let Softened { student, teacher, squared } =
             self.temperature.divide(&counted(student, mask)?, &counted(teacher, mask)?, mask)?;
@@ -147,11 +147,11 @@ impl Loss for KdMse {
         self.temperature.is_scheduled()
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         logits_mismatches(student, teacher)
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
         let Softened { student, teacher, .. } =
             self.temperature.divide(&counted(student, mask)?, &counted(teacher, mask)?, mask)?;
@@ -162,7 +162,7 @@ impl Loss for KdMse {
 }
 
 /// The logits with 0 where they are masked, so that what a model leaves there reaches no gradient.
-fn counted(read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+fn counted(read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
     let logits = read.first()?;
     if logits.dim() == 3 { states::kept(&logits, mask) } else { Ok(logits) }
 }
@@ -172,7 +172,7 @@ fn averaged(per_row: &Tensor, mask: Option<&Tensor>) -> Result<Term> {
     if per_row.dim() == 1 { Term::rows(per_row) } else { Term::positions(per_row, mask) }
 }
 
-pub(super) fn logits_mismatches(student: &Read, teacher: &Read) -> Vec<String> {
+pub(super) fn logits_mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let (of_student, of_teacher) = (student.shape(), teacher.shape());
     if of_student != of_teacher {
         return vec![format!(

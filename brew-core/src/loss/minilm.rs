@@ -17,7 +17,7 @@ use super::attention::{Heads, Maps, maps};
 use super::attention_ce::{kept, logarithm, without_padding};
 use super::examples::Examples;
 use super::term::{NO_SCORE, pairs, positions};
-use super::{Average, Loss, Read, Term, states};
+use super::{Average, Features, Loss, Term, states};
 use crate::error::Result;
 use crate::words::shape;
 
@@ -26,12 +26,12 @@ use crate::words::shape;
 /// Features are `(batch, length, width)`, where A divides both widths.
 ///
 /// ```
-/// use brew_core::loss::{Loss, MiniLmRelation, Read};
+/// use brew_core::loss::{Loss, MiniLmRelation, Features};
 /// use brew_core::tch::{Device, Kind, Tensor};
 ///
 /// let states = Tensor::ones([2, 3, 8], (Kind::Float, Device::Cpu));
 /// let loss = MiniLmRelation::heads(4);
-/// let term = loss.term(&Read::one(states.shallow_clone()), &Read::one(states * 2.0))?;
+/// let term = loss.term(&Features::one(states.shallow_clone()), &Features::one(states * 2.0))?;
 /// // All positions alike: every relation is uniform.
 /// assert!(term.mean()?.double_value(&[]).abs() < 1e-6);
 /// # Ok::<(), brew_core::Error>(())
@@ -56,7 +56,7 @@ impl MiniLmRelation {
     }
 
     /// log R, `(batch, heads, length, length)`.
-    fn relations(&self, read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+    fn relations(&self, read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
         let states = states::kept(&read.first()?, mask)?;
         let width = states.size3()?.2 / self.heads.max(1);
         let heads = states.f_unflatten(2, [self.heads, width])?.f_transpose(1, 2)?;
@@ -98,7 +98,7 @@ impl Loss for MiniLmRelation {
     fn average(&self, masked: bool) -> Average {
         if masked { Average::RowsWithTokens } else { Average::Rows }
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let (of_student, of_teacher) = (student.shape(), teacher.shape());
         let ([batch, length, width], [teacher_batch, teacher_length, teacher_width]) =
             (of_student.as_slice(), of_teacher.as_slice())
@@ -124,7 +124,7 @@ impl Loss for MiniLmRelation {
         problems.extend(states::mask_problem("student", student));
         problems
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
         let teacher = self.relations(teacher, mask)?;
         divergence(&teacher.f_exp()?, &teacher, &self.relations(student, mask)?, mask)
@@ -141,10 +141,10 @@ impl Loss for MiniLmAttention {
     fn average(&self, masked: bool) -> Average {
         if masked { Average::RowsWithTokens } else { Average::Rows }
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         self.maps.mismatches(student, teacher, Heads::Equal { or: "MiniLmRelation" })
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
         let (student, teacher) = (maps(student)?, maps(teacher)?);
         if self.maps == Maps::Probabilities {

@@ -19,11 +19,13 @@ mod crd;
 mod cwd;
 mod emd;
 mod examples;
+mod features;
 mod fsp;
 mod hard;
 mod hidden_mse;
 mod ickd;
 mod kd;
+mod learns;
 pub mod logits;
 mod minilm;
 mod nst;
@@ -32,7 +34,6 @@ mod one_logit;
 mod pearson_kd;
 mod pkd;
 mod pkt;
-mod read;
 mod rkd;
 mod sp;
 pub mod sparse;
@@ -43,13 +44,9 @@ mod vectors;
 mod vid;
 pub mod vocabularies;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use tch::{Device, Kind, Tensor};
-
 use crate::error::Result;
-use crate::parameters::Parameters;
 use crate::side::Side;
 
 pub use at::{AtMse, AtNorm};
@@ -62,11 +59,13 @@ pub use cos::Cos;
 pub use crd::Crd;
 pub use cwd::Cwd;
 pub use emd::{EmdAttention, EmdHidden};
+pub use features::Features;
 pub use fsp::Fsp;
 pub use hard::HardLabels;
 pub use hidden_mse::HiddenMse;
 pub use ickd::Ickd;
 pub use kd::{KdCe, KdMse};
+pub use learns::{Learns, Place};
 pub use logits::{
     AdaptiveKl, BinaryKl, Dist, Divergence, Dkd, Jsd, Kl, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl,
     SkewKl, SkewReverseKl, Softening, Taid, TotalVariation, Transformed, Wsld, next_token, standardised,
@@ -78,7 +77,6 @@ pub use nst_poly::NstPoly;
 pub use pearson_kd::PearsonKd;
 pub use pkd::Pkd;
 pub use pkt::Pkt;
-pub use read::Read;
 pub use rkd::{RkdAngle, RkdDistance};
 pub use sp::Sp;
 pub use sparse::{SampledKl, TopK, TopKSemantics};
@@ -98,7 +96,7 @@ pub(crate) use term::{pair_count, row_count, token_count, wide};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss",
     label = "not a loss",
-    note = "write `impl Loss for {Self}` with `name`, `mismatches` and `term` (`brew_core::loss` has `Loss`, `Read` and `Term`), and derive `Debug`"
+    note = "write `impl Loss for {Self}` with `name`, `mismatches` and `term` (`brew_core::loss` has `Loss`, `Features` and `Term`), and derive `Debug`"
 )]
 pub trait Loss: fmt::Debug + Send + 'static {
     /// The name in plans, metrics and configs.
@@ -143,13 +141,13 @@ pub trait Loss: fmt::Debug + Send + 'static {
     }
 
     /// What it reads beside the features it compares, such as the student's labels. Each is in
-    /// [`Read::also`] of its side.
+    /// [`Features::also`] of its side.
     fn also_reads(&self) -> &'static [AlsoReads] {
         &[]
     }
 
     /// Whether it takes a teacher's logits as the top k of them, such as a teacher cache may keep: three
-    /// tensors, see [`Read::features`].
+    /// tensors, see [`Features::features`].
     fn reads_top_logits(&self) -> bool {
         false
     }
@@ -160,49 +158,18 @@ pub trait Loss: fmt::Debug + Send + 'static {
         false
     }
 
-    /// Makes what it learns or carries from step to step, once, before the first step of a run.
-    fn prepare(&self, _place: &Place) -> Result<()> {
-        Ok(())
-    }
-
-    /// What it learns itself, which is trained together with the student: after [`Loss::prepare`].
-    fn parameters(&self) -> Parameters {
-        Parameters::default()
-    }
-
-    /// Called before each optimizer step (from 0) of a run of so many; 0 where nobody knows how many. What
-    /// the batches of a step before left behind without [`Loss::after_step`] is dropped here: that step was
-    /// left out.
-    fn before_step(&self, _step: u64, _steps: u64) -> Result<()> {
-        Ok(())
-    }
-
-    /// Called after each optimizer step that was made, when the step's value is known to it: only here may
-    /// [`Loss::state`] move. A step that was left out, for a loss or a gradient that was not finite, ends
-    /// without this call.
-    fn after_step(&self) -> Result<()> {
-        Ok(())
-    }
-
-    /// What it carries from step to step, by names of its own, apart from its parameters.
-    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        Ok(BTreeMap::new())
-    }
-
-    /// Takes a state that [`Loss::state`] gave, after [`Loss::prepare`].
-    ///
-    /// # Errors
-    /// Names what is missing or does not fit.
-    fn restore(&self, _state: &BTreeMap<String, Tensor>) -> Result<()> {
-        Ok(())
+    /// What it learns, or carries from step to step; most losses have neither.
+    fn learns(&mut self) -> Option<&mut dyn Learns> {
+        None
     }
 
     /// What is wrong with these features, each with its mend: their shapes, and values that cannot
     /// be what the loss was told they are. The loss itself has not been computed yet.
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String>;
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String>;
 
-    /// The loss, with gradients to the student's features only.
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term>;
+    /// The loss, with gradients to the student's features only. It changes nothing: what a later step needs
+    /// of this one goes into [`Term::noted`].
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term>;
 }
 
 pub(in crate::loss) use forward_loss;
@@ -225,15 +192,4 @@ pub struct AlsoReads {
     pub side: Side,
     /// The role's name.
     pub role: &'static str,
-}
-
-/// Where a loss that learns something puts it, and what its random numbers come from.
-#[derive(Debug, Clone, Copy)]
-pub struct Place {
-    /// Float32, or float64 with a student in float64.
-    pub kind: Kind,
-    /// The student's device.
-    pub device: Device,
-    /// The run's seed, mixed with the loss's place in the plan.
-    pub seed: i64,
 }

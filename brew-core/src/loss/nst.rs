@@ -18,18 +18,18 @@
 
 use tch::Tensor;
 
-use super::{Average, Loss, Read, Term, states};
+use super::{Average, Features, Loss, Term, states};
 use crate::error::Result;
 
 /// Mean squared difference of two sides' Gram matrices over widths.
 ///
 /// ```
-/// use brew_core::loss::{Loss, Nst, Read};
+/// use brew_core::loss::{Loss, Nst, Features};
 /// use brew_core::tch::{Device, Kind, Tensor};
 ///
 /// let of = |width| Tensor::ones([1, 2, width], (Kind::Float, Device::Cpu));
-/// let student = Read::two(of(3), of(3));
-/// let teacher = Read::two(of(5), of(5) * 3.0);
+/// let student = Features::two(of(3), of(3));
+/// let teacher = Features::two(of(5), of(5) * 3.0);
 /// assert_eq!(Nst.term(&student, &teacher)?.mean()?.double_value(&[]), 4.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -46,7 +46,7 @@ impl Loss for Nst {
         if masked { Average::Pairs } else { Average::Rows }
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let (of_student, of_teacher) = match states::two_layers(student, teacher) {
             Ok(sizes) => sizes,
             Err(problems) => return problems,
@@ -66,7 +66,7 @@ impl Loss for Nst {
         problems
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
         let difference = similarities(student, mask)?.f_sub(&similarities(teacher, mask)?)?;
         Term::pairs(&difference.f_square()?, mask)
@@ -74,7 +74,7 @@ impl Loss for Nst {
 }
 
 /// G of one side.
-fn similarities(read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+fn similarities(read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
     let (first, second) = read.both()?;
     let width = first.size3()?.2;
     let products = states::kept(&first, mask)?.f_matmul(&states::kept(&second, mask)?.f_transpose(1, 2)?)?;

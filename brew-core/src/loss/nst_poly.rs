@@ -14,7 +14,7 @@ use tch::Tensor;
 use super::channels::{Equal, channels, mismatches};
 use super::examples::Examples;
 use super::vectors::unit;
-use super::{Average, Loss, Read, Term};
+use super::{Average, Features, Loss, Term};
 use crate::error::Result;
 
 /// Maximum mean discrepancy of two layers' channels.
@@ -23,11 +23,11 @@ use crate::error::Result;
 /// `(batch, length, width)`.
 ///
 /// ```
-/// use brew_core::loss::{Loss, NstPoly, Read};
+/// use brew_core::loss::{Loss, NstPoly, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 0.0]).view([1, 1, 1, 2]));
-/// let teacher = Read::one(Tensor::from_slice(&[0.0, 4.0]).view([1, 1, 1, 2]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 0.0]).view([1, 1, 1, 2]));
+/// let teacher = Features::one(Tensor::from_slice(&[0.0, 4.0]).view([1, 1, 1, 2]));
 /// assert_eq!(NstPoly.term(&student, &teacher)?.mean()?.double_value(&[]), 2.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -41,10 +41,10 @@ impl Loss for NstPoly {
     fn average(&self, masked: bool) -> Average {
         if masked { Average::RowsWithTokens } else { Average::Rows }
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         mismatches(student, teacher, Equal::Positions)
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
         let student = unit(&channels(student, mask)?, 2)?;
         let teacher = unit(&channels(teacher, mask)?, 2)?;

@@ -13,7 +13,7 @@ use tch::Tensor;
 
 use super::channels::{Equal, channels, mismatches};
 use super::term::positions;
-use super::{Loss, Read, Term};
+use super::{Features, Loss, Term};
 use crate::error::Result;
 
 const EPSILON: f64 = 1e-6;
@@ -24,11 +24,11 @@ const EPSILON: f64 = 1e-6;
 /// `(batch, length, width)`.
 ///
 /// ```
-/// use brew_core::loss::{Loss, PearsonKd, Read};
+/// use brew_core::loss::{Loss, PearsonKd, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 3.0]).view([1, 1, 1, 3]));
-/// let teacher = Read::one(Tensor::from_slice(&[70.0, 80.0, 90.0]).view([1, 1, 1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 3.0]).view([1, 1, 1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[70.0, 80.0, 90.0]).view([1, 1, 1, 3]));
 /// assert!(PearsonKd.term(&student, &teacher)?.mean()?.double_value(&[]) < 1e-9);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -42,12 +42,12 @@ impl Loss for PearsonKd {
     fn reads_whole_batch(&self) -> bool {
         true
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         mismatches(student, teacher, Equal::Both)
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let mask = student.mask.as_ref();
-        let standard = |read: &Read| standardised(&channels(read, mask)?, mask);
+        let standard = |read: &Features| standardised(&channels(read, mask)?, mask);
         let difference = standard(student)?.f_sub(&standard(teacher)?)?;
         Term::positions(&difference.f_square()?.f_mean_dim(1, false, None)?, mask)?.times(0.5)
     }

@@ -13,7 +13,7 @@
 
 use tch::Tensor;
 
-use super::{Average, Loss, Masks, Read, Term, states};
+use super::{Average, Features, Loss, Masks, Term, states};
 use crate::error::Result;
 use crate::words::shape;
 
@@ -23,11 +23,11 @@ use crate::words::shape;
 /// sides may have different lengths.
 ///
 /// ```
-/// use brew_core::loss::{Loss, Pkd, Read};
+/// use brew_core::loss::{Loss, Pkd, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[5.0, 0.0]).view([1, 2]));
-/// let teacher = Read::one(Tensor::from_slice(&[0.0, 2.0]).view([1, 2]));
+/// let student = Features::one(Tensor::from_slice(&[5.0, 0.0]).view([1, 2]));
+/// let teacher = Features::one(Tensor::from_slice(&[0.0, 2.0]).view([1, 2]));
 /// assert_eq!(Pkd.term(&student, &teacher)?.mean()?.double_value(&[]), 2.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -47,7 +47,7 @@ impl Loss for Pkd {
         Average::Rows
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let (of_student, of_teacher) = (student.shape(), teacher.shape());
         let (Some([batch, width]), Some([teacher_batch, teacher_width])) =
             (outer(&of_student), outer(&of_teacher))
@@ -67,7 +67,7 @@ impl Loss for Pkd {
         problems
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let difference = direction(&student.first()?)?.f_sub(&direction(&teacher.first()?)?)?;
         Term::rows(&difference.f_square()?.f_sum_dim_intlist(-1, false, None)?)
     }

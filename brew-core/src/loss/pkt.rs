@@ -22,12 +22,12 @@ pooled_loss! {
     /// example's mean or first position is taken.
     ///
     /// ```
-    /// use brew_core::loss::{Loss, Pkt, Read};
+    /// use brew_core::loss::{Loss, Pkt, Features};
     /// use brew_core::tch::Tensor;
     ///
     /// // Directions that differ by a rotation are each other's neighbours alike.
-    /// let student = Read::one(Tensor::from_slice2(&[[1.0, 0.0], [0.0, 3.0]]));
-    /// let teacher = Read::one(Tensor::from_slice2(&[[0.0, 2.0], [1.0, 0.0]]));
+    /// let student = Features::one(Tensor::from_slice2(&[[1.0, 0.0], [0.0, 3.0]]));
+    /// let teacher = Features::one(Tensor::from_slice2(&[[0.0, 2.0], [1.0, 0.0]]));
     /// assert!(Pkt::of_means().term(&student, &teacher)?.mean()?.double_value(&[]).abs() < 1e-9);
     /// # Ok::<(), brew_core::Error>(())
     /// ```

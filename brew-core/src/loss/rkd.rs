@@ -22,12 +22,12 @@ pooled_loss! {
     /// example's mean or first position is taken.
     ///
     /// ```
-    /// use brew_core::loss::{Loss, Read, RkdDistance};
+    /// use brew_core::loss::{Loss, Features, RkdDistance};
     /// use brew_core::tch::Tensor;
     ///
     /// // The same triangle, twice as large and turned: no distance differs.
-    /// let student = Read::one(Tensor::from_slice2(&[[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]]));
-    /// let teacher = Read::one(Tensor::from_slice2(&[[0.0, 0.0], [0.0, 6.0], [8.0, 0.0]]));
+    /// let student = Features::one(Tensor::from_slice2(&[[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]]));
+    /// let teacher = Features::one(Tensor::from_slice2(&[[0.0, 0.0], [0.0, 6.0], [8.0, 0.0]]));
     /// let loss = RkdDistance::of_means().term(&student, &teacher)?.mean()?;
     /// assert!(loss.double_value(&[]).abs() < 1e-12);
     /// # Ok::<(), brew_core::Error>(())

@@ -13,7 +13,7 @@ use tch::Tensor;
 
 use super::examples::Examples;
 use super::vectors::unit;
-use super::{Average, Loss, Masks, Read, Term, states};
+use super::{Average, Features, Loss, Masks, Term, states};
 use crate::error::Result;
 use crate::words::shape;
 
@@ -22,11 +22,11 @@ use crate::words::shape;
 /// Features are `(batch, …)`: embeddings, hidden states or feature maps.
 ///
 /// ```
-/// use brew_core::loss::{Loss, Read, Sp};
+/// use brew_core::loss::{Loss, Features, Sp};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice2(&[[1.0, 0.0], [0.0, 1.0]]));
-/// let teacher = Read::one(Tensor::from_slice2(&[[1.0, 1.0], [1.0, 1.0]]));
+/// let student = Features::one(Tensor::from_slice2(&[[1.0, 0.0], [0.0, 1.0]]));
+/// let teacher = Features::one(Tensor::from_slice2(&[[1.0, 1.0], [1.0, 1.0]]));
 /// // Rows of (1, 0) against rows of (1, 1) / sqrt(2).
 /// let expected = (4.0 - 2.0 * 2.0_f64.sqrt()) / 4.0;
 /// assert!((Sp.term(&student, &teacher)?.mean()?.double_value(&[]) - expected).abs() < 1e-12);
@@ -48,7 +48,7 @@ impl Loss for Sp {
     fn reads_whole_batch(&self) -> bool {
         true
     }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let (of_student, of_teacher) = (student.shape(), teacher.shape());
         let mut problems = Vec::new();
         if of_student.len() < 2 || of_teacher.len() < 2 || of_student[0] != of_teacher[0] {
@@ -62,7 +62,7 @@ impl Loss for Sp {
         problems.extend(states::mask_problem("teacher", teacher));
         problems
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let teachers_mask = teacher.mask.as_ref().or(student.mask.as_ref());
         let examples = Examples::of(student, teacher)?;
         let student = similarities(student, student.mask.as_ref())?;
@@ -76,7 +76,7 @@ impl Loss for Sp {
 }
 
 /// G of one side.
-fn similarities(read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+fn similarities(read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
     let features = read.first()?;
     let mask = mask.filter(|_| features.dim() == 3);
     let flat = states::kept(&features, mask)?.f_flatten(1, -1)?;

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::Read;
+use super::Features;
 use super::term::{keep, positions};
 use crate::error::Result;
 use crate::words::shape;
@@ -35,7 +35,7 @@ pub(super) fn rows_problem(student: &[i64], teacher: &[i64]) -> String {
 }
 
 /// A mask that does not fit the features of its own side, which are `(batch, length, width)`.
-pub(super) fn mask_problem(side: &str, read: &Read) -> Option<String> {
+pub(super) fn mask_problem(side: &str, read: &Features) -> Option<String> {
     let (features, mask) = (read.shape(), read.mask.as_ref()?.size());
     let expected = features.get(..2)?;
     (features.len() == 3 && mask != expected).then(|| {
@@ -49,7 +49,7 @@ pub(super) fn mask_problem(side: &str, read: &Read) -> Option<String> {
 
 /// What is wrong with hidden states, `(batch, length, width)`, or vectors, `(batch, width)`, that are
 /// compared number by number.
-pub(super) fn mismatches(student: &Read, teacher: &Read) -> Vec<String> {
+pub(super) fn mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let (of_student, of_teacher) = (student.shape(), teacher.shape());
     let (rank, teacher_rank) = (of_student.len(), of_teacher.len());
     if rank != teacher_rank || !matches!(rank, 2 | 3) {
@@ -72,15 +72,18 @@ pub(super) fn mismatches(student: &Read, teacher: &Read) -> Vec<String> {
 pub(super) type TwoLayers = [[i64; 3]; 2];
 
 /// The sizes of both sides' two layers, the student's first, or all that is wrong with them.
-pub(super) fn two_layers(student: &Read, teacher: &Read) -> Result<(TwoLayers, TwoLayers), Vec<String>> {
+pub(super) fn two_layers(
+    student: &Features,
+    teacher: &Features,
+) -> Result<(TwoLayers, TwoLayers), Vec<String>> {
     match (two_layers_of("student", student), two_layers_of("teacher", teacher)) {
         (Ok(student), Ok(teacher)) => Ok((student, teacher)),
         (student, teacher) => Err(student.err().into_iter().chain(teacher.err()).collect()),
     }
 }
 
-fn two_layers_of(side: &str, read: &Read) -> Result<TwoLayers, String> {
-    let sizes: Vec<Vec<i64>> = read.features.iter().map(Tensor::size).collect();
+fn two_layers_of(side: &str, read: &Features) -> Result<TwoLayers, String> {
+    let sizes: Vec<Vec<i64>> = read.tensors.iter().map(Tensor::size).collect();
     let [first, second] = sizes.as_slice() else {
         return Err(format!(
             "it compares two layers a side, and the {side} gives {}: choose two, such as `{side}_layer([0, 2])`",

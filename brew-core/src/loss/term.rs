@@ -39,6 +39,7 @@ impl Average {
 
 /// A loss before its division.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Term {
     /// The sum over what counts, a scalar with the gradient.
     pub sum: Tensor,
@@ -46,21 +47,36 @@ pub struct Term {
     pub count: Tensor,
     /// What was counted.
     pub average: Average,
+    /// What the loss wants to remember of this batch, without gradient: [`Learns::after_term`] takes it.
+    ///
+    /// [`Learns::after_term`]: super::Learns::after_term
+    pub noted: Vec<Tensor>,
 }
 
 impl Term {
+    /// A sum over what counts, how many those are, and what they are.
+    pub fn new(sum: Tensor, count: Tensor, average: Average) -> Self {
+        Term { sum, count, average, noted: Vec::new() }
+    }
+
+    /// The same with tensors to remember.
+    #[must_use]
+    pub fn noting(self, noted: Vec<Tensor>) -> Self {
+        Term { noted, ..self }
+    }
+
     /// The sum of one value a row.
     ///
     /// `per_row` is `(rows,)`.
     pub fn rows(per_row: &Tensor) -> Result<Self> {
         let count = Tensor::f_full([], per_row.numel() as f64, (per_row.kind(), per_row.device()))?;
-        Ok(Term { sum: per_row.f_sum(per_row.kind())?, count, average: Average::Rows })
+        Ok(Term::new(per_row.f_sum(per_row.kind())?, count, Average::Rows))
     }
 
     /// One value of a whole batch of so many rows, which counts once a row.
     pub fn batch(value: &Tensor, rows: i64) -> Result<Self> {
         let count = Tensor::f_full([], rows as f64, (value.kind(), value.device()))?;
-        Ok(Term { sum: value.f_mul_scalar(rows as f64)?, count, average: Average::Rows })
+        Ok(Term::new(value.f_mul_scalar(rows as f64)?, count, Average::Rows))
     }
 
     /// The sum of one value a position, over the positions whose mask is 1; without a mask the mean
@@ -72,7 +88,7 @@ impl Term {
         match mask {
             Some(mask) => {
                 let sum = keep(per_position, &positions(mask)?)?.f_sum(kind)?;
-                Ok(Term { sum, count: token_count(mask, kind)?, average: Average::Tokens })
+                Ok(Term::new(sum, token_count(mask, kind)?, Average::Tokens))
             }
             None => Term::rows(&per_position.f_mean_dim(1, false, kind)?),
         }
@@ -87,7 +103,7 @@ impl Term {
         match mask {
             Some(mask) => {
                 let sum = keep(per_pair, &pairs(mask)?)?.f_sum(kind)?;
-                Ok(Term { sum, count: pair_count(mask, kind)?, average: Average::Pairs })
+                Ok(Term::new(sum, pair_count(mask, kind)?, Average::Pairs))
             }
             None => Term::rows(&per_pair.f_mean_dim([1_i64, 2].as_slice(), false, kind)?),
         }

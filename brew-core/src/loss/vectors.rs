@@ -9,7 +9,7 @@ use tch::Tensor;
 
 use super::examples::Examples;
 use super::term::positions;
-use super::{Read, Term, states};
+use super::{Features, Term, states};
 use crate::error::{Error, Result};
 use crate::words::shape;
 
@@ -59,13 +59,13 @@ macro_rules! pooled_loss {
             fn reads_whole_batch(&self) -> bool {
                 true
             }
-            fn mismatches(&self, student: &$crate::loss::Read, teacher: &$crate::loss::Read) -> Vec<String> {
+            fn mismatches(&self, student: &$crate::loss::Features, teacher: &$crate::loss::Features) -> Vec<String> {
                 $crate::loss::vectors::mismatches(student, teacher)
             }
             fn term(
                 &self,
-                student: &$crate::loss::Read,
-                teacher: &$crate::loss::Read,
+                student: &$crate::loss::Features,
+                teacher: &$crate::loss::Features,
             ) -> $crate::error::Result<$crate::loss::Term> {
                 self.pool.compared(student, teacher, $compare)
             }
@@ -88,7 +88,7 @@ impl Pool {
     }
 
     /// Both sides' vectors, the student's first, in float32 or wider.
-    pub(super) fn both(self, student: &Read, teacher: &Read) -> Result<(Tensor, Tensor)> {
+    pub(super) fn both(self, student: &Features, teacher: &Features) -> Result<(Tensor, Tensor)> {
         let teachers_mask = teacher.mask.as_ref().or(student.mask.as_ref());
         Ok((self.of(student, student.mask.as_ref())?, self.of(teacher, teachers_mask)?))
     }
@@ -96,8 +96,8 @@ impl Pool {
     /// One value of the whole batch, of the vectors of the examples that count; 0 where none does.
     pub(super) fn compared(
         self,
-        student: &Read,
-        teacher: &Read,
+        student: &Features,
+        teacher: &Features,
         compare: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
     ) -> Result<Term> {
         let examples = Examples::of(student, teacher)?;
@@ -111,7 +111,7 @@ impl Pool {
         examples.batch_term(&value, rows)
     }
 
-    fn of(self, read: &Read, mask: Option<&Tensor>) -> Result<Tensor> {
+    fn of(self, read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
         let features = read.first()?;
         match (features.dim(), self, mask) {
             (2, ..) => Ok(features),
@@ -128,7 +128,7 @@ impl Pool {
 }
 
 /// What is wrong with both sides' features.
-pub(super) fn mismatches(student: &Read, teacher: &Read) -> Vec<String> {
+pub(super) fn mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let (of_student, of_teacher) = (student.shape(), teacher.shape());
     if !matches!(of_student.len(), 2 | 3) || !matches!(of_teacher.len(), 2 | 3) {
         return vec![format!(

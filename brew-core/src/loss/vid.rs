@@ -10,13 +10,11 @@
 //! Information Distillation for Knowledge Transfer" (2019); the published code's regressor has three
 //! convolutions of size 1 in place of one linear map.
 
-use std::sync::{Mutex, PoisonError};
-
 use serde_json::json;
 use tch::{Device, Tensor};
 
 use super::channels::{Equal, channels, mismatches};
-use super::{Loss, Place, Read, Term};
+use super::{Features, Learns, Loss, Place, Term};
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
 
@@ -38,7 +36,7 @@ const FIRST_VARIANCE: f64 = 5.0;
 pub struct Vid {
     student: i64,
     teacher: i64,
-    learned: Mutex<Option<Learned>>,
+    learned: Option<Learned>,
 }
 
 #[derive(Debug)]
@@ -54,7 +52,7 @@ struct Learned {
 impl Vid {
     /// From so many channels (or a width) of the student to so many of the teacher.
     pub fn between(student: i64, teacher: i64) -> Self {
-        Vid { student, teacher, learned: Mutex::new(None) }
+        Vid { student, teacher, learned: None }
     }
 }
 
@@ -72,27 +70,10 @@ impl Loss for Vid {
             .map(|(side, channels)| format!("the {side} has {channels} channels; there must be at least 1"))
             .collect()
     }
-    fn prepare(&self, place: &Place) -> Result<()> {
-        tch::manual_seed(place.seed);
-        let cpu = (place.kind, Device::Cpu);
-        let leaf = |tensor: Tensor| tensor.f_to_device(place.device)?.f_set_requires_grad(true);
-        let rho = ((FIRST_VARIANCE - EPSILON).exp() - 1.0).ln();
-        let learned = Learned {
-            weight: leaf(Tensor::f_randn([self.teacher, self.student], cpu)?.f_mul_scalar(0.02)?)?,
-            bias: leaf(Tensor::f_zeros([self.teacher], cpu)?)?,
-            rho: leaf(Tensor::f_full([self.teacher], rho, cpu)?)?,
-        };
-        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(learned);
-        Ok(())
+    fn learns(&mut self) -> Option<&mut dyn Learns> {
+        Some(self)
     }
-    fn parameters(&self) -> Parameters {
-        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        Parameters::new(learned.iter().flat_map(|learned| {
-            [("regressor.weight", &learned.weight), ("regressor.bias", &learned.bias), ("rho", &learned.rho)]
-                .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
-        }))
-    }
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let mut problems = mismatches(student, teacher, Equal::Positions);
         for (side, read, declared) in [("student", student, self.student), ("teacher", teacher, self.teacher)]
         {
@@ -108,18 +89,39 @@ impl Loss for Vid {
         }
         problems
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        let learned = learned.as_ref().ok_or_else(|| Error::invalid("`vid` was not prepared"))?;
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
+        let learned = self.learned.as_ref().ok_or_else(|| Error::invalid("`vid` was not prepared"))?;
         let mask = student.mask.as_ref();
         let kind = learned.weight.kind();
         // (batch, positions, channels)
-        let rows =
-            |read: &Read| -> Result<Tensor> { Ok(channels(read, mask)?.f_to_kind(kind)?.f_transpose(1, 2)?) };
+        let rows = |read: &Features| -> Result<Tensor> {
+            Ok(channels(read, mask)?.f_to_kind(kind)?.f_transpose(1, 2)?)
+        };
         let mean = rows(student)?.f_linear(&learned.weight, Some(&learned.bias))?;
         let variance = learned.rho.f_softplus()?.f_add_scalar(EPSILON)?;
         let squares = mean.f_sub(&rows(teacher)?)?.f_square()?.f_div(&variance)?;
         let per_position = squares.f_add(&variance.f_log()?)?.f_mean_dim(2, false, None)?;
         Term::positions(&per_position, mask)?.times(0.5)
+    }
+}
+
+impl Learns for Vid {
+    fn prepare(&mut self, place: &Place) -> Result<()> {
+        tch::manual_seed(place.seed);
+        let cpu = (place.kind, Device::Cpu);
+        let leaf = |tensor: Tensor| tensor.f_to_device(place.device)?.f_set_requires_grad(true);
+        let rho = ((FIRST_VARIANCE - EPSILON).exp() - 1.0).ln();
+        self.learned = Some(Learned {
+            weight: leaf(Tensor::f_randn([self.teacher, self.student], cpu)?.f_mul_scalar(0.02)?)?,
+            bias: leaf(Tensor::f_zeros([self.teacher], cpu)?)?,
+            rho: leaf(Tensor::f_full([self.teacher], rho, cpu)?)?,
+        });
+        Ok(())
+    }
+    fn parameters(&self) -> Parameters {
+        Parameters::new(self.learned.iter().flat_map(|learned| {
+            [("regressor.weight", &learned.weight), ("regressor.bias", &learned.bias), ("rho", &learned.rho)]
+                .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
+        }))
     }
 }

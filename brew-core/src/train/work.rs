@@ -16,6 +16,7 @@ use crate::cache::{CacheReport, TeacherCache};
 use crate::distill::Pipeline;
 use crate::error::{Error, InStage as _, Result};
 use crate::execute::{BatchCounts, Executor, Keys, StepLosses, Window, tokens};
+use crate::loss::Learns;
 use crate::model::Model as _;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
@@ -126,6 +127,13 @@ impl<'p, T: 'static, A: Adaptor, D: Batches> Worker<'p, T, A, D> {
 
     fn device(&self) -> Device {
         self.pipeline.student.parameters().device()
+    }
+
+    /// Does this with every loss that learns or carries something.
+    fn each_learns(&self, mut work: impl FnMut(&mut dyn Learns) -> Result<()>) -> Result<()> {
+        self.executor
+            .losses()
+            .try_for_each(|(stage, loss)| loss.learns(&mut work).unwrap_or(Ok(())).in_stage(stage))
     }
 }
 
@@ -269,7 +277,7 @@ where
     fn carried(&self) -> Result<Vec<(String, Tensor)>> {
         let mut carried = Vec::new();
         for (stage, loss) in self.executor.losses() {
-            let state = loss.state().in_stage(stage)?;
+            let state = loss.learns(|learns| learns.state()).transpose().in_stage(stage)?.unwrap_or_default();
             carried.extend(state.into_iter().map(|(name, tensor)| (format!("{stage}.{name}"), tensor)));
         }
         Ok(carried)
@@ -281,17 +289,18 @@ where
                 let name = name.strip_prefix(stage)?.strip_prefix('.')?;
                 Some((name.to_owned(), tensor.shallow_clone()))
             });
-            loss.restore(&of_stage.collect()).in_stage(stage)?;
+            let of_stage = of_stage.collect();
+            loss.learns(|learns| learns.restore(&of_stage)).transpose().in_stage(stage)?;
         }
         Ok(())
     }
 
     fn before_step(&self, step: u64, steps: u64) -> Result<()> {
-        self.executor.losses().try_for_each(|(stage, loss)| loss.before_step(step, steps).in_stage(stage))
+        self.each_learns(|learns| learns.before_step(step, steps))
     }
 
     fn after_step(&self) -> Result<()> {
-        self.executor.losses().try_for_each(|(stage, loss)| loss.after_step().in_stage(stage))
+        self.each_learns(|learns| learns.after_step())
     }
 
     fn stream<'w>(&'w self) -> Result<Box<dyn Stream<'w> + 'w>> {

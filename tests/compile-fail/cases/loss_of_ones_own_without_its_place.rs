@@ -1,6 +1,6 @@
 //! A loss of one's own is told what to write before it may stand for soft targets or a match.
 
-use brew_core::loss::{Loss, Read, Term};
+use brew_core::loss::{Loss, Features, Term};
 use brew_core::prelude::*;
 
 #[derive(Debug)]
@@ -10,11 +10,11 @@ impl Loss for Mine {
     fn name(&self) -> &'static str {
         "mine"
     }
-    fn mismatches(&self, _: &Read, _: &Read) -> Vec<String> {
+    fn mismatches(&self, _: &Features, _: &Features) -> Vec<String> {
         Vec::new()
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        Term::rows(&student.features[0].f_sub(&teacher.features[0])?.f_square()?)
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
+        Term::rows(&student.tensors[0].f_sub(&teacher.tensors[0])?.f_square()?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A loss of one's own, written as the compiler's messages say.
 
 use brew_core::distill::{Gives, MatchLoss, OneLayer, SoftTarget, SoftTargets};
-use brew_core::loss::{Loss, Read, Term};
+use brew_core::loss::{Loss, Features, Term};
 use brew_core::prelude::*;
 use brew_core::role::Hidden;
 
@@ -13,11 +13,11 @@ impl Loss for Mine {
     fn name(&self) -> &'static str {
         "mine"
     }
-    fn mismatches(&self, _: &Read, _: &Read) -> Vec<String> {
+    fn mismatches(&self, _: &Features, _: &Features) -> Vec<String> {
         Vec::new()
     }
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        Term::rows(&student.features[0].f_sub(&teacher.features[0])?.f_square()?.f_sum_dim_intlist(
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
+        Term::rows(&student.tensors[0].f_sub(&teacher.tensors[0])?.f_square()?.f_sum_dim_intlist(
             -1,
             false,
             None,

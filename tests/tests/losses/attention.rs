@@ -25,7 +25,7 @@
 //!     print(mean(part, cut(head(soft(S))), cut(head(soft(T)))))
 //! ```
 
-use brew_core::loss::{AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Loss, Read};
+use brew_core::loss::{AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Features, Loss};
 use brew_core::tch::{Kind, Tensor};
 use tests::{finite_difference_error, golden, mask, seq};
 
@@ -92,13 +92,13 @@ fn maps_of_three_dimensions_are_those_of_one_head() {
 #[test]
 fn sums_and_means_over_heads_take_other_numbers_of_heads() {
     let (student, teacher) = (probabilities().0, seq(&[2, 4, 3, 3], 0.8, 0.3, 1.5).softmax(-1, Kind::Double));
-    let (student, teacher) = (read(&student, None), Read::one(teacher));
+    let (student, teacher) = (read(&student, None), Features::one(teacher));
     for loss in [&AttentionMseSum::probabilities() as &dyn Loss, &AttentionCeMean::probabilities()] {
         assert_eq!(loss.mismatches(&student, &teacher), [""; 0]);
-        let summed = |read: &Read| {
-            Read::one(match loss.name() {
-                "attention_mse_sum" => read.features[0].sum_dim_intlist(1, false, Kind::Double),
-                _ => read.features[0].mean_dim(1, false, Kind::Double),
+        let summed = |read: &Features| {
+            Features::one(match loss.name() {
+                "attention_mse_sum" => read.tensors[0].sum_dim_intlist(1, false, Kind::Double),
+                _ => read.tensors[0].mean_dim(1, false, Kind::Double),
             })
         };
         assert_close(
@@ -112,7 +112,7 @@ fn sums_and_means_over_heads_take_other_numbers_of_heads() {
 // TextBrewer 2c105fa takes scores of -5 against scores of -1 for padding: loss 0.
 #[test]
 fn only_textbrewers_form_takes_negative_scores_for_padding() {
-    let map = |score: f64| Read::one(Tensor::from_slice(&[score; 4]).view([1, 1, 2, 2]));
+    let map = |score: f64| Features::one(Tensor::from_slice(&[score; 4]).view([1, 1, 2, 2]));
     let at = |loss: AttentionMse| value(&loss, &map(-5.0), &map(-1.0));
     assert_eq!((at(AttentionMse::textbrewer()), at(AttentionMse::scores())), (0.0, 16.0));
     let at = |loss: AttentionCe| value(&loss, &map(-5.0), &map(-1.0));
@@ -139,8 +139,8 @@ fn scores_of_minus_10000_in_the_padding_make_textbrewers_form_and_ours_equal() {
 #[test]
 fn a_key_that_the_student_dropped_has_a_finite_loss_and_gradient() {
     let student = Tensor::from_slice(&[1.0, 0.0, 0.5, 0.5]).view([1, 1, 2, 2]).set_requires_grad(true);
-    let teacher = Read::one(Tensor::from_slice(&[0.5, 0.5, 0.5, 0.5]).view([1, 1, 2, 2]));
-    let term = AttentionCe::probabilities().term(&Read::one(student.shallow_clone()), &teacher).unwrap();
+    let teacher = Features::one(Tensor::from_slice(&[0.5, 0.5, 0.5, 0.5]).view([1, 1, 2, 2]));
+    let term = AttentionCe::probabilities().term(&Features::one(student.shallow_clone()), &teacher).unwrap();
     let loss = term.mean().unwrap();
     // Half of -ln of float32's smallest normal number, 2^-126, in the first of two queries; ln 2 in
     // the second.

@@ -2,11 +2,11 @@
 
 use brew_core::loss::{
     AdaptiveKl, AlignedUld, AtMse, AtNorm, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum,
-    BinaryKl, Chunked, Cka, Cos, Cwd, Dist, Dkd, EmdAttention, EmdHidden, Fsp, Gold, HiddenMse, Ickd, Jsd,
-    KdCe, KdMse, Kl, Loss, Mft, MiniLmAttention, MiniLmRelation, MultiLabelKl, Nkd, Nst, NstPoly, PearsonKd,
-    Pkd, Pkt, Place, Read, RegressionMse, ReverseKl, RkdAngle, RkdDistance, SampledKl, SharedTokens, SkewKl,
-    SkewReverseKl, Sp, Taid, TopK, TopKSemantics, TotalVariation, Uld, Vid, Wsld, next_token, standardised,
-    within_vocabulary,
+    BinaryKl, Chunked, Cka, Cos, Cwd, Dist, Dkd, EmdAttention, EmdHidden, Features, Fsp, Gold, HiddenMse,
+    Ickd, Jsd, KdCe, KdMse, Kl, Loss, Mft, MiniLmAttention, MiniLmRelation, MultiLabelKl, Nkd, Nst, NstPoly,
+    PearsonKd, Pkd, Pkt, Place, RegressionMse, ReverseKl, RkdAngle, RkdDistance, SampledKl, SharedTokens,
+    SkewKl, SkewReverseKl, Sp, Taid, TopK, TopKSemantics, TotalVariation, Uld, Vid, Wsld, next_token,
+    standardised, within_vocabulary,
 };
 use brew_core::role::{ByteEnds, Labels, OutputWeight, Role as _, TokenIds};
 use brew_core::tch::{Device, Kind, Tensor};
@@ -31,13 +31,14 @@ pub(crate) struct Case {
 }
 
 /// What a side reads.
-pub(crate) fn read(features: &[Tensor], mask: Option<&Tensor>) -> Read {
-    let features = features.iter().map(Tensor::shallow_clone).collect();
-    Read { features, mask: mask.map(Tensor::shallow_clone), ..Read::default() }
+pub(crate) fn read(features: &[Tensor], mask: Option<&Tensor>) -> Features {
+    let mut read = Features::of(features.iter().map(Tensor::shallow_clone).collect());
+    read.mask = mask.map(Tensor::shallow_clone);
+    read
 }
 
 /// The value of a loss.
-pub(crate) fn value(loss: &dyn Loss, student: &Read, teacher: &Read) -> f64 {
+pub(crate) fn value(loss: &dyn Loss, student: &Features, teacher: &Features) -> f64 {
     loss.term(student, teacher).unwrap().mean().unwrap().double_value(&[])
 }
 
@@ -47,16 +48,18 @@ pub(crate) fn assert_close(found: f64, expected: f64, what: &str) {
 }
 
 impl Case {
-    fn new(loss: impl Loss, (student, teacher): Sides) -> Self {
+    fn new(mut loss: impl Loss, (student, teacher): Sides) -> Self {
         let name = format!("{} {}", loss.name(), loss.options());
         let lengths: &[i64] = if loss.name().contains("attention") { &[2, 3] } else { &[1] };
-        loss.prepare(&Place { kind: Kind::Double, device: Device::Cpu, seed: 7 }).unwrap();
-        // What a loss learns starts so small that finite differences would see little of it.
-        brew_core::tch::no_grad(|| {
-            for (_, parameter) in loss.parameters().iter() {
-                parameter.shallow_clone().copy_(&seq(&parameter.size(), 0.7, 0.2, 0.5));
-            }
-        });
+        if let Some(learns) = loss.learns() {
+            learns.prepare(&Place { kind: Kind::Double, device: Device::Cpu, seed: 7 }).unwrap();
+            // What a loss learns starts so small that finite differences would see little of it.
+            brew_core::tch::no_grad(|| {
+                for (_, parameter) in learns.parameters().iter() {
+                    parameter.shallow_clone().copy_(&seq(&parameter.size(), 0.7, 0.2, 0.5));
+                }
+            });
+        }
         Case { name, loss: Box::new(loss), student, teacher, labels: None, also: Default::default(), lengths }
     }
 
@@ -83,7 +86,7 @@ impl Case {
     }
 
     /// What the student's side reads of these features.
-    pub(crate) fn student_read(&self, features: &[Tensor], mask: Option<&Tensor>) -> Read {
+    pub(crate) fn student_read(&self, features: &[Tensor], mask: Option<&Tensor>) -> Features {
         let read = self.with_also(0, read(features, mask));
         match &self.labels {
             Some(labels) => read.with::<Labels>(labels.shallow_clone()),
@@ -92,11 +95,11 @@ impl Case {
     }
 
     /// What the teacher's side reads of these features.
-    pub(crate) fn teacher_read(&self, features: &[Tensor], mask: Option<&Tensor>) -> Read {
+    pub(crate) fn teacher_read(&self, features: &[Tensor], mask: Option<&Tensor>) -> Features {
         self.with_also(1, read(features, mask))
     }
 
-    fn with_also(&self, side: usize, mut read: Read) -> Read {
+    fn with_also(&self, side: usize, mut read: Features) -> Features {
         read.also.extend(self.also[side].iter().map(|(role, value)| (*role, value.shallow_clone())));
         read
     }

@@ -2,7 +2,7 @@
 //! chunk, alone and in a plan.
 
 use brew_core::execute::Executor;
-use brew_core::loss::{Divergence, Loss, Read};
+use brew_core::loss::{Divergence, Features, Loss};
 use brew_core::prelude::*;
 use brew_core::role::{Labels, OutputWeight};
 use tests::{Sentence, alone, sentences, seq};
@@ -33,10 +33,10 @@ fn run(loss: impl Fn(&Tensor, &Tensor) -> Tensor, factor: f64) -> [Tensor; 3] {
     [value.detach(), hidden.grad(), weight.grad()]
 }
 
-fn reads(hidden: &Tensor, weight: &Tensor, mask: Option<&Tensor>, labels: bool) -> (Read, Read) {
+fn reads(hidden: &Tensor, weight: &Tensor, mask: Option<&Tensor>, labels: bool) -> (Features, Features) {
     let (teacher_hidden, teacher_weight) = side(8, 0.7);
     let read = |hidden: &Tensor, weight: &Tensor| {
-        let read = Read::one(hidden.shallow_clone()).with::<OutputWeight>(weight.shallow_clone());
+        let read = Features::one(hidden.shallow_clone()).with::<OutputWeight>(weight.shallow_clone());
         match mask {
             Some(mask) => read.with_mask(mask.shallow_clone()),
             None => read,
@@ -64,8 +64,8 @@ fn dense(loss: &dyn Loss, mask: Option<&Tensor>, labels_weight: f64, factor: f64
         |hidden, weight| {
             let (teacher_hidden, teacher_weight) = side(8, 0.7);
             let read = |logits: &Tensor| match mask {
-                Some(mask) => Read::one(logits.shallow_clone()).with_mask(mask.shallow_clone()),
-                None => Read::one(logits.shallow_clone()),
+                Some(mask) => Features::one(logits.shallow_clone()).with_mask(mask.shallow_clone()),
+                None => Features::one(logits.shallow_clone()),
             };
             let logits = hidden.matmul(&weight.tr());
             let teacher = read(&teacher_hidden.matmul(&teacher_weight.tr()));
@@ -163,9 +163,9 @@ fn bfloat16_gives_the_value_of_its_own_dense_logits() {
         [hidden, weight, teacher_hidden, teacher_weight].map(low);
     let leaf = hidden.copy().set_requires_grad(true);
     let read = |hidden: &Tensor, weight: &Tensor| {
-        Read::one(hidden.shallow_clone()).with::<OutputWeight>(weight.shallow_clone())
+        Features::one(hidden.shallow_clone()).with::<OutputWeight>(weight.shallow_clone())
     };
-    let logits = |hidden: &Tensor, weight: &Tensor| Read::one(hidden.matmul(&weight.tr()));
+    let logits = |hidden: &Tensor, weight: &Tensor| Features::one(hidden.matmul(&weight.tr()));
     let sides = (read(&leaf, &weight), read(&teacher_hidden, &teacher_weight));
     let found = Chunked::of(Kl::at(1.0)).rows(5).term(&sides.0, &sides.1).unwrap().mean().unwrap();
     let sides = (logits(&hidden, &weight), logits(&teacher_hidden, &teacher_weight));
@@ -186,7 +186,7 @@ fn logits_of_ten_thousand_have_a_finite_loss_and_gradient() {
             let (hidden, weight) = (hidden.set_requires_grad(true), weight.set_requires_grad(true));
             assert!(hidden.matmul(&weight.tr()).abs().max().double_value(&[]) >= 1e4);
             let read = |hidden: &Tensor, weight: &Tensor| {
-                Read::one(hidden.shallow_clone()).with::<OutputWeight>(weight.shallow_clone())
+                Features::one(hidden.shallow_clone()).with::<OutputWeight>(weight.shallow_clone())
             };
             let what = Divergence::name(&*divergence).to_owned();
             let loss = Chunked::of(divergence).rows(5);
@@ -209,8 +209,8 @@ fn the_order_of_the_vocabulary_changes_nothing() {
         let turned = |weight: Tensor| if turns { weight.index_select(0, &order) } else { weight };
         let ((hidden, weight), (teacher_hidden, teacher_weight)) = (side(5, 0.1), side(8, 0.7));
         let hidden = hidden.set_requires_grad(true);
-        let student = Read::one(hidden.shallow_clone()).with::<OutputWeight>(turned(weight));
-        let teacher = Read::one(teacher_hidden).with::<OutputWeight>(turned(teacher_weight));
+        let student = Features::one(hidden.shallow_clone()).with::<OutputWeight>(turned(weight));
+        let teacher = Features::one(teacher_hidden).with::<OutputWeight>(turned(teacher_weight));
         let value = loss.term(&student, &teacher).unwrap().mean().unwrap();
         value.backward();
         (value.double_value(&[]), hidden.grad())
@@ -226,14 +226,14 @@ fn the_order_of_the_vocabulary_changes_nothing() {
 #[test]
 fn shapes_that_do_not_fit_are_all_named() {
     let zeros = |size: &[i64]| Tensor::zeros(size, (Kind::Float, Device::Cpu));
-    let student = Read::one(zeros(&[2, 3, 4])).with::<OutputWeight>(zeros(&[10, 5]));
-    let teacher = Read::one(zeros(&[2, 4, 8]));
+    let student = Features::one(zeros(&[2, 3, 4])).with::<OutputWeight>(zeros(&[10, 5]));
+    let teacher = Features::one(zeros(&[2, 4, 8]));
     let problems = Chunked::of(Kl::at(1.0)).mismatches(&student, &teacher);
     assert_eq!(problems.len(), 3, "{problems:?}");
     assert!(problems[0].contains("of the same rows at the same length"), "{problems:?}");
     assert!(problems[1].contains("the student's output_weight is (10, 5)"), "{problems:?}");
     assert!(problems[2].contains("no `output_weight`"), "{problems:?}");
-    let side = |tokens: i64| Read::one(zeros(&[2, 4])).with::<OutputWeight>(zeros(&[tokens, 4]));
+    let side = |tokens: i64| Features::one(zeros(&[2, 4])).with::<OutputWeight>(zeros(&[tokens, 4]));
     let problems = Chunked::of(Kl::at(1.0)).mismatches(&side(10), &side(12));
     assert!(problems[0].contains("10 tokens, the teacher's 12"), "{problems:?}");
     assert!(Chunked::of(Kl::at(1.0)).rows(0).problems()[0].contains("a chunk of 0 rows"));

@@ -1,6 +1,6 @@
 //! Losses over Gram matrices and directions, where they differ from TextBrewer's on purpose.
 
-use brew_core::loss::{Cos, Fsp, Loss, Nst, Pkd, Read};
+use brew_core::loss::{Cos, Features, Fsp, Loss, Nst, Pkd};
 use brew_core::tch::{Device, Kind, Tensor};
 use tests::{mask, seq};
 
@@ -50,8 +50,8 @@ fn an_example_of_padding_alone_changes_nothing() {
 // PyTorch 2.11: F.cosine_embedding_loss([[0, 0], [3, 4]], [[1, 2], [4, 3]], [1, 1]) is 0.52 in float64.
 #[test]
 fn a_vector_of_zeros_is_at_right_angles_to_everything() {
-    let student = Read::one(Tensor::from_slice(&[0.0, 0.0, 3.0, 4.0]).view([2, 2]));
-    let teacher = Read::one(Tensor::from_slice(&[1.0, 2.0, 4.0, 3.0]).view([2, 2]));
+    let student = Features::one(Tensor::from_slice(&[0.0, 0.0, 3.0, 4.0]).view([2, 2]));
+    let teacher = Features::one(Tensor::from_slice(&[1.0, 2.0, 4.0, 3.0]).view([2, 2]));
     assert_close(value(&Cos, &student, &teacher), 0.52, "cos");
 }
 
@@ -59,8 +59,8 @@ fn a_vector_of_zeros_is_at_right_angles_to_everything() {
 #[test]
 fn pkd_of_a_vector_of_zeros_is_one_and_its_gradient_finite() {
     let student = Tensor::zeros([1, 3], (Kind::Double, Device::Cpu)).set_requires_grad(true);
-    let teacher = Read::one(Tensor::from_slice(&[3.0, 0.0, 4.0]).view([1, 3]));
-    let loss = Pkd.term(&Read::one(student.shallow_clone()), &teacher).unwrap().mean().unwrap();
+    let teacher = Features::one(Tensor::from_slice(&[3.0, 0.0, 4.0]).view([1, 3]));
+    let loss = Pkd.term(&Features::one(student.shallow_clone()), &teacher).unwrap().mean().unwrap();
     assert_close(loss.double_value(&[]), 1.0, "pkd");
     loss.backward();
     assert_eq!(student.grad().isfinite().all().int64_value(&[]), 1);
@@ -69,7 +69,7 @@ fn pkd_of_a_vector_of_zeros_is_one_and_its_gradient_finite() {
 #[test]
 fn pkd_and_cos_take_one_vector_an_example() {
     let (student, teacher) = layers();
-    let first = |side: &[Tensor]| Read::one(side[0].select(1, 0));
+    let first = |side: &[Tensor]| Features::one(side[0].select(1, 0));
     let whole = value(&Pkd, &read(&student[..1], None), &read(&teacher[..1], None));
     assert_close(value(&Pkd, &first(&student), &first(&teacher)), whole, "pkd");
     // The squared distance of two vectors of length 1 is 2 (1 - cos).

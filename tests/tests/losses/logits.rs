@@ -38,8 +38,8 @@
 //! adaptive KL with its head left sorted (2.2361 for 1.8482), DistillKit's sums with an epsilon.
 
 use brew_core::loss::{
-    AdaptiveKl, BinaryKl, Dist, Dkd, Jsd, KdCe, Kl, Loss, Mft, MultiLabelKl, Nkd, Read, RegressionMse,
-    ReverseKl, SkewKl, SkewReverseKl, Taid, TotalVariation, Wsld, standardised,
+    AdaptiveKl, BinaryKl, Dist, Dkd, Features, Jsd, KdCe, Kl, Learns, Loss, Mft, MultiLabelKl, Nkd,
+    RegressionMse, ReverseKl, SkewKl, SkewReverseKl, Taid, TotalVariation, Wsld, standardised,
 };
 use brew_core::role::Labels;
 use brew_core::tch::{Kind, Tensor};
@@ -48,24 +48,24 @@ use tests::seq;
 use crate::cases::{assert_close, value};
 
 /// Four rows of seven classes, with labels.
-pub(crate) fn short() -> (Read, Read) {
+pub(crate) fn short() -> (Features, Features) {
     let labels = Tensor::from_slice(&[2_i64, 0, 5, 6]);
-    let student = Read::one(seq(&[4, 7], 0.7, 0.3, 2.0)).with::<Labels>(labels);
-    (student, Read::one(seq(&[4, 7], 1.1, 0.9, 3.0)))
+    let student = Features::one(seq(&[4, 7], 0.7, 0.3, 2.0)).with::<Labels>(labels);
+    (student, Features::one(seq(&[4, 7], 1.1, 0.9, 3.0)))
 }
 
 /// Two rows of five positions of eleven classes, seven of which count.
-pub(crate) fn long() -> (Read, Read) {
+pub(crate) fn long() -> (Features, Features) {
     let labels = Tensor::from_slice(&[-100_i64, -100, 3, 1, 7, -100, 4, 10, 0, 2]).view([2, 5]);
     let mask = labels.ge(0).to_kind(Kind::Int64);
-    let student = Read::one(seq(&[2, 5, 11], 0.37, 0.1, 2.5)).with_mask(mask.shallow_clone());
-    (student.with::<Labels>(labels), Read::one(seq(&[2, 5, 11], 0.53, 0.7, 3.0)).with_mask(mask))
+    let student = Features::one(seq(&[2, 5, 11], 0.37, 0.1, 2.5)).with_mask(mask.shallow_clone());
+    (student.with::<Labels>(labels), Features::one(seq(&[2, 5, 11], 0.53, 0.7, 3.0)).with_mask(mask))
 }
 
 /// The value of a loss and its gradient to the student's first feature.
-pub(crate) fn value_and_gradient(loss: &dyn Loss, (student, teacher): (Read, Read)) -> (f64, Tensor) {
-    let leaf = student.features[0].copy().set_requires_grad(true);
-    let student = Read { features: vec![leaf.shallow_clone()], ..student };
+pub(crate) fn value_and_gradient(loss: &dyn Loss, (student, teacher): (Features, Features)) -> (f64, Tensor) {
+    let leaf = student.tensors[0].copy().set_requires_grad(true);
+    let student = student.with_tensors(vec![leaf.shallow_clone()]);
     assert_eq!(loss.mismatches(&student, &teacher), [""; 0], "{}", loss.name());
     let value = loss.term(&student, &teacher).unwrap().mean().unwrap();
     value.backward();
@@ -73,7 +73,7 @@ pub(crate) fn value_and_gradient(loss: &dyn Loss, (student, teacher): (Read, Rea
 }
 
 #[track_caller]
-fn check(loss: &dyn Loss, sides: (Read, Read), value: f64, norm: Option<f64>, first: Option<f64>) {
+fn check(loss: &dyn Loss, sides: (Features, Features), value: f64, norm: Option<f64>, first: Option<f64>) {
     let what = format!("{} {}", loss.name(), loss.options());
     let (found, gradient) = value_and_gradient(loss, sides);
     assert_close(found, value, &what);
@@ -148,15 +148,15 @@ fn decoupled_parts() {
 #[test]
 fn the_decoupled_parts_of_each_row_make_up_its_divergence() {
     let (student, teacher) = short();
-    let of_label = teacher.features[0].softmax(-1, Kind::Double).gather(
+    let of_label = teacher.tensors[0].softmax(-1, Kind::Double).gather(
         1,
         &student.labels().unwrap().unsqueeze(1),
         false,
     );
     for row in 0..4 {
-        let cut = |read: &Read| {
+        let cut = |read: &Features| {
             let labels = student.labels().unwrap().narrow(0, row, 1);
-            Read::one(read.features[0].narrow(0, row, 1)).with::<Labels>(labels)
+            Features::one(read.tensors[0].narrow(0, row, 1)).with::<Labels>(labels)
         };
         let value = |loss: &dyn Loss| value_and_gradient(loss, (cut(&student), cut(&teacher))).0;
         let share = 1.0 - of_label.double_value(&[row, 0]);
@@ -224,9 +224,9 @@ fn a_teacher_that_is_right_by_the_threshold_is_left_as_it_is() {
         [0.910_181_509_974_203_9, 1.551_442_898_087_400_7, 0.445_654_468_508_621_5, 0.169_696_591_041_389_73];
     let kl = Kl::at(1.0);
     for (row, (student, teacher)) in students.iter().zip(&teachers).enumerate() {
-        let student = Read::one(Tensor::from_slice(student).view([1, 3]));
+        let student = Features::one(Tensor::from_slice(student).view([1, 3]));
         let student = student.with::<Labels>(Tensor::from_slice(&[0_i64]));
-        let teacher = Read::one(Tensor::from_slice(teacher).view([1, 3]));
+        let teacher = Features::one(Tensor::from_slice(teacher).view([1, 3]));
         let found = value(&Mft::at(1.0).threshold(0.2), &student, &teacher);
         assert_close(found, ours[row], &format!("row {row}"));
         // ModelOpt's epsilon is seen at 1e-8.
@@ -248,13 +248,13 @@ fn yes_and_no_by_class() {
         Some(-0.095_349_416_054_261_62),
     );
     // One logit is two, of which the other is 0.
-    let one = |read: &Read| read.features[0].narrow(1, 0, 1);
-    let two = |read: &Read| Tensor::cat(&[one(read).zeros_like(), one(read)], 1);
+    let one = |read: &Features| read.tensors[0].narrow(1, 0, 1);
+    let two = |read: &Features| Tensor::cat(&[one(read).zeros_like(), one(read)], 1);
     let (student, teacher) = short();
     let (expected, _) =
-        value_and_gradient(&Kl::at(2.0), (Read::one(two(&student)), Read::one(two(&teacher))));
+        value_and_gradient(&Kl::at(2.0), (Features::one(two(&student)), Features::one(two(&teacher))));
     for shape in [vec![4], vec![4, 1], vec![2, 2, 1]] {
-        let side = |read: &Read| Read::one(one(read).reshape(&shape));
+        let side = |read: &Features| Features::one(one(read).reshape(&shape));
         check(&BinaryKl::at(2.0), (side(&student), side(&teacher)), expected, None, None);
     }
 }
@@ -263,11 +263,11 @@ fn yes_and_no_by_class() {
 #[test]
 fn numbers() {
     let (student, teacher) = short();
-    let expected = student.features[0].mse_loss(&teacher.features[0], brew_core::tch::Reduction::Mean);
+    let expected = student.tensors[0].mse_loss(&teacher.tensors[0], brew_core::tch::Reduction::Mean);
     check(&RegressionMse, short(), expected.double_value(&[]), None, None);
-    let column = |read: &Read| Read::one(read.features[0].select(1, 0));
+    let column = |read: &Features| Features::one(read.tensors[0].select(1, 0));
     let (student, teacher) = (column(&student), column(&teacher));
-    let expected = student.features[0].mse_loss(&teacher.features[0], brew_core::tch::Reduction::Mean);
+    let expected = student.tensors[0].mse_loss(&teacher.tensors[0], brew_core::tch::Reduction::Mean);
     check(&RegressionMse, (student, teacher), expected.double_value(&[]), None, None);
 }
 
@@ -276,13 +276,13 @@ fn numbers() {
 fn taid_at_its_start() {
     check(&Taid::at(1.0), long(), 2.282_167_932_896_165_6, Some(0.105_140_677_156_579_53), None);
     let (student, teacher) = long();
-    let mixed = student.features[0].lerp(&teacher.features[0], 0.4);
-    let mixed = Read::one(mixed).with_mask(teacher.mask.unwrap());
+    let mixed = student.tensors[0].lerp(&teacher.tensors[0], 0.4);
+    let mixed = Features::one(mixed).with_mask(teacher.mask.unwrap());
     check(&Kl::at(1.0), (student, mixed), 0.353_112_078_694_665_4, None, None);
 }
 
 /// The tau of each of six steps with these losses: each is what one position's cross-entropy is set to.
-fn taus(loss: &Taid, steps: u64, losses: &[f64]) -> Vec<f64> {
+fn taus(loss: &mut Taid, steps: u64, losses: &[f64]) -> Vec<f64> {
     let mut found = Vec::new();
     for (step, wanted) in losses.iter().enumerate() {
         loss.before_step(step as u64, steps).unwrap();
@@ -290,13 +290,11 @@ fn taus(loss: &Taid, steps: u64, losses: &[f64]) -> Vec<f64> {
         let value = |a: f64| {
             let student = Tensor::from_slice(&[a, -a]).view([1, 2]).set_requires_grad(true);
             let teacher =
-                Read::one(Tensor::from_slice(&[-20.0 * a.signum(), 20.0 * a.signum()]).view([1, 2]));
-            (Read::one(student), teacher)
+                Features::one(Tensor::from_slice(&[-20.0 * a.signum(), 20.0 * a.signum()]).view([1, 2]));
+            (Features::one(student), teacher)
         };
         let at = |a: f64| {
             let (student, teacher) = value(a);
-            // Without gradients it is no part of a step.
-            let student = Read::one(student.features[0].detach());
             loss.term(&student, &teacher).unwrap().mean().unwrap().double_value(&[])
         };
         let (mut low, mut high) = (0.0, 4.0);
@@ -306,6 +304,7 @@ fn taus(loss: &Taid, steps: u64, losses: &[f64]) -> Vec<f64> {
         }
         let (student, teacher) = value(low);
         let term = loss.term(&student, &teacher).unwrap();
+        loss.after_term(&term).unwrap();
         assert_close(term.mean().unwrap().double_value(&[]), *wanted, "the loss that was asked for");
         loss.after_step().unwrap();
         found.push(loss.tau());
@@ -317,8 +316,8 @@ const LOSSES: [f64; 6] = [2.0, 1.9, 1.7, 1.75, 1.2, 1.0];
 
 #[test]
 fn taid_moves_as_its_own_code_does() {
-    let few = taus(&Taid::at(1.0), 6, &LOSSES);
-    let many = taus(&Taid::at(1.0).alpha(0.5), 600, &LOSSES);
+    let few = taus(&mut Taid::at(1.0), 6, &LOSSES);
+    let many = taus(&mut Taid::at(1.0).alpha(0.5), 600, &LOSSES);
     let expected_few = [0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
     let expected_many = [0.4, 0.550_037_500, 0.662_615_172, 0.747_013_591, 0.810_398_340, 0.857_940_754];
     for (found, expected) in few.iter().zip(expected_few).chain(many.iter().zip(expected_many)) {
@@ -328,12 +327,12 @@ fn taid_moves_as_its_own_code_does() {
 
 #[test]
 fn taid_goes_on_from_its_state() {
-    let whole = taus(&Taid::at(1.0).alpha(0.5), 0, &LOSSES);
-    let first = Taid::at(1.0).alpha(0.5);
-    let mut cut = taus(&first, 0, &LOSSES[..3]);
-    let second = Taid::at(1.0).alpha(0.5);
+    let whole = taus(&mut Taid::at(1.0).alpha(0.5), 0, &LOSSES);
+    let mut first = Taid::at(1.0).alpha(0.5);
+    let mut cut = taus(&mut first, 0, &LOSSES[..3]);
+    let mut second = Taid::at(1.0).alpha(0.5);
     second.restore(&first.state().unwrap()).unwrap();
-    cut.extend(taus(&second, 0, &LOSSES[3..]));
+    cut.extend(taus(&mut second, 0, &LOSSES[3..]));
     assert_eq!(cut, whole);
     let error = second.restore(&std::collections::BTreeMap::new()).unwrap_err();
     assert_eq!(error.to_string(), "the state of `taid` has no number `tau`");

@@ -6,7 +6,7 @@
 //! each side is renamed by itself. Losses of a stored teacher and chunked ones have their own checks of
 //! extreme logits and low precision in `sparse.rs` and `chunked.rs`.
 
-use brew_core::loss::{Kl, Loss as _, Read, next_token, within_vocabulary};
+use brew_core::loss::{Features, Kl, Loss as _, next_token, within_vocabulary};
 use brew_core::role::Labels;
 use brew_core::tch::{Device, Kind, Tensor};
 use tests::{mask, seq};
@@ -98,8 +98,8 @@ fn rows_whose_label_does_not_count_are_as_if_they_were_not_there() {
         let of = |rows: Option<&Tensor>| {
             let cut =
                 |tensor: Tensor| rows.map_or(tensor.shallow_clone(), |rows| tensor.index_select(0, rows));
-            let student = Read::one(cut(flat(&case.student))).with::<Labels>(cut(labels.shallow_clone()));
-            value(&*case.loss, &student, &Read::one(cut(flat(&case.teacher))))
+            let student = Features::one(cut(flat(&case.student))).with::<Labels>(cut(labels.shallow_clone()));
+            value(&*case.loss, &student, &Features::one(cut(flat(&case.teacher))))
         };
         assert_close(of(None), of(Some(&counts)), &case.name);
         assert_close(case.value(None), of(Some(&counts)), &format!("{}, by position", case.name));
@@ -151,9 +151,9 @@ fn classes_at_minus_infinity_on_both_sides_change_nothing() {
 #[test]
 fn a_padded_vocabulary_is_cut_to_its_tokens() {
     let (student, teacher) = long();
-    let wider = |read: Read, columns: i64, filler: f64| {
+    let wider = |read: Features, columns: i64, filler: f64| {
         let padding = Tensor::full([2, 5, columns], filler, (Kind::Double, Device::Cpu));
-        Read { features: vec![Tensor::cat(&[&read.features[0], &padding], 2)], ..read }
+        read.with_tensors(vec![Tensor::cat(&[&read.tensors[0], &padding], 2)])
     };
     let loss = within_vocabulary(11, Kl::at(1.0));
     let (found, gradient) = value_and_gradient(&loss, (wider(student, 5, 9.0), wider(teacher, 2, f64::NAN)));
@@ -171,13 +171,13 @@ fn a_padded_vocabulary_is_cut_to_its_tokens() {
 #[test]
 fn a_shift_to_the_next_token_is_that_of_the_data() {
     let (student, teacher) = long();
-    let shifted = |read: &Read| {
+    let shifted = |read: &Features| {
         let mask = read.mask.as_ref().unwrap().narrow(1, 1, 4);
-        Read::one(read.features[0].narrow(1, 0, 4)).with_mask(mask)
+        Features::one(read.tensors[0].narrow(1, 0, 4)).with_mask(mask)
     };
     let expected = value(&Kl::at(1.0), &shifted(&student), &shifted(&teacher));
     assert_close(value(&next_token(Kl::at(1.0)), &student, &teacher), expected, "shifted");
-    let flat = Read::one(seq(&[4, 7], 0.7, 0.3, 2.0));
+    let flat = Features::one(seq(&[4, 7], 0.7, 0.3, 2.0));
     let problems = next_token(Kl::at(1.0)).mismatches(&flat, &teacher);
     assert!(problems[0].contains("(batch, length, …) with a length of two or more"), "{problems:?}");
 }

@@ -1,7 +1,7 @@
 //! Features that do not fit are named with their sizes and the mend.
 
 use brew_core::loss::{
-    AttentionCe, AttentionMse, AttentionMseSum, Cos, Fsp, HiddenMse, KdCe, Loss, Nst, Pkd, Read,
+    AttentionCe, AttentionMse, AttentionMseSum, Cos, Features, Fsp, HiddenMse, KdCe, Loss, Nst, Pkd,
 };
 use brew_core::tch::{Device, Kind, Tensor};
 use tests::mask;
@@ -12,12 +12,12 @@ fn zeros(size: &[i64]) -> Tensor {
     Tensor::zeros(size, (Kind::Float, Device::Cpu))
 }
 
-fn one(size: &[i64]) -> Read {
-    Read::one(zeros(size))
+fn one(size: &[i64]) -> Features {
+    Features::one(zeros(size))
 }
 
-fn two(first: &[i64], second: &[i64]) -> Read {
-    Read::two(zeros(first), zeros(second))
+fn two(first: &[i64], second: &[i64]) -> Features {
+    Features::two(zeros(first), zeros(second))
 }
 
 #[test]

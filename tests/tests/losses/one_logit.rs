@@ -6,7 +6,7 @@
 
 use brew_core::loss::catalogue::{self, Entry};
 use brew_core::loss::{
-    Chunked, Kl, Loss, Read, TopK, TopKSemantics, next_token, standardised, within_vocabulary,
+    Chunked, Features, Kl, Loss, TopK, TopKSemantics, next_token, standardised, within_vocabulary,
 };
 use brew_core::role::{ByteEnds, Labels, OutputWeight, TokenIds};
 use brew_core::tch::{Kind, Tensor};
@@ -29,10 +29,10 @@ fn made(entry: &Entry) -> Box<dyn Loss> {
 }
 
 /// Logits of this shape with all that losses on logits read beside them.
-fn side(shape: &[i64], step: f64) -> Read {
+fn side(shape: &[i64], step: f64) -> Features {
     let rows = &shape[..shape.len() - 1];
     let zeros = Tensor::zeros(rows, (Kind::Int64, brew_core::tch::Device::Cpu));
-    let read = Read::one(seq(shape, step, 0.3, 2.0));
+    let read = Features::one(seq(shape, step, 0.3, 2.0));
     let read = read.with::<Labels>(zeros.shallow_clone()).with::<TokenIds>(zeros.shallow_clone());
     if shape.len() < 3 {
         return read;
@@ -134,15 +134,16 @@ fn a_renormalised_top_1_is_refused_live_and_from_a_store() {
         let loss = TopK::of(4, Kl::at(1.0)).semantics(semantics);
         let logits = seq(&[3, 5], 0.9, 0.3, 2.0);
         let (top, ids) = logits.topk(1, -1, true, true);
-        let store = Read { features: vec![ids, top, logits.logsumexp([-1], false)], ..Read::default() };
+        let store = Features::of(vec![ids, top, logits.logsumexp([-1], false)]);
         assert_eq!(loss.mismatches(&side(&[3, 5], 0.7), &store).is_empty(), !constant, "{semantics:?}");
     }
 }
 
 #[test]
 fn a_chunk_of_one_token_is_refused() {
-    let side =
-        |step| Read::one(seq(&[2, 3, 4], step, 0.1, 1.0)).with::<OutputWeight>(seq(&[1, 4], step, 0.2, 1.0));
+    let side = |step| {
+        Features::one(seq(&[2, 3, 4], step, 0.1, 1.0)).with::<OutputWeight>(seq(&[1, 4], step, 0.2, 1.0))
+    };
     let labelled = side(0.7).with::<Labels>(Tensor::from_slice2(&[[0_i64, 0, 0], [0, 0, 0]]));
     let losses: [Box<dyn Loss>; 2] =
         [Box::new(Chunked::of(Kl::at(1.0))), Box::new(Chunked::of(Kl::at(1.0)).with_labels(1.0))];

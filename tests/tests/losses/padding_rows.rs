@@ -4,7 +4,7 @@
 
 use brew_core::loss::catalogue::entries;
 use brew_core::loss::{
-    AtNorm, Crd, Cwd, Fsp, Ickd, Loss, MiniLmRelation, NstPoly, Pkt, Place, RkdAngle, RkdDistance, Sp,
+    AtNorm, Crd, Cwd, Fsp, Ickd, Learns, Loss, MiniLmRelation, NstPoly, Pkt, Place, RkdAngle, RkdDistance, Sp,
 };
 use brew_core::role::Index;
 use brew_core::tch::{Device, Kind, Tensor};
@@ -139,7 +139,7 @@ fn means_are_over_the_rows_that_have_a_position() {
 /// The value of a contrast over these rows, its gradient, and its bank of the student's vectors afterwards.
 fn contrasted(rows: &[i64], mask: Option<&Tensor>) -> (f64, Tensor, Tensor) {
     let at = Tensor::from_slice(rows);
-    let loss = Crd::over(8).between(4, 4).width(5).negatives(3);
+    let mut loss = Crd::over(8).between(4, 4).width(5).negatives(3);
     loss.prepare(&Place { kind: Kind::Double, device: Device::Cpu, seed: 3 }).unwrap();
     let select = |tensor: Tensor| tensor.index_select(0, &at);
     let leaf = select(seq(&[4, 3, 4], 0.6, 0.1, 1.0)).set_requires_grad(true);
@@ -148,7 +148,9 @@ fn contrasted(rows: &[i64], mask: Option<&Tensor>) -> (f64, Tensor, Tensor) {
     let drawn = Tensor::from_slice(&[1_i64, 2, 3, 0, 3, 4, 2, 6, 1, 4, 5, 0]).view([4, 3]);
     student.also.insert("negatives", select(drawn));
     let teacher = read(&[select(seq(&[4, 3, 4], 0.4, 0.9, 1.2))], mask);
-    let mean = loss.term(&student, &teacher).unwrap().mean().unwrap();
+    let term = loss.term(&student, &teacher).unwrap();
+    loss.after_term(&term).unwrap();
+    let mean = term.mean().unwrap();
     mean.backward();
     loss.after_step().unwrap();
     (mean.double_value(&[]), leaf.grad(), loss.state().unwrap()["student_bank"].copy())
@@ -171,7 +173,7 @@ fn a_contrast_of_padding_alone_is_0_and_leaves_no_trace() {
     let nothing = Tensor::zeros([3, 3], (Kind::Int64, Device::Cpu));
     let (value, gradient, bank) = contrasted(&[0, 2, 3], Some(&nothing));
     assert_eq!((value, gradient.abs().max().double_value(&[])), (0.0, 0.0));
-    let untouched = Crd::over(8).between(4, 4).width(5).negatives(3);
+    let mut untouched = Crd::over(8).between(4, 4).width(5).negatives(3);
     untouched.prepare(&Place { kind: Kind::Double, device: Device::Cpu, seed: 3 }).unwrap();
     assert_eq!(bank, untouched.state().unwrap()["student_bank"]);
 }

@@ -15,11 +15,11 @@
 //!
 //! Left out: DistillKit's sums, which have an undocumented epsilon and, for total variation, no half.
 
-use brew_core::loss::{Divergence, Jsd, Kl, Loss, Read, ReverseKl, SampledKl, TopK, TopKSemantics};
+use brew_core::loss::{Divergence, Features, Jsd, Kl, Loss, ReverseKl, SampledKl, TopK, TopKSemantics};
 use brew_core::tch::{Kind, Tensor};
 use tests::alone;
 
-use crate::cases::{assert_close, value};
+use crate::cases::{assert_close, read, value};
 use crate::divergences::divergences;
 use crate::logits::{long, value_and_gradient};
 
@@ -36,12 +36,12 @@ fn check(loss: &dyn Loss, expected: f64, norm: Option<f64>) {
 }
 
 /// The same sides with the teacher as a store has it.
-fn stored(k: i64) -> (Read, Read) {
+fn stored(k: i64) -> (Features, Features) {
     let (student, teacher) = long();
-    let logits = &teacher.features[0];
+    let logits = &teacher.tensors[0];
     let (top, ids) = logits.topk(k, -1, true, true);
     let features = vec![ids, top, logits.logsumexp([-1], false)];
-    (student, Read { features, ..teacher })
+    (student, teacher.with_tensors(features))
 }
 
 #[test]
@@ -111,12 +111,12 @@ fn draws_give_the_dense_divergence_on_average() {
     let total: f64 = (0..500)
         .map(|_| {
             let (student, teacher) = long();
-            let logits = &teacher.features[0];
+            let logits = &teacher.tensors[0];
             let ids =
                 logits.reshape([10, 11]).softmax(-1, Kind::Double).multinomial(64, true).view([2, 5, 64]);
             let features =
                 vec![ids.shallow_clone(), logits.gather(-1, &ids, false), logits.logsumexp([-1], false)];
-            value(&SampledKl::draws(64), &student, &Read { features, ..teacher })
+            value(&SampledKl::draws(64), &student, &teacher.with_tensors(features))
         })
         .sum();
     assert!((total / 500.0 - expected).abs() < 0.03, "{}, {expected}", total / 500.0);
@@ -139,14 +139,11 @@ fn what_a_store_cannot_know_is_said() {
     assert_close(value(&renormalised, &student, &teacher), live, "renormalised at T = 2");
     let problems = SampledKl::draws(3).power(0.5).mismatches(&student, &teacher);
     assert!(problems[0].contains("power 1 at temperature 1"), "{problems:?}");
-    let narrow = Read {
-        features: vec![
-            teacher.features[0].narrow(1, 0, 4),
-            teacher.features[1].copy(),
-            teacher.features[2].copy(),
-        ],
-        ..teacher
-    };
+    let narrow = teacher.with_tensors(vec![
+        teacher.tensors[0].narrow(1, 0, 4),
+        teacher.tensors[1].copy(),
+        teacher.tensors[2].copy(),
+    ]);
     let problems = TopK::of(3, Kl::at(1.0)).mismatches(&student, &narrow);
     assert!(problems[0].contains("the teacher's classes (2, 4, 3), their logits (2, 5, 3)"), "{problems:?}");
 }
@@ -164,24 +161,16 @@ fn semantics_that_a_divergence_cannot_have_are_refused() {
 #[test]
 fn far_logits_and_low_precision_stay_finite_and_right() {
     for kind in [Kind::Float, Kind::BFloat16] {
-        let far = |read: Read| {
-            let features = vec![(read.features[0].sign() * 1e4).to_kind(kind)];
-            Read { features, ..read }
+        let far = |read: Features| {
+            let logits = (read.tensors[0].sign() * 1e4).to_kind(kind);
+            read.with_tensors(vec![logits])
         };
         let (student, teacher) = long();
         for divergence in divergences() {
             let loss = TopK::of(3, divergence);
             let sides = (
-                far(Read {
-                    features: vec![student.features[0].copy()],
-                    mask: student.mask.as_ref().map(Tensor::copy),
-                    ..Read::default()
-                }),
-                far(Read {
-                    features: vec![teacher.features[0].copy()],
-                    mask: teacher.mask.as_ref().map(Tensor::copy),
-                    ..Read::default()
-                }),
+                far(read(&student.tensors, student.mask.as_ref())),
+                far(read(&teacher.tensors, teacher.mask.as_ref())),
             );
             let (found, gradient) = value_and_gradient(&loss, sides);
             assert!(found.is_finite(), "{}", loss.options());
@@ -201,17 +190,17 @@ fn a_stored_teacher_of_far_logits_or_low_precision_gives_finite_and_right_values
             Box::new(TopK::of(3, Kl::at(1.0)).semantics(TopKSemantics::RenormalisedBoth)),
         ]
     };
-    let to = |read: Read, kind: Kind| {
+    let to = |read: Features, kind: Kind| {
         let change =
             |tensor: &Tensor| if tensor.is_floating_point() { tensor.to_kind(kind) } else { tensor.copy() };
-        Read { features: read.features.iter().map(change).collect(), ..read }
+        read.with_tensors(read.tensors.iter().map(change).collect())
     };
     for loss in losses() {
-        let far = |read: Read| {
+        let far = |read: Features| {
             let change = |tensor: &Tensor| {
                 if tensor.is_floating_point() { tensor.sign() * 1e4 } else { tensor.copy() }
             };
-            Read { features: read.features.iter().map(change).collect(), ..read }
+            read.with_tensors(read.tensors.iter().map(change).collect())
         };
         let (student, teacher) = stored(3);
         // The logsumexp of logits of +-10,000 is 10,000 where one of them is.

@@ -2,8 +2,8 @@
 //! `fixtures/losses.json`.
 
 use brew_core::loss::{
-    AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Fsp, HiddenMse, KdCe, KdMse, Loss, Nst,
-    Pkd, Read,
+    AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Features, Fsp, HiddenMse, KdCe, KdMse,
+    Loss, Nst, Pkd,
 };
 use brew_core::tch::Tensor;
 use tests::{golden, mask, seq};
@@ -17,7 +17,7 @@ fn short_logits() -> (Tensor, Tensor) {
 #[test]
 fn soft_targets_equal_textbrewers() {
     let (student, teacher) = short_logits();
-    let (student, teacher) = (Read::one(student), Read::one(teacher));
+    let (student, teacher) = (Features::one(student), Features::one(teacher));
     let cases: [(&str, &dyn Loss); 4] = [
         ("kd_ce T=1", &KdCe::at(1.0)),
         ("kd_ce T=4", &KdCe::at(4.0)),
@@ -69,7 +69,7 @@ fn nst_of_a_wider_teacher_equals_textbrewers() {
 fn the_gradient_of_kd_ce_equals_textbrewers() {
     let (student, teacher) = short_logits();
     let student = student.set_requires_grad(true);
-    let term = KdCe::at(4.0).term(&Read::one(student.shallow_clone()), &Read::one(teacher)).unwrap();
+    let term = KdCe::at(4.0).term(&Features::one(student.shallow_clone()), &Features::one(teacher)).unwrap();
     term.mean().unwrap().backward();
     let gradient = student.grad();
     let expected = golden("d kd_ce(T=4)/d lS row 0");
@@ -81,7 +81,7 @@ fn the_gradient_of_kd_ce_equals_textbrewers() {
 #[test]
 fn temperature_squared_multiplies_by_it() {
     let (student, teacher) = short_logits();
-    let (student, teacher) = (Read::one(student), Read::one(teacher));
+    let (student, teacher) = (Features::one(student), Features::one(teacher));
     let plain = value(&KdCe::at(4.0), &student, &teacher);
     assert_close(value(&KdCe::at(4.0).times_temperature_squared(), &student, &teacher), 16.0 * plain, "T^2");
 }

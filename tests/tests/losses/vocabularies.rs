@@ -13,7 +13,7 @@
 //! ```
 
 use brew_core::loss::{
-    AlignedUld, Gold, Jsd, Kl, Loss, Read, ReverseKl, SharedTokens, TopK, Uld, next_token,
+    AlignedUld, Features, Gold, Jsd, Kl, Loss, ReverseKl, SharedTokens, TopK, Uld, next_token,
 };
 use brew_core::role::{ByteEnds, TokenIds};
 use brew_core::tch::{Device, Kind, Tensor};
@@ -23,13 +23,13 @@ use crate::cases::{assert_close, value};
 use crate::logits::{long, value_and_gradient};
 
 /// A student of 11 tokens and a teacher of 9, over so many positions of one text.
-fn sides(length: i64) -> (Read, Read) {
+fn sides(length: i64) -> (Features, Features) {
     let student = seq(&[2, 5, 11], 0.37, 0.1, 2.5).narrow(0, 0, 1).narrow(1, 0, length);
-    (Read::one(student), Read::one(seq(&[1, length, 9], 0.53, 0.7, 3.0)))
+    (Features::one(student), Features::one(seq(&[1, length, 9], 0.53, 0.7, 3.0)))
 }
 
 /// Four tokens a side with their ends in the text.
-fn aligned() -> (Read, Read) {
+fn aligned() -> (Features, Features) {
     let (student, teacher) = sides(4);
     let row = |numbers: &[i64]| Tensor::from_slice(numbers).view([1, numbers.len() as i64]);
     let student = student.with::<TokenIds>(row(&[3, 1, 7, 2])).with::<ByteEnds>(row(&[1, 4, 5, 9]));
@@ -56,9 +56,9 @@ fn tokens_that_cover_the_same_bytes() {
         assert_close(found, expected, "aligned_uld");
         assert_close(gradient.norm().double_value(&[]), norm, "aligned_uld, norm of the gradient");
         let (student, teacher) = aligned();
-        let error = finite_difference_error(&student.features[0], |moved| {
+        let error = finite_difference_error(&student.tensors[0], |moved| {
             let (student, _) = aligned();
-            let student = Read { features: vec![moved.shallow_clone()], ..student };
+            let student = student.with_tensors(vec![moved.shallow_clone()]);
             loss.term(&student, &teacher).unwrap().mean().unwrap()
         });
         assert!(error < 1e-7, "{error}");
@@ -82,9 +82,9 @@ fn shared_tokens_by_name_and_all_others_by_size() {
         assert_close(found, expected, &what);
         assert_close(gradient.norm().double_value(&[]), norm, &what);
         let (student, teacher) = aligned();
-        let error = finite_difference_error(&student.features[0], |moved| {
+        let error = finite_difference_error(&student.tensors[0], |moved| {
             let (student, _) = aligned();
-            let student = Read { features: vec![moved.shallow_clone()], ..student };
+            let student = student.with_tensors(vec![moved.shallow_clone()]);
             loss.term(&student, &teacher).unwrap().mean().unwrap()
         });
         assert!(error < 1e-7, "{what}: {error}");
@@ -94,9 +94,9 @@ fn shared_tokens_by_name_and_all_others_by_size() {
 // With no weight on the shared tokens, and as few of them as can be, the rest is `aligned_uld` less two columns.
 #[test]
 fn without_shared_tokens_to_speak_of_it_is_the_aligned_loss() {
-    let impossible = |read: Read, token: i64| {
-        let logits = read.features[0].index_fill(-1, &Tensor::from_slice(&[token]), -1e4);
-        Read { features: vec![logits], ..read }
+    let impossible = |read: Features, token: i64| {
+        let logits = read.tensors[0].index_fill(-1, &Tensor::from_slice(&[token]), -1e4);
+        read.with_tensors(vec![logits])
     };
     let sides = || (impossible(aligned().0, 10), impossible(aligned().1, 7));
     let (student, teacher) = sides();
@@ -111,21 +111,22 @@ fn without_shared_tokens_to_speak_of_it_is_the_aligned_loss() {
 }
 
 /// Another row and more positions, none of which count: by the mask, or by an end of -1.
-fn with_padding(read: &Read, tokens: i64, by_mask: bool) -> Read {
+fn with_padding(read: &Features, tokens: i64, by_mask: bool) -> Features {
     let pad = |tensor: &Tensor, filler: f64| {
         let mut size = tensor.size();
         size[1] = 3;
         let longer = Tensor::cat(&[tensor, &Tensor::full(&size, filler, (tensor.kind(), Device::Cpu))], 1);
         Tensor::cat(&[&longer, &longer.full_like(filler)], 0)
     };
-    let logits = pad(&read.features[0], f64::NAN);
+    let logits = pad(&read.tensors[0], f64::NAN);
     assert_eq!(logits.size()[2], tokens);
     let ends = pad(read.also::<ByteEnds>().unwrap(), if by_mask { 9.0 } else { -1.0 });
     let length = logits.size()[1];
     let mask = Tensor::arange(length, (Kind::Int64, Device::Cpu)).lt(length - 3).to_kind(Kind::Int64);
     let mask = Tensor::stack(&[&mask, &mask.zeros_like()], 0);
-    let padded =
-        Read::one(logits).with::<TokenIds>(pad(read.also::<TokenIds>().unwrap(), 0.0)).with::<ByteEnds>(ends);
+    let padded = Features::one(logits)
+        .with::<TokenIds>(pad(read.also::<TokenIds>().unwrap(), 0.0))
+        .with::<ByteEnds>(ends);
     if by_mask { padded.with_mask(mask) } else { padded }
 }
 
@@ -153,10 +154,10 @@ fn padding_changes_nothing_across_vocabularies() {
 // Every token of a side gets another number, in its logits, in the pairs and in the text.
 #[test]
 fn renaming_the_tokens_of_a_side_changes_nothing() {
-    let renamed = |read: &Read, names: &Tensor| {
-        let logits = read.features[0].index_select(-1, &names.argsort(0, false));
+    let renamed = |read: &Features, names: &Tensor| {
+        let logits = read.tensors[0].index_select(-1, &names.argsort(0, false));
         let ids = names.index_select(0, &read.also::<TokenIds>().unwrap().reshape([-1])).view([1, 4]);
-        Read::one(logits).with::<TokenIds>(ids).with::<ByteEnds>(read.also::<ByteEnds>().unwrap().copy())
+        Features::one(logits).with::<TokenIds>(ids).with::<ByteEnds>(read.also::<ByteEnds>().unwrap().copy())
     };
     let names = |tokens: i64| (Tensor::arange(tokens, (Kind::Int64, Device::Cpu)) * 4 + 3).remainder(tokens);
     let (of_student, of_teacher) = (names(11), names(9));
@@ -193,14 +194,14 @@ fn tokens_cut_alike_are_compared_position_by_position() {
 fn a_shift_moves_tokens_and_ends_with_the_labels() {
     let (student, teacher) = aligned();
     // The same logits one position earlier, before a last one that is about nothing.
-    let shifted = |read: &Read| {
+    let shifted = |read: &Features| {
         let grow = |tensor: &Tensor, at_front: bool, filler: f64| {
             let mut size = tensor.size();
             size[1] = 1;
             let more = Tensor::full(&size, filler, (tensor.kind(), Device::Cpu));
             if at_front { Tensor::cat(&[&more, tensor], 1) } else { Tensor::cat(&[tensor, &more], 1) }
         };
-        Read::one(grow(&read.features[0], false, f64::NAN))
+        Features::one(grow(&read.tensors[0], false, f64::NAN))
             .with::<TokenIds>(grow(read.also::<TokenIds>().unwrap(), true, 0.0))
             .with::<ByteEnds>(grow(read.also::<ByteEnds>().unwrap(), true, -1.0))
     };
@@ -211,19 +212,19 @@ fn a_shift_moves_tokens_and_ends_with_the_labels() {
 // The top k of the teacher is a set of tokens that both share, and its tail is what is left.
 #[test]
 fn shared_tokens_are_a_top_k_where_all_rows_have_the_same() {
-    let row = |side: &Read| Read::one(side.features[0].narrow(0, 0, 1).narrow(1, 2, 1));
+    let row = |side: &Features| Features::one(side.tensors[0].narrow(0, 0, 1).narrow(1, 2, 1));
     let (student, teacher) = long();
     let (student, teacher) = (row(&student), row(&teacher));
-    let ids = Vec::<i64>::try_from(teacher.features[0].topk(4, -1, true, true).1.reshape([-1])).unwrap();
+    let ids = Vec::<i64>::try_from(teacher.tensors[0].topk(4, -1, true, true).1.reshape([-1])).unwrap();
     // Another order of the teacher's vocabulary, and pairs that say so.
     let order = Tensor::from_slice(&[4_i64, 0, 9, 2, 7, 1, 10, 3, 5, 8, 6]);
-    let moved = Read::one(teacher.features[0].index_select(2, &order));
+    let moved = Features::one(teacher.tensors[0].index_select(2, &order));
     let place = order.argsort(0, false);
     let pairs: Vec<(i64, i64)> = ids.iter().map(|id| (*id, place.int64_value(&[*id]))).collect();
     let (expected, gradient) =
-        value_and_gradient(&TopK::of(4, Kl::at(2.0)), (Read::one(student.features[0].copy()), teacher));
+        value_and_gradient(&TopK::of(4, Kl::at(2.0)), (Features::one(student.tensors[0].copy()), teacher));
     let loss = SharedTokens::of(pairs, Kl::at(2.0));
-    let (found, of_shared) = value_and_gradient(&loss, (Read::one(student.features[0].copy()), moved));
+    let (found, of_shared) = value_and_gradient(&loss, (Features::one(student.tensors[0].copy()), moved));
     assert_close(found, expected, "shared tokens");
     assert!((of_shared - gradient).abs().max().double_value(&[]) < 1e-12);
 }
@@ -256,7 +257,7 @@ fn pairs_and_shapes_that_cannot_be_are_named() {
     let problems = AlignedUld::observed().mismatches(&student, &teacher);
     assert_eq!(problems.len(), 4, "{problems:?}");
     assert!(problems[0].contains("no `token_ids`"), "{problems:?}");
-    let problems =
-        Uld::at(1.0).mismatches(&student, &Read::one(Tensor::zeros([2, 5, 9], (Kind::Float, Device::Cpu))));
+    let problems = Uld::at(1.0)
+        .mismatches(&student, &Features::one(Tensor::zeros([2, 5, 9], (Kind::Float, Device::Cpu))));
     assert!(problems[0].contains("of the same rows"), "{problems:?}");
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use brew_core::loss::{
-    AlsoReads, Average, Kl, Loss, Masks, Place, Read, SampledKl, Term, TopK, next_token, standardised,
-    within_vocabulary,
+    AlsoReads, Average, Features, Kl, Learns, Loss, Masks, Place, SampledKl, Term, TopK, next_token,
+    standardised, within_vocabulary,
 };
 use brew_core::parameters::Parameters;
 use brew_core::side::Side;
@@ -64,34 +64,40 @@ impl Loss for Unlike {
     fn reads_drawn_logits(&self) -> bool {
         true
     }
-    fn prepare(&self, _: &Place) -> brew_core::Result<()> {
+    fn learns(&mut self) -> Option<&mut dyn Learns> {
+        Some(self)
+    }
+    fn mismatches(&self, student: &Features, _: &Features) -> Vec<String> {
+        vec![format!("it sees {:?}", student.tensors[0].size())]
+    }
+    fn term(&self, student: &Features, _: &Features) -> brew_core::Result<Term> {
+        let sum = student.tensors[0].sum(Kind::Double);
+        Ok(Term::new(sum, Tensor::from(2.0), self.average(student.mask.is_some())))
+    }
+}
+
+impl Learns for Unlike {
+    fn prepare(&mut self, _: &Place) -> brew_core::Result<()> {
         self.note("prepare");
         Ok(())
     }
     fn parameters(&self) -> Parameters {
         Parameters::new([("own".to_owned(), Tensor::from(5.0))])
     }
-    fn before_step(&self, step: u64, steps: u64) -> brew_core::Result<()> {
+    fn before_step(&mut self, step: u64, steps: u64) -> brew_core::Result<()> {
         self.note(&format!("before step {step} of {steps}"));
         Ok(())
     }
-    fn after_step(&self) -> brew_core::Result<()> {
+    fn after_step(&mut self) -> brew_core::Result<()> {
         self.note("after step");
         Ok(())
     }
     fn state(&self) -> brew_core::Result<BTreeMap<String, Tensor>> {
         Ok(BTreeMap::from([("carried".to_owned(), Tensor::from(6.0))]))
     }
-    fn restore(&self, state: &BTreeMap<String, Tensor>) -> brew_core::Result<()> {
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> brew_core::Result<()> {
         self.note(&format!("restore {}", state.len()));
         Ok(())
-    }
-    fn mismatches(&self, student: &Read, _: &Read) -> Vec<String> {
-        vec![format!("it sees {:?}", student.features[0].size())]
-    }
-    fn term(&self, student: &Read, _: &Read) -> brew_core::Result<Term> {
-        let sum = student.features[0].sum(Kind::Double);
-        Ok(Term { sum, count: Tensor::from(2.0), average: self.average(student.mask.is_some()) })
     }
 }
 
@@ -145,7 +151,7 @@ fn every_method_of_a_wrapped_loss_is_asked() {
     for wrapper in wrappers() {
         let name = wrapper.name;
         let unlike = Unlike::default();
-        let loss = (wrapper.around)(Box::new(unlike.clone()));
+        let mut loss = (wrapper.around)(Box::new(unlike.clone()));
         let options = loss.options();
         match name {
             "box" => assert_eq!((loss.name(), options), ("unlike", json!({ "own": 3 }))),
@@ -159,17 +165,18 @@ fn every_method_of_a_wrapped_loss_is_asked() {
         assert_eq!(loss.also_reads(), unlike.also_reads(), "{name}");
         assert_eq!(loss.reads_top_logits(), wrapper.some_logits, "{name}");
         assert_eq!(loss.reads_drawn_logits(), wrapper.some_logits, "{name}");
-        assert_eq!(loss.parameters().iter().map(|(name, _)| name).collect::<Vec<_>>(), ["own"], "{name}");
-        assert_eq!(loss.state().unwrap().keys().collect::<Vec<_>>(), ["carried"], "{name}");
-        loss.prepare(&Place { kind: Kind::Double, device: Device::Cpu, seed: 0 }).unwrap();
-        loss.before_step(3, 9).unwrap();
-        loss.after_step().unwrap();
-        loss.restore(&BTreeMap::new()).unwrap();
+        let learns = loss.learns().unwrap();
+        assert_eq!(learns.parameters().iter().map(|(name, _)| name).collect::<Vec<_>>(), ["own"], "{name}");
+        assert_eq!(learns.state().unwrap().keys().collect::<Vec<_>>(), ["carried"], "{name}");
+        learns.prepare(&Place { kind: Kind::Double, device: Device::Cpu, seed: 0 }).unwrap();
+        learns.before_step(3, 9).unwrap();
+        learns.after_step().unwrap();
+        learns.restore(&BTreeMap::new()).unwrap();
         assert_eq!(
             *unlike.told.lock().unwrap(),
             ["prepare", "before step 3 of 9", "after step", "restore 0"]
         );
-        let side = || Read::one(seq(&[2, 3, 4], 0.7, 0.1, 2.0));
+        let side = || Features::one(seq(&[2, 3, 4], 0.7, 0.1, 2.0));
         let [length, width] = wrapper.sees;
         assert_eq!(loss.mismatches(&side(), &side()), [format!("it sees [2, {length}, {width}]")], "{name}");
         assert_eq!(loss.term(&side(), &side()).unwrap().count.double_value(&[]), 2.0, "{name}");
@@ -184,11 +191,11 @@ fn on_logits() -> Vec<Case> {
 
 #[test]
 fn every_wrapper_says_of_every_loss_what_the_loss_says() {
-    let losses = on_logits();
-    assert!(losses.len() > 30, "{}", losses.len());
+    assert!(on_logits().len() > 30, "{}", on_logits().len());
     for wrapper in wrappers() {
-        for (case, again) in losses.iter().zip(on_logits()) {
-            let (loss, outer) = (&case.loss, (wrapper.around)(again.loss));
+        for (mut case, again) in on_logits().into_iter().zip(on_logits()) {
+            let mut outer = (wrapper.around)(again.loss);
+            let loss = &mut case.loss;
             let what = format!("{} around {}", wrapper.name, case.name);
             assert_eq!(outer.masks(), loss.masks(), "{what}");
             assert_eq!(outer.temperature(), loss.temperature(), "{what}");
@@ -198,8 +205,10 @@ fn every_wrapper_says_of_every_loss_what_the_loss_says() {
             let some = wrapper.some_logits;
             assert_eq!(outer.reads_top_logits(), some && loss.reads_top_logits(), "{what}");
             assert_eq!(outer.reads_drawn_logits(), some && loss.reads_drawn_logits(), "{what}");
-            assert_eq!(outer.state().unwrap().len(), loss.state().unwrap().len(), "{what}");
-            assert_eq!(outer.parameters().scalars(), loss.parameters().scalars(), "{what}");
+            let kept = |loss: &mut dyn Loss| {
+                loss.learns().map(|learns| (learns.state().unwrap().len(), learns.parameters().scalars()))
+            };
+            assert_eq!(kept(&mut outer), kept(loss), "{what}");
             for masked in [false, true] {
                 let expected = match (wrapper.name, loss.average(masked)) {
                     ("next_token", Average::Rows) => Average::Rows,
@@ -213,9 +222,9 @@ fn every_wrapper_says_of_every_loss_what_the_loss_says() {
 }
 
 /// The logits of a teacher, and the same as a store keeps them: the top two.
-fn stored(teacher: &Tensor) -> Read {
+fn stored(teacher: &Tensor) -> Features {
     let (at, ids) = teacher.topk(2, -1, true, true);
-    Read { features: vec![ids, at, teacher.logsumexp([-1], false)], ..Read::default() }
+    Features::of(vec![ids, at, teacher.logsumexp([-1], false)])
 }
 
 #[test]
@@ -223,20 +232,20 @@ fn the_next_tokens_top_logits_may_come_from_a_store() {
     let (student, teacher) = (seq(&[2, 4, 5], 0.7, 0.1, 2.0), seq(&[2, 4, 5], 0.9, 0.4, 3.0));
     let mask = Tensor::from_slice(&[1_i64, 1, 1, 0, 1, 1, 1, 1]).view([2, 4]);
     let loss = next_token(TopK::of(2, Kl::at(1.0)));
-    let read = |tensor: &Tensor| Read::one(tensor.shallow_clone()).with_mask(mask.shallow_clone());
+    let read = |tensor: &Tensor| Features::one(tensor.shallow_clone()).with_mask(mask.shallow_clone());
     let of_store = stored(&teacher).with_mask(mask.shallow_clone());
     assert_eq!(loss.mismatches(&read(&student), &of_store), [""; 0]);
     let dense = value(&loss, &read(&student), &read(&teacher));
     assert_close(value(&loss, &read(&student), &of_store), dense, "a store of the teacher's top two");
     // By hand: the logits of a position with the mask of the next.
-    let moved = |tensor: &Tensor| Read::one(tensor.narrow(1, 0, 3)).with_mask(mask.narrow(1, 1, 3));
+    let moved = |tensor: &Tensor| Features::one(tensor.narrow(1, 0, 3)).with_mask(mask.narrow(1, 1, 3));
     let by_hand = value(&TopK::of(2, Kl::at(1.0)), &moved(&student), &moved(&teacher));
     assert_close(dense, by_hand, "moved by hand");
 }
 
 #[test]
 fn wrappers_that_need_all_logits_refuse_a_store_and_say_why() {
-    let student = Read::one(seq(&[2, 4, 5], 0.7, 0.1, 2.0));
+    let student = Features::one(seq(&[2, 4, 5], 0.7, 0.1, 2.0));
     let store = stored(&seq(&[2, 4, 5], 0.9, 0.4, 3.0));
     let standard = standardised(TopK::of(2, Kl::at(1.0))).mismatches(&student, &store);
     assert!(standard[0].contains("the teacher's logits are not all known"), "{standard:?}");

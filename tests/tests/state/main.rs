@@ -67,17 +67,25 @@ fn a_loss_that_learns_or_carries_something_has_a_row_and_says_so() {
             assert!(found, "`{}` keeps `{name}`, and no row shows that it goes on", entry.name);
         }
         // Options without a default keep a loss from being made here; those have their rows by `keeps`.
-        let Ok(loss) = catalogue::make(entry.name, &serde_json::Map::new()) else { continue };
+        let Ok(mut loss) = catalogue::make(entry.name, &serde_json::Map::new()) else { continue };
         let place = brew_core::loss::Place {
             kind: brew_core::prelude::Kind::Double,
             device: brew_core::prelude::Device::Cpu,
             seed: 1,
         };
-        if loss.prepare(&place).is_err() {
+        let Some(learns) = loss.learns() else {
+            assert_eq!(
+                kept, [""; 0],
+                "`{}` learns nothing, and its row says that it keeps something",
+                entry.name
+            );
+            continue;
+        };
+        if learns.prepare(&place).is_err() {
             continue;
         }
-        let learned = loss.parameters();
-        let carried = loss.state().unwrap();
+        let learned = learns.parameters();
+        let carried = learns.state().unwrap();
         let found = learned.iter().map(|(name, _)| name).chain(carried.keys().map(String::as_str));
         for name in found {
             assert!(kept.contains(&name), "`{}` keeps `{name}`, which its row does not say", entry.name);

@@ -133,7 +133,7 @@ pub(crate) fn parts() -> Vec<Part> {
         ),
         part!(
             "crd",
-            "loss/crd.rs",
+            "loss/crd/memory.rs",
             [
                 "loss/crd_t2_s1.student_bank",
                 "loss/crd_t2_s1.teacher_bank",

@@ -10,13 +10,12 @@ const MARKS: [&str; 6] = [
     "impl Optimizer for ",
     "impl Schedule for ",
     "impl TemperatureSchedule for ",
-    "fn after_step(&self)",
+    "fn after_step(&mut self)",
 ];
 
 /// Files with such marks that are no parts, and why.
-pub(crate) const NO_PARTS: [(&str, &str); 6] = [
-    ("brew-core/src/loss/mod.rs", "the trait, with the answers of a loss without state"),
-    ("brew-core/src/loss/boxed.rs", "hands on to the loss in the box"),
+pub(crate) const NO_PARTS: [(&str, &str); 5] = [
+    ("brew-core/src/loss/learns.rs", "the trait, with the answers of a loss without state"),
     ("brew-core/src/train/resume.rs", "puts the parts together: every row goes through it"),
     ("brew-core/src/train/work.rs", "hands on to the losses of the plan"),
     ("brew-core/src/batch/position.rs", "the position that the rows of the loader keep"),

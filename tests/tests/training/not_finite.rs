@@ -1,9 +1,7 @@
 //! A loss that is no number: the run stops before the student is touched, or the step is left out.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use brew_core::distill::{SoftTarget, SoftTargets};
-use brew_core::loss::{Crd, Loss, Read, Term};
+use brew_core::loss::{Crd, Features, Learns, Loss, Term};
 use brew_core::prelude::*;
 use brew_core::train::NotFinite;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
@@ -12,23 +10,32 @@ use super::support::{Quiet, flat};
 
 /// The mean of the student's logits; NaN in the optimizer step of this number.
 #[derive(Debug)]
-struct NanAt(u64, AtomicU64);
+struct NanAt {
+    nan_at: u64,
+    step: u64,
+}
 
 impl Loss for NanAt {
     fn name(&self) -> &'static str {
         "nan_at"
     }
-    fn before_step(&self, step: u64, _: u64) -> Result<()> {
-        self.1.store(step, Ordering::Relaxed);
-        Ok(())
+    fn learns(&mut self) -> Option<&mut dyn Learns> {
+        Some(self)
     }
-    fn mismatches(&self, _: &Read, _: &Read) -> Vec<String> {
+    fn mismatches(&self, _: &Features, _: &Features) -> Vec<String> {
         Vec::new()
     }
-    fn term(&self, student: &Read, _: &Read) -> Result<Term> {
-        let value = student.features[0].f_mean_dim(-1, false, None)?;
-        let factor = if self.1.load(Ordering::Relaxed) == self.0 { f64::NAN } else { 1.0 };
+    fn term(&self, student: &Features, _: &Features) -> Result<Term> {
+        let value = student.tensors[0].f_mean_dim(-1, false, None)?;
+        let factor = if self.step == self.nan_at { f64::NAN } else { 1.0 };
         Term::rows(&value.f_mul_scalar(factor)?)
+    }
+}
+
+impl Learns for NanAt {
+    fn before_step(&mut self, step: u64, _: u64) -> Result<()> {
+        self.step = step;
+        Ok(())
     }
 }
 
@@ -43,7 +50,7 @@ fn trainer(nan_at: u64, epochs: u64) -> (Trainer<'static, super::support::ToyPip
     let parameters = student.parameters();
     let pipeline =
         Distill::new(Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor))
-            .soft_targets(NanAt(nan_at, AtomicU64::new(u64::MAX)))
+            .soft_targets(NanAt { nan_at, step: u64::MAX })
             .hard_labels(1.0)
             .plan()
             .unwrap();

@@ -140,7 +140,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 continue;
             }
             let weighed = self.weighed(reader).ok();
-            let reads_top = |loss: &Weighed| loss.loss.reads_top_logits();
+            let reads_top = |loss: &Weighed| loss.loss().reads_top_logits();
             if role == Logits::NAME && payload.is_top() && !weighed.is_some_and(reads_top) {
                 let reader = plan.stage(reader).map_or("a loss", |stage| stage.name.as_str());
                 return Err(Error::invalid(format!(
@@ -153,7 +153,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             let is_masked = is_masked(plan, adaptor, reader, role, |mask| {
                 Ok(teacher.read_batch(mask, batch)?.is_some())
             })?;
-            let padding = !is_masked || weighed.is_some_and(|loss| loss.loss.reads_padding());
+            let padding = !is_masked || weighed.is_some_and(|loss| loss.loss().reads_padding());
             let layers: Vec<Option<i64>> = match layers {
                 Some(layers) => layers.iter().copied().map(Some).collect(),
                 None => vec![None],

@@ -71,7 +71,7 @@ pub enum LayersRead {
 /// A tensor that a loss learns or carries, or that may be given to it beside its features.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept {
-    /// Its name in [`Loss::parameters`], [`Loss::state`] or [`Read::also`](super::Read::also).
+    /// Its name in [`Learns::parameters`](super::Learns::parameters), [`Learns::state`](super::Learns::state) or [`Features::also`](super::Features::also).
     pub name: &'static str,
     /// Which of the three.
     pub kind: KeptKind,

@@ -8,7 +8,7 @@ use tch::Tensor;
 
 use super::logits::{Counted, Divergence, of_logits};
 use super::one_logit::one_logit;
-use super::{AlsoReads, Average, Loss, Read, Term};
+use super::{AlsoReads, Average, Features, Loss, Term};
 use crate::error::Result;
 use crate::role::{OutputWeight, Role as _};
 use crate::side::Side;
@@ -32,17 +32,17 @@ pub use with_labels::ChunkedWithLabels;
 /// spared its own logits where nobody wants them ([`Wants`](crate::pass::Wants)).
 ///
 /// ```
-/// use brew_core::loss::{Chunked, Kl, Loss, Read};
+/// use brew_core::loss::{Chunked, Kl, Loss, Features};
 /// use brew_core::role::OutputWeight;
 /// use brew_core::tch::{Device, Kind, Tensor};
 ///
 /// let side = |width: i64| {
 ///     let random = |size: [i64; 2]| Tensor::randn(size, (Kind::Double, Device::Cpu));
-///     Read::one(random([6, width])).with::<OutputWeight>(random([50, width]))
+///     Features::one(random([6, width])).with::<OutputWeight>(random([50, width]))
 /// };
 /// let (student, teacher) = (side(4), side(8));
-/// let logits = |read: &Read| {
-///     Ok::<Read, brew_core::Error>(Read::one(read.features[0].matmul(&read.also::<OutputWeight>()?.tr())))
+/// let logits = |read: &Features| {
+///     Ok::<Features, brew_core::Error>(Features::one(read.tensors[0].matmul(&read.also::<OutputWeight>()?.tr())))
 /// };
 /// let dense = Kl::at(2.0).term(&logits(&student)?, &logits(&teacher)?)?.mean()?;
 /// let chunked = Chunked::of(Kl::at(2.0)).rows(4).term(&student, &teacher)?.mean()?;
@@ -120,12 +120,12 @@ impl<D: Divergence> Chunked<D> {
     /// start at this one of all that count.
     fn term_over(
         &self,
-        student: &Read,
-        teacher: &Read,
+        student: &Features,
+        teacher: &Features,
         counted: &Counted,
         also: &dyn Fn(&Tensor, i64) -> Result<Option<Tensor>>,
     ) -> Result<Term> {
-        let output = |read: &Read| -> Result<Output> {
+        let output = |read: &Features| -> Result<Output> {
             let hidden = counted.select(read.feature()?)?;
             Ok(Output { hidden, weight: read.also::<OutputWeight>()?.shallow_clone() })
         };
@@ -168,11 +168,11 @@ impl<D: Divergence> Loss for Chunked<D> {
         &OUTPUT_WEIGHTS
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         hidden_mismatches(student, teacher)
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let counted = Counted::of(&student.shape(), student.mask.as_ref(), None)?;
         self.term_over(student, teacher, &counted, &|_, _| Ok(None))
     }
@@ -187,7 +187,7 @@ impl<D: Divergence> Loss for Chunked<D> {
 }
 
 /// Hidden states and output matrices that do not fit.
-fn hidden_mismatches(student: &Read, teacher: &Read) -> Vec<String> {
+fn hidden_mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let sizes = (student.shape(), teacher.shape());
     let rows = |sizes: &[i64]| sizes[..sizes.len().saturating_sub(1)].to_vec();
     let mut problems = Vec::new();

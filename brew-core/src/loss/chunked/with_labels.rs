@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::logits::{Counted, Divergence, labels_problem, log_softmax, weight_problems};
-use super::super::{AlsoReads, Average, Loss, Masks, Read, Term};
+use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
 use super::{Chunked, OUTPUT_WEIGHTS, hidden_mismatches};
 use crate::error::Result;
 use crate::role::{Labels, Role as _};
@@ -17,14 +17,14 @@ use crate::side::Side;
 /// taken at T = 1. The rest is as of [`Chunked`].
 ///
 /// ```
-/// use brew_core::loss::{Chunked, Kl, Loss, Read};
+/// use brew_core::loss::{Chunked, Kl, Loss, Features};
 /// use brew_core::role::{Labels, OutputWeight};
 /// use brew_core::tch::{Device, Kind, Tensor};
 ///
 /// let random = |size: [i64; 2]| Tensor::randn(size, (Kind::Float, Device::Cpu));
-/// let student = Read::one(random([3, 4])).with::<OutputWeight>(random([50, 4]));
+/// let student = Features::one(random([3, 4])).with::<OutputWeight>(random([50, 4]));
 /// let student = student.with::<Labels>(Tensor::from_slice(&[7_i64, -100, 42]));
-/// let teacher = Read::one(random([3, 8])).with::<OutputWeight>(random([50, 8]));
+/// let teacher = Features::one(random([3, 8])).with::<OutputWeight>(random([50, 8]));
 /// let term = Chunked::of(Kl::at(1.0)).with_labels(0.5).term(&student, &teacher)?;
 /// assert_eq!(term.count.double_value(&[]), 2.0);
 /// # Ok::<(), brew_core::Error>(())
@@ -78,7 +78,7 @@ impl<D: Divergence> Loss for ChunkedWithLabels<D> {
         &LABELLED
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let mut problems = hidden_mismatches(student, teacher);
         if problems.is_empty() {
             problems.extend(labels_problem(student));
@@ -86,7 +86,7 @@ impl<D: Divergence> Loss for ChunkedWithLabels<D> {
         problems
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let labels = student.labels()?;
         let counted = Counted::of(&student.shape(), None, Some(labels))?;
         let labels = counted.select_flat(&labels.f_reshape([-1])?)?;

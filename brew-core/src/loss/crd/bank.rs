@@ -1,4 +1,4 @@
-//! A side of the contrast: its learned map, its memory bank and its constant.
+//! A side of the contrast: its learned map, its bank of vectors and its constant.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ const EPSILON: f64 = 1e-7;
 
 /// What is kept of one side.
 #[derive(Debug)]
-pub(super) struct Side {
+pub(super) struct Bank {
     /// `(width, features)`.
     weight: Tensor,
     /// `(width,)`.
     bias: Tensor,
     /// `(rows, width)`, each of length 1.
-    bank: Tensor,
+    vectors: Tensor,
     /// Z of this side's vectors.
     pub(super) constant: Constant,
 }
@@ -33,6 +33,11 @@ pub(super) struct Constant {
 }
 
 impl Constant {
+    /// What a batch of the step under way was divided by: the first batch's own, then that.
+    pub(super) fn of_batch(&mut self, divisor: Tensor) {
+        self.of_step = Some(divisor);
+    }
+
     /// The step counts.
     pub(super) fn keep(&mut self) {
         if let Some(of_step) = self.of_step.take() {
@@ -46,7 +51,7 @@ impl Constant {
     }
 }
 
-impl Side {
+impl Bank {
     /// Random vectors in the bank; the map starts as PyTorch's linear layers do, in
     /// ±1 / sqrt(features).
     pub(super) fn new(features: i64, width: i64, rows: i64, place: &Place) -> Result<Self> {
@@ -57,10 +62,10 @@ impl Side {
             let drawn = Tensor::f_rand(size, cpu)?.f_mul_scalar(2.0 * bound)?.f_sub_scalar(bound)?;
             Ok(drawn.f_to_device(place.device)?.f_set_requires_grad(true)?)
         };
-        Ok(Side {
+        Ok(Bank {
             weight: leaf(&[width, features])?,
             bias: leaf(&[width])?,
-            bank: unit(&Tensor::f_randn([rows, width], cpu)?, 1)?.f_to_device(place.device)?,
+            vectors: unit(&Tensor::f_randn([rows, width], cpu)?, 1)?.f_to_device(place.device)?,
             constant: Constant { kept: Tensor::f_zeros([1], (place.kind, place.device))?, of_step: None },
         })
     }
@@ -75,14 +80,14 @@ impl Side {
     pub(super) fn state(&self, side: &str) -> Result<[(String, Tensor); 2]> {
         // Copies: the bank moves in place.
         Ok([
-            (format!("{side}_bank"), copy(&self.bank)?),
+            (format!("{side}_bank"), copy(&self.vectors)?),
             (format!("{side}_constant"), copy(&self.constant.kept)?),
         ])
     }
 
     pub(super) fn restore(&mut self, side: &str, state: &BTreeMap<String, Tensor>) -> Result<()> {
         let _guard = tch::no_grad_guard();
-        for (part, tensor) in [("bank", &mut self.bank), ("constant", &mut self.constant.kept)] {
+        for (part, tensor) in [("bank", &mut self.vectors), ("constant", &mut self.constant.kept)] {
             let name = format!("{side}_{part}");
             let given =
                 state.get(&name).ok_or_else(|| Error::invalid(format!("the state lacks `{name}`")))?;
@@ -105,39 +110,37 @@ impl Side {
     }
 
     /// The other side's vectors against this side's bank, one value an example. `constant` is Z of
-    /// those vectors; it is set where it is 0 and the pass learns.
+    /// those vectors; where it is not fixed yet, the batch's own is taken. The second value is what was taken.
     pub(super) fn contrast(
         &self,
-        constant: &mut Constant,
+        constant: &Constant,
         vectors: &Tensor,
         rows: &Tensor,
-        (temperature, learns): (f64, bool),
-    ) -> Result<Tensor> {
+        temperature: f64,
+    ) -> Result<(Tensor, Tensor)> {
         let (batch, columns) = rows.size2()?;
-        let (count, width) = self.bank.size2()?;
-        let picked = self.bank.f_index_select(0, &rows.f_flatten(0, 1)?)?.f_view([batch, columns, width])?;
+        let (count, width) = self.vectors.size2()?;
+        let picked =
+            self.vectors.f_index_select(0, &rows.f_flatten(0, 1)?)?.f_view([batch, columns, width])?;
         let scores = picked.f_bmm(&vectors.f_unsqueeze(2)?)?.f_squeeze_dim(2)?;
         let out = scores.f_div_scalar(temperature)?.f_exp()?;
         let found = out.f_detach()?.f_mean(out.kind())?.f_mul_scalar(count as f64)?.f_view([1])?;
         let known = constant.of_step.as_ref().unwrap_or(&constant.kept);
         let divisor = known.f_where_self(&known.f_ne(0.0)?, &found)?;
-        if learns {
-            constant.of_step = Some(divisor.shallow_clone());
-        }
         let out = out.f_div(&divisor)?;
         let noise = (columns - 1) as f64 / count as f64;
         let all = out.f_add_scalar(noise + EPSILON)?;
         let own = out.f_select(1, 0)?.f_div(&all.f_select(1, 0)?)?.f_log()?;
         let others = all.f_slice(1, 1, None, 1)?.f_reciprocal()?.f_mul_scalar(noise)?.f_log()?;
-        Ok(own.f_add(&others.f_sum_dim_intlist(1, false, None)?)?.f_neg()?)
+        Ok((own.f_add(&others.f_sum_dim_intlist(1, false, None)?)?.f_neg()?, divisor))
     }
 
-    /// Moves the vectors of these rows towards new ones.
-    pub(super) fn move_bank(&mut self, rows: &Tensor, vectors: &Tensor, momentum: f64) -> Result<()> {
+    /// Moves the vectors of these rows towards new ones: m old + (1 - m) new, divided by its norm.
+    pub(super) fn move_towards(&mut self, rows: &Tensor, vectors: &Tensor, momentum: f64) -> Result<()> {
         let _guard = tch::no_grad_guard();
-        let old = self.bank.f_index_select(0, rows)?.f_mul_scalar(momentum)?;
+        let old = self.vectors.f_index_select(0, rows)?.f_mul_scalar(momentum)?;
         let new = unit(&old.f_add(&vectors.f_mul_scalar(1.0 - momentum)?)?, 1)?;
-        let _ = self.bank.f_index_copy_(0, rows, &new)?;
+        let _ = self.vectors.f_index_copy_(0, rows, &new)?;
         Ok(())
     }
 }

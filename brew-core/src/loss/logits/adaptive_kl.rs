@@ -21,11 +21,11 @@ use crate::error::Result;
 /// probabilities are not, so that its value depends on the order of the vocabulary.
 ///
 /// ```
-/// use brew_core::loss::{AdaptiveKl, Loss, Read};
+/// use brew_core::loss::{AdaptiveKl, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// assert!(AdaptiveKl::with_head(0.5).term(&student, &teacher)?.mean()?.double_value(&[]) > 0.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::super::Read;
+use super::super::Features;
 use super::multi_label::of_yes_and_no;
 use super::per_row::PerRow;
 use super::rows::Rows;
@@ -17,10 +17,10 @@ use crate::words::shape;
 /// see [`logits`](crate::loss::logits). Source: Hinton, Vinyals and Dean (2015, arXiv:1503.02531).
 ///
 /// ```
-/// use brew_core::loss::{BinaryKl, Loss, Read};
+/// use brew_core::loss::{BinaryKl, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let (student, teacher) = (Read::one(Tensor::from_slice(&[0.0])), Read::one(Tensor::from_slice(&[1e4])));
+/// let (student, teacher) = (Features::one(Tensor::from_slice(&[0.0])), Features::one(Tensor::from_slice(&[1e4])));
 /// let loss = BinaryKl::at(1.0).term(&student, &teacher)?.mean()?;
 /// assert!((loss.double_value(&[]) - 2.0_f64.ln()).abs() < 1e-9);
 /// # Ok::<(), brew_core::Error>(())
@@ -48,7 +48,7 @@ impl PerRow for BinaryKl {
         Some(&self.softening)
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let (of_student, of_teacher) = (student.shape(), teacher.shape());
         let one = matches!(of_student.as_slice(), [_] | [_, 1] | [_, _, 1]);
         if one && of_student == of_teacher {

@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use super::super::one_logit::softmax_mismatches;
 use super::super::temperature::Softened;
-use super::super::{Average, Loss, Read, Term};
+use super::super::{Average, Features, Loss, Term};
 use super::dkd::weight_problems;
 use super::rows::Rows;
 use super::softening::{Softening, softened};
@@ -25,11 +25,11 @@ use crate::error::Result;
 /// torchdistill's `DISTPlusLoss` adds the correlation in place of 1 minus it.
 ///
 /// ```
-/// use brew_core::loss::{Dist, Loss, Read};
+/// use brew_core::loss::{Dist, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
 /// let logits = Tensor::from_slice(&[1.0, 2.0, 0.5, 0.0, 3.0, 1.0]).view([2, 3]);
-/// let (student, teacher) = (Read::one(logits.shallow_clone()), Read::one(logits));
+/// let (student, teacher) = (Features::one(logits.shallow_clone()), Features::one(logits));
 /// assert!(Dist::at(1.0).term(&student, &teacher)?.mean()?.double_value(&[]) < 1e-4);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -91,11 +91,11 @@ impl Loss for Dist {
         true
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         softmax_mismatches(student, teacher)
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let rows = Rows::of(student, teacher, false)?;
         if rows.count() == 0 {
             return rows.term(&rows.student.f_sum_dim_intlist(-1, false, rows.student.kind())?);

@@ -79,6 +79,5 @@ pub(in crate::loss) fn of_logits<D: Divergence + ?Sized>(
     softening.scale(&divergence.between(&student, &teacher)?, &squared)
 }
 
-impl Divergence for Box<dyn Divergence> {
-    forward_divergence! { |this| &**this; }
-}
+#[brew_macros::forwards(|this| **this)]
+impl Divergence for Box<dyn Divergence> {}

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use tch::Tensor;
 
 use super::super::kd::logits_mismatches;
-use super::super::{Read, temperature::Softened};
+use super::super::{Features, temperature::Softened};
 use super::per_row::PerRow;
 use super::rows::Rows;
 use super::softening::{Softening, softened};
@@ -27,13 +27,13 @@ use crate::error::Result;
 /// `decoupled_kd` sums over the batch whatever its `reduction` says.
 ///
 /// ```
-/// use brew_core::loss::{Dkd, Loss, Read};
+/// use brew_core::loss::{Dkd, Loss, Features};
 /// use brew_core::role::Labels;
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
 /// let student = student.with::<Labels>(Tensor::from_slice(&[0_i64]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// let loss = Dkd::at(4.0).alpha(1.0).beta(8.0).times_temperature_squared();
 /// assert!(loss.term(&student, &teacher)?.mean()?.double_value(&[]) > 0.0);
 /// # Ok::<(), brew_core::Error>(())
@@ -87,7 +87,7 @@ impl PerRow for Dkd {
         true
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let mut problems = logits_mismatches(student, teacher);
         problems.extend(classes_problem(&student.shape()));
         problems

@@ -22,11 +22,11 @@ use crate::error::Result;
 /// below float32's smallest.
 ///
 /// ```
-/// use brew_core::loss::{Jsd, Loss, Read};
+/// use brew_core::loss::{Jsd, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// let loss = Jsd::between(0.5).term(&student, &teacher)?.mean()?;
 /// assert!(loss.double_value(&[]) > 0.0);
 /// assert_eq!(Jsd::between(1.0).problems().len(), 1);

@@ -18,11 +18,11 @@ use crate::error::Result;
 /// classes; torchdistill's drops T squared without its `alpha`, and takes the softmax over dimension 1.
 ///
 /// ```
-/// use brew_core::loss::{Kl, Loss, Read};
+/// use brew_core::loss::{Kl, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// let loss = Kl::at(2.0).times_temperature_squared().term(&student, &teacher)?.mean()?;
 /// // 4 * kl_div(log_softmax(s/2), softmax(t/2), reduction="batchmean") in PyTorch 2.11
 /// assert!((loss.double_value(&[]) - 0.418_516_872).abs() < 1e-6);

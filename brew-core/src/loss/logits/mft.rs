@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use tch::Tensor;
 
 use super::super::kd::logits_mismatches;
-use super::super::{Read, temperature::Softened};
+use super::super::{Features, temperature::Softened};
 use super::log_space::kl;
 use super::per_row::PerRow;
 use super::rows::Rows;
@@ -27,13 +27,13 @@ use crate::error::Result;
 /// probability, up to 1, however far the label leads: that sharpens teachers that are right, too.
 ///
 /// ```
-/// use brew_core::loss::{Loss, Mft, Read};
+/// use brew_core::loss::{Loss, Mft, Features};
 /// use brew_core::role::Labels;
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
 /// let student = student.with::<Labels>(Tensor::from_slice(&[0_i64]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// assert!(Mft::at(1.0).threshold(0.2).term(&student, &teacher)?.mean()?.double_value(&[]) > 0.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -92,7 +92,7 @@ impl PerRow for Mft {
         true
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let mut problems = logits_mismatches(student, teacher);
         problems.extend(classes_problem(&student.shape()));
         problems

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::super::Read;
+use super::super::Features;
 use super::super::kd::logits_mismatches;
 use super::super::temperature::Softened;
 use super::per_row::PerRow;
@@ -20,10 +20,10 @@ use crate::error::Result;
 /// Source: Yang et al., "Multi-Label Knowledge Distillation" (2023, arXiv:2308.06453), its logits part.
 ///
 /// ```
-/// use brew_core::loss::{Loss, MultiLabelKl, Read};
+/// use brew_core::loss::{Loss, MultiLabelKl, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// let logits = |value: f64| Read::one(Tensor::from_slice(&[value, -value]).view([1, 2]));
+/// let logits = |value: f64| Features::one(Tensor::from_slice(&[value, -value]).view([1, 2]));
 /// let loss = MultiLabelKl::at(1.0).term(&logits(0.0), &logits(1e4))?.mean()?;
 /// assert!((loss.double_value(&[]) - 2.0 * 2.0_f64.ln()).abs() < 1e-9);
 /// # Ok::<(), brew_core::Error>(())
@@ -51,7 +51,7 @@ impl PerRow for MultiLabelKl {
         Some(&self.softening)
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         logits_mismatches(student, teacher)
     }
 

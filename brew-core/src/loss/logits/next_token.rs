@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::super::{Average, Read};
+use super::super::{Average, Features};
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
 use crate::role::{ByteEnds, Labels, Role as _, TokenIds};
@@ -19,13 +19,13 @@ pub struct NextTokenShift;
 /// only, so that a window of accumulated batches averages their means.
 ///
 /// ```
-/// use brew_core::loss::{Kl, Loss, Read, next_token};
+/// use brew_core::loss::{Kl, Loss, Features, next_token};
 /// use brew_core::tch::{Device, Kind, Tensor};
 ///
 /// let mask = Tensor::from_slice(&[0_i64, 1, 1]).view([1, 3]);
 /// let side = |seed| {
 ///     brew_core::tch::manual_seed(seed);
-///     Read::one(Tensor::randn([1, 3, 5], (Kind::Float, Device::Cpu))).with_mask(mask.shallow_clone())
+///     Features::one(Tensor::randn([1, 3, 5], (Kind::Float, Device::Cpu))).with_mask(mask.shallow_clone())
 /// };
 /// let term = next_token(Kl::at(1.0)).term(&side(0), &side(1))?;
 /// assert_eq!(term.count.double_value(&[]), 2.0); // logits of positions 0 and 1, tokens 1 and 2
@@ -67,10 +67,10 @@ impl Transform for NextTokenShift {
         true
     }
 
-    fn mismatch(&self, side: &str, read: &Read) -> Option<String> {
+    fn mismatch(&self, side: &str, read: &Features) -> Option<String> {
         let fits = |feature: &Tensor| feature.dim() >= 2 && feature.size()[1] >= 2;
         let sizes = read.shape();
-        (sizes.len() != 3 || !read.features.iter().all(fits)).then(|| {
+        (sizes.len() != 3 || !read.tensors.iter().all(fits)).then(|| {
             format!(
                 "the {side}'s features are {}: a shift to the next token takes (batch, length, …) with a length of two or more",
                 crate::words::shape(&sizes)
@@ -78,8 +78,8 @@ impl Transform for NextTokenShift {
         })
     }
 
-    fn apply(&self, read: &Read) -> Result<Read> {
-        let mut read = read.with_features(but_last)?;
+    fn apply(&self, read: &Features) -> Result<Features> {
+        let mut read = read.changed(but_last)?;
         read.mask = read.mask.as_ref().map(but_first).transpose()?;
         for role in [Labels::NAME, TokenIds::NAME, ByteEnds::NAME] {
             if let Some(tensor) = read.also.get_mut(role) {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use tch::Tensor;
 
 use super::super::kd::logits_mismatches;
-use super::super::{Read, temperature::Softened};
+use super::super::{Features, temperature::Softened};
 use super::dkd::weight_problems;
 use super::per_row::PerRow;
 use super::rows::Rows;
@@ -24,13 +24,13 @@ use crate::error::Result;
 /// Approach with Normalized Loss and Customized Soft Labels" (2023, arXiv:2303.13005).
 ///
 /// ```
-/// use brew_core::loss::{Loss, Nkd, Read};
+/// use brew_core::loss::{Loss, Nkd, Features};
 /// use brew_core::role::Labels;
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
 /// let student = student.with::<Labels>(Tensor::from_slice(&[0_i64]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// assert!(Nkd::at(1.0).gamma(1.5).term(&student, &teacher)?.mean()?.double_value(&[]) > 0.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -76,7 +76,7 @@ impl PerRow for Nkd {
         true
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let mut problems = logits_mismatches(student, teacher);
         problems.extend(classes_problem(&student.shape()));
         problems

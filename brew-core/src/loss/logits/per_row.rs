@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tch::Tensor;
 
 use super::super::one_logit::softmax_mismatches;
-use super::super::{AlsoReads, Average, Loss, Read, Term};
+use super::super::{AlsoReads, Average, Features, Loss, Term};
 use super::rows::{Rows, labels_problem};
 use super::softening::Softening;
 use crate::error::Result;
@@ -43,7 +43,7 @@ pub(crate) trait PerRow: fmt::Debug + Send + 'static {
     }
 
     /// What is wrong with the features.
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         softmax_mismatches(student, teacher)
     }
 
@@ -88,7 +88,7 @@ impl<L: PerRow> Loss for L {
         if self.reads_labels() { STUDENT_LABELS } else { &[] }
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let mut problems = PerRow::mismatches(self, student, teacher);
         if self.reads_labels() && problems.is_empty() {
             problems.extend(labels_problem(student));
@@ -96,7 +96,7 @@ impl<L: PerRow> Loss for L {
         problems
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let rows = Rows::of(student, teacher, self.reads_labels())?;
         rows.term(&self.per_row(&rows)?)
     }

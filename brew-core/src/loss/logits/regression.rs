@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::super::Read;
+use super::super::Features;
 use super::per_row::PerRow;
 use super::rows::Rows;
 use crate::error::Result;
@@ -16,10 +16,10 @@ use crate::words::shape;
 /// (2014, arXiv:1312.6184), section 2.2.
 ///
 /// ```
-/// use brew_core::loss::{Loss, Read, RegressionMse};
+/// use brew_core::loss::{Loss, Features, RegressionMse};
 /// use brew_core::tch::Tensor;
 ///
-/// let (student, teacher) = (Read::one(Tensor::from_slice(&[1.0, 2.0])), Read::one(Tensor::from_slice(&[3.0, 2.0])));
+/// let (student, teacher) = (Features::one(Tensor::from_slice(&[1.0, 2.0])), Features::one(Tensor::from_slice(&[3.0, 2.0])));
 /// assert_eq!(RegressionMse.term(&student, &teacher)?.mean()?.double_value(&[]), 2.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -31,7 +31,7 @@ impl PerRow for RegressionMse {
         "regression_mse"
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let (of_student, of_teacher) = (student.shape(), teacher.shape());
         if matches!(of_student.len(), 1..=3) && of_student == of_teacher {
             return Vec::new();

@@ -17,11 +17,11 @@ use crate::error::Result;
 /// branch of DistiLLM's second trainer, is its negative.
 ///
 /// ```
-/// use brew_core::loss::{Loss, Read, ReverseKl};
+/// use brew_core::loss::{Loss, Features, ReverseKl};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// let loss = ReverseKl::at(1.0).term(&student, &teacher)?.mean()?;
 /// assert!((loss.double_value(&[]) - 0.410_667_19).abs() < 1e-6);
 /// # Ok::<(), brew_core::Error>(())

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::super::term::{positions, wide};
-use super::super::{Average, Read, Term};
+use super::super::{Average, Features, Term};
 use crate::error::Result;
 use crate::words::shape;
 
@@ -66,17 +66,17 @@ impl Counted {
     /// A sum over so many rows that count, as a term.
     pub(in crate::loss) fn term(&self, sum: Tensor, rows: i64) -> Result<Term> {
         let count = Tensor::f_full([], rows as f64 / self.share, (sum.kind(), sum.device()))?;
-        Ok(Term { sum: sum.f_div_scalar(self.share)?, count, average: self.average })
+        Ok(Term::new(sum.f_div_scalar(self.share)?, count, self.average))
     }
 }
 
 impl Rows {
     /// The rows that count by the student's mask, and by its labels where the loss reads them.
-    pub(in crate::loss) fn of(student: &Read, teacher: &Read, reads_labels: bool) -> Result<Self> {
+    pub(in crate::loss) fn of(student: &Features, teacher: &Features, reads_labels: bool) -> Result<Self> {
         let labels = reads_labels.then(|| student.labels()).transpose()?;
         let counted = Counted::of(&student.shape(), student.mask.as_ref(), labels)?;
         // Selected before they are widened: what does not count need not be converted.
-        let rows = |read: &Read| {
+        let rows = |read: &Features| {
             let feature = read.feature()?;
             // One number a row is one column.
             let feature = if feature.dim() == 1 { &feature.f_unsqueeze(-1)? } else { feature };
@@ -106,7 +106,7 @@ impl Rows {
 }
 
 /// Labels whose shape is not that of the logits' rows.
-pub(in crate::loss) fn labels_problem(student: &Read) -> Option<String> {
+pub(in crate::loss) fn labels_problem(student: &Features) -> Option<String> {
     let sizes = student.shape();
     let rows = &sizes[..sizes.len().saturating_sub(1)];
     match student.labels() {

@@ -19,11 +19,11 @@ use crate::error::Result;
 /// and the teacher's entropy more.
 ///
 /// ```
-/// use brew_core::loss::{Loss, Read, SkewKl};
+/// use brew_core::loss::{Loss, Features, SkewKl};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// assert!(SkewKl::by(0.1).term(&student, &teacher)?.mean()?.double_value(&[]) > 0.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -44,11 +44,11 @@ pub struct SkewKl {
 /// Source: Ko et al., "DistiLLM" (2024, arXiv:2402.03898) and "DistiLLM-2" (2025, arXiv:2503.07067).
 ///
 /// ```
-/// use brew_core::loss::{Loss, Read, SkewReverseKl};
+/// use brew_core::loss::{Loss, Features, SkewReverseKl};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// let value = |loss: SkewReverseKl| loss.term(&student, &teacher)?.mean();
 /// let (one, other) = (SkewReverseKl::by(0.1), SkewReverseKl::by(0.1).with_detached_mixture());
 /// assert_eq!(value(one)?.double_value(&[]), value(other)?.double_value(&[]));

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::super::one_logit::ONE_LOGIT_MEND;
 use super::super::term::wide;
-use super::super::{Loss, Read};
+use super::super::{Features, Loss};
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
 use crate::role::{OutputWeight, Role as _};
@@ -24,11 +24,11 @@ pub struct Standardisation;
 /// which then takes the Kullback-Leibler divergence at T = 2, times T squared and a weight of 9:
 ///
 /// ```
-/// use brew_core::loss::{Kl, Loss, Read, standardised};
+/// use brew_core::loss::{Kl, Loss, Features, standardised};
 /// use brew_core::tch::Tensor;
 ///
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
-/// let student = Read::one(Tensor::from_slice(&[20.0, 10.0, 0.0]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[20.0, 10.0, 0.0]).view([1, 3]));
 /// let loss = standardised(Kl::at(2.0).times_temperature_squared());
 /// assert!(loss.term(&student, &teacher)?.mean()?.double_value(&[]).abs() < 1e-9);
 /// # Ok::<(), brew_core::Error>(())
@@ -53,8 +53,8 @@ impl Transform for Standardisation {
         false
     }
 
-    fn mismatch(&self, side: &str, read: &Read) -> Option<String> {
-        match read.features.as_slice() {
+    fn mismatch(&self, side: &str, read: &Features) -> Option<String> {
+        match read.tensors.as_slice() {
             _ if read.also.contains_key(OutputWeight::NAME) => Some(NO_LOGITS.to_owned()),
             [logits] if logits.dim() >= 2 && logits.size().last().is_some_and(|classes| *classes > 1) => None,
             [logits] => Some(format!(
@@ -65,8 +65,8 @@ impl Transform for Standardisation {
         }
     }
 
-    fn apply(&self, read: &Read) -> Result<Read> {
-        read.with_features(|logits| {
+    fn apply(&self, read: &Features) -> Result<Features> {
+        read.changed(|logits| {
             // Padding may hold anything: the loss leaves it out, but 0 times NaN in the gradient of a
             // deviation would not be.
             let logits =

@@ -1,6 +1,5 @@
 //! TAID: a teacher that starts near the student and moves away as the student follows.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -8,7 +7,7 @@ use tch::{Kind, Tensor};
 
 use super::super::one_logit::softmax_mismatches;
 use super::super::temperature::Softened;
-use super::super::{Average, Loss, Read, Term};
+use super::super::{Average, Features, Learns, Loss, Term};
 use super::log_space::{expected, log_softmax};
 use super::rows::Rows;
 use super::softening::{Softening, softened};
@@ -32,11 +31,11 @@ use crate::error::{Error, Result};
 /// arXiv:2501.16937).
 ///
 /// ```
-/// use brew_core::loss::{Loss, Read, Taid};
+/// use brew_core::loss::{Loss, Features, Taid};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// let loss = Taid::at(1.0);
 /// assert_eq!(loss.tau(), 0.4);
 /// assert!(loss.term(&student, &teacher)?.mean()?.double_value(&[]) > 0.0);
@@ -48,7 +47,7 @@ pub struct Taid {
     start: f64,
     end: f64,
     alpha: f64,
-    progress: RefCell<Progress>,
+    progress: Progress,
 }
 
 /// What moves from step to step.
@@ -67,13 +66,13 @@ impl Taid {
     /// From tau 0.4 to 1 with alpha 5e-4, at a temperature in (0, inf).
     pub fn at(temperature: f64) -> Self {
         let softening = Softening::at(temperature);
-        Taid { softening, start: 0.4, end: 1.0, alpha: 5e-4, progress: RefCell::new(Progress::from(0.4)) }
+        Taid { softening, start: 0.4, end: 1.0, alpha: 5e-4, progress: Progress::from(0.4) }
     }
 
     /// Where tau starts and ends, 0 <= start <= end <= 1.
     #[must_use]
     pub fn between(self, start: f64, end: f64) -> Self {
-        Taid { start, end, progress: RefCell::new(Progress::from(start)), ..self }
+        Taid { start, end, progress: Progress::from(start), ..self }
     }
 
     /// How far a step can move tau, 0 or above.
@@ -84,12 +83,12 @@ impl Taid {
 
     /// The teacher's share of the mixed logits at this moment.
     pub fn tau(&self) -> f64 {
-        self.progress.borrow().tau
+        self.progress.tau
     }
 
     /// Moves tau by the loss of a step.
-    fn moved(&self, loss: f64) {
-        let mut progress = self.progress.borrow_mut();
+    fn moved(&mut self, loss: f64) {
+        let progress = &mut self.progress;
         if let Some(previous) = progress.previous {
             let change = (previous - loss) / (previous + 1e-15);
             progress.momentum = 0.99 * progress.momentum + 0.01 * change;
@@ -146,15 +145,41 @@ impl Loss for Taid {
         self.softening.is_scheduled()
     }
 
-    fn before_step(&self, step: u64, steps: u64) -> Result<()> {
-        let mut progress = self.progress.borrow_mut();
-        progress.done = if steps == 0 { 0.0 } else { step as f64 / steps as f64 };
-        progress.seen = None;
+    fn learns(&mut self) -> Option<&mut dyn Learns> {
+        Some(self)
+    }
+
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
+        softmax_mismatches(student, teacher)
+    }
+
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
+        let rows = Rows::of(student, teacher, false)?;
+        let Softened { student, teacher, squared } = self.softening.divide(&rows.student, &rows.teacher)?;
+        let mixed = student.f_detach()?.f_lerp(&teacher, self.tau())?;
+        let per_row = expected(&log_softmax(&mixed)?, &log_softmax(&student)?)?.f_neg()?;
+        rows.term(&self.softening.scale(&per_row, &squared)?)
+    }
+}
+
+impl Learns for Taid {
+    fn before_step(&mut self, step: u64, steps: u64) -> Result<()> {
+        self.progress.done = if steps == 0 { 0.0 } else { step as f64 / steps as f64 };
+        self.progress.seen = None;
         Ok(())
     }
 
-    fn after_step(&self) -> Result<()> {
-        let Some((sum, count)) = self.progress.borrow_mut().seen.take() else { return Ok(()) };
+    fn after_term(&mut self, term: &Term) -> Result<()> {
+        let (sum, count) = (term.sum.f_detach()?, term.count.f_detach()?);
+        self.progress.seen = Some(match self.progress.seen.take() {
+            Some((sums, counts)) => (sums.f_add(&sum)?, counts.f_add(&count)?),
+            None => (sum, count),
+        });
+        Ok(())
+    }
+
+    fn after_step(&mut self) -> Result<()> {
+        let Some((sum, count)) = self.progress.seen.take() else { return Ok(()) };
         let (sum, count) = (sum.f_double_value(&[])?, count.f_double_value(&[])?);
         // A step without a token, or one that went wrong, says nothing of how the student follows.
         if count > 0.0 && sum.is_finite() {
@@ -164,13 +189,12 @@ impl Loss for Taid {
     }
 
     fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        let progress = self.progress.borrow();
-        let previous = progress.previous.unwrap_or(f64::NAN);
-        let values = [("tau", progress.tau), ("momentum", progress.momentum), ("previous", previous)];
+        let Progress { tau, momentum, previous, .. } = self.progress;
+        let values = [("tau", tau), ("momentum", momentum), ("previous", previous.unwrap_or(f64::NAN))];
         Ok(values.into_iter().map(|(name, value)| (name.to_owned(), Tensor::from(value))).collect())
     }
 
-    fn restore(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         let value = |name: &str| match state.get(name) {
             Some(tensor) if tensor.numel() == 1 => {
                 Ok(tensor.f_to_kind(Kind::Double)?.f_reshape([1])?.f_double_value(&[0])?)
@@ -179,29 +203,7 @@ impl Loss for Taid {
         };
         let (tau, momentum, previous) = (value("tau")?, value("momentum")?, value("previous")?);
         let previous = (!previous.is_nan()).then_some(previous);
-        *self.progress.borrow_mut() = Progress { tau, momentum, previous, done: 0.0, seen: None };
+        self.progress = Progress { tau, momentum, previous, done: 0.0, seen: None };
         Ok(())
-    }
-
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
-        softmax_mismatches(student, teacher)
-    }
-
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
-        let rows = Rows::of(student, teacher, false)?;
-        let Softened { student, teacher, squared } = self.softening.divide(&rows.student, &rows.teacher)?;
-        let mixed = student.f_detach()?.f_lerp(&teacher, self.tau())?;
-        let per_row = expected(&log_softmax(&mixed)?, &log_softmax(&student)?)?.f_neg()?;
-        let term = rows.term(&self.softening.scale(&per_row, &squared)?)?;
-        // Only a pass that trains is part of a step.
-        if term.sum.requires_grad() {
-            let (sum, count) = (term.sum.f_detach()?, term.count.f_detach()?);
-            let mut progress = self.progress.borrow_mut();
-            progress.seen = Some(match progress.seen.take() {
-                Some((sums, counts)) => (sums.f_add(&sum)?, counts.f_add(&count)?),
-                None => (sum, count),
-            });
-        }
-        Ok(term)
     }
 }

@@ -16,10 +16,10 @@ use crate::error::Result;
 /// arXiv:2307.15190). DistillKit's leaves out the half and sums over rows.
 ///
 /// ```
-/// use brew_core::loss::{Loss, Read, TotalVariation};
+/// use brew_core::loss::{Loss, Features, TotalVariation};
 /// use brew_core::tch::Tensor;
 ///
-/// let far = |class: i64| Read::one(Tensor::zeros([1, 3], (brew_core::tch::Kind::Float, brew_core::tch::Device::Cpu)).index_fill(1, &Tensor::from_slice(&[class]), 1e4));
+/// let far = |class: i64| Features::one(Tensor::zeros([1, 3], (brew_core::tch::Kind::Float, brew_core::tch::Device::Cpu)).index_fill(1, &Tensor::from_slice(&[class]), 1e4));
 /// let loss = TotalVariation::at(1.0).term(&far(0), &far(1))?.mean()?;
 /// assert_eq!(loss.double_value(&[]), 1.0);
 /// # Ok::<(), brew_core::Error>(())

@@ -1,14 +1,11 @@
 //! What changes the features before a loss reads them, whatever the loss.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Map, Value, json};
-use tch::Tensor;
 
-use super::super::{AlsoReads, Average, Loss, Masks, Place, Read, Term, forward_loss};
+use super::super::{AlsoReads, Average, Features, Learns, Loss, Masks, Term, forward_loss};
 use crate::error::Result;
-use crate::parameters::Parameters;
 
 /// A change of what a loss reads.
 pub trait Transform: fmt::Debug + Send + 'static {
@@ -31,14 +28,14 @@ pub trait Transform: fmt::Debug + Send + 'static {
     }
 
     /// Whether it can change logits of which some classes alone are known: three tensors, see
-    /// [`Read::features`].
+    /// [`Features::features`].
     fn changes_some_logits(&self) -> bool;
 
     /// Why it cannot change what a side reads.
-    fn mismatch(&self, side: &str, read: &Read) -> Option<String>;
+    fn mismatch(&self, side: &str, read: &Features) -> Option<String>;
 
     /// What the loss reads in place of what a side gives.
-    fn apply(&self, read: &Read) -> Result<Read>;
+    fn apply(&self, read: &Features) -> Result<Features>;
 }
 
 /// A loss whose features are changed first: made by [`standardised`](super::standardised),
@@ -49,23 +46,8 @@ pub struct Transformed<X, K> {
     pub(crate) loss: K,
 }
 
-impl Read {
-    /// The same with each feature changed.
-    pub(super) fn with_features(&self, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Read> {
-        Ok(Read {
-            features: self.features.iter().map(change).collect::<Result<_>>()?,
-            mask: self.mask.as_ref().map(Tensor::shallow_clone),
-            also: self.also.iter().map(|(role, tensor)| (*role, tensor.shallow_clone())).collect(),
-        })
-    }
-}
-
+#[brew_macros::forwards(|this| this.loss)]
 impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
-    forward_loss! {
-        |this| &this.loss;
-        name options problems average reads_top_logits reads_drawn_logits mismatches term
-    }
-
     fn name(&self) -> &'static str {
         self.transform.name()
     }
@@ -92,7 +74,7 @@ impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
         self.transform.changes_some_logits() && self.loss.reads_drawn_logits()
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let sides = [("student", student), ("teacher", teacher)];
         let found: Vec<String> =
             sides.iter().filter_map(|(side, read)| self.transform.mismatch(side, read)).collect();
@@ -107,7 +89,7 @@ impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
         }
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let (student, teacher) = (self.transform.apply(student)?, self.transform.apply(teacher)?);
         let term = self.loss.term(&student, &teacher)?;
         Ok(Term { average: self.transform.average(term.average), ..term })

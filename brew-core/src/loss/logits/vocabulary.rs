@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::{Loss, Read};
+use super::super::{Features, Loss};
 use super::standardised::NO_LOGITS;
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
@@ -20,11 +20,11 @@ pub struct RealTokens(i64);
 /// tokenizer's own number, added tokens included.
 ///
 /// ```
-/// use brew_core::loss::{Kl, Loss, Read, within_vocabulary};
+/// use brew_core::loss::{Kl, Loss, Features, within_vocabulary};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5, 9.0]).view([1, 4]));
-/// let teacher = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5, 9.0]).view([1, 4]));
+/// let teacher = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
 /// let loss = within_vocabulary(3, Kl::at(1.0));
 /// assert_eq!(loss.term(&student, &teacher)?.mean()?.double_value(&[]), 0.0);
 /// # Ok::<(), brew_core::Error>(())
@@ -51,8 +51,8 @@ impl Transform for RealTokens {
         false
     }
 
-    fn mismatch(&self, side: &str, read: &Read) -> Option<String> {
-        match read.features.as_slice() {
+    fn mismatch(&self, side: &str, read: &Features) -> Option<String> {
+        match read.tensors.as_slice() {
             _ if read.also.contains_key(OutputWeight::NAME) => Some(NO_LOGITS.to_owned()),
             [logits] if logits.size().last().is_some_and(|columns| *columns >= self.0) => None,
             [logits] => Some(format!(
@@ -66,7 +66,7 @@ impl Transform for RealTokens {
         }
     }
 
-    fn apply(&self, read: &Read) -> Result<Read> {
-        read.with_features(|logits| Ok(logits.f_narrow(-1, 0, self.0)?))
+    fn apply(&self, read: &Features) -> Result<Features> {
+        read.changed(|logits| Ok(logits.f_narrow(-1, 0, self.0)?))
     }
 }

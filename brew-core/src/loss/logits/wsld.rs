@@ -21,13 +21,13 @@ use crate::error::Result;
 /// Perspective" (2021, arXiv:2102.00650), with the epsilon of MMRazor's code.
 ///
 /// ```
-/// use brew_core::loss::{Loss, Read, Wsld};
+/// use brew_core::loss::{Loss, Features, Wsld};
 /// use brew_core::role::Labels;
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
 /// let student = student.with::<Labels>(Tensor::from_slice(&[0_i64]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// let loss = Wsld::at(2.0).times_temperature_squared();
 /// assert!(loss.term(&student, &teacher)?.mean()?.double_value(&[]) > 0.0);
 /// # Ok::<(), brew_core::Error>(())

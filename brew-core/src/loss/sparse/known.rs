@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::super::Read;
+use super::super::Features;
 use super::super::logits::{Counted, LOG_ZERO};
 use super::super::one_logit::{one_logit, softmax_mismatches};
 use super::super::term::wide;
@@ -22,10 +22,10 @@ pub(super) enum Teacher {
 
 impl Teacher {
     /// The rows of a teacher's side.
-    pub(super) fn of(read: &Read, counted: &Counted, kind: tch::Kind) -> Result<Self> {
+    pub(super) fn of(read: &Features, counted: &Counted, kind: tch::Kind) -> Result<Self> {
         let rows =
             |tensor: &Tensor| -> Result<Tensor> { Ok(wide(&counted.select(tensor)?)?.f_to_kind(kind)?) };
-        match read.features.as_slice() {
+        match read.tensors.as_slice() {
             [logits] => Ok(Teacher::Dense(rows(logits)?)),
             [ids, logits, normaliser] => {
                 let normaliser = wide(&counted.select_flat(&normaliser.f_reshape([-1])?)?)?;
@@ -79,8 +79,8 @@ pub(super) fn of_store(logits: &Tensor, normaliser: &Tensor, classes: i64) -> Re
 }
 
 /// What does not fit.
-pub(super) fn mismatches(student: &Read, teacher: &Read) -> Vec<String> {
-    let [ids, logits, normaliser] = teacher.features.as_slice() else {
+pub(super) fn mismatches(student: &Features, teacher: &Features) -> Vec<String> {
+    let [ids, logits, normaliser] = teacher.tensors.as_slice() else {
         return softmax_mismatches(student, teacher);
     };
     let sizes = student.shape();

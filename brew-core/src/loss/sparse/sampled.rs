@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use super::super::logits::{Counted, Softening, log_softmax, softened};
 use super::super::term::wide;
-use super::super::{Average, Loss, Read, Term};
+use super::super::{Average, Features, Loss, Term};
 use super::known::{Teacher, mismatches};
 use crate::error::{Error, Result};
 
@@ -25,12 +25,12 @@ use crate::error::{Error, Result};
 /// 2025, arXiv:2503.16870), less the teacher's entropy, which has no gradient.
 ///
 /// ```
-/// use brew_core::loss::{Loss, Read, SampledKl};
+/// use brew_core::loss::{Loss, Features, SampledKl};
 /// use brew_core::tch::Tensor;
 ///
 /// brew_core::tch::manual_seed(0);
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0]).view([1, 3]));
 /// let loss = SampledKl::draws(10_000).term(&student, &teacher)?.mean()?;
 /// assert!((loss.double_value(&[]) - 0.418).abs() < 0.05);
 /// # Ok::<(), brew_core::Error>(())
@@ -138,15 +138,15 @@ impl Loss for SampledKl {
         true
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let mut problems = mismatches(student, teacher);
-        if teacher.features.len() > 1 {
+        if teacher.tensors.len() > 1 {
             problems.extend(self.store_problem());
         }
         problems
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let counted = Counted::of(&student.shape(), student.mask.as_ref(), None)?;
         let rows = wide(&counted.select(student.feature()?)?)?;
         let (ids, of_teacher, weights) = self.drawn(&Teacher::of(teacher, &counted, rows.kind())?)?;

@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use super::super::logits::{Counted, Divergence, LOG_ZERO};
 use super::super::term::wide;
-use super::super::{Average, Loss, Read, Term};
+use super::super::{Average, Features, Loss, Term};
 use super::known::{Partly, Teacher, mismatches, of_dense, of_store};
 use crate::error::{Error, Result};
 
@@ -38,11 +38,11 @@ pub enum TopKSemantics {
 /// [`SampledKl`](crate::loss::SampledKl) the dense one on average.
 ///
 /// ```
-/// use brew_core::loss::{Kl, Loss, Read, TopK};
+/// use brew_core::loss::{Kl, Loss, Features, TopK};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5, 0.1]).view([1, 4]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, 1.0, 0.0, 0.3]).view([1, 4]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5, 0.1]).view([1, 4]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, 1.0, 0.0, 0.3]).view([1, 4]));
 /// let value = |loss: &dyn Loss| Ok::<f64, brew_core::Error>(loss.term(&student, &teacher)?.mean()?.double_value(&[]));
 /// let (two, dense) = (value(&TopK::of(2, Kl::at(1.0)))?, value(&Kl::at(1.0))?);
 /// assert!(0.0 < two && two < dense);
@@ -183,20 +183,20 @@ impl<D: Divergence> Loss for TopK<D> {
         true
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let mut problems = mismatches(student, teacher);
-        let stored = teacher.features.len() > 1;
+        let stored = teacher.tensors.len() > 1;
         if stored && self.needs_normaliser() && !self.divergence.softening().is_one() {
             problems.push(NO_TEMPERATURE.to_owned());
         }
-        let known = if stored { teacher.features[0].size().last().copied() } else { None };
+        let known = if stored { teacher.tensors[0].size().last().copied() } else { None };
         if known == Some(1) && self.semantics == TopKSemantics::RenormalisedBoth {
             problems.push(ONE_RENORMALISED.to_owned());
         }
         problems
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let counted = Counted::of(&student.shape(), student.mask.as_ref(), None)?;
         let rows = wide(&counted.select(student.feature()?)?)?;
         let teacher = Teacher::of(teacher, &counted, rows.kind())?;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::logits::{Softening, softened};
 use super::super::temperature::Softened;
-use super::super::{AlsoReads, Average, Loss, Masks, Read, Term};
+use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
 use super::sorted::sorted_distance;
 use super::texts::{Merge, TEXTS, merged, text_mismatches};
 use super::uld::{own_term, unscheduled};
@@ -28,13 +28,13 @@ use crate::error::Result;
 /// probability below 1e-8, and averages each example's mean.
 ///
 /// ```
-/// use brew_core::loss::{AlignedUld, Loss, Read};
+/// use brew_core::loss::{AlignedUld, Loss, Features};
 /// use brew_core::role::{ByteEnds, TokenIds};
 /// use brew_core::tch::{Device, Kind, Tensor};
 ///
 /// let side = |tokens: i64, ids: &[i64], ends: &[i64]| {
 ///     let length = ids.len() as i64;
-///     Read::one(Tensor::randn([1, length, tokens], (Kind::Float, Device::Cpu)))
+///     Features::one(Tensor::randn([1, length, tokens], (Kind::Float, Device::Cpu)))
 ///         .with::<TokenIds>(Tensor::from_slice(ids).view([1, length]))
 ///         .with::<ByteEnds>(Tensor::from_slice(ends).view([1, length]))
 /// };
@@ -100,11 +100,11 @@ impl Loss for AlignedUld {
         &TEXTS
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         text_mismatches(student, teacher)
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let Softened { student, teacher, squared } = merged(student, teacher, &self.softening, self.merge)?;
         let distance = sorted_distance(&student.f_exp()?, &teacher.f_exp()?)?;
         own_term(&self.softening.scale(&distance, &squared)?)

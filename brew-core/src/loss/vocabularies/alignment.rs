@@ -2,11 +2,11 @@
 
 use tch::{Kind, Tensor};
 
-use super::super::Read;
+use super::super::Features;
 use crate::error::Result;
 
 /// The positions of each row that count, by their number in the row: by the mask, or all.
-pub(super) fn valid(read: &Read) -> Result<Vec<Vec<i64>>> {
+pub(super) fn valid(read: &Features) -> Result<Vec<Vec<i64>>> {
     let sizes = read.shape();
     // Rows without positions are rows of one.
     let (rows, length) = match sizes.as_slice() {

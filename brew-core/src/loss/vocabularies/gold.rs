@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use super::super::logits::{Divergence, Jsd, weight_problems};
 use super::super::temperature::Softened;
-use super::super::{AlsoReads, Average, Loss, Masks, Read, Term};
+use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
 use super::pairs::Pairs;
 use super::sorted::sorted_distance;
 use super::texts::{Merge, TEXTS, merged, text_mismatches};
@@ -27,13 +27,13 @@ use crate::error::Result;
 /// probability of a shared token below 1e-8, and has 0 for the others where one side has none.
 ///
 /// ```
-/// use brew_core::loss::{Gold, Jsd, Loss, Read};
+/// use brew_core::loss::{Gold, Jsd, Loss, Features};
 /// use brew_core::role::{ByteEnds, TokenIds};
 /// use brew_core::tch::{Device, Kind, Tensor};
 ///
 /// let side = |tokens: i64, ids: &[i64], ends: &[i64]| {
 ///     let length = ids.len() as i64;
-///     Read::one(Tensor::randn([1, length, tokens], (Kind::Float, Device::Cpu)))
+///     Features::one(Tensor::randn([1, length, tokens], (Kind::Float, Device::Cpu)))
 ///         .with::<TokenIds>(Tensor::from_slice(ids).view([1, length]))
 ///         .with::<ByteEnds>(Tensor::from_slice(ends).view([1, length]))
 /// };
@@ -115,7 +115,7 @@ impl Loss for Gold {
         &TEXTS
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let mut problems = text_mismatches(student, teacher);
         if problems.is_empty() {
             problems.extend(self.pairs.mismatches((&student.shape(), &teacher.shape())));
@@ -123,7 +123,7 @@ impl Loss for Gold {
         problems
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let tokens = teacher.shape().last().copied().unwrap_or(1).max(1);
         let share = self.pairs.teacher.len() as f64 / tokens as f64;
         let (shared_weight, others_weight) = self.weights.unwrap_or((share, 1.0 - share));

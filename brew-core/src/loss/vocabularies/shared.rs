@@ -6,7 +6,7 @@ use tch::Tensor;
 use super::super::logits::{Counted, Divergence, LOG_ZERO};
 use super::super::one_logit::one_logit;
 use super::super::term::wide;
-use super::super::{Average, Loss, Read, Term};
+use super::super::{Average, Features, Loss, Term};
 use super::pairs::Pairs;
 use super::uld::unscheduled;
 use crate::error::Result;
@@ -25,11 +25,11 @@ use crate::words::shape;
 /// class for the others in place of leaving them out.
 ///
 /// ```
-/// use brew_core::loss::{Kl, Loss, Read, SharedTokens};
+/// use brew_core::loss::{Kl, Loss, Features, SharedTokens};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
-/// let teacher = Read::one(Tensor::from_slice(&[0.5, 1.0, 2.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[1.0, 2.0, 0.5]).view([1, 3]));
+/// let teacher = Features::one(Tensor::from_slice(&[0.5, 1.0, 2.0]).view([1, 3]));
 /// let loss = SharedTokens::of([(0, 1), (1, 2)], Kl::at(1.0));
 /// assert!(loss.term(&student, &teacher)?.mean()?.double_value(&[]).abs() < 1e-12);
 /// # Ok::<(), brew_core::Error>(())
@@ -74,7 +74,7 @@ impl<D: Divergence> Loss for SharedTokens<D> {
         if masked { Average::Tokens } else { Average::Rows }
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         let sizes = (student.shape(), teacher.shape());
         let rows = |sizes: &[i64]| sizes[..sizes.len().saturating_sub(1)].to_vec();
         if !matches!(sizes.0.len(), 2 | 3) || rows(&sizes.0) != rows(&sizes.1) {
@@ -89,9 +89,9 @@ impl<D: Divergence> Loss for SharedTokens<D> {
         problems
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let counted = Counted::of(&student.shape(), student.mask.as_ref(), None)?;
-        let rows = |read: &Read| wide(&counted.select(read.feature()?)?);
+        let rows = |read: &Features| wide(&counted.select(read.feature()?)?);
         let (student, teacher) = (rows(student)?, rows(teacher)?);
         let softening = self.divergence.softening();
         let of_student = softening.divide(&student, &student)?;

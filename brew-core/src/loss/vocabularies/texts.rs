@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::super::logits::Softening;
 use super::super::temperature::Softened;
-use super::super::{AlsoReads, Read};
+use super::super::{AlsoReads, Features};
 use super::alignment::{groups, numbers, valid};
 use super::uld::{flat, rows_at, soften_apart, two_vocabularies};
 use crate::error::Result;
@@ -70,7 +70,7 @@ struct Grouped {
 }
 
 impl Grouped {
-    fn push(&mut self, read: &Read, row: usize, ids: &[i64], group: &[i64]) {
+    fn push(&mut self, read: &Features, row: usize, ids: &[i64], group: &[i64]) {
         self.sizes.push(group.len());
         for position in group {
             self.positions.push(flat(read, row, *position));
@@ -90,12 +90,12 @@ pub(super) const TEXTS: [AlsoReads; 4] = [
 /// The logarithms of both sides' distributions, `(groups, tokens)` of each side's own vocabulary, over the
 /// groups of tokens that cover the same bytes of a text.
 pub(super) fn merged(
-    student: &Read,
-    teacher: &Read,
+    student: &Features,
+    teacher: &Features,
     softening: &Softening,
     merge: Merge,
 ) -> Result<Softened> {
-    let side = |read: &Read| -> Result<_> {
+    let side = |read: &Features| -> Result<_> {
         Ok((valid(read)?, numbers(read.also::<TokenIds>()?)?, numbers(read.also::<ByteEnds>()?)?))
     };
     let ((of_student, student_ids, student_ends), (of_teacher, teacher_ids, teacher_ends)) =
@@ -121,7 +121,7 @@ pub(super) fn merged(
 }
 
 /// Logits, tokens and ends that do not fit.
-pub(super) fn text_mismatches(student: &Read, teacher: &Read) -> Vec<String> {
+pub(super) fn text_mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let mut problems = two_vocabularies(student, teacher);
     for (side, read) in [("student", student), ("teacher", teacher)] {
         let sizes = read.shape();

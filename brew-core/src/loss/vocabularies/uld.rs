@@ -7,7 +7,7 @@ use super::super::logits::{Softening, log_softmax, softened};
 use super::super::one_logit::one_logit;
 use super::super::temperature::Softened;
 use super::super::term::wide;
-use super::super::{Average, Loss, Masks, Read, Term};
+use super::super::{Average, Features, Loss, Masks, Term};
 use super::alignment::valid;
 use super::sorted::sorted_distance;
 use crate::error::Result;
@@ -26,11 +26,11 @@ use crate::words::shape;
 /// for LLMs" (2024, arXiv:2402.12030), the logits' part.
 ///
 /// ```
-/// use brew_core::loss::{Loss, Read, Uld};
+/// use brew_core::loss::{Loss, Features, Uld};
 /// use brew_core::tch::Tensor;
 ///
-/// let student = Read::one(Tensor::from_slice(&[0.0, 2.0]).view([1, 2]));
-/// let teacher = Read::one(Tensor::from_slice(&[2.0, -1e4, 0.0]).view([1, 3]));
+/// let student = Features::one(Tensor::from_slice(&[0.0, 2.0]).view([1, 2]));
+/// let teacher = Features::one(Tensor::from_slice(&[2.0, -1e4, 0.0]).view([1, 3]));
 /// assert_eq!(Uld::at(1.0).term(&student, &teacher)?.mean()?.double_value(&[]), 0.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -73,11 +73,11 @@ impl Loss for Uld {
         Average::Own
     }
 
-    fn mismatches(&self, student: &Read, teacher: &Read) -> Vec<String> {
+    fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         two_vocabularies(student, teacher)
     }
 
-    fn term(&self, student: &Read, teacher: &Read) -> Result<Term> {
+    fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let (of_student, of_teacher) = (valid(student)?, valid(teacher)?);
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for (row, (student_at, teacher_at)) in of_student.iter().zip(&of_teacher).enumerate() {
@@ -103,14 +103,14 @@ pub(super) fn unscheduled(softening: &Softening) -> Vec<String> {
 }
 
 /// The number of a position among all of a side.
-pub(super) fn flat(read: &Read, row: usize, position: i64) -> i64 {
+pub(super) fn flat(read: &Features, row: usize, position: i64) -> i64 {
     let sizes = read.shape();
     let length = if sizes.len() == 3 { sizes[1] } else { 1 };
     i64::try_from(row).unwrap_or(0) * length + position
 }
 
 /// The logits of these positions, `(positions, tokens)`, in float32 or wider.
-pub(super) fn rows_at(read: &Read, at: &[i64]) -> Result<Tensor> {
+pub(super) fn rows_at(read: &Features, at: &[i64]) -> Result<Tensor> {
     let logits = read.feature()?;
     let tokens = logits.size().last().copied().unwrap_or(1);
     let index = Tensor::f_from_slice(at)?.f_to_device(logits.device())?;
@@ -132,11 +132,11 @@ pub(super) fn soften_apart(softening: &Softening, student: &Tensor, teacher: &Te
 pub(super) fn own_term(per_row: &Tensor) -> Result<Term> {
     let pairs = per_row.size().first().copied().unwrap_or(0) as f64;
     let count = Tensor::f_full([], pairs, (per_row.kind(), per_row.device()))?;
-    Ok(Term { sum: per_row.f_sum(per_row.kind())?, count, average: Average::Own })
+    Ok(Term::new(per_row.f_sum(per_row.kind())?, count, Average::Own))
 }
 
 /// Logits of other numbers of rows, or masks that do not fit.
-pub(super) fn two_vocabularies(student: &Read, teacher: &Read) -> Vec<String> {
+pub(super) fn two_vocabularies(student: &Features, teacher: &Features) -> Vec<String> {
     let sizes = (student.shape(), teacher.shape());
     if !matches!(sizes.0.len(), 2 | 3) || sizes.0.len() != sizes.1.len() || sizes.0[0] != sizes.1[0] {
         return vec![format!(
@@ -146,7 +146,7 @@ pub(super) fn two_vocabularies(student: &Read, teacher: &Read) -> Vec<String> {
         )];
     }
     let sides = [("student", student, &sizes.0), ("teacher", teacher, &sizes.1)];
-    let problem = |(side, read, sizes): (&str, &Read, &Vec<i64>)| match &read.mask {
+    let problem = |(side, read, sizes): (&str, &Features, &Vec<i64>)| match &read.mask {
         Some(mask) if sizes.len() == 3 && mask.size() != sizes[..2] => Some(format!(
             "the {side}'s logits_mask is {}; it must be (batch, length), here {}",
             shape(&mask.size()),

@@ -13,7 +13,7 @@
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use brew_core::loss::{Chunked, Kl, Loss as _, Read};
+use brew_core::loss::{Chunked, Features, Kl, Loss as _};
 use brew_core::prelude::*;
 use brew_core::role::OutputWeight;
 use brew_core::tch;
@@ -89,14 +89,15 @@ fn point(path: &str, rows: i64) -> Result<()> {
     for _ in 0..PASSES {
         let start = Instant::now();
         let side = |hidden: &Tensor, weight: &Tensor| {
-            Read::one(hidden.shallow_clone()).with::<OutputWeight>(weight.shallow_clone())
+            Features::one(hidden.shallow_clone()).with::<OutputWeight>(weight.shallow_clone())
         };
         let loss = match path {
             "chunked" => Chunked::of(Kl::at(1.0))
                 .term(&side(&hidden, &weight), &side(&teacher_hidden, &teacher_weight))?,
             "dense" => {
-                let logits = Read::one(hidden.f_matmul(&weight.f_tr()?)?);
-                Kl::at(1.0).term(&logits, &Read::one(teacher_hidden.f_matmul(&teacher_weight.f_tr()?)?))?
+                let logits = Features::one(hidden.f_matmul(&weight.f_tr()?)?);
+                Kl::at(1.0)
+                    .term(&logits, &Features::one(teacher_hidden.f_matmul(&teacher_weight.f_tr()?)?))?
             }
             other => return Err(Error::invalid(format!("`{other}` is neither `dense` nor `chunked`"))),
         };

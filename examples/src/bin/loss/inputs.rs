@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brew_core::loss::catalogue::{Entry, LayersRead};
-use brew_core::loss::{Loss, Masks, Read};
+use brew_core::loss::{Features, Loss, Masks};
 use brew_core::prelude::*;
 use brew_core::role::{Index, Labels, Logits, Role as _, mask_of};
 use brew_core::side::Side;
@@ -35,7 +35,7 @@ impl Inputs {
     }
 
     /// What both sides read, once a role that the file has.
-    pub(crate) fn pairs(&mut self, entry: &Entry, loss: &dyn Loss) -> Result<Vec<(Read, Read)>> {
+    pub(crate) fn pairs(&mut self, entry: &Entry, loss: &dyn Loss) -> Result<Vec<(Features, Features)>> {
         let of = |role: &&&str| {
             let is_of = |key: &String| side_key(key).is_some_and(|(_, found, _)| found == **role);
             self.tensors.keys().any(is_of)
@@ -52,7 +52,7 @@ impl Inputs {
         Ok(pairs)
     }
 
-    fn side(&mut self, side: Side, role: &str, entry: &Entry, loss: &dyn Loss) -> Result<Read> {
+    fn side(&mut self, side: Side, role: &str, entry: &Entry, loss: &dyn Loss) -> Result<Features> {
         let name = word(side);
         let top = ["classes", "logits", "logsumexp"].map(|part| format!("{name}.{part}"));
         let keys = if side == Side::Teacher
@@ -64,10 +64,10 @@ impl Inputs {
         } else {
             self.layers(name, role, entry)
         };
-        let mut read = Read::default();
+        let mut read = Features::default();
         for key in keys {
             if let Some(tensor) = self.take(&key, side)? {
-                read.features.push(tensor);
+                read.tensors.push(tensor);
             }
         }
         if let Some(mask) = mask_of(role) {

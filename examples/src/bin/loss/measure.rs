@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use brew_core::loss::catalogue::{self, KeptKind};
-use brew_core::loss::{Loss, Place, Read};
+use brew_core::loss::{Features, Learns, Place};
 use brew_core::prelude::*;
 use brew_core::tch;
 use serde_json::{Map, Value};
@@ -27,13 +27,15 @@ pub(crate) fn measure(
     tensors: BTreeMap<String, Tensor>,
 ) -> Result<Measured> {
     let entry = catalogue::find(name)?;
-    let loss = catalogue::make(name, options)?;
+    let mut loss = catalogue::make(name, options)?;
     refuse(loss.problems())?;
     let mut inputs = Inputs::new(tensors);
     let mut pairs = inputs.pairs(entry, &*loss)?;
     let kind = if inputs.is_double() { Kind::Double } else { Kind::Float };
-    loss.prepare(&Place { kind, device: Device::Cpu, seed: SEED })?;
-    fill(&*loss, &mut inputs)?;
+    if let Some(learns) = loss.learns() {
+        learns.prepare(&Place { kind, device: Device::Cpu, seed: SEED })?;
+        fill(learns, &mut inputs)?;
+    }
     for kept in entry.keeps.iter().filter(|kept| kept.kind == KeptKind::Draw) {
         if let Some(draw) = inputs.kept(kept.name) {
             for (student, _) in &mut pairs {
@@ -43,13 +45,15 @@ pub(crate) fn measure(
     }
     inputs.finish(entry);
     if inputs.problems.is_empty() {
-        let mismatches = |(student, teacher): &(Read, Read)| loss.mismatches(student, teacher);
+        let mismatches = |(student, teacher): &(Features, Features)| loss.mismatches(student, teacher);
         inputs.problems.extend(pairs.iter().flat_map(mismatches));
     }
     refuse(std::mem::take(&mut inputs.problems))?;
 
     tch::manual_seed(SEED);
-    loss.before_step(0, 0)?;
+    if let Some(learns) = loss.learns() {
+        learns.before_step(0, 0)?;
+    }
     let mut total = Tensor::f_zeros([], (kind, Device::Cpu))?;
     for (student, teacher) in &pairs {
         total = total.f_add(&loss.term(student, teacher)?.mean()?)?;
@@ -63,7 +67,7 @@ pub(crate) fn measure(
     if total.requires_grad() {
         total.f_backward()?;
     }
-    let learned = loss.parameters();
+    let learned = loss.learns().map(|learns| learns.parameters()).unwrap_or_default();
     let learned = learned.iter().map(|(name, tensor)| (format!("loss.{name}"), tensor.shallow_clone()));
     let mut gradients = BTreeMap::new();
     for (key, leaf) in inputs.leaves.into_iter().chain(learned) {
@@ -75,9 +79,9 @@ pub(crate) fn measure(
 }
 
 /// Gives a loss what the file has of what it learns and carries.
-fn fill(loss: &dyn Loss, inputs: &mut Inputs) -> Result<()> {
+fn fill(learns: &mut dyn Learns, inputs: &mut Inputs) -> Result<()> {
     let _guard = tch::no_grad_guard();
-    for (name, parameter) in loss.parameters().iter() {
+    for (name, parameter) in learns.parameters().iter() {
         let Some(given) = inputs.kept(name) else { continue };
         if given.size() == parameter.size() {
             parameter.shallow_clone().f_copy_(&given)?;
@@ -89,14 +93,14 @@ fn fill(loss: &dyn Loss, inputs: &mut Inputs) -> Result<()> {
             ));
         }
     }
-    let mut state = loss.state()?;
+    let mut state = learns.state()?;
     let mut given = false;
     for (name, value) in &mut state {
         if let Some(found) = inputs.kept(name) {
             (*value, given) = (found, true);
         }
     }
-    if given { loss.restore(&state) } else { Ok(()) }
+    if given { learns.restore(&state) } else { Ok(()) }
 }
 
 fn refuse(problems: Vec<String>) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What a loss reads of one side: features, their mask, and what else it asked for.
+//! What a loss reads of one side: its features, their mask, and what else it asked for.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,12 @@ use crate::role::{Index, Labels, Role};
 
 /// What a loss reads of one side.
 #[derive(Debug, Default)]
-pub struct Read {
-    /// The features, one a layer that the loss compares (for logits: one). Of a teacher whose logits
-    /// are known as the top k alone there are three: the classes (int64) and their logits, both
+#[non_exhaustive]
+pub struct Features {
+    /// The features, one tensor per layer that the loss compares (for logits: one). Of a teacher of whose
+    /// logits only the top k are known there are three: the classes (int64) and their logits, both
     /// `(…, k)`, and the logsumexp of all logits, `(…)`.
-    pub features: Vec<Tensor>,
+    pub tensors: Vec<Tensor>,
     /// Which positions count, `(batch, length)`, 0 or 1: `inputs_mask` for hidden states and
     /// attention, `logits_mask` for logits.
     pub mask: Option<Tensor>,
@@ -22,21 +23,41 @@ pub struct Read {
     pub also: BTreeMap<&'static str, Tensor>,
 }
 
-impl Read {
-    /// One feature without a mask.
-    pub fn one(feature: Tensor) -> Self {
-        Read { features: vec![feature], ..Read::default() }
+impl Features {
+    /// These tensors, one per layer, without a mask.
+    pub fn of(tensors: Vec<Tensor>) -> Self {
+        Features { tensors, ..Features::default() }
+    }
+
+    /// One tensor without a mask.
+    pub fn one(tensor: Tensor) -> Self {
+        Features::of(vec![tensor])
     }
 
     /// Two layers, for losses that compare what lies between them.
     pub fn two(first: Tensor, second: Tensor) -> Self {
-        Read { features: vec![first, second], ..Read::default() }
+        Features::of(vec![first, second])
+    }
+
+    /// Other tensors with the same mask and the same other roles.
+    #[must_use]
+    pub fn with_tensors(&self, tensors: Vec<Tensor>) -> Self {
+        Features {
+            tensors,
+            mask: self.mask.as_ref().map(Tensor::shallow_clone),
+            also: self.also.iter().map(|(role, tensor)| (*role, tensor.shallow_clone())).collect(),
+        }
+    }
+
+    /// The same with each tensor changed.
+    pub(super) fn changed(&self, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Ok(self.with_tensors(self.tensors.iter().map(change).collect::<Result<_>>()?))
     }
 
     /// The same with a mask.
     #[must_use]
     pub fn with_mask(self, mask: Tensor) -> Self {
-        Read { mask: Some(mask), ..self }
+        Features { mask: Some(mask), ..self }
     }
 
     /// The same with the value of another role.
@@ -46,19 +67,19 @@ impl Read {
         self
     }
 
-    /// The first feature, in float32 or wider.
+    /// The first tensor, in float32 or wider.
     pub(crate) fn first(&self) -> Result<Tensor> {
         term::wide(self.feature()?)
     }
 
-    /// The first feature, in its own dtype.
+    /// The first tensor, in its own dtype.
     pub(crate) fn feature(&self) -> Result<&Tensor> {
-        self.features.first().ok_or_else(|| Error::invalid("a loss was given no feature to read"))
+        self.tensors.first().ok_or_else(|| Error::invalid("a loss was given no feature to read"))
     }
 
-    /// Both features, in float32 or wider.
+    /// Both tensors, in float32 or wider.
     pub(crate) fn both(&self) -> Result<(Tensor, Tensor)> {
-        match self.features.as_slice() {
+        match self.tensors.as_slice() {
             [first, second] => Ok((term::wide(first)?, term::wide(second)?)),
             other => Err(Error::invalid(format!(
                 "a loss over two layers was given {}: choose two, such as `student_layer([0, 2])`",
@@ -67,9 +88,9 @@ impl Read {
         }
     }
 
-    /// The sizes of the first feature; empty without one.
+    /// The sizes of the first tensor; empty without one.
     pub(crate) fn shape(&self) -> Vec<i64> {
-        self.features.first().map(Tensor::size).unwrap_or_default()
+        self.tensors.first().map(Tensor::size).unwrap_or_default()
     }
 
     /// The value of a role that the loss said it reads.

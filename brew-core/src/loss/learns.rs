@@ -1,0 +1,124 @@
+//! Losses that learn something, or carry something from step to step.
+
+use std::collections::BTreeMap;
+
+use tch::{Device, Kind, Tensor};
+
+use super::Term;
+use crate::error::{Error, Result};
+use crate::parameters::Parameters;
+
+/// The part of a loss that changes over a run: see [`Loss::learns`](super::Loss::learns).
+///
+/// Per optimizer step: [`before_step`](Learns::before_step), [`Loss::term`](super::Loss::term) for every
+/// batch of the step, each followed by [`after_term`](Learns::after_term), then
+/// [`after_step`](Learns::after_step). Everything but `term` takes `&mut self`, so plain fields do.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use brew_core::loss::{Features, Learns, Loss, Term};
+/// use brew_core::prelude::*;
+///
+/// /// The squared difference of the logits, over its own value in the step before.
+/// #[derive(Debug, Default)]
+/// struct Relative {
+///     before: Option<f64>,
+///     now: Option<Tensor>,
+/// }
+///
+/// impl Loss for Relative {
+///     fn name(&self) -> &'static str {
+///         "relative"
+///     }
+///     fn mismatches(&self, _: &Features, _: &Features) -> Vec<String> {
+///         Vec::new()
+///     }
+///     fn learns(&mut self) -> Option<&mut dyn Learns> {
+///         Some(self)
+///     }
+///     fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
+///         let squares = student.tensors[0].f_sub(&teacher.tensors[0])?.f_square()?;
+///         Term::rows(&squares.f_mean_dim(-1, false, None)?)?.times(1.0 / self.before.unwrap_or(1.0))
+///     }
+/// }
+///
+/// impl Learns for Relative {
+///     fn after_term(&mut self, term: &Term) -> Result<()> {
+///         self.now = Some(term.mean()?.f_detach()?);
+///         Ok(())
+///     }
+///     fn after_step(&mut self) -> Result<()> {
+///         if let Some(now) = self.now.take() {
+///             self.before = Some(now.f_double_value(&[])?);
+///         }
+///         Ok(())
+///     }
+///     fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+///         Ok(self.before.map(|before| ("before".to_owned(), Tensor::from(before))).into_iter().collect())
+///     }
+///     fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+///         self.before = state.get("before").map(|before| before.f_double_value(&[])).transpose()?;
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Learns {
+    /// Makes what it learns or carries, once, before the first step of a run.
+    fn prepare(&mut self, _place: &Place) -> Result<()> {
+        Ok(())
+    }
+
+    /// What it learns, trained together with the student: after [`Learns::prepare`].
+    fn parameters(&self) -> Parameters {
+        Parameters::default()
+    }
+
+    /// Called before each optimizer step (from 0) of a run of `steps`; 0 where nobody knows how many. Drop
+    /// here what the batches of an earlier step left behind without [`Learns::after_step`]: that step was
+    /// left out.
+    fn before_step(&mut self, _step: u64, _steps: u64) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called with every term of a pass that trains, and of no other: so a check before the first step and
+    /// an evaluation leave no trace. [`Learns::state`] must not move yet: the step may still be left out.
+    fn after_term(&mut self, _term: &Term) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called after each optimizer step that was made: only here may [`Learns::state`] move. A step that
+    /// was left out, for a loss or a gradient that was not finite, ends without this call.
+    fn after_step(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What it carries from step to step, by names of its own, apart from its parameters.
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Takes a state that [`Learns::state`] gave, after [`Learns::prepare`].
+    ///
+    /// # Errors
+    /// Names what is missing or does not fit. Unless it is written, it refuses any state.
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        match state.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::invalid(format!(
+                "the loss carries `{name}` and cannot take it back: write `restore` in its `Learns`"
+            ))),
+        }
+    }
+}
+
+/// Where a loss that learns something puts it, and what its random numbers come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Float32, or float64 with a student in float64.
+    pub kind: Kind,
+    /// The student's device.
+    pub device: Device,
+    /// The run's seed, mixed with the loss's place in the plan.
+    pub seed: i64,
+}
