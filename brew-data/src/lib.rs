@@ -26,6 +26,7 @@ mod dataset;
 mod error;
 mod loader;
 mod parse;
+mod progress;
 mod seal;
 mod source;
 mod store;

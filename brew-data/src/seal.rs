@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::text::progress::bar;
+use crate::progress::bar;
 
 /// Writes the checksum of a file beside it, which makes it one of a cache.
 pub(crate) fn seal(path: &Path) -> Result<()> {

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::order::{Order, Rows};
 use crate::error::Result;
-use crate::source::progress::Patient;
+use crate::progress::Patient;
 
 /// Batches in a window: long enough for even lengths, short enough to mix rows.
 const WINDOW_BATCHES: usize = 100;

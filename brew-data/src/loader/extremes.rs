@@ -9,7 +9,7 @@ use super::column::Source;
 use super::numbers::Numbers;
 use crate::dataset::Dataset;
 use crate::error::Result;
-use crate::source::progress::Patient;
+use crate::progress::Patient;
 
 /// Rows from one look at the clock to the next.
 const AT_ONCE: usize = 4096;

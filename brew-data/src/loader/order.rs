@@ -11,7 +11,7 @@ use std::ops::Range;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::source::progress::Patient;
+use crate::progress::Patient;
 
 /// The most rows that are shuffled as a whole, at 4 bytes each: 256 MB.
 const WHOLE_ROWS: u32 = 1 << 26;

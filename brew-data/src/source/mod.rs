@@ -9,7 +9,6 @@ pub(crate) mod mapping;
 mod marks;
 mod parquet;
 mod pattern;
-pub(crate) mod progress;
 mod saved;
 pub(crate) mod schema;
 pub(crate) mod splits;

@@ -12,13 +12,13 @@ use flate2::read::MultiGzDecoder;
 use super::format::Format;
 use super::kept::{Keeper, Kept};
 use super::mapping::hash;
-use super::progress::Shown;
 use super::schema::Refused;
 use super::storage::{Object, Pieces, Storage, Watched};
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::parse::columns::{Columns, Odd};
 use crate::parse::{Emit, Problem, infer, json_lines, json_table, squad};
+use crate::progress::Shown;
 
 /// Begins a file that gzip has packed.
 pub(crate) const GZIP_MARK: &[u8] = &[0x1f, 0x8b];

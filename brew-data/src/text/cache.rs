@@ -4,11 +4,11 @@ use std::path::Path;
 
 use arrow::ipc::writer::StreamWriter;
 
-use super::progress::bar;
 use super::tokenize::Tokenize;
 use super::tokenizer::Tokenizer;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::progress::bar;
 use crate::seal::is_whole;
 
 /// The key's name in the metadata of a cache file.

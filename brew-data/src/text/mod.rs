@@ -4,7 +4,6 @@ pub(crate) mod answers;
 pub(crate) mod cache;
 mod cells;
 pub(crate) mod classifier;
-pub(crate) mod progress;
 pub(crate) mod questions;
 pub(crate) mod tokenize;
 pub(crate) mod tokenizer;

@@ -11,12 +11,12 @@ use tokenizers::Encoding;
 
 use super::cache::{CACHE_KEY, cached, key_of};
 use super::cells::{Cells, Lists};
-use super::progress::bar;
 use super::questions::Questions;
 use super::tokenizer::Tokenizer;
 use super::words::Words;
 use crate::dataset::{Dataset, with_made};
 use crate::error::{Error, Result};
+use crate::progress::bar;
 use crate::seal::seal;
 use crate::write::atomically;
 

@@ -1,4 +1,4 @@
-//! A bar for work that takes longer than two seconds.
+//! Bars with the time that is left, on a terminal: for work over many rows or bytes.
 
 use std::io::{Read, Result};
 use std::path::Path;
@@ -74,5 +74,14 @@ impl<R: Read> Read for Shown<R> {
         self.read += length as u64;
         self.progress.reach(self.read);
         Ok(length)
+    }
+}
+
+/// A bar that is there at once; `what` is what is done, as in `tokenising`, to so many things.
+pub(crate) fn bar(what: &'static str, length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length).with_message(what);
+    match ProgressStyle::with_template("{msg} {bar:40} {percent} %, {eta} left") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
 }
