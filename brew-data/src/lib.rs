@@ -23,15 +23,14 @@
 
 pub mod augment;
 mod dataset;
+mod disk;
 mod error;
 mod loader;
 mod parse;
 mod progress;
-mod seal;
 mod source;
 mod store;
 mod text;
-mod write;
 
 pub use bytes::Bytes;
 pub use dataset::{Classes, Dataset, Recast, Splits, TooLong};

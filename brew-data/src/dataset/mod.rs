@@ -15,6 +15,7 @@ mod shards;
 mod splits;
 mod text_as_numbers;
 mod values;
+mod write;
 
 pub(crate) use features::with_made;
 pub use limit::TooLong;

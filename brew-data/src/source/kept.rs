@@ -18,10 +18,9 @@ use super::ipc::decode;
 use super::mapping::{Mapping, map};
 use super::storage::{Disk, Storage as _};
 use super::text::named;
+use crate::disk::{atomically, is_whole, seal};
 use crate::error::{Error, Result};
 use crate::parse::{Emit, Problem};
-use crate::seal::{is_whole, seal};
-use crate::write::atomically;
 
 /// Bytes of decoded tables that one opening may keep in memory.
 const KEPT_BYTES: usize = 64 << 20;

@@ -109,7 +109,7 @@ impl Block {
 
 /// Writes a file whole or not at all.
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    crate::write::atomically(path, |file| std::io::Write::write_all(file, bytes).map_err(Error::io(path)))
+    crate::disk::atomically(path, |file| std::io::Write::write_all(file, bytes).map_err(Error::io(path)))
 }
 
 /// A block whose rows can be read.

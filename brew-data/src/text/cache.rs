@@ -7,9 +7,9 @@ use arrow::ipc::writer::StreamWriter;
 use super::tokenize::Tokenize;
 use super::tokenizer::Tokenizer;
 use crate::dataset::Dataset;
+use crate::disk::is_whole;
 use crate::error::{Error, Result};
 use crate::progress::bar;
-use crate::seal::is_whole;
 
 /// The key's name in the metadata of a cache file.
 pub(super) const CACHE_KEY: &str = "brew.tokens";

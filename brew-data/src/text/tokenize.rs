@@ -15,10 +15,9 @@ use super::questions::Questions;
 use super::tokenizer::Tokenizer;
 use super::words::Words;
 use crate::dataset::{Dataset, with_made};
+use crate::disk::{atomically, seal};
 use crate::error::{Error, Result};
 use crate::progress::bar;
-use crate::seal::seal;
-use crate::write::atomically;
 
 /// Rows tokenised at once: what is in memory of a table of any size.
 const CHUNK_ROWS: usize = 1024;

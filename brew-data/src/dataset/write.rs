@@ -3,8 +3,6 @@
 //! Nothing is ever half-written under its own name: a file is written beside its place, synced, and
 //! renamed.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 
 use arrow::ipc::writer::FileWriter;
@@ -12,10 +10,11 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::dataset::Dataset;
+use super::Dataset;
+use crate::disk::atomically;
 use crate::error::{Error, Result};
 
-/// Rows a record batch or a write.
+/// Rows per record batch.
 const CHUNK_ROWS: usize = 8192;
 
 impl Dataset {
@@ -54,9 +53,4 @@ impl Dataset {
             writer.finish().map_err(failed)
         })
     }
-}
-
-/// Writes a file whole or not at all; see [`brew_core::disk::write_with`].
-pub(crate) fn atomically(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>) -> Result<()> {
-    brew_core::disk::write_with(path, |path, error| Error::io(path)(error), write)
 }

@@ -1,11 +1,17 @@
-//! A checksum beside a file of a cache: whether it still is what was written.
+//! Files that are there whole or not at all, and checksums beside those of a cache: whether each is still what
+//! was written.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::progress::bar;
+
+/// Writes a file whole or not at all; see [`brew_core::disk::write_with`].
+pub(crate) fn atomically(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> Result<()>) -> Result<()> {
+    brew_core::disk::write_with(path, |path, error| Error::io(path)(error), write)
+}
 
 /// Writes the checksum of a file beside it, which makes it one of a cache.
 pub(crate) fn seal(path: &Path) -> Result<()> {
