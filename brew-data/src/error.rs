@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use brew_core::words::suggest;
 
+use crate::parse::Problem;
+
 /// A result whose error is [`enum@Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -152,6 +154,22 @@ impl Error {
     /// An [`Error::Format`] for this path.
     pub(crate) fn format(path: impl Into<PathBuf>, message: impl fmt::Display) -> Self {
         Error::Format { path: path.into(), message: message.to_string() }
+    }
+
+    /// What a parser found, with the file's name.
+    pub(crate) fn in_file(path: impl Into<PathBuf>, problem: Problem) -> Self {
+        let path = path.into();
+        match problem {
+            Problem::Io(source) => Error::Io { path, source },
+            Problem::NoRows => Error::NoRows { path },
+            Problem::Text(message) => Error::Format { path, message },
+            Problem::Line { line, message } => Error::Line { path, line, message },
+            Problem::Field { line, column, message } => Error::Field { path, line, column, message },
+            Problem::Fields { line, found, expected, columns } => {
+                Error::Fields { path, line, found, expected, columns }
+            }
+            Problem::Stopped => Error::format(path, "the reading was ended"),
+        }
     }
 
     /// Nothing where there is no problem, the problem where there is one, else all of them.

@@ -117,6 +117,19 @@ impl Index {
         Ok(end)
     }
 
+    /// The record batches, as views of the bytes.
+    ///
+    /// # Errors
+    /// Those of [`Index::decode`].
+    pub(crate) fn views(&self, bytes: &Buffer) -> Result<Vec<RecordBatch>, Undecoded> {
+        let mut chunks = Vec::new();
+        self.decode(bytes, |batch| {
+            chunks.push(batch);
+            Ok::<_, Undecoded>(())
+        })?;
+        Ok(chunks)
+    }
+
     /// Decodes every record batch, as views of `bytes` where nothing is compressed.
     ///
     /// # Errors
@@ -143,6 +156,16 @@ impl Index {
         }
         Ok(())
     }
+}
+
+/// The record batches of mapped bytes, with their schema.
+///
+/// # Errors
+/// Bytes that are cut short or damaged.
+pub(crate) fn decode(bytes: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), Undecoded> {
+    let index = Index::of(bytes)?;
+    let chunks = index.views(bytes)?;
+    Ok((index.schema, chunks))
 }
 
 /// A decoder's refusal: only what it says not to have yet is known not to be damage.

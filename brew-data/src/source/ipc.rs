@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 
 use super::kept::Keeper;
@@ -14,7 +13,6 @@ use super::table::Table;
 use super::unpack::{unpacked, unpacked_schema};
 use crate::error::{Error, Result};
 use crate::parse::Problem;
-use crate::parse::guard::Undecoded;
 use crate::parse::ipc::{FILE_MARK, Index};
 
 /// Maps the file; each record batch becomes a chunk. What is compressed is unpacked once instead.
@@ -27,7 +25,7 @@ pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, keeper: &Keeper) -> Re
     let told = |undecoded: &dyn std::fmt::Display| format!("the Arrow IPC {kind} {undecoded}");
     let index = Index::of(&bytes).map_err(|undecoded| Error::format(path, told(&undecoded)))?;
     if !index.compressed {
-        let chunks = views(&index, &bytes).map_err(|undecoded| Error::format(path, told(&undecoded)))?;
+        let chunks = index.views(&bytes).map_err(|undecoded| Error::format(path, told(&undecoded)))?;
         return Ok(Table::new(path, &index.schema, chunks, mapping));
     }
     let schema = unpacked_schema(&index.schema);
@@ -40,26 +38,6 @@ pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, keeper: &Keeper) -> Re
         })
     })?;
     Ok(Table::new(path, &schema, kept.chunks, kept.mapping))
-}
-
-/// The record batches, as views of the bytes.
-fn views(index: &Index, bytes: &Buffer) -> Result<Vec<RecordBatch>, Undecoded> {
-    let mut chunks = Vec::new();
-    index.decode(bytes, |batch| {
-        chunks.push(batch);
-        Ok::<_, Undecoded>(())
-    })?;
-    Ok(chunks)
-}
-
-/// The record batches of mapped bytes, with their schema.
-///
-/// # Errors
-/// Bytes that are cut short or damaged.
-pub(crate) fn decode(bytes: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), Undecoded> {
-    let index = Index::of(bytes)?;
-    let chunks = views(&index, bytes)?;
-    Ok((index.schema, chunks))
 }
 
 fn unpacked_batch(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Problem> {

@@ -14,12 +14,11 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::writer::FileWriter;
 
-use super::ipc::decode;
 use super::mapping::{Mapping, map};
 use super::storage::{Disk, Storage as _};
-use super::text::named;
 use crate::disk::{atomically, is_whole, seal};
 use crate::error::{Error, Result};
+use crate::parse::ipc::decode;
 use crate::parse::{Emit, Problem};
 
 /// Bytes of decoded tables that one opening may keep in memory.
@@ -76,7 +75,7 @@ impl Keeper {
                 return Ok(Kept { chunks, mapping: None });
             }
             Err(Problem::Stopped) => drop(chunks),
-            Err(problem) => return Err(named(path, problem)),
+            Err(problem) => return Err(Error::in_file(path, problem)),
         }
         let key = key()?;
         let file = self.folder.join(format!("{key}.arrow"));
@@ -120,7 +119,7 @@ fn write(
         });
         match (refused, outcome) {
             (Some(error), _) => Err(error),
-            (None, Err(problem)) => Err(named(path, problem)),
+            (None, Err(problem)) => Err(Error::in_file(path, problem)),
             (None, Ok(())) => writer.finish().map_err(failed),
         }
     })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::format::Format;
 use super::storage::Object;
-use super::text::{self, GZIP_MARK, ZSTD_MARK, named};
+use super::text::{self, GZIP_MARK, ZSTD_MARK};
 use super::{marks, parquet};
 use crate::error::{Error, Result};
 use crate::parse::conll::Conll;
@@ -133,5 +133,5 @@ fn extension(path: &Path) -> String {
 /// Whether the keys of a `.json` file are those of SQuAD.
 fn is_squad(path: &Path, object: &Arc<dyn Object>) -> Result<bool> {
     text::read(path, object, "opening", |reader| squad_keys::has_its_keys(reader))
-        .map_err(|problem| named(path, problem))
+        .map_err(|problem| Error::in_file(path, problem))
 }

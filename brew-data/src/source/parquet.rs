@@ -24,7 +24,6 @@ use parquet::file::reader::{ChunkReader, Length};
 use super::kept::{Keeper, Kept};
 use super::storage::{Object, Pieces, Watched};
 use super::table::Table;
-use super::text::named;
 use super::unpack::unpacked_schema;
 use crate::error::{Error, Result};
 use crate::parse::guard::{Undecoded, guarded};
@@ -57,7 +56,7 @@ impl fmt::Debug for Columns {
 /// A file that cannot be read, is cut short, or is damaged.
 pub(crate) fn open(path: &Path, object: Arc<dyn Object>, keeper: &Keeper) -> Result<Table> {
     let watched = Arc::new(Watched::new(object));
-    let unreadable = |undecoded| named(path, told(&watched, undecoded));
+    let unreadable = |undecoded| Error::in_file(path, told(&watched, undecoded));
     let end = watched.length().saturating_sub(MARK.len() as u64)..watched.length();
     if watched.range(end).map_err(Error::io(path))? != MARK {
         return Err(unreadable("it does not end with `PAR1`".into()));
@@ -129,7 +128,7 @@ impl Columns {
             )?;
             if !kept.chunks.iter().map(RecordBatch::num_rows).eq(self.chunks.iter().copied()) {
                 let message = "the column has not as many rows as its row groups say";
-                return Err(named(&self.path, told(&self.object, message.into())));
+                return Err(Error::in_file(&self.path, told(&self.object, message.into())));
             }
             *decoded = Some(kept);
         }

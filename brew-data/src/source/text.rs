@@ -111,12 +111,12 @@ fn columns(storage: &dyn Storage, files: &[PathBuf], format: &Format) -> Result<
         });
         match scanned {
             Err(Problem::NoRows) if files.len() > 1 => {}
-            scanned => scanned.map_err(|problem| named(path, problem))?,
+            scanned => scanned.map_err(|problem| Error::in_file(path, problem))?,
         }
     }
     let columns =
         if matches!(format, Format::Delimited(_)) { separated.columns() } else { objects.columns() };
-    columns.map_err(|problem| named(files.first().map_or(Path::new(""), PathBuf::as_path), problem))
+    columns.map_err(|problem| Error::in_file(files.first().map_or(Path::new(""), PathBuf::as_path), problem))
 }
 
 /// Reads an object from its start, unpacked where it is packed.
@@ -167,21 +167,5 @@ fn wide(start: &[u8]) -> Option<String> {
         _ => start.iter().take(4).position(|&byte| byte == 0).map(|place| {
             format!("byte {place} of the file is zero, which no text in UTF-8 has: if it is text in UTF-16, {mend}")
         }),
-    }
-}
-
-/// The problem as an error that names the file.
-pub(super) fn named(path: &Path, problem: Problem) -> Error {
-    let path = path.to_owned();
-    match problem {
-        Problem::Io(source) => Error::Io { path, source },
-        Problem::NoRows => Error::NoRows { path },
-        Problem::Text(message) => Error::Format { path, message },
-        Problem::Line { line, message } => Error::Line { path, line, message },
-        Problem::Field { line, column, message } => Error::Field { path, line, column, message },
-        Problem::Fields { line, found, expected, columns } => {
-            Error::Fields { path, line, found, expected, columns }
-        }
-        Problem::Stopped => Error::format(path, "the reading was ended"),
     }
 }
