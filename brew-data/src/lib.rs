@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod arrays;
 pub mod augment;
 mod dataset;
 mod disk;

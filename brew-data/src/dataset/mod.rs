@@ -21,7 +21,6 @@ pub(crate) use features::with_made;
 pub use limit::TooLong;
 pub use recast::{Classes, Recast};
 pub use splits::Splits;
-pub(crate) use values::text_at;
 
 use std::fmt;
 use std::path::Path;

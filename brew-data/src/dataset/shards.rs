@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::features::{names_in, of_shards};
+use crate::arrays::half::Half;
 use crate::error::{Error, Result};
-use crate::loader::half::Half;
 use crate::source::table::Table;
 
 /// The schema of all files together: with the names of classes of whichever file has some.

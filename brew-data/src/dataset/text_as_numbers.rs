@@ -2,7 +2,8 @@
 
 use arrow::datatypes::{DataType, FieldRef};
 
-use super::{Dataset, text_at};
+use super::Dataset;
+use crate::arrays::text::text_at;
 use crate::error::Error;
 use crate::parse::infer::is_identifier;
 

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::builder::{Int64Builder, ListBuilder};
-use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef, Int64Array, UInt64Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::features::without;
 use super::{Dataset, Stored};
+use crate::arrays::half::{Half, append_bits};
+use crate::arrays::lists::list_at;
+use crate::arrays::numbers::{Numbers, append};
+use crate::arrays::text::text_at;
 use crate::error::{Error, Result};
-use crate::loader::half::{Half, append_bits};
-use crate::loader::numbers::{Numbers, append};
 use crate::source::table::Table;
 
 /// Rows copied at once when a column is added.
@@ -278,34 +279,5 @@ impl Dataset {
             let needed = format!("{needed}: its metadata `brew.dtype` says `{}`", half.name());
             Err(self.wrong_type(field, &needed))
         })
-    }
-}
-
-/// The values of a row's list; nothing where the column is not one of lists.
-fn list_at(array: &dyn Array, row: usize) -> Option<ArrayRef> {
-    match array.data_type() {
-        DataType::List(_) => Some(array.as_list::<i32>().value(row)),
-        DataType::LargeList(_) => Some(array.as_list::<i64>().value(row)),
-        DataType::FixedSizeList(..) => Some(array.as_fixed_size_list().value(row)),
-        _ => None,
-    }
-}
-
-/// The text of a row; nothing where the column is not text.
-pub(crate) fn text_at(array: &dyn Array, row: usize) -> Option<&str> {
-    match array.data_type() {
-        DataType::Utf8 => Some(array.as_string::<i32>().value(row)),
-        DataType::LargeUtf8 => Some(array.as_string::<i64>().value(row)),
-        DataType::Utf8View => Some(array.as_string_view().value(row)),
-        DataType::Dictionary(..) => {
-            let dictionary = array.as_any_dictionary_opt()?;
-            let mut key = Numbers::Integers(Vec::new());
-            append(dictionary.keys(), row..row + 1, &mut key).ok()?;
-            match key {
-                Numbers::Integers(key) => text_at(dictionary.values(), usize::try_from(*key.first()?).ok()?),
-                Numbers::Floats(_) => None,
-            }
-        }
-        _ => None,
     }
 }

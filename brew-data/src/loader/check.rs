@@ -5,7 +5,7 @@
 use brew_core::batch::Column;
 
 use super::column::Source;
-use super::numbers::{fits, is_float, pad_fits};
+use super::dtype::{fits, is_float, pad_fits};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 

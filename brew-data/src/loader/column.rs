@@ -10,9 +10,10 @@ use arrow::datatypes::{DataType, FieldRef};
 use brew_core::batch::Column;
 use brew_core::tch::Tensor;
 
-use super::half::{Half, append_bits};
-use super::lists::{range, values};
-use super::numbers::{Misfit, Numbers, append, is_float, is_whole};
+use super::dtype::{Misfit, is_float, is_whole};
+use crate::arrays::half::{Half, append_bits};
+use crate::arrays::lists::{range, values};
+use crate::arrays::numbers::{Numbers, append};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 
@@ -60,7 +61,7 @@ impl Source {
         let levels = |array: ArrayRef| {
             let mut levels = vec![array];
             for _ in 0..self.depth {
-                levels.extend(levels.last().map(values));
+                levels.extend(levels.last().map(|level| values(level).clone()));
             }
             levels
         };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use brew_core::role::IGNORED;
 
 use super::column::Source;
-use super::numbers::Numbers;
+use crate::arrays::numbers::Numbers;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::progress::Patient;

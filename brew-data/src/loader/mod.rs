@@ -3,11 +3,9 @@
 mod check;
 mod column;
 mod cut;
+mod dtype;
 mod extremes;
-pub(crate) mod half;
-mod lists;
 mod make;
-pub(crate) mod numbers;
 pub(crate) mod order;
 mod prefetch;
 mod settings;

@@ -11,8 +11,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::table::Table;
 use super::wider::wider;
+use crate::arrays::half::Half;
 use crate::error::Error;
-use crate::loader::half::Half;
 
 /// Why a column cannot be read.
 #[derive(Debug, Clone)]

@@ -3,14 +3,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef, Int32Array, ListArray, RecordBatch};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef};
 
-use crate::dataset::{Dataset, text_at};
+use crate::arrays::lists::{range, values};
+use crate::arrays::numbers::{Numbers, append};
+use crate::arrays::text::text_at;
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::loader::numbers::{Numbers, append};
 
 /// Some consecutive rows in use, copied.
 #[derive(Debug)]
@@ -90,25 +91,8 @@ impl Cells<'_> {
 
 /// The values of a column of lists and where those of each row are; a column of anything else is its
 /// own values.
-fn lists(array: &dyn Array) -> (&dyn Array, Vec<Range<usize>>) {
-    match array.data_type() {
-        DataType::List(_) => {
-            let list = array.as_list::<i32>();
-            let ranges = list.value_offsets().windows(2).map(|pair| pair[0] as usize..pair[1] as usize);
-            (list.values().as_ref(), ranges.collect())
-        }
-        DataType::LargeList(_) => {
-            let list = array.as_list::<i64>();
-            let ranges = list.value_offsets().windows(2).map(|pair| pair[0] as usize..pair[1] as usize);
-            (list.values().as_ref(), ranges.collect())
-        }
-        DataType::FixedSizeList(_, length) => {
-            let length = *length as usize;
-            let ranges = (0..array.len()).map(|row| row * length..(row + 1) * length);
-            (array.as_fixed_size_list().values().as_ref(), ranges.collect())
-        }
-        _ => (array, (0..array.len()).map(|row| row..row + 1).collect()),
-    }
+fn lists(array: &ArrayRef) -> (&ArrayRef, Vec<Range<usize>>) {
+    (values(array), (0..array.len()).map(|row| range(array, row)).collect())
 }
 
 /// A column of lists of int32 under construction.

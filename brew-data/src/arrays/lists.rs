@@ -1,6 +1,7 @@
-//! Lists of every width: where one's values lie, and the values of all.
+//! Lists, whatever the width of their offsets: where the values of each lie, and the values of all.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef};
@@ -25,12 +26,19 @@ pub(crate) fn range(lists: &ArrayRef, index: usize) -> Range<usize> {
     }
 }
 
-/// The values of a chunk's lists.
-pub(crate) fn values(lists: &ArrayRef) -> ArrayRef {
+/// The values of all lists.
+pub(crate) fn values(lists: &ArrayRef) -> &ArrayRef {
     match lists.data_type() {
-        DataType::List(_) => lists.as_list::<i32>().values().clone(),
-        DataType::LargeList(_) => lists.as_list::<i64>().values().clone(),
-        DataType::FixedSizeList(..) => lists.as_fixed_size_list().values().clone(),
-        _ => lists.clone(),
+        DataType::List(_) => lists.as_list::<i32>().values(),
+        DataType::LargeList(_) => lists.as_list::<i64>().values(),
+        DataType::FixedSizeList(..) => lists.as_fixed_size_list().values(),
+        _ => lists,
     }
+}
+
+/// The values of one list; nothing where the array is not one of lists.
+pub(crate) fn list_at(lists: &ArrayRef, index: usize) -> Option<ArrayRef> {
+    let all = values(lists);
+    let range = range(lists, index);
+    (!Arc::ptr_eq(all, lists)).then(|| all.slice(range.start, range.len()))
 }
