@@ -29,6 +29,7 @@ mod error;
 mod loader;
 mod parse;
 mod progress;
+mod random;
 mod source;
 mod store;
 mod text;

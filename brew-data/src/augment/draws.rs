@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::loader::order::below;
+use crate::random::below;
 
 /// A stream of random numbers that depends on the seed, the epoch and the row alone: the same on every
 /// machine and after every restart.

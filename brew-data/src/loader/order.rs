@@ -9,9 +9,10 @@ use std::hint::black_box;
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 
 use crate::progress::Patient;
+use crate::random::below;
 
 /// The most rows that are shuffled as a whole, at 4 bytes each: 256 MB.
 const WHOLE_ROWS: u32 = 1 << 26;
@@ -196,19 +197,6 @@ fn shuffle_rows(rows: &mut [u32], generator: &mut ChaCha8Rng) {
         end -= places.len();
         if end / PIECE < before {
             progress.reach((rows.len() - end) as u64);
-        }
-    }
-}
-
-/// A number below `bound`, each as likely as any other.
-///
-/// Multiply-shift with rejection: D. Lemire, "Fast Random Integer Generation in an Interval", 2019.
-pub(crate) fn below(bound: u32, generator: &mut ChaCha8Rng) -> u32 {
-    let rejected = bound.wrapping_neg() % bound;
-    loop {
-        let product = u64::from(generator.next_u32()) * u64::from(bound);
-        if product as u32 >= rejected {
-            return (product >> 32) as u32;
         }
     }
 }
