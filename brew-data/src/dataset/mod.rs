@@ -28,10 +28,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use brew_core::batch::FromColumns;
 
 use crate::error::{Error, Result};
-use crate::loader::Loader;
 use crate::source::schema::{Joined, Place};
 use crate::source::table::Table;
 
@@ -156,13 +154,5 @@ impl Dataset {
     /// The file, folder or pattern that was opened, or the name of a table in memory.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Batches of type `B`, `size` rows each, in the order of the file until
-    /// [`Loader::shuffled`] says otherwise.
-    ///
-    /// Nothing is checked or read yet: see [`Loader::check`].
-    pub fn batches<B: FromColumns>(&self, size: usize) -> Loader<B> {
-        Loader::new(self.clone(), size)
     }
 }

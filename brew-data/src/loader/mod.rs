@@ -73,8 +73,18 @@ impl<B> fmt::Debug for Loader<B> {
     }
 }
 
+impl Dataset {
+    /// Batches of type `B`, `size` rows each, in the order of the file until
+    /// [`Loader::shuffled`] says otherwise.
+    ///
+    /// Nothing is checked or read yet: see [`Loader::check`].
+    pub fn batches<B: FromColumns>(&self, size: usize) -> Loader<B> {
+        Loader::new(self.clone(), size)
+    }
+}
+
 impl<B> Loader<B> {
-    pub(crate) fn new(dataset: Dataset, size: usize) -> Self {
+    fn new(dataset: Dataset, size: usize) -> Self {
         Loader {
             dataset,
             size,
