@@ -23,7 +23,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::kept::{Keeper, Kept};
 use super::storage::{Object, Pieces, Watched};
-use super::table::Table;
+use super::table::{EncodedColumns, Table};
 use super::unpack::unpacked_schema;
 use crate::error::{Error, Result};
 use crate::parse::guard::{Undecoded, guarded};
@@ -33,7 +33,7 @@ use crate::parse::{CHUNK_ROWS, Problem};
 pub(super) const MARK: &[u8] = b"PAR1";
 
 /// The columns of a Parquet file.
-pub(crate) struct Columns {
+struct Columns {
     path: PathBuf,
     object: Arc<Watched>,
     metadata: ArrowReaderMetadata,
@@ -88,7 +88,7 @@ pub(crate) fn open(path: &Path, object: Arc<dyn Object>, keeper: &Keeper) -> Res
         decoded,
         keeper: keeper.clone(),
     };
-    Ok(Table::parquet(path, &schema, chunks, columns))
+    Ok(Table::encoded(path, &schema, chunks, columns))
 }
 
 /// Why a file cannot be decoded; the store's own error, where that was why.
@@ -108,12 +108,8 @@ fn undecoded(error: ParquetError) -> Undecoded {
     }
 }
 
-impl Columns {
-    /// The column of every chunk, decoded the first time.
-    ///
-    /// # Errors
-    /// A file that is damaged, or cannot be read.
-    pub(crate) fn column(&self, index: usize) -> Result<Vec<ArrayRef>> {
+impl EncodedColumns for Columns {
+    fn column(&self, index: usize) -> Result<Vec<ArrayRef>> {
         let mut decoded = self.decoded[index].lock().unwrap_or_else(PoisonError::into_inner);
         if decoded.is_none() {
             let schema = Arc::new(Schema::new(vec![self.metadata.schema().field(index).clone()]));
@@ -135,7 +131,9 @@ impl Columns {
         let chunks = decoded.iter().flat_map(|kept| &kept.chunks);
         Ok(chunks.map(|chunk| chunk.column(0).clone()).collect())
     }
+}
 
+impl Columns {
     fn decode(
         &self,
         index: usize,

@@ -1,5 +1,6 @@
 //! One file as a table: the rows of each of its chunks, and its columns when they are asked for.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::mapping::Mapping;
-use super::parquet;
 use crate::error::{Error, Result};
 
 /// A file's rows and columns. A column of structs is one column for each member, called `outer.inner`.
@@ -31,7 +31,16 @@ enum Columns {
     /// Record batches, in memory or mapped.
     Ready(Vec<RecordBatch>),
     /// Columns that are decoded when they are first asked for.
-    Parquet(parquet::Columns),
+    Encoded(Box<dyn EncodedColumns>),
+}
+
+/// Columns as a file stores them.
+pub(crate) trait EncodedColumns: fmt::Debug + Send + Sync {
+    /// The column of every chunk, decoded the first time.
+    ///
+    /// # Errors
+    /// A file that is damaged, or cannot be read.
+    fn column(&self, index: usize) -> Result<Vec<ArrayRef>>;
 }
 
 /// A column as the member of a column as it is stored.
@@ -55,14 +64,14 @@ impl Table {
         Self::of(path, schema, rows, Columns::Ready(chunks), mapping)
     }
 
-    /// A table of a Parquet file.
-    pub(crate) fn parquet(
+    /// A table of columns that are decoded when they are first asked for, in chunks of so many rows.
+    pub(crate) fn encoded(
         path: &Path,
         schema: &SchemaRef,
         rows: Vec<usize>,
-        columns: parquet::Columns,
+        columns: impl EncodedColumns + 'static,
     ) -> Self {
-        Self::of(path, schema, rows, Columns::Parquet(columns), None)
+        Self::of(path, schema, rows, Columns::Encoded(Box::new(columns)), None)
     }
 
     fn of(
@@ -94,7 +103,7 @@ impl Table {
         let leaf = &self.leaves[index];
         let whole: Vec<ArrayRef> = match &self.columns {
             Columns::Ready(chunks) => chunks.iter().map(|chunk| chunk.column(leaf.column).clone()).collect(),
-            Columns::Parquet(columns) => columns.column(leaf.column)?,
+            Columns::Encoded(columns) => columns.column(leaf.column)?,
         };
         let members = whole.into_iter().map(|array| leaf.of(array));
         members.collect::<Result<_, _>>().map_err(|error| Error::format(&*self.path, error))

@@ -1,10 +1,10 @@
 //! Which cache belongs to which texts.
 
+use std::fmt::Debug;
 use std::path::Path;
 
 use arrow::ipc::writer::StreamWriter;
 
-use super::tokenize::Tokenize;
 use super::tokenizer::Tokenizer;
 use crate::dataset::Dataset;
 use crate::disk::is_whole;
@@ -20,14 +20,20 @@ const VERSION: u32 = 3;
 /// Rows hashed at once; part of what is hashed.
 const CHUNK_ROWS: usize = 4096;
 
-/// The hash of everything that a cache is made of: texts, carried columns, tokenizer, settings.
-pub(super) fn key_of(dataset: &Dataset, tokenizer: &Tokenizer, settings: &Tokenize) -> Result<String> {
+/// The hash of everything that a cache is made of: the texts and carried values of these columns, tokenizer,
+/// settings.
+pub(super) fn key_of(
+    dataset: &Dataset,
+    columns: &[&str],
+    tokenizer: &Tokenizer,
+    settings: &impl Debug,
+) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(tokenizer.hash().as_bytes());
     hasher.update(format!("{VERSION} {settings:?}").as_bytes());
     let failed = |error| Error::format(dataset.path(), error);
     // The bytes of an Arrow stream: names, types, metadata and values, told apart from each other.
-    let (schema, copies) = dataset.copies(&settings.columns(), CHUNK_ROWS)?;
+    let (schema, copies) = dataset.copies(columns, CHUNK_ROWS)?;
     let mut writer = StreamWriter::try_new(&mut hasher, &schema).map_err(failed)?;
     let progress = bar("reading", dataset.rows() as u64);
     for chunk in copies {

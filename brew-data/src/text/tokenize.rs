@@ -230,7 +230,7 @@ impl Dataset {
         for column in settings.read() {
             self.refuse_nulls(column)?;
         }
-        let key = key_of(self, tokenizer, settings)?;
+        let key = key_of(self, &settings.columns(), tokenizer, settings)?;
         let path = cache_folder.as_ref().join(format!("tokens-{}.arrow", &key[..32]));
         if let Some(tokens) = cached(&path, &key) {
             return Ok(tokens);
