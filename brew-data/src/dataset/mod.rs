@@ -3,6 +3,7 @@
 //! A selection is a list of row numbers over the same chunks, so that splits of one file share its
 //! memory (or its mapping) and errors go on naming the row of the file.
 
+mod added;
 mod features;
 mod limit;
 mod made;

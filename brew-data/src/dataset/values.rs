@@ -1,23 +1,14 @@
-//! Columns as plain Rust values, and plain Rust values as a column: for labels, splits and filters.
+//! Columns as plain Rust values: for labels, splits and filters.
 
-use std::sync::Arc;
+use arrow::array::Array;
+use arrow::datatypes::{DataType, Field};
 
-use arrow::array::builder::{Int64Builder, ListBuilder};
-use arrow::array::{Array, ArrayRef, Int64Array, UInt64Array};
-use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, Schema};
-
-use super::features::without;
-use super::{Dataset, Stored};
+use super::Dataset;
 use crate::arrays::half::{Half, append_bits};
 use crate::arrays::lists::list_at;
 use crate::arrays::numbers::{Numbers, append};
 use crate::arrays::text::text_at;
 use crate::error::{Error, Result};
-use crate::source::table::Table;
-
-/// Rows copied at once when a column is added.
-const CHUNK_ROWS: usize = 8192;
 
 /// Whole numbers up to it are exact in float64.
 const LARGEST_EXACT: u64 = 1 << 53;
@@ -25,16 +16,6 @@ const LARGEST_EXACT: u64 = 1 << 53;
 /// What to do about two bytes of which nobody says what they are.
 const BITS: &str =
     "; two bytes are a number where the column's metadata `brew.dtype` says `float16` or `bfloat16`";
-
-/// Where the values of the rows in use stand among the rows of the files.
-enum Places {
-    /// Every row is in use, in the order of the files.
-    AsTheyAre,
-    /// The value of each row of the files.
-    Of(UInt64Array),
-    /// A row is in use twice, or none is: the rows must be copied first.
-    Twice,
-}
 
 impl Dataset {
     /// A column of whole numbers (any integer type, or bool as 0 and 1), one value a row in use.
@@ -130,116 +111,6 @@ impl Dataset {
             read(&values).ok_or_else(|| self.wrong_type(field, needed))
         });
         lists.collect()
-    }
-
-    /// The same rows with one more column, or with another in the place of one of that name (int64).
-    ///
-    /// The column takes 8 bytes a row of the files; nothing else is copied, unless a row is in use twice.
-    ///
-    /// # Errors
-    /// Another number of values than of rows in use.
-    pub fn with_integers(&self, column: &str, values: impl IntoIterator<Item = i64>) -> Result<Self> {
-        self.with_column(column, Arc::new(Int64Array::from_iter_values(values)))
-    }
-
-    /// The same with lists of whole numbers, such as one label a word (lists of int64).
-    ///
-    /// # Errors
-    /// As [`with_integers`](Self::with_integers).
-    pub fn with_integer_lists(
-        &self,
-        column: &str,
-        lists: impl IntoIterator<Item = Vec<i64>>,
-    ) -> Result<Self> {
-        let mut builder = ListBuilder::new(Int64Builder::new());
-        for list in lists {
-            builder.values().append_slice(&list);
-            builder.append(true);
-        }
-        self.with_column(column, Arc::new(builder.finish()))
-    }
-
-    fn with_column(&self, column: &str, values: ArrayRef) -> Result<Self> {
-        self.with_field(None, Field::new(column, values.data_type().clone(), false), values)
-    }
-
-    /// The same rows with a column of these values, one for each row in use: in the place of the column of
-    /// that number, else at the end, where one of its name is replaced.
-    pub(super) fn with_field(&self, place: Option<usize>, field: Field, values: ArrayRef) -> Result<Self> {
-        let column = field.name();
-        if values.len() != self.rows {
-            let message =
-                format!("{} values for column `{column}`, but there are {} rows", values.len(), self.rows);
-            return Err(Error::format(self.path(), message));
-        }
-        let by_file_row = match self.value_of_file_row() {
-            Places::AsTheyAre => values,
-            Places::Of(places) => {
-                take(&values, &places, None).map_err(|error| Error::format(self.path(), error))?
-            }
-            Places::Twice => {
-                return self.copied()?.with_field(place, field, values);
-            }
-        };
-        let ends = self.starts.iter().skip(1).map(|&start| start as usize).chain([by_file_row.len()]);
-        let added = self.starts.iter().zip(ends).map(|(&start, end)| {
-            let start = start as usize;
-            by_file_row.slice(start, end - start)
-        });
-        let added = Stored::Added(added.collect());
-        let mut metadata = without(self.schema().metadata(), field.name());
-        let mut kept: Vec<_> =
-            self.schema().fields().iter().cloned().zip(self.columns.iter().cloned()).collect();
-        let added = (Arc::new(field), added);
-        match place {
-            Some(place) => {
-                metadata = without(&metadata, kept[place].0.name());
-                kept[place] = added;
-            }
-            None => {
-                kept.retain(|(kept, _)| kept.name() != added.0.name());
-                kept.push(added);
-            }
-        }
-        let (fields, columns): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
-        let schema = Schema::new_with_metadata(fields, metadata);
-        Ok(Dataset { schema: Arc::new(schema), columns: columns.into(), ..self.clone() })
-    }
-
-    /// The rows in use as rows of a table of its own; columns that are refused stay so.
-    fn copied(&self) -> Result<Self> {
-        let readable: Vec<&str> =
-            self.columns().into_iter().filter(|name| self.field(name).is_ok()).collect();
-        let (schema, copies) = self.copies(&readable, CHUNK_ROWS)?;
-        let copied = copies.collect::<Result<Vec<_>>>()?;
-        let copied = Self::of_table(self.path(), Table::new(self.path(), &schema, copied, None))?;
-        let of_copy = copied.clone();
-        let mut made = of_copy.schema.fields().iter().cloned().zip(of_copy.columns.iter().cloned());
-        let whole = self.schema.fields().iter().zip(self.columns.iter()).map(|(field, stored)| {
-            let made = if readable.contains(&field.name().as_str()) { made.next() } else { None };
-            made.unwrap_or_else(|| (field.clone(), stored.clone()))
-        });
-        let (fields, columns): (Vec<_>, Vec<Stored>) = whole.unzip();
-        let schema = Schema::new_with_metadata(fields, of_copy.schema.metadata().clone());
-        Ok(Dataset { schema: Arc::new(schema), columns: columns.into(), limit: self.limit, ..copied })
-    }
-
-    /// Which of the values in use belongs to each row of the files, the first where a row is not in use.
-    fn value_of_file_row(&self) -> Places {
-        let Some(selection) = &self.selection else { return Places::AsTheyAre };
-        if selection.is_empty() {
-            return Places::Twice;
-        }
-        let rows =
-            self.parts.last().map_or(0, |part| part.first_row + part.table.chunks.iter().sum::<usize>());
-        let (mut places, mut used) = (vec![0_u64; rows], vec![false; rows]);
-        for (place, &row) in selection.iter().enumerate() {
-            if std::mem::replace(&mut used[row as usize], true) {
-                return Places::Twice;
-            }
-            places[row as usize] = place as u64;
-        }
-        Places::Of(UInt64Array::from(places))
     }
 
     fn numbers(&self, column: &str, needed: &str) -> Result<Numbers> {

@@ -45,8 +45,8 @@ pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<Sourc
 /// Whether the column's type and pad value fit its dtype.
 fn check_type(dataset: &Dataset, source: &Source) -> Result<()> {
     let Column { name, kind, pad, nested, .. } = source.column;
-    let depth_fits = if nested { source.depth() == 2 } else { source.depth() < 2 };
-    if !depth_fits || !(source.is_bits() && is_float(kind) || fits(source.value_type(), kind)) {
+    let depth_fits = if nested { source.depth == 2 } else { source.depth < 2 };
+    if !depth_fits || !(source.is_bits() && is_float(kind) || fits(&source.value_type, kind)) {
         return Err(source.wrong_type(dataset));
     }
     match pad {

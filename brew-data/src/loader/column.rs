@@ -8,35 +8,26 @@ use std::ops::Range;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, FieldRef};
 use brew_core::batch::Column;
-use brew_core::tch::Tensor;
 
-use super::dtype::{Misfit, is_float, is_whole};
-use crate::arrays::half::{Half, append_bits};
+use super::dtype::is_float;
+use crate::arrays::half::Half;
 use crate::arrays::lists::{range, values};
 use crate::arrays::numbers::{Numbers, append};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-
-/// What the lists of a batch are padded to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Extent {
-    outer: usize,
-    /// Of the lists in a list.
-    inner: usize,
-}
 
 /// A declared column and its data.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) column: Column,
     /// Each chunk: the column, the values of its lists, and those of the lists in these.
-    chunks: Vec<Vec<ArrayRef>>,
+    pub(super) chunks: Vec<Vec<ArrayRef>>,
     /// The type of a value, be it a row's own or one of a row's list.
-    value_type: DataType,
+    pub(super) value_type: DataType,
     /// How many lists are around a value.
-    depth: usize,
+    pub(super) depth: usize,
     /// What two bytes that stand for a number mean.
-    bits: Option<Half>,
+    pub(super) bits: Option<Half>,
 }
 
 impl Source {
@@ -69,11 +60,6 @@ impl Source {
         Ok(())
     }
 
-    /// The type of a value, be it a row's own or one of a row's list.
-    pub(crate) fn value_type(&self) -> &DataType {
-        &self.value_type
-    }
-
     /// Whether the values are two bytes that stand for a number.
     pub(crate) fn is_bits(&self) -> bool {
         self.bits.is_some()
@@ -82,11 +68,6 @@ impl Source {
     /// Whether rows are lists.
     pub(crate) fn is_list(&self) -> bool {
         self.depth > 0
-    }
-
-    /// How many lists are around a value.
-    pub(crate) fn depth(&self) -> usize {
-        self.depth
     }
 
     /// Number of values of a row in use, or of its lists where it is a list of lists; 1 where rows are no
@@ -142,86 +123,6 @@ impl Source {
         Ok(())
     }
 
-    /// What the lists of these rows are padded to: the longest of them, which is rounded up to a multiple
-    /// where there is a pad value, and the longest list in one of them.
-    pub(crate) fn extent(&self, dataset: &Dataset, rows: &[u32], multiple: usize) -> Extent {
-        if self.depth == 0 {
-            return Extent { outer: 1, inner: 1 };
-        }
-        let outer = rows.iter().map(|&row| self.length(dataset, row as usize)).max().unwrap_or(0);
-        let lists = || rows.iter().flat_map(|&row| self.inner_lengths(dataset, row as usize));
-        Extent {
-            outer: if self.column.pad.is_some() { outer.next_multiple_of(multiple) } else { outer },
-            inner: if self.depth == 2 { lists().max().unwrap_or(0) } else { 1 },
-        }
-    }
-
-    /// The tensor of these rows: (rows,), or (rows, list) or (rows, list, list in one) of this extent,
-    /// with shorter lists padded.
-    ///
-    /// # Errors
-    /// A value that does not fit the dtype, by row.
-    pub(crate) fn collate(&self, dataset: &Dataset, rows: &[u32], extent: Extent) -> Result<Tensor> {
-        let (name, Extent { outer, inner }) = (self.column.name, extent);
-        let places = rows.iter().map(|&row| {
-            let (chunk, row) = dataset.locate(row as usize);
-            (chunk, self.outer(dataset, chunk, row))
-        });
-        let room = rows.len() * outer * inner;
-        let numbers = match self.bits {
-            Some(_) => Some(Numbers::Floats(Vec::with_capacity(room))),
-            None => Numbers::for_type(&self.value_type, room),
-        };
-        let mut numbers = numbers.ok_or_else(|| self.wrong_type(dataset))?;
-        let pad = self.column.pad.unwrap_or(0.0);
-        // Among integers a pad value such as 0.5 has its place kept by a 0.
-        let kind = self.column.kind;
-        let set_apart = is_float(kind) && numbers.are_integers() && !is_whole(pad, kind);
-        let mut padded = Vec::new();
-        let mut pad_to = |length: usize, numbers: &mut Numbers| {
-            if set_apart {
-                padded.push(numbers.len()..length);
-            }
-            numbers.pad_to(length, if set_apart { 0.0 } else { pad });
-        };
-        for (index, (chunk, lists)) in places.enumerate() {
-            let levels = &self.chunks[chunk];
-            let values = &levels[self.depth];
-            let add = |range, numbers: &mut Numbers| {
-                match self.bits {
-                    Some(half) => append_bits(values.as_ref(), range, half, numbers),
-                    None => append(values.as_ref(), range, numbers),
-                }
-                .map_err(|message| dataset.bad_value(rows[index] as usize, name, message))
-            };
-            if self.depth == 2 {
-                for (position, list) in lists.enumerate() {
-                    add(range(&levels[1], list), &mut numbers)?;
-                    pad_to((index * outer + position + 1) * inner, &mut numbers);
-                }
-            } else {
-                add(lists, &mut numbers)?;
-            }
-            pad_to((index + 1) * outer * inner, &mut numbers);
-        }
-        let first_row = rows.first().map_or(0, |&row| row as usize);
-        let torch = |error| dataset.bad_value(first_row, name, brew_core::Error::from(error).to_string());
-        let mut tensor = numbers.to_tensor(kind).map_err(|misfit| match misfit {
-            Misfit::Value { position, message } => {
-                dataset.bad_value(rows[position / (outer * inner)] as usize, name, message)
-            }
-            Misfit::Torch(error) => torch(error),
-        })?;
-        if set_apart {
-            let mut mask = vec![false; room];
-            padded.into_iter().for_each(|range| mask[range].fill(true));
-            let mask = Tensor::f_from_slice(&mask).map_err(torch)?;
-            tensor = tensor.f_masked_fill_(&mask, pad).map_err(torch)?;
-        }
-        let size = [rows.len() as i64, outer as i64, inner as i64];
-        tensor.f_view(&size[..=self.depth]).map_err(torch)
-    }
-
     /// Names the column's type and what was asked for.
     pub(crate) fn wrong_type(&self, dataset: &Dataset) -> Error {
         let Column { kind, nested, .. } = self.column;
@@ -244,7 +145,7 @@ impl Source {
     }
 
     /// Where the values of a row, or its lists, lie; of a list that is to be cut, those that are kept.
-    fn outer(&self, dataset: &Dataset, chunk: usize, row: usize) -> Range<usize> {
+    pub(super) fn outer(&self, dataset: &Dataset, chunk: usize, row: usize) -> Range<usize> {
         if self.depth == 0 {
             return row..row + 1;
         }

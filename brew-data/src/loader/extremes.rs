@@ -35,7 +35,7 @@ pub(super) fn rows(
         let mut smallest: Option<(i64, usize)> = None;
         let mut largest: Option<(i64, usize)> = None;
         let mut ignored: Option<usize> = None;
-        let mut numbers = Numbers::for_type(source.value_type(), 0);
+        let mut numbers = Numbers::for_type(&source.value_type, 0);
         for row in 0..rows {
             if row % AT_ONCE == 0 {
                 progress.reach((place * rows + row) as u64);

@@ -10,13 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow::datatypes::FieldRef;
 use brew_core::Result;
 use brew_core::batch::{Batch, Batches, FromColumns, Walk};
 
 use super::prefetch::{Jobs, Prefetched};
-use crate::dataset::Dataset;
+use super::rebatch::Gathered;
 use crate::error::Error;
 
 /// Batches of the user's own making, opened for an epoch.
@@ -172,83 +170,5 @@ impl<B: Batch> Batches for Stream<B> {
 
     fn settings(&self) -> Result<BTreeMap<String, String>> {
         Ok(self.settings.clone())
-    }
-}
-
-/// Batches of as many rows out of record batches of any sizes.
-struct Gathered<B, I> {
-    name: Arc<Path>,
-    size: usize,
-    /// The row of the epoch that the next batch begins with.
-    first: usize,
-    source: I,
-    waiting: Vec<RecordBatch>,
-    batch: std::marker::PhantomData<fn() -> B>,
-}
-
-impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Gathered<B, I> {
-    fn new(name: Arc<Path>, size: usize, first: usize, source: I) -> Self {
-        Gathered { name, size, first, source, waiting: Vec::new(), batch: std::marker::PhantomData }
-    }
-
-    /// The rows of the next batch.
-    fn rows(&mut self) -> Result<Option<RecordBatch>> {
-        if self.size == 0 {
-            return Err(Error::Setting("batches of 0 rows: ask for 1 or more".to_owned()).into());
-        }
-        let mut gathered: usize = self.waiting.iter().map(RecordBatch::num_rows).sum();
-        while gathered < self.size {
-            let Some(more) = self.source.next().transpose()? else { break };
-            self.check_columns(&more)?;
-            gathered += more.num_rows();
-            self.waiting.push(more);
-        }
-        let Some(first) = self.waiting.first() else { return Ok(None) };
-        let rows = concat_batches(&first.schema(), &self.waiting).map_err(|error| {
-            Error::format(&*self.name, format!("rows from row {} on: {error}", self.first))
-        })?;
-        let taken = rows.num_rows().min(self.size);
-        self.waiting.clear();
-        if taken < rows.num_rows() {
-            self.waiting.push(rows.slice(taken, rows.num_rows() - taken));
-        }
-        Ok((taken > 0).then(|| rows.slice(0, taken)))
-    }
-
-    /// Rows are joined by the places of their columns: they must be the same ones.
-    fn check_columns(&self, more: &RecordBatch) -> Result<()> {
-        let Some(first) = self.waiting.first() else { return Ok(()) };
-        let (known, found) = (first.schema(), more.schema());
-        let same = |(known, found): (&FieldRef, &FieldRef)| {
-            known.name() == found.name()
-                && known.data_type() == found.data_type()
-                && known.metadata() == found.metadata()
-        };
-        let (known, found) = (known.fields(), found.fields());
-        if known.len() == found.len() && known.iter().zip(found).all(same) {
-            return Ok(());
-        }
-        let message = format!(
-            "a record batch of other columns than the one before it, {found:?} after {known:?}: give all of \
-             them the same columns, in the same order"
-        );
-        Err(Error::format(&*self.name, message).into())
-    }
-
-    fn make(&mut self) -> Result<Option<B>> {
-        let Some(rows) = self.rows()? else { return Ok(None) };
-        let name = format!("{}, from row {} of the epoch on", self.name.display(), self.first);
-        self.first += rows.num_rows();
-        let dataset = Dataset::from_record_batches(name, vec![rows])?;
-        let batches = dataset.batches::<B>(self.size);
-        Ok(Some(batches.maker(0)?.make(0, &(0..dataset.rows() as u32).collect::<Vec<_>>())?))
-    }
-}
-
-impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Iterator for Gathered<B, I> {
-    type Item = Result<B>;
-
-    fn next(&mut self) -> Option<Result<B>> {
-        self.make().transpose()
     }
 }

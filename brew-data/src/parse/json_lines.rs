@@ -7,9 +7,10 @@ use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 
 use super::Problem;
-use super::columns::{Columns, Odd};
+use super::columns::Columns;
 use super::json::{Json, object};
 use super::json_alone::table_of;
+use super::json_column::{Column, Place, Within};
 use super::json_rows::JsonRows;
 use super::shape::Shape;
 
@@ -28,30 +29,6 @@ pub(crate) struct Inference {
     files: usize,
     /// That the first file is one object of lists, which may be columns.
     of_lists: Option<Problem>,
-}
-
-/// The object that a key is in: how much of the key's name is the object's. With the name of the object this
-/// tells `{"a.b": {"c": 1}}`, `{"a": {"b.c": 1}}` and `{"a.b.c": 1}` apart.
-type Within = Option<usize>;
-
-#[derive(Debug)]
-struct Column {
-    name: String,
-    within: Within,
-    shape: Shape,
-    /// Rows that have it; the rest lack it.
-    present: usize,
-    /// The file and the row that made it what it is.
-    first: (usize, usize),
-    odd: Option<Odd>,
-}
-
-/// Where a row stands.
-#[derive(Clone, Copy)]
-struct Place {
-    file: usize,
-    line: usize,
-    row: usize,
 }
 
 impl Inference {
@@ -205,49 +182,6 @@ impl Inference {
             return Err(Problem::Text("the objects have no member, so that there is no column".to_owned()));
         }
         Ok(columns)
-    }
-}
-
-impl Column {
-    fn see(&mut self, place: Place, value: &Json) {
-        if self.odd.is_some() || *value == Json::Null {
-            return;
-        }
-        self.present += 1;
-        let shape = match Shape::of(value) {
-            Ok(shape) => shape,
-            Err(found) => return self.refuse_as(place, format!("the value is {found}")),
-        };
-        if self.shape == Shape::Null {
-            self.first = (place.file, place.row);
-        }
-        match self.shape.clone().joined(&shape) {
-            Some(joined) => self.shape = joined,
-            None => {
-                let is_list = matches!(value, Json::List(_));
-                let found = if is_list { shape.in_words() } else { value.kind().to_owned() };
-                self.refuse(place, &found);
-            }
-        }
-    }
-
-    /// Says that a value is not what the values before it are.
-    fn refuse(&mut self, place: Place, found: &str) {
-        let (file, row) = self.first;
-        let known = self.shape.in_words();
-        let message = if file == place.file {
-            format!("the value is {found}, where row {row} holds {known}")
-        } else {
-            format!("the value is {found}, where the files before it hold {known}")
-        };
-        self.refuse_as(place, format!("{message}; a column holds values of one type"));
-    }
-
-    fn refuse_as(&mut self, place: Place, message: String) {
-        if self.odd.is_none() {
-            let message = format!("row {}: {message}", place.row);
-            self.odd = Some(Odd { file: place.file, line: place.line, message });
-        }
     }
 }
 

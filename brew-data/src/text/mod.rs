@@ -6,6 +6,7 @@ mod cells;
 pub(crate) mod classifier;
 pub(crate) mod questions;
 pub(crate) mod tokenize;
+mod tokenized;
 pub(crate) mod tokenizer;
 mod tokenizer_folder;
 pub(crate) mod words;

@@ -1,26 +1,14 @@
 //! Columns of text become columns of token ids, once.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
-use arrow::compute::take;
-use arrow::datatypes::{Field, Schema};
-use arrow::ipc::writer::FileWriter;
+use arrow::array::ArrayRef;
+use arrow::datatypes::Field;
 use tokenizers::Encoding;
 
-use super::cache::{CACHE_KEY, cached, key_of};
 use super::cells::{Cells, Lists};
 use super::questions::Questions;
 use super::tokenizer::Tokenizer;
 use super::words::Words;
-use crate::dataset::{Dataset, with_made};
-use crate::disk::{atomically, seal};
-use crate::error::{Error, Result};
-use crate::progress::bar;
-
-/// Rows tokenised at once: what is in memory of a table of any size.
-const CHUNK_ROWS: usize = 1024;
+use crate::error::Result;
 
 /// What is tokenised and what goes with it.
 ///
@@ -99,7 +87,7 @@ impl Tokenize {
     }
 
     /// The columns that are read, without those that are carried.
-    fn read(&self) -> Vec<&str> {
+    pub(super) fn read(&self) -> Vec<&str> {
         match &self.input {
             Input::Text(text) => vec![text],
             Input::Pair(first, second) => vec![first, second],
@@ -128,7 +116,7 @@ impl Tokenize {
     }
 
     /// The column that the made column `labels` is made of.
-    fn labels(&self) -> Option<&str> {
+    pub(super) fn labels(&self) -> Option<&str> {
         match &self.input {
             Input::Words(words) => words.labels.as_ref().map(|(labels, _)| labels.as_str()),
             Input::Text(_) | Input::Pair(..) | Input::Questions(_) => None,
@@ -136,7 +124,7 @@ impl Tokenize {
     }
 
     /// The columns that are made.
-    fn made(&self) -> Vec<Field> {
+    pub(super) fn made(&self) -> Vec<Field> {
         let names = ["input_ids", "attention_mask", "token_type_ids"];
         let mut made: Vec<_> =
             names[..if self.token_type_ids { 3 } else { 2 }].iter().map(|name| Lists::field(name)).collect();
@@ -149,7 +137,7 @@ impl Tokenize {
     }
 
     /// The tokenizer that cuts as is asked for; refuses settings that leave no room for text.
-    fn cutting(&self, tokenizer: &Tokenizer) -> Result<Tokenizer> {
+    pub(super) fn cutting(&self, tokenizer: &Tokenizer) -> Result<Tokenizer> {
         match &self.input {
             Input::Text(_) => tokenizer.truncated_to(self.max_length),
             Input::Pair(..) => {
@@ -165,7 +153,11 @@ impl Tokenize {
     }
 
     /// The columns made of some rows, and the row that each made row is of where they are not the same.
-    fn make(&self, tokenizer: &Tokenizer, cells: &Cells<'_>) -> Result<(Vec<ArrayRef>, Option<Vec<u64>>)> {
+    pub(super) fn make(
+        &self,
+        tokenizer: &Tokenizer,
+        cells: &Cells<'_>,
+    ) -> Result<(Vec<ArrayRef>, Option<Vec<u64>>)> {
         let (encodings, columns, rows) = match &self.input {
             Input::Text(text) => (tokenizer.encode_all(cells.texts(text)?)?, Vec::new(), None),
             Input::Pair(first, second) => {
@@ -195,86 +187,4 @@ fn list(encodings: &[Encoding], of: fn(&Encoding) -> &[u32]) -> ArrayRef {
     let mut lists = Lists::default();
     encodings.iter().for_each(|encoding| lists.push(of(encoding).iter().map(|&value| value as i32)));
     lists.finish()
-}
-
-impl Dataset {
-    /// The rows in use as token ids: columns `input_ids` and `attention_mask` (lists of int32, as long
-    /// as their text), `token_type_ids` for pairs and where asked for, those of [`Tokenize::words`] and
-    /// [`Tokenize::questions`], and the carried columns.
-    ///
-    /// They are written to an Arrow IPC file in `cache_folder`, which is mapped, and found there the
-    /// next time. Its name is a hash of the texts and carried values, of the tokenizer and of the
-    /// settings, and a file beside it holds a checksum: a cache that does not match, is cut short or is
-    /// damaged is made anew. A table of any size takes the memory of a thousand rows.
-    ///
-    /// # Errors
-    /// A column that is missing, is of another type, has a missing value, or is carried under a name
-    /// that is made; a maximum length without room for text; other numbers of labels than of words, an
-    /// answer that does not stand where it is said to, a question that fills its window, by row; a cache
-    /// that cannot be written.
-    pub fn tokenize(
-        &self,
-        tokenizer: &Tokenizer,
-        settings: &Tokenize,
-        cache_folder: impl AsRef<Path>,
-    ) -> Result<Self> {
-        let made = settings.made();
-        if let Some(clash) =
-            settings.carried.iter().find(|name| made.iter().any(|field| field.name() == *name))
-        {
-            return Err(Error::Setting(format!(
-                "column `{clash}` is made by tokenising and cannot be carried"
-            )));
-        }
-        let cutting = settings.cutting(tokenizer)?;
-        for column in settings.read() {
-            self.refuse_nulls(column)?;
-        }
-        let key = key_of(self, &settings.columns(), tokenizer, settings)?;
-        let path = cache_folder.as_ref().join(format!("tokens-{}.arrow", &key[..32]));
-        if let Some(tokens) = cached(&path, &key) {
-            return Ok(tokens);
-        }
-        self.write_tokens(&cutting, settings, &key, &path)?;
-        seal(&path)?;
-        Dataset::open(&path)
-    }
-
-    fn write_tokens(&self, tokenizer: &Tokenizer, settings: &Tokenize, key: &str, path: &Path) -> Result<()> {
-        let failed = |error| Error::format(path, format!("the token cache cannot be written: {error}"));
-        let (read, copies) = self.copies(&settings.columns(), CHUNK_ROWS)?;
-        let carried = settings.carried.iter().map(|name| read.field_with_name(name).cloned());
-        let carried = carried.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        let fields: Vec<_> = settings.made().into_iter().chain(carried).collect();
-        let names: Vec<&str> = settings.carried.iter().map(String::as_str).collect();
-        let mut metadata = self.metadata_of(&names);
-        if let Some(labels) = settings.labels() {
-            metadata = with_made(metadata, self.schema().metadata(), &[("labels", labels)]);
-        }
-        metadata.insert(CACHE_KEY, key);
-        let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
-        let progress = bar("tokenising", self.rows() as u64);
-        atomically(path, |file| {
-            let mut writer = FileWriter::try_new(file, &schema).map_err(failed)?;
-            let mut first_row = 0;
-            for chunk in copies {
-                let cells = Cells { dataset: self, first_row, columns: chunk? };
-                let (mut columns, rows) = settings.make(tokenizer, &cells)?;
-                let rows = rows.map(UInt64Array::from);
-                for name in &settings.carried {
-                    let column = cells.column(name)?;
-                    columns.push(match &rows {
-                        Some(rows) => take(column, rows, None).map_err(failed)?,
-                        None => column.clone(),
-                    });
-                }
-                let batch = RecordBatch::try_new(schema.clone(), columns).map_err(failed)?;
-                writer.write(&batch).map_err(failed)?;
-                first_row += cells.rows();
-                progress.inc(cells.rows() as u64);
-            }
-            progress.finish_and_clear();
-            writer.finish().map_err(failed)
-        })
-    }
 }

@@ -1,4 +1,4 @@
-//! Settings that cannot work, and what the batches depend on.
+//! What the batches depend on: what a run that resumes compares.
 
 use std::collections::BTreeMap;
 
@@ -13,22 +13,6 @@ use crate::error::{Error, Result};
 const SAMPLED_ROWS: usize = 64;
 
 impl<B: FromColumns> Loader<B> {
-    pub(super) fn wrong_settings(&self) -> Vec<Error> {
-        let (rank, ranks) = (self.share.rank, self.share.of);
-        let wrong = [
-            (self.size == 0, "batches of 0 rows: ask for 1 or more".to_owned()),
-            (self.tokens == Some(0), "batches of up to 0 tokens: ask for 1 or more".to_owned()),
-            (self.multiple == 0, "padding to a multiple of 0: ask for 1 or more".to_owned()),
-            (self.workers == 0, "0 workers: ask for 1 or more".to_owned()),
-            (ranks == 0 || rank >= ranks, format!("rank {rank} of {ranks}: ranks are counted from 0")),
-            (
-                self.size > 0 && self.size < ranks,
-                format!("batches of {} rows for {ranks} ranks: ask for {ranks} rows or more", self.size),
-            ),
-        ];
-        wrong.into_iter().filter(|(wrong, _)| *wrong).map(|(_, message)| Error::Setting(message)).collect()
-    }
-
     /// What the batches depend on, by name.
     ///
     /// The values of a table stand there as a hash of 64 rows that lie evenly in it, and of the numbers of

@@ -1,0 +1,156 @@
+//! The epochs of a loader: checked, cut, and made ahead of their use.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use brew_core::batch::{Batches, Extreme, FromColumns, Walk};
+
+use super::column::Source;
+use super::cut::Lengths;
+use super::make::{Maker, Share};
+use super::prefetch::{Jobs, Prefetched};
+use super::{Loader, check, extremes};
+use crate::error::{Error, Result};
+
+impl<B: FromColumns> Loader<B> {
+    /// Compares the columns that `B` declares with the data; reads no row.
+    ///
+    /// Every epoch begins with the same check: call this to fail early.
+    ///
+    /// # Errors
+    /// All at once, by file, column and, where there is one, row: a column that is missing, of another
+    /// type, with a missing value, or of lists of unequal lengths without a pad value; no rows; settings
+    /// of 0; fewer rows a batch than ranks; buckets or tokens where no column is a list; a device that
+    /// is not there.
+    pub fn check(&self) -> Result<()> {
+        self.sources().map(drop)
+    }
+
+    /// Settings that cannot work.
+    fn wrong_settings(&self) -> Vec<Error> {
+        let (rank, ranks) = (self.share.rank, self.share.of);
+        let wrong = [
+            (self.size == 0, "batches of 0 rows: ask for 1 or more".to_owned()),
+            (self.tokens == Some(0), "batches of up to 0 tokens: ask for 1 or more".to_owned()),
+            (self.multiple == 0, "padding to a multiple of 0: ask for 1 or more".to_owned()),
+            (self.workers == 0, "0 workers: ask for 1 or more".to_owned()),
+            (ranks == 0 || rank >= ranks, format!("rank {rank} of {ranks}: ranks are counted from 0")),
+            (
+                self.size > 0 && self.size < ranks,
+                format!("batches of {} rows for {ranks} ranks: ask for {ranks} rows or more", self.size),
+            ),
+        ];
+        wrong.into_iter().filter(|(wrong, _)| *wrong).map(|(_, message)| Error::Setting(message)).collect()
+    }
+
+    fn sources(&self) -> Result<Vec<Source>> {
+        if let Some(augmentation) = &self.augmentation {
+            augmentation.check(B::COLUMNS)?;
+        }
+        Error::all(self.wrong_settings())?;
+        self.destination.check().map_err(|error| Error::Setting(error.to_string()))?;
+        let sources = check::sources(&self.dataset, B::COLUMNS)?;
+        if !sources.iter().any(Source::is_list) {
+            let wrong = [
+                (self.bucketed, "bucket by", ".bucketed()"),
+                (self.tokens.is_some(), "count tokens of", ".up_to_tokens()"),
+            ];
+            if let Some((_, what, call)) = wrong.into_iter().find(|(wrong, ..)| *wrong) {
+                let message = format!("there is no column of lists to {what}: leave out `{call}`");
+                return Err(Error::format(self.dataset.path(), message));
+            }
+        }
+        Ok(sources)
+    }
+
+    pub(super) fn maker(&self, epoch: u64) -> Result<Maker<B>> {
+        Ok(Maker {
+            dataset: self.dataset.clone(),
+            augmentation: self.augmentation.clone(),
+            epoch,
+            sources: self.sources()?,
+            multiple: self.multiple,
+            share: self.share,
+            destination: self.destination,
+            batch: PhantomData,
+        })
+    }
+
+    fn lengths(&self, maker: &Arc<Maker<B>>) -> impl Lengths + use<B> {
+        let (maker, tokens) = (maker.clone(), self.tokens);
+        move |row| maker.length(row, tokens)
+    }
+
+    fn rows_in_use(&self) -> u32 {
+        // A table has no more: see `Dataset`.
+        u32::try_from(self.dataset.rows()).unwrap_or(u32::MAX)
+    }
+}
+
+impl<B: FromColumns> Batches for Loader<B> {
+    type Batch = B;
+
+    fn batches_per_epoch(&self) -> Option<usize> {
+        (self.size > 0 && self.tokens.is_none()).then(|| self.dataset.rows().div_ceil(self.size))
+    }
+
+    fn rows(&self) -> Option<usize> {
+        Some(self.dataset.rows())
+    }
+
+    fn varies(&self) -> bool {
+        self.augmentation.is_some()
+    }
+
+    fn batches_in(&self, epoch: u64) -> brew_core::Result<Option<usize>> {
+        let lengths = self.lengths(&Arc::new(self.maker(epoch)?));
+        Ok(Some(self.cut().count(self.rows_in_use(), epoch, &lengths)?))
+    }
+
+    fn epoch(&self, epoch: u64) -> brew_core::Result<Walk<'_, B>> {
+        self.epoch_from(epoch, 0)
+    }
+
+    fn epoch_from(&self, epoch: u64, batch: usize) -> brew_core::Result<Walk<'_, B>> {
+        let maker = Arc::new(self.maker(epoch)?);
+        let batches = self.cut().from(self.rows_in_use(), epoch, batch, self.lengths(&maker))?;
+        let path = self.dataset.path().to_owned();
+        let panicked = move |number, text: &str| {
+            Error::format(
+                &path,
+                format!("batch {} of the epoch could not be made: panic: {text}", batch + number),
+            )
+        };
+        let make = move |number, rows: Vec<u32>| maker.make(batch + number, &rows);
+        let batches = Prefetched::start(Jobs::Own, batches, self.workers, make, panicked);
+        let batches = batches.map_err(Error::io(self.dataset.path()))?;
+        let destination = self.destination;
+        Ok(Box::new(batches.map(move |batch| destination.deliver(batch?))))
+    }
+
+    fn class_names(&self, column: &str) -> brew_core::Result<Option<Vec<String>>> {
+        Ok(self.dataset.class_names(column)?)
+    }
+
+    fn extremes(&self) -> brew_core::Result<Vec<Extreme<B>>> {
+        let maker = Maker { share: Share { rank: 0, of: 1 }, ..self.maker(0)? };
+        let (rows, longest) = extremes::rows(&self.dataset, &maker.sources)?;
+        let extremes = rows.into_iter().map(|(row, held)| {
+            let (path, of_file) = self.dataset.place(row);
+            // A table has no more rows: see `Dataset`.
+            let number = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
+            // Beside itself; an empty list beside one that pads it, as in any batch.
+            let lists = || maker.sources.iter().filter(|source| source.is_list());
+            let empty = lists().all(|list| list.length(&self.dataset, row) == 0);
+            let beside = longest.filter(|_| empty).unwrap_or(row);
+            let batch = self.destination.deliver(maker.make(0, &[number(row), number(beside)])?)?;
+            Ok(Extreme { row: format!("{}, row {of_file}: {held}", path.display()), batch })
+        });
+        extremes.collect()
+    }
+
+    fn settings(&self) -> brew_core::Result<BTreeMap<String, String>> {
+        Ok(self.describe()?)
+    }
+}

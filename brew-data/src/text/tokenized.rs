@@ -1,0 +1,103 @@
+//! A table of text as a table of tokens, made once.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, UInt64Array};
+use arrow::compute::take;
+use arrow::datatypes::Schema;
+use arrow::ipc::writer::FileWriter;
+
+use super::cache::{CACHE_KEY, cached, key_of};
+use super::cells::Cells;
+use super::tokenize::Tokenize;
+use super::tokenizer::Tokenizer;
+use crate::dataset::{Dataset, with_made};
+use crate::disk::{atomically, seal};
+use crate::error::{Error, Result};
+use crate::progress::bar;
+
+/// Rows tokenised at once: what is in memory of a table of any size.
+const CHUNK_ROWS: usize = 1024;
+
+impl Dataset {
+    /// The rows in use as token ids: columns `input_ids` and `attention_mask` (lists of int32, as long
+    /// as their text), `token_type_ids` for pairs and where asked for, those of [`Tokenize::words`] and
+    /// [`Tokenize::questions`], and the carried columns.
+    ///
+    /// They are written to an Arrow IPC file in `cache_folder`, which is mapped, and found there the
+    /// next time. Its name is a hash of the texts and carried values, of the tokenizer and of the
+    /// settings, and a file beside it holds a checksum: a cache that does not match, is cut short or is
+    /// damaged is made anew. A table of any size takes the memory of a thousand rows.
+    ///
+    /// # Errors
+    /// A column that is missing, is of another type, has a missing value, or is carried under a name
+    /// that is made; a maximum length without room for text; other numbers of labels than of words, an
+    /// answer that does not stand where it is said to, a question that fills its window, by row; a cache
+    /// that cannot be written.
+    pub fn tokenize(
+        &self,
+        tokenizer: &Tokenizer,
+        settings: &Tokenize,
+        cache_folder: impl AsRef<Path>,
+    ) -> Result<Self> {
+        let made = settings.made();
+        if let Some(clash) =
+            settings.carried.iter().find(|name| made.iter().any(|field| field.name() == *name))
+        {
+            return Err(Error::Setting(format!(
+                "column `{clash}` is made by tokenising and cannot be carried"
+            )));
+        }
+        let cutting = settings.cutting(tokenizer)?;
+        for column in settings.read() {
+            self.refuse_nulls(column)?;
+        }
+        let key = key_of(self, &settings.columns(), tokenizer, settings)?;
+        let path = cache_folder.as_ref().join(format!("tokens-{}.arrow", &key[..32]));
+        if let Some(tokens) = cached(&path, &key) {
+            return Ok(tokens);
+        }
+        self.write_tokens(&cutting, settings, &key, &path)?;
+        seal(&path)?;
+        Dataset::open(&path)
+    }
+
+    fn write_tokens(&self, tokenizer: &Tokenizer, settings: &Tokenize, key: &str, path: &Path) -> Result<()> {
+        let failed = |error| Error::format(path, format!("the token cache cannot be written: {error}"));
+        let (read, copies) = self.copies(&settings.columns(), CHUNK_ROWS)?;
+        let carried = settings.carried.iter().map(|name| read.field_with_name(name).cloned());
+        let carried = carried.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let fields: Vec<_> = settings.made().into_iter().chain(carried).collect();
+        let names: Vec<&str> = settings.carried.iter().map(String::as_str).collect();
+        let mut metadata = self.metadata_of(&names);
+        if let Some(labels) = settings.labels() {
+            metadata = with_made(metadata, self.schema().metadata(), &[("labels", labels)]);
+        }
+        metadata.insert(CACHE_KEY, key);
+        let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
+        let progress = bar("tokenising", self.rows() as u64);
+        atomically(path, |file| {
+            let mut writer = FileWriter::try_new(file, &schema).map_err(failed)?;
+            let mut first_row = 0;
+            for chunk in copies {
+                let cells = Cells { dataset: self, first_row, columns: chunk? };
+                let (mut columns, rows) = settings.make(tokenizer, &cells)?;
+                let rows = rows.map(UInt64Array::from);
+                for name in &settings.carried {
+                    let column = cells.column(name)?;
+                    columns.push(match &rows {
+                        Some(rows) => take(column, rows, None).map_err(failed)?,
+                        None => column.clone(),
+                    });
+                }
+                let batch = RecordBatch::try_new(schema.clone(), columns).map_err(failed)?;
+                writer.write(&batch).map_err(failed)?;
+                first_row += cells.rows();
+                progress.inc(cells.rows() as u64);
+            }
+            progress.finish_and_clear();
+            writer.finish().map_err(failed)
+        })
+    }
+}
