@@ -32,7 +32,7 @@ pub fn delimited(input: &[u8]) {
     let Some((choice, text)) = input.split_first() else { return };
     let separator = [b',', b'\t', b';', b' '][usize::from(choice >> 1) % 4];
     let settings = Delimited::csv().separated_by(separator).quoted(choice & 1 == 1);
-    let mut inference = infer::Inference::default();
+    let mut inference = infer::DelimitedInference::default();
     if settings.infer(text, &mut inference).is_err() {
         return;
     }
@@ -65,13 +65,13 @@ pub fn conll(input: &[u8]) {
 
 /// JSON, in any of its forms.
 pub fn json_lines(input: &[u8]) {
-    let mut inference = json_lines::Inference::default();
+    let mut inference = json_lines::JsonInference::default();
     if inference.scan(input).is_err() {
         return;
     }
     let Ok(columns) = inference.columns() else { return };
     let mut rows = Rows::default();
-    let read = json_table::read(input, &columns.schema.into(), &columns.odd, &mut |batch| {
+    let read = json_table::read(input, &columns.schema.into(), &columns.unreadable, &mut |batch| {
         rows.take(&batch);
         Ok(())
     });

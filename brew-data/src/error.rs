@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use brew_core::words::suggest;
 
-use crate::parse::Problem;
+use crate::parse::ParseError;
 
 /// A result whose error is [`enum@Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -157,18 +157,18 @@ impl Error {
     }
 
     /// What a parser found, with the file's name.
-    pub(crate) fn in_file(path: impl Into<PathBuf>, problem: Problem) -> Self {
+    pub(crate) fn in_file(path: impl Into<PathBuf>, problem: ParseError) -> Self {
         let path = path.into();
         match problem {
-            Problem::Io(source) => Error::Io { path, source },
-            Problem::NoRows => Error::NoRows { path },
-            Problem::Text(message) => Error::Format { path, message },
-            Problem::Line { line, message } => Error::Line { path, line, message },
-            Problem::Field { line, column, message } => Error::Field { path, line, column, message },
-            Problem::Fields { line, found, expected, columns } => {
+            ParseError::Io(source) => Error::Io { path, source },
+            ParseError::NoRows => Error::NoRows { path },
+            ParseError::Text(message) => Error::Format { path, message },
+            ParseError::Line { line, message } => Error::Line { path, line, message },
+            ParseError::Field { line, column, message } => Error::Field { path, line, column, message },
+            ParseError::Fields { line, found, expected, columns } => {
                 Error::Fields { path, line, found, expected, columns }
             }
-            Problem::Stopped => Error::format(path, "the reading was ended"),
+            ParseError::Stopped => Error::format(path, "the reading was ended"),
         }
     }
 

@@ -8,7 +8,7 @@ use arrow::compute::take;
 use arrow::datatypes::{Field, Schema};
 
 use super::features::without;
-use super::{Dataset, Stored};
+use super::{ColumnOrigin, Dataset};
 use crate::error::{Error, Result};
 use crate::source::table::Table;
 
@@ -80,7 +80,7 @@ impl Dataset {
             let start = start as usize;
             by_file_row.slice(start, end - start)
         });
-        let added = Stored::Added(added.collect());
+        let added = ColumnOrigin::Added(added.collect());
         let mut metadata = without(self.schema().metadata(), field.name());
         let mut kept: Vec<_> =
             self.schema().fields().iter().cloned().zip(self.columns.iter().cloned()).collect();
@@ -113,7 +113,7 @@ impl Dataset {
             let made = if readable.contains(&field.name().as_str()) { made.next() } else { None };
             made.unwrap_or_else(|| (field.clone(), stored.clone()))
         });
-        let (fields, columns): (Vec<_>, Vec<Stored>) = whole.unzip();
+        let (fields, columns): (Vec<_>, Vec<ColumnOrigin>) = whole.unzip();
         let schema = Schema::new_with_metadata(fields, of_copy.schema.metadata().clone());
         Ok(Dataset { schema: Arc::new(schema), columns: columns.into(), limit: self.limit, ..copied })
     }

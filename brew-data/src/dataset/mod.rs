@@ -4,9 +4,9 @@
 //! memory (or its mapping) and errors go on naming the row of the file.
 
 mod added;
+mod cast;
 mod features;
 mod limit;
-mod made;
 mod open;
 mod recast;
 #[cfg(test)]
@@ -31,7 +31,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
-use crate::source::schema::{Joined, Place};
+use crate::source::schema::{ColumnPlace, Joined};
 use crate::source::table::Table;
 
 /// Rows of named columns.
@@ -43,9 +43,9 @@ pub struct Dataset {
     path: Arc<Path>,
     schema: SchemaRef,
     /// Where each column of the schema comes from.
-    columns: Arc<[Stored]>,
+    columns: Arc<[ColumnOrigin]>,
     /// The files, one after another.
-    parts: Arc<[Part]>,
+    parts: Arc<[Shard]>,
     /// The first row of each chunk of all files.
     starts: Arc<[u32]>,
     /// The rows in use, or all of them in the order of the files.
@@ -57,16 +57,16 @@ pub struct Dataset {
 
 /// Where a column comes from.
 #[derive(Debug, Clone)]
-enum Stored {
+enum ColumnOrigin {
     /// A column of the files.
-    Opened(Place),
+    Opened(ColumnPlace),
     /// A column that was added: its values of every chunk.
     Added(Arc<[ArrayRef]>),
 }
 
 /// A file of the table.
 #[derive(Debug)]
-struct Part {
+struct Shard {
     table: Table,
     first_row: usize,
 }
@@ -120,14 +120,14 @@ impl Dataset {
                 starts.push(rows as u32);
                 rows = rows.saturating_add(chunk);
             }
-            parts.push(Part { table, first_row });
+            parts.push(Shard { table, first_row });
         }
         if u32::try_from(rows).is_err() {
             return Err(Error::format(path, format!("{rows} rows are more than the {} that fit", u32::MAX)));
         }
         Ok(Dataset {
             path: path.into(),
-            columns: places.into_iter().map(Stored::Opened).collect(),
+            columns: places.into_iter().map(ColumnOrigin::Opened).collect(),
             schema,
             parts: parts.into(),
             starts: starts.into(),

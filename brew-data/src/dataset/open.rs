@@ -8,7 +8,7 @@ use crate::parse::layout::Layout;
 use crate::source::folder::find;
 use crate::source::format::Format;
 use crate::source::storage::{Disk, Storage};
-use crate::source::{self, Opened};
+use crate::source::{self, OpenedFiles};
 
 impl Dataset {
     /// Opens a file, the files of a folder one after another, a folder that Python's `datasets` wrote
@@ -80,7 +80,7 @@ impl Dataset {
         files: &[PathBuf],
         format: Option<Format>,
     ) -> Result<Self> {
-        let Opened { tables, schema, unchecked } = source::open(storage, files, format)?;
+        let OpenedFiles { tables, schema, unchecked } = source::open(storage, files, format)?;
         let dataset = Self::of(path, schema, tables)?;
         match unchecked {
             Some(Format::Table(layout)) => dataset.laid_out(&layout),

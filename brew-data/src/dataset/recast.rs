@@ -6,8 +6,8 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema};
 
 use super::Dataset;
+use super::cast::Casting;
 use super::features::{of_classes, of_multi_hot, renamed, with_feature};
-use super::made::Made;
 use crate::error::{Error, Result};
 
 /// The names of classes, in the order of their numbers: given, or those that a column has, sorted.
@@ -144,7 +144,7 @@ impl Recast<'_> {
                 format!("there is a column `{name}` already: rename it first, or leave it out with `.only`");
             return Err(Error::format(dataset.path(), message));
         }
-        let recast = Made { dataset, column: &column };
+        let recast = Casting { dataset, column: &column };
         let place = dataset.index(&column)?;
         let (values, feature): (ArrayRef, _) = match to {
             To::Same => {

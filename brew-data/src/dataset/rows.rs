@@ -8,9 +8,9 @@ use arrow::compute::{interleave, take};
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::{Dataset, Stored};
+use super::{ColumnOrigin, Dataset};
 use crate::error::{Error, Result};
-use crate::source::schema::Place;
+use crate::source::schema::ColumnPlace;
 use crate::source::unpack::{unpacked, unpacked_field};
 
 impl Dataset {
@@ -59,8 +59,8 @@ impl Dataset {
     /// A column of every chunk, in order.
     pub(crate) fn column_chunks(&self, name: &str) -> Result<Vec<ArrayRef>> {
         match &self.columns[self.index(name)?] {
-            Stored::Added(chunks) => Ok(chunks.to_vec()),
-            Stored::Opened(Place::InFiles(numbers)) => {
+            ColumnOrigin::Added(chunks) => Ok(chunks.to_vec()),
+            ColumnOrigin::Opened(ColumnPlace::InFiles(numbers)) => {
                 let mut chunks = Vec::with_capacity(self.starts.len());
                 let data_type = self.field(name)?.data_type();
                 for (part, number) in self.parts.iter().zip(numbers.iter()) {
@@ -74,7 +74,7 @@ impl Dataset {
                 }
                 Ok(chunks)
             }
-            Stored::Opened(Place::Refused(refused)) => Err(refused.error(name)),
+            ColumnOrigin::Opened(ColumnPlace::Refused(refused)) => Err(refused.error(name)),
         }
     }
 
@@ -85,7 +85,9 @@ impl Dataset {
 
     pub(super) fn index(&self, name: &str) -> Result<usize> {
         let place = self.schema.fields().iter().position(|field| field.name() == name);
-        if let Some(Stored::Opened(Place::Refused(refused))) = place.map(|place| &self.columns[place]) {
+        if let Some(ColumnOrigin::Opened(ColumnPlace::Refused(refused))) =
+            place.map(|place| &self.columns[place])
+        {
             return Err(refused.error(name));
         }
         place.ok_or_else(|| Error::MissingColumn {

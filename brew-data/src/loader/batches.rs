@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use brew_core::batch::{Batches, Extreme, FromColumns, Walk};
 
-use super::column::Source;
+use super::column::ColumnReader;
 use super::cut::Lengths;
 use super::make::{Maker, Share};
 use super::prefetch::{Jobs, Prefetched};
@@ -44,14 +44,14 @@ impl<B: FromColumns> Loader<B> {
         wrong.into_iter().filter(|(wrong, _)| *wrong).map(|(_, message)| Error::Setting(message)).collect()
     }
 
-    fn sources(&self) -> Result<Vec<Source>> {
+    fn sources(&self) -> Result<Vec<ColumnReader>> {
         if let Some(augmentation) = &self.augmentation {
             augmentation.check(B::COLUMNS)?;
         }
         Error::all(self.wrong_settings())?;
         self.destination.check().map_err(|error| Error::Setting(error.to_string()))?;
         let sources = check::sources(&self.dataset, B::COLUMNS)?;
-        if !sources.iter().any(Source::is_list) {
+        if !sources.iter().any(ColumnReader::is_list) {
             let wrong = [
                 (self.bucketed, "bucket by", ".bucketed()"),
                 (self.tokens.is_some(), "count tokens of", ".up_to_tokens()"),

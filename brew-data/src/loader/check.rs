@@ -4,7 +4,7 @@
 
 use brew_core::batch::Column;
 
-use super::column::Source;
+use super::column::ColumnReader;
 use super::dtype::{fits, is_float, pad_fits};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 /// dtype cannot hold, or with a pad value that its dtype cannot hold; then a missing value, lists of
 /// unequal lengths and nothing to pad them with, and lists longer than the table's limit. A mapped file
 /// that has shrunk.
-pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<Source>> {
+pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<ColumnReader>> {
     if dataset.rows() == 0 {
         return Err(Error::NoRows { path: dataset.path().into() });
     }
@@ -24,7 +24,7 @@ pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<Sourc
     let mut problems = Vec::new();
     let mut sources = Vec::with_capacity(columns.len());
     for column in columns {
-        match Source::new(dataset, *column) {
+        match ColumnReader::new(dataset, *column) {
             Err(Error::MissingColumn { .. }) if column.optional => {}
             Err(problem) => problems.push(problem),
             Ok(source) => match check_type(dataset, &source) {
@@ -34,7 +34,7 @@ pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<Sourc
         }
     }
     Error::all(problems)?;
-    let check = |source: &mut Source| {
+    let check = |source: &mut ColumnReader| {
         source.load(dataset)?;
         check_values(dataset, source)
     };
@@ -43,7 +43,7 @@ pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<Sourc
 }
 
 /// Whether the column's type and pad value fit its dtype.
-fn check_type(dataset: &Dataset, source: &Source) -> Result<()> {
+fn check_type(dataset: &Dataset, source: &ColumnReader) -> Result<()> {
     let Column { name, kind, pad, nested, .. } = source.column;
     let depth_fits = if nested { source.depth == 2 } else { source.depth < 2 };
     if !depth_fits || !(source.is_bits() && is_float(kind) || fits(&source.value_type, kind)) {
@@ -58,7 +58,7 @@ fn check_type(dataset: &Dataset, source: &Source) -> Result<()> {
 }
 
 /// The first problem of one column's values.
-fn check_values(dataset: &Dataset, source: &Source) -> Result<()> {
+fn check_values(dataset: &Dataset, source: &ColumnReader) -> Result<()> {
     let Column { name, pad, .. } = source.column;
     dataset.refuse_nulls(name)?;
     if let Some(row) = source.row_with_null(dataset) {

@@ -2,7 +2,7 @@
 
 use brew_core::tch::Tensor;
 
-use super::column::Source;
+use super::column::ColumnReader;
 use super::dtype::{Misfit, is_float, is_whole};
 use crate::arrays::half::append_bits;
 use crate::arrays::lists::range;
@@ -18,7 +18,7 @@ pub(crate) struct Extent {
     inner: usize,
 }
 
-impl Source {
+impl ColumnReader {
     /// What the lists of these rows are padded to: the longest of them, which is rounded up to a multiple
     /// where there is a pad value, and the longest list in one of them.
     pub(crate) fn extent(&self, dataset: &Dataset, rows: &[u32], multiple: usize) -> Extent {

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 /// A declared column and its data.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct ColumnReader {
     pub(crate) column: Column,
     /// Each chunk: the column, the values of its lists, and those of the lists in these.
     pub(super) chunks: Vec<Vec<ArrayRef>>,
@@ -30,7 +30,7 @@ pub(crate) struct Source {
     pub(super) bits: Option<Half>,
 }
 
-impl Source {
+impl ColumnReader {
     /// Looks up what the column is; reads nothing yet.
     pub(crate) fn new(dataset: &Dataset, column: Column) -> Result<Self> {
         let mut field: &FieldRef = dataset.field(column.name)?;
@@ -43,7 +43,7 @@ impl Source {
             field = item;
             depth += 1;
         }
-        Ok(Source { column, chunks: Vec::new(), value_type: field.data_type().clone(), depth, bits })
+        Ok(ColumnReader { column, chunks: Vec::new(), value_type: field.data_type().clone(), depth, bits })
     }
 
     /// Brings the data in: maps it, or decodes it the first time.

@@ -8,17 +8,17 @@
 
 use std::ops::Range;
 
-use super::order::{Order, Rows};
+use super::order::{EpochOrder, Order};
 use crate::error::Result;
 use crate::progress::Patient;
 
-/// Batches in a window: long enough for even lengths, short enough to mix rows.
+/// BatchRows in a window: long enough for even lengths, short enough to mix rows.
 const WINDOW_BATCHES: usize = 100;
 
 /// How an epoch is cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
-    /// Rows a batch at most.
+    /// EpochOrder a batch at most.
     pub(super) size: usize,
     /// Tokens a batch at most, padding included.
     pub(super) tokens: Option<usize>,
@@ -55,7 +55,7 @@ impl Cut {
     /// Looks at the lengths of all rows and says how many batches each window has.
     fn counts(
         &self,
-        order: &mut Rows,
+        order: &mut EpochOrder,
         rows: u32,
         lengths: &impl Lengths,
         mut tell: impl FnMut(usize, usize),
@@ -77,8 +77,8 @@ impl Cut {
         epoch: u64,
         batch: usize,
         lengths: L,
-    ) -> Result<Batches<L>> {
-        let mut batches = Batches {
+    ) -> Result<BatchRows<L>> {
+        let mut batches = BatchRows {
             cut: *self,
             rows,
             epoch,
@@ -144,11 +144,11 @@ impl Cut {
 
 /// The rows of each batch of an epoch, in order.
 #[derive(Debug)]
-pub(super) struct Batches<L> {
+pub(super) struct BatchRows<L> {
     cut: Cut,
     rows: u32,
     epoch: u64,
-    order: Rows,
+    order: EpochOrder,
     lengths: L,
     /// The next window to open.
     window: usize,
@@ -156,7 +156,7 @@ pub(super) struct Batches<L> {
     waiting: std::vec::IntoIter<Vec<u32>>,
 }
 
-impl<L: Lengths> Batches<L> {
+impl<L: Lengths> BatchRows<L> {
     fn open(&mut self) -> Result<()> {
         let rows = self.order.at(self.cut.window(self.window, self.rows));
         let rows = self.cut.sorted(rows, &self.lengths)?;
@@ -176,7 +176,7 @@ impl<L: Lengths> Batches<L> {
     }
 }
 
-impl<L: Lengths> Iterator for Batches<L> {
+impl<L: Lengths> Iterator for BatchRows<L> {
     type Item = Result<Vec<u32>>;
 
     fn next(&mut self) -> Option<Result<Vec<u32>>> {

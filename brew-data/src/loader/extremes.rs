@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use brew_core::role::IGNORED;
 
-use super::column::Source;
+use super::column::ColumnReader;
 use crate::arrays::numbers::Numbers;
 use crate::dataset::Dataset;
 use crate::error::Result;
@@ -17,7 +17,7 @@ const AT_ONCE: usize = 4096;
 /// Each such row, of those in use, with what it holds, and the row with the longest list.
 pub(super) fn rows(
     dataset: &Dataset,
-    sources: &[Source],
+    sources: &[ColumnReader],
 ) -> Result<(BTreeMap<usize, String>, Option<usize>)> {
     let mut found: BTreeMap<usize, String> = BTreeMap::new();
     let mut hold = |row: usize, what: String| {

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use brew_core::batch::{Columns, FromColumns};
 
-use super::column::Source;
+use super::column::ColumnReader;
 use super::prefetch::caught;
 use super::transfer::Destination;
 use crate::augment::Augmentation;
@@ -22,7 +22,7 @@ pub(super) struct Share {
 /// What makes batches: all it needs of a loader, to be taken along to other threads.
 pub(super) struct Maker<B> {
     pub(super) dataset: Dataset,
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Vec<ColumnReader>,
     pub(super) augmentation: Option<Augmentation>,
     pub(super) epoch: u64,
     pub(super) multiple: usize,

@@ -26,7 +26,7 @@ const BLOCK_SHARDS: usize = 1 << 8;
 /// Places that are read before they are swapped.
 const AHEAD: usize = 64;
 
-/// Rows between two looks at the clock.
+/// EpochOrder between two looks at the clock.
 const PIECE: usize = 1 << 18;
 
 /// The rows `0..rows` in the order of one epoch: the same on every machine and after every restart.
@@ -65,11 +65,11 @@ impl Order {
     }
 
     /// The rows of a table of so many in the order of this epoch.
-    pub(super) fn rows(self, rows: u32, epoch: u64) -> Rows {
+    pub(super) fn rows(self, rows: u32, epoch: u64) -> EpochOrder {
         match self {
-            Order::Table => Rows::Table,
-            Order::Shuffled(seed) if rows <= WHOLE_ROWS => Rows::Whole(epoch_order(rows, seed, epoch)),
-            Order::Shuffled(seed) | Order::Blocks(seed) => Rows::Blocks(Blocks::new(rows, seed, epoch)),
+            Order::Table => EpochOrder::Table,
+            Order::Shuffled(seed) if rows <= WHOLE_ROWS => EpochOrder::Whole(epoch_order(rows, seed, epoch)),
+            Order::Shuffled(seed) | Order::Blocks(seed) => EpochOrder::Blocks(Blocks::new(rows, seed, epoch)),
         }
     }
 
@@ -84,24 +84,24 @@ impl Order {
 
 /// The rows of an epoch in order.
 #[derive(Debug)]
-pub(super) enum Rows {
+pub(super) enum EpochOrder {
     Table,
     Whole(Vec<u32>),
     Blocks(Blocks),
 }
 
-impl Rows {
+impl EpochOrder {
     /// The rows at these positions of the order.
     pub(super) fn at(&mut self, positions: Range<usize>) -> Vec<u32> {
         match self {
-            Rows::Table => positions.map(|position| position as u32).collect(),
-            Rows::Whole(rows) => rows[positions].to_vec(),
-            Rows::Blocks(blocks) => blocks.at(positions),
+            EpochOrder::Table => positions.map(|position| position as u32).collect(),
+            EpochOrder::Whole(rows) => rows[positions].to_vec(),
+            EpochOrder::Blocks(blocks) => blocks.at(positions),
         }
     }
 }
 
-/// Rows that are shuffled block by block; in memory are the numbers of the shards, and one block.
+/// EpochOrder that are shuffled block by block; in memory are the numbers of the shards, and one block.
 ///
 /// As "py1e" of MosaicML's streaming: shards are permuted, and rows mixed over many of them. Which rows
 /// are near one another in the table matters, so that a disk reads runs, and memory holds little.

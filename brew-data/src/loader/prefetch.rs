@@ -36,7 +36,7 @@ struct Shared<J, T, E> {
     /// Apart from the state: finding the next job may take its time, which must not keep the consumer
     /// from what is there.
     jobs: Mutex<J>,
-    state: Mutex<State<T, E>>,
+    state: Mutex<Queue<T, E>>,
     /// An item was laid down, or the end was found.
     laid_down: Condvar,
     /// An item was taken, or nobody wants any more.
@@ -45,7 +45,7 @@ struct Shared<J, T, E> {
     ahead: usize,
 }
 
-struct State<T, E> {
+struct Queue<T, E> {
     /// The number of the next job.
     next: usize,
     /// The number of the next item that the consumer takes.
@@ -81,7 +81,7 @@ where
         I: 'static,
     {
         let state =
-            State { next: 0, wanted: 0, done: BTreeMap::new(), end: None, stopped: false, asking: false };
+            Queue { next: 0, wanted: 0, done: BTreeMap::new(), end: None, stopped: false, asking: false };
         let shared = Arc::new(Shared {
             jobs: Mutex::new(jobs),
             state: Mutex::new(state),
@@ -103,7 +103,7 @@ where
 }
 
 impl<J, T, E> Shared<J, T, E> {
-    fn lock(&self) -> MutexGuard<'_, State<T, E>> {
+    fn lock(&self) -> MutexGuard<'_, Queue<T, E>> {
         // Nothing that can panic runs under the lock uncaught.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -152,7 +152,7 @@ impl<J, T, E> Shared<J, T, E> {
         None
     }
 
-    fn lay_down(&self, state: &mut State<T, E>, number: usize, item: Result<T, E>) {
+    fn lay_down(&self, state: &mut Queue<T, E>, number: usize, item: Result<T, E>) {
         if item.is_err() {
             self.end(state, number + 1);
         }
@@ -160,7 +160,7 @@ impl<J, T, E> Shared<J, T, E> {
         self.laid_down.notify_all();
     }
 
-    fn end(&self, state: &mut State<T, E>, end: usize) {
+    fn end(&self, state: &mut Queue<T, E>, end: usize) {
         state.end = Some(state.end.map_or(end, |known| known.min(end)));
         self.laid_down.notify_all();
         self.taken.notify_all();

@@ -14,7 +14,7 @@ use crate::dataset::Dataset;
 use crate::error::Error;
 
 /// Batches of as many rows out of record batches of any sizes.
-pub(super) struct Gathered<B, I> {
+pub(super) struct Rebatched<B, I> {
     name: Arc<Path>,
     size: usize,
     /// The row of the epoch that the next batch begins with.
@@ -24,9 +24,9 @@ pub(super) struct Gathered<B, I> {
     batch: PhantomData<fn() -> B>,
 }
 
-impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Gathered<B, I> {
+impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Rebatched<B, I> {
     pub(super) fn new(name: Arc<Path>, size: usize, first: usize, source: I) -> Self {
-        Gathered { name, size, first, source, waiting: Vec::new(), batch: PhantomData }
+        Rebatched { name, size, first, source, waiting: Vec::new(), batch: PhantomData }
     }
 
     /// The rows of the next batch.
@@ -83,7 +83,7 @@ impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Gathered<B, I> {
     }
 }
 
-impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Iterator for Gathered<B, I> {
+impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Iterator for Rebatched<B, I> {
     type Item = Result<B>;
 
     fn next(&mut self) -> Option<Result<B>> {

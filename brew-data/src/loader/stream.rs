@@ -14,16 +14,16 @@ use brew_core::Result;
 use brew_core::batch::{Batch, Batches, FromColumns, Walk};
 
 use super::prefetch::{Jobs, Prefetched};
-use super::rebatch::Gathered;
+use super::rebatch::Rebatched;
 use crate::error::Error;
 
 /// Batches of the user's own making, opened for an epoch.
-type Opened<B> = Box<dyn Iterator<Item = Result<B>> + Send>;
+type OpenedStream<B> = Box<dyn Iterator<Item = Result<B>> + Send>;
 
 /// Opens a stream for an epoch, at a batch of it where that is possible.
 enum Open<B> {
-    AtTheBeginning(Box<dyn Fn(u64) -> Result<Opened<B>> + Send + Sync>),
-    Anywhere(Box<dyn Fn(u64, usize) -> Result<Opened<B>> + Send + Sync>),
+    AtTheBeginning(Box<dyn Fn(u64) -> Result<OpenedStream<B>> + Send + Sync>),
+    Anywhere(Box<dyn Fn(u64, usize) -> Result<OpenedStream<B>> + Send + Sync>),
 }
 
 /// A stream of batches of which nobody knows how many there are: endless data, a socket, a generator.
@@ -70,7 +70,7 @@ impl<B: Batch> Stream<B> {
     where
         I: Iterator<Item = Result<B>> + Send + 'static,
     {
-        let open = move |epoch| Ok(Box::new(open(epoch)?) as Opened<B>);
+        let open = move |epoch| Ok(Box::new(open(epoch)?) as OpenedStream<B>);
         Self::of(name.as_ref(), Open::AtTheBeginning(Box::new(open)))
     }
 
@@ -82,7 +82,7 @@ impl<B: Batch> Stream<B> {
     where
         I: Iterator<Item = Result<B>> + Send + 'static,
     {
-        let open = move |epoch, batch| Ok(Box::new(open(epoch, batch)?) as Opened<B>);
+        let open = move |epoch, batch| Ok(Box::new(open(epoch, batch)?) as OpenedStream<B>);
         Self::of(name.as_ref(), Open::Anywhere(Box::new(open)))
     }
 
@@ -107,7 +107,7 @@ impl<B: FromColumns> Stream<B> {
     {
         let path: Arc<Path> = name.as_ref().into();
         let rows = path.clone();
-        let open = move |epoch| Ok(Gathered::new(rows.clone(), size, 0, open(epoch)?));
+        let open = move |epoch| Ok(Rebatched::new(rows.clone(), size, 0, open(epoch)?));
         Self::new(&path, open).sized(size)
     }
 
@@ -124,7 +124,7 @@ impl<B: FromColumns> Stream<B> {
         let rows = path.clone();
         let open = move |epoch, batch: usize| {
             let first = batch.saturating_mul(size);
-            Ok(Gathered::new(rows.clone(), size, first, open(epoch, first)?))
+            Ok(Rebatched::new(rows.clone(), size, first, open(epoch, first)?))
         };
         Self::from_anywhere(&path, open).sized(size)
     }

@@ -7,35 +7,37 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 /// Why a column cannot be read, and where that shows.
 #[derive(Debug, Clone)]
-pub(crate) struct Odd {
+pub(crate) struct Unreadable {
     /// The file, by its number among those that were looked through.
     pub(crate) file: usize,
     pub(crate) line: usize,
     pub(crate) message: String,
 }
 
-/// Columns, left to right.
+/// InferredColumns, left to right.
 #[derive(Debug)]
-pub(crate) struct Columns {
+pub(crate) struct InferredColumns {
     pub(crate) schema: Schema,
     /// Why each cannot be read; of those that can, nothing.
-    pub(crate) odd: Vec<Option<Odd>>,
+    pub(crate) unreadable: Vec<Option<Unreadable>>,
 }
 
-impl Columns {
+impl InferredColumns {
     /// Names, types, whether values may be missing, and what keeps a column from being read. One that cannot
     /// be read has no values: its type is null.
-    pub(crate) fn new(columns: impl IntoIterator<Item = (String, DataType, bool, Option<Odd>)>) -> Self {
-        let columns = columns.into_iter().map(|(name, data_type, missing, odd)| match odd {
-            Some(odd) => (Field::new(name, DataType::Null, true), Some(odd)),
+    pub(crate) fn new(
+        columns: impl IntoIterator<Item = (String, DataType, bool, Option<Unreadable>)>,
+    ) -> Self {
+        let columns = columns.into_iter().map(|(name, data_type, missing, unreadable)| match unreadable {
+            Some(unreadable) => (Field::new(name, DataType::Null, true), Some(unreadable)),
             None => (Field::new(name, data_type, missing), None),
         });
-        let (fields, odd): (Vec<_>, Vec<_>) = columns.unzip();
-        Columns { schema: Schema::new(fields), odd }
+        let (fields, unreadable): (Vec<_>, Vec<_>) = columns.unzip();
+        InferredColumns { schema: Schema::new(fields), unreadable }
     }
 
-    /// Columns that are known and can all be read.
+    /// InferredColumns that are known and can all be read.
     pub(crate) fn known(schema: &Schema) -> Self {
-        Columns { schema: schema.clone(), odd: vec![None; schema.fields().len()] }
+        InferredColumns { schema: schema.clone(), unreadable: vec![None; schema.fields().len()] }
     }
 }

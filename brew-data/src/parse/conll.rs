@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::lines::Lines;
-use super::{Chunk, Emit, LONGEST_ROW, Problem, utf8};
+use super::{Chunk, Emit, LONGEST_ROW, ParseError, utf8};
 
 /// Begins the line that CoNLL-2003 puts between documents; it is no token.
 const DOCUMENT_MARK: &[u8] = b"-DOCSTART-";
@@ -88,7 +88,7 @@ impl Conll {
     /// # Errors
     /// No sentence; a line with other fields than the first, with an empty field, or not in UTF-8; a
     /// sentence longer than [`LONGEST_ROW`].
-    pub(crate) fn read(&self, reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), Problem> {
+    pub(crate) fn read(&self, reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), ParseError> {
         let mut sentences = Sentences::new(self);
         let mut lines = Lines::new(reader);
         while let Some((number, line)) = lines.next()? {
@@ -125,7 +125,7 @@ impl Sentences {
         Sentences { schema, columns, values, form: None, sentence: 0, chunk: Chunk::default() }
     }
 
-    fn token(&mut self, number: usize, line: &[u8]) -> Result<(), Problem> {
+    fn token(&mut self, number: usize, line: &[u8]) -> Result<(), ParseError> {
         let separator = self.form.map_or(if line.contains(&b'\t') { b'\t' } else { b' ' }, |form| form.0);
         let fields: Vec<&[u8]> = line
             .split(|byte| *byte == separator)
@@ -138,12 +138,12 @@ impl Sentences {
         if fields.len() != expected || fields.len() < needed {
             let columns = self.columns.iter().map(|(_, name)| name.clone()).collect();
             let expected = expected.max(needed);
-            return Err(Problem::Fields { line: number, found: fields.len(), expected, columns });
+            return Err(ParseError::Fields { line: number, found: fields.len(), expected, columns });
         }
         for ((position, name), values) in self.columns.iter().zip(&mut self.values) {
             let field = fields[position.unwrap_or(fields.len() - 1)];
             if field.is_empty() {
-                return Err(Problem::field(number, name, "the field is empty"));
+                return Err(ParseError::field(number, name, "the field is empty"));
             }
             values.values().append_value(utf8(number, name, field)?);
         }
@@ -153,13 +153,13 @@ impl Sentences {
                 "the sentence is longer than {} MiB: are the blank lines between sentences missing?",
                 LONGEST_ROW >> 20
             );
-            return Err(Problem::line(number, message));
+            return Err(ParseError::line(number, message));
         }
         Ok(())
     }
 
     /// Ends the sentence, if there is one.
-    fn end(&mut self, emit: &mut Emit<'_>) -> Result<(), Problem> {
+    fn end(&mut self, emit: &mut Emit<'_>) -> Result<(), ParseError> {
         if self.sentence == 0 {
             return Ok(());
         }
@@ -167,14 +167,14 @@ impl Sentences {
         if self.chunk.add(std::mem::take(&mut self.sentence)) { self.emit(emit) } else { Ok(()) }
     }
 
-    fn emit(&mut self, emit: &mut Emit<'_>) -> Result<(), Problem> {
+    fn emit(&mut self, emit: &mut Emit<'_>) -> Result<(), ParseError> {
         let columns = self.values.iter_mut().map(|values| Arc::new(values.finish()) as ArrayRef).collect();
         let batch = RecordBatch::try_new(self.schema.clone(), columns);
         self.chunk.emitted();
-        emit(batch.map_err(|error| Problem::Text(error.to_string()))?)
+        emit(batch.map_err(|error| ParseError::Text(error.to_string()))?)
     }
 
-    fn finish(mut self, emit: &mut Emit<'_>) -> Result<(), Problem> {
+    fn finish(mut self, emit: &mut Emit<'_>) -> Result<(), ParseError> {
         if self.chunk.is_left()? { self.emit(emit) } else { Ok(()) }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::delimited::Delimited;
 use super::records::Record;
-use super::{Problem, utf8};
+use super::{ParseError, utf8};
 
 /// What pandas calls a first column without a name, which is how it writes an index.
 const INDEX: &str = "Unnamed: 0";
@@ -12,7 +12,11 @@ const INDEX: &str = "Unnamed: 0";
 ///
 /// # Errors
 /// A field that is no name, or not UTF-8; one name with another separator in it.
-pub(crate) fn names(settings: &Delimited, line: usize, header: Record<'_>) -> Result<Vec<String>, Problem> {
+pub(crate) fn names(
+    settings: &Delimited,
+    line: usize,
+    header: Record<'_>,
+) -> Result<Vec<String>, ParseError> {
     let mut names: Vec<String> = Vec::with_capacity(header.len());
     for (index, field) in header.fields().enumerate() {
         let mut name = utf8(line, &(index + 1).to_string(), field)?;
@@ -47,10 +51,10 @@ fn no_name(name: &str, before: &[String]) -> Option<String> {
 }
 
 /// Says that a line gives no names, and both ways to give them.
-pub(crate) fn refusal(settings: &Delimited, line: usize, fields: usize, why: &str) -> Problem {
+pub(crate) fn refusal(settings: &Delimited, line: usize, fields: usize, why: &str) -> ParseError {
     let columns: String = (1..=fields).map(|number| format!(".text(\"column_{number}\")")).collect();
     let (code, layout) = (settings.code(), format!("Layout::new(){columns}"));
-    Problem::line(
+    ParseError::line(
         line,
         format!(
             "this is not taken for a header: {why}. If it is one, name the columns anew: \
@@ -62,14 +66,14 @@ pub(crate) fn refusal(settings: &Delimited, line: usize, fields: usize, why: &st
 }
 
 /// Says that the header is one name with what may be a separator in it.
-fn one_name(settings: &Delimited, line: usize, name: &str, separator: char) -> Problem {
+fn one_name(settings: &Delimited, line: usize, name: &str, separator: char) -> ParseError {
     let code = settings.code();
     let other = match separator {
         ',' => "Delimited::csv()".to_owned(),
         '\t' => "Delimited::tsv()".to_owned(),
         other => format!("Delimited::csv().separated_by(b{other:?})"),
     };
-    Problem::line(
+    ParseError::line(
         line,
         format!(
             "the header is one name, {name:?}. If {separator:?} separates its columns, read it by \
@@ -83,7 +87,7 @@ fn one_name(settings: &Delimited, line: usize, name: &str, separator: char) -> P
 ///
 /// # Errors
 /// Another number of fields; a name that is declared as another.
-pub(crate) fn check(line: usize, header: Record<'_>, declared: &[&str]) -> Result<(), Problem> {
+pub(crate) fn check(line: usize, header: Record<'_>, declared: &[&str]) -> Result<(), ParseError> {
     super::infer::check_fields(line, header, declared.iter().copied())?;
     let mut found: Vec<String> = Vec::with_capacity(declared.len());
     for (index, field) in header.fields().enumerate() {
@@ -97,7 +101,7 @@ pub(crate) fn check(line: usize, header: Record<'_>, declared: &[&str]) -> Resul
     }
     let renamed = found.iter().zip(declared).find(|(name, declared)| name != *declared && !name.is_empty());
     let Some((name, other)) = renamed else { return Ok(()) };
-    Err(Problem::line(
+    Err(ParseError::line(
         line,
         format!(
             "the header names the columns {}, but they are declared as {}: declare them by its names, and rename \

@@ -4,10 +4,10 @@ use std::io::BufRead;
 
 use arrow::datatypes::DataType;
 
-use super::columns::{Columns, Odd};
+use super::columns::{InferredColumns, Unreadable};
 use super::delimited::Delimited;
 use super::records::Record;
-use super::{Problem, header, utf8};
+use super::{ParseError, header, utf8};
 
 /// Rows in which a column of numbers may still turn out to be one of text. A text further down is more
 /// likely a mistake, and to take the column for text would hide it.
@@ -15,31 +15,31 @@ const SETTLED_ROWS: usize = 1000;
 
 /// The columns of one or several files of the same header.
 #[derive(Debug, Default)]
-pub(crate) struct Inference {
-    columns: Vec<Seen>,
+pub(crate) struct DelimitedInference {
+    columns: Vec<SeenColumn>,
     rows: usize,
     /// Files that were looked through.
     files: usize,
     /// How to say that the first line is no header after all.
-    no_header: Option<Problem>,
+    no_header: Option<ParseError>,
     /// The settings, as they are written in Rust.
     code: String,
 }
 
 /// What a column's values were so far.
 #[derive(Debug)]
-struct Seen {
+struct SeenColumn {
     name: String,
-    values: Values,
+    values: FieldType,
     /// Whether there was an empty field.
     empty: bool,
     /// Whether there was a whole number beyond int64.
     beyond: bool,
-    odd: Option<Odd>,
+    unreadable: Option<Unreadable>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Values {
+enum FieldType {
     None,
     Integers,
     Floats,
@@ -48,7 +48,7 @@ enum Values {
 
 /// Where a field stands.
 #[derive(Clone, Copy)]
-struct Place {
+struct FieldPlace {
     file: usize,
     line: usize,
     /// The row of the file.
@@ -57,17 +57,17 @@ struct Place {
     before: usize,
 }
 
-impl Inference {
+impl DelimitedInference {
     /// Looks through a whole file.
     ///
     /// # Errors
     /// A first line that is no header, or another one than the file's before; a line with too few or
     /// too many fields.
-    pub(crate) fn scan(&mut self, settings: &Delimited, reader: impl BufRead) -> Result<(), Problem> {
+    pub(crate) fn scan(&mut self, settings: &Delimited, reader: impl BufRead) -> Result<(), ParseError> {
         let mut records = settings.records(reader);
         let file = self.files;
         self.files += 1;
-        let Some((line, header)) = records.next()? else { return Err(Problem::NoRows) };
+        let Some((line, header)) = records.next()? else { return Err(ParseError::NoRows) };
         let is_index = header.fields().next().is_some_and(<[u8]>::is_empty);
         let names = header::names(settings, line, header)?;
         if self.columns.is_empty() {
@@ -76,7 +76,13 @@ impl Inference {
                 self.no_header =
                     Some(header::refusal(settings, line, names.len(), "its first field is blank"));
             }
-            let column = |name| Seen { name, values: Values::None, empty: false, beyond: false, odd: None };
+            let column = |name| SeenColumn {
+                name,
+                values: FieldType::None,
+                empty: false,
+                beyond: false,
+                unreadable: None,
+            };
             self.columns = names.into_iter().map(column).collect();
         } else if !names.iter().eq(self.columns.iter().map(|column| &column.name)) {
             let expected: Vec<_> = self.columns.iter().map(|column| column.name.as_str()).collect();
@@ -85,13 +91,13 @@ impl Inference {
                 names.join(", "),
                 expected.join(", ")
             );
-            return Err(Problem::line(line, message));
+            return Err(ParseError::line(line, message));
         }
         records.several = self.columns.len() > 1;
         let mut row = 0;
         while let Some((line, record)) = records.next()? {
             check_fields(line, record, self.columns.iter().map(|column| column.name.as_str()))?;
-            let place = Place { file, line, row, before: self.rows };
+            let place = FieldPlace { file, line, row, before: self.rows };
             for (column, field) in self.columns.iter_mut().zip(record.fields()) {
                 column.see(place, field);
             }
@@ -105,28 +111,28 @@ impl Inference {
     ///
     /// # Errors
     /// No row; a first line whose blank field is not over an index.
-    pub(crate) fn columns(self) -> Result<Columns, Problem> {
+    pub(crate) fn columns(self) -> Result<InferredColumns, ParseError> {
         if self.rows == 0 {
-            return Err(Problem::NoRows);
+            return Err(ParseError::NoRows);
         }
         if let (Some(no_header), Some(index)) = (self.no_header, self.columns.first())
-            && (index.values != Values::Integers || index.empty)
+            && (index.values != FieldType::Integers || index.empty)
         {
             return Err(no_header);
         }
-        let layout: String = self.columns.iter().map(Seen::code).collect();
-        Ok(Columns::new(self.columns.into_iter().map(|column| {
+        let layout: String = self.columns.iter().map(SeenColumn::code).collect();
+        Ok(InferredColumns::new(self.columns.into_iter().map(|column| {
             let data_type = column.data_type();
             let missing = column.empty && data_type != DataType::Utf8;
-            let mut odd = column.odd;
-            if let Some(odd) = odd.as_mut().filter(|_| column.values != Values::Text) {
-                odd.message += &format!(
+            let mut unreadable = column.unreadable;
+            if let Some(unreadable) = unreadable.as_mut().filter(|_| column.values != FieldType::Text) {
+                unreadable.message += &format!(
                     ": mend it, leave the field empty, or declare the column as text: `Dataset::open_as(path, \
                      {}.layout_below_header(Layout::new(){layout}))`",
                     self.code
                 );
             }
-            (column.name, data_type, missing, odd)
+            (column.name, data_type, missing, unreadable)
         })))
     }
 }
@@ -136,17 +142,17 @@ pub(crate) fn check_fields<'a>(
     line: usize,
     record: Record<'_>,
     names: impl ExactSizeIterator<Item = &'a str>,
-) -> Result<(), Problem> {
+) -> Result<(), ParseError> {
     if record.len() == names.len() {
         return Ok(());
     }
     let (found, expected) = (record.len(), names.len());
-    Err(Problem::Fields { line, found, expected, columns: names.map(str::to_owned).collect() })
+    Err(ParseError::Fields { line, found, expected, columns: names.map(str::to_owned).collect() })
 }
 
-impl Seen {
-    fn see(&mut self, place: Place, field: &[u8]) {
-        if self.odd.is_some() {
+impl SeenColumn {
+    fn see(&mut self, place: FieldPlace, field: &[u8]) {
+        if self.unreadable.is_some() {
             return;
         }
         if field.is_empty() {
@@ -155,25 +161,27 @@ impl Seen {
         }
         let text = match utf8(place.line, &self.name, field) {
             Ok(text) => text,
-            Err(Problem::Field { message, .. }) => {
-                self.values = Values::Text;
+            Err(ParseError::Field { message, .. }) => {
+                self.values = FieldType::Text;
                 return self.refuse(place, message);
             }
             Err(_) => return,
         };
         let is_whole = text.parse::<i64>().is_ok() || is_beyond(text);
         self.values = match self.values {
-            Values::Text => Values::Text,
-            _ if is_identifier(text) => Values::Text,
-            Values::None | Values::Integers if is_whole => {
+            FieldType::Text => FieldType::Text,
+            _ if is_identifier(text) => FieldType::Text,
+            FieldType::None | FieldType::Integers if is_whole => {
                 self.beyond |= is_beyond(text);
-                Values::Integers
+                FieldType::Integers
             }
-            Values::None | Values::Integers | Values::Floats if finite(text).is_some() => Values::Floats,
-            Values::None => Values::Text,
-            _ if place.before < SETTLED_ROWS => Values::Text,
+            FieldType::None | FieldType::Integers | FieldType::Floats if finite(text).is_some() => {
+                FieldType::Floats
+            }
+            FieldType::None => FieldType::Text,
+            _ if place.before < SETTLED_ROWS => FieldType::Text,
             numbers => {
-                let numbers = if numbers == Values::Integers { "whole numbers" } else { "numbers" };
+                let numbers = if numbers == FieldType::Integers { "whole numbers" } else { "numbers" };
                 let shown = String::from_utf8_lossy(&field[..field.len().min(40)]).into_owned();
                 let message = format!("`{shown}` is text, where the rows before it hold {numbers}");
                 return self.refuse(place, message);
@@ -181,25 +189,25 @@ impl Seen {
         };
     }
 
-    fn refuse(&mut self, place: Place, message: String) {
+    fn refuse(&mut self, place: FieldPlace, message: String) {
         let message = format!("row {}: {message}", place.row);
-        self.odd = Some(Odd { file: place.file, line: place.line, message });
+        self.unreadable = Some(Unreadable { file: place.file, line: place.line, message });
     }
 
     fn data_type(&self) -> DataType {
         match self.values {
-            Values::Integers if self.beyond => DataType::Utf8,
-            Values::Integers => DataType::Int64,
-            Values::Floats => DataType::Float64,
-            Values::None | Values::Text => DataType::Utf8,
+            FieldType::Integers if self.beyond => DataType::Utf8,
+            FieldType::Integers => DataType::Int64,
+            FieldType::Floats => DataType::Float64,
+            FieldType::None | FieldType::Text => DataType::Utf8,
         }
     }
 
     /// The column of a layout that can hold every value, as it is written in Rust.
     fn code(&self) -> String {
         let call = match self.data_type() {
-            DataType::Int64 if !self.empty && self.odd.is_none() => "integer",
-            DataType::Float64 if !self.empty && self.odd.is_none() => "float",
+            DataType::Int64 if !self.empty && self.unreadable.is_none() => "integer",
+            DataType::Float64 if !self.empty && self.unreadable.is_none() => "float",
             _ => "text",
         };
         format!(".{call}({:?})", self.name)

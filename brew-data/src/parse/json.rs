@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{Problem, json_not_finite};
+use super::{ParseError, json_not_finite};
 
 /// A JSON value.
 #[derive(Debug, PartialEq)]
@@ -24,7 +24,7 @@ pub(crate) enum Json {
 ///
 /// # Errors
 /// What is not one JSON object, by the line and its byte.
-pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, Problem> {
+pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, ParseError> {
     match json_not_finite::parse(text) {
         Ok(Json::Object(mut members)) => {
             if members.iter().any(|(_, value)| value.may_be_rounded()) && has_long_integer(text) {
@@ -35,7 +35,7 @@ pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, Pr
         Ok(other) => {
             let pandas = "; pandas writes rows so by `df.to_json(path, orient=\"records\", lines=True)`";
             let mend = if matches!(other, Json::List(_)) { pandas } else { "" };
-            Err(Problem::line(line, format!("{} is not an object: a row is one{mend}", other.kind())))
+            Err(ParseError::line(line, format!("{} is not an object: a row is one{mend}", other.kind())))
         }
         Err(error) => {
             let message = error.to_string();
@@ -46,7 +46,7 @@ pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, Pr
                 true => format!("{message}, up to byte {} of the line", error.column()),
                 false => format!("not JSON from byte {} of the line on: {message}", error.column()),
             };
-            Err(Problem::line(line + error.line().saturating_sub(1), message))
+            Err(ParseError::line(line + error.line().saturating_sub(1), message))
         }
     }
 }

@@ -15,7 +15,7 @@ const BY_PANDAS: &str = "`df.to_json(path, orient=\"records\", lines=True)`, aft
 
 /// A table that was found in place of a row.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct WholeTable {
     /// What it is, and how to write its rows.
     pub(crate) message: String,
     /// Whether one of several files may well be such a row: a shard of a single row.
@@ -23,13 +23,13 @@ pub(crate) struct Table {
 }
 
 /// What the one object of a file is, where it is no row.
-pub(crate) fn table_of(members: &[(String, Json)]) -> Option<Table> {
+pub(crate) fn table_of(members: &[(String, Json)]) -> Option<WholeTable> {
     let table = |why: &str, mend: &str, of_lists| {
         let message = format!(
             "the file is this one object, which is taken for a table and not for a row: {why}. Write one row per \
              line: {mend}. If it is one row, put it into a list: `[{{…}}]`"
         );
-        Some(Table { message, of_lists })
+        Some(WholeTable { message, of_lists })
     };
     let get = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value);
     let is_list = |name: &str| matches!(get(name), Some(Json::List(_)));

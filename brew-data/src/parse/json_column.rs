@@ -1,8 +1,8 @@
 //! A column of JSON rows while the rows are looked through: what its values are so far.
 
-use super::columns::Odd;
+use super::columns::Unreadable;
 use super::json::Json;
-use super::shape::Shape;
+use super::json_type::JsonType;
 
 /// The object that a key is in: how much of the key's name is the object's. With the name of the object this
 /// tells `{"a.b": {"c": 1}}`, `{"a": {"b.c": 1}}` and `{"a.b.c": 1}` apart.
@@ -10,36 +10,36 @@ pub(super) type Within = Option<usize>;
 
 /// A column, and what keeps it from being read.
 #[derive(Debug)]
-pub(super) struct Column {
+pub(super) struct JsonColumn {
     pub(super) name: String,
     pub(super) within: Within,
-    pub(super) shape: Shape,
+    pub(super) shape: JsonType,
     /// Rows that have it; the rest lack it.
     pub(super) present: usize,
     /// The file and the row that made it what it is.
     pub(super) first: (usize, usize),
-    pub(super) odd: Option<Odd>,
+    pub(super) unreadable: Option<Unreadable>,
 }
 
 /// Where a row stands.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct RowPlace {
     pub(super) file: usize,
     pub(super) line: usize,
     pub(super) row: usize,
 }
 
-impl Column {
-    pub(super) fn see(&mut self, place: Place, value: &Json) {
-        if self.odd.is_some() || *value == Json::Null {
+impl JsonColumn {
+    pub(super) fn see(&mut self, place: RowPlace, value: &Json) {
+        if self.unreadable.is_some() || *value == Json::Null {
             return;
         }
         self.present += 1;
-        let shape = match Shape::of(value) {
+        let shape = match JsonType::of(value) {
             Ok(shape) => shape,
             Err(found) => return self.refuse_as(place, format!("the value is {found}")),
         };
-        if self.shape == Shape::Null {
+        if self.shape == JsonType::Null {
             self.first = (place.file, place.row);
         }
         match self.shape.clone().joined(&shape) {
@@ -53,7 +53,7 @@ impl Column {
     }
 
     /// Says that a value is not what the values before it are.
-    pub(super) fn refuse(&mut self, place: Place, found: &str) {
+    pub(super) fn refuse(&mut self, place: RowPlace, found: &str) {
         let (file, row) = self.first;
         let known = self.shape.in_words();
         let message = if file == place.file {
@@ -64,10 +64,10 @@ impl Column {
         self.refuse_as(place, format!("{message}; a column holds values of one type"));
     }
 
-    pub(super) fn refuse_as(&mut self, place: Place, message: String) {
-        if self.odd.is_none() {
+    pub(super) fn refuse_as(&mut self, place: RowPlace, message: String) {
+        if self.unreadable.is_none() {
             let message = format!("row {}: {message}", place.row);
-            self.odd = Some(Odd { file: place.file, line: place.line, message });
+            self.unreadable = Some(Unreadable { file: place.file, line: place.line, message });
         }
     }
 }

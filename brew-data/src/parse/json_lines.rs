@@ -6,21 +6,21 @@
 use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 
-use super::Problem;
-use super::columns::Columns;
+use super::ParseError;
+use super::columns::InferredColumns;
 use super::json::{Json, object};
 use super::json_alone::table_of;
-use super::json_column::{Column, Place, Within};
+use super::json_column::{JsonColumn, RowPlace, Within};
 use super::json_rows::JsonRows;
-use super::shape::Shape;
+use super::json_type::JsonType;
 
 /// More columns than this are keys that should have been values; it bounds the memory they take.
 const MOST_COLUMNS: usize = 10_000;
 
 /// The columns of one or several files.
 #[derive(Debug, Default)]
-pub(crate) struct Inference {
-    columns: Vec<Column>,
+pub(crate) struct JsonInference {
+    columns: Vec<JsonColumn>,
     places: HashMap<String, usize>,
     /// Names of objects, whose members are the columns, and the object that each is in.
     objects: HashMap<String, Within>,
@@ -28,15 +28,15 @@ pub(crate) struct Inference {
     /// Files that were looked through.
     files: usize,
     /// That the first file is one object of lists, which may be columns.
-    of_lists: Option<Problem>,
+    of_lists: Option<ParseError>,
 }
 
-impl Inference {
+impl JsonInference {
     /// Looks through a whole file.
     ///
     /// # Errors
     /// A row that is not an object; a file that is one object, and a table.
-    pub(crate) fn scan(&mut self, reader: impl BufRead) -> Result<(), Problem> {
+    pub(crate) fn scan(&mut self, reader: impl BufRead) -> Result<(), ParseError> {
         let mut rows = JsonRows::new(reader);
         let (file, mut row) = (self.files, 0);
         self.files += 1;
@@ -46,7 +46,7 @@ impl Inference {
             if row == 0 && read.is_none() && !rows.are_listed() {
                 self.alone(line, &members)?;
             }
-            self.members(Place { file, line, row }, None, &members)?;
+            self.members(RowPlace { file, line, row }, None, &members)?;
             self.rows += 1;
             row += 1;
         }
@@ -54,29 +54,29 @@ impl Inference {
     }
 
     /// Refuses the one object of a file where it is a table.
-    fn alone(&mut self, line: usize, members: &[(String, Json)]) -> Result<(), Problem> {
+    fn alone(&mut self, line: usize, members: &[(String, Json)]) -> Result<(), ParseError> {
         match table_of(members) {
             None => Ok(()),
             Some(table) if table.of_lists => {
-                self.of_lists = Some(Problem::line(line, table.message));
+                self.of_lists = Some(ParseError::line(line, table.message));
                 Ok(())
             }
-            Some(table) => Err(Problem::line(line, table.message)),
+            Some(table) => Err(ParseError::line(line, table.message)),
         }
     }
 
     fn members(
         &mut self,
-        place: Place,
+        place: RowPlace,
         within: Option<&str>,
         members: &[(String, Json)],
-    ) -> Result<(), Problem> {
+    ) -> Result<(), ParseError> {
         for (key, value) in members {
             let name = nested(within, key);
             self.check_key(place.line, &name, within.map(str::len))?;
             if let Json::Object(members) = value {
                 let known = self.places.get(&name).map(|&known| &mut self.columns[known]);
-                match known.filter(|known| known.odd.is_some() || known.shape != Shape::Null) {
+                match known.filter(|known| known.unreadable.is_some() || known.shape != JsonType::Null) {
                     Some(known) => known.refuse(place, "an object"),
                     None => {
                         self.objects.insert(name.clone(), within.map(str::len));
@@ -106,7 +106,7 @@ impl Inference {
     }
 
     /// Refuses a key that another key, of another object, is called like: two values would be one row's.
-    fn check_key(&self, line: usize, name: &str, within: Within) -> Result<(), Problem> {
+    fn check_key(&self, line: usize, name: &str, within: Within) -> Result<(), ParseError> {
         let column = self.places.get(name).map(|&place| &self.columns[place].within);
         let Some(&known) = self.objects.get(name).or(column).filter(|known| **known != within) else {
             return Ok(());
@@ -120,23 +120,30 @@ impl Inference {
             key(known),
             key(within)
         );
-        Err(Problem::field(line, name, message))
+        Err(ParseError::field(line, name, message))
     }
 
-    fn column(&mut self, place: Place, name: String, within: Within) -> &mut Column {
+    fn column(&mut self, place: RowPlace, name: String, within: Within) -> &mut JsonColumn {
         let known = self.places.get(&name).copied().unwrap_or_else(|| {
             let first = (place.file, place.row);
             self.places.insert(name.clone(), self.columns.len());
-            self.columns.push(Column { name, within, shape: Shape::Null, present: 0, first, odd: None });
+            self.columns.push(JsonColumn {
+                name,
+                within,
+                shape: JsonType::Null,
+                present: 0,
+                first,
+                unreadable: None,
+            });
             self.columns.len() - 1
         });
         &mut self.columns[known]
     }
 
     /// Gives up the members of an object as columns, which are too many.
-    fn too_many(&mut self, place: Place, within: Option<&str>) -> Result<(), Problem> {
+    fn too_many(&mut self, place: RowPlace, within: Option<&str>) -> Result<(), ParseError> {
         let message = format!("there are more than {MOST_COLUMNS} keys, and each is a column");
-        let Some(object) = within else { return Err(Problem::line(place.line, message)) };
+        let Some(object) = within else { return Err(ParseError::line(place.line, message)) };
         let outer = self.objects.get(object).copied().flatten();
         self.column(place, object.to_owned(), outer).refuse_as(place, message);
         self.drop_members();
@@ -145,16 +152,17 @@ impl Inference {
 
     /// Drops the columns that are members of an object which is refused as a whole.
     fn drop_members(&mut self) {
-        let odd: HashSet<String> = self
+        let unreadable: HashSet<String> = self
             .columns
             .iter()
-            .filter(|column| column.odd.is_some() && self.objects.contains_key(&column.name))
+            .filter(|column| column.unreadable.is_some() && self.objects.contains_key(&column.name))
             .map(|column| column.name.clone())
             .collect();
-        if odd.is_empty() {
+        if unreadable.is_empty() {
             return;
         }
-        let is_within = |name: &str| name.match_indices('.').any(|(end, _)| odd.contains(&name[..end]));
+        let is_within =
+            |name: &str| name.match_indices('.').any(|(end, _)| unreadable.contains(&name[..end]));
         self.columns.retain(|column| !is_within(&column.name));
         self.places = self.columns.iter().enumerate().map(|(at, column)| (column.name.clone(), at)).collect();
     }
@@ -163,30 +171,33 @@ impl Inference {
     ///
     /// # Errors
     /// No row, or no member in any; one file of one object that is a table.
-    pub(crate) fn columns(mut self) -> Result<Columns, Problem> {
+    pub(crate) fn columns(mut self) -> Result<InferredColumns, ParseError> {
         if let (1, Some(problem)) = (self.files, self.of_lists.take()) {
             return Err(problem);
         }
         if self.rows == 0 {
-            return Err(Problem::NoRows);
+            return Err(ParseError::NoRows);
         }
         self.drop_members();
         let (objects, rows) = (&self.objects, self.rows);
         let columns = self.columns.into_iter();
-        let columns = columns.filter(|column| column.odd.is_some() || !objects.contains_key(&column.name));
-        let columns = Columns::new(columns.map(|column| {
+        let columns =
+            columns.filter(|column| column.unreadable.is_some() || !objects.contains_key(&column.name));
+        let columns = InferredColumns::new(columns.map(|column| {
             let missing = column.present < rows;
-            (column.name, column.shape.data_type(), missing, column.odd)
+            (column.name, column.shape.data_type(), missing, column.unreadable)
         }));
-        if columns.odd.is_empty() {
-            return Err(Problem::Text("the objects have no member, so that there is no column".to_owned()));
+        if columns.unreadable.is_empty() {
+            return Err(ParseError::Text(
+                "the objects have no member, so that there is no column".to_owned(),
+            ));
         }
         Ok(columns)
     }
 }
 
 /// The next row, and the line it begins in.
-fn next_row(rows: &mut JsonRows<impl BufRead>) -> Result<Option<(usize, Vec<(String, Json)>)>, Problem> {
+fn next_row(rows: &mut JsonRows<impl BufRead>) -> Result<Option<(usize, Vec<(String, Json)>)>, ParseError> {
     rows.next()?.map(|(line, text)| Ok((line, object(line, text)?))).transpose()
 }
 

@@ -8,7 +8,7 @@ use std::io::{BufRead, ErrorKind, Read as _};
 
 use super::lines::{BYTE_ORDER_MARK, without_end};
 use super::nesting::Nesting;
-use super::{LONGEST_ROW, Problem};
+use super::{LONGEST_ROW, ParseError};
 
 /// One row at a time.
 pub(crate) struct JsonRows<R> {
@@ -16,11 +16,11 @@ pub(crate) struct JsonRows<R> {
     /// The line that the next byte stands in, from 1.
     line: usize,
     row: Vec<u8>,
-    form: Form,
+    form: RowForm,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Form {
+enum RowForm {
     /// Nothing has been read.
     Unknown,
     /// A row per line.
@@ -34,7 +34,7 @@ enum Form {
 }
 
 /// What becomes of a byte.
-enum Step {
+enum Scan {
     Take,
     TakeAndStop,
     Stop,
@@ -42,7 +42,7 @@ enum Step {
 
 impl<R: BufRead> JsonRows<R> {
     pub(crate) fn new(reader: R) -> Self {
-        JsonRows { reader, line: 1, row: Vec::new(), form: Form::Unknown }
+        JsonRows { reader, line: 1, row: Vec::new(), form: RowForm::Unknown }
     }
 
     /// The next row, and the line it begins in.
@@ -50,54 +50,54 @@ impl<R: BufRead> JsonRows<R> {
     /// # Errors
     /// A text that cannot be read on; an object or list that is not closed; a row longer than
     /// [`LONGEST_ROW`]; what is no row in or behind a list.
-    pub(crate) fn next(&mut self) -> Result<Option<(usize, &[u8])>, Problem> {
+    pub(crate) fn next(&mut self) -> Result<Option<(usize, &[u8])>, ParseError> {
         self.row.clear();
         let begins = match self.form {
-            Form::Unknown => self.first()?,
-            Form::Lines => self.next_line()?,
-            Form::Objects => match self.skip_blank()? {
+            RowForm::Unknown => self.first()?,
+            RowForm::Lines => self.next_line()?,
+            RowForm::Objects => match self.skip_blank()? {
                 Some(b'{') => Some(self.object()?),
-                Some(_) => return Err(Problem::line(self.line, "no object begins here: a row is one")),
+                Some(_) => return Err(ParseError::line(self.line, "no object begins here: a row is one")),
                 None => None,
             },
-            Form::List(line, had_one) => self.element(line, had_one)?,
-            Form::Done => None,
+            RowForm::List(line, had_one) => self.element(line, had_one)?,
+            RowForm::Done => None,
         };
         Ok(begins.map(|line| (line, without_end(&self.row))))
     }
 
     /// Whether the rows are the elements of a list.
     pub(crate) fn are_listed(&self) -> bool {
-        matches!(self.form, Form::List(..) | Form::Done)
+        matches!(self.form, RowForm::List(..) | RowForm::Done)
     }
 
     /// Finds out what the text is, and reads its first row.
-    fn first(&mut self) -> Result<Option<usize>, Problem> {
+    fn first(&mut self) -> Result<Option<usize>, ParseError> {
         let mut mark = BYTE_ORDER_MARK.iter();
-        self.scan("text", |byte| if mark.next() == Some(&byte) { Step::Take } else { Step::Stop })?;
+        self.scan("text", |byte| if mark.next() == Some(&byte) { Scan::Take } else { Scan::Stop })?;
         let Some(byte) = self.skip_blank()? else { return Ok(None) };
         match byte {
             b'[' => {
-                self.scan("list", |_| Step::TakeAndStop)?;
+                self.scan("list", |_| Scan::TakeAndStop)?;
                 self.element(self.line, false)
             }
             b'{' => {
                 let begins = self.object()?;
-                self.form = if self.line == begins { Form::Lines } else { Form::Objects };
-                if let Form::Lines = self.form {
+                self.form = if self.line == begins { RowForm::Lines } else { RowForm::Objects };
+                if let RowForm::Lines = self.form {
                     self.rest_of_line()?;
                 }
                 Ok(Some(begins))
             }
             _ => {
-                self.form = Form::Lines;
+                self.form = RowForm::Lines;
                 self.next_line()
             }
         }
     }
 
     /// The next line that is not blank.
-    fn next_line(&mut self) -> Result<Option<usize>, Problem> {
+    fn next_line(&mut self) -> Result<Option<usize>, ParseError> {
         loop {
             let begins = self.line;
             self.rest_of_line()?;
@@ -112,28 +112,28 @@ impl<R: BufRead> JsonRows<R> {
     }
 
     /// The row of a list, behind its beginning or another row.
-    fn element(&mut self, list: usize, had_one: bool) -> Result<Option<usize>, Problem> {
-        self.form = Form::List(list, true);
+    fn element(&mut self, list: usize, had_one: bool) -> Result<Option<usize>, ParseError> {
+        self.form = RowForm::List(list, true);
         let mut next = self.skip_blank()?;
         if let (true, Some(b',')) = (had_one, next) {
-            self.scan("list", |_| Step::TakeAndStop)?;
+            self.scan("list", |_| Scan::TakeAndStop)?;
             next = self.skip_blank()?;
             if let Some(b',' | b']') = next {
-                return Err(Problem::line(self.line, "a comma has no row behind it"));
+                return Err(ParseError::line(self.line, "a comma has no row behind it"));
             }
         } else if let (true, Some(byte)) = (had_one, next)
             && byte != b']'
         {
-            return Err(Problem::line(self.line, "a comma is missing between two rows"));
+            return Err(ParseError::line(self.line, "a comma is missing between two rows"));
         }
         match next {
             None => Err(unclosed(list, "list")),
             Some(b']') => {
-                self.form = Form::Done;
-                self.scan("list", |_| Step::TakeAndStop)?;
+                self.form = RowForm::Done;
+                self.scan("list", |_| Scan::TakeAndStop)?;
                 match self.skip_blank()? {
                     None => Ok(None),
-                    Some(_) => Err(Problem::line(
+                    Some(_) => Err(ParseError::line(
                         self.line,
                         "text follows the list: a file is one list of objects, or one object per line",
                     )),
@@ -144,10 +144,10 @@ impl<R: BufRead> JsonRows<R> {
                 let (begins, mut nesting) = (self.line, Nesting::default());
                 self.row.clear();
                 self.scan("row", |byte| match byte {
-                    b',' | b']' if nesting.is_outside() => Step::Stop,
+                    b',' | b']' if nesting.is_outside() => Scan::Stop,
                     _ => {
                         nesting.closes(byte);
-                        Step::Take
+                        Scan::Take
                     }
                 })?;
                 Ok(Some(begins))
@@ -156,23 +156,23 @@ impl<R: BufRead> JsonRows<R> {
     }
 
     /// The object that begins here, up to its end; the line it begins in.
-    fn object(&mut self) -> Result<usize, Problem> {
+    fn object(&mut self) -> Result<usize, ParseError> {
         let (begins, mut nesting) = (self.line, Nesting::default());
         let closed =
-            self.scan("object", |byte| if nesting.closes(byte) { Step::TakeAndStop } else { Step::Take })?;
+            self.scan("object", |byte| if nesting.closes(byte) { Scan::TakeAndStop } else { Scan::Take })?;
         if closed { Ok(begins) } else { Err(unclosed(begins, "object")) }
     }
 
     /// Takes what is left of the line, with its end.
-    fn rest_of_line(&mut self) -> Result<(), Problem> {
+    fn rest_of_line(&mut self) -> Result<(), ParseError> {
         let left = (LONGEST_ROW + 1).saturating_sub(self.row.len()) as u64;
-        self.reader.by_ref().take(left).read_until(b'\n', &mut self.row).map_err(Problem::Io)?;
+        self.reader.by_ref().take(left).read_until(b'\n', &mut self.row).map_err(ParseError::Io)?;
         self.within_bounds("line", self.line)?;
         self.line += usize::from(self.row.ends_with(b"\n"));
         Ok(())
     }
 
-    fn within_bounds(&self, what: &str, begins: usize) -> Result<(), Problem> {
+    fn within_bounds(&self, what: &str, begins: usize) -> Result<(), ParseError> {
         if self.row.len() <= LONGEST_ROW {
             return Ok(());
         }
@@ -181,21 +181,21 @@ impl<R: BufRead> JsonRows<R> {
             message += ", and a row is no longer; where it is a whole table, write one row per line, with pandas by \
                         `df.to_json(path, orient=\"records\", lines=True)`";
         }
-        Err(Problem::line(begins, message))
+        Err(ParseError::line(begins, message))
     }
 
     /// Passes over white space; of the line that something stands in, the row keeps it, so that bytes are
     /// counted from the line's start. Gives what stands behind it.
-    fn skip_blank(&mut self) -> Result<Option<u8>, Problem> {
+    fn skip_blank(&mut self) -> Result<Option<u8>, ParseError> {
         let mut found = None;
         self.row.clear();
         loop {
             let ended = self.scan("line", |byte| {
                 found = (!byte.is_ascii_whitespace()).then_some(byte);
                 match byte {
-                    b'\n' => Step::TakeAndStop,
-                    _ if found.is_some() => Step::Stop,
-                    _ => Step::Take,
+                    b'\n' => Scan::TakeAndStop,
+                    _ if found.is_some() => Scan::Stop,
+                    _ => Scan::Take,
                 }
             })?;
             if found.is_some() || !ended {
@@ -206,21 +206,21 @@ impl<R: BufRead> JsonRows<R> {
     }
 
     /// Takes bytes into the row until one stops it; whether one did before the end of the text.
-    fn scan(&mut self, what: &str, mut step: impl FnMut(u8) -> Step) -> Result<bool, Problem> {
+    fn scan(&mut self, what: &str, mut step: impl FnMut(u8) -> Scan) -> Result<bool, ParseError> {
         let begins = self.line;
         loop {
             let bytes = match self.reader.fill_buf() {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Problem::Io(error)),
+                Err(error) => return Err(ParseError::Io(error)),
             };
             let (mut taken, mut stopped) = (0, bytes.is_empty());
             let ended = stopped;
             for &byte in bytes {
                 let step = step(byte);
-                taken += usize::from(!matches!(step, Step::Stop));
-                self.line += usize::from(byte == b'\n' && !matches!(step, Step::Stop));
-                stopped = !matches!(step, Step::Take);
+                taken += usize::from(!matches!(step, Scan::Stop));
+                self.line += usize::from(byte == b'\n' && !matches!(step, Scan::Stop));
+                stopped = !matches!(step, Scan::Take);
                 if stopped {
                     break;
                 }
@@ -235,6 +235,6 @@ impl<R: BufRead> JsonRows<R> {
     }
 }
 
-fn unclosed(line: usize, what: &str) -> Problem {
-    Problem::line(line, format!("the {what} that begins here is not closed before the end of the file"))
+fn unclosed(line: usize, what: &str) -> ParseError {
+    ParseError::line(line, format!("the {what} that begins here is not closed before the end of the file"))
 }

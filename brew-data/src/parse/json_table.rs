@@ -7,12 +7,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::columns::Odd;
+use super::columns::Unreadable;
 use super::json::{Json, object};
 use super::json_lines::nested;
 use super::json_rows::JsonRows;
-use super::shape::Values;
-use super::{Chunk, Emit, Problem};
+use super::json_type::JsonBuilder;
+use super::{Chunk, Emit, ParseError};
 
 /// Reads every row of a file with these columns.
 ///
@@ -21,16 +21,17 @@ use super::{Chunk, Emit, Problem};
 pub(crate) fn read(
     reader: impl BufRead,
     schema: &SchemaRef,
-    odd: &[Option<Odd>],
+    unreadable: &[Option<Unreadable>],
     emit: &mut Emit<'_>,
-) -> Result<(), Problem> {
+) -> Result<(), ParseError> {
     let names = schema.fields().iter().map(|field| field.name().as_str());
     let names: HashMap<&str, Option<usize>> = names
-        .zip(odd)
+        .zip(unreadable)
         .enumerate()
-        .map(|(place, (name, odd))| (name, odd.is_none().then_some(place)))
+        .map(|(place, (name, unreadable))| (name, unreadable.is_none().then_some(place)))
         .collect();
-    let mut values: Vec<Values> = schema.fields().iter().map(|field| Values::of(field.data_type())).collect();
+    let mut values: Vec<JsonBuilder> =
+        schema.fields().iter().map(|field| JsonBuilder::of(field.data_type())).collect();
     let mut rows = JsonRows::new(reader);
     let mut chunk = Chunk::default();
     while let Some((line, text)) = rows.next()? {
@@ -53,29 +54,29 @@ fn append(
     within: Option<&str>,
     members: &[(String, Json)],
     names: &HashMap<&str, Option<usize>>,
-    values: &mut [Values],
-) -> Result<(), Problem> {
+    values: &mut [JsonBuilder],
+) -> Result<(), ParseError> {
     for (key, value) in members {
         let name = nested(within, key);
         match (value, names.get(name.as_str())) {
             (Json::Null, _) | (_, Some(None)) => {}
             (_, Some(&Some(place))) => {
-                values[place].push(value).map_err(|message| Problem::field(line, name, message))?;
+                values[place].push(value).map_err(|message| ParseError::field(line, name, message))?;
             }
             (Json::Object(members), None) => append(line, Some(&name), members, names, values)?,
             (_, None) => {
                 let message =
                     "the column was not there when the file was first looked through: it has changed";
-                return Err(Problem::field(line, name, message));
+                return Err(ParseError::field(line, name, message));
             }
         }
     }
     Ok(())
 }
 
-fn batch(schema: &SchemaRef, values: &mut [Values]) -> Result<RecordBatch, Problem> {
+fn batch(schema: &SchemaRef, values: &mut [JsonBuilder]) -> Result<RecordBatch, ParseError> {
     let columns = schema.fields().iter().zip(values).map(|(field, values)| values.finish(field.data_type()));
     let columns = columns.collect::<Result<Vec<_>, _>>();
     let batch = columns.and_then(|columns| RecordBatch::try_new(Arc::clone(schema), columns));
-    batch.map_err(|error| Problem::Text(error.to_string()))
+    batch.map_err(|error| ParseError::Text(error.to_string()))
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Read as _};
 
-use super::{LONGEST_ROW, Problem};
+use super::{LONGEST_ROW, ParseError};
 
 /// What some programs put before UTF-8 text; it is no part of the first line.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -24,27 +24,27 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// A text that cannot be read on, and a line longer than [`LONGEST_ROW`].
-    pub(crate) fn next(&mut self) -> Result<Option<(usize, &[u8])>, Problem> {
+    pub(crate) fn next(&mut self) -> Result<Option<(usize, &[u8])>, ParseError> {
         Ok(self.next_whole()?.map(|(number, line)| (number, without_end(line))))
     }
 
     /// As [`Lines::next`], with its end.
-    pub(crate) fn next_whole(&mut self) -> Result<Option<(usize, &[u8])>, Problem> {
+    pub(crate) fn next_whole(&mut self) -> Result<Option<(usize, &[u8])>, ParseError> {
         Ok(if self.advance()? { Some(self.whole()) } else { None })
     }
 
     /// Reads the next line, where there is one.
-    pub(crate) fn advance(&mut self) -> Result<bool, Problem> {
+    pub(crate) fn advance(&mut self) -> Result<bool, ParseError> {
         self.line.clear();
         let limit = LONGEST_ROW as u64 + 1;
         let read = self.reader.by_ref().take(limit).read_until(b'\n', &mut self.line);
-        if read.map_err(Problem::Io)? == 0 {
+        if read.map_err(ParseError::Io)? == 0 {
             return Ok(false);
         }
         self.number += 1;
         if self.line.len() > LONGEST_ROW {
             let message = format!("the line is longer than {} MiB", LONGEST_ROW >> 20);
-            return Err(Problem::line(self.number, message));
+            return Err(ParseError::line(self.number, message));
         }
         Ok(true)
     }

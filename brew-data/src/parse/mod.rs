@@ -7,6 +7,7 @@
 pub(crate) mod columns;
 pub(crate) mod conll;
 pub(crate) mod delimited;
+mod delimited_table;
 pub(crate) mod guard;
 pub(crate) mod header;
 pub(crate) mod infer;
@@ -18,15 +19,14 @@ pub(crate) mod json_lines;
 mod json_not_finite;
 pub(crate) mod json_rows;
 pub(crate) mod json_table;
+mod json_type;
 pub(crate) mod layout;
 pub(crate) mod lines;
 mod nesting;
 pub(crate) mod records;
-pub(crate) mod shape;
 pub(crate) mod squad;
 pub(crate) mod squad_keys;
 pub(crate) mod store;
-pub(crate) mod table;
 
 #[cfg(test)]
 #[path = "../../../fuzz/drive.rs"]
@@ -76,20 +76,20 @@ impl Chunk {
     ///
     /// # Errors
     /// The file has no row at all.
-    pub(crate) fn is_left(&self) -> Result<bool, Problem> {
+    pub(crate) fn is_left(&self) -> Result<bool, ParseError> {
         match (self.rows, self.emitted) {
-            (0, false) => Err(Problem::NoRows),
+            (0, false) => Err(ParseError::NoRows),
             (rows, _) => Ok(rows > 0),
         }
     }
 }
 
 /// Takes the record batches of a file, in order.
-pub(crate) type Emit<'a> = dyn FnMut(RecordBatch) -> Result<(), Problem> + 'a;
+pub(crate) type Emit<'a> = dyn FnMut(RecordBatch) -> Result<(), ParseError> + 'a;
 
 /// What is wrong with a text, and where; lines are counted from 1.
 #[derive(Debug)]
-pub(crate) enum Problem {
+pub(crate) enum ParseError {
     /// The text could not be read to its end.
     Io(std::io::Error),
     /// It has no row.
@@ -106,25 +106,25 @@ pub(crate) enum Problem {
     Stopped,
 }
 
-impl From<String> for Problem {
+impl From<String> for ParseError {
     fn from(message: String) -> Self {
-        Problem::Text(message)
+        ParseError::Text(message)
     }
 }
 
-impl From<guard::Undecoded> for Problem {
+impl From<guard::Undecoded> for ParseError {
     fn from(undecoded: guard::Undecoded) -> Self {
-        Problem::Text(undecoded.to_string())
+        ParseError::Text(undecoded.to_string())
     }
 }
 
-impl Problem {
+impl ParseError {
     pub(crate) fn line(line: usize, message: impl Into<String>) -> Self {
-        Problem::Line { line, message: message.into() }
+        ParseError::Line { line, message: message.into() }
     }
 
     pub(crate) fn field(line: usize, column: impl Into<String>, message: impl Into<String>) -> Self {
-        Problem::Field { line, column: column.into(), message: message.into() }
+        ParseError::Field { line, column: column.into(), message: message.into() }
     }
 }
 
@@ -132,12 +132,12 @@ impl Problem {
 ///
 /// # Errors
 /// Bytes that are not UTF-8, by the first of them.
-pub(crate) fn utf8<'a>(line: usize, column: &str, field: &'a [u8]) -> Result<&'a str, Problem> {
+pub(crate) fn utf8<'a>(line: usize, column: &str, field: &'a [u8]) -> Result<&'a str, ParseError> {
     std::str::from_utf8(field).map_err(|error| {
         let message = format!(
             "the text is not UTF-8 from byte {} of the field on: save the file as UTF-8",
             error.valid_up_to()
         );
-        Problem::field(line, column, message)
+        ParseError::field(line, column, message)
     })
 }

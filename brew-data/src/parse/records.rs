@@ -6,7 +6,7 @@
 use std::io::BufRead;
 
 use super::lines::{Lines, without_end};
-use super::{LONGEST_ROW, Problem};
+use super::{LONGEST_ROW, ParseError};
 
 /// One record at a time, as fields without their quotation marks.
 pub(crate) struct Records<R> {
@@ -46,7 +46,7 @@ impl<'a> Record<'a> {
 
 /// Where in a record the next byte stands.
 #[derive(Clone, Copy, PartialEq)]
-enum State {
+enum QuoteState {
     /// At the first byte of a field.
     Start,
     /// Inside a field without quotation marks; those in it are letters like any other.
@@ -75,7 +75,7 @@ impl<R: BufRead> Records<R> {
     /// # Errors
     /// A text that cannot be read on; a quotation mark that is not closed, or text behind one that is; a
     /// carriage return alone, which some programs take for a line end; a record longer than [`LONGEST_ROW`].
-    pub(crate) fn next(&mut self) -> Result<Option<(usize, Record<'_>)>, Problem> {
+    pub(crate) fn next(&mut self) -> Result<Option<(usize, Record<'_>)>, ParseError> {
         self.text.clear();
         self.ends.clear();
         loop {
@@ -94,46 +94,48 @@ impl<R: BufRead> Records<R> {
             }
             return Ok(Some((first, Record { text: &self.text, ends: &self.ends })));
         }
-        let (mut state, mut opened) = (State::Start, first);
+        let (mut state, mut opened) = (QuoteState::Start, first);
         let (mut number, mut line) = (first, line);
         loop {
             let body = without_end(line);
             for &byte in body {
                 state = match (state, byte) {
-                    (State::Start, b'"') => {
+                    (QuoteState::Start, b'"') => {
                         opened = number;
-                        State::Quoted
+                        QuoteState::Quoted
                     }
-                    (State::Start | State::Bare | State::Closing, byte) if byte == self.separator => {
+                    (QuoteState::Start | QuoteState::Bare | QuoteState::Closing, byte)
+                        if byte == self.separator =>
+                    {
                         self.ends.push(self.text.len());
-                        State::Start
+                        QuoteState::Start
                     }
-                    (State::Quoted, b'"') => State::Closing,
-                    (State::Closing, b'"') => {
+                    (QuoteState::Quoted, b'"') => QuoteState::Closing,
+                    (QuoteState::Closing, b'"') => {
                         self.text.push(byte);
-                        State::Quoted
+                        QuoteState::Quoted
                     }
-                    (State::Start | State::Bare | State::Closing, b'\r') => {
+                    (QuoteState::Start | QuoteState::Bare | QuoteState::Closing, b'\r') => {
                         let message = "a carriage return without a line feed stands outside quotation marks: end \
                                        lines with LF or CRLF, and put a text that holds one into quotation marks";
-                        return Err(Problem::line(number, message));
+                        return Err(ParseError::line(number, message));
                     }
-                    (State::Closing, _) => {
+                    (QuoteState::Closing, _) => {
                         let message = "text follows a closing quotation mark: write `\"\"` for a \
                                        quotation mark inside a quoted field";
-                        return Err(Problem::line(number, message));
+                        return Err(ParseError::line(number, message));
                     }
-                    (State::Quoted, byte) => {
+                    (QuoteState::Quoted, byte) => {
                         self.text.push(byte);
-                        State::Quoted
+                        QuoteState::Quoted
                     }
-                    (State::Start | State::Bare, byte) => {
+                    (QuoteState::Start | QuoteState::Bare, byte) => {
                         self.text.push(byte);
-                        State::Bare
+                        QuoteState::Bare
                     }
                 };
             }
-            if state != State::Quoted {
+            if state != QuoteState::Quoted {
                 self.ends.push(self.text.len());
                 return Ok(Some((first, Record { text: &self.text, ends: &self.ends })));
             }
@@ -150,10 +152,10 @@ impl<R: BufRead> Records<R> {
     }
 }
 
-fn unclosed(line: usize, by: &str) -> Problem {
+fn unclosed(line: usize, by: &str) -> ParseError {
     let message = format!(
         "a quotation mark opens a field that is not closed {by}: if quotation marks mean nothing in this \
          file, read it with `Delimited::csv().quoted(false)`"
     );
-    Problem::line(line, message)
+    ParseError::line(line, message)
 }

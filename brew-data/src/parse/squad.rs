@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Chunk, Emit, Problem};
+use super::{Chunk, Emit, ParseError};
 
 #[derive(Deserialize)]
 struct Article {
@@ -34,11 +34,11 @@ struct Question {
     id: String,
     question: String,
     #[serde(default)]
-    answers: Vec<Answer>,
+    answers: Vec<SquadAnswer>,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct SquadAnswer {
     text: String,
     answer_start: i64,
 }
@@ -61,21 +61,21 @@ pub(crate) fn schema() -> SchemaRef {
 ///
 /// # Errors
 /// No question; JSON that is cut short or not of the form above, by line and column of the text.
-pub(crate) fn read(reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), Problem> {
-    let mut rows = Rows::new(emit);
+pub(crate) fn read(reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), ParseError> {
+    let mut rows = QuestionRows::new(emit);
     let mut json = serde_json::Deserializer::from_reader(reader);
     let outcome = json.deserialize_map(Document(&mut rows)).and_then(|()| json.end());
     if let Some(problem) = rows.problem.take() {
         return Err(problem);
     }
     outcome.map_err(|error| match error.io_error_kind() {
-        Some(kind) => Problem::Io(kind.into()),
+        Some(kind) => ParseError::Io(kind.into()),
         None => {
             // The place is said before; in the message it would be said twice.
             let (message, place) =
                 (error.to_string(), format!(" at line {} column {}", error.line(), error.column()));
             let message = message.strip_suffix(&place).unwrap_or(&message);
-            Problem::line(
+            ParseError::line(
                 error.line(),
                 format!("not SQuAD's JSON from byte {} of the line on: {message}", error.column()),
             )
@@ -84,8 +84,8 @@ pub(crate) fn read(reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), Prob
     rows.finish()
 }
 
-/// Rows under construction.
-struct Rows<'a, 'e> {
+/// QuestionRows under construction.
+struct QuestionRows<'a, 'e> {
     emit: &'a mut Emit<'e>,
     /// id, title, context, question.
     texts: [StringBuilder; 4],
@@ -93,12 +93,12 @@ struct Rows<'a, 'e> {
     starts: ListBuilder<Int64Builder>,
     chunk: Chunk,
     /// What ended the reading, where it was not the JSON.
-    problem: Option<Problem>,
+    problem: Option<ParseError>,
 }
 
-impl<'a, 'e> Rows<'a, 'e> {
+impl<'a, 'e> QuestionRows<'a, 'e> {
     fn new(emit: &'a mut Emit<'e>) -> Self {
-        Rows {
+        QuestionRows {
             emit,
             texts: Default::default(),
             answers: ListBuilder::new(StringBuilder::new()),
@@ -108,7 +108,7 @@ impl<'a, 'e> Rows<'a, 'e> {
         }
     }
 
-    fn article(&mut self, article: &Article) -> Result<(), Problem> {
+    fn article(&mut self, article: &Article) -> Result<(), ParseError> {
         for paragraph in &article.paragraphs {
             for question in &paragraph.qas {
                 let texts = [&question.id, &article.title, &paragraph.context, &question.question];
@@ -129,23 +129,23 @@ impl<'a, 'e> Rows<'a, 'e> {
         Ok(())
     }
 
-    fn emit(&mut self) -> Result<(), Problem> {
+    fn emit(&mut self) -> Result<(), ParseError> {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(6);
         columns.extend(self.texts.iter_mut().map(|values| Arc::new(values.finish()) as ArrayRef));
         columns.push(Arc::new(self.answers.finish()));
         columns.push(Arc::new(self.starts.finish()));
         self.chunk.emitted();
         let batch = RecordBatch::try_new(schema(), columns);
-        (self.emit)(batch.map_err(|error| Problem::Text(error.to_string()))?)
+        (self.emit)(batch.map_err(|error| ParseError::Text(error.to_string()))?)
     }
 
-    fn finish(mut self) -> Result<(), Problem> {
+    fn finish(mut self) -> Result<(), ParseError> {
         if self.chunk.is_left()? { self.emit() } else { Ok(()) }
     }
 }
 
 /// The whole document: reads `data`, passes over the rest.
-struct Document<'r, 'a, 'e>(&'r mut Rows<'a, 'e>);
+struct Document<'r, 'a, 'e>(&'r mut QuestionRows<'a, 'e>);
 
 impl<'de> Visitor<'de> for Document<'_, '_, '_> {
     type Value = ();
@@ -169,7 +169,7 @@ impl<'de> Visitor<'de> for Document<'_, '_, '_> {
 }
 
 /// The list of articles, one at a time.
-struct Articles<'r, 'a, 'e>(&'r mut Rows<'a, 'e>);
+struct Articles<'r, 'a, 'e>(&'r mut QuestionRows<'a, 'e>);
 
 impl<'de> DeserializeSeed<'de> for Articles<'_, '_, '_> {
     type Value = ();

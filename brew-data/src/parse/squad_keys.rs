@@ -5,29 +5,29 @@ use std::io::BufRead;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::Problem;
+use super::ParseError;
 
 /// Whether the text is an object with a list `data`, whose first object has `paragraphs`. No more is read
 /// than tells; what is no JSON has no keys.
 ///
 /// # Errors
 /// A text that cannot be read.
-pub(crate) fn has_its_keys(reader: impl BufRead) -> Result<bool, Problem> {
+pub(crate) fn has_its_keys(reader: impl BufRead) -> Result<bool, ParseError> {
     let mut found = false;
-    let outcome = serde_json::Deserializer::from_reader(reader).deserialize_map(Keys(&mut found));
+    let outcome = serde_json::Deserializer::from_reader(reader).deserialize_map(SquadKeys(&mut found));
     match outcome {
-        Err(error) if error.is_io() => Err(Problem::Io(error.into())),
+        Err(error) if error.is_io() => Err(ParseError::Io(error.into())),
         _ => Ok(found),
     }
 }
 
 /// Looks for keys, one below the other, and stops where the last is found.
-struct Keys<'f>(&'f mut bool);
+struct SquadKeys<'f>(&'f mut bool);
 
 /// The first of the values of `data`, where `.1` is set; else an article.
 struct Below<'f>(&'f mut bool, bool);
 
-impl<'de> Visitor<'de> for Keys<'_> {
+impl<'de> Visitor<'de> for SquadKeys<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

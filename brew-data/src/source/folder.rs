@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::kind::Kind;
+use super::file_kind::FileKind;
 use super::saved::{self, DICT, INFO, STATE};
 use super::storage::Storage;
 use super::{pattern, splits};
@@ -18,11 +18,11 @@ const DEPTH: usize = 8;
 #[derive(Debug, Clone)]
 pub(crate) struct Split {
     pub(crate) name: String,
-    place: Place,
+    place: SplitFiles,
 }
 
 #[derive(Debug, Clone)]
-enum Place {
+enum SplitFiles {
     /// A folder of its own.
     Folder(PathBuf),
     Files(Vec<PathBuf>),
@@ -85,7 +85,7 @@ pub(crate) fn splits(storage: &dyn Storage, folder: &Path) -> Result<Vec<Split>>
     let names = storage.list(folder).map_err(Error::io(folder))?;
     match contents(storage, folder, &names)? {
         Contents::Splits(splits, _) => Ok(splits),
-        Contents::Table(files, Some(name)) => Ok(vec![Split { name, place: Place::Files(files) }]),
+        Contents::Table(files, Some(name)) => Ok(vec![Split { name, place: SplitFiles::Files(files) }]),
         Contents::Table(_, None) => {
             let message =
                 "no file or folder in it is named after a split: open it as one table by `Dataset::open`";
@@ -98,8 +98,8 @@ impl Split {
     /// Its files, in the order of their rows.
     pub(crate) fn files(&self, storage: &dyn Storage) -> Result<Vec<PathBuf>> {
         match &self.place {
-            Place::Files(files) => Ok(files.clone()),
-            Place::Folder(folder) => find(storage, folder),
+            SplitFiles::Files(files) => Ok(files.clone()),
+            SplitFiles::Folder(folder) => find(storage, folder),
         }
     }
 }
@@ -111,10 +111,10 @@ fn contents(storage: &dyn Storage, folder: &Path, names: &[PathBuf]) -> Result<C
     }
     if has(DICT) {
         let splits = saved::splits(storage, folder)?.into_iter();
-        let splits = splits.map(|(name, folder)| Split { name, place: Place::Folder(folder) });
+        let splits = splits.map(|(name, folder)| Split { name, place: SplitFiles::Folder(folder) });
         return Ok(Contents::Splits(splits.collect(), Vec::new()));
     }
-    let mut found = Walk::default();
+    let mut found = FolderWalk::default();
     found.look_into(storage, folder, names, Path::new(""));
     found.files.sort();
     let splits = splits::of(folder, &found.files, &found.declared);
@@ -135,8 +135,9 @@ fn contents(storage: &dyn Storage, folder: &Path, names: &[PathBuf]) -> Result<C
     if let ([name], true) = (&names[..], others.is_empty()) {
         return Ok(Contents::Table(files_of(name), Some((*name).to_owned())));
     }
-    let splits =
-        names.into_iter().map(|name| Split { name: name.to_owned(), place: Place::Files(files_of(name)) });
+    let splits = names
+        .into_iter()
+        .map(|name| Split { name: name.to_owned(), place: SplitFiles::Files(files_of(name)) });
     Ok(Contents::Splits(splits.collect(), others))
 }
 
@@ -162,7 +163,7 @@ fn none_directly(folder: &Path, below: &[PathBuf]) -> String {
 }
 
 /// Refuses a folder in which the files of one split lie in several folders, as those of languages do.
-fn one_data_set(folder: &Path, splits: &splits::Splits) -> Result<()> {
+fn one_data_set(folder: &Path, splits: &splits::SplitMembers) -> Result<()> {
     for (name, members) in splits {
         let places: BTreeSet<&Path> = members.iter().map(|member| &*member.within).collect();
         if places.len() > 1 {
@@ -184,13 +185,13 @@ fn one_data_set(folder: &Path, splits: &splits::Splits) -> Result<()> {
 
 /// Files of data in a folder and the folders in it, by their paths below it.
 #[derive(Default)]
-struct Walk {
+struct FolderWalk {
     files: Vec<PathBuf>,
     /// The splits that `dataset_info.json` names, by its folder.
     declared: BTreeMap<PathBuf, Vec<String>>,
 }
 
-impl Walk {
+impl FolderWalk {
     fn look_into(&mut self, storage: &dyn Storage, folder: &Path, names: &[PathBuf], below: &Path) {
         let of_cache = names.iter().any(|path| path.file_name().is_some_and(|name| name == INFO));
         if of_cache && let Some(splits) = saved::declared(storage, &folder.join(below).join(INFO)) {
@@ -203,7 +204,7 @@ impl Walk {
             if of_cache && (shown.starts_with("cache-") || shown.starts_with("tmp")) {
                 continue;
             }
-            if Kind::is_named(path) {
+            if FileKind::is_named(path) {
                 self.files.push(below.join(name));
             } else if !shown.starts_with(['.', '_']) && below.components().count() < DEPTH {
                 // What is no folder has nothing in it.

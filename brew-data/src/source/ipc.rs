@@ -6,20 +6,20 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::kept::Keeper;
+use super::decode_cache::DecodeCache;
 use super::mapping::{hash, map};
 use super::storage::Object;
 use super::table::Table;
 use super::unpack::{unpacked, unpacked_schema};
 use crate::error::{Error, Result};
-use crate::parse::Problem;
+use crate::parse::ParseError;
 use crate::parse::ipc::{FILE_MARK, Index};
 
 /// Maps the file; each record batch becomes a chunk. What is compressed is unpacked once instead.
 ///
 /// # Errors
 /// A file that cannot be opened or mapped, is cut short, or is damaged.
-pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, keeper: &Keeper) -> Result<Table> {
+pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, cache: &DecodeCache) -> Result<Table> {
     let (bytes, mapping) = map(object.as_ref(), path)?;
     let kind = if bytes.starts_with(FILE_MARK) { "file" } else { "stream" };
     let told = |undecoded: &dyn std::fmt::Display| format!("the Arrow IPC {kind} {undecoded}");
@@ -30,20 +30,20 @@ pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, keeper: &Keeper) -> Re
     }
     let schema = unpacked_schema(&index.schema);
     let key = || hash(object, path, "arrow 1");
-    let kept = keeper.keep(path, &schema, key, |emit| {
+    let kept = cache.keep(path, &schema, key, |emit| {
         let decoded = index.decode(&bytes, |batch| emit(unpacked_batch(&schema, &batch)?));
         decoded.map_err(|problem| match problem {
-            Problem::Text(message) => Problem::Text(told(&message)),
+            ParseError::Text(message) => ParseError::Text(told(&message)),
             other => other,
         })
     })?;
     Ok(Table::new(path, &schema, kept.chunks, kept.mapping))
 }
 
-fn unpacked_batch(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Problem> {
+fn unpacked_batch(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ParseError> {
     let columns = batch.columns().iter().zip(schema.fields());
     let columns = columns.map(|(column, field)| unpacked(column, field.data_type()));
     let columns = columns.collect::<Result<Vec<_>, _>>();
     let batch = columns.and_then(|columns| RecordBatch::try_new(schema.clone(), columns));
-    batch.map_err(|error| Problem::Text(error.to_string()))
+    batch.map_err(|error| ParseError::Text(error.to_string()))
 }

@@ -8,7 +8,7 @@ use arrow::buffer::Buffer;
 use bytes::Bytes;
 use memmap2::Mmap;
 
-use super::storage::{Object, Pieces};
+use super::storage::{Object, ObjectReader};
 use crate::error::{Error, Result};
 
 /// A file as it was when it was mapped.
@@ -70,6 +70,6 @@ impl Mapping {
 pub(crate) fn hash(object: &std::sync::Arc<dyn Object>, path: &Path, about: &str) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(about.as_bytes());
-    hasher.update_reader(Pieces::new(object.clone(), 0)).map_err(Error::io(path))?;
+    hasher.update_reader(ObjectReader::new(object.clone(), 0)).map_err(Error::io(path))?;
     Ok(hasher.finalize().to_hex().to_string())
 }

@@ -1,12 +1,12 @@
 //! Files that a table can be read from: which there are, what each is, and one room a kind.
 
+mod decode_cache;
+mod file_kind;
 pub(crate) mod folder;
+mod foreign;
 pub(crate) mod format;
 pub(crate) mod ipc;
-mod kept;
-mod kind;
 pub(crate) mod mapping;
-mod marks;
 mod parquet;
 mod pattern;
 mod saved;
@@ -20,9 +20,9 @@ mod wider;
 
 use std::path::{Path, PathBuf};
 
+use self::decode_cache::DecodeCache;
+use self::file_kind::FileKind;
 use self::format::Format;
-use self::kept::Keeper;
-use self::kind::Kind;
 use self::schema::Joined;
 use self::storage::Storage;
 use self::table::Table;
@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::parse::delimited::Delimited;
 
 /// Files that are opened as one table.
-pub(crate) struct Opened {
+pub(crate) struct OpenedFiles {
     pub(crate) tables: Vec<Table>,
     pub(crate) schema: Joined,
     /// A [`Format::Table`] that is still to be held against the tables, which say themselves what they hold.
@@ -41,37 +41,41 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 /// A file that is missing, empty, damaged, cut short or of another kind; files of different kinds.
-pub(crate) fn open(storage: &dyn Storage, files: &[PathBuf], format: Option<Format>) -> Result<Opened> {
-    let keeper = Keeper::new();
+pub(crate) fn open(storage: &dyn Storage, files: &[PathBuf], format: Option<Format>) -> Result<OpenedFiles> {
+    let cache = DecodeCache::new();
     let (kind, unchecked) = kind(storage, files, format)?;
     let (tables, refused) = match &kind {
-        Kind::Text(format) => text::open(storage, files, format, &keeper)?,
+        FileKind::Text(format) => text::open(storage, files, format, &cache)?,
         _ => {
             let mut tables = Vec::with_capacity(files.len());
             for path in files {
                 let object = storage.open(path).map_err(Error::io(path))?;
                 tables.push(match kind {
-                    Kind::Parquet => parquet::open(path, object, &keeper)?,
-                    _ => ipc::open(path, &object, &keeper)?,
+                    FileKind::Parquet => parquet::open(path, object, &cache)?,
+                    _ => ipc::open(path, &object, &cache)?,
                 });
             }
             (tables, Vec::new())
         }
     };
-    Ok(Opened { schema: Joined::of(&tables, refused), tables, unchecked })
+    Ok(OpenedFiles { schema: Joined::of(&tables, refused), tables, unchecked })
 }
 
 /// The kind of all files, and the columns that are still to be held against them.
-fn kind(storage: &dyn Storage, files: &[PathBuf], format: Option<Format>) -> Result<(Kind, Option<Format>)> {
+fn kind(
+    storage: &dyn Storage,
+    files: &[PathBuf],
+    format: Option<Format>,
+) -> Result<(FileKind, Option<Format>)> {
     let layout = match format {
         Some(Format::Table(layout)) => Some(layout),
-        Some(format) => return Ok((Kind::Text(format), None)),
+        Some(format) => return Ok((FileKind::Text(format), None)),
         None => None,
     };
-    let mut first: Option<(&Path, Kind)> = None;
+    let mut first: Option<(&Path, FileKind)> = None;
     for path in files {
         let object = storage.open(path).map_err(Error::io(path))?;
-        let kind = Kind::of(path, &object)?;
+        let kind = FileKind::of(path, &object)?;
         match &first {
             None => first = Some((path, kind)),
             Some((other, known)) if known.name() != kind.name() => {
@@ -83,9 +87,9 @@ fn kind(storage: &dyn Storage, files: &[PathBuf], format: Option<Format>) -> Res
     }
     let Some((_, kind)) = first else { return Err(Error::Setting("no file to open".to_owned())) };
     Ok(match (kind, layout) {
-        (Kind::Text(Format::Delimited(settings)), Some(layout)) => {
+        (FileKind::Text(Format::Delimited(settings)), Some(layout)) => {
             let settings: Delimited = settings.layout(layout);
-            (Kind::Text(Format::Delimited(settings)), None)
+            (FileKind::Text(Format::Delimited(settings)), None)
         }
         (kind, layout) => (kind, layout.map(Format::Table)),
     })

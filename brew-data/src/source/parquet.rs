@@ -21,32 +21,32 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::kept::{Keeper, Kept};
-use super::storage::{Object, Pieces, Watched};
+use super::decode_cache::{DecodeCache, Decoded};
+use super::storage::{Object, ObjectReader, Watched};
 use super::table::{EncodedColumns, Table};
 use super::unpack::unpacked_schema;
 use crate::error::{Error, Result};
 use crate::parse::guard::{Undecoded, guarded};
-use crate::parse::{CHUNK_ROWS, Problem};
+use crate::parse::{CHUNK_ROWS, ParseError};
 
 /// Begins and ends a Parquet file.
 pub(super) const MARK: &[u8] = b"PAR1";
 
 /// The columns of a Parquet file.
-struct Columns {
+struct ParquetColumns {
     path: PathBuf,
     object: Arc<Watched>,
     metadata: ArrowReaderMetadata,
     /// Rows of each chunk.
     chunks: Vec<usize>,
     /// Those that were asked for.
-    decoded: Vec<Mutex<Option<Kept>>>,
-    keeper: Keeper,
+    decoded: Vec<Mutex<Option<Decoded>>>,
+    cache: DecodeCache,
 }
 
-impl fmt::Debug for Columns {
+impl fmt::Debug for ParquetColumns {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Columns").field("path", &self.path).finish_non_exhaustive()
+        formatter.debug_struct("ParquetColumns").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -54,7 +54,7 @@ impl fmt::Debug for Columns {
 ///
 /// # Errors
 /// A file that cannot be read, is cut short, or is damaged.
-pub(crate) fn open(path: &Path, object: Arc<dyn Object>, keeper: &Keeper) -> Result<Table> {
+pub(crate) fn open(path: &Path, object: Arc<dyn Object>, cache: &DecodeCache) -> Result<Table> {
     let watched = Arc::new(Watched::new(object));
     let unreadable = |undecoded| Error::in_file(path, told(&watched, undecoded));
     let end = watched.length().saturating_sub(MARK.len() as u64)..watched.length();
@@ -80,22 +80,22 @@ pub(crate) fn open(path: &Path, object: Arc<dyn Object>, keeper: &Keeper) -> Res
     }
     let decoded = schema.fields().iter().map(|_| Mutex::new(None)).collect();
     let path_buf = path.to_owned();
-    let columns = Columns {
+    let columns = ParquetColumns {
         path: path_buf,
         object: watched,
         metadata,
         chunks: chunks.clone(),
         decoded,
-        keeper: keeper.clone(),
+        cache: cache.clone(),
     };
     Ok(Table::encoded(path, &schema, chunks, columns))
 }
 
 /// Why a file cannot be decoded; the store's own error, where that was why.
-fn told(watched: &Watched, undecoded: Undecoded) -> Problem {
+fn told(watched: &Watched, undecoded: Undecoded) -> ParseError {
     match watched.failure() {
-        Some(error) => Problem::Io(error),
-        None => Problem::Text(format!("the Parquet file {undecoded}")),
+        Some(error) => ParseError::Io(error),
+        None => ParseError::Text(format!("the Parquet file {undecoded}")),
     }
 }
 
@@ -108,12 +108,12 @@ fn undecoded(error: ParquetError) -> Undecoded {
     }
 }
 
-impl EncodedColumns for Columns {
+impl EncodedColumns for ParquetColumns {
     fn column(&self, index: usize) -> Result<Vec<ArrayRef>> {
         let mut decoded = self.decoded[index].lock().unwrap_or_else(PoisonError::into_inner);
         if decoded.is_none() {
             let schema = Arc::new(Schema::new(vec![self.metadata.schema().field(index).clone()]));
-            let kept = self.keeper.keep(
+            let kept = self.cache.keep(
                 &self.path,
                 &schema,
                 || self.key(index),
@@ -133,13 +133,13 @@ impl EncodedColumns for Columns {
     }
 }
 
-impl Columns {
+impl ParquetColumns {
     fn decode(
         &self,
         index: usize,
         group: usize,
-        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Problem>,
-    ) -> Result<(), Problem> {
+        emit: &mut dyn FnMut(RecordBatch) -> Result<(), ParseError>,
+    ) -> Result<(), ParseError> {
         let unreadable = |undecoded| told(&self.object, undecoded);
         self.check_codec(index, group)?;
         let reader = guarded(|| {
@@ -163,7 +163,7 @@ impl Columns {
     }
 
     /// Refuses a codec that the Parquet crate does not have; it has all others.
-    fn check_codec(&self, index: usize, group: usize) -> Result<(), Problem> {
+    fn check_codec(&self, index: usize, group: usize) -> Result<(), ParseError> {
         let leaves = self.metadata.parquet_schema();
         let packed_by_lzo = |(leaf, column): (usize, &ColumnChunkMetaData)| {
             leaves.get_column_root_idx(leaf) == index && column.compression() == Compression::LZO
@@ -171,7 +171,7 @@ impl Columns {
         if !self.metadata.metadata().row_group(group).columns().iter().enumerate().any(packed_by_lzo) {
             return Ok(());
         }
-        Err(Problem::Text(format!(
+        Err(ParseError::Text(format!(
             "the column `{}` is compressed with LZO, which is not supported: write the file again with another \
              codec, such as zstd",
             self.metadata.schema().field(index).name()
@@ -188,7 +188,7 @@ impl Columns {
                 if leaves.get_column_root_idx(leaf) == index {
                     let (start, length) = column.byte_range();
                     hasher.update(format!(" {} {length}", group.num_rows()).as_bytes());
-                    let bytes = std::io::Read::take(Pieces::new(self.object.clone(), start), length);
+                    let bytes = std::io::Read::take(ObjectReader::new(self.object.clone(), start), length);
                     hasher.update_reader(bytes).map_err(Error::io(&self.path))?;
                 }
             }
@@ -217,10 +217,10 @@ impl Length for Chunks {
 }
 
 impl ChunkReader for Chunks {
-    type T = BufReader<Pieces>;
+    type T = BufReader<ObjectReader>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(BufReader::new(Pieces::new(self.0.clone(), start)))
+        Ok(BufReader::new(ObjectReader::new(self.0.clone(), start)))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {

@@ -18,7 +18,7 @@ pub(super) const DICT: &str = "dataset_dict.json";
 pub(super) const INFO: &str = "dataset_info.json";
 
 #[derive(Deserialize)]
-struct State {
+struct StateFile {
     #[serde(rename = "_data_files")]
     data_files: Vec<DataFile>,
     #[serde(rename = "_indices_data_files", default)]
@@ -31,14 +31,14 @@ struct DataFile {
 }
 
 #[derive(Deserialize)]
-struct Dict {
+struct DictFile {
     splits: Vec<String>,
 }
 
 /// The files of a data set that `save_to_disk` wrote.
 pub(super) fn files(storage: &dyn Storage, folder: &Path) -> Result<Vec<PathBuf>> {
     let path = folder.join(STATE);
-    let state: State = read(storage, &path)?;
+    let state: StateFile = read(storage, &path)?;
     if state.indices.is_some_and(|indices| !indices.is_empty()) {
         let message = "the data set keeps a selection of its rows apart: save it again after \
                        `flatten_indices()`";
@@ -64,7 +64,7 @@ fn below<'n>(list: &Path, name: &'n str) -> Result<&'n Path> {
 /// The splits of a data set that `DatasetDict.save_to_disk` wrote, and the folder of each.
 pub(super) fn splits(storage: &dyn Storage, folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let path = folder.join(DICT);
-    let dict: Dict = read(storage, &path)?;
+    let dict: DictFile = read(storage, &path)?;
     let folder_of = |name: String| {
         let place = folder.join(below(&path, &name)?);
         Ok((name, place))

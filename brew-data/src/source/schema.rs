@@ -25,7 +25,7 @@ pub(crate) struct Refused {
 
 /// Where a column of the whole comes from.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum ColumnPlace {
     /// The number of the column in each file.
     InFiles(Arc<[usize]>),
     /// Nowhere: it cannot be read.
@@ -37,7 +37,7 @@ pub(crate) enum Place {
 pub(crate) struct Joined {
     pub(crate) schema: SchemaRef,
     /// Where each comes from.
-    pub(crate) places: Vec<Place>,
+    pub(crate) places: Vec<ColumnPlace>,
 }
 
 impl Refused {
@@ -65,9 +65,9 @@ impl Joined {
         let mut joined = Vec::with_capacity(first.schema.fields().len());
         for (number, field) in first.schema.fields().iter().enumerate() {
             joined.push(match refused.get(number).cloned().flatten() {
-                Some(refused) => (field.as_ref().clone(), Place::Refused(Arc::new(refused))),
+                Some(refused) => (field.as_ref().clone(), ColumnPlace::Refused(Arc::new(refused))),
                 // A name that one file has twice is refused with the whole table.
-                None if tables.len() == 1 => (field.as_ref().clone(), Place::InFiles([number].into())),
+                None if tables.len() == 1 => (field.as_ref().clone(), ColumnPlace::InFiles([number].into())),
                 None => one_column(tables, field),
             });
         }
@@ -79,14 +79,14 @@ impl Joined {
                 }
             }
         }
-        let (fields, places): (Vec<Field>, Vec<Place>) = joined.into_iter().unzip();
+        let (fields, places): (Vec<Field>, Vec<ColumnPlace>) = joined.into_iter().unzip();
         let metadata = first.schema.metadata().clone();
         Joined { schema: Arc::new(Schema::new_with_metadata(fields, metadata)), places }
     }
 }
 
 /// A column of the first table in all of them. Where it holds nothing but nulls, it takes the type of others.
-fn one_column(tables: &[Table], field: &Field) -> (Field, Place) {
+fn one_column(tables: &[Table], field: &Field) -> (Field, ColumnPlace) {
     let (mut joined, mut typed) = (field.clone(), &tables[0]);
     let mut numbers = Vec::with_capacity(tables.len());
     for table in tables {
@@ -121,15 +121,15 @@ fn one_column(tables: &[Table], field: &Field) -> (Field, Place) {
         }
         joined.set_nullable(nullable);
     }
-    (joined, Place::InFiles(numbers.into()))
+    (joined, ColumnPlace::InFiles(numbers.into()))
 }
 
 /// A column that one file lacks and another has.
-fn absent(name: &str, without: &Table, with: &Table) -> (Field, Place) {
+fn absent(name: &str, without: &Table, with: &Table) -> (Field, ColumnPlace) {
     refused(name, without, format!("there is no column `{name}`, which {} has", with.path.display()))
 }
 
-fn refused(name: &str, table: &Table, message: String) -> (Field, Place) {
+fn refused(name: &str, table: &Table, message: String) -> (Field, ColumnPlace) {
     let refused = Refused { path: table.path.to_path_buf(), line: None, message };
-    (Field::new(name, DataType::Null, true), Place::Refused(Arc::new(refused)))
+    (Field::new(name, DataType::Null, true), ColumnPlace::Refused(Arc::new(refused)))
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Splits and how they are spelt.
+/// SplitMembers and how they are spelt.
 const SPELLINGS: [(&str, &[&str]); 3] = [
     ("train", &["train", "training"]),
     ("validation", &["validation", "valid", "dev", "val"]),
@@ -16,7 +16,7 @@ const SPELLINGS: [(&str, &[&str]); 3] = [
 ];
 
 /// The files of each split, and the folders that hold them.
-pub(crate) type Splits = BTreeMap<String, Vec<Member>>;
+pub(crate) type SplitMembers = BTreeMap<String, Vec<Member>>;
 
 /// A file of a split.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +33,7 @@ pub(crate) fn canonical(spelling: &str) -> &str {
 }
 
 /// The names in the order of `datasets`: train, validation, test, then the others.
-pub(crate) fn in_order(splits: &Splits) -> Vec<&str> {
+pub(crate) fn in_order(splits: &SplitMembers) -> Vec<&str> {
     let mut names: Vec<&str> = splits.keys().map(String::as_str).collect();
     names
         .sort_by_key(|name| SPELLINGS.iter().position(|(known, _)| known == name).unwrap_or(SPELLINGS.len()));
@@ -42,7 +42,7 @@ pub(crate) fn in_order(splits: &Splits) -> Vec<&str> {
 
 /// The splits of files by their paths below the folder `root`. `declared` says which splits a folder has where
 /// a file in it tells.
-pub(crate) fn of(root: &Path, files: &[PathBuf], declared: &BTreeMap<PathBuf, Vec<String>>) -> Splits {
+pub(crate) fn of(root: &Path, files: &[PathBuf], declared: &BTreeMap<PathBuf, Vec<String>>) -> SplitMembers {
     let known = collected(files, |file| by_declaration(file, declared));
     let numbered = || collected(files, |file| by_number(root, file, files));
     let folders = || collected(files, by_folder);
@@ -56,8 +56,8 @@ pub(crate) fn of(root: &Path, files: &[PathBuf], declared: &BTreeMap<PathBuf, Ve
         .unwrap_or_default()
 }
 
-fn collected(files: &[PathBuf], of: impl Fn(&Path) -> Vec<(String, PathBuf)>) -> Splits {
-    let mut splits = Splits::new();
+fn collected(files: &[PathBuf], of: impl Fn(&Path) -> Vec<(String, PathBuf)>) -> SplitMembers {
+    let mut splits = SplitMembers::new();
     for file in files {
         for (split, within) in of(file) {
             splits.entry(split).or_default().push(Member { file: file.clone(), within });

@@ -102,16 +102,16 @@ impl Storage for Disk {
         if metadata.is_dir() {
             return Err(Error::from(ErrorKind::IsADirectory));
         }
-        Ok(Arc::new(OnDisk { file, length: metadata.len() }))
+        Ok(Arc::new(DiskFile { file, length: metadata.len() }))
     }
 }
 
-struct OnDisk {
+struct DiskFile {
     file: File,
     length: u64,
 }
 
-impl Object for OnDisk {
+impl Object for DiskFile {
     fn length(&self) -> u64 {
         self.length
     }
@@ -164,19 +164,19 @@ impl Object for Watched {
 const PIECE: u64 = 1 << 20;
 
 /// Reads an object from some place on, a piece at a time.
-pub(crate) struct Pieces {
+pub(crate) struct ObjectReader {
     object: Arc<dyn Object>,
     next: u64,
     piece: Bytes,
 }
 
-impl Pieces {
+impl ObjectReader {
     pub(crate) fn new(object: Arc<dyn Object>, start: u64) -> Self {
-        Pieces { object, next: start, piece: Bytes::new() }
+        ObjectReader { object, next: start, piece: Bytes::new() }
     }
 }
 
-impl Read for Pieces {
+impl Read for ObjectReader {
     fn read(&mut self, into: &mut [u8]) -> Result<usize> {
         if self.piece.is_empty() {
             let end = self.object.length().min(self.next.saturating_add(PIECE));

@@ -20,21 +20,21 @@ pub(crate) struct Table {
     pub(crate) schema: SchemaRef,
     /// Rows of each chunk; none is empty.
     pub(crate) chunks: Vec<usize>,
-    columns: Columns,
+    columns: ColumnData,
     leaves: Vec<Leaf>,
     mapping: Option<Mapping>,
 }
 
 /// What the columns come of.
 #[derive(Debug)]
-enum Columns {
+enum ColumnData {
     /// Record batches, in memory or mapped.
     Ready(Vec<RecordBatch>),
-    /// Columns that are decoded when they are first asked for.
+    /// ColumnData that are decoded when they are first asked for.
     Encoded(Box<dyn EncodedColumns>),
 }
 
-/// Columns as a file stores them.
+/// ColumnData as a file stores them.
 pub(crate) trait EncodedColumns: fmt::Debug + Send + Sync {
     /// The column of every chunk, decoded the first time.
     ///
@@ -61,7 +61,7 @@ impl Table {
     ) -> Self {
         chunks.retain(|chunk| chunk.num_rows() > 0);
         let rows = chunks.iter().map(RecordBatch::num_rows).collect();
-        Self::of(path, schema, rows, Columns::Ready(chunks), mapping)
+        Self::of(path, schema, rows, ColumnData::Ready(chunks), mapping)
     }
 
     /// A table of columns that are decoded when they are first asked for, in chunks of so many rows.
@@ -71,14 +71,14 @@ impl Table {
         rows: Vec<usize>,
         columns: impl EncodedColumns + 'static,
     ) -> Self {
-        Self::of(path, schema, rows, Columns::Encoded(Box::new(columns)), None)
+        Self::of(path, schema, rows, ColumnData::Encoded(Box::new(columns)), None)
     }
 
     fn of(
         path: &Path,
         schema: &SchemaRef,
         chunks: Vec<usize>,
-        columns: Columns,
+        columns: ColumnData,
         mapping: Option<Mapping>,
     ) -> Self {
         let mut flat = (Vec::new(), Vec::new());
@@ -102,8 +102,10 @@ impl Table {
     pub(crate) fn column(&self, index: usize) -> Result<Vec<ArrayRef>> {
         let leaf = &self.leaves[index];
         let whole: Vec<ArrayRef> = match &self.columns {
-            Columns::Ready(chunks) => chunks.iter().map(|chunk| chunk.column(leaf.column).clone()).collect(),
-            Columns::Encoded(columns) => columns.column(leaf.column)?,
+            ColumnData::Ready(chunks) => {
+                chunks.iter().map(|chunk| chunk.column(leaf.column).clone()).collect()
+            }
+            ColumnData::Encoded(columns) => columns.column(leaf.column)?,
         };
         let members = whole.into_iter().map(|array| leaf.of(array));
         members.collect::<Result<_, _>>().map_err(|error| Error::format(&*self.path, error))

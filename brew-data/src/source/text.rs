@@ -9,15 +9,15 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use flate2::read::MultiGzDecoder;
 
+use super::decode_cache::{DecodeCache, Decoded};
 use super::format::Format;
-use super::kept::{Keeper, Kept};
 use super::mapping::hash;
 use super::schema::Refused;
-use super::storage::{Object, Pieces, Storage, Watched};
+use super::storage::{Object, ObjectReader, Storage, Watched};
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::parse::columns::{Columns, Odd};
-use crate::parse::{Emit, Problem, infer, json_lines, json_table, squad};
+use crate::parse::columns::{InferredColumns, Unreadable};
+use crate::parse::{Emit, ParseError, infer, json_lines, json_table, squad};
 use crate::progress::Shown;
 
 /// Begins a file that gzip has packed.
@@ -38,21 +38,21 @@ pub(crate) fn open(
     storage: &dyn Storage,
     files: &[PathBuf],
     format: &Format,
-    keeper: &Keeper,
+    cache: &DecodeCache,
 ) -> Result<(Vec<Table>, Vec<Option<Refused>>)> {
-    let Columns { schema, odd } = columns(storage, files, format)?;
+    let InferredColumns { schema, unreadable } = columns(storage, files, format)?;
     let schema = Arc::new(schema);
     let mut tables = Vec::with_capacity(files.len());
     for path in files {
         let object = storage.open(path).map_err(Error::io(path))?;
-        match table(path, &object, format, (&schema, &odd), keeper) {
+        match table(path, &object, format, (&schema, &unreadable), cache) {
             Ok(kept) => tables.push(Table::new(path, &schema, kept.chunks, kept.mapping)),
             Err(Error::NoRows { .. }) if files.len() > 1 => {}
             Err(error) => return Err(error),
         }
     }
-    let refused = odd.into_iter().map(|odd| {
-        odd.map(|Odd { file, line, message }| Refused {
+    let refused = unreadable.into_iter().map(|unreadable| {
+        unreadable.map(|Unreadable { file, line, message }| Refused {
             path: files[file].clone(),
             line: Some(line),
             message,
@@ -65,40 +65,40 @@ fn table(
     path: &Path,
     object: &Arc<dyn Object>,
     format: &Format,
-    (schema, odd): (&SchemaRef, &[Option<Odd>]),
-    keeper: &Keeper,
-) -> Result<Kept> {
+    (schema, unreadable): (&SchemaRef, &[Option<Unreadable>]),
+    cache: &DecodeCache,
+) -> Result<Decoded> {
     let key = || hash(object, path, &format!("{VERSION} {format:?} {:?}", schema.fields()));
-    keeper.keep(path, schema, key, |emit| {
-        read(path, object, "reading", |reader| rows(format, (schema, odd), reader, emit))
+    cache.keep(path, schema, key, |emit| {
+        read(path, object, "reading", |reader| rows(format, (schema, unreadable), reader, emit))
     })
 }
 
 fn rows(
     format: &Format,
-    (schema, odd): (&SchemaRef, &[Option<Odd>]),
+    (schema, unreadable): (&SchemaRef, &[Option<Unreadable>]),
     reader: &mut dyn BufRead,
     emit: &mut Emit<'_>,
-) -> Result<(), Problem> {
+) -> Result<(), ParseError> {
     match format {
-        Format::Table(_) => Err(Problem::Text("a layout alone is no format".to_owned())),
+        Format::Table(_) => Err(ParseError::Text("a layout alone is no format".to_owned())),
         Format::Delimited(settings) => settings.read(reader, schema, emit),
-        Format::JsonLines => json_table::read(reader, schema, odd, emit),
+        Format::JsonLines => json_table::read(reader, schema, unreadable, emit),
         Format::Conll(settings) => settings.read(reader, emit),
         Format::Squad => squad::read(reader, emit),
     }
 }
 
 /// The columns of all files together.
-fn columns(storage: &dyn Storage, files: &[PathBuf], format: &Format) -> Result<Columns> {
-    let mut separated = infer::Inference::default();
-    let mut objects = json_lines::Inference::default();
+fn columns(storage: &dyn Storage, files: &[PathBuf], format: &Format) -> Result<InferredColumns> {
+    let mut separated = infer::DelimitedInference::default();
+    let mut objects = json_lines::JsonInference::default();
     match format {
-        Format::Conll(settings) => return Ok(Columns::known(&settings.schema())),
-        Format::Squad => return Ok(Columns::known(&squad::schema())),
+        Format::Conll(settings) => return Ok(InferredColumns::known(&settings.schema())),
+        Format::Squad => return Ok(InferredColumns::known(&squad::schema())),
         Format::Delimited(settings) => {
             if let Some(declared) = settings.declared() {
-                return Ok(Columns::known(&declared));
+                return Ok(InferredColumns::known(&declared));
             }
         }
         Format::JsonLines | Format::Table(_) => {}
@@ -110,7 +110,7 @@ fn columns(storage: &dyn Storage, files: &[PathBuf], format: &Format) -> Result<
             _ => objects.scan(reader),
         });
         match scanned {
-            Err(Problem::NoRows) if files.len() > 1 => {}
+            Err(ParseError::NoRows) if files.len() > 1 => {}
             scanned => scanned.map_err(|problem| Error::in_file(path, problem))?,
         }
     }
@@ -124,34 +124,36 @@ pub(super) fn read<T>(
     path: &Path,
     object: &Arc<dyn Object>,
     doing: &str,
-    parse: impl FnOnce(&mut dyn BufRead) -> Result<T, Problem>,
-) -> Result<T, Problem> {
+    parse: impl FnOnce(&mut dyn BufRead) -> Result<T, ParseError>,
+) -> Result<T, ParseError> {
     let watched = Arc::new(Watched::new(object.clone()));
-    let mark = watched.range(0..watched.length().min(4)).map_err(Problem::Io)?;
-    let raw = Shown::new(Pieces::new(watched.clone(), 0), path, doing, watched.length());
+    let mark = watched.range(0..watched.length().min(4)).map_err(ParseError::Io)?;
+    let raw = Shown::new(ObjectReader::new(watched.clone(), 0), path, doing, watched.length());
     let (unpacked, packer): (Box<dyn Read>, _) = if mark.starts_with(GZIP_MARK) {
         (Box::new(MultiGzDecoder::new(raw)), "gzip")
     } else if mark.starts_with(ZSTD_MARK) {
-        let mut decoder = zstd::Decoder::new(raw).map_err(Problem::Io)?;
+        let mut decoder = zstd::Decoder::new(raw).map_err(ParseError::Io)?;
         // What `zstd --long` packs has windows of up to 2 GiB.
-        decoder.window_log_max(31).map_err(Problem::Io)?;
+        decoder.window_log_max(31).map_err(ParseError::Io)?;
         (Box::new(decoder), "zstd")
     } else {
         (Box::new(raw), "")
     };
     let mut reader = BufReader::with_capacity(1 << 16, unpacked);
     let outcome = match reader.fill_buf() {
-        Err(error) => Err(Problem::Io(error)),
-        Ok(start) => wide(start).map_or(Ok(()), |message| Err(Problem::Text(message))),
+        Err(error) => Err(ParseError::Io(error)),
+        Ok(start) => wide(start).map_or(Ok(()), |message| Err(ParseError::Text(message))),
     };
     outcome.and_then(|()| parse(&mut reader)).map_err(|problem| match (problem, watched.failure()) {
-        (Problem::Io(_), Some(failure)) => Problem::Io(failure),
-        (Problem::Io(error), None) if packer.is_empty() => Problem::Io(error),
-        (Problem::Io(error), None) if error.kind() == ErrorKind::UnexpectedEof => {
+        (ParseError::Io(_), Some(failure)) => ParseError::Io(failure),
+        (ParseError::Io(error), None) if packer.is_empty() => ParseError::Io(error),
+        (ParseError::Io(error), None) if error.kind() == ErrorKind::UnexpectedEof => {
             let message = "it is cut short, or followed by bytes that belong to something else";
-            Problem::Text(format!("the {packer} data ends in the middle: {message}"))
+            ParseError::Text(format!("the {packer} data ends in the middle: {message}"))
         }
-        (Problem::Io(error), None) => Problem::Text(format!("the {packer} data cannot be unpacked: {error}")),
+        (ParseError::Io(error), None) => {
+            ParseError::Text(format!("the {packer} data cannot be unpacked: {error}"))
+        }
         (other, _) => other,
     })
 }

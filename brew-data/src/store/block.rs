@@ -16,13 +16,13 @@ use crate::source::storage::{Disk, Storage as _};
 
 /// A block on disk, whose rows have not been looked at.
 #[derive(Debug, Clone)]
-pub(super) struct Block {
+pub(super) struct BlockFile {
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
     keys: Vec<Key>,
 }
 
-impl Block {
+impl BlockFile {
     /// Writes rows as a block: first the rows, then their keys, which make it one.
     pub(super) fn write(folder: &Path, rows: &RecordBatch, keys: Vec<RowKey>) -> Result<Self> {
         let failed =
@@ -34,7 +34,7 @@ impl Block {
         let path = folder.join(format!("{}.arrow", blake3::hash(&bytes).to_hex()));
         put(&path, &bytes)?;
         let keys = keys.into_iter().map(|key| key.0).collect();
-        let block = Block { path, bytes: bytes.len() as u64, keys };
+        let block = BlockFile { path, bytes: bytes.len() as u64, keys };
         block.write_keys()?;
         Ok(block)
     }
@@ -72,17 +72,17 @@ impl Block {
                 ),
             ));
         }
-        Ok(Block { path, bytes: length, keys })
+        Ok(BlockFile { path, bytes: length, keys })
     }
 
     /// The block of a file whose keys a killed writer did not write any more.
     ///
     /// # Errors
-    /// Those of [`Block::open`].
+    /// Those of [`BlockFile::open`].
     pub(super) fn adopt(path: &Path) -> Result<Self> {
-        let opened = Opened::read(path)?;
+        let opened = OpenBlock::read(path)?;
         let bytes = std::fs::metadata(path).map_err(Error::io(path))?.len();
-        let block = Block { path: path.to_owned(), bytes, keys: opened.block.keys };
+        let block = BlockFile { path: path.to_owned(), bytes, keys: opened.block.keys };
         block.write_keys()?;
         Ok(block)
     }
@@ -91,8 +91,8 @@ impl Block {
     ///
     /// # Errors
     /// A byte that is not as it was written, by file.
-    pub(super) fn open(&self) -> Result<Opened> {
-        let opened = Opened::read(&self.path)?;
+    pub(super) fn open(&self) -> Result<OpenBlock> {
+        let opened = OpenBlock::read(&self.path)?;
         if opened.block.keys != self.keys {
             return Err(corrupt(&self.path, "its rows are not those of its keys"));
         }
@@ -114,13 +114,13 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// A block whose rows can be read.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenBlock {
     block: rows::Block,
     /// Of each column what is kept, and what the teacher gave.
     kinds: Vec<(Kind, Kind)>,
 }
 
-impl Opened {
+impl OpenBlock {
     fn read(path: &Path) -> Result<Self> {
         let object = Disk.open(path).map_err(Error::io(path))?;
         let (file, _) = map(object.as_ref(), path)?;
@@ -140,7 +140,7 @@ impl Opened {
             .map(|column| Some((dtype::named(&column.dtype)?, dtype::named(&column.given)?)))
             .collect::<Option<_>>()
             .ok_or_else(|| corrupt(path, "a column has an unknown dtype"))?;
-        Ok(Opened { block, kinds })
+        Ok(OpenBlock { block, kinds })
     }
 
     /// The row at this place; the place comes from the block's own keys.

@@ -23,7 +23,7 @@ use brew_core::cache::{CachedRows, Card, IntoTeacherCache, Payload, TeacherCache
 
 use crate::text::tokenizer::Tokenizer;
 use header::Header;
-use rows::Rows;
+use rows::StoredRows;
 
 /// Bytes of values in a block: small enough to lose, large enough to write at once.
 const BLOCK_BYTES: usize = 16 << 20;
@@ -99,7 +99,7 @@ impl TeacherCache for TeacherStore {
     fn open(&self, teacher: &str, card: &Card) -> brew_core::Result<Arc<dyn CachedRows>> {
         let folder = if teacher.is_empty() { self.folder.clone() } else { self.folder.join(teacher) };
         let keeps = Header { tokenizer: self.tokenizer.clone(), card: card.clone() }.check(&folder)?;
-        Ok(Arc::new(Rows::open(folder, keeps, self.block_bytes)?))
+        Ok(Arc::new(StoredRows::open(folder, keeps, self.block_bytes)?))
     }
 }
 

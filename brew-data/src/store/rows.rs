@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use brew_core::cache::{CacheSize, CachedRows, Keep, Row, RowKey, missing};
 
-use super::block::{Block, Opened};
+use super::block::{BlockFile, OpenBlock};
 use super::pending::Pending;
 use crate::error::{Error, Result};
 
@@ -16,59 +16,59 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// The rows in a folder.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(super) struct StoredRows {
     folder: PathBuf,
     keeps: BTreeSet<Keep>,
     block_bytes: usize,
-    state: Mutex<State>,
+    state: Mutex<StoreState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct StoreState {
     /// Blocks by number; a number is never used again.
-    blocks: Vec<Option<Held>>,
+    blocks: Vec<Option<HeldBlock>>,
     /// The files that are blocks already.
     known: HashSet<PathBuf>,
-    index: HashMap<RowKey, Place>,
+    index: HashMap<RowKey, BlockRow>,
     pending: Pending,
     warnings: Vec<String>,
 }
 
 /// Where a row is.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct BlockRow {
     block: u32,
     row: u32,
 }
 
 #[derive(Debug)]
-struct Held {
-    block: Block,
+struct HeldBlock {
+    block: BlockFile,
     /// Its rows, once one of them was read.
-    opened: Option<Arc<Opened>>,
+    opened: Option<Arc<OpenBlock>>,
 }
 
 /// A row that was found: it waits for its block, or lies in one.
-enum Found {
+enum FoundRow {
     Waiting(Arc<Row<'static>>),
-    Written(Arc<Opened>, usize),
+    Written(Arc<OpenBlock>, usize),
 }
 
-impl Rows {
+impl StoredRows {
     /// Looks at the keys of all blocks; of the rows nothing is read.
     pub(super) fn open(folder: PathBuf, keeps: BTreeSet<Keep>, block_bytes: usize) -> Result<Self> {
-        let mut state = State::default();
+        let mut state = StoreState::default();
         state.scan(&folder)?;
-        Ok(Rows { folder, keeps, block_bytes, state: Mutex::new(state) })
+        Ok(StoredRows { folder, keeps, block_bytes, state: Mutex::new(state) })
     }
 
     /// A panic of another thread left the state as it was.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, StoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl StoreState {
     /// Takes in the blocks that came since the last time, of this writer or another.
     fn scan(&mut self, folder: &Path) -> Result<()> {
         let mut files = Vec::new();
@@ -87,7 +87,7 @@ impl State {
         let keys: HashSet<PathBuf> = with("keys").into_iter().cloned().collect();
         for file in with("keys") {
             if !self.known.contains(&file.with_extension("arrow")) {
-                match Block::find(file) {
+                match BlockFile::find(file) {
                     Ok(block) => self.take(block),
                     Err(error) => self.warnings.push(error.to_string()),
                 }
@@ -96,7 +96,7 @@ impl State {
         for file in with("arrow").into_iter().filter(|file| !keys.contains(&file.with_extension("keys"))) {
             // Another writer may be about to write its keys; both would write the same.
             if !self.known.contains(file) {
-                match Block::adopt(file) {
+                match BlockFile::adopt(file) {
                     Ok(block) => self.take(block),
                     Err(error) => self.warnings.push(error.to_string()),
                 }
@@ -105,17 +105,17 @@ impl State {
         Ok(())
     }
 
-    fn take(&mut self, block: Block) {
+    fn take(&mut self, block: BlockFile) {
         let number = self.blocks.len() as u32;
         for (row, key) in block.keys().enumerate() {
-            self.index.entry(key).or_insert(Place { block: number, row: row as u32 });
+            self.index.entry(key).or_insert(BlockRow { block: number, row: row as u32 });
         }
         self.known.insert(block.path.clone());
-        self.blocks.push(Some(Held { block, opened: None }));
+        self.blocks.push(Some(HeldBlock { block, opened: None }));
     }
 
     /// The rows of a block. One that is corrupt is put aside with all its rows.
-    fn opened(&mut self, number: u32) -> Result<Arc<Opened>> {
+    fn opened(&mut self, number: u32) -> Result<Arc<OpenBlock>> {
         let held = self.blocks.get_mut(number as usize).and_then(Option::as_mut);
         let held =
             held.ok_or_else(|| Error::Setting(format!("block {number} of the teacher cache is gone")))?;
@@ -141,7 +141,7 @@ impl State {
             return Ok(());
         }
         let (rows, keys) = self.pending.take().map_err(|error| Error::format(folder, error))?;
-        let block = Block::write(folder, &rows, keys)?;
+        let block = BlockFile::write(folder, &rows, keys)?;
         if !self.known.contains(&block.path) {
             self.take(block);
         }
@@ -149,7 +149,7 @@ impl State {
     }
 }
 
-impl CachedRows for Rows {
+impl CachedRows for StoredRows {
     fn keeps(&self) -> BTreeSet<Keep> {
         self.keeps.clone()
     }
@@ -169,18 +169,18 @@ impl CachedRows for Rows {
             let mut state = self.state();
             for (position, key) in keys.iter().enumerate() {
                 if let Some(row) = state.pending.get(key) {
-                    places.push(Found::Waiting(row));
+                    places.push(FoundRow::Waiting(row));
                     continue;
                 }
                 let place = state.index.get(key).copied();
                 let place =
                     place.ok_or_else(|| missing(position, key, &self.folder.display().to_string()))?;
-                places.push(Found::Written(state.opened(place.block)?, place.row as usize));
+                places.push(FoundRow::Written(state.opened(place.block)?, place.row as usize));
             }
         }
         places.iter().enumerate().try_for_each(|(position, found)| match found {
-            Found::Waiting(row) => show(position, row),
-            Found::Written(block, row) => show(position, &block.row(*row)),
+            FoundRow::Waiting(row) => show(position, row),
+            FoundRow::Written(block, row) => show(position, &block.row(*row)),
         })
     }
 
@@ -218,7 +218,7 @@ impl CachedRows for Rows {
     }
 }
 
-impl Drop for Rows {
+impl Drop for StoredRows {
     fn drop(&mut self) {
         // A run that ended with an error keeps what its teacher computed.
         let folder = self.folder.clone();

@@ -48,7 +48,7 @@ pub struct Answers {
     longest: usize,
     unanswerable_above: Option<f64>,
     next_window: usize,
-    best: Vec<Best>,
+    best: Vec<BestSpan>,
 }
 
 /// The answer to one question.
@@ -64,7 +64,7 @@ pub struct Answer {
 
 /// The best of an example so far.
 #[derive(Debug, Clone)]
-struct Best {
+struct BestSpan {
     score: f64,
     /// The first character and the one after the last.
     characters: (i64, i64),
@@ -84,7 +84,7 @@ impl Answers {
             let message = format!("a window of row {example}, but there are only {rows} examples");
             return Err(Error::format(windows.path(), message));
         }
-        let none = Best { score: f64::NEG_INFINITY, characters: (0, 0), no_answer: f64::INFINITY };
+        let none = BestSpan { score: f64::NEG_INFINITY, characters: (0, 0), no_answer: f64::INFINITY };
         Ok(Answers {
             windows: windows.clone(),
             examples: examples.clone(),
@@ -165,7 +165,7 @@ impl Answers {
             return Err(Error::format(self.windows.path(), message));
         }
         let contexts = self.examples.texts(&self.context)?;
-        let answer = |(best, context): (Best, String)| {
+        let answer = |(best, context): (BestSpan, String)| {
             let (start, end) = best.characters;
             let none = self.unanswerable_above.is_some_and(|above| best.no_answer - best.score > above);
             let length = if none { 0 } else { end - start };
@@ -188,7 +188,7 @@ impl Answers {
     }
 }
 
-impl Best {
+impl BestSpan {
     fn look_at(&mut self, places: &[(i64, i64)], starts: &[f32], ends: &[f32], longest: usize) {
         if places.is_empty() {
             return;

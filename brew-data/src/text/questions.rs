@@ -86,7 +86,12 @@ impl Questions {
 
     /// The windows of these rows, the row of each, and the columns that are made beside those of every
     /// encoding.
-    pub(super) fn make(&self, tokenizer: &Tokenizer, room: usize, cells: &Cells<'_>) -> Result<Windows> {
+    pub(super) fn make(
+        &self,
+        tokenizer: &Tokenizer,
+        room: usize,
+        cells: &Cells<'_>,
+    ) -> Result<QuestionWindows> {
         let (questions, contexts) = (cells.texts(&self.question)?, cells.texts(&self.context)?);
         let longest = room - self.stride - 1;
         let answers = self.first_answers(cells, &contexts)?;
@@ -100,7 +105,7 @@ impl Questions {
             );
             return Err(cells.bad(row, &self.question, message));
         }
-        let mut windows = Windows::default();
+        let mut windows = QuestionWindows::default();
         let (mut starts, mut ends) = (Lists::default(), Lists::default());
         let mut marks = Vec::new();
         for (row, (question, context)) in questions.into_iter().zip(contexts).enumerate() {
@@ -162,7 +167,7 @@ impl Questions {
 
 /// Rows made of questions.
 #[derive(Debug, Default)]
-pub(super) struct Windows {
+pub(super) struct QuestionWindows {
     pub(super) encodings: Vec<Encoding>,
     /// The row, of those that were read, that each window is of.
     pub(super) rows: Vec<u64>,

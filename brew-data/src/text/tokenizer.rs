@@ -73,7 +73,8 @@ impl Tokenizer {
     /// A folder without a tokenizer, or with files that are none; one with a SentencePiece model alone, with the line
     /// of Python that converts it.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
-        let tokenizer_folder::Found { inner, path, cut, longest } = tokenizer_folder::read(folder.as_ref())?;
+        let tokenizer_folder::FoundTokenizer { inner, path, cut, longest } =
+            tokenizer_folder::read(folder.as_ref())?;
         let whole = inner.to_string(false).map_err(|error| Error::format(&path, error))?;
         let hash = blake3::hash(format!("{cut:?} {whole}").as_bytes());
         Ok(Tokenizer { inner, path, hash, cut, longest })

@@ -17,14 +17,14 @@ const LARGEST_EMPTY: usize = 1 << 24;
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) keys: Vec<Key>,
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Vec<TensorColumn>,
     tokens: UInt32Array,
     lengths: UInt32Array,
 }
 
 /// One tensor of every row.
 #[derive(Debug)]
-pub(crate) struct Column {
+pub(crate) struct TensorColumn {
     /// Role and layer, or role and place in its list: `hidden/2`.
     pub(crate) name: String,
     /// The dtype it is kept in.
@@ -65,7 +65,7 @@ impl Block {
             let cut = metadata.get("cut")?.split(',').filter(|text| !text.is_empty());
             let shapes = batch.column_by_name(&format!("{name}.shape"))?.as_list_opt::<i32>()?;
             shapes.values().as_primitive_opt::<UInt32Type>()?;
-            Some(Column {
+            Some(TensorColumn {
                 name: name.to_owned(),
                 dtype: metadata.get("dtype")?.clone(),
                 given: metadata.get("given")?.clone(),
@@ -86,7 +86,7 @@ impl Block {
     }
 }
 
-impl Column {
+impl TensorColumn {
     /// The values of a row.
     pub(crate) fn bytes(&self, row: usize) -> &[u8] {
         self.values.value(row)

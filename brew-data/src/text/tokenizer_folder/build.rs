@@ -19,7 +19,7 @@ use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, ModelWrapper, Tokenizer};
 
-use super::settings::{Class, Settings};
+use super::settings::{Class, TokenizerSettings};
 use crate::error::{Error, Result};
 
 /// What a tokenizer is put together of.
@@ -34,7 +34,7 @@ pub(super) struct Parts {
 impl Parts {
     /// `tokenizer.json`. A class that does not go with the file's model leaves the file as it is. Where no
     /// class is named, as beside a model that is none of transformers', settings go by the file's model.
-    pub(super) fn of_json(path: &Path, settings: &Settings) -> Result<Self> {
+    pub(super) fn of_json(path: &Path, settings: &TokenizerSettings) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let not_one = |error: &dyn std::fmt::Display| {
             Error::format(path, format!("this cannot be read as a tokenizer: {error}"))
@@ -60,7 +60,7 @@ impl Parts {
     }
 
     /// A BERT's `vocab.txt`.
-    pub(super) fn of_words(path: &Path, settings: &Settings) -> Result<Self> {
+    pub(super) fn of_words(path: &Path, settings: &TokenizerSettings) -> Result<Self> {
         let unknown = settings.named("unk_token").map_or_else(|| "[UNK]".to_owned(), |token| token.content);
         let model = WordPiece::from_file(&path.to_string_lossy()).unk_token(unknown).build();
         let model = model.map_err(|error| Error::format(path, format!("not a vocabulary: {error}")))?;
@@ -77,7 +77,7 @@ impl Parts {
 }
 
 /// Puts a tokenizer together.
-pub(super) fn put_together(parts: Parts, settings: &Settings, path: &Path) -> Result<Tokenizer> {
+pub(super) fn put_together(parts: Parts, settings: &TokenizerSettings, path: &Path) -> Result<Tokenizer> {
     let failed = |error: tokenizers::Error| Error::format(path, error);
     let class = parts.class;
     let mut tokenizer = match class {
@@ -151,7 +151,7 @@ fn model_with(
     Ok(Value::Object(kept.collect()))
 }
 
-fn bert(file: &Tokenizer, settings: &Settings, path: &Path) -> Result<Tokenizer> {
+fn bert(file: &Tokenizer, settings: &TokenizerSettings, path: &Path) -> Result<Tokenizer> {
     let failed = |error: tokenizers::Error| Error::format(path, error);
     let unknown = settings.named("unk_token").map_or_else(|| "[UNK]".to_owned(), |token| token.content);
     let model = model_with(file, path, |key, value| match key {
@@ -174,7 +174,7 @@ fn bert(file: &Tokenizer, settings: &Settings, path: &Path) -> Result<Tokenizer>
     Ok(tokenizer)
 }
 
-fn roberta(file: &Tokenizer, settings: &Settings, path: &Path) -> Result<Tokenizer> {
+fn roberta(file: &Tokenizer, settings: &TokenizerSettings, path: &Path) -> Result<Tokenizer> {
     let model = model_with(file, path, |key, value| ["vocab", "merges"].contains(&key).then_some(value))?;
     let model: BPE = serde_json::from_value(model).map_err(|error| Error::format(path, error))?;
     let mut tokenizer = Tokenizer::new(model);
@@ -183,7 +183,7 @@ fn roberta(file: &Tokenizer, settings: &Settings, path: &Path) -> Result<Tokeniz
     Ok(tokenizer)
 }
 
-fn unigram(mut file: Tokenizer, settings: &Settings) -> tokenizers::Result<Tokenizer> {
+fn unigram(mut file: Tokenizer, settings: &TokenizerSettings) -> tokenizers::Result<Tokenizer> {
     let scheme =
         if settings.switch("add_prefix_space", true) { PrependScheme::Always } else { PrependScheme::Never };
     let parts: Vec<PreTokenizerWrapper> =

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use tokenizers::{Tokenizer, TruncationDirection};
 
 use self::build::Parts;
-use self::settings::{Class, Settings};
+use self::settings::{Class, TokenizerSettings};
 use crate::error::{Error, Result};
 
 /// A tokenizer, and what its folder says of how it is used.
-pub(super) struct Found {
+pub(super) struct FoundTokenizer {
     pub(super) inner: Tokenizer,
     /// What errors name.
     pub(super) path: PathBuf,
@@ -27,11 +27,11 @@ pub(super) struct Found {
 }
 
 /// Reads the tokenizer of a folder.
-pub(super) fn read(folder: &Path) -> Result<Found> {
+pub(super) fn read(folder: &Path) -> Result<FoundTokenizer> {
     if !folder.is_dir() {
         return Err(Error::format(folder, "there is no such folder"));
     }
-    let mut settings = Settings::read(folder)?;
+    let mut settings = TokenizerSettings::read(folder)?;
     let [json, words, vocabulary, merges] =
         ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"].map(|name| folder.join(name));
     let (path, parts) = if json.is_file() {
@@ -55,7 +55,7 @@ pub(super) fn read(folder: &Path) -> Result<Found> {
     let cut = found.get_truncation().map_or(TruncationDirection::Right, |truncation| truncation.direction);
     found.with_padding(None);
     found.with_truncation(None).map_err(|error| Error::format(&path, error))?;
-    Ok(Found { inner: found, path, cut: settings.cut().unwrap_or(cut), longest: settings.longest() })
+    Ok(FoundTokenizer { inner: found, path, cut: settings.cut().unwrap_or(cut), longest: settings.longest() })
 }
 
 /// Whether words are put together by rules in a file of their own, as PhoBERT's and BERTweet's are, whose
@@ -64,7 +64,7 @@ fn has_codes(folder: &Path) -> bool {
     folder.join("bpe.codes").is_file()
 }
 
-fn no_tokenizer(folder: &Path, settings: &Settings) -> Error {
+fn no_tokenizer(folder: &Path, settings: &TokenizerSettings) -> Error {
     let pieces = [
         "sentencepiece.bpe.model",
         "spiece.model",

@@ -32,7 +32,7 @@ const NO_LIMIT: f64 = 1e9;
 
 /// What is beside a tokenizer.
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(super) struct TokenizerSettings {
     /// None where no file says it.
     pub(super) class: Option<Class>,
     /// The class as its file calls it.
@@ -43,7 +43,7 @@ pub(super) struct Settings {
     added: Option<Vec<(u64, AddedToken)>>,
 }
 
-impl Settings {
+impl TokenizerSettings {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer_config.json");
         let mut config = object(&path)?.unwrap_or_default();
@@ -62,7 +62,7 @@ impl Settings {
             (None, Some("bigru") | None) => None,
             (None, Some(_)) => Some(Class::Other),
         };
-        let mut settings = Settings { class, name, config: Map::new(), added: None };
+        let mut settings = TokenizerSettings { class, name, config: Map::new(), added: None };
         if let Some(Value::Object(added)) = config.get("added_tokens_decoder") {
             let read = |(id, token): (&String, &Value)| Some((id.parse().ok()?, token_of(token, false)?));
             let tokens: Option<Vec<_>> = added.iter().map(read).collect();

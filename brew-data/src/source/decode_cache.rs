@@ -19,7 +19,7 @@ use super::storage::{Disk, Storage as _};
 use crate::disk::{atomically, is_whole, seal};
 use crate::error::{Error, Result};
 use crate::parse::ipc::decode;
-use crate::parse::{Emit, Problem};
+use crate::parse::{Emit, ParseError};
 
 /// Bytes of decoded tables that one opening may keep in memory.
 const KEPT_BYTES: usize = 64 << 20;
@@ -29,7 +29,7 @@ const CACHE_KEY: &str = "brew.source";
 
 /// Where decoded tables go.
 #[derive(Debug, Clone)]
-pub(crate) struct Keeper {
+pub(crate) struct DecodeCache {
     folder: PathBuf,
     /// Bytes that may still be kept in memory.
     left: Arc<AtomicUsize>,
@@ -37,15 +37,15 @@ pub(crate) struct Keeper {
 
 /// A table that can be read at random.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct Decoded {
     pub(crate) chunks: Vec<RecordBatch>,
     pub(crate) mapping: Option<Mapping>,
 }
 
-impl Keeper {
+impl DecodeCache {
     /// One opening's.
     pub(crate) fn new() -> Self {
-        Keeper { folder: cache_folder(), left: Arc::new(AtomicUsize::new(KEPT_BYTES)) }
+        DecodeCache { folder: cache_folder(), left: Arc::new(AtomicUsize::new(KEPT_BYTES)) }
     }
 
     /// Keeps what `read` emits. It is called once more from the start where it emits too much to keep
@@ -58,23 +58,23 @@ impl Keeper {
         path: &Path,
         schema: &SchemaRef,
         key: impl FnOnce() -> Result<String>,
-        read: impl Fn(&mut Emit<'_>) -> Result<(), Problem>,
-    ) -> Result<Kept> {
+        read: impl Fn(&mut Emit<'_>) -> Result<(), ParseError>,
+    ) -> Result<Decoded> {
         let left = self.left.load(Ordering::Relaxed);
         let (mut chunks, mut bytes) = (Vec::new(), 0);
         let outcome = read(&mut |batch| {
             bytes += batch.get_array_memory_size();
             chunks.push(batch);
-            if bytes > left { Err(Problem::Stopped) } else { Ok(()) }
+            if bytes > left { Err(ParseError::Stopped) } else { Ok(()) }
         });
         match outcome {
             Ok(()) => {
                 let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                     Some(left.saturating_sub(bytes))
                 });
-                return Ok(Kept { chunks, mapping: None });
+                return Ok(Decoded { chunks, mapping: None });
             }
-            Err(Problem::Stopped) => drop(chunks),
+            Err(ParseError::Stopped) => drop(chunks),
             Err(problem) => return Err(Error::in_file(path, problem)),
         }
         let key = key()?;
@@ -93,19 +93,19 @@ impl Keeper {
 }
 
 /// Maps a cache file.
-fn open(file: &Path) -> Result<(SchemaRef, Kept)> {
+fn open(file: &Path) -> Result<(SchemaRef, Decoded)> {
     let object = Disk.open(file).map_err(Error::io(file))?;
     let (bytes, mapping) = map(object.as_ref(), file)?;
     let told = |undecoded| Error::format(file, format!("the cache {undecoded}"));
     let (schema, chunks) = decode(&bytes).map_err(told)?;
-    Ok((schema, Kept { chunks, mapping }))
+    Ok((schema, Decoded { chunks, mapping }))
 }
 
 fn write(
     path: &Path,
     file: &Path,
     schema: &Schema,
-    read: impl Fn(&mut Emit<'_>) -> Result<(), Problem>,
+    read: impl Fn(&mut Emit<'_>) -> Result<(), ParseError>,
 ) -> Result<()> {
     let failed = |error| Error::format(file, format!("the cache cannot be written: {error}"));
     atomically(file, |into| {
@@ -114,7 +114,7 @@ fn write(
         let outcome = read(&mut |batch| {
             writer.write(&batch).map_err(|error| {
                 refused = Some(failed(error));
-                Problem::Stopped
+                ParseError::Stopped
             })
         });
         match (refused, outcome) {
@@ -150,9 +150,9 @@ mod tests {
         let values = || {
             // Nothing may stay in memory.
             let left = Arc::new(AtomicUsize::new(0));
-            let keeper = Keeper { folder: folder.path().to_owned(), left };
+            let cache = DecodeCache { folder: folder.path().to_owned(), left };
             let key = || Ok("key".to_owned());
-            let kept = keeper.keep(Path::new("a.csv"), &schema, key, |emit| {
+            let kept = cache.keep(Path::new("a.csv"), &schema, key, |emit| {
                 let column: arrow::array::ArrayRef = Arc::new(Int64Array::from(vec![123_456, -1]));
                 emit(RecordBatch::try_new(schema.clone(), vec![column]).unwrap())
             });

@@ -1,4 +1,4 @@
-//! Values that are made of a column: numbers, and numbers of classes.
+//! ColumnValues that are made of a column: numbers, and numbers of classes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::recast::Classes;
 use crate::error::{Error, Result};
 
 /// The values of the rows in use.
-enum Values {
+enum ColumnValues {
     Texts(Vec<String>),
     Integers(Vec<i64>),
     Floats(Vec<f64>),
@@ -21,14 +21,14 @@ enum Values {
     IntegerLists(Vec<Vec<i64>>),
 }
 
-/// Values made of a column.
-pub(super) struct Made<'a> {
+/// ColumnValues made of a column.
+pub(super) struct Casting<'a> {
     pub(super) dataset: &'a Dataset,
     pub(super) column: &'a str,
 }
 
-impl Made<'_> {
-    fn values(&self, needed: &str) -> Result<Values> {
+impl Casting<'_> {
+    fn values(&self, needed: &str) -> Result<ColumnValues> {
         let (dataset, column) = (self.dataset, self.column);
         let field = dataset.field(column)?;
         let mut data_type = field.data_type();
@@ -46,11 +46,11 @@ impl Made<'_> {
         let is_text = matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         let is_whole = data_type.is_integer() || *data_type == DataType::Boolean;
         match depth {
-            0 if is_text => dataset.texts(column).map(Values::Texts),
-            0 if is_whole => dataset.integers(column).map(Values::Integers),
-            0 if data_type.is_floating() => dataset.floats(column).map(Values::Floats),
-            1 if is_text => dataset.text_lists(column).map(Values::TextLists),
-            1 if is_whole => dataset.integer_lists(column).map(Values::IntegerLists),
+            0 if is_text => dataset.texts(column).map(ColumnValues::Texts),
+            0 if is_whole => dataset.integers(column).map(ColumnValues::Integers),
+            0 if data_type.is_floating() => dataset.floats(column).map(ColumnValues::Floats),
+            1 if is_text => dataset.text_lists(column).map(ColumnValues::TextLists),
+            1 if is_whole => dataset.integer_lists(column).map(ColumnValues::IntegerLists),
             _ => Err(dataset.wrong_type(field, needed)),
         }
     }
@@ -92,11 +92,11 @@ impl Made<'_> {
             }
         };
         match self.values("whole numbers")? {
-            Values::Texts(texts) => array::<Int64Type>(self.each(&texts, of_text)?),
-            Values::Integers(values) => array::<Int64Type>(values),
-            Values::Floats(values) => array::<Int64Type>(self.each(&values, of_float)?),
-            Values::TextLists(lists) => self.lists::<_, Int64Type>(&lists, of_text),
-            Values::IntegerLists(lists) => self.lists::<_, Int64Type>(&lists, |&value| Ok(value)),
+            ColumnValues::Texts(texts) => array::<Int64Type>(self.each(&texts, of_text)?),
+            ColumnValues::Integers(values) => array::<Int64Type>(values),
+            ColumnValues::Floats(values) => array::<Int64Type>(self.each(&values, of_float)?),
+            ColumnValues::TextLists(lists) => self.lists::<_, Int64Type>(&lists, of_text),
+            ColumnValues::IntegerLists(lists) => self.lists::<_, Int64Type>(&lists, |&value| Ok(value)),
         }
     }
 
@@ -110,11 +110,11 @@ impl Made<'_> {
             if exact { Ok(value as f64) } else { Err(format!("{value} is not exact in float64")) }
         };
         match self.values("numbers")? {
-            Values::Texts(texts) => array::<Float64Type>(self.each(&texts, of_text)?),
-            Values::Integers(values) => array::<Float64Type>(self.each(&values, of_integer)?),
-            Values::Floats(values) => array::<Float64Type>(values),
-            Values::TextLists(lists) => self.lists::<_, Float64Type>(&lists, of_text),
-            Values::IntegerLists(lists) => self.lists::<_, Float64Type>(&lists, of_integer),
+            ColumnValues::Texts(texts) => array::<Float64Type>(self.each(&texts, of_text)?),
+            ColumnValues::Integers(values) => array::<Float64Type>(self.each(&values, of_integer)?),
+            ColumnValues::Floats(values) => array::<Float64Type>(values),
+            ColumnValues::TextLists(lists) => self.lists::<_, Float64Type>(&lists, of_text),
+            ColumnValues::IntegerLists(lists) => self.lists::<_, Float64Type>(&lists, of_integer),
         }
     }
 
@@ -122,11 +122,17 @@ impl Made<'_> {
         let values = self.values("classes, which are text or whole numbers")?;
         let names = self.names(classes, &values)?;
         let made = match &values {
-            Values::Texts(texts) => array::<Int64Type>(self.each(texts, |text| number(&names, text))?)?,
-            Values::Integers(numbers) => array::<Int64Type>(self.each(numbers, |&of| within(&names, of))?)?,
-            Values::TextLists(lists) => self.lists::<_, Int64Type>(lists, |text| number(&names, text))?,
-            Values::IntegerLists(lists) => self.lists::<_, Int64Type>(lists, |&of| within(&names, of))?,
-            Values::Floats(_) => {
+            ColumnValues::Texts(texts) => array::<Int64Type>(self.each(texts, |text| number(&names, text))?)?,
+            ColumnValues::Integers(numbers) => {
+                array::<Int64Type>(self.each(numbers, |&of| within(&names, of))?)?
+            }
+            ColumnValues::TextLists(lists) => {
+                self.lists::<_, Int64Type>(lists, |text| number(&names, text))?
+            }
+            ColumnValues::IntegerLists(lists) => {
+                self.lists::<_, Int64Type>(lists, |&of| within(&names, of))?
+            }
+            ColumnValues::Floats(_) => {
                 let field = self.dataset.field(self.column)?;
                 return Err(self.dataset.wrong_type(field, "classes, which are text or whole numbers"));
             }
@@ -139,10 +145,10 @@ impl Made<'_> {
         let values = self.values(needed)?;
         let names = self.names(classes, &values)?;
         let rows = match &values {
-            Values::TextLists(lists) => self.each(lists, |list| {
+            ColumnValues::TextLists(lists) => self.each(lists, |list| {
                 list.iter().map(|text| number(&names, text)).collect::<Result<Vec<_>, _>>()
             })?,
-            Values::IntegerLists(lists) => self.each(lists, |list| {
+            ColumnValues::IntegerLists(lists) => self.each(lists, |list| {
                 list.iter().map(|&of| within(&names, of)).collect::<Result<Vec<_>, _>>()
             })?,
             _ => return Err(self.dataset.wrong_type(self.dataset.field(self.column)?, needed)),
@@ -160,15 +166,15 @@ impl Made<'_> {
     }
 
     /// The names in their order; refuses none, and one that is there twice.
-    fn names(&self, classes: Classes, values: &Values) -> Result<Vec<String>> {
+    fn names(&self, classes: Classes, values: &ColumnValues) -> Result<Vec<String>> {
         let refused = |message: String| Err(Error::Setting(format!("column `{}`: {message}", self.column)));
         let sorted = |texts: &mut dyn Iterator<Item = &String>| {
             texts.collect::<BTreeSet<_>>().into_iter().cloned().collect()
         };
         let names: Vec<String> = match (classes.0, values) {
             (Some(names), _) => names,
-            (None, Values::Texts(texts)) => sorted(&mut texts.iter()),
-            (None, Values::TextLists(lists)) => sorted(&mut lists.iter().flatten()),
+            (None, ColumnValues::Texts(texts)) => sorted(&mut texts.iter()),
+            (None, ColumnValues::TextLists(lists)) => sorted(&mut lists.iter().flatten()),
             (None, _) => {
                 return refused(
                     "whole numbers have an order already: give the names of the classes in it".to_owned(),

@@ -8,8 +8,8 @@ use arrow::array::{ArrayRef, NullArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::delimited::Delimited;
-use super::infer::{Inference, check_fields, finite};
-use super::{Chunk, Emit, Problem, header, utf8};
+use super::infer::{DelimitedInference, check_fields, finite};
+use super::{Chunk, Emit, ParseError, header, utf8};
 
 impl Delimited {
     /// The declared columns, where there are.
@@ -18,7 +18,11 @@ impl Delimited {
     }
 
     /// Adds a file to what is known of the columns.
-    pub(crate) fn infer(&self, reader: impl BufRead, columns: &mut Inference) -> Result<(), Problem> {
+    pub(crate) fn infer(
+        &self,
+        reader: impl BufRead,
+        columns: &mut DelimitedInference,
+    ) -> Result<(), ParseError> {
         columns.scan(self, reader)
     }
 
@@ -31,7 +35,7 @@ impl Delimited {
         reader: impl BufRead,
         schema: &SchemaRef,
         emit: &mut Emit<'_>,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), ParseError> {
         let mut records = self.records(reader);
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         if self.header
@@ -40,14 +44,16 @@ impl Delimited {
             header::check(line, header, &names)?;
         }
         records.several = names.len() > 1;
-        let mut values: Vec<Values> = schema.fields().iter().map(|field| Values::of(field)).collect();
+        let mut values: Vec<FieldBuilder> =
+            schema.fields().iter().map(|field| FieldBuilder::of(field)).collect();
         let mut chunk = Chunk::default();
         while let Some((line, record)) = records.next()? {
             check_fields(line, record, names.iter().copied())?;
             for ((field, name), values) in record.fields().zip(&names).zip(&mut values) {
                 // What a column holds that cannot be read need not be text.
-                let text = if matches!(values, Values::Nothing(_)) { "" } else { utf8(line, name, field)? };
-                values.push(text).map_err(|message| Problem::field(line, *name, message))?;
+                let text =
+                    if matches!(values, FieldBuilder::Nothing(_)) { "" } else { utf8(line, name, field)? };
+                values.push(text).map_err(|message| ParseError::field(line, *name, message))?;
             }
             if chunk.add(record.bytes()) {
                 emit(batch(schema, &mut values)?)?;
@@ -58,13 +64,13 @@ impl Delimited {
     }
 }
 
-fn batch(schema: &SchemaRef, values: &mut [Values]) -> Result<RecordBatch, Problem> {
-    let columns = values.iter_mut().map(Values::finish).collect();
-    RecordBatch::try_new(schema.clone(), columns).map_err(|error| Problem::Text(error.to_string()))
+fn batch(schema: &SchemaRef, values: &mut [FieldBuilder]) -> Result<RecordBatch, ParseError> {
+    let columns = values.iter_mut().map(FieldBuilder::finish).collect();
+    RecordBatch::try_new(schema.clone(), columns).map_err(|error| ParseError::Text(error.to_string()))
 }
 
 /// One column under construction; of numbers, with whether an empty field is a missing value.
-enum Values {
+enum FieldBuilder {
     /// Of a column that cannot be read: its rows.
     Nothing(usize),
     Integers(Int64Builder, bool),
@@ -72,38 +78,38 @@ enum Values {
     Texts(StringBuilder),
 }
 
-impl Values {
+impl FieldBuilder {
     fn of(field: &Field) -> Self {
         match field.data_type() {
-            DataType::Null => Values::Nothing(0),
-            DataType::Int64 => Values::Integers(Int64Builder::new(), field.is_nullable()),
-            DataType::Float64 => Values::Floats(Float64Builder::new(), field.is_nullable()),
-            _ => Values::Texts(StringBuilder::new()),
+            DataType::Null => FieldBuilder::Nothing(0),
+            DataType::Int64 => FieldBuilder::Integers(Int64Builder::new(), field.is_nullable()),
+            DataType::Float64 => FieldBuilder::Floats(Float64Builder::new(), field.is_nullable()),
+            _ => FieldBuilder::Texts(StringBuilder::new()),
         }
     }
 
     fn push(&mut self, text: &str) -> Result<(), String> {
         match self {
-            Values::Integers(values, true) if text.is_empty() => values.append_null(),
-            Values::Floats(values, true) if text.is_empty() => values.append_null(),
-            Values::Integers(values, _) => {
+            FieldBuilder::Integers(values, true) if text.is_empty() => values.append_null(),
+            FieldBuilder::Floats(values, true) if text.is_empty() => values.append_null(),
+            FieldBuilder::Integers(values, _) => {
                 values.append_value(text.parse().map_err(|_| format!("`{text}` is not a whole number"))?);
             }
-            Values::Floats(values, _) => {
+            FieldBuilder::Floats(values, _) => {
                 values.append_value(finite(text).ok_or_else(|| format!("`{text}` is not a finite number"))?);
             }
-            Values::Texts(values) => values.append_value(text),
-            Values::Nothing(rows) => *rows += 1,
+            FieldBuilder::Texts(values) => values.append_value(text),
+            FieldBuilder::Nothing(rows) => *rows += 1,
         }
         Ok(())
     }
 
     fn finish(&mut self) -> ArrayRef {
         match self {
-            Values::Nothing(rows) => Arc::new(NullArray::new(std::mem::take(rows))),
-            Values::Integers(values, _) => Arc::new(values.finish()),
-            Values::Floats(values, _) => Arc::new(values.finish()),
-            Values::Texts(values) => Arc::new(values.finish()),
+            FieldBuilder::Nothing(rows) => Arc::new(NullArray::new(std::mem::take(rows))),
+            FieldBuilder::Integers(values, _) => Arc::new(values.finish()),
+            FieldBuilder::Floats(values, _) => Arc::new(values.finish()),
+            FieldBuilder::Texts(values) => Arc::new(values.finish()),
         }
     }
 }

@@ -25,6 +25,6 @@ const FOREIGN: [(&[u8], &str); 10] = [
 pub(super) const LENGTH: u64 = 40;
 
 /// What a file is that begins with these bytes, where it is known and not read.
-pub(super) fn foreign(start: &[u8]) -> Option<&'static str> {
+pub(super) fn named(start: &[u8]) -> Option<&'static str> {
     FOREIGN.into_iter().find_map(|(mark, is)| start.starts_with(mark).then_some(is))
 }

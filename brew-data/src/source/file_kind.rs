@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::format::Format;
 use super::storage::Object;
 use super::text::{self, GZIP_MARK, ZSTD_MARK};
-use super::{marks, parquet};
+use super::{foreign, parquet};
 use crate::error::{Error, Result};
 use crate::parse::conll::Conll;
 use crate::parse::delimited::Delimited;
@@ -15,7 +15,7 @@ use crate::parse::squad_keys;
 
 /// The kinds of files that can be read.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub(crate) enum FileKind {
     /// Compressed columns; decoded one at a time.
     Parquet,
     /// An Arrow IPC file or stream; mapped, not read.
@@ -29,28 +29,28 @@ const KINDS: &str = "Parquet, Arrow IPC files and streams, CSV (.csv), TSV (.tsv
                      .ndjson, .json), CoNLL columns (.conll, .bio, .iob) and SQuAD's JSON (.json); text also \
                      packed (.gz, .zst)";
 
-impl Kind {
+impl FileKind {
     /// Finds out what a file is.
     ///
     /// # Errors
     /// A file that is empty, is not what its name says, or is of a kind that brew does not read.
     pub(crate) fn of(path: &Path, object: &Arc<dyn Object>) -> Result<Self> {
-        let mark = object.range(0..object.length().min(marks::LENGTH)).map_err(Error::io(path))?;
+        let mark = object.range(0..object.length().min(foreign::LENGTH)).map_err(Error::io(path))?;
         let extension = extension(path);
         if mark.is_empty() {
             return Err(Error::format(path, "the file is empty"));
         }
-        if let Some(is) = marks::foreign(&mark) {
+        if let Some(is) = foreign::named(&mark) {
             return Err(Error::format(path, format!("the file is {is}")));
         }
         if mark.starts_with(parquet::MARK) {
-            return Ok(Kind::Parquet);
+            return Ok(FileKind::Parquet);
         }
         if mark.starts_with(FILE_MARK) || mark.starts_with(STREAM_MARK) {
-            return Ok(Kind::Arrow);
+            return Ok(FileKind::Arrow);
         }
         let packed = mark.starts_with(GZIP_MARK) || mark.starts_with(ZSTD_MARK);
-        Ok(Kind::Text(match extension.as_str() {
+        Ok(FileKind::Text(match extension.as_str() {
             "parquet" | "arrow" | "feather" | "ipc" if packed => {
                 let message = format!("a packed .{extension} file cannot be read: unpack it first");
                 return Err(Error::format(path, message));
@@ -109,12 +109,12 @@ impl Kind {
     /// The kind, in a word.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Kind::Parquet => "Parquet",
-            Kind::Arrow => "Arrow IPC",
-            Kind::Text(Format::Table(_) | Format::Delimited(_)) => "separated text",
-            Kind::Text(Format::JsonLines) => "JSON lines",
-            Kind::Text(Format::Conll(_)) => "CoNLL columns",
-            Kind::Text(Format::Squad) => "SQuAD's JSON",
+            FileKind::Parquet => "Parquet",
+            FileKind::Arrow => "Arrow IPC",
+            FileKind::Text(Format::Table(_) | Format::Delimited(_)) => "separated text",
+            FileKind::Text(Format::JsonLines) => "JSON lines",
+            FileKind::Text(Format::Conll(_)) => "CoNLL columns",
+            FileKind::Text(Format::Squad) => "SQuAD's JSON",
         }
     }
 }
