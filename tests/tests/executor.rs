@@ -127,10 +127,11 @@ fn two_rows_find_every_mistake_at_once() {
     batch.mask *= 2;
     let executor = Executor::new(&pipeline, 0).unwrap();
     expect_test::expect![[r#"
-        the pipeline cannot run, 3 problems:
+        the pipeline cannot run, 4 problems:
           1. stage `teacher adaptor`: layer 7 of `hidden` does not exist: the adaptor gives 3, 0 to 2
-          2. stage `hidden_mse_t1_s1`: the student's hidden states are 6 wide, the teacher's 8: add `.project(Projection::linear(6, 8))`
-          3. stage `projection_hidden_mse_t2_s-1`: the projection takes features 5 wide, the student's are 6 wide: its first number is the student's width"#]]
+          2. stage `student adaptor`: the student's `inputs_mask` has values other than 0 and 1: a mask says of each position whether it counts
+          3. stage `hidden_mse_t1_s1`: the student's hidden states are 6 wide, the teacher's 8: add `.project(Projection::linear(6, 8))`
+          4. stage `projection_hidden_mse_t2_s-1`: the projection takes features 5 wide, the student's are 6 wide: its first number is the student's width"#]]
     .assert_eq(&executor.probe(&batch).unwrap_err().to_string());
 }
 
@@ -142,10 +143,7 @@ fn two_rows_find_labels_and_masks_out_of_range() {
     let mut batch = sentences(1, 4, 0).remove(0);
     batch.mask *= 2;
     let error = executor.probe(&batch).unwrap_err().to_string();
-    assert!(
-        error.contains("stage `hidden_mse_t0_s0`: the student's mask has values other than 0 and 1"),
-        "{error}"
-    );
+    assert!(error.contains("the student's `inputs_mask` has values other than 0 and 1"), "{error}");
     let mut batch = sentences(1, 4, 0).remove(0);
     batch.labels = Some(Tensor::from_slice(&[0_i64, 3, 0, 0]));
     let error = executor.probe(&batch).unwrap_err().to_string();

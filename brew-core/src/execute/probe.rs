@@ -9,7 +9,7 @@ use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
 use crate::error::{Error, Problem, Result};
 use crate::feature::Feature;
-use crate::loss::{Features, is_binary};
+use crate::loss::zeros_and_ones;
 use crate::model::{Model, ProblemType};
 use crate::pass::{Pass, Wants};
 use crate::plan::{Stage, StageId, StageKind};
@@ -104,6 +104,9 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 StageKind::Batch => findings.found.push(batch_found(batch.student())),
                 StageKind::Adaptor { owner: Owner::Student, .. } => {
                     self.check_labels(stage, batch, &held, id, &mut findings);
+                    if let Err(error) = self.check_masks(batch, &held, id) {
+                        findings.problem(stage, error);
+                    }
                 }
                 StageKind::Loss(_) if losses => self.probe_loss(id, stage, &mut held, &mut findings),
                 _ => {}
@@ -149,8 +152,9 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 if !mismatches.is_empty() {
                     return Err(Error::invalid(mismatches.join("; ")));
                 }
-                mask_of_zeros_and_ones("student", &student)?;
-                mask_of_zeros_and_ones("teacher", &teacher)?;
+                if let Some(mask) = &teacher.mask {
+                    zeros_and_ones("the teacher's mask", mask)?;
+                }
                 reads::same_masks(loss, &student, &teacher)?;
                 let value = loss.term(&student, &teacher)?.mean()?.f_double_value(&[])?;
                 if !value.is_finite() {
@@ -189,6 +193,20 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
     }
 
+    /// The student's masks are 0 and 1, whether a loss reads them or its model alone.
+    fn check_masks<B: Feeds<T, A::Batch>>(&self, batch: &B, held: &Held, id: StageId) -> Result<()> {
+        let model = self.plan().inputs(id).into_iter().find_map(|(_, from, _)| held.outputs.get(&from));
+        let Some(output) = model else { return Ok(()) };
+        for role in [InputsMask::NAME, LogitsMask::NAME] {
+            // What cannot be read is said where it is read.
+            let Ok(Some(masks)) = self.student().read(role, batch.student(), &**output) else { continue };
+            for mask in masks.into_tensors() {
+                zeros_and_ones(&format!("the student's `{role}`"), &mask)?;
+            }
+        }
+        Ok(())
+    }
+
     fn adaptor_found(&self, id: StageId, stage: &Stage, held: &Held) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for (flow, _, kind) in self.plan().outputs(id) {
@@ -209,17 +227,6 @@ fn batch_found<B: Batch>(batch: &B) -> String {
         .map(|(name, tensor)| format!("`{name}` {} {:?}", crate::words::shape(&tensor.size()), tensor.kind()))
         .collect();
     format!("batch: {}", columns.join(", "))
-}
-
-fn mask_of_zeros_and_ones(side: &str, read: &Features) -> Result<()> {
-    match &read.mask {
-        Some(mask) if !is_binary(mask)? => Err(Error::invalid(format!(
-            "the {side}'s mask has values other than 0 and 1: `{}` and `{}` say which positions count",
-            InputsMask::NAME,
-            LogitsMask::NAME
-        ))),
-        _ => Ok(()),
-    }
 }
 
 /// What is wrong with labels beside logits, whose model may state their problem type.

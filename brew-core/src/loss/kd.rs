@@ -197,8 +197,18 @@ pub(super) fn logits_mismatches(student: &Features, teacher: &Features) -> Vec<S
     }
 }
 
+/// Refuses a mask of other values than 0 and 1: a model would weigh its positions by them.
+pub(crate) fn zeros_and_ones(whose: &str, mask: &Tensor) -> Result<()> {
+    if mask.numel() == 0 || is_binary(mask)? {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{whose} has values other than 0 and 1: a mask says of each position whether it counts"
+    )))
+}
+
 /// Whether a mask holds only 0 and 1.
-pub(crate) fn is_binary(mask: &Tensor) -> Result<bool> {
+fn is_binary(mask: &Tensor) -> Result<bool> {
     let mask = mask.f_to_kind(Kind::Double)?;
     let off = mask.f_mul(&mask.f_sub_scalar(1.0)?)?.f_abs()?.f_max()?;
     Ok(off.f_double_value(&[])? == 0.0)

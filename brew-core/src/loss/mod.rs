@@ -85,7 +85,7 @@ pub use vid::Vid;
 pub use vocabularies::{AlignedUld, Gold, Merge, SharedTokens, Uld};
 
 pub(crate) use cka::aligned;
-pub(crate) use kd::is_binary;
+pub(crate) use kd::zeros_and_ones;
 pub(crate) use term::{pair_count, row_count, token_count, wide};
 
 /// A loss between features of a teacher and of the student.

@@ -10,10 +10,11 @@ use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batch, Batches};
 use crate::error::{Error, InStage, Result};
 use crate::feature::Feature;
+use crate::loss::zeros_and_ones;
 use crate::model::{Model, ProblemType, Seen};
 use crate::observe::Metric;
 use crate::pass::{Pass, Wants};
-use crate::role::{IGNORED, Labels, Logits, Role, mask_of};
+use crate::role::{IGNORED, InputsMask, Labels, Logits, LogitsMask, Role, mask_of};
 
 /// What a model gives for each example of a data set, in the order of the batches: the tensors of one role,
 /// the logits unless another is named, beside the labels.
@@ -191,6 +192,11 @@ impl<R: Role> Predictions<R> {
             let mut labels = read(Labels::NAME)?;
             if labels.is_empty() {
                 labels.extend(batch.column("labels").map(Tensor::shallow_clone));
+            }
+            for role in [InputsMask::NAME, LogitsMask::NAME] {
+                for mask in read(role)? {
+                    zeros_and_ones(&format!("the model's `{role}`"), &mask)?;
+                }
             }
             let mask = match mask_of(R::NAME) {
                 Some(role) => read(role)?.pop(),

@@ -273,7 +273,9 @@ fn a_loader_of_augmented_rows_is_refused_and_so_is_what_is_made_of_it() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.jsonl");
-    std::fs::write(&path, "{\"input_ids\": [1, 2, 3], \"attention_mask\": [1, 1, 1]}\n").unwrap();
+    // Two rows: one object of lists alone may be a table.
+    let row = "{\"input_ids\": [1, 2, 3], \"attention_mask\": [1, 1, 1]}\n";
+    std::fs::write(&path, row.repeat(2)).unwrap();
     let rows = || {
         let steps = Augmentation::of_tokens([1, 2], Some(3)).masking(0.5);
         brew_data::Dataset::open(&path).unwrap().batches::<TextBatch>(1).augmented(steps)

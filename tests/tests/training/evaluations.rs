@@ -124,6 +124,34 @@ fn tokens_without_an_embedding_and_texts_beyond_the_positions_are_refused_wherev
     }
 }
 
+// 2 would have been added to the scores as 1e38: the model would have read nothing but that token.
+#[test]
+fn a_mask_of_other_values_than_0_and_1_is_refused_wherever_it_is() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let fine = rows(folder.path(), "fine.jsonl", None);
+    for (value, said) in [("2", "the largest `attention_mask`, 2"), ("-100", "`attention_mask` has -100")] {
+        for at in [0, 33] {
+            let path = folder.path().join("wrong.jsonl");
+            let text = std::fs::read_to_string(folder.path().join("fine.jsonl")).unwrap();
+            let line = |(row, line): (usize, &str)| match row == at {
+                true => {
+                    line.replace("\"attention_mask\": [1,", &format!("\"attention_mask\": [{value},")) + "\n"
+                }
+                false => format!("{line}\n"),
+            };
+            std::fs::write(&path, text.lines().enumerate().map(line).collect::<String>()).unwrap();
+            let wrong = Dataset::open(&path).unwrap();
+            let of_dev = refusal(&fine, &wrong, Accuracy);
+            assert!(of_dev.contains("evaluation `accuracy`"), "{of_dev}");
+            for refused in [of_dev, refusal(&wrong, &fine, Accuracy)] {
+                assert!(refused.contains("`inputs_mask` has values other than 0 and 1"), "{refused}");
+                assert!(at == 0 || refused.contains(&format!("row {at}: {said}")), "{refused}");
+            }
+        }
+    }
+}
+
 #[test]
 fn metrics_that_do_not_suit_the_head_are_refused() {
     let _alone = alone();
