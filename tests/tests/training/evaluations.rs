@@ -124,6 +124,27 @@ fn tokens_without_an_embedding_and_texts_beyond_the_positions_are_refused_wherev
     }
 }
 
+// Nobody knows what a stream will hold: the step that meets it is the first that can say so.
+#[test]
+fn a_stream_names_batch_and_column_where_a_token_has_no_embedding() {
+    let _alone = alone();
+    for (id, last) in [(40_i64, false), (-100, true)] {
+        let stream = Stream::new("tokens", move |_| {
+            Ok((0..4_i64).map(move |batch| {
+                let wrong = batch == if last { 3 } else { 2 };
+                let ids = Tensor::from_slice(&[1, 5, 7, if wrong { id } else { 8 }]).view([2, 2]);
+                let (attention_mask, labels) = (ids.ones_like(), Some(Tensor::from_slice(&[0_i64, 1])));
+                Ok(TextBatch { input_ids: ids, attention_mask, token_type_ids: None, labels })
+            }))
+        });
+        let error =
+            Trainer::new(bert()).steps(4).observe(Seen::default()).run(stream).unwrap_err().to_string();
+        let batch = if last { "batch 3" } else { "batch 2" };
+        assert!(error.contains(batch) && error.contains("stage `student`"), "{error}");
+        assert!(error.contains("`input_ids` must be integers from 0 to 39"), "{error}");
+    }
+}
+
 // 2 would have been added to the scores as 1e38: the model would have read nothing but that token.
 #[test]
 fn a_mask_of_other_values_than_0_and_1_is_refused_wherever_it_is() {
