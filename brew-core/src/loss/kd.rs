@@ -19,7 +19,7 @@ use tch::{Kind, Tensor};
 use super::one_logit::softmax_mismatches;
 use super::temperature::{Softened, Temperature};
 use super::{Features, Loss, Term, states};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schedule::TemperatureSchedule;
 use crate::words::shape;
 

@@ -129,7 +129,7 @@ fn tokens_without_an_embedding_and_texts_beyond_the_positions_are_refused_wherev
 fn a_stream_names_batch_and_column_where_a_token_has_no_embedding() {
     let _alone = alone();
     for (id, last) in [(40_i64, false), (-100, true)] {
-        let stream = Stream::new("tokens", move |_| {
+        let stream = brew_data::Stream::new("tokens", move |_| {
             Ok((0..4_i64).map(move |batch| {
                 let wrong = batch == if last { 3 } else { 2 };
                 let ids = Tensor::from_slice(&[1, 5, 7, if wrong { id } else { 8 }]).view([2, 2]);
