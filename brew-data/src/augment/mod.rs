@@ -50,12 +50,12 @@ use crate::text::tokenizer::Tokenizer;
 pub struct Augmentation {
     special: BTreeSet<i64>,
     mask: Option<i64>,
-    steps: Vec<Step>,
+    steps: Vec<AugmentationStep>,
     seed: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Step {
+enum AugmentationStep {
     Masking(f64),
     Deleting(f64),
     NGramSampling(Vec<(usize, f64)>),
@@ -79,34 +79,34 @@ impl Augmentation {
     /// Puts the mask in place of each token with this probability; TextBrewer's is 0.1.
     #[must_use]
     pub fn masking(self, probability: f64) -> Self {
-        self.step(Step::Masking(probability))
+        self.step(AugmentationStep::Masking(probability))
     }
 
     /// Leaves out each token with this probability, but never all of a run; TextBrewer's is 0.1.
     #[must_use]
     pub fn deleting(self, probability: f64) -> Self {
-        self.step(Step::Deleting(probability))
+        self.step(AugmentationStep::Deleting(probability))
     }
 
     /// Keeps only a random span of each run, of one of these lengths with these probabilities;
     /// TextBrewer's are 1 to 5 with 0.2 each. A run that is shorter is kept whole.
     #[must_use]
     pub fn n_gram_sampling(self, lengths: impl IntoIterator<Item = (usize, f64)>) -> Self {
-        self.step(Step::NGramSampling(lengths.into_iter().collect()))
+        self.step(AugmentationStep::NGramSampling(lengths.into_iter().collect()))
     }
 
     /// Changes the order of two or three neighbours: at each place nothing (`abc`), or `bac`, `cba`,
     /// `cab` or `bca`, with these probabilities; TextBrewer's are 0.9, 0.1 and three times 0.
     #[must_use]
     pub fn short_disorder(self, probabilities: [f64; 5]) -> Self {
-        self.step(Step::ShortDisorder(probabilities))
+        self.step(AugmentationStep::ShortDisorder(probabilities))
     }
 
     /// Swaps the halves of a span with this probability at each place; TextBrewer's are 0.1 and 20
     /// tokens.
     #[must_use]
     pub fn long_disorder(self, probability: f64, span: Span) -> Self {
-        self.step(Step::LongDisorder(probability, span))
+        self.step(AugmentationStep::LongDisorder(probability, span))
     }
 
     /// Another seed than 0.
@@ -115,7 +115,7 @@ impl Augmentation {
         Augmentation { seed, ..self }
     }
 
-    fn step(mut self, step: Step) -> Self {
+    fn step(mut self, step: AugmentationStep) -> Self {
         self.steps.push(step);
         self
     }
@@ -130,33 +130,33 @@ impl Augmentation {
         };
         for step in &self.steps {
             match step {
-                Step::Masking(value) => probability("masking", *value),
-                Step::Deleting(value) => probability("deleting", *value),
-                Step::LongDisorder(value, _) => probability("long_disorder", *value),
-                Step::NGramSampling(lengths) => {
+                AugmentationStep::Masking(value) => probability("masking", *value),
+                AugmentationStep::Deleting(value) => probability("deleting", *value),
+                AugmentationStep::LongDisorder(value, _) => probability("long_disorder", *value),
+                AugmentationStep::NGramSampling(lengths) => {
                     lengths.iter().for_each(|(_, value)| probability("n_gram_sampling", *value));
                 }
-                Step::ShortDisorder(values) => {
+                AugmentationStep::ShortDisorder(values) => {
                     values.iter().for_each(|value| probability("short_disorder", *value));
                 }
             }
         }
         for step in &self.steps {
             match step {
-                Step::Masking(_) if self.mask.is_none() => {
+                AugmentationStep::Masking(_) if self.mask.is_none() => {
                     problems
                         .push("masking: the tokenizer has no mask token, `[MASK]` or `<mask>`".to_owned());
                 }
-                Step::NGramSampling(lengths) => {
+                AugmentationStep::NGramSampling(lengths) => {
                     problems.extend(not_one("n_gram_sampling", lengths.iter().map(|(_, value)| *value)));
                     if lengths.iter().any(|(length, _)| *length == 0) {
                         problems.push("n_gram_sampling: a length is 0; it must be at least 1".to_owned());
                     }
                 }
-                Step::ShortDisorder(values) => {
+                AugmentationStep::ShortDisorder(values) => {
                     problems.extend(not_one("short_disorder", values.iter().copied()));
                 }
-                Step::LongDisorder(_, Span::Share(share)) if !(0.0..=1.0).contains(share) => {
+                AugmentationStep::LongDisorder(_, Span::Share(share)) if !(0.0..=1.0).contains(share) => {
                     problems.push(format!("long_disorder: a share is {share}; it must be from 0 to 1"));
                 }
                 _ => {}

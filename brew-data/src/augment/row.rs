@@ -1,6 +1,8 @@
 //! The steps over one row: which of its tokens are left, in which order, and which are masked.
 
-use super::{Augmentation, Draws, Step, deleting, long_disorder, masking, n_gram_sampling, short_disorder};
+use super::{
+    Augmentation, AugmentationStep, Draws, deleting, long_disorder, masking, n_gram_sampling, short_disorder,
+};
 
 /// A token of the disturbed row: its place in the row as it was, and whether the mask stands for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +34,18 @@ impl Augmentation {
     }
 }
 
-impl Step {
+impl AugmentationStep {
     fn take(&self, run: &mut Vec<Token>, draws: &mut Draws) {
         match self {
-            Step::Masking(probability) => masking(run, *probability, |token| token.masked = true, draws),
-            Step::Deleting(probability) => deleting(run, *probability, draws),
-            Step::NGramSampling(lengths) => n_gram_sampling(run, lengths, draws),
-            Step::ShortDisorder(probabilities) => short_disorder(run, *probabilities, draws),
-            Step::LongDisorder(probability, span) => long_disorder(run, *probability, *span, draws),
+            AugmentationStep::Masking(probability) => {
+                masking(run, *probability, |token| token.masked = true, draws)
+            }
+            AugmentationStep::Deleting(probability) => deleting(run, *probability, draws),
+            AugmentationStep::NGramSampling(lengths) => n_gram_sampling(run, lengths, draws),
+            AugmentationStep::ShortDisorder(probabilities) => short_disorder(run, *probabilities, draws),
+            AugmentationStep::LongDisorder(probability, span) => {
+                long_disorder(run, *probability, *span, draws)
+            }
         }
     }
 }

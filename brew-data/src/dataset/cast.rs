@@ -9,7 +9,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Int64Type};
 use brew_core::words::suggest;
 
 use super::Dataset;
-use super::recast::Classes;
+use super::classes::Classes;
 use crate::error::{Error, Result};
 
 /// The values of the rows in use.

@@ -5,6 +5,7 @@
 
 mod added;
 mod cast;
+mod classes;
 mod features;
 mod limit;
 mod open;
@@ -18,9 +19,10 @@ mod text_as_numbers;
 mod values;
 mod write;
 
+pub use classes::Classes;
 pub(crate) use features::with_made;
 pub use limit::TooLong;
-pub use recast::{Classes, Recast};
+pub use recast::Recast;
 pub use splits::Splits;
 
 use std::fmt;

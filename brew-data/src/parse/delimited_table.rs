@@ -8,7 +8,8 @@ use arrow::array::{ArrayRef, NullArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::delimited::Delimited;
-use super::infer::{DelimitedInference, check_fields, finite};
+use super::infer::{DelimitedInference, finite};
+use super::records::check_fields;
 use super::{Chunk, Emit, ParseError, header, utf8};
 
 impl Delimited {

@@ -1,7 +1,7 @@
 //! The first line of separated text: the names of the columns, or why it gives none.
 
 use super::delimited::Delimited;
-use super::records::Record;
+use super::records::{Record, check_fields};
 use super::{ParseError, utf8};
 
 /// What pandas calls a first column without a name, which is how it writes an index.
@@ -88,7 +88,7 @@ fn one_name(settings: &Delimited, line: usize, name: &str, separator: char) -> P
 /// # Errors
 /// Another number of fields; a name that is declared as another.
 pub(crate) fn check(line: usize, header: Record<'_>, declared: &[&str]) -> Result<(), ParseError> {
-    super::infer::check_fields(line, header, declared.iter().copied())?;
+    check_fields(line, header, declared.iter().copied())?;
     let mut found: Vec<String> = Vec::with_capacity(declared.len());
     for (index, field) in header.fields().enumerate() {
         let name = utf8(line, &(index + 1).to_string(), field)?;

@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 
 use super::columns::{InferredColumns, Unreadable};
 use super::delimited::Delimited;
-use super::records::Record;
+use super::records::check_fields;
 use super::{ParseError, header, utf8};
 
 /// Rows in which a column of numbers may still turn out to be one of text. A text further down is more
@@ -135,19 +135,6 @@ impl DelimitedInference {
             (column.name, data_type, missing, unreadable)
         })))
     }
-}
-
-/// Refuses a record with too few or too many fields.
-pub(crate) fn check_fields<'a>(
-    line: usize,
-    record: Record<'_>,
-    names: impl ExactSizeIterator<Item = &'a str>,
-) -> Result<(), ParseError> {
-    if record.len() == names.len() {
-        return Ok(());
-    }
-    let (found, expected) = (record.len(), names.len());
-    Err(ParseError::Fields { line, found, expected, columns: names.map(str::to_owned).collect() })
 }
 
 impl SeenColumn {

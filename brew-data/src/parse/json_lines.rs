@@ -8,9 +8,10 @@ use std::io::BufRead;
 
 use super::ParseError;
 use super::columns::InferredColumns;
-use super::json::{Json, object};
+use super::json::Json;
 use super::json_alone::table_of;
 use super::json_column::{JsonColumn, RowPlace, Within};
+use super::json_object::object;
 use super::json_rows::JsonRows;
 use super::json_type::JsonType;
 

@@ -8,8 +8,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::columns::Unreadable;
-use super::json::{Json, object};
+use super::json::Json;
 use super::json_lines::nested;
+use super::json_object::object;
 use super::json_rows::JsonRows;
 use super::json_type::JsonBuilder;
 use super::{Chunk, Emit, ParseError};

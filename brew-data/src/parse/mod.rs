@@ -17,6 +17,7 @@ mod json_alone;
 mod json_column;
 pub(crate) mod json_lines;
 mod json_not_finite;
+mod json_object;
 pub(crate) mod json_rows;
 pub(crate) mod json_table;
 mod json_type;

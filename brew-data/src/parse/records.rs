@@ -57,6 +57,45 @@ enum QuoteState {
     Closing,
 }
 
+impl QuoteState {
+    /// Takes a byte in: into the text of its field, or as the end of one.
+    ///
+    /// # Errors
+    /// A byte that cannot stand there.
+    fn next(
+        self,
+        byte: u8,
+        separator: u8,
+        text: &mut Vec<u8>,
+        ends: &mut Vec<usize>,
+    ) -> Result<Self, &'static str> {
+        let next = match (self, byte) {
+            (QuoteState::Start, b'"') => return Ok(QuoteState::Quoted),
+            (QuoteState::Quoted, b'"') => return Ok(QuoteState::Closing),
+            (QuoteState::Start | QuoteState::Bare | QuoteState::Closing, byte) if byte == separator => {
+                ends.push(text.len());
+                return Ok(QuoteState::Start);
+            }
+            (QuoteState::Closing, b'"') | (QuoteState::Quoted, _) => QuoteState::Quoted,
+            (QuoteState::Start | QuoteState::Bare | QuoteState::Closing, b'\r') => {
+                return Err(
+                    "a carriage return without a line feed stands outside quotation marks: end lines with \
+                            LF or CRLF, and put a text that holds one into quotation marks",
+                );
+            }
+            (QuoteState::Closing, _) => {
+                return Err(
+                    "text follows a closing quotation mark: write `\"\"` for a quotation mark inside a \
+                            quoted field",
+                );
+            }
+            (QuoteState::Start | QuoteState::Bare, _) => QuoteState::Bare,
+        };
+        text.push(byte);
+        Ok(next)
+    }
+}
+
 impl<R: BufRead> Records<R> {
     pub(crate) fn new(reader: R, separator: u8, quoted: bool) -> Self {
         let lines = Lines::new(reader);
@@ -99,41 +138,11 @@ impl<R: BufRead> Records<R> {
         loop {
             let body = without_end(line);
             for &byte in body {
-                state = match (state, byte) {
-                    (QuoteState::Start, b'"') => {
-                        opened = number;
-                        QuoteState::Quoted
-                    }
-                    (QuoteState::Start | QuoteState::Bare | QuoteState::Closing, byte)
-                        if byte == self.separator =>
-                    {
-                        self.ends.push(self.text.len());
-                        QuoteState::Start
-                    }
-                    (QuoteState::Quoted, b'"') => QuoteState::Closing,
-                    (QuoteState::Closing, b'"') => {
-                        self.text.push(byte);
-                        QuoteState::Quoted
-                    }
-                    (QuoteState::Start | QuoteState::Bare | QuoteState::Closing, b'\r') => {
-                        let message = "a carriage return without a line feed stands outside quotation marks: end \
-                                       lines with LF or CRLF, and put a text that holds one into quotation marks";
-                        return Err(ParseError::line(number, message));
-                    }
-                    (QuoteState::Closing, _) => {
-                        let message = "text follows a closing quotation mark: write `\"\"` for a \
-                                       quotation mark inside a quoted field";
-                        return Err(ParseError::line(number, message));
-                    }
-                    (QuoteState::Quoted, byte) => {
-                        self.text.push(byte);
-                        QuoteState::Quoted
-                    }
-                    (QuoteState::Start | QuoteState::Bare, byte) => {
-                        self.text.push(byte);
-                        QuoteState::Bare
-                    }
-                };
+                if (state, byte) == (QuoteState::Start, b'"') {
+                    opened = number;
+                }
+                let next = state.next(byte, self.separator, &mut self.text, &mut self.ends);
+                state = next.map_err(|message| ParseError::line(number, message))?;
             }
             if state != QuoteState::Quoted {
                 self.ends.push(self.text.len());
@@ -158,4 +167,17 @@ fn unclosed(line: usize, by: &str) -> ParseError {
          file, read it with `Delimited::csv().quoted(false)`"
     );
     ParseError::line(line, message)
+}
+
+/// Refuses a record with too few or too many fields.
+pub(crate) fn check_fields<'a>(
+    line: usize,
+    record: Record<'_>,
+    names: impl ExactSizeIterator<Item = &'a str>,
+) -> Result<(), ParseError> {
+    if record.len() == names.len() {
+        return Ok(());
+    }
+    let (found, expected) = (record.len(), names.len());
+    Err(ParseError::Fields { line, found, expected, columns: names.map(str::to_owned).collect() })
 }

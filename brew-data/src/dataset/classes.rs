@@ -1,0 +1,35 @@
+//! The names of classes, in the order of their numbers.
+
+/// The names of classes, in the order of their numbers: given, or those that a column has, sorted.
+///
+/// ```
+/// use brew_data::Classes;
+///
+/// let given: Classes = ["negative", "positive"].into();
+/// let sorted = Classes::sorted();
+/// # let _ = (given, sorted);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Classes(pub(super) Option<Vec<String>>);
+
+impl Classes {
+    /// The texts of the rows in use, each once, in the order of Python's `sorted`.
+    ///
+    /// Data sets of one task must be given one order: that of the training set is
+    /// `train.class_names("labels")`.
+    pub fn sorted() -> Self {
+        Classes(None)
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for Classes {
+    fn from(names: [&str; N]) -> Self {
+        Classes(Some(names.map(str::to_owned).to_vec()))
+    }
+}
+
+impl From<Vec<String>> for Classes {
+    fn from(names: Vec<String>) -> Self {
+        Classes(Some(names))
+    }
+}
