@@ -1,5 +1,4 @@
-//! Files that are there whole or not at all, and checksums beside those of a cache: whether each is still what
-//! was written.
+//! Atomic writes, and the checksums that tell whether a cache file is still what was written.
 
 use std::fs::File;
 use std::io::{BufWriter, Read};
@@ -13,14 +12,14 @@ pub(crate) fn atomically(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) 
     brew_core::disk::write_with(path, |path, error| Error::io(path)(error), write)
 }
 
-/// Writes the checksum of a file beside it, which makes it one of a cache.
+/// Writes a file's checksum beside it, which makes it a valid cache file.
 pub(crate) fn seal(path: &Path) -> Result<()> {
     let checksum = checksum(path).map_err(Error::io(path))?;
     let seal = seal_of(path);
     brew_core::disk::write(&seal, checksum.as_bytes()).map_err(|error| Error::format(&seal, error))
 }
 
-/// Whether the file has a checksum, and is what it was when that was written.
+/// Whether the file has a checksum and still matches it.
 pub(crate) fn is_whole(path: &Path) -> bool {
     let written = std::fs::read_to_string(seal_of(path));
     written.is_ok_and(|written| checksum(path).is_ok_and(|found| found == written))

@@ -1,7 +1,7 @@
 //! One error type for data: which file, which row or line, which column, and how to mend it.
 //!
-//! Lines are counted from 1, as editors do; rows are counted from 0, as [`Dataset`](crate::Dataset)
-//! does, and are rows of the file even where a selection of it is walked.
+//! Lines are counted from 1, as in editors. Rows are counted from 0, as in [`Dataset`](crate::Dataset), and
+//! are always rows of the file, even in a selection.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use crate::parse::ParseError;
 /// A result whose error is [`enum@Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What is wrong with the data, where, and how to mend it.
+/// What is wrong with the data, where it is wrong, and how to mend it.
 ///
-/// `Debug` prints the same text as `Display`, so that a `main` that returns it ends with a message a
-/// person can read. It turns into [`brew_core::Error`] with `?`.
+/// `Debug` prints the same text as `Display`, so a `main` that returns this error ends with a readable
+/// message. `?` converts it to [`brew_core::Error`].
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,7 +25,7 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// The operating system's own words.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A file whose kind, header or body cannot be understood.
@@ -42,7 +42,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A line of a text file that cannot be read.
+    /// A line of a text file that cannot be parsed.
     #[error("{}, line {line}: {message}", path.display())]
     Line {
         /// The text file.
@@ -52,7 +52,7 @@ pub enum Error {
         /// What is wrong with the line.
         message: String,
     },
-    /// A field of a text file that cannot be read as declared.
+    /// A field of a text file that does not match its column's type.
     #[error("{}, line {line}, column `{column}`: {message}", path.display())]
     Field {
         /// The text file.
@@ -78,7 +78,7 @@ pub enum Error {
         /// The names of the columns.
         columns: Vec<String>,
     },
-    /// A column that is needed is not there.
+    /// A required column is missing.
     #[error("{}: there is no column `{column}`{}", path.display(), suggest(column, known.iter().map(String::as_str)))]
     MissingColumn {
         /// The file.
@@ -88,7 +88,7 @@ pub enum Error {
         /// The columns that are there.
         known: Vec<String>,
     },
-    /// A column of a type that cannot become what was asked for.
+    /// A column whose type cannot be read as what was asked for.
     #[error("{}, column `{column}`: its type is {found}, which cannot be read as {needed}", path.display())]
     WrongType {
         /// The file.
@@ -127,7 +127,7 @@ pub enum Error {
     /// A setting that cannot work.
     #[error("{0}")]
     Setting(String),
-    /// Several problems, all found before the first row was read.
+    /// Several problems, all found before the first row is read.
     #[error("{}", numbered(.0))]
     Several(Vec<Error>),
 }
@@ -156,7 +156,7 @@ impl Error {
         Error::Format { path: path.into(), message: message.to_string() }
     }
 
-    /// What a parser found, with the file's name.
+    /// A parser's error, with the name of the file.
     pub(crate) fn in_file(path: impl Into<PathBuf>, problem: ParseError) -> Self {
         let path = path.into();
         match problem {
@@ -172,7 +172,7 @@ impl Error {
         }
     }
 
-    /// Nothing where there is no problem, the problem where there is one, else all of them.
+    /// `Ok` if there is no problem, the problem itself if there is one, otherwise all of them.
     pub(crate) fn all(mut problems: Vec<Error>) -> Result<()> {
         match problems.len() {
             0 => Ok(()),
@@ -182,7 +182,7 @@ impl Error {
     }
 }
 
-/// A title and one numbered line an error.
+/// A title, then one numbered line per error.
 fn numbered(errors: &[Error]) -> String {
     errors
         .iter()

@@ -1,4 +1,5 @@
-//! Bars with the time that is left, on a terminal: for work over many rows or bytes.
+//! Progress bars with the remaining time, for work over many rows or bytes; nothing is shown outside a
+//! terminal.
 
 use std::io::{Read, Result};
 use std::path::Path;
@@ -6,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Before this, nothing is shown.
+/// No bar is shown before this time.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A bar with the time that is left, on a terminal; it appears when the work turns out to take long.
+/// A progress bar that appears once the work turns out to take long.
 pub(crate) struct Patient {
     title: String,
     template: &'static str,
@@ -19,7 +20,7 @@ pub(crate) struct Patient {
 }
 
 impl Patient {
-    /// Over so many rows; `title` is what is done, as in `shuffling 30000000 rows`.
+    /// A bar over `length` rows; `title` names the work, such as `shuffling 30000000 rows`.
     pub(crate) fn rows(title: String, length: u64) -> Self {
         Self::new(title, "{msg} {bar:40} {percent} %, {eta} left", length)
     }
@@ -28,7 +29,7 @@ impl Patient {
         Patient { title, template, length, started: Instant::now(), bar: None }
     }
 
-    /// Says how far the work is.
+    /// Sets how far the work has come.
     pub(crate) fn reach(&mut self, position: u64) {
         if self.bar.is_none() && self.started.elapsed() > PATIENCE {
             let bar = ProgressBar::new(self.length)
@@ -53,7 +54,7 @@ impl Drop for Patient {
     }
 }
 
-/// A reader that shows how far it is.
+/// A reader that shows its progress.
 pub(crate) struct Shown<R> {
     reader: R,
     read: u64,
@@ -77,7 +78,7 @@ impl<R: Read> Read for Shown<R> {
     }
 }
 
-/// A bar that is there at once; `what` is what is done, as in `tokenising`, to so many things.
+/// A bar that appears at once; `what` names the work, such as `tokenising`.
 pub(crate) fn bar(what: &'static str, length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length).with_message(what);
     match ProgressStyle::with_template("{msg} {bar:40} {percent} %, {eta} left") {

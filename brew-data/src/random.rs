@@ -1,4 +1,4 @@
-//! Draws that never change with the version of a library: orders and augmentations are made of them.
+//! Random draws that do not change with library versions, for row orders and augmentations.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;

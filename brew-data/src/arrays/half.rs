@@ -1,4 +1,4 @@
-//! Two bytes that stand for a number: how bfloat16 is stored, for which Arrow has no type.
+//! Two-byte floats stored as bytes or integers: Arrow has no type for bfloat16.
 
 use std::ops::Range;
 
@@ -9,12 +9,12 @@ use brew_core::tch::Kind;
 
 use super::numbers::{Numbers, dictionary_values};
 
-/// The key of a field's metadata that says what two bytes mean: `float16` or `bfloat16`.
+/// The metadata key of a field that says what its two bytes mean: `float16` or `bfloat16`.
 const DTYPE_KEY: &str = "brew.dtype";
 
 type F16 = <Float16Type as ArrowPrimitiveType>::Native;
 
-/// What two bytes, least significant first, mean where they stand for a number.
+/// The dtype of a little-endian two-byte float.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Half {
     F16,
@@ -22,12 +22,12 @@ pub(crate) enum Half {
 }
 
 impl Half {
-    /// What the values of a column, or of its lists, are, where they are two bytes each (Arrow has no
-    /// bfloat16): its metadata or that of its items says so, or else the dtype that a batch declares. An
-    /// integer column is one of integers unless its metadata says otherwise.
+    /// The dtype of a column's two-byte values, or of its lists' values: from its metadata or its items'
+    /// metadata, otherwise from the dtype that a batch declares. An integer column holds integers unless its
+    /// metadata says otherwise.
     ///
     /// # Errors
-    /// Metadata that says something else.
+    /// Metadata with another value.
     pub(crate) fn of(column: &Field, kind: Option<Kind>) -> Result<Option<Half>, String> {
         let (mut field, mut said) = (column, column.metadata().get(DTYPE_KEY));
         while let DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) =
@@ -70,7 +70,7 @@ impl Half {
     }
 }
 
-/// As [`append`](super::numbers::append), of values that are two bytes each.
+/// As [`append`](super::numbers::append), for two-byte floats.
 pub(crate) fn append_bits(
     array: &dyn Array,
     range: Range<usize>,

@@ -1,4 +1,4 @@
-//! Lists, whatever the width of their offsets: where the values of each lie, and the values of all.
+//! Lists with offsets of any width: the range of each list's values, and the values of all lists.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 
-/// Where the values of a list lie in the values of all lists.
+/// The range of a list within the values of all lists.
 pub(crate) fn range(lists: &ArrayRef, index: usize) -> Range<usize> {
     match lists.data_type() {
         DataType::List(_) => {
@@ -36,7 +36,7 @@ pub(crate) fn values(lists: &ArrayRef) -> &ArrayRef {
     }
 }
 
-/// The values of one list; nothing where the array is not one of lists.
+/// The values of one list; `None` if the array holds no lists.
 pub(crate) fn list_at(lists: &ArrayRef, index: usize) -> Option<ArrayRef> {
     let all = values(lists);
     let range = range(lists, index);

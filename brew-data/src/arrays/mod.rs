@@ -1,4 +1,4 @@
-//! Values of Arrow arrays, whatever types hold them: numbers, two bytes that are one, lists, text.
+//! Reads values from Arrow arrays of any width: numbers, two-byte floats, lists, and text.
 
 pub(crate) mod half;
 pub(crate) mod lists;

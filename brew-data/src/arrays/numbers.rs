@@ -1,4 +1,4 @@
-//! Numbers of a column, whatever their width: integers as i64, floats as f64.
+//! Numbers of any width: integers as i64, floats as f64.
 
 use std::ops::Range;
 
@@ -12,14 +12,14 @@ use arrow::datatypes::{
 /// Gathered values.
 #[derive(Debug)]
 pub(crate) enum Numbers {
-    /// Of an integer column, or a bool column as 0 and 1.
+    /// From an integer column, or from a bool column as 0 and 1.
     Integers(Vec<i64>),
-    /// Of a float column.
+    /// From a float column.
     Floats(Vec<f64>),
 }
 
 impl Numbers {
-    /// Room for values of this type; nothing where the type is not one of numbers.
+    /// An empty buffer for values of this type; `None` if the type is not numeric.
     pub(crate) fn for_type(data_type: &DataType, capacity: usize) -> Option<Self> {
         match data_type {
             DataType::Boolean => Some(Numbers::Integers(Vec::with_capacity(capacity))),
@@ -30,7 +30,7 @@ impl Numbers {
         }
     }
 
-    /// How many there are.
+    /// The number of values.
     pub(crate) fn len(&self) -> usize {
         match self {
             Numbers::Integers(values) => values.len(),
@@ -43,7 +43,7 @@ impl Numbers {
         matches!(self, Numbers::Integers(_))
     }
 
-    /// Fills up to `length` values with `pad`.
+    /// Appends `pad` until there are `length` values.
     pub(crate) fn pad_to(&mut self, length: usize, pad: f64) {
         match self {
             Numbers::Integers(values) => values.resize(length, pad as i64),
@@ -52,7 +52,7 @@ impl Numbers {
     }
 }
 
-/// Adds the values of `range` to `into`, which was made for the array's type.
+/// Appends the values of `range` to `into`, which must fit the array's type.
 pub(crate) fn append(array: &dyn Array, range: Range<usize>, into: &mut Numbers) -> Result<(), String> {
     match (array.data_type(), into) {
         (DataType::Boolean, Numbers::Integers(into)) => {
@@ -87,7 +87,7 @@ pub(crate) fn append(array: &dyn Array, range: Range<usize>, into: &mut Numbers)
     }
 }
 
-/// Tells the values of a dictionary column one after another.
+/// Calls `tell` with each value of a dictionary array.
 pub(crate) fn dictionary_values(
     array: &dyn Array,
     range: Range<usize>,

@@ -1,4 +1,4 @@
-//! Text, whatever the width of its offsets, and as the values of a dictionary.
+//! Text with offsets of any width, or as the values of a dictionary.
 
 use arrow::array::Array;
 use arrow::array::cast::AsArray;
@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 
 use super::numbers::{Numbers, append};
 
-/// The text of a row; nothing where the column is not text.
+/// The text of a row; `None` if the array is not text.
 pub(crate) fn text_at(array: &dyn Array, row: usize) -> Option<&str> {
     match array.data_type() {
         DataType::Utf8 => Some(array.as_string::<i32>().value(row)),

@@ -1,4 +1,4 @@
-//! The steps over a collated batch: all its lists of tokens disturbed alike.
+//! Applies the steps to a collated batch: all its token lists are changed alike.
 
 use brew_core::batch::{Column, FromColumns};
 use brew_core::error::InStage as _;
@@ -8,13 +8,13 @@ use super::Augmentation;
 use super::row::Token;
 use crate::error::{Error, Result};
 
-/// The column of tokens; every other padded list that is as long goes along with it.
+/// The column of tokens; every padded list of the same length changes with it.
 const TOKENS: &str = "input_ids";
-/// The column that says how many tokens a row has.
+/// The column that gives the number of tokens per row.
 const MASK: &str = "attention_mask";
 
 impl Augmentation {
-    /// Says what keeps batches of these columns from being augmented, all at once.
+    /// Checks that batches with these columns can be augmented; reports all problems at once.
     pub(crate) fn check(&self, columns: &[Column]) -> Result<()> {
         let mut problems = self.problems();
         for name in [TOKENS, MASK] {
@@ -25,7 +25,7 @@ impl Augmentation {
         if problems.is_empty() { Ok(()) } else { Err(Error::Setting(problems.join("; "))) }
     }
 
-    /// The batch with each row disturbed; `rows` are those of the file, and lists are padded to a multiple of
+    /// Augments each row of the batch; `rows` are rows of the file, and lists are padded to a multiple of
     /// this length.
     pub(crate) fn batch<B: FromColumns>(
         &self,
@@ -55,7 +55,7 @@ impl Augmentation {
         let padding = gather(&disturbed, longest, |_| 0, 1)?.f_ne(0)?;
         let masked = gather(&disturbed, longest, |token| i64::from(token.masked), 0)?.f_ne(0)?;
         batch.map(&mut |name, tensor| {
-            // A list with no value to pad it is not of tokens, however long it is.
+            // A list without a pad value is not a token list, whatever its length.
             let pad = B::COLUMNS.iter().find(|column| column.name == name).and_then(|column| column.pad);
             let Some(pad) = pad.filter(|_| tensor.dim() == 2 && tensor.size()[1] == length) else {
                 return Ok(tensor.shallow_clone());
@@ -74,7 +74,7 @@ fn integers(tensor: &Tensor) -> brew_core::Result<Vec<i64>> {
     Ok(Vec::try_from(&tensor.f_to_device(Device::Cpu)?.f_reshape([-1])?)?)
 }
 
-/// A number a token, `(rows, longest)`, with `padding` after the last of a row.
+/// One number per token, `(rows, longest)`, with `padding` at the end of each row.
 fn gather(
     rows: &[Vec<Token>],
     longest: usize,

@@ -1,11 +1,11 @@
-//! Deleting: each token is left out with the same probability.
+//! Deleting: each token is deleted with the same probability.
 
 use super::Draws;
 
-/// Leaves out each token with this probability.
+/// Deletes each token with this probability.
 ///
-/// Where all would go, one of them, each as likely as any other, stays; TextBrewer gives an empty list,
-/// of which a model cannot learn.
+/// If all would be deleted, a random one is kept; TextBrewer returns an empty list, from which a model cannot
+/// learn.
 ///
 /// ```
 /// use brew_data::augment::{Draws, deleting};

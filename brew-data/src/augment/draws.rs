@@ -1,11 +1,11 @@
-//! Random numbers of one row in one epoch.
+//! Random numbers for one row in one epoch.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::random::below;
 
-/// A stream of random numbers that depends on the seed, the epoch and the row alone: the same on every
+/// A stream of random numbers that depends only on the seed, the epoch, and the row: the same on every
 /// machine and after every restart.
 ///
 /// The generator is ChaCha with 8 rounds; seed and row are its key, the epoch its stream.
@@ -13,12 +13,12 @@ use crate::random::below;
 pub struct Draws(ChaCha8Rng);
 
 impl Draws {
-    /// The numbers of a row (of the file, from 0) in an epoch (from 0).
+    /// The numbers for a row (of the file, from 0) in an epoch (from 0).
     pub fn of(seed: u64, epoch: u64, row: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8..16].copy_from_slice(&row.to_le_bytes());
-        // Another key than that of the order of rows, whose row is 0.
+        // A key different from that of the row order, which has row 0.
         key[16..].copy_from_slice(b"brew augmentatio");
         let mut generator = ChaCha8Rng::from_seed(key);
         generator.set_stream(epoch);
@@ -30,7 +30,7 @@ impl Draws {
         self.uniform() < probability
     }
 
-    /// The place of one of these probabilities, which sum to 1.
+    /// An index drawn by these probabilities, which sum to 1.
     pub(super) fn choose(&mut self, probabilities: impl IntoIterator<Item = f64>) -> usize {
         let (mut left, mut possible) = (self.uniform(), 0);
         for (place, probability) in probabilities.into_iter().enumerate() {
@@ -45,7 +45,7 @@ impl Draws {
         possible
     }
 
-    /// A number below `bound`, each as likely as any other; 0 where the bound is 0.
+    /// A uniform number below `bound`; 0 if the bound is 0.
     pub(super) fn below(&mut self, bound: usize) -> usize {
         match u32::try_from(bound) {
             Ok(0) => 0,

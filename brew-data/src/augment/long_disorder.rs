@@ -1,18 +1,18 @@
-//! Long disorder: the halves of a span change places.
+//! Long disorder: swaps the halves of a span.
 
 use super::Draws;
 
-/// How long a span is; rounded up to an even number of tokens.
+/// The length of a span, rounded up to an even number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Span {
     /// This many tokens.
     Tokens(usize),
-    /// This share, 0 to 1, of the tokens there are, rounded down first.
+    /// This share of the tokens, 0 to 1, rounded down first.
     Share(f64),
 }
 
 impl Span {
-    /// Half the length, of so many tokens.
+    /// Half the length, for this many tokens.
     fn half(self, tokens: usize) -> usize {
         let length = match self {
             Span::Tokens(length) => length,
@@ -22,11 +22,11 @@ impl Span {
     }
 }
 
-/// Walks over the tokens and swaps, with this probability at each place, the two halves of the span that
-/// begins there; it goes on after the span. A span that does not fit any more is left as it is.
+/// At each place, swaps the halves of the span that begins there with this probability, and continues after
+/// the span. A span that does not fit is left unchanged.
 ///
-/// Where a share of few tokens is no token, nothing happens: TextBrewer then never ends (its defect 10).
-/// Tokens and shares are told apart by their type; TextBrewer takes a length of 1.9 for a share.
+/// If the share rounds to 0 tokens, nothing happens; TextBrewer then loops forever (its defect 10). Tokens
+/// and shares have different types here; TextBrewer treats a length of 1.9 as a share.
 ///
 /// ```
 /// use brew_data::augment::{Draws, Span, long_disorder};

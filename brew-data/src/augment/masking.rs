@@ -1,8 +1,8 @@
-//! Masking: each token becomes the mask with the same probability.
+//! Masking: each token is replaced by the mask with the same probability.
 
 use super::Draws;
 
-/// Changes each token by `mask` with this probability.
+/// Applies `mask` to each token with this probability.
 ///
 /// ```
 /// use brew_data::augment::{Draws, masking};

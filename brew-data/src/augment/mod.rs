@@ -1,8 +1,8 @@
-//! Texts disturbed anew in each epoch: five steps over the tokens of a row.
+//! Augments texts anew in each epoch: five steps over the tokens of a row.
 //!
-//! TextBrewer's `data_utils`, as steps of the loader. What a row becomes is a pure function of the seed,
-//! the epoch and the row, so that a run can be gone on with anywhere. The functions themselves work on
-//! any list; [`Augmentation`] applies them to the rows of a data set.
+//! TextBrewer's `data_utils` as steps of the loader. The result is a pure function of the seed, the epoch,
+//! and the row, so a run can resume anywhere. The functions work on any list; [`Augmentation`] applies them
+//! to the rows of a data set.
 
 mod batch;
 mod deleting;
@@ -24,12 +24,12 @@ use std::collections::BTreeSet;
 
 use crate::text::tokenizer::Tokenizer;
 
-/// Steps that each row goes through, in order; given to [`Loader::augmented`](crate::Loader::augmented).
+/// The augmentation steps for each row, in order; see [`Loader::augmented`](crate::Loader::augmented).
 ///
-/// Special tokens stay where they are, and each run of tokens between them is disturbed by itself: a
-/// question never mixes with its text. Padded lists as long as `input_ids` (masks, types, labels of
-/// tokens) are disturbed alike, so that a label stays with its token. Positions in the text, such as
-/// the start and end of an answer, would be wrong afterwards: do not augment data that has them.
+/// Special tokens stay in place, and each run of tokens between them is augmented separately, so a question
+/// never mixes with its text. Padded lists as long as `input_ids` (masks, types, token labels) are changed
+/// alike, so a label stays with its token. Positions in the text, such as the start and end of an answer,
+/// would become wrong: do not augment data that has them.
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
@@ -64,52 +64,52 @@ enum AugmentationStep {
 }
 
 impl Augmentation {
-    /// No steps yet; special tokens and the mask are those of the tokenizer. Its token for unknown words
-    /// stands for words, and is no special one here.
+    /// Creates an augmentation without steps, with the tokenizer's special tokens and mask. Its token for
+    /// unknown words represents words, and is not special here.
     pub fn of(tokenizer: &Tokenizer) -> Self {
         let (special, mask) = tokenizer.special_tokens();
         Self::of_tokens(special, mask)
     }
 
-    /// The same for tokens that are known otherwise.
+    /// As [`of`](Self::of), with explicit tokens.
     pub fn of_tokens(special: impl IntoIterator<Item = i64>, mask: Option<i64>) -> Self {
         Augmentation { special: special.into_iter().collect(), mask, steps: Vec::new(), seed: 0 }
     }
 
-    /// Puts the mask in place of each token with this probability; TextBrewer's is 0.1.
+    /// Replaces each token by the mask with this probability; TextBrewer's default is 0.1.
     #[must_use]
     pub fn masking(self, probability: f64) -> Self {
         self.step(AugmentationStep::Masking(probability))
     }
 
-    /// Leaves out each token with this probability, but never all of a run; TextBrewer's is 0.1.
+    /// Deletes each token with this probability, but never a whole run; TextBrewer's default is 0.1.
     #[must_use]
     pub fn deleting(self, probability: f64) -> Self {
         self.step(AugmentationStep::Deleting(probability))
     }
 
-    /// Keeps only a random span of each run, of one of these lengths with these probabilities;
-    /// TextBrewer's are 1 to 5 with 0.2 each. A run that is shorter is kept whole.
+    /// Keeps only a random span of each run, with one of these lengths by probability; TextBrewer's defaults
+    /// are 1 to 5 with 0.2 each. A shorter run is kept whole.
     #[must_use]
     pub fn n_gram_sampling(self, lengths: impl IntoIterator<Item = (usize, f64)>) -> Self {
         self.step(AugmentationStep::NGramSampling(lengths.into_iter().collect()))
     }
 
-    /// Changes the order of two or three neighbours: at each place nothing (`abc`), or `bac`, `cba`,
-    /// `cab` or `bca`, with these probabilities; TextBrewer's are 0.9, 0.1 and three times 0.
+    /// Reorders two or three neighbours: at each place nothing (`abc`), or `bac`, `cba`, `cab`, or `bca`,
+    /// with these probabilities; TextBrewer's defaults are 0.9, 0.1, and three times 0.
     #[must_use]
     pub fn short_disorder(self, probabilities: [f64; 5]) -> Self {
         self.step(AugmentationStep::ShortDisorder(probabilities))
     }
 
-    /// Swaps the halves of a span with this probability at each place; TextBrewer's are 0.1 and 20
+    /// Swaps the halves of a span with this probability at each place; TextBrewer's defaults are 0.1 and 20
     /// tokens.
     #[must_use]
     pub fn long_disorder(self, probability: f64, span: Span) -> Self {
         self.step(AugmentationStep::LongDisorder(probability, span))
     }
 
-    /// Another seed than 0.
+    /// Sets the seed (default: 0).
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Augmentation { seed, ..self }
@@ -120,7 +120,7 @@ impl Augmentation {
         self
     }
 
-    /// What keeps the steps from being taken, each in words.
+    /// The problems with the steps.
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut probability = |step: &str, value: f64| {
@@ -166,7 +166,7 @@ impl Augmentation {
     }
 }
 
-/// Says so where probabilities do not sum to 1.
+/// The problem if probabilities do not sum to 1.
 fn not_one(step: &str, probabilities: impl Iterator<Item = f64>) -> Option<String> {
     let sum: f64 = probabilities.sum();
     let off = (sum - 1.0).abs() > 1e-6;

@@ -1,11 +1,11 @@
-//! N-gram sampling: of the whole text a short span is left.
+//! N-gram sampling: keeps a short span of the text.
 
 use super::Draws;
 
-/// Keeps a random span of tokens: a length is drawn by its probability, then its start, each as likely
-/// as any other. A list that is shorter than the length is kept whole.
+/// Keeps a random span of tokens: draws a length by its probability, then a uniform start. A list shorter
+/// than the length is kept whole.
 ///
-/// TextBrewer fails on such a list with a `ValueError` (its defect 10).
+/// TextBrewer raises a `ValueError` for such a list (its defect 10).
 ///
 /// ```
 /// use brew_data::augment::{Draws, n_gram_sampling};

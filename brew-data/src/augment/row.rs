@@ -1,10 +1,10 @@
-//! The steps over one row: which of its tokens are left, in which order, and which are masked.
+//! Applies the steps to one row: which tokens remain, in which order, and which are masked.
 
 use super::{
     Augmentation, AugmentationStep, Draws, deleting, long_disorder, masking, n_gram_sampling, short_disorder,
 };
 
-/// A token of the disturbed row: its place in the row as it was, and whether the mask stands for it.
+/// A token of the augmented row: its place in the original row, and whether it is masked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) place: usize,
@@ -12,7 +12,7 @@ pub(crate) struct Token {
 }
 
 impl Augmentation {
-    /// The disturbed row of these tokens.
+    /// Augments a row of tokens.
     pub(crate) fn row(&self, tokens: &[i64], epoch: u64, row: u64) -> Vec<Token> {
         let mut draws = Draws::of(self.seed, epoch, row);
         let mut left = Vec::with_capacity(tokens.len());
@@ -28,7 +28,7 @@ impl Augmentation {
         left
     }
 
-    /// The token that stands for a masked one.
+    /// The mask token.
     pub(crate) fn mask(&self) -> Option<i64> {
         self.mask
     }

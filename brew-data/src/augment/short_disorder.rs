@@ -1,10 +1,10 @@
-//! Short disorder: neighbours change places.
+//! Short disorder: reorders neighbours.
 
 use super::Draws;
 
-/// Walks over the tokens and draws at each place one of five cases: nothing, or for the tokens `abc`
-/// from there on `bac`, `cba`, `cab` or `bca`. It goes on after the tokens that were moved. For the last
-/// two tokens each case but the first swaps them.
+/// At each place, draws one of five cases: nothing, or the tokens `abc` from there become `bac`, `cba`,
+/// `cab`, or `bca`. Continues after the moved tokens. For the last two tokens, every case but the first swaps
+/// them.
 ///
 /// ```
 /// use brew_data::augment::{Draws, short_disorder};

@@ -1,4 +1,4 @@
-//! Plain Rust values as a column: added, or in the place of another.
+//! Adds plain Rust values as a column, or replaces a column with them.
 
 use std::sync::Arc;
 
@@ -15,28 +15,29 @@ use crate::source::table::Table;
 /// Rows copied at once when a column is added.
 const CHUNK_ROWS: usize = 8192;
 
-/// Where the values of the rows in use stand among the rows of the files.
+/// Which value belongs to each row of the files.
 enum Places {
     /// Every row is in use, in the order of the files.
     AsTheyAre,
-    /// The value of each row of the files.
+    /// The number of the value for each row of the files.
     Of(UInt64Array),
-    /// A row is in use twice, or none is: the rows must be copied first.
+    /// A row is in use twice, or no row is: the rows must be copied first.
     Twice,
 }
 
 impl Dataset {
-    /// The same rows with one more column, or with another in the place of one of that name (int64).
+    /// Adds a column of whole numbers (int64), or replaces the column with this name.
     ///
-    /// The column takes 8 bytes a row of the files; nothing else is copied, unless a row is in use twice.
+    /// The column takes 8 bytes per row of the files. Nothing else is copied unless a row is in use twice.
     ///
     /// # Errors
-    /// Another number of values than of rows in use.
+    /// The number of values differs from the number of rows in use.
     pub fn with_integers(&self, column: &str, values: impl IntoIterator<Item = i64>) -> Result<Self> {
         self.with_column(column, Arc::new(Int64Array::from_iter_values(values)))
     }
 
-    /// The same with lists of whole numbers, such as one label a word (lists of int64).
+    /// As [`with_integers`](Self::with_integers), with lists of whole numbers, such as one label per word
+    /// (lists of int64).
     ///
     /// # Errors
     /// As [`with_integers`](Self::with_integers).
@@ -57,8 +58,8 @@ impl Dataset {
         self.with_field(None, Field::new(column, values.data_type().clone(), false), values)
     }
 
-    /// The same rows with a column of these values, one for each row in use: in the place of the column of
-    /// that number, else at the end, where one of its name is replaced.
+    /// Adds a column with one value per row in use: at `place` if given, otherwise at the end. A column with
+    /// the same name is replaced.
     pub(super) fn with_field(&self, place: Option<usize>, field: Field, values: ArrayRef) -> Result<Self> {
         let column = field.name();
         if values.len() != self.rows {
@@ -100,7 +101,7 @@ impl Dataset {
         Ok(Dataset { schema: Arc::new(schema), columns: columns.into(), ..self.clone() })
     }
 
-    /// The rows in use as rows of a table of its own; columns that are refused stay so.
+    /// Copies the rows in use into a table of their own; unreadable columns stay unreadable.
     fn copied(&self) -> Result<Self> {
         let readable: Vec<&str> =
             self.columns().into_iter().filter(|name| self.field(name).is_ok()).collect();
@@ -118,7 +119,7 @@ impl Dataset {
         Ok(Dataset { schema: Arc::new(schema), columns: columns.into(), limit: self.limit, ..copied })
     }
 
-    /// Which of the values in use belongs to each row of the files, the first where a row is not in use.
+    /// Which value belongs to each row of the files; rows that are not in use get the first.
     fn value_of_file_row(&self) -> Places {
         let Some(selection) = &self.selection else { return Places::AsTheyAre };
         if selection.is_empty() {

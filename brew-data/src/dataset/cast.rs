@@ -1,4 +1,4 @@
-//! ColumnValues that are made of a column: numbers, and numbers of classes.
+//! Casts the values of a column to numbers or to class numbers.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ enum ColumnValues {
     IntegerLists(Vec<Vec<i64>>),
 }
 
-/// ColumnValues made of a column.
+/// A column to be cast.
 pub(super) struct Casting<'a> {
     pub(super) dataset: &'a Dataset,
     pub(super) column: &'a str,
@@ -55,7 +55,7 @@ impl Casting<'_> {
         }
     }
 
-    /// What `of` makes of each value, with the row in what is wrong.
+    /// Applies `of` to each value; errors name the row.
     fn each<T, M>(&self, values: &[T], of: impl Fn(&T) -> Result<M, String>) -> Result<Vec<M>> {
         let made = values.iter().enumerate();
         made.map(|(row, value)| {
@@ -82,7 +82,7 @@ impl Casting<'_> {
             text.trim().parse().map_err(|_| format!("`{text}` is not a whole number that int64 holds"))
         };
         let of_float = |&value: &f64| {
-            // 2^63 is the least that does not fit, and exact.
+            // 2^63 is the smallest float that does not fit, and it is exact.
             let fits = value.fract() == 0.0
                 && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value);
             if fits {
@@ -165,7 +165,7 @@ impl Casting<'_> {
         Ok((Arc::new(builder.finish()), names))
     }
 
-    /// The names in their order; refuses none, and one that is there twice.
+    /// The names in order; rejects an empty list and duplicates.
     fn names(&self, classes: Classes, values: &ColumnValues) -> Result<Vec<String>> {
         let refused = |message: String| Err(Error::Setting(format!("column `{}`: {message}", self.column)));
         let sorted = |texts: &mut dyn Iterator<Item = &String>| {
@@ -205,7 +205,7 @@ fn number(names: &[String], text: &str) -> Result<i64, String> {
     })
 }
 
-/// The number, where there is a class of it.
+/// The number, if it is that of a class.
 fn within(names: &[String], number: i64) -> Result<i64, String> {
     match usize::try_from(number) {
         Ok(place) if place < names.len() => Ok(number),

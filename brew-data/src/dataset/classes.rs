@@ -1,6 +1,6 @@
 //! The names of classes, in the order of their numbers.
 
-/// The names of classes, in the order of their numbers: given, or those that a column has, sorted.
+/// The names of classes in the order of their numbers: given, or the column's own, sorted.
 ///
 /// ```
 /// use brew_data::Classes;
@@ -13,9 +13,9 @@
 pub struct Classes(pub(super) Option<Vec<String>>);
 
 impl Classes {
-    /// The texts of the rows in use, each once, in the order of Python's `sorted`.
+    /// The distinct texts of the rows in use, in the order of Python's `sorted`.
     ///
-    /// Data sets of one task must be given one order: that of the training set is
+    /// All data sets of a task must use one order: take the training set's from
     /// `train.class_names("labels")`.
     pub fn sorted() -> Self {
         Classes(None)

@@ -1,5 +1,5 @@
-//! What Python's `datasets` says about the columns of the tables that it writes, and what of it holds for
-//! other tables made of them.
+//! The column descriptions that Python's `datasets` writes, and how they carry over to tables derived from
+//! them.
 
 use arrow::datatypes::Metadata;
 use serde::Deserialize;
@@ -8,28 +8,26 @@ use serde_json::{Map, Value, json};
 use super::Dataset;
 use crate::error::{Error, Result};
 
-/// The key of its description in the schema's metadata.
+/// The key of this description in the schema's metadata.
 const KEY: &str = "huggingface";
 
-/// The names of the classes of a multi-hot column: `datasets` has no word for them, and passes over one more key
-/// of a value.
+/// The key for the class names of a multi-hot column: `datasets` has none, and ignores extra keys of a value.
 const MULTI_HOT: &str = "multi_hot";
 
-/// Begins the keys under which brew says which cache a file is of.
+/// Prefix of the keys that identify brew's cache files.
 const OUR_KEYS: &str = "brew.";
 
-/// The part that is read of the description of a column of classes.
+/// The part of a `ClassLabel` description that is read.
 #[derive(Deserialize)]
 struct ClassLabel {
     names: Vec<String>,
 }
 
 impl Dataset {
-    /// The names of a column's classes, in the order of their numbers: of a column that
-    /// [`to_classes`](super::Recast::to_classes) or [`to_multi_hot`](super::Recast::to_multi_hot) made, or, where
-    /// Python's `datasets` wrote the table, of a `ClassLabel` or a list of them; otherwise nothing. They stay
-    /// with the column under another name, in every copy of the table that is written, and with the tokens made
-    /// of it.
+    /// The names of a column's classes, in the order of their numbers: for a column made by
+    /// [`to_classes`](super::Recast::to_classes) or [`to_multi_hot`](super::Recast::to_multi_hot), or for a
+    /// `ClassLabel` (or a list of them) written by Python's `datasets`; otherwise `None`. The names follow
+    /// the column when it is renamed, written, or tokenised.
     ///
     /// # Errors
     /// No such column.
@@ -41,8 +39,8 @@ impl Dataset {
         })
     }
 
-    /// The metadata of a copy of these columns: what `datasets` says about them; where they are all columns
-    /// of the table, also what else stands there.
+    /// The metadata for a copy of these columns: their descriptions, and everything else if they are all of
+    /// the table's columns.
     pub(crate) fn metadata_of(&self, columns: &[&str]) -> Metadata {
         let metadata = self.schema().metadata();
         let mut kept = Metadata::default();
@@ -66,7 +64,7 @@ impl Dataset {
     }
 }
 
-/// The metadata with a description of the columns `made`, which are called other than what they are made of.
+/// The metadata with descriptions of the columns `made`, each derived from a column with another name.
 pub(crate) fn with_made(mut metadata: Metadata, of: &Metadata, made: &[(&str, &str)]) -> Metadata {
     let Some(Value::Object(features)) = described(of, made.iter().copied()) else { return metadata };
     let text = metadata.get(KEY).and_then(|text| serde_json::from_str::<Value>(text).ok());
@@ -108,7 +106,7 @@ pub(super) fn of_multi_hot(names: &[String]) -> Value {
     json!({"_type": "List", "feature": value, "length": names.len()})
 }
 
-/// The metadata without a word about a column whose values are others now.
+/// The metadata without the description of a column whose values changed.
 pub(super) fn without(metadata: &Metadata, column: &str) -> Metadata {
     let mut metadata = metadata.clone();
     if let Some(mut whole) = metadata.get(KEY).and_then(|text| serde_json::from_str::<Value>(text).ok())
@@ -120,7 +118,7 @@ pub(super) fn without(metadata: &Metadata, column: &str) -> Metadata {
     metadata
 }
 
-/// The metadata of shards: that of the first, with the description of the first that has one.
+/// The metadata of shards: the first shard's, with the first description that any of them has.
 pub(super) fn of_shards<'a>(mut shards: impl Iterator<Item = &'a Metadata>) -> Metadata {
     let Some(mut metadata) = shards.next().cloned() else { return Metadata::default() };
     if metadata.get(KEY).is_none()
@@ -150,7 +148,7 @@ pub(super) fn names_in(metadata: &Metadata, column: &str) -> serde_json::Result<
     Ok(serde::Deserialize::deserialize(feature).ok().map(|label: ClassLabel| label.names))
 }
 
-/// What is said about columns, each under a new name; nothing where nothing is said about any.
+/// The descriptions of columns, each under its new name; `None` if there are none.
 fn described<'a>(metadata: &Metadata, columns: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Value> {
     let description: Value = serde_json::from_str(metadata.get(KEY)?).ok()?;
     let features = &description["info"]["features"];
@@ -159,7 +157,7 @@ fn described<'a>(metadata: &Metadata, columns: impl Iterator<Item = (&'a str, &'
     (!kept.is_empty()).then_some(Value::Object(kept))
 }
 
-/// The description of a column; that of a member of structs, `outer.inner`, within that of the outermost.
+/// The description of a column; a struct member `outer.inner` is looked up inside the outer one's.
 fn find(features: &Value, column: &str) -> Option<Value> {
     if let Some(found) = features.get(column) {
         return Some(found.clone());

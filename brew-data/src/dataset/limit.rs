@@ -1,20 +1,20 @@
-//! How long the lists of a row may be.
+//! The maximum length of a row's lists.
 
 use super::Dataset;
 
-/// What becomes of a list that is longer than the limit.
+/// What happens to a list longer than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TooLong {
-    /// Its first values are kept.
+    /// It is truncated to its first values.
     Cut,
-    /// It is an error that names its row, before the first batch is made.
+    /// It is an error that names the row, raised before the first batch.
     Refuse,
 }
 
 impl Dataset {
-    /// The same table with a limit to the length of lists in batches, as a model has one that reads no
-    /// more than so many tokens. It holds for every column of lists, so that the ids and the mask of a
-    /// text are cut alike; of lists of lists, for the outer one.
+    /// Limits the length of lists in batches, for models with a maximum number of tokens. The limit applies
+    /// to every list column, so the ids and the mask of a text are cut alike; for lists of lists it applies
+    /// to the outer list.
     ///
     /// ```
     /// use brew_data::{Dataset, TooLong};
@@ -33,7 +33,7 @@ impl Dataset {
         Dataset { limit: Some((length, too_long)), ..self.clone() }
     }
 
-    /// Values of a list that go into a batch.
+    /// The number of values of a list that go into a batch.
     pub(crate) fn longest_kept(&self) -> usize {
         match self.limit {
             Some((length, TooLong::Cut)) => length,

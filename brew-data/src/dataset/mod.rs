@@ -1,7 +1,7 @@
-//! A table: chunks of Arrow columns under one schema, and the rows of it that are in use.
+//! A table: chunks of Arrow columns with one schema, and the rows in use.
 //!
-//! A selection is a list of row numbers over the same chunks, so that splits of one file share its
-//! memory (or its mapping) and errors go on naming the row of the file.
+//! A selection is a list of row numbers over the same chunks, so splits of one file share its memory (or
+//! mapping), and errors still name the row of the file.
 
 mod added;
 mod cast;
@@ -38,10 +38,10 @@ use crate::source::table::Table;
 
 /// Rows of named columns.
 ///
-/// Cheap to clone: clones and selections share the data.
+/// Cloning is cheap: clones and selections share the data.
 #[derive(Clone)]
 pub struct Dataset {
-    /// What errors about the whole name: a file, a folder, a pattern.
+    /// What errors about the whole table name: a file, a folder, or a pattern.
     path: Arc<Path>,
     schema: SchemaRef,
     /// Where each column of the schema comes from.
@@ -50,10 +50,10 @@ pub struct Dataset {
     parts: Arc<[Shard]>,
     /// The first row of each chunk of all files.
     starts: Arc<[u32]>,
-    /// The rows in use, or all of them in the order of the files.
+    /// The rows in use; `None` means all, in the order of the files.
     selection: Option<Arc<[u32]>>,
     rows: usize,
-    /// How long a list may be.
+    /// The maximum length of a list.
     limit: Option<(usize, TooLong)>,
 }
 
@@ -62,7 +62,7 @@ pub struct Dataset {
 enum ColumnOrigin {
     /// A column of the files.
     Opened(ColumnPlace),
-    /// A column that was added: its values of every chunk.
+    /// An added column: its values in every chunk.
     Added(Arc<[ArrayRef]>),
 }
 
@@ -85,10 +85,10 @@ impl fmt::Debug for Dataset {
 }
 
 impl Dataset {
-    /// A table that is in memory already; `name` is what errors call it.
+    /// A table already in memory; errors call it `name`.
     ///
     /// # Errors
-    /// No record batch at all, or one of another schema than the first's; two columns of one name.
+    /// No record batch, record batches with different schemas, or two columns with the same name.
     pub fn from_record_batches(name: impl AsRef<Path>, batches: Vec<RecordBatch>) -> Result<Self> {
         let name = name.as_ref();
         let Some(first) = batches.first() else { return Err(Error::NoRows { path: name.into() }) };
@@ -105,7 +105,7 @@ impl Dataset {
         Self::of(path, Joined::one(&table), vec![table])
     }
 
-    /// Numbers the rows of the files; refuses what cannot be numbered or told apart.
+    /// Numbers the rows of the files; rejects too many rows and duplicate column names.
     fn of(path: &Path, columns: Joined, tables: Vec<Table>) -> Result<Self> {
         let Joined { schema, places } = columns;
         let mut names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
@@ -118,7 +118,7 @@ impl Dataset {
         for table in tables {
             let first_row = rows;
             for &chunk in &table.chunks {
-                // What does not fit is refused below; until then the number is of no use.
+                // Too many rows are rejected below, before this number is used.
                 starts.push(rows as u32);
                 rows = rows.saturating_add(chunk);
             }
@@ -154,7 +154,7 @@ impl Dataset {
         &self.schema
     }
 
-    /// The file, folder or pattern that was opened, or the name of a table in memory.
+    /// The file, folder, or pattern that was opened, or the name of an in-memory table.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -1,4 +1,4 @@
-//! From a name to a table.
+//! Opens a table by name.
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,9 @@ use crate::source::storage::{Disk, Storage};
 use crate::source::{self, OpenedFiles};
 
 impl Dataset {
-    /// Opens a file, the files of a folder one after another, a folder that Python's `datasets` wrote
-    /// with `save_to_disk`, or the files that a pattern such as `data/train-*.parquet` matches. Of a folder
-    /// with several splits, such as `data/{train,test}-00000-of-00001.parquet`, [`Dataset::splits`] opens one.
+    /// Opens a file, all files of a folder, a folder written by `save_to_disk` of Python's `datasets`, or the
+    /// files matching a pattern such as `data/train-*.parquet`. For a folder with several splits, such as
+    /// `data/{train,test}-00000-of-00001.parquet`, use [`Dataset::splits`].
     ///
     /// | kind | known by | what opening costs |
     /// |---|---|---|
@@ -24,44 +24,43 @@ impl Dataset {
     /// | CoNLL columns ([`Conll`](crate::Conll)) | `.conll`, `.bio`, `.iob` | parsed once |
     /// | SQuAD's JSON ([`Format::Squad`]) | `.json` with its keys: `data`, then `paragraphs` | parsed once |
     ///
-    /// Text may be packed by gzip or zstd (`.csv.gz`, `.jsonl.zst`). [`Dataset::schema`] says which
-    /// columns were found; a column of structs is one column for each member, `outer.inner`.
+    /// Text may be compressed with gzip or zstd (`.csv.gz`, `.jsonl.zst`). [`Dataset::schema`] lists the
+    /// columns found; a struct column becomes one column per member, `outer.inner`.
     ///
-    /// **Memory and disk.** What is decoded or parsed stays in memory up to 64 MiB in all. What is
-    /// larger is written as Arrow files to a cache folder (`BREW_CACHE`, else `brew` in the user's cache
-    /// folder), under the hash of the content, and mapped; it is found there the next time. So memory
-    /// does not grow with the data.
+    /// **Memory and disk.** Decoded or parsed data stays in memory up to 64 MiB in total. Anything larger is
+    /// written once, as Arrow files named after the hash of the content, to a cache folder (`BREW_CACHE`,
+    /// otherwise `brew` in the user's cache folder), and mapped from there. So memory does not grow with the
+    /// data.
     ///
-    /// **Files that change.** A mapped file must not be changed in place while it is in use. If another
-    /// program shortens it, this is noticed before each epoch and each batch and is an error that says
-    /// so; should the file shrink between that look and the reading, the operating system ends the
-    /// process with a bus error. A file that is replaced by renaming or removed stays as it was for
-    /// whoever has it open, and so do all files that brew writes.
+    /// **Files that change.** Do not change a mapped file in place while it is in use. If another program
+    /// shortens it, the check before each epoch and each batch reports an error; if it shrinks between that
+    /// check and the read, the operating system ends the process with a bus error. A file that is removed, or
+    /// replaced by renaming, stays readable for whoever has it open; brew replaces its own files this way.
     ///
     /// # Errors
-    /// A file that is missing, empty, without rows, damaged, cut short or of another kind; a line of text
-    /// that cannot be read, by line and column; two columns of one name; files with different classes or two-byte
-    /// floats; a folder of several splits.
+    /// A file that is missing, empty, without rows, damaged, truncated, or of an unknown kind; a line of text
+    /// that cannot be parsed, by line and column; two columns with the same name; files whose classes or
+    /// two-byte floats differ; a folder with several splits.
     ///
-    /// A column whose values do not go together (a text among numbers, another type in another file, a column
-    /// that only some files have) keeps nobody from reading the others: it is refused when it is used.
+    /// A column that cannot be read (text among numbers, incompatible types across files, missing from some
+    /// files) does not prevent reading the others: it is rejected when it is used.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(&Disk, path.as_ref(), None)
     }
 
-    /// Opens text of a known format, whatever it is called.
+    /// Opens text in a known format, whatever the file name.
     ///
-    /// By a [`Layout`], CSV or TSV without a header is read; of files which say themselves what they
-    /// hold, the columns are checked against it.
+    /// A [`Layout`] reads CSV or TSV without a header; for files that describe their own columns, it checks
+    /// them.
     ///
     /// # Errors
-    /// Those of [`Dataset::open`]; a value that is not of its column's type, by line and column; a
-    /// column that is missing or of another type.
+    /// Those of [`Dataset::open`]; a value that does not match its column's type, by line and column; a
+    /// column that is missing or has another type.
     pub fn open_as(path: impl AsRef<Path>, format: impl Into<Format>) -> Result<Self> {
         Self::open_with(&Disk, path.as_ref(), Some(format.into()))
     }
 
-    /// As [`Dataset::open`], of a file, folder or pattern of another store than this machine's disk.
+    /// As [`Dataset::open`], for a file, folder, or pattern in a store other than the local disk.
     ///
     /// # Errors
     /// Those of [`Dataset::open`].
@@ -73,7 +72,7 @@ impl Dataset {
         Self::open_files(storage, path, &find(storage, path)?, format)
     }
 
-    /// Opens files that are called `path` together.
+    /// Opens files as one table; errors call it `path`.
     pub(super) fn open_files(
         storage: &dyn Storage,
         path: &Path,
@@ -88,7 +87,7 @@ impl Dataset {
         }
     }
 
-    /// Checks that the columns of a layout are there.
+    /// Checks that the layout's columns are present.
     fn laid_out(self, layout: &Layout) -> Result<Self> {
         let mut problems = Vec::new();
         for field in layout.fields() {

@@ -1,4 +1,4 @@
-//! A column under another name, as another type, or as numbers of classes.
+//! Renames a column, casts it, or turns it into class numbers.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::classes::Classes;
 use super::features::{of_classes, of_multi_hot, renamed, with_feature};
 use crate::error::{Error, Result};
 
-/// A column on its way to another name or type: see [`Dataset::column`].
+/// A column to be renamed or cast; see [`Dataset::column`].
 #[derive(Debug, Clone)]
 #[must_use = "nothing is changed before `as_`"]
 pub struct Recast<'a> {
@@ -22,7 +22,7 @@ pub struct Recast<'a> {
 
 #[derive(Debug, Clone)]
 enum To {
-    /// What it is.
+    /// Unchanged.
     Same,
     Integers,
     Floats,
@@ -31,7 +31,7 @@ enum To {
 }
 
 impl Dataset {
-    /// A column, to be renamed, cast, or made numbers of classes; [`Recast::as_`] gives the table.
+    /// Selects a column to rename, cast, or turn into class numbers; [`Recast::as_`] returns the new table.
     ///
     /// ```
     /// use brew_data::{Classes, Dataset};
@@ -53,10 +53,10 @@ impl Dataset {
         Recast { dataset: self, column: name.to_owned(), to: To::Same }
     }
 
-    /// The same rows with these columns alone, in this order. Nothing is copied.
+    /// Keeps only these columns, in this order. Nothing is copied.
     ///
     /// # Errors
-    /// No such column, one that is refused, or one named twice.
+    /// A column that is missing, unreadable, or named twice.
     pub fn only(&self, columns: &[&str]) -> Result<Self> {
         let mut kept = (Vec::new(), Vec::new());
         for (index, name) in columns.iter().enumerate() {
@@ -73,36 +73,37 @@ impl Dataset {
 }
 
 impl Recast<'_> {
-    /// As whole numbers (int64): of text that is one each, of floats without a fraction, of truth values;
-    /// lists of text or of whole numbers become lists.
+    /// Casts to whole numbers (int64): from text, from floats without a fraction, or from bools. Lists of
+    /// text or of whole numbers become lists.
     pub fn to_integers(self) -> Self {
         Recast { to: To::Integers, ..self }
     }
 
-    /// As numbers (float64): of text that is one each, or of whole numbers that float64 holds; lists of these
+    /// Casts to numbers (float64): from text, or from whole numbers that float64 represents exactly. Lists
     /// become lists.
     pub fn to_floats(self) -> Self {
         Recast { to: To::Floats, ..self }
     }
 
-    /// Text as the numbers of its classes, from 0 (int64), and lists of text as lists of them. Whole numbers
-    /// stay, and get names: each must be less than the number of these. [`Dataset::class_names`] gives the
-    /// names back.
+    /// Turns text into class numbers from 0 (int64), and lists of text into lists of class numbers. Whole
+    /// numbers are kept and get names; each must be smaller than the number of names.
+    /// [`Dataset::class_names`] returns the names.
     pub fn to_classes(self, classes: impl Into<Classes>) -> Self {
         Recast { to: To::Classes(classes.into()), ..self }
     }
 
-    /// Lists of classes, by text or by number, as one 0 or 1 for each class (a list of uint8 of one length,
-    /// which a batch takes as any dtype). A class that a row names twice is there once.
+    /// Turns lists of classes, given as text or as numbers, into multi-hot lists: one 0 or 1 per class (a
+    /// fixed-length list of uint8, which a batch takes as any dtype). A class listed twice in a row counts
+    /// once.
     pub fn to_multi_hot(self, classes: impl Into<Classes>) -> Self {
         Recast { to: To::MultiHot(classes.into()), ..self }
     }
 
-    /// The table with the column under this name, which may be its own, in its place.
+    /// Returns the table with the column in its place under this name, which may be the old one.
     ///
     /// # Errors
-    /// No such column, or another of this name; a column of another type; by row: a missing value, a text or
-    /// number that is not of the type, or one that is not among the classes.
+    /// The column is missing, or another column has this name; the column's type cannot be cast; by row: a
+    /// missing value, a value that cannot be cast, or one that is not among the classes.
     pub fn as_(self, name: &str) -> Result<Dataset> {
         let Recast { dataset, column, to } = self;
         let field = dataset.field(&column)?.clone();

@@ -1,4 +1,4 @@
-//! Rows of a table: which are in use, where they lie, and copies of them.
+//! The rows of a table: which are in use, where they are stored, and copies of them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::source::schema::ColumnPlace;
 use crate::source::unpack::{unpacked, unpacked_field};
 
 impl Dataset {
-    /// The same table with these rows only, in this order; a row may be there more than once.
+    /// Selects rows, in this order; a row may be selected more than once.
     ///
     /// Rows are counted from 0 among the rows in use. Nothing is copied.
     ///
     /// # Errors
-    /// A row that does not exist.
+    /// A row out of range.
     pub fn select(&self, rows: &[usize]) -> Result<Self> {
         let selection = rows.iter().map(|&row| {
             if row < self.rows {
@@ -32,26 +32,26 @@ impl Dataset {
         Ok(Dataset { selection: Some(selection), rows: rows.len(), ..self.clone() })
     }
 
-    /// The row of the file that a row in use is.
+    /// The row of the file for a row in use.
     pub(crate) fn file_row(&self, row: usize) -> usize {
         self.selection.as_ref().map_or(row, |selection| selection[row] as usize)
     }
 
-    /// The chunk of a row in use, and the row within it.
+    /// The chunk of a row in use, and its row within the chunk.
     pub(crate) fn locate(&self, row: usize) -> (usize, usize) {
         let row = self.file_row(row);
         let chunk = self.starts.partition_point(|&start| start as usize <= row).saturating_sub(1);
         (chunk, row - self.starts[chunk] as usize)
     }
 
-    /// The file of a row in use, and its row of the file: what errors name.
+    /// The file of a row in use and its row in that file, for errors.
     pub(crate) fn place(&self, row: usize) -> (&Path, usize) {
         let row = self.file_row(row);
         let part = self.parts.partition_point(|part| part.first_row <= row).saturating_sub(1);
         self.parts.get(part).map_or((self.path(), row), |part| (&*part.table.path, row - part.first_row))
     }
 
-    /// Refuses to go on where a mapped file has shrunk.
+    /// Fails if a mapped file has shrunk.
     pub(crate) fn check_lengths(&self) -> Result<()> {
         self.parts.iter().try_for_each(|part| part.table.check_length())
     }
@@ -65,7 +65,7 @@ impl Dataset {
                 let data_type = self.field(name)?.data_type();
                 for (part, number) in self.parts.iter().zip(numbers.iter()) {
                     let of_part = part.table.column(*number)?;
-                    // A file that has nothing but nulls need not know the type of the others.
+                    // A file with nothing but nulls has no type of its own.
                     let is_untyped = *part.table.schema.field(*number).data_type() == DataType::Null;
                     chunks.extend(of_part.into_iter().map(|chunk| match is_untyped {
                         true => new_null_array(data_type, chunk.len()),
@@ -107,7 +107,7 @@ impl Dataset {
         }
     }
 
-    /// The first row of this column that is null among the rows in use, as an error.
+    /// Fails at the first null of this column among the rows in use.
     pub(crate) fn refuse_nulls(&self, name: &str) -> Result<()> {
         let chunks = self.column_chunks(name)?;
         if chunks.iter().all(|chunk| chunk.logical_null_count() == 0) {
@@ -132,9 +132,9 @@ impl Dataset {
         Error::Value { path: path.into(), row, column: column.to_owned(), message: message.into() }
     }
 
-    /// Copies of rows in use, `size` at a time, of the named columns, with what their metadata says and with
-    /// dictionaries unpacked: the same rows give the same record batches however the file is cut into
-    /// chunks. With the schema of them.
+    /// Copies the rows in use, `size` at a time, for the named columns, with their metadata and with
+    /// dictionaries unpacked; also returns their schema. The same rows give the same record batches however
+    /// the file is divided into chunks.
     pub(crate) fn copies<'a>(
         &'a self,
         columns: &[&str],
@@ -147,7 +147,7 @@ impl Dataset {
         let copied = schema.clone();
         let copies = (0..self.rows).step_by(size).map(move |first| {
             let mut rows: Vec<_> = (first..self.rows.min(first + size)).map(|row| self.locate(row)).collect();
-            // Only the chunks that these rows lie in, numbered anew.
+            // Only the chunks that hold these rows, renumbered.
             let mut used: Vec<usize> = rows.iter().map(|(chunk, _)| *chunk).collect();
             used.sort_unstable();
             used.dedup();
@@ -157,7 +157,7 @@ impl Dataset {
                 gathered(&chunks, &rows, field.data_type())
             });
             let copies = copies.collect::<Result<Vec<_>, _>>();
-            // The number of rows is given for the table that has no other column yet.
+            // The number of rows must be given, since there may be no column.
             let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
             copies
                 .and_then(|copies| RecordBatch::try_new_with_options(copied.clone(), copies, &options))
@@ -167,7 +167,7 @@ impl Dataset {
     }
 }
 
-/// Rows of chunks, by chunk and row, as one column of this type.
+/// Gathers rows, by chunk and row, into one column of this type.
 fn gathered(chunks: &[&ArrayRef], rows: &[(usize, usize)], to: &DataType) -> Result<ArrayRef, ArrowError> {
     if chunks.iter().all(|chunk| chunk.data_type() == to) {
         return interleave(&chunks.iter().map(AsRef::as_ref).collect::<Vec<_>>(), rows);

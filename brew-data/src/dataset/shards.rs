@@ -1,4 +1,4 @@
-//! Whether files that are to be one table say the same of their columns, beside names and types.
+//! Checks that the files of one table agree on what their columns mean, beyond names and types.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::arrays::half::Half;
 use crate::error::{Error, Result};
 use crate::source::table::Table;
 
-/// The schema of all files together: with the names of classes of whichever file has some.
+/// The schema of all files, with the class names of whichever file has them.
 ///
 /// # Errors
-/// A column whose classes have other names, or another order, in another file, or whose two bytes are another
-/// number, by file and column.
+/// Classes with different names or a different order across files, or two-byte floats of different dtypes, by
+/// file and column.
 pub(super) fn one_meaning(schema: &SchemaRef, tables: &[Table]) -> Result<SchemaRef> {
     let [first, others @ ..] = tables else { return Ok(schema.clone()) };
-    // A file that lacks the column says nothing of it, and one of nothing but nulls neither.
+    // A file without the column, or with nothing but nulls, says nothing about it.
     let bits = |table: &Table, column: &str| match table.schema.field_with_name(column) {
         Ok(field) if *field.data_type() != DataType::Null => Half::of(field, None).ok(),
         _ => None,
@@ -25,11 +25,11 @@ pub(super) fn one_meaning(schema: &SchemaRef, tables: &[Table]) -> Result<Schema
         Some(half) => half.name().to_owned(),
         None => format!("{} values", field.data_type()),
     };
-    // Columns whose types differ, or that a file lacks, are refused for that when they are used.
+    // Columns with incompatible types, or missing from a file, are rejected when used.
     for field in schema.fields().iter().filter(|field| *field.data_type() != DataType::Null) {
         let column = field.name();
         for other in others {
-            // What no reader can make out is told by those who read it.
+            // Metadata that cannot be understood is reported when the column is read.
             if let (Some(known), Some(found)) = (bits(first, column), bits(other, column))
                 && known != found
             {
@@ -45,7 +45,7 @@ pub(super) fn one_meaning(schema: &SchemaRef, tables: &[Table]) -> Result<Schema
         }
         let mut known: Option<(&Table, Vec<String>)> = None;
         for table in tables {
-            // A description that cannot be read is told by `class_names`.
+            // An unreadable description is reported by `class_names`.
             let Ok(Some(names)) = names_in(table.schema.metadata(), column) else { continue };
             match &known {
                 None => known = Some((table, names)),

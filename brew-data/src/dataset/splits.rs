@@ -1,4 +1,4 @@
-//! A folder of several splits, of which one is opened.
+//! Opens one split of a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::source::storage::{Disk, Storage};
 
 /// The splits of a folder; made by [`Dataset::splits`].
 ///
-/// What a split is, is told as Python's `datasets` tells it:
+/// Splits are recognised as Python's `datasets` recognises them:
 ///
 /// | the folder | its splits |
 /// |---|---|
@@ -21,9 +21,9 @@ use crate::source::storage::{Disk, Storage};
 /// | `train/a.csv`, `test/a.csv` | the names of the folders |
 /// | `train.csv`, `dev.csv` | the words in the names of the files |
 ///
-/// `train` is also spelt `training`; `validation` is also spelt `valid`, `val` or `dev`; `test` is also spelt
-/// `testing`, `eval` or `evaluation`. Upper and lower case are the same, and so are shards wherever they lie below
-/// the folder. All files of a split are one table, in the order of their paths.
+/// `train` may be spelt `training`; `validation` may be spelt `valid`, `val`, or `dev`; `test` may be spelt
+/// `testing`, `eval`, or `evaluation`. Case is ignored, and numbered shards are found at any depth. The files
+/// of a split form one table, in the order of their paths.
 #[derive(Debug, Clone)]
 pub struct Splits<'s> {
     storage: &'s dyn Storage,
@@ -32,7 +32,7 @@ pub struct Splits<'s> {
 }
 
 impl Dataset {
-    /// The splits of a folder, of which [`Splits::split`] opens one.
+    /// The splits of a folder; [`Splits::split`] opens one.
     ///
     /// ```
     /// use brew_data::Dataset;
@@ -51,13 +51,13 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// A folder that cannot be read, without a split, or in which the files of a split lie in several folders, as
-    /// those of several languages do: open one of these.
+    /// A folder that cannot be read, has no split, or has the files of one split in several folders, such as
+    /// one per language: open one of these folders.
     pub fn splits(folder: impl AsRef<Path>) -> Result<Splits<'static>> {
         Self::splits_from(&Disk, folder)
     }
 
-    /// As [`Dataset::splits`], of a folder of another store than this machine's disk.
+    /// As [`Dataset::splits`], for a folder in a store other than the local disk.
     ///
     /// # Errors
     /// Those of [`Dataset::splits`].
@@ -73,7 +73,7 @@ impl Splits<'_> {
         self.splits.iter().map(|split| split.name.as_str()).collect()
     }
 
-    /// Opens the split of this name, however it is spelt.
+    /// Opens the split with this name, in any of its spellings.
     ///
     /// # Errors
     /// No such split; those of [`Dataset::open`].
@@ -81,7 +81,7 @@ impl Splits<'_> {
         self.open(name, None)
     }
 
-    /// As [`Splits::split`], of text of a known format.
+    /// As [`Splits::split`], for text in a known format.
     ///
     /// # Errors
     /// No such split; those of [`Dataset::open_as`].

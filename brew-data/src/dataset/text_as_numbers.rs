@@ -1,4 +1,4 @@
-//! A column of text where numbers are asked for: why it is text, and how it becomes numbers.
+//! The error for a text column read as numbers: why it is text, and how to cast it.
 
 use arrow::datatypes::{DataType, FieldRef};
 
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::parse::infer::is_identifier;
 
 impl Dataset {
-    /// As [`Dataset::wrong_type`], where numbers are `needed`, whole ones or not.
+    /// As [`Dataset::wrong_type`], if numbers were asked for (`whole`: whole numbers).
     pub(crate) fn not_numbers(&self, field: &FieldRef, needed: &str, whole: bool) -> Error {
         if !matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
             return self.wrong_type(field, needed);
@@ -21,7 +21,7 @@ impl Dataset {
         self.wrong_type(field, &format!("{needed}{why}; {mend}"))
     }
 
-    /// The first row whose text is a number that says more, and its text.
+    /// The first row whose text is an identifier, and that text.
     fn first_identifier(&self, column: &str) -> Option<(usize, String)> {
         let chunks = self.column_chunks(column).ok()?;
         (0..self.rows).find_map(|row| {

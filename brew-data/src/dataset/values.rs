@@ -1,4 +1,4 @@
-//! Columns as plain Rust values: for labels, splits and filters.
+//! Reads columns as plain Rust values: for labels, splits, and filters.
 
 use arrow::array::Array;
 use arrow::datatypes::{DataType, Field};
@@ -13,15 +13,15 @@ use crate::error::{Error, Result};
 /// Whole numbers up to it are exact in float64.
 const LARGEST_EXACT: u64 = 1 << 53;
 
-/// What to do about two bytes of which nobody says what they are.
+/// How to declare what two bytes mean.
 const BITS: &str =
     "; two bytes are a number where the column's metadata `brew.dtype` says `float16` or `bfloat16`";
 
 impl Dataset {
-    /// A column of whole numbers (any integer type, or bool as 0 and 1), one value a row in use.
+    /// Reads a column of whole numbers (any integer type, or bool as 0 and 1): one value per row in use.
     ///
     /// # Errors
-    /// No such column, one of another type, a missing value, or one outside int64.
+    /// The column is missing or has another type, a value is missing, or a value does not fit int64.
     pub fn integers(&self, column: &str) -> Result<Vec<i64>> {
         self.refuse_bits(column, "integers")?;
         match self.numbers(column, "integers")? {
@@ -30,11 +30,11 @@ impl Dataset {
         }
     }
 
-    /// A column of numbers (any integer or float type, or two bytes where the column's metadata
-    /// `brew.dtype` says `float16` or `bfloat16`), one value a row in use.
+    /// Reads a column of numbers (any integer or float type, or two bytes if the column's metadata
+    /// `brew.dtype` is `float16` or `bfloat16`): one value per row in use.
     ///
     /// # Errors
-    /// No such column, one of another type, a missing value, or an integer that float64 would round.
+    /// The column is missing or has another type, a value is missing, or float64 would round an integer.
     pub fn floats(&self, column: &str) -> Result<Vec<f64>> {
         match self.numbers(column, "numbers")? {
             Numbers::Integers(values) => {
@@ -48,10 +48,10 @@ impl Dataset {
         }
     }
 
-    /// A column of text, one value a row in use.
+    /// Reads a column of text: one value per row in use.
     ///
     /// # Errors
-    /// No such column, one of another type, or a missing value.
+    /// The column is missing or has another type, or a value is missing.
     pub fn texts(&self, column: &str) -> Result<Vec<String>> {
         self.refuse_nulls(column)?;
         let chunks = self.column_chunks(column)?;
@@ -65,20 +65,20 @@ impl Dataset {
         })
     }
 
-    /// A column of lists of text, such as the tokens of sentences, one list a row in use.
+    /// Reads a column of lists of text, such as the tokens of sentences: one list per row in use.
     ///
     /// # Errors
-    /// No such column, one of another type, or a missing value.
+    /// The column is missing or has another type, or a value is missing.
     pub fn text_lists(&self, column: &str) -> Result<Vec<Vec<String>>> {
         self.lists(column, "lists of text", |values| {
             (0..values.len()).map(|index| text_at(values, index).map(str::to_owned)).collect()
         })
     }
 
-    /// A column of lists of whole numbers (any integer type), one list a row in use.
+    /// Reads a column of lists of whole numbers (any integer type): one list per row in use.
     ///
     /// # Errors
-    /// No such column, one of another type, a missing value, or one outside int64.
+    /// The column is missing or has another type, a value is missing, or a value does not fit int64.
     pub fn integer_lists(&self, column: &str) -> Result<Vec<Vec<i64>>> {
         self.refuse_bits(column, "lists of integers")?;
         self.lists(column, "lists of integers", |values| {
@@ -91,7 +91,7 @@ impl Dataset {
         })
     }
 
-    /// What `read` makes of the values of each row's list; nothing where they are of another type.
+    /// Applies `read` to the values of each row's list; it returns `None` for another type.
     fn lists<T>(
         &self,
         column: &str,
@@ -138,12 +138,12 @@ impl Dataset {
         Ok(numbers)
     }
 
-    /// What the column's metadata says of its two bytes.
+    /// What the column's metadata says its two bytes mean.
     fn half(&self, field: &Field) -> Result<Option<Half>> {
         Half::of(field, None).map_err(|message| Error::format(self.path(), message))
     }
 
-    /// Refuses to take two bytes of a float for an integer.
+    /// Rejects reading the two bytes of a float as an integer.
     pub(crate) fn refuse_bits(&self, column: &str, needed: &str) -> Result<()> {
         let field = self.field(column)?;
         self.half(field)?.map_or(Ok(()), |half| {

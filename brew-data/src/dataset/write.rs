@@ -1,6 +1,6 @@
-//! Tables to disk: Parquet to ship, Arrow IPC to map.
+//! Writes tables: Parquet to ship, Arrow IPC to map.
 //!
-//! Nothing is ever half-written under its own name: a file is written beside its place, synced, and
+//! A file never exists half-written under its own name: it is written under a temporary name, synced, and
 //! renamed.
 
 use std::path::Path;
@@ -21,7 +21,7 @@ impl Dataset {
     /// Writes the rows in use as a Parquet file compressed with zstd.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// The file cannot be written, or a column cannot be read.
     pub fn write_parquet(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let failed = |error| Error::format(path, format!("the Parquet file cannot be written: {error}"));
@@ -40,7 +40,7 @@ impl Dataset {
     /// Writes the rows in use as an Arrow IPC file, which [`Dataset::open`] maps.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// The file cannot be written, or a column cannot be read.
     pub fn write_arrow(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let failed = |error| Error::format(path, format!("the Arrow IPC file cannot be written: {error}"));

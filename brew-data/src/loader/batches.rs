@@ -1,4 +1,4 @@
-//! The epochs of a loader: checked, cut, and made ahead of their use.
+//! The epochs of a loader: checked, divided into batches, and prefetched.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -14,20 +14,19 @@ use super::{Loader, check, extremes};
 use crate::error::{Error, Result};
 
 impl<B: FromColumns> Loader<B> {
-    /// Compares the columns that `B` declares with the data; reads no row.
+    /// Checks the columns that `B` declares against the data, without making a batch.
     ///
-    /// Every epoch begins with the same check: call this to fail early.
+    /// Every epoch starts with the same check; call this to fail early.
     ///
     /// # Errors
-    /// All at once, by file, column and, where there is one, row: a column that is missing, of another
-    /// type, with a missing value, or of lists of unequal lengths without a pad value; no rows; settings
-    /// of 0; fewer rows a batch than ranks; buckets or tokens where no column is a list; a device that
-    /// is not there.
+    /// All at once, by file, column, and row: a column that is missing, has another type, has a missing
+    /// value, or has lists of unequal lengths without a pad value; no rows; settings of 0; fewer rows per
+    /// batch than ranks; bucketing or a token limit without a list column; a device that does not exist.
     pub fn check(&self) -> Result<()> {
         self.sources().map(drop)
     }
 
-    /// Settings that cannot work.
+    /// The invalid settings.
     fn wrong_settings(&self) -> Vec<Error> {
         let (rank, ranks) = (self.share.rank, self.share.of);
         let wrong = [
@@ -83,7 +82,7 @@ impl<B: FromColumns> Loader<B> {
     }
 
     fn rows_in_use(&self) -> u32 {
-        // A table has no more: see `Dataset`.
+        // `Dataset` allows no more rows.
         u32::try_from(self.dataset.rows()).unwrap_or(u32::MAX)
     }
 }
@@ -138,9 +137,9 @@ impl<B: FromColumns> Batches for Loader<B> {
         let (rows, longest) = extremes::rows(&self.dataset, &maker.sources)?;
         let extremes = rows.into_iter().map(|(row, held)| {
             let (path, of_file) = self.dataset.place(row);
-            // A table has no more rows: see `Dataset`.
+            // `Dataset` allows no more rows.
             let number = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
-            // Beside itself; an empty list beside one that pads it, as in any batch.
+            // Each row stands beside itself; an empty list stands beside one that pads it, as in any batch.
             let lists = || maker.sources.iter().filter(|source| source.is_list());
             let empty = lists().all(|list| list.length(&self.dataset, row) == 0);
             let beside = longest.filter(|_| empty).unwrap_or(row);

@@ -1,6 +1,6 @@
-//! What a batch declares against what the data holds, before the first row is read.
+//! Checks what a batch declares against the data, before the first batch is made.
 //!
-//! Every problem is found, not only the first: a person mends a table once.
+//! All problems are reported, not only the first, so they can be fixed at once.
 
 use brew_core::batch::Column;
 
@@ -9,13 +9,12 @@ use super::dtype::{fits, is_float, pad_fits};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 
-/// The sources of the columns that are there.
+/// Readers for the columns that exist.
 ///
 /// # Errors
-/// All at once, types before values: a column that is missing and not optional, of a type that its
-/// dtype cannot hold, or with a pad value that its dtype cannot hold; then a missing value, lists of
-/// unequal lengths and nothing to pad them with, and lists longer than the table's limit. A mapped file
-/// that has shrunk.
+/// All at once, types before values: a required column that is missing, a column type or a pad value that
+/// does not fit the dtype; then missing values, lists of unequal lengths without a pad value, and lists
+/// longer than the table's limit. Also a mapped file that has shrunk.
 pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<ColumnReader>> {
     if dataset.rows() == 0 {
         return Err(Error::NoRows { path: dataset.path().into() });
@@ -42,7 +41,7 @@ pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<Colum
     Ok(sources)
 }
 
-/// Whether the column's type and pad value fit its dtype.
+/// Checks that the column's type and pad value fit its dtype.
 fn check_type(dataset: &Dataset, source: &ColumnReader) -> Result<()> {
     let Column { name, kind, pad, nested, .. } = source.column;
     let depth_fits = if nested { source.depth == 2 } else { source.depth < 2 };

@@ -1,4 +1,4 @@
-//! The rows of a batch as one tensor: values gathered, lists padded.
+//! Collates the rows of a batch into one tensor: gathers values and pads lists.
 
 use brew_core::tch::Tensor;
 
@@ -10,17 +10,17 @@ use crate::arrays::numbers::{Numbers, append};
 use crate::dataset::Dataset;
 use crate::error::Result;
 
-/// What the lists of a batch are padded to.
+/// The lengths that the lists of a batch are padded to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
     outer: usize,
-    /// Of the lists in a list.
+    /// The length of the nested lists.
     inner: usize,
 }
 
 impl ColumnReader {
-    /// What the lists of these rows are padded to: the longest of them, which is rounded up to a multiple
-    /// where there is a pad value, and the longest list in one of them.
+    /// The padded lengths for these rows: that of the longest list, rounded up to a multiple if there is a
+    /// pad value, and that of the longest nested list.
     pub(crate) fn extent(&self, dataset: &Dataset, rows: &[u32], multiple: usize) -> Extent {
         if self.depth == 0 {
             return Extent { outer: 1, inner: 1 };
@@ -33,11 +33,11 @@ impl ColumnReader {
         }
     }
 
-    /// The tensor of these rows: (rows,), or (rows, list) or (rows, list, list in one) of this extent,
-    /// with shorter lists padded.
+    /// The tensor of these rows, with shorter lists padded to this extent: (rows,), (rows, list), or (rows,
+    /// list, nested list).
     ///
     /// # Errors
-    /// A value that does not fit the dtype, by row.
+    /// A value does not fit the dtype, by row.
     pub(crate) fn collate(&self, dataset: &Dataset, rows: &[u32], extent: Extent) -> Result<Tensor> {
         let (name, Extent { outer, inner }) = (self.column.name, extent);
         let places = rows.iter().map(|&row| {
@@ -51,7 +51,7 @@ impl ColumnReader {
         };
         let mut numbers = numbers.ok_or_else(|| self.wrong_type(dataset))?;
         let pad = self.column.pad.unwrap_or(0.0);
-        // Among integers a pad value such as 0.5 has its place kept by a 0.
+        // A fractional pad value among integers is first represented by 0.
         let kind = self.column.kind;
         let set_apart = is_float(kind) && numbers.are_integers() && !is_whole(pad, kind);
         let mut padded = Vec::new();

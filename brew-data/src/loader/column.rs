@@ -1,7 +1,7 @@
-//! A column of the batch beside the column of the data that fills it.
+//! Reads the data column behind a declared column of the batch.
 //!
-//! Lists of every width, and lists of lists, answer the same two questions: which values are theirs,
-//! and where the values of one list lie.
+//! Lists of every width, and lists of lists, answer the same two questions: which values they hold, and where
+//! the values of each list are.
 
 use std::ops::Range;
 
@@ -16,22 +16,22 @@ use crate::arrays::numbers::{Numbers, append};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 
-/// A declared column and its data.
+/// A declared column with its data.
 #[derive(Debug)]
 pub(crate) struct ColumnReader {
     pub(crate) column: Column,
-    /// Each chunk: the column, the values of its lists, and those of the lists in these.
+    /// For each chunk: the column, the values of its lists, and the values of nested lists.
     pub(super) chunks: Vec<Vec<ArrayRef>>,
-    /// The type of a value, be it a row's own or one of a row's list.
+    /// The type of the innermost values.
     pub(super) value_type: DataType,
-    /// How many lists are around a value.
+    /// How deep values are nested in lists.
     pub(super) depth: usize,
-    /// What two bytes that stand for a number mean.
+    /// The dtype of two-byte floats.
     pub(super) bits: Option<Half>,
 }
 
 impl ColumnReader {
-    /// Looks up what the column is; reads nothing yet.
+    /// Looks up the column; reads nothing yet.
     pub(crate) fn new(dataset: &Dataset, column: Column) -> Result<Self> {
         let mut field: &FieldRef = dataset.field(column.name)?;
         let bits = Half::of(field, Some(column.kind));
@@ -46,7 +46,7 @@ impl ColumnReader {
         Ok(ColumnReader { column, chunks: Vec::new(), value_type: field.data_type().clone(), depth, bits })
     }
 
-    /// Brings the data in: maps it, or decodes it the first time.
+    /// Loads the data: maps it, or decodes it the first time.
     pub(crate) fn load(&mut self, dataset: &Dataset) -> Result<()> {
         let chunks = dataset.column_chunks(self.column.name)?;
         let levels = |array: ArrayRef| {
@@ -60,7 +60,7 @@ impl ColumnReader {
         Ok(())
     }
 
-    /// Whether the values are two bytes that stand for a number.
+    /// Whether the values are two-byte floats.
     pub(crate) fn is_bits(&self) -> bool {
         self.bits.is_some()
     }
@@ -70,21 +70,20 @@ impl ColumnReader {
         self.depth > 0
     }
 
-    /// Number of values of a row in use, or of its lists where it is a list of lists; 1 where rows are no
-    /// lists.
+    /// The length of a row's list (the outer one for lists of lists); 1 if rows are not lists.
     pub(crate) fn length(&self, dataset: &Dataset, row: usize) -> usize {
         let (chunk, row) = dataset.locate(row);
         self.outer(dataset, chunk, row).len()
     }
 
-    /// The lengths of the lists in a row's list; nothing where they are no lists.
+    /// The lengths of a row's nested lists, if it has any.
     pub(crate) fn inner_lengths(&self, dataset: &Dataset, row: usize) -> impl Iterator<Item = usize> {
         let (chunk, row) = dataset.locate(row);
         let lists = if self.depth == 2 { self.outer(dataset, chunk, row) } else { 0..0 };
         lists.map(move |list| range(&self.chunks[chunk][1], list).len())
     }
 
-    /// The first row in use whose list has a null in it, at any depth.
+    /// The first row in use with a null inside its list, at any depth.
     pub(crate) fn row_with_null(&self, dataset: &Dataset) -> Option<usize> {
         (1..=self.depth).find_map(|level| {
             if self.chunks.iter().all(|levels| levels[level].logical_null_count() == 0) {
@@ -104,10 +103,10 @@ impl ColumnReader {
         })
     }
 
-    /// Adds the values of a row in use, whatever lists are around them; those of a column of integers.
+    /// Appends a row's innermost values; for integer columns only.
     ///
     /// # Errors
-    /// A value that is too large, by row.
+    /// A value is too large, by row.
     pub(crate) fn integers(&self, dataset: &Dataset, row: usize, into: &mut Vec<i64>) -> Result<()> {
         let (chunk, of_chunk) = dataset.locate(row);
         let mut places = self.outer(dataset, chunk, of_chunk);
@@ -123,7 +122,7 @@ impl ColumnReader {
         Ok(())
     }
 
-    /// Names the column's type and what was asked for.
+    /// The error naming the column's type and the declared dtype.
     pub(crate) fn wrong_type(&self, dataset: &Dataset) -> Error {
         let Column { kind, nested, .. } = self.column;
         let lists = if nested { " (rows, lists, values)" } else { "" };
@@ -144,7 +143,7 @@ impl ColumnReader {
         }
     }
 
-    /// Where the values of a row, or its lists, lie; of a list that is to be cut, those that are kept.
+    /// The range of a row's values (its lists, for lists of lists), without what the limit cuts off.
     pub(super) fn outer(&self, dataset: &Dataset, chunk: usize, row: usize) -> Range<usize> {
         if self.depth == 0 {
             return row..row + 1;
@@ -153,7 +152,7 @@ impl ColumnReader {
         range.start..range.end.min(range.start.saturating_add(dataset.longest_kept()))
     }
 
-    /// Where the values of neighbouring lists within a list lie.
+    /// The range of the values of consecutive nested lists.
     fn span(&self, chunk: usize, lists: Range<usize>) -> Range<usize> {
         if lists.is_empty() {
             return 0..0;

@@ -1,10 +1,9 @@
-//! The order of an epoch, cut into global batches: window by window, so that any batch is found by
-//! looking at its own window alone.
+//! Divides an epoch into global batches, window by window, so that any batch can be found from its own window
+//! alone.
 //!
-//! A window is as many rows as [`WINDOW_BATCHES`] batches have at most. Inside it rows may be sorted by
-//! length; it is cut into batches by a number of rows and of tokens, and those are shuffled if rows are.
-//! Ranks take their shares of these batches afterwards, so that however many there are, they see the
-//! same ones.
+//! A window holds up to [`WINDOW_BATCHES`] full batches. Within it, rows may be sorted by length; it is cut
+//! into batches by the maximum number of rows and of tokens, and these are shuffled if rows are. Ranks take
+//! their shares of these batches afterwards, so any number of ranks sees the same batches.
 
 use std::ops::Range;
 
@@ -12,22 +11,22 @@ use super::order::{EpochOrder, Order};
 use crate::error::Result;
 use crate::progress::Patient;
 
-/// BatchRows in a window: long enough for even lengths, short enough to mix rows.
+/// Batches per window: enough for similar lengths, few enough to mix rows.
 const WINDOW_BATCHES: usize = 100;
 
-/// How an epoch is cut.
+/// How an epoch is divided.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
-    /// EpochOrder a batch at most.
+    /// Maximum rows per batch.
     pub(super) size: usize,
-    /// Tokens a batch at most, padding included.
+    /// Maximum tokens per batch, padding included.
     pub(super) tokens: Option<usize>,
-    /// Puts rows of like length into one batch.
+    /// Whether rows of similar length are grouped.
     pub(super) bucketed: bool,
     pub(super) order: Order,
 }
 
-/// What a row's length is, padding to a multiple included; or why it cannot be in a batch.
+/// Gives the length of a row, padded to a multiple, or the reason it fits no batch.
 pub(super) trait Lengths: Fn(u32) -> Result<usize> {}
 impl<F: Fn(u32) -> Result<usize>> Lengths for F {}
 
@@ -42,7 +41,7 @@ impl Cut {
         (rows as usize).div_ceil(self.size.saturating_mul(WINDOW_BATCHES))
     }
 
-    /// Number of batches; looks at lengths only where tokens are counted.
+    /// The number of batches; needs lengths only if tokens are limited.
     pub(super) fn count(&self, rows: u32, epoch: u64, lengths: &impl Lengths) -> Result<usize> {
         if self.tokens.is_none() {
             return Ok((rows as usize).div_ceil(self.size));
@@ -52,7 +51,7 @@ impl Cut {
         Ok(batches)
     }
 
-    /// Looks at the lengths of all rows and says how many batches each window has.
+    /// Counts the batches of each window from the lengths of all rows.
     fn counts(
         &self,
         order: &mut EpochOrder,
@@ -70,7 +69,7 @@ impl Cut {
         Ok(())
     }
 
-    /// The batches of an epoch from the one numbered `batch` on.
+    /// The batches of an epoch, starting at number `batch`.
     pub(super) fn from<L: Lengths>(
         &self,
         rows: u32,
@@ -93,8 +92,8 @@ impl Cut {
             batches.waiting.by_ref().take(batch % WINDOW_BATCHES).for_each(drop);
             return Ok(batches);
         }
-        // How many batches a window has is known once its lengths are; all of them are looked at, so that
-        // a row that is too long is found before the first batch is made.
+        // The batches of a window depend on its lengths. All windows are measured, so a row that is too long
+        // is found before the first batch is made.
         let mut before = 0;
         let mut found = None;
         self.counts(&mut batches.order, rows, &batches.lengths, |window, count| {
@@ -110,8 +109,8 @@ impl Cut {
         Ok(batches)
     }
 
-    /// The rows of a window with their lengths, sorted by them if that is asked for; rows of one length
-    /// stay in order. Lengths are 0 where nothing depends on them.
+    /// The rows of a window with their lengths, sorted by length if bucketed; the sort is stable. Lengths are
+    /// 0 if nothing depends on them.
     fn sorted(&self, rows: Vec<u32>, lengths: &impl Lengths) -> Result<Vec<(u32, usize)>> {
         if !self.bucketed && self.tokens.is_none() {
             return Ok(rows.into_iter().map(|row| (row, 0)).collect());
@@ -124,7 +123,7 @@ impl Cut {
         Ok(rows)
     }
 
-    /// Where each batch of a window ends.
+    /// The end of each batch of a window.
     fn ends<'r>(&self, rows: &'r [(u32, usize)]) -> impl Iterator<Item = usize> + use<'r> {
         let (size, budget) = (self.size, self.tokens.unwrap_or(usize::MAX));
         let mut start = 0;
@@ -132,7 +131,7 @@ impl Cut {
             let mut longest = 0;
             let fits = |(number, (_, length)): &(usize, &(u32, usize))| {
                 longest = longest.max(*length);
-                // A batch of one row is made whatever its length: what is longer was refused before.
+                // A single row always fits: longer ones were rejected before.
                 *number == 0 || longest.saturating_mul(number + 1) <= budget
             };
             let count = rows[start..].iter().take(size).enumerate().take_while(fits).count();
@@ -150,9 +149,9 @@ pub(super) struct BatchRows<L> {
     epoch: u64,
     order: EpochOrder,
     lengths: L,
-    /// The next window to open.
+    /// The number of the next window.
     window: usize,
-    /// What is left of the window that is open.
+    /// The remaining batches of the current window.
     waiting: std::vec::IntoIter<Vec<u32>>,
 }
 
@@ -166,7 +165,7 @@ impl<L: Lengths> BatchRows<L> {
             batches.push(rows[start..end].iter().map(|(row, _)| *row).collect());
             start = end;
         }
-        // In rows that are shuffled and not sorted one order of batches is as random as another.
+        // Batches of shuffled, unsorted rows are in random order already.
         if self.cut.bucketed {
             self.cut.order.shuffle_window(&mut batches, self.epoch, self.window);
         }

@@ -1,6 +1,6 @@
-//! Whether numbers fit the dtype that a batch declares, and the tensor of them: narrowed without loss.
+//! Converts numbers to a tensor of the dtype that a batch declares, without loss.
 //!
-//! The conversion to each dtype is written, and checked, once.
+//! The conversion to each dtype is written and checked in one place.
 
 use std::fmt::Display;
 
@@ -9,7 +9,7 @@ use brew_core::tch::{Kind, TchError, Tensor};
 
 use crate::arrays::numbers::Numbers;
 
-/// A value, by position, that the dtype cannot hold; or libtorch's refusal.
+/// A value, by position, that does not fit the dtype; or libtorch's error.
 #[derive(Debug)]
 pub(crate) enum Misfit {
     Value { position: usize, message: String },
@@ -17,7 +17,7 @@ pub(crate) enum Misfit {
 }
 
 impl Numbers {
-    /// A tensor of one dimension.
+    /// A tensor of shape (values,).
     pub(crate) fn to_tensor(&self, kind: Kind) -> Result<Tensor, Misfit> {
         let tensor = match (self, kind) {
             (Numbers::Integers(values), Kind::Int64) => Tensor::f_from_slice(values),
@@ -44,7 +44,7 @@ impl Numbers {
     }
 }
 
-/// Whether a column of this type can become a tensor of this dtype, value by value.
+/// Whether values of this type can become a tensor of this dtype.
 pub(crate) fn fits(data_type: &DataType, kind: Kind) -> bool {
     if let DataType::Dictionary(_, values) = data_type {
         return fits(values, kind);
@@ -60,12 +60,12 @@ pub(crate) fn fits(data_type: &DataType, kind: Kind) -> bool {
     }
 }
 
-/// Whether the dtype is one of floats.
+/// Whether this is a float dtype.
 pub(crate) fn is_float(kind: Kind) -> bool {
     matches!(kind, Kind::Double | Kind::Float | Kind::Half | Kind::BFloat16)
 }
 
-/// Whether the dtype can hold this value.
+/// Whether the dtype can hold this pad value.
 pub(crate) fn pad_fits(pad: f64, kind: Kind) -> bool {
     match kind {
         kind if is_float(kind) => !pad.is_finite() || pad.abs() <= largest_finite(kind),
@@ -73,12 +73,12 @@ pub(crate) fn pad_fits(pad: f64, kind: Kind) -> bool {
     }
 }
 
-/// Whether a pad value is an integer that the dtype holds exactly.
+/// Whether a pad value is an integer that the dtype represents exactly.
 pub(crate) fn is_whole(pad: f64, kind: Kind) -> bool {
     pad.fract() == 0.0 && pad.abs() <= largest_exact_integer(kind) as f64
 }
 
-/// 2 to the number of significant bits of a float dtype: whole numbers up to it are exact.
+/// 2 to the power of a float dtype's significant bits: integers up to this are exact.
 fn largest_exact_integer(kind: Kind) -> u64 {
     match kind {
         Kind::BFloat16 => 1 << 8,
@@ -88,7 +88,7 @@ fn largest_exact_integer(kind: Kind) -> u64 {
     }
 }
 
-/// The largest finite value of a float dtype; bfloat16 has the exponents of f32 and 8 bits of precision.
+/// The largest finite value of a float dtype; bfloat16 has f32's exponents and 8 bits of precision.
 fn largest_finite(kind: Kind) -> f64 {
     match kind {
         Kind::Half => 65_504.0,

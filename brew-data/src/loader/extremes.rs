@@ -11,7 +11,7 @@ use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::progress::Patient;
 
-/// Rows from one look at the clock to the next.
+/// Rows between two progress updates.
 const AT_ONCE: usize = 4096;
 
 /// Each such row, of those in use, with what it holds, and the row with the longest list.

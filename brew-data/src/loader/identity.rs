@@ -1,4 +1,4 @@
-//! What the batches depend on: what a run that resumes compares.
+//! Describes what batches depend on, which a resuming run compares.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use super::Loader;
 use super::order::Order;
 use crate::error::{Error, Result};
 
-/// Rows that stand for a table's values.
+/// The number of sampled rows that represent a table's values.
 const SAMPLED_ROWS: usize = 64;
 
 impl<B: FromColumns> Loader<B> {
-    /// What the batches depend on, by name.
+    /// Everything the batches depend on, by name.
     ///
-    /// The values of a table stand there as a hash of 64 rows that lie evenly in it, and of the numbers of
-    /// all rows in use: another table, other columns, another selection and another order are noticed,
-    /// and so is a value that was changed, if it is in one of those rows.
+    /// The data is represented by a hash of 64 evenly spaced rows and of the numbers of all rows in use. This
+    /// detects another table, other columns, another selection, and another order, and a changed value if it
+    /// is in one of those rows.
     pub(super) fn describe(&self) -> Result<BTreeMap<String, String>> {
         let order = match self.order {
             Order::Table => "as in the table".to_owned(),
@@ -29,7 +29,7 @@ impl<B: FromColumns> Loader<B> {
             let pad = column.pad.map_or_else(String::new, |pad| format!(" padded with {pad}"));
             format!("{} {:?}{nested}{pad}", column.name, column.kind)
         });
-        // A limit that refuses longer lists changes none.
+        // A limit that rejects longer lists changes no batch.
         let lists = match self.dataset.longest_kept() {
             usize::MAX => "whole".to_owned(),
             length => format!("cut to {length}"),

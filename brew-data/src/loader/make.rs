@@ -1,4 +1,4 @@
-//! One batch of its rows: the share of a rank, columns to tensors, and the user's own struct.
+//! Makes one batch from its rows: the rank's share, the tensors, and the user's struct.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,14 +12,14 @@ use crate::augment::Augmentation;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 
-/// Which rows of a global batch are handed out.
+/// The rank whose rows of each global batch are returned.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Share {
     pub(super) rank: usize,
     pub(super) of: usize,
 }
 
-/// What makes batches: all it needs of a loader, to be taken along to other threads.
+/// Makes batches: everything needed from a loader, movable to other threads.
 pub(super) struct Maker<B> {
     pub(super) dataset: Dataset,
     pub(super) sources: Vec<ColumnReader>,
@@ -32,7 +32,7 @@ pub(super) struct Maker<B> {
 }
 
 impl<B: FromColumns> Maker<B> {
-    /// Makes the batch of this number of these rows of the table.
+    /// Makes batch `number` from these rows of the table.
     pub(super) fn make(&self, number: usize, rows: &[u32]) -> Result<B> {
         let made = caught(|| self.batch(number, rows));
         made.unwrap_or_else(|text| {
@@ -45,7 +45,7 @@ impl<B: FromColumns> Maker<B> {
         self.dataset.check_lengths()?;
         let mut columns = Columns::new();
         for source in &self.sources {
-            // All ranks pad to what the whole batch needs.
+            // All ranks pad to the length of the whole batch.
             let extent = source.extent(&self.dataset, rows, self.multiple);
             columns.insert(source.column.name, source.collate(&self.dataset, &share, extent)?);
         }
@@ -55,17 +55,17 @@ impl<B: FromColumns> Maker<B> {
             .map_err(|error| self.in_batch(number, rows, error))
     }
 
-    /// The batch of these rows as the augmentation leaves it.
+    /// The batch of these rows after augmentation.
     fn augmented(&self, batch: B, rows: &[u32]) -> brew_core::Result<B> {
         let Some(augmentation) = &self.augmentation else { return Ok(batch) };
         let rows: Vec<u64> = rows.iter().map(|&row| self.dataset.file_row(row as usize) as u64).collect();
         augmentation.batch(&batch, self.epoch, &rows, self.multiple)
     }
 
-    /// The longest list of a row, rounded up as it is padded.
+    /// The length of a row's longest list, rounded up to the padding multiple.
     ///
     /// # Errors
-    /// A row that no batch of so many tokens has room for.
+    /// The row does not fit into a batch of this many tokens.
     pub(super) fn length(&self, row: u32, tokens: Option<usize>) -> Result<usize> {
         let lengths = self.sources.iter().map(|source| (source.length(&self.dataset, row as usize), source));
         let Some((longest, source)) = lengths.max_by_key(|(length, _)| *length) else { return Ok(0) };
@@ -82,7 +82,7 @@ impl<B: FromColumns> Maker<B> {
         }
     }
 
-    /// Names the place of an error that does not come from the data.
+    /// Adds the batch to an error that does not come from the data.
     fn in_batch(&self, batch: usize, rows: &[u32], message: impl fmt::Display) -> Error {
         let (path, row) =
             rows.first().map_or((self.dataset.path(), 0), |&row| self.dataset.place(row as usize));

@@ -1,4 +1,4 @@
-//! From rows to typed batches: order, columns to tensors, and threads that work ahead.
+//! Turns rows into typed batches: order, tensors, and prefetching threads.
 
 mod batches;
 mod check;
@@ -28,19 +28,19 @@ use make::Share;
 use order::Order;
 use transfer::Destination;
 
-/// Threads that make batches, unless said otherwise.
+/// The default number of threads that make batches.
 const WORKERS: usize = 2;
 
 /// Batches of type `B` from a [`Dataset`]; made by [`Dataset::batches`].
 ///
-/// Each column that `B` declares becomes a tensor of the declared dtype: (rows,) of a column of numbers,
-/// (rows, longest) of a column of lists, padded to the longest of the batch. Integers become floats where
-/// the dtype can hold them exactly; floats never become integers, and a value that does not fit is an
-/// error that names its row.
+/// Each column that `B` declares becomes a tensor of the declared dtype: (rows,) for a column of numbers,
+/// (rows, longest) for a column of lists, padded to the longest list of the batch. Integers become floats if
+/// the dtype holds them exactly; floats never become integers, and a value that does not fit is an error that
+/// names its row.
 ///
-/// Which rows are in which batch depends on the data, the seed, the epoch and what is said here about
-/// size and order, and on nothing else: not on the number of workers, nor on how many ranks share the
-/// batches. Any batch of any epoch is reached without making the ones before it.
+/// Which rows are in which batch depends only on the data, the seed, the epoch, and the settings here for
+/// size and order: not on the number of workers or of ranks. Any batch of any epoch can be reached without
+/// making the ones before it.
 #[must_use]
 pub struct Loader<B> {
     dataset: Dataset,
@@ -72,10 +72,10 @@ impl<B> fmt::Debug for Loader<B> {
 }
 
 impl Dataset {
-    /// Batches of type `B`, `size` rows each, in the order of the file until
-    /// [`Loader::shuffled`] says otherwise.
+    /// Batches of type `B` with `size` rows each, in the order of the file unless [`Loader::shuffled`] is
+    /// called.
     ///
-    /// Nothing is checked or read yet: see [`Loader::check`].
+    /// Nothing is checked or read yet; see [`Loader::check`].
     pub fn batches<B: FromColumns>(&self, size: usize) -> Loader<B> {
         Loader::new(self.clone(), size)
     }
@@ -98,75 +98,74 @@ impl<B> Loader<B> {
         }
     }
 
-    /// Walks each epoch in another random order: a pure function of `seed` and the epoch (see
-    /// [`epoch_order`](crate::epoch_order)).
+    /// Visits the rows in a different random order in each epoch: a pure function of `seed` and the epoch
+    /// (see [`epoch_order`](crate::epoch_order)).
     ///
-    /// It takes 4 bytes a row. Tables of more than 67 million rows are shuffled as
-    /// [`Loader::shuffled_in_blocks`] does.
+    /// This takes 4 bytes per row. Tables with more than 67 million rows are shuffled as by
+    /// [`Loader::shuffled_in_blocks`].
     pub fn shuffled(mut self, seed: u64) -> Self {
         self.order = Order::Shuffled(seed);
         self
     }
 
-    /// As [`Loader::shuffled`], but reads runs of the file: shards of 4096 consecutive rows in random
-    /// order, and rows shuffled inside blocks of 256 shards. For tables that the memory cannot keep
-    /// cached; it takes 4 MB.
+    /// As [`Loader::shuffled`], but reads runs of the file: shards of 4096 consecutive rows in random order,
+    /// with rows shuffled within blocks of 256 shards. For tables too large for the memory; takes 4 MB.
     pub fn shuffled_in_blocks(mut self, seed: u64) -> Self {
         self.order = Order::Blocks(seed);
         self
     }
 
-    /// Puts rows of like length into one batch, so that less of it is padding.
+    /// Groups rows of similar length into batches, which reduces padding.
     ///
-    /// Inside windows of 100 batches of the order, rows are sorted by the length of their longest list
-    /// and cut into batches, which are shuffled again if rows are. The number of batches stays.
+    /// Within windows of 100 batches, rows are sorted by the length of their longest list and cut into
+    /// batches, which are shuffled again if rows are shuffled. The number of batches does not change.
     pub fn bucketed(mut self) -> Self {
         self.bucketed = true;
         self
     }
 
-    /// Disturbs the tokens of each row anew in each epoch. The batch needs the columns `input_ids` and
-    /// `attention_mask`; buckets go by the lengths before. What a teacher says of a row is no more than
-    /// of that epoch's row: a cache of it is of no use.
+    /// Augments the tokens of each row anew in each epoch. The batch needs the columns `input_ids` and
+    /// `attention_mask`; bucketing uses the original lengths. A row then differs between epochs, so a teacher
+    /// cache is of no use.
     pub fn augmented(mut self, augmentation: Augmentation) -> Self {
         self.augmentation = Some(augmentation);
         self
     }
 
-    /// Cuts batches so that none has more than this many tokens (rows x longest list, padding included),
-    /// nor more rows than the batch size. Best with [`Loader::bucketed`].
+    /// Limits batches to this many tokens (rows x longest list, padding included), in addition to the batch
+    /// size. Best combined with [`Loader::bucketed`].
     ///
-    /// The number of batches is then another in every epoch; see
+    /// The number of batches then varies per epoch; see
     /// [`Batches::batches_in`](brew_core::batch::Batches::batches_in).
     pub fn up_to_tokens(mut self, tokens: usize) -> Self {
         self.tokens = Some(tokens);
         self
     }
 
-    /// Pads lists to a multiple of this length instead of to the batch's longest: 8 suits the matrix
-    /// units of GPUs in low precision. Of lists of lists it is the outer one that is rounded up.
+    /// Pads lists to a multiple of this length; 8 suits the matrix units of GPUs in low precision. For lists
+    /// of lists it applies to the outer list.
     pub fn padded_to_multiple_of(mut self, length: usize) -> Self {
         self.multiple = length;
         self
     }
 
-    /// Hands out the share of one rank (from 0) of several: every `ranks`-th row of each batch, so that
-    /// all ranks together see the batches that one alone would see. A batch with fewer rows than ranks
-    /// leaves the last of them a batch of no rows.
+    /// Returns the share of one rank (from 0): every `ranks`-th row of each batch, so that all ranks together
+    /// see the batches that a single one would see. If a batch has fewer rows than ranks, the last ranks get
+    /// a batch without rows.
     ///
-    /// Lists, and the lists in them, are padded to the longest of the whole batch.
+    /// Lists, and nested lists, are padded to the longest of the whole batch.
     pub fn share(mut self, rank: usize, ranks: usize) -> Self {
         self.share = Share { rank, of: ranks };
         self
     }
 
-    /// Makes batches on this many threads; 2 unless said. Three more batches may wait.
+    /// Makes batches on this many threads (default: 2). Three more batches may wait.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// Hands out batches on this device. To a GPU they are copied from pinned memory while it works.
+    /// Returns batches on this device. Batches for a GPU are copied from pinned memory while it works.
     pub fn to(mut self, device: Device) -> Self {
         self.destination = Destination(device);
         self

@@ -1,9 +1,8 @@
 //! The order of rows: a pure function of seed and epoch.
 //!
-//! Nothing is kept between epochs and no buffer is shuffled, so that any batch of any epoch can be
-//! found again without walking to it. The generator is ChaCha with 8 rounds, the seed as its key and
-//! the epoch as its stream; drawing and swapping are written out here, so that an order never changes
-//! with the version of a library.
+//! No state is kept between epochs and there is no shuffle buffer, so any batch of any epoch can be found
+//! directly. The generator is ChaCha with 8 rounds, with the seed as its key and the epoch as its stream.
+//! Drawing and swapping are implemented here, so an order never changes with a library version.
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -14,7 +13,7 @@ use rand_chacha::rand_core::SeedableRng;
 use crate::progress::Patient;
 use crate::random::below;
 
-/// The most rows that are shuffled as a whole, at 4 bytes each: 256 MB.
+/// The maximum number of rows shuffled as a whole, at 4 bytes each: 256 MB.
 const WHOLE_ROWS: u32 = 1 << 26;
 
 /// Consecutive rows that stay together when a table is shuffled in blocks.
@@ -23,15 +22,15 @@ const SHARD_ROWS: u32 = 1 << 12;
 /// Shards whose rows are shuffled with one another: a million rows, 4 MB.
 const BLOCK_SHARDS: usize = 1 << 8;
 
-/// Places that are read before they are swapped.
+/// The number of places read ahead of swapping.
 const AHEAD: usize = 64;
 
-/// EpochOrder between two looks at the clock.
+/// Rows between two progress updates.
 const PIECE: usize = 1 << 18;
 
-/// The rows `0..rows` in the order of one epoch: the same on every machine and after every restart.
+/// The rows `0..rows` in the order of one epoch, the same on every machine and after every restart.
 ///
-/// A Fisher-Yates shuffle: each of the orders is as likely as any other.
+/// A Fisher-Yates shuffle: every order is equally likely.
 ///
 /// ```
 /// let order = brew_data::epoch_order(10, 7, 0);
@@ -49,10 +48,9 @@ pub fn epoch_order(rows: u32, seed: u64, epoch: u64) -> Vec<u32> {
 pub(super) enum Order {
     /// As in the table.
     Table,
-    /// Every order is as likely as any other; in blocks where there are more rows than are shuffled as
-    /// a whole.
+    /// Every order is equally likely; in blocks if there are too many rows to shuffle as a whole.
     Shuffled(u64),
-    /// Shards of consecutive rows in another order, and rows shuffled inside blocks of shards.
+    /// Shards of consecutive rows in random order, with rows shuffled within blocks of shards.
     Blocks(u64),
 }
 
@@ -64,7 +62,7 @@ impl Order {
         }
     }
 
-    /// The rows of a table of so many in the order of this epoch.
+    /// The order of an epoch of a table with `rows` rows.
     pub(super) fn rows(self, rows: u32, epoch: u64) -> EpochOrder {
         match self {
             Order::Table => EpochOrder::Table,
@@ -73,10 +71,10 @@ impl Order {
         }
     }
 
-    /// Puts the batches of a window in another order, if rows are shuffled.
+    /// Shuffles the batches of a window, if rows are shuffled.
     pub(super) fn shuffle_window<T>(self, batches: &mut [T], epoch: u64, window: usize) {
         if let Some(seed) = self.seed() {
-            // Another stream than that of the rows: the upper half of the epochs, which nobody reaches.
+            // A stream different from that of the rows: the upper half of the epochs is never reached.
             shuffle(batches, &mut generator(seed, !epoch, window as u64));
         }
     }
@@ -101,10 +99,10 @@ impl EpochOrder {
     }
 }
 
-/// EpochOrder that are shuffled block by block; in memory are the numbers of the shards, and one block.
+/// Rows shuffled block by block; only the shard numbers and one block are in memory.
 ///
-/// As "py1e" of MosaicML's streaming: shards are permuted, and rows mixed over many of them. Which rows
-/// are near one another in the table matters, so that a disk reads runs, and memory holds little.
+/// As "py1e" of MosaicML's streaming: shards are permuted, and rows are mixed across many shards, so the disk
+/// reads runs and memory stays small.
 #[derive(Debug)]
 pub(super) struct Blocks {
     rows: u32,
@@ -112,9 +110,9 @@ pub(super) struct Blocks {
     epoch: u64,
     /// Permuted; [`BLOCK_SHARDS`] of them are a block.
     shards: Vec<u32>,
-    /// The position at which each block begins, and the number of rows.
+    /// The starting position of each block, and the number of rows at the end.
     starts: Vec<usize>,
-    /// The last block that was asked for, and its rows.
+    /// The most recent block and its rows.
     block: Option<(usize, Vec<u32>)>,
 }
 
@@ -156,11 +154,11 @@ impl Blocks {
 }
 
 fn shard_rows(shard: u32, rows: u32) -> Range<u32> {
-    // The last shard may end beyond what 32 bits hold.
+    // The end of the last shard may exceed 32 bits.
     shard * SHARD_ROWS..rows.min((shard * SHARD_ROWS).saturating_add(SHARD_ROWS))
 }
 
-/// A generator for one purpose of an epoch: `part` tells the purposes apart.
+/// The generator for one purpose within an epoch; `part` distinguishes the purposes.
 fn generator(seed: u64, epoch: u64, part: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -176,10 +174,10 @@ fn shuffle<T>(items: &mut [T], generator: &mut ChaCha8Rng) {
     }
 }
 
-/// As [`shuffle`], for more rows than a processor's caches hold.
+/// As [`shuffle`], for more rows than fit into the processor's caches.
 ///
-/// Each swap waits for a place anywhere in memory. So the next places are drawn ahead and all read once,
-/// which a processor does side by side: the same order in less than half the time.
+/// Each swap waits for a random memory access. So the next places are drawn ahead and read once, which a
+/// processor does in parallel: the same order in less than half the time.
 fn shuffle_rows(rows: &mut [u32], generator: &mut ChaCha8Rng) {
     let mut progress = Patient::rows(format!("shuffling {} rows", rows.len()), rows.len() as u64);
     let mut places = [0; AHEAD];

@@ -1,10 +1,10 @@
-//! The next few batches are made on threads of their own while the model works on this one.
+//! Makes the next few batches on other threads while the model works on the current one.
 //!
-//! Each batch has a number. A worker takes the next number, makes the batch, and lays it down under its
-//! number; the consumer takes them in order, whatever order they were made in. No more than a few are
-//! under way or waiting. Whatever ends the work (the last batch, an error, a panic) ends the iterator,
-//! after the batches before it; dropping the iterator ends the threads and waits for them. Only a thread
-//! that stands in the `next` of somebody else's source is not waited for, since that may wait for ever.
+//! Each batch has a number. A worker takes the next number, makes the batch, and stores it under its number;
+//! the consumer takes batches in order, whatever order they were made in. Only a few are in progress or
+//! waiting. Whatever ends the work (the last batch, an error, a panic) ends the iterator, after the batches
+//! before it. Dropping the iterator stops the threads and waits for them, except for a thread inside the
+//! `next` of a user's source, which may block forever.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -12,46 +12,45 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Items that may wait, beside one that each worker makes.
+/// Items that may wait, in addition to one in progress per worker.
 const WAITING: usize = 3;
 
 /// Whose jobs they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Jobs {
-    /// Ours: the next one is there in finite time.
+    /// Our own: the next one arrives in finite time.
     Own,
-    /// A user's: the next one may never come.
+    /// A user's: the next one may never arrive.
     Foreign,
 }
 
-/// Numbered items made ahead of their use, in the order of their numbers.
+/// Prefetched items, in the order of their numbers.
 pub(super) struct Prefetched<T, E> {
     shared: Arc<dyn Shelf<T, E>>,
     workers: Vec<JoinHandle<()>>,
     of: Jobs,
 }
 
-/// What the workers and the consumer share.
+/// State shared by the workers and the consumer.
 struct Shared<J, T, E> {
-    /// Apart from the state: finding the next job may take its time, which must not keep the consumer
-    /// from what is there.
+    /// Locked separately: finding the next job may take long, and must not block the consumer.
     jobs: Mutex<J>,
     state: Mutex<Queue<T, E>>,
-    /// An item was laid down, or the end was found.
+    /// An item was stored, or the end was found.
     laid_down: Condvar,
-    /// An item was taken, or nobody wants any more.
+    /// An item was taken, or no more are wanted.
     taken: Condvar,
-    /// Items that may be under way or waiting.
+    /// Items that may be in progress or waiting.
     ahead: usize,
 }
 
 struct Queue<T, E> {
     /// The number of the next job.
     next: usize,
-    /// The number of the next item that the consumer takes.
+    /// The number of the next item for the consumer.
     wanted: usize,
     done: BTreeMap<usize, Result<T, E>>,
-    /// Number of items, once it is known.
+    /// The number of items, once known.
     end: Option<usize>,
     /// The consumer is gone.
     stopped: bool,
@@ -64,11 +63,11 @@ where
     T: Send + 'static,
     E: Send + 'static,
 {
-    /// Starts to make an item of each job, the first error being the last item; `panicked` makes an
-    /// error of a panic's text and the number of the job, from 0.
+    /// Starts making an item for each job; the first error is the last item. `panicked` makes an error from
+    /// the number of a job (from 0) and the text of its panic.
     ///
     /// # Errors
-    /// The system has no thread to give.
+    /// The system cannot start a thread.
     pub(super) fn start<I, J>(
         of: Jobs,
         jobs: J,
@@ -94,7 +93,7 @@ where
         for _ in 0..workers {
             let (shared, work) = (shared.clone(), work.clone());
             let thread = std::thread::Builder::new().name("brew-prefetch".to_owned());
-            // Where this fails, dropping what was started ends the threads that there are.
+            // If this fails, dropping `prefetched` stops the threads started so far.
             let worker = thread.spawn(move || shared.work(&work.0, &work.1))?;
             prefetched.workers.push(worker);
         }
@@ -118,7 +117,7 @@ impl<J, T, E> Shared<J, T, E> {
         }
     }
 
-    /// The next job and its number; nothing where there is none, or none is wanted.
+    /// The next job and its number; `None` if there is none or none is wanted.
     fn next_job<I>(&self, panicked: &impl Fn(usize, &str) -> E) -> Option<(usize, I)>
     where
         J: Iterator<Item = Result<I, E>>,
@@ -167,11 +166,11 @@ impl<J, T, E> Shared<J, T, E> {
     }
 }
 
-/// The consumer's side, whatever the jobs are.
+/// The consumer's side, independent of the type of jobs.
 trait Shelf<T, E>: Send + Sync {
-    /// The next item, waited for; nothing at the end.
+    /// Waits for the next item; `None` at the end.
     fn take(&self) -> Option<Result<T, E>>;
-    /// Nobody wants any more; whether a worker is waiting for the next job.
+    /// Stops the workers; returns whether one is waiting for the next job.
     fn stop(&self) -> bool;
 }
 
@@ -212,17 +211,17 @@ impl<T, E> Iterator for Prefetched<T, E> {
 impl<T, E> Drop for Prefetched<T, E> {
     fn drop(&mut self) {
         if self.shared.stop() && self.of == Jobs::Foreign {
-            // It ends by itself when the source answers.
+            // The thread ends by itself when the source answers.
             return;
         }
         for worker in self.workers.drain(..) {
-            // A panic of a batch that nobody asked for has been printed by the thread itself.
+            // The thread itself has printed a panic of a batch nobody asked for.
             let _ = worker.join();
         }
     }
 }
 
-/// What `make` returns, or the text of its panic.
+/// The result of `make`, or the text of its panic.
 pub(super) fn caught<T>(make: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(make)).map_err(|panic| text_of(panic.as_ref()))
 }

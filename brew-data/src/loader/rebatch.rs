@@ -1,4 +1,4 @@
-//! Batches of one size out of record batches of any sizes.
+//! Makes batches of one size from record batches of any size.
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -13,11 +13,11 @@ use brew_core::batch::FromColumns;
 use crate::dataset::Dataset;
 use crate::error::Error;
 
-/// Batches of as many rows out of record batches of any sizes.
+/// Batches of one size from record batches of any size.
 pub(super) struct Rebatched<B, I> {
     name: Arc<Path>,
     size: usize,
-    /// The row of the epoch that the next batch begins with.
+    /// The first row of the next batch within the epoch.
     first: usize,
     source: I,
     waiting: Vec<RecordBatch>,
@@ -53,7 +53,7 @@ impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Rebatched<B, I> {
         Ok((taken > 0).then(|| rows.slice(0, taken)))
     }
 
-    /// Rows are joined by the places of their columns: they must be the same ones.
+    /// Record batches are joined by column position, so their columns must be the same.
     fn check_columns(&self, more: &RecordBatch) -> Result<()> {
         let Some(first) = self.waiting.first() else { return Ok(()) };
         let (known, found) = (first.schema(), more.schema());

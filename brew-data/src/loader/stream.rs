@@ -1,8 +1,8 @@
-//! Batches without an end, or whose end nobody knows: a stream of the user's own.
+//! A user's own stream of batches, endless or of unknown length.
 //!
-//! What is promised of going on with a run: the stream is opened for the same epoch again, at the next
-//! batch where it can be opened there, else at its beginning, and the batches before are made and dropped.
-//! It is the same stream only if the user's function gives the same one for the same epoch.
+//! To resume a run, the stream is opened again for the same epoch: at the next batch if possible, otherwise
+//! at the beginning, and the batches before are made and dropped. It is the same stream only if the user's
+//! function returns the same one for the same epoch.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,21 +17,20 @@ use super::prefetch::{Jobs, Prefetched};
 use super::rebatch::Rebatched;
 use crate::error::Error;
 
-/// Batches of the user's own making, opened for an epoch.
+/// A user's batches, opened for an epoch.
 type OpenedStream<B> = Box<dyn Iterator<Item = Result<B>> + Send>;
 
-/// Opens a stream for an epoch, at a batch of it where that is possible.
+/// Opens a stream for an epoch, at a given batch if possible.
 enum Open<B> {
     AtTheBeginning(Box<dyn Fn(u64) -> Result<OpenedStream<B>> + Send + Sync>),
     Anywhere(Box<dyn Fn(u64, usize) -> Result<OpenedStream<B>> + Send + Sync>),
 }
 
-/// A stream of batches of which nobody knows how many there are: endless data, a socket, a generator.
+/// A stream of an unknown number of batches: endless data, a socket, a generator.
 ///
-/// For training by a number of steps, in which case epoch 0 is all there is. Batches are made on a thread
-/// of their own, a few ahead. A run that needs no more batches does not wait for the source: where it is
-/// still waiting for the next one, the thread stays behind, and ends, and drops the iterator, once the source
-/// answers.
+/// For training by a number of steps; epoch 0 is then the only one. Batches are prefetched on a separate
+/// thread. A run that needs no more batches does not wait for the source: a thread still waiting for the next
+/// batch ends, and drops the iterator, once the source answers.
 ///
 /// ```
 /// use brew_core::prelude::*;
@@ -63,9 +62,9 @@ impl<B> fmt::Debug for Stream<B> {
 }
 
 impl<B: Batch> Stream<B> {
-    /// Batches that `open` gives for an epoch (from 0); `name` is what errors call it.
+    /// The batches that `open` returns for an epoch (from 0); errors call the stream `name`.
     ///
-    /// It cannot be opened in the middle: to go on with a run, what came before is made and dropped.
+    /// It cannot be opened in the middle: to resume a run, earlier batches are made and dropped.
     pub fn new<I>(name: impl AsRef<Path>, open: impl Fn(u64) -> Result<I> + Send + Sync + 'static) -> Self
     where
         I: Iterator<Item = Result<B>> + Send + 'static,
@@ -74,7 +73,7 @@ impl<B: Batch> Stream<B> {
         Self::of(name.as_ref(), Open::AtTheBeginning(Box::new(open)))
     }
 
-    /// Batches that `open` gives for an epoch from a batch of it on (both from 0).
+    /// The batches that `open` returns for an epoch, starting at a given batch (both from 0).
     pub fn from_anywhere<I>(
         name: impl AsRef<Path>,
         open: impl Fn(u64, usize) -> Result<I> + Send + Sync + 'static,
@@ -93,10 +92,10 @@ impl<B: Batch> Stream<B> {
 }
 
 impl<B: FromColumns> Stream<B> {
-    /// Batches of `size` rows out of the record batches, of any sizes, that `open` gives for an epoch.
+    /// Batches of `size` rows from the record batches, of any size, that `open` returns for an epoch.
     ///
-    /// What is said of columns at [`Loader`](crate::Loader) holds; an error counts rows from the first of
-    /// its batch, which it names. A last batch may be shorter.
+    /// Columns are read as by [`Loader`](crate::Loader); an error names the first row of its batch and counts
+    /// rows from there. The last batch may be shorter.
     pub fn of_rows<I>(
         name: impl AsRef<Path>,
         size: usize,
@@ -111,7 +110,7 @@ impl<B: FromColumns> Stream<B> {
         Self::new(&path, open).sized(size)
     }
 
-    /// As [`Stream::of_rows`], of a stream that can be opened at any row of an epoch (both from 0).
+    /// As [`Stream::of_rows`], for a stream that can be opened at any row of an epoch (both from 0).
     pub fn of_rows_from_anywhere<I>(
         name: impl AsRef<Path>,
         size: usize,

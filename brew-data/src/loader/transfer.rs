@@ -1,12 +1,12 @@
-//! Batches to a GPU while it works: into pinned memory on a worker's thread, and on from there by a copy
-//! that nobody waits for.
+//! Transfers batches to a GPU while it works: into pinned memory on a worker thread, then by an asynchronous
+//! copy.
 
 use brew_core::batch::Batch;
 use brew_core::error::InStage;
 use brew_core::tch::Device;
 use brew_core::{Error, Result};
 
-/// Where batches are handed out.
+/// The device that batches are returned on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Destination(pub(super) Device);
 
@@ -15,7 +15,7 @@ impl Destination {
         matches!(self.0, Device::Cuda(_))
     }
 
-    /// Refuses a device that is not there.
+    /// Rejects a device that does not exist.
     pub(super) fn check(self) -> Result<()> {
         match self.0 {
             Device::Cuda(index) if index as i64 >= brew_core::tch::Cuda::device_count() => {
@@ -26,7 +26,7 @@ impl Destination {
         }
     }
 
-    /// What a worker does with a batch it has made: memory that the GPU can read by itself.
+    /// On the worker thread: moves a batch into memory that the GPU can read directly.
     pub(super) fn stage<B: Batch>(self, batch: B) -> Result<B> {
         if !self.is_cuda() {
             return Ok(batch);
@@ -34,9 +34,8 @@ impl Destination {
         batch.map(&mut |name, tensor| tensor.f_pin_memory(self.0).in_stage(name))
     }
 
-    /// What the consumer's thread does with it: on CUDA the copy is only begun here, in the stream that
-    /// the model's work goes to, and so is done before that work begins. libtorch keeps the pinned memory
-    /// until it is.
+    /// On the consumer's thread: for CUDA, starts the copy in the stream of the model's work, so it completes
+    /// before that work begins. libtorch keeps the pinned memory until then.
     pub(super) fn deliver<B: Batch>(self, batch: B) -> Result<B> {
         if !self.is_cuda() {
             return batch.to_device(self.0);

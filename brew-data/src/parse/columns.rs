@@ -1,30 +1,30 @@
-//! The columns that a text turned out to have, and those of them that cannot be read.
+//! The columns inferred from a text, including those that cannot be read.
 //!
-//! A file is not refused for what it holds beside the columns that are asked for: a column whose values do
-//! not go together is known by name, and refused when it is used.
+//! A file is not rejected for columns that nobody uses: a column whose values do not fit together is known by
+//! name, and rejected when it is used.
 
 use arrow::datatypes::{DataType, Field, Schema};
 
-/// Why a column cannot be read, and where that shows.
+/// Why a column cannot be read, and where.
 #[derive(Debug, Clone)]
 pub(crate) struct Unreadable {
-    /// The file, by its number among those that were looked through.
+    /// The index of the file among those scanned.
     pub(crate) file: usize,
     pub(crate) line: usize,
     pub(crate) message: String,
 }
 
-/// InferredColumns, left to right.
+/// Inferred columns, left to right.
 #[derive(Debug)]
 pub(crate) struct InferredColumns {
     pub(crate) schema: Schema,
-    /// Why each cannot be read; of those that can, nothing.
+    /// Why each column cannot be read, if so.
     pub(crate) unreadable: Vec<Option<Unreadable>>,
 }
 
 impl InferredColumns {
-    /// Names, types, whether values may be missing, and what keeps a column from being read. One that cannot
-    /// be read has no values: its type is null.
+    /// From names, types, whether values may be missing, and why a column cannot be read. An unreadable
+    /// column has no values: its type is null.
     pub(crate) fn new(
         columns: impl IntoIterator<Item = (String, DataType, bool, Option<Unreadable>)>,
     ) -> Self {
@@ -36,7 +36,7 @@ impl InferredColumns {
         InferredColumns { schema: Schema::new(fields), unreadable }
     }
 
-    /// InferredColumns that are known and can all be read.
+    /// Declared columns, all readable.
     pub(crate) fn known(schema: &Schema) -> Self {
         InferredColumns { schema: schema.clone(), unreadable: vec![None; schema.fields().len()] }
     }

@@ -1,4 +1,4 @@
-//! CoNLL columns: a line is a token with its tags, a blank line ends a sentence.
+//! CoNLL columns: each line is a token with its tags, and a blank line ends a sentence.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::lines::Lines;
 use super::{Chunk, Emit, LONGEST_ROW, ParseError, utf8};
 
-/// Begins the line that CoNLL-2003 puts between documents; it is no token.
+/// The start of CoNLL-2003's lines between documents, which are not tokens.
 const DOCUMENT_MARK: &[u8] = b"-DOCSTART-";
 
-/// Which columns of a CoNLL file are read, and under which names.
+/// Which columns of a CoNLL file to read, and their names.
 ///
-/// A row is a sentence; each column is a list of text, with one value a token. Fields are separated by
-/// tabs where the first line has one, else by runs of spaces; every line has as many fields as the
-/// first. Lines of CoNLL-2003's `-DOCSTART-` are left out.
+/// Each row is a sentence; each column is a list of text with one value per token. Fields are separated by
+/// tabs if the first line has one, otherwise by runs of spaces; every line must have as many fields as the
+/// first. CoNLL-2003's `-DOCSTART-` lines are skipped.
 ///
 /// ```
 /// use brew_data::{Conll, Dataset};
@@ -40,13 +40,13 @@ const DOCUMENT_MARK: &[u8] = b"-DOCSTART-";
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Conll {
-    /// Position (none: the last) and name.
+    /// Position (`None`: the last) and name.
     columns: Vec<(Option<usize>, String)>,
     comments: bool,
 }
 
 impl Conll {
-    /// The first column as `tokens` and the last as `tags`, until columns are named.
+    /// Reads the first column as `tokens` and the last as `tags`, unless columns are named.
     pub fn new() -> Self {
         Self::default()
     }
@@ -57,13 +57,13 @@ impl Conll {
         self
     }
 
-    /// Reads the last column, where the tag mostly is.
+    /// Reads the last column, which usually holds the tag.
     pub fn last(mut self, name: &str) -> Self {
         self.columns.push((None, name.to_owned()));
         self
     }
 
-    /// Leaves out lines that begin with `#`. A token may be `#`, so they are read unless this is said.
+    /// Skips lines that begin with `#`. They are read by default, since `#` may be a token.
     pub fn comments(mut self) -> Self {
         self.comments = true;
         self
@@ -76,7 +76,7 @@ impl Conll {
         self.columns.clone()
     }
 
-    /// A list of text a column.
+    /// One list of text per column.
     pub(crate) fn schema(&self) -> SchemaRef {
         let list = DataType::new_list(DataType::Utf8, true);
         let fields = self.columns().into_iter().map(|(_, name)| Field::new(name, list.clone(), false));
@@ -86,8 +86,8 @@ impl Conll {
     /// Reads every sentence.
     ///
     /// # Errors
-    /// No sentence; a line with other fields than the first, with an empty field, or not in UTF-8; a
-    /// sentence longer than [`LONGEST_ROW`].
+    /// There is no sentence; a line has a different number of fields than the first, an empty field, or is
+    /// not UTF-8; a sentence is longer than [`LONGEST_ROW`].
     pub(crate) fn read(&self, reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), ParseError> {
         let mut sentences = Sentences::new(self);
         let mut lines = Lines::new(reader);
@@ -109,11 +109,11 @@ struct Sentences {
     schema: SchemaRef,
     columns: Vec<(Option<usize>, String)>,
     values: Vec<ListBuilder<StringBuilder>>,
-    /// What the first line has: its separator, and its number of fields.
+    /// The separator and number of fields of the first line.
     form: Option<(u8, usize)>,
-    /// Bytes of the sentence that is being read.
+    /// Bytes of the current sentence.
     sentence: usize,
-    /// The sentences before it.
+    /// The sentences before the current one.
     chunk: Chunk,
 }
 
@@ -132,7 +132,7 @@ impl Sentences {
             .filter(|field| separator == b'\t' || !field.is_empty())
             .collect();
         let expected = self.form.get_or_insert((separator, fields.len())).1;
-        // A first line of one field cannot give both the first and the last column.
+        // A line with one field cannot provide both the first and the last column.
         let needed = self.columns.iter().map(|(position, _)| position.map_or(1, |position| position + 1));
         let needed = needed.max().unwrap_or(1).max(self.columns.len().min(2));
         if fields.len() != expected || fields.len() < needed {
@@ -158,7 +158,7 @@ impl Sentences {
         Ok(())
     }
 
-    /// Ends the sentence, if there is one.
+    /// Ends the current sentence, if any.
     fn end(&mut self, emit: &mut Emit<'_>) -> Result<(), ParseError> {
         if self.sentence == 0 {
             return Ok(());

@@ -1,22 +1,21 @@
-//! How separated text is to be read: separator, quotation marks, header, columns.
+//! How to read separated text: separator, quoting, header, columns.
 
 use std::io::BufRead;
 
 use super::layout::Layout;
 use super::records::Records;
 
-/// Separated text (CSV, TSV): one row a line, or more lines where a quoted field has line ends in it.
+/// Separated text (CSV, TSV): one row per line, or several lines if a quoted field contains line ends.
 ///
-/// Unless a [`Layout`] is given, the first line is a header and the types are those of the values:
-/// int64 where every value of the column is a whole number, else float64 where every one is a finite
-/// number, else text. A column is text too where one of its numbers has a leading zero (`01234`) or a `+`, or is
-/// a whole number beyond int64: it is an identifier, of which a number would keep less;
-/// [`to_integers`](crate::Recast::to_integers) makes numbers of it all the same. An empty field
-/// of a column of numbers is a missing value. A first column of whole numbers without a name, as
-/// `DataFrame.to_csv` of pandas writes its index, is called `Unnamed: 0`, as in pandas.
+/// Unless a [`Layout`] is given, the first line is the header, and types are inferred: int64 if every value
+/// of a column is a whole number, otherwise float64 if every value is a finite number, otherwise text. If any
+/// number has a leading zero (`01234`) or a `+`, or does not fit int64, the column stays text, since it holds
+/// identifiers that numbers would alter; [`to_integers`](crate::Recast::to_integers) casts it. An empty field
+/// in a numeric column is a missing value. An unnamed first column of whole numbers, as pandas'
+/// `DataFrame.to_csv` writes its index, is called `Unnamed: 0`, as in pandas.
 ///
-/// Blank lines are no rows, as in pandas and pyarrow; where there is one column, `""` is an empty text. A
-/// column whose values do not go together, or are not UTF-8, is refused when it is used.
+/// Blank lines are skipped, as in pandas and pyarrow; with a single column, `""` is an empty text. A column
+/// whose values do not fit together, or are not UTF-8, is rejected when it is used.
 ///
 /// ```
 /// use brew_data::{Dataset, Delimited, Layout};
@@ -42,48 +41,47 @@ pub struct Delimited {
 }
 
 impl Delimited {
-    /// Separated by commas; a field may stand in quotation marks, with a separator, a line end or a
-    /// doubled quotation mark inside. A quotation mark within a field that does not begin with one is a
-    /// letter like any other.
+    /// Comma-separated; a field may be quoted, and then contain separators, line ends, and doubled quotation
+    /// marks. A quotation mark inside an unquoted field is an ordinary character.
     pub fn csv() -> Self {
         Delimited { separator: b',', quoted: true, layout: None, header: true }
     }
 
-    /// Separated by tabs, nothing quoted: sentences hold bare quotation marks, and a reader that takes
-    /// them for quoting would swallow line ends and lose rows.
+    /// Tab-separated, without quoting: sentences contain bare quotation marks, and treating them as quoting
+    /// would swallow line ends and lose rows.
     pub fn tsv() -> Self {
         Delimited { separator: b'\t', quoted: false, layout: None, header: true }
     }
 
-    /// Another separator.
+    /// Sets the separator.
     pub fn separated_by(mut self, separator: u8) -> Self {
         self.separator = separator;
         self
     }
 
-    /// Whether fields may stand in quotation marks.
+    /// Sets whether fields may be quoted.
     pub fn quoted(mut self, quoted: bool) -> Self {
         self.quoted = quoted;
         self
     }
 
-    /// These columns, left to right, in a file without a header.
+    /// Declares the columns, left to right, of a file without a header.
     pub fn layout(mut self, layout: impl Into<Layout>) -> Self {
         self.layout = Some(layout.into());
         self.header = false;
         self
     }
 
-    /// These columns, left to right, in a file whose first line is a header. Where it names the columns, the
-    /// names must be these (a blank over the first column is none); a header of numbers, blanks or a name twice is
-    /// replaced.
+    /// Declares the columns, left to right, of a file whose first line is a header. If the header names the
+    /// columns, the names must match (a blank over the first column is ignored); a header with numbers,
+    /// blanks, or duplicates is replaced.
     pub fn layout_below_header(mut self, layout: impl Into<Layout>) -> Self {
         self.layout = Some(layout.into());
         self.header = true;
         self
     }
 
-    /// These settings without a layout, as they are written in Rust: for advice that can be followed.
+    /// These settings without a layout as Rust code, for error messages.
     pub(super) fn code(&self) -> String {
         let (mut code, of_tsv) = match (self.separator, self.quoted) {
             (b'\t', false) => ("Delimited::tsv()".to_owned(), true),

@@ -1,4 +1,4 @@
-//! Separated text of known columns to record batches.
+//! Reads separated text with known columns into record batches.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use super::records::check_fields;
 use super::{Chunk, Emit, ParseError, header, utf8};
 
 impl Delimited {
-    /// The declared columns, where there are.
+    /// The declared columns, if any.
     pub(crate) fn declared(&self) -> Option<SchemaRef> {
         self.layout.as_ref().map(|layout| Arc::new(layout.schema()))
     }
 
-    /// Adds a file to what is known of the columns.
+    /// Scans a file to infer its columns.
     pub(crate) fn infer(
         &self,
         reader: impl BufRead,
@@ -30,7 +30,8 @@ impl Delimited {
     /// Reads every row of a file with these columns.
     ///
     /// # Errors
-    /// No row; a header of other names; a line that is not as declared, by line and column.
+    /// There are no rows, the header has other names, or a line does not match the columns, by line and
+    /// column.
     pub(crate) fn read(
         &self,
         reader: impl BufRead,
@@ -51,7 +52,7 @@ impl Delimited {
         while let Some((line, record)) = records.next()? {
             check_fields(line, record, names.iter().copied())?;
             for ((field, name), values) in record.fields().zip(&names).zip(&mut values) {
-                // What a column holds that cannot be read need not be text.
+                // An unreadable column need not be UTF-8.
                 let text =
                     if matches!(values, FieldBuilder::Nothing(_)) { "" } else { utf8(line, name, field)? };
                 values.push(text).map_err(|message| ParseError::field(line, *name, message))?;
@@ -70,9 +71,9 @@ fn batch(schema: &SchemaRef, values: &mut [FieldBuilder]) -> Result<RecordBatch,
     RecordBatch::try_new(schema.clone(), columns).map_err(|error| ParseError::Text(error.to_string()))
 }
 
-/// One column under construction; of numbers, with whether an empty field is a missing value.
+/// A column under construction; for numbers, with whether an empty field is a missing value.
 enum FieldBuilder {
-    /// Of a column that cannot be read: its rows.
+    /// The number of rows of an unreadable column.
     Nothing(usize),
     Integers(Int64Builder, bool),
     Floats(Float64Builder, bool),

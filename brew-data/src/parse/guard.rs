@@ -1,22 +1,22 @@
-//! Why bytes cannot be decoded, as far as that is known, and the one place where a panic of somebody
-//! else's decoder is caught and becomes an error.
+//! Why bytes cannot be decoded, as far as known; and the one place where panics of other crates' decoders
+//! become errors.
 //!
-//! Arrow and Parquet headers are full of offsets and counts that a flipped bit changes. The decoders
-//! check most of them and panic over some; no file may end a training run that way.
+//! Arrow and Parquet headers are full of offsets and counts that a flipped bit can change. The decoders check
+//! most of them but panic on some, which must not end a training run.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Why bytes cannot be decoded. It reads on from the name of the file's kind.
+/// Why bytes cannot be decoded. The text continues a sentence that begins with the kind of file.
 #[derive(Debug)]
 pub(crate) enum Undecoded {
-    /// Bytes are missing, or contradict each other.
+    /// Bytes are missing or inconsistent.
     Damaged(String),
-    /// The end is missing, which a writer that was not closed leaves out too.
+    /// The end is missing: the file is truncated, or its writer was not closed.
     Unfinished(String),
-    /// It is known to be whole, and is not read.
+    /// It is complete, but not supported.
     Unsupported(String),
-    /// A decoder gave up, in its own words: over damage, or over what it does not support.
+    /// A decoder's error: damage, or something unsupported.
     Unknown(String),
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for Undecoded {
     }
 }
 
-/// What our own checks find is damage.
+/// Our own checks find only damage.
 impl From<String> for Undecoded {
     fn from(message: String) -> Self {
         Undecoded::Damaged(message)
@@ -50,7 +50,7 @@ impl From<&str> for Undecoded {
     }
 }
 
-/// What was found, without what it means: for files whose bytes are known to be the right ones or not.
+/// The finding without its interpretation, for files with a checksum.
 impl From<Undecoded> for String {
     fn from(undecoded: Undecoded) -> Self {
         match undecoded {
@@ -62,9 +62,9 @@ impl From<Undecoded> for String {
     }
 }
 
-/// What `decode` returns, or the text of its panic as an error.
+/// The result of `decode`, or the text of its panic as an error.
 pub(crate) fn guarded<T>(decode: impl FnOnce() -> Result<T, Undecoded>) -> Result<T, Undecoded> {
-    // What a panic leaves half done is dropped here, with the error as all that is left of it.
+    // Whatever a panic leaves half done is dropped here; only the error remains.
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

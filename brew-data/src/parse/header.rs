@@ -1,17 +1,17 @@
-//! The first line of separated text: the names of the columns, or why it gives none.
+//! The header of separated text: the column names, or why the line is not a header.
 
 use super::delimited::Delimited;
 use super::records::{Record, check_fields};
 use super::{ParseError, utf8};
 
-/// What pandas calls a first column without a name, which is how it writes an index.
+/// pandas' name for an unnamed first column, which is how it writes an index.
 const INDEX: &str = "Unnamed: 0";
 
-/// The names of a header. A number, a blank or a name twice is none: to take such a line for a header
-/// would lose a row without a word.
+/// The names in a header. A line with a number, a blank, or a duplicate is not a header: accepting it could
+/// silently lose a row.
 ///
 /// # Errors
-/// A field that is no name, or not UTF-8; one name with another separator in it.
+/// A field is not a name or not UTF-8, or the only name contains another separator.
 pub(crate) fn names(
     settings: &Delimited,
     line: usize,
@@ -37,7 +37,7 @@ pub(crate) fn names(
     }
 }
 
-/// Why this names no column beside those before it, where it does not.
+/// Why this is not a valid column name after those before it, if so.
 fn no_name(name: &str, before: &[String]) -> Option<String> {
     if name.trim().is_empty() {
         Some("one of its fields is blank".to_owned())
@@ -50,7 +50,7 @@ fn no_name(name: &str, before: &[String]) -> Option<String> {
     }
 }
 
-/// Says that a line gives no names, and both ways to give them.
+/// The error for a line that is not a header, with both ways to name the columns.
 pub(crate) fn refusal(settings: &Delimited, line: usize, fields: usize, why: &str) -> ParseError {
     let columns: String = (1..=fields).map(|number| format!(".text(\"column_{number}\")")).collect();
     let (code, layout) = (settings.code(), format!("Layout::new(){columns}"));
@@ -65,7 +65,7 @@ pub(crate) fn refusal(settings: &Delimited, line: usize, fields: usize, why: &st
     )
 }
 
-/// Says that the header is one name with what may be a separator in it.
+/// The error for a header of one name that contains a possible separator.
 fn one_name(settings: &Delimited, line: usize, name: &str, separator: char) -> ParseError {
     let code = settings.code();
     let other = match separator {
@@ -83,10 +83,10 @@ fn one_name(settings: &Delimited, line: usize, name: &str, separator: char) -> P
     )
 }
 
-/// Holds a header against the columns that are declared for it: where it names them, the names must be these.
+/// Checks a header against the declared columns: if it names them, the names must match.
 ///
 /// # Errors
-/// Another number of fields; a name that is declared as another.
+/// The number of fields differs, or a name does.
 pub(crate) fn check(line: usize, header: Record<'_>, declared: &[&str]) -> Result<(), ParseError> {
     check_fields(line, header, declared.iter().copied())?;
     let mut found: Vec<String> = Vec::with_capacity(declared.len());
@@ -94,7 +94,7 @@ pub(crate) fn check(line: usize, header: Record<'_>, declared: &[&str]) -> Resul
         let name = utf8(line, &(index + 1).to_string(), field)?;
         let is_index = index == 0 && name.is_empty();
         if !is_index && no_name(name, &found).is_some() {
-            // What is no header in itself is replaced as a whole.
+            // A line that is not a valid header is replaced as a whole.
             return Ok(());
         }
         found.push(name.to_owned());

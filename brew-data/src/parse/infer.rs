@@ -1,4 +1,4 @@
-//! What the columns of separated text are: names from the header, types from the values.
+//! Infers the columns of separated text: names from the header, types from the values.
 
 use std::io::BufRead;
 
@@ -9,31 +9,31 @@ use super::delimited::Delimited;
 use super::records::check_fields;
 use super::{ParseError, header, utf8};
 
-/// Rows in which a column of numbers may still turn out to be one of text. A text further down is more
-/// likely a mistake, and to take the column for text would hide it.
+/// Rows within which a numeric column may still become text. Text further down is more likely a mistake,
+/// which treating the column as text would hide.
 const SETTLED_ROWS: usize = 1000;
 
-/// The columns of one or several files of the same header.
+/// The columns of one or more files with the same header.
 #[derive(Debug, Default)]
 pub(crate) struct DelimitedInference {
     columns: Vec<SeenColumn>,
     rows: usize,
-    /// Files that were looked through.
+    /// Files scanned so far.
     files: usize,
-    /// How to say that the first line is no header after all.
+    /// The error if the first line turns out not to be a header.
     no_header: Option<ParseError>,
-    /// The settings, as they are written in Rust.
+    /// The settings as Rust code.
     code: String,
 }
 
-/// What a column's values were so far.
+/// A column's values so far.
 #[derive(Debug)]
 struct SeenColumn {
     name: String,
     values: FieldType,
-    /// Whether there was an empty field.
+    /// Whether a field was empty.
     empty: bool,
-    /// Whether there was a whole number beyond int64.
+    /// Whether a whole number did not fit int64.
     beyond: bool,
     unreadable: Option<Unreadable>,
 }
@@ -46,23 +46,23 @@ enum FieldType {
     Text,
 }
 
-/// Where a field stands.
+/// The position of a field.
 #[derive(Clone, Copy)]
 struct FieldPlace {
     file: usize,
     line: usize,
     /// The row of the file.
     row: usize,
-    /// Rows before it, of all files.
+    /// Rows before it in all files.
     before: usize,
 }
 
 impl DelimitedInference {
-    /// Looks through a whole file.
+    /// Scans a whole file.
     ///
     /// # Errors
-    /// A first line that is no header, or another one than the file's before; a line with too few or
-    /// too many fields.
+    /// The first line is not a header, or differs from the previous file's; a line has too few or too many
+    /// fields.
     pub(crate) fn scan(&mut self, settings: &Delimited, reader: impl BufRead) -> Result<(), ParseError> {
         let mut records = settings.records(reader);
         let file = self.files;
@@ -107,10 +107,10 @@ impl DelimitedInference {
         Ok(())
     }
 
-    /// The columns, where there was a row.
+    /// The columns, if there was a row.
     ///
     /// # Errors
-    /// No row; a first line whose blank field is not over an index.
+    /// There is no row, or the first header field is blank but not over an index.
     pub(crate) fn columns(self) -> Result<InferredColumns, ParseError> {
         if self.rows == 0 {
             return Err(ParseError::NoRows);
@@ -190,7 +190,7 @@ impl SeenColumn {
         }
     }
 
-    /// The column of a layout that can hold every value, as it is written in Rust.
+    /// The layout call for a column that holds every value, as Rust code.
     fn code(&self) -> String {
         let call = match self.data_type() {
             DataType::Int64 if !self.empty && self.unreadable.is_none() => "integer",
@@ -201,21 +201,20 @@ impl SeenColumn {
     }
 }
 
-/// Whether this is a number whose text says more than the number: `01234` of a postcode, `+49` of a telephone
-/// number.
+/// Whether this is a number whose text carries more than its value: a postcode `01234`, a phone prefix `+49`.
 pub(crate) fn is_identifier(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text).as_bytes();
     let has_more = text.starts_with('+') || matches!(digits, [b'0', next, ..] if next.is_ascii_digit());
     has_more && finite(text).is_some()
 }
 
-/// Whether this is a whole number beyond int64, which float64 would round.
+/// Whether this is a whole number that does not fit int64, which float64 would round.
 fn is_beyond(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     digits.len() > 18 && digits.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i64>().is_err()
 }
 
-/// A number that is not infinite and not NaN.
+/// A finite number.
 pub(crate) fn finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }

@@ -1,8 +1,8 @@
-//! Where the record batches of an Arrow IPC file or stream lie, with every offset checked.
+//! Locates the record batches of an Arrow IPC file or stream, and checks every offset.
 //!
-//! A file has a footer that lists them. A stream has none: its messages are walked once, header by
-//! header, which gives the same list, so that any batch of it can be reached. The decoder takes the
-//! offsets it is given on trust, so none leaves here that points outside its own bytes.
+//! A file has a footer that lists them. A stream has none: its message headers are walked once, which gives
+//! the same list, so any batch can be reached. The decoder trusts the offsets it is given, so all are checked
+//! here.
 
 use std::sync::Arc;
 
@@ -16,20 +16,20 @@ use arrow::ipc::{Block, Message, MetadataVersion, root_as_footer, root_as_messag
 
 use super::guard::{Undecoded, guarded};
 
-/// Begins and ends an Arrow IPC file.
+/// The first and last bytes of an Arrow IPC file.
 pub(crate) const FILE_MARK: &[u8] = b"ARROW1";
 
-/// Begins every message of a stream.
+/// The first bytes of every stream message.
 pub(crate) const STREAM_MARK: &[u8] = &[0xff; 4];
 
-/// The mark and the length that stand before a message's header.
+/// The mark and length before a message's header.
 const PREFIX_LENGTH: usize = 8;
 
 /// The footer's length and the closing mark.
 const TRAILER_LENGTH: usize = 10;
 
-/// Bytes that one compressed buffer may claim to unpack to: more than any batch needs, and a bound on
-/// what a damaged length can ask for.
+/// The maximum uncompressed size that a buffer may claim: more than any batch needs, and a bound for damaged
+/// lengths.
 const LONGEST_UNPACKED: u64 = 1 << 32;
 
 /// The record batches of a file or stream.
@@ -38,7 +38,7 @@ pub(crate) struct Index {
     pub(crate) schema: SchemaRef,
     version: MetadataVersion,
     blocks: Vec<(Block, Content)>,
-    /// Whether a buffer is compressed, which leaves nothing to map.
+    /// Whether a buffer is compressed, so nothing can be mapped.
     pub(crate) compressed: bool,
 }
 
@@ -52,7 +52,7 @@ impl Index {
     /// Finds the record batches.
     ///
     /// # Errors
-    /// Bytes that are cut short or damaged.
+    /// The bytes are truncated or damaged.
     pub(crate) fn of(bytes: &[u8]) -> Result<Self, Undecoded> {
         guarded(|| if bytes.starts_with(FILE_MARK) { Self::of_file(bytes) } else { Self::of_stream(bytes) })
     }
@@ -108,7 +108,7 @@ impl Index {
         Ok(Index { schema, version, blocks: Vec::new(), compressed: false })
     }
 
-    /// Checks a block and adds it; gives where it ends.
+    /// Checks and adds a block; returns its end.
     fn add(&mut self, bytes: &[u8], block: Block, content: Content) -> Result<usize, Undecoded> {
         let (start, length, body) = extent(&block)?;
         let end = start.checked_add(length).filter(|&end| end <= bytes.len()).ok_or_else(outside)?;
@@ -133,7 +133,7 @@ impl Index {
     /// Decodes every record batch, as views of `bytes` where nothing is compressed.
     ///
     /// # Errors
-    /// Values that do not fit their type, as a damaged file has them; the first error of `emit`.
+    /// Values do not fit their type, as in a damaged file; the first error of `emit`.
     pub(crate) fn decode<E: From<Undecoded>>(
         &self,
         bytes: &Buffer,
@@ -161,14 +161,14 @@ impl Index {
 /// The record batches of mapped bytes, with their schema.
 ///
 /// # Errors
-/// Bytes that are cut short or damaged.
+/// The bytes are truncated or damaged.
 pub(crate) fn decode(bytes: &Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), Undecoded> {
     let index = Index::of(bytes)?;
     let chunks = index.views(bytes)?;
     Ok((index.schema, chunks))
 }
 
-/// A decoder's refusal: only what it says not to have yet is known not to be damage.
+/// A decoder's error: only a missing feature is known not to be damage.
 fn undecoded(error: &ArrowError) -> Undecoded {
     match error {
         ArrowError::NotYetImplemented(message) => Undecoded::Unsupported(message.clone()),
@@ -188,7 +188,7 @@ fn extent(block: &Block) -> Result<(usize, usize, usize), Undecoded> {
     Ok((start, metadata.checked_add(body).ok_or_else(outside)?, body))
 }
 
-/// The message of a stream that begins here and where its header ends; nothing at the end mark.
+/// The message that begins here and the end of its header; `None` at the end mark.
 fn message_at(bytes: &[u8], start: usize) -> Result<Option<(Message<'_>, usize)>, Undecoded> {
     let rest = bytes.get(start..).filter(|rest| !rest.is_empty());
     let unfinished = || Undecoded::Unfinished("it lacks the mark that ends a stream".to_owned());
@@ -207,7 +207,7 @@ fn message_at(bytes: &[u8], start: usize) -> Result<Option<(Message<'_>, usize)>
     Ok(Some((message, start + PREFIX_LENGTH + length)))
 }
 
-/// Checks that the buffers a block's header lists lie in its body; says whether they are compressed.
+/// Checks that the buffers listed in a block's header lie in its body; returns whether they are compressed.
 fn check_block(block: &[u8], body: usize) -> Result<bool, Undecoded> {
     // The header follows its own length, and since version 0.15 of the format a mark before that.
     let prefix = if block.starts_with(STREAM_MARK) { PREFIX_LENGTH } else { 4 };

@@ -10,7 +10,7 @@ pub(crate) enum Json {
     Null,
     Bool(bool),
     Integer(i64),
-    /// A whole number beyond int64.
+    /// A whole number that does not fit int64.
     Beyond,
     Float(f64),
     Text(String),
@@ -18,14 +18,14 @@ pub(crate) enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// Begins the message about a key that is there twice.
+/// The start of the message about a duplicate key.
 pub(super) const TWICE: &str = "the key `";
 
-/// Below this, whole numbers are parsed as they are.
+/// Whole numbers below this are parsed exactly.
 const ROUNDED: f64 = 9_223_372_036_854_775_808.0;
 
 impl Json {
-    /// Whether there is a float in it as large as those that the parser makes of whole numbers.
+    /// Whether it contains a float as large as those the parser makes of long whole numbers.
     pub(super) fn may_be_rounded(&self) -> bool {
         match self {
             Json::Float(value) => value.is_finite() && value.abs() >= ROUNDED,
@@ -35,7 +35,7 @@ impl Json {
         }
     }
 
-    /// Takes floats that may be rounded whole numbers for what they are.
+    /// Marks floats that may be rounded whole numbers.
     pub(super) fn unround(&mut self) {
         match self {
             Json::Float(_) if self.may_be_rounded() => *self = Json::Beyond,
@@ -45,7 +45,7 @@ impl Json {
         }
     }
 
-    /// What it is, in words.
+    /// Its kind, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Json::Null => "null",
@@ -113,7 +113,7 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut members: Vec<(String, Json)> = Vec::new();
-        // Looking through the members takes time with the square of their number: a set, from some on.
+        // Scanning all members takes quadratic time, so many members use a set.
         let mut many = std::collections::HashSet::new();
         while let Some((key, value)) = map.next_entry::<String, Json>()? {
             let twice = match members.len() {

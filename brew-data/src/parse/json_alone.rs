@@ -1,28 +1,28 @@
-//! A file that is one JSON object alone: one row, or a whole table in a layout that is not one of rows.
+//! Tells whether a file with a single JSON object is one row or a whole table.
 //!
-//! pandas, `datasets` and many programs write tables that way. Taken for a row, such a file would open without
-//! a word as one row of the wrong columns. The shape of the object tells; where a row may have that shape too,
-//! the message says how to write it as one.
+//! pandas and many other programs write tables this way. Read as a row, such a file would silently give one
+//! row of the wrong columns. The object's shape decides; since a row may have the same shape, the message
+//! says how to write it as one.
 
 use super::json::Json;
 
-/// Names that programs give to the list of all rows.
+/// Common names for the list of all rows.
 const ROWS: [&str; 5] = ["data", "rows", "records", "examples", "instances"];
 
-/// The line of pandas that writes rows.
+/// How to write rows with pandas.
 const BY_PANDAS: &str = "`df.to_json(path, orient=\"records\", lines=True)`, after `df = df.reset_index()` where the \
                          index is data";
 
-/// A table that was found in place of a row.
+/// A table found in place of a row.
 #[derive(Debug)]
 pub(crate) struct WholeTable {
-    /// What it is, and how to write its rows.
+    /// What it is, and how to write it as rows.
     pub(crate) message: String,
-    /// Whether one of several files may well be such a row: a shard of a single row.
+    /// Whether a shard with a single row may look like this.
     pub(crate) of_lists: bool,
 }
 
-/// What the one object of a file is, where it is no row.
+/// Describes the only object of a file if it is a table rather than a row.
 pub(crate) fn table_of(members: &[(String, Json)]) -> Option<WholeTable> {
     let table = |why: &str, mend: &str, of_lists| {
         let message = format!(
@@ -64,7 +64,7 @@ pub(crate) fn table_of(members: &[(String, Json)]) -> Option<WholeTable> {
     None
 }
 
-/// Whether every member is an object, and all of these have the same keys.
+/// Whether all members are objects with the same keys.
 fn have_the_same_keys(members: &[(String, Json)]) -> bool {
     let mut objects = members.iter().map(|(_, value)| match value {
         Json::Object(members) => Some(members),
@@ -77,8 +77,8 @@ fn have_the_same_keys(members: &[(String, Json)]) -> bool {
     !first.is_empty() && objects.all(|other| other.is_some_and(same))
 }
 
-/// The member that is a list of objects, where its name or the lack of any plain value beside it says that these
-/// are the rows: a row may have a list of objects too, beside its text and its label.
+/// The member with a list of objects, if its name, or the lack of plain values beside it, says that these are
+/// the rows: a row may also have a list of objects beside its text and label.
 fn list_of_rows(members: &[(String, Json)]) -> Option<&str> {
     let is_rows = |value: &Json| match value {
         Json::List(values) => values.iter().any(|value| matches!(value, Json::Object(_))),
@@ -89,7 +89,7 @@ fn list_of_rows(members: &[(String, Json)]) -> Option<&str> {
     if plain { lists.find(|name| ROWS.contains(name)) } else { lists.next() }
 }
 
-/// Whether the members are lists of plain values, two or more of one length.
+/// Whether the members are two or more lists of plain values with the same length.
 fn are_columns(members: &[(String, Json)]) -> bool {
     let length = |value: &Json| match value {
         Json::List(values) if values.iter().all(|value| !matches!(value, Json::Object(_))) => {
@@ -102,12 +102,12 @@ fn are_columns(members: &[(String, Json)]) -> bool {
     members.len() > 1 && first > 1 && lengths.all(|length| length == Some(first))
 }
 
-/// A line for a shell that makes one file of another.
+/// A shell command that converts one file into another.
 fn python(script: &str) -> String {
     format!("`python3 -c \"import json, sys; {script}\" < table.json > rows.jsonl`")
 }
 
-/// Whether a name means itself in quotation marks of Python and of a shell.
+/// Whether a name needs no escaping in Python and in a shell.
 fn is_plain(name: &str) -> bool {
     name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | ' ' | '.'))
 }

@@ -1,27 +1,27 @@
-//! A column of JSON rows while the rows are looked through: what its values are so far.
+//! A column of JSON rows during the scan: the type of its values so far.
 
 use super::columns::Unreadable;
 use super::json::Json;
 use super::json_type::JsonType;
 
-/// The object that a key is in: how much of the key's name is the object's. With the name of the object this
-/// tells `{"a.b": {"c": 1}}`, `{"a": {"b.c": 1}}` and `{"a.b.c": 1}` apart.
+/// The object that contains a key: the length of the object's name within the key's full name. This
+/// distinguishes `{"a.b": {"c": 1}}`, `{"a": {"b.c": 1}}`, and `{"a.b.c": 1}`.
 pub(super) type Within = Option<usize>;
 
-/// A column, and what keeps it from being read.
+/// A column, and why it cannot be read, if so.
 #[derive(Debug)]
 pub(super) struct JsonColumn {
     pub(super) name: String,
     pub(super) within: Within,
     pub(super) shape: JsonType,
-    /// Rows that have it; the rest lack it.
+    /// The number of rows that have it.
     pub(super) present: usize,
-    /// The file and the row that made it what it is.
+    /// The file and row that determined its type.
     pub(super) first: (usize, usize),
     pub(super) unreadable: Option<Unreadable>,
 }
 
-/// Where a row stands.
+/// The position of a row.
 #[derive(Clone, Copy)]
 pub(super) struct RowPlace {
     pub(super) file: usize,
@@ -52,7 +52,7 @@ impl JsonColumn {
         }
     }
 
-    /// Says that a value is not what the values before it are.
+    /// Marks the column unreadable: a value differs from those before it.
     pub(super) fn refuse(&mut self, place: RowPlace, found: &str) {
         let (file, row) = self.first;
         let known = self.shape.in_words();

@@ -1,7 +1,7 @@
-//! What the columns of JSON rows are: the members of the objects.
+//! Infers the columns of JSON rows from the members of the objects.
 //!
-//! An object in an object is no column of its own; its members are, as `outer.inner`. A member that a
-//! row lacks is a missing value. A column whose values do not go together is known, and not read.
+//! A nested object is not a column itself; its members are, as `outer.inner`. A missing member is a missing
+//! value. A column whose values do not fit together is known, but not read.
 
 use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
@@ -15,28 +15,28 @@ use super::json_object::object;
 use super::json_rows::JsonRows;
 use super::json_type::JsonType;
 
-/// More columns than this are keys that should have been values; it bounds the memory they take.
+/// The maximum number of columns: more are keys that should have been values. Bounds the memory.
 const MOST_COLUMNS: usize = 10_000;
 
-/// The columns of one or several files.
+/// The columns of one or more files.
 #[derive(Debug, Default)]
 pub(crate) struct JsonInference {
     columns: Vec<JsonColumn>,
     places: HashMap<String, usize>,
-    /// Names of objects, whose members are the columns, and the object that each is in.
+    /// The names of nested objects, and the object that contains each.
     objects: HashMap<String, Within>,
     rows: usize,
-    /// Files that were looked through.
+    /// Files scanned so far.
     files: usize,
-    /// That the first file is one object of lists, which may be columns.
+    /// The error if the only file is one object of lists, which may be columns.
     of_lists: Option<ParseError>,
 }
 
 impl JsonInference {
-    /// Looks through a whole file.
+    /// Scans a whole file.
     ///
     /// # Errors
-    /// A row that is not an object; a file that is one object, and a table.
+    /// A row is not an object, or the file's only object is a table.
     pub(crate) fn scan(&mut self, reader: impl BufRead) -> Result<(), ParseError> {
         let mut rows = JsonRows::new(reader);
         let (file, mut row) = (self.files, 0);
@@ -54,7 +54,7 @@ impl JsonInference {
         Ok(())
     }
 
-    /// Refuses the one object of a file where it is a table.
+    /// Rejects a file's only object if it is a table.
     fn alone(&mut self, line: usize, members: &[(String, Json)]) -> Result<(), ParseError> {
         match table_of(members) {
             None => Ok(()),
@@ -106,7 +106,7 @@ impl JsonInference {
         Ok(())
     }
 
-    /// Refuses a key that another key, of another object, is called like: two values would be one row's.
+    /// Rejects a key with the same full name as a key of another object: a row would have two values.
     fn check_key(&self, line: usize, name: &str, within: Within) -> Result<(), ParseError> {
         let column = self.places.get(name).map(|&place| &self.columns[place].within);
         let Some(&known) = self.objects.get(name).or(column).filter(|known| **known != within) else {
@@ -141,7 +141,7 @@ impl JsonInference {
         &mut self.columns[known]
     }
 
-    /// Gives up the members of an object as columns, which are too many.
+    /// Gives up on the members of an object with too many keys.
     fn too_many(&mut self, place: RowPlace, within: Option<&str>) -> Result<(), ParseError> {
         let message = format!("there are more than {MOST_COLUMNS} keys, and each is a column");
         let Some(object) = within else { return Err(ParseError::line(place.line, message)) };
@@ -151,7 +151,7 @@ impl JsonInference {
         Ok(())
     }
 
-    /// Drops the columns that are members of an object which is refused as a whole.
+    /// Drops the member columns of objects that are rejected as a whole.
     fn drop_members(&mut self) {
         let unreadable: HashSet<String> = self
             .columns
@@ -168,10 +168,10 @@ impl JsonInference {
         self.places = self.columns.iter().enumerate().map(|(at, column)| (column.name.clone(), at)).collect();
     }
 
-    /// The columns, where there was a row.
+    /// The columns, if there was a row.
     ///
     /// # Errors
-    /// No row, or no member in any; one file of one object that is a table.
+    /// There is no row, or no member in any row; or a single file's only object is a table.
     pub(crate) fn columns(mut self) -> Result<InferredColumns, ParseError> {
         if let (1, Some(problem)) = (self.files, self.of_lists.take()) {
             return Err(problem);
@@ -197,12 +197,12 @@ impl JsonInference {
     }
 }
 
-/// The next row, and the line it begins in.
+/// The next row, and its first line.
 fn next_row(rows: &mut JsonRows<impl BufRead>) -> Result<Option<(usize, Vec<(String, Json)>)>, ParseError> {
     rows.next()?.map(|(line, text)| Ok((line, object(line, text)?))).transpose()
 }
 
-/// The name of a member of an object.
+/// The full name of a member.
 pub(super) fn nested(within: Option<&str>, key: &str) -> String {
     within.map_or_else(|| key.to_owned(), |within| format!("{within}.{key}"))
 }

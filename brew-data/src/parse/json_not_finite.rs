@@ -1,22 +1,22 @@
-//! `NaN`, `Infinity` and `-Infinity`: no JSON, but what Python's `json.dumps` writes for such floats, and what
-//! pandas and pyarrow read.
+//! Parses `NaN`, `Infinity`, and `-Infinity`: not JSON, but Python's `json.dumps` writes them, and pandas and
+//! pyarrow read them.
 
 use super::json::Json;
 
-/// Each word, and two numbers as long as it is.
+/// Each word, with its value and two numbers of the same length.
 const WORDS: [(&str, f64, [&str; 2]); 3] = [
     ("NaN", f64::NAN, ["0.0", "1.0"]),
     ("Infinity", f64::INFINITY, ["2.000000", "3.000000"]),
     ("-Infinity", f64::NEG_INFINITY, ["-2.000000", "-3.000000"]),
 ];
 
-/// Parses a value that may hold these words.
+/// Parses a value that may contain these words.
 ///
-/// The words give way to numbers of their length, once to one and once to another: where the two readings differ
-/// a word stood. So all else that is wrong is told with its place.
+/// The words are replaced by numbers of the same length, twice: where the two results differ, there was a
+/// word. This keeps the positions of any other errors.
 ///
 /// # Errors
-/// What is no JSON otherwise.
+/// The text is not JSON otherwise.
 pub(super) fn parse(text: &[u8]) -> serde_json::Result<Json> {
     serde_json::from_slice(text).or_else(|error| {
         let places = places(text);
@@ -29,7 +29,7 @@ pub(super) fn parse(text: &[u8]) -> serde_json::Result<Json> {
     })
 }
 
-/// Where a word is a value, outside of all texts, and which.
+/// The positions of these words as values, outside of strings.
 fn places(text: &[u8]) -> Vec<(usize, usize)> {
     let (mut places, mut at) = (Vec::new(), 0);
     let (mut in_text, mut escaped, mut begins) = (false, false, true);
@@ -44,7 +44,7 @@ fn places(text: &[u8]) -> Vec<(usize, usize)> {
         } else {
             in_text = byte == b'"';
         }
-        // `1NaN` is no number either.
+        // A word must start a value: `1NaN` is not one.
         begins = matches!(byte, b',' | b':' | b'[') || byte.is_ascii_whitespace();
         at += length;
     }
@@ -65,7 +65,7 @@ fn with_numbers(text: &[u8], places: &[(usize, usize)], reading: usize) -> Vec<u
     numbers
 }
 
-/// Puts the words' values where two readings differ.
+/// Restores the words' values where the two results differ.
 fn put_back(read: &mut Json, other: &Json) {
     match (read, other) {
         (Json::Float(value), Json::Float(other)) if value != other => {

@@ -1,12 +1,12 @@
-//! One row of JSON: an object, whose whole numbers are not rounded without a word.
+//! Parses one JSON row: an object whose long whole numbers are not silently rounded.
 
 use super::json::{Json, TWICE};
 use super::{ParseError, json_not_finite};
 
-/// The object of a row, which begins in this line.
+/// The object of the row that begins in this line.
 ///
 /// # Errors
-/// What is not one JSON object, by the line and its byte.
+/// The text is not one JSON object, by line and byte.
 pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, ParseError> {
     match json_not_finite::parse(text) {
         Ok(Json::Object(mut members)) => {
@@ -24,7 +24,7 @@ pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, Pa
             let message = error.to_string();
             let place = format!(" at line {} column {}", error.line(), error.column());
             let message = message.strip_suffix(&place).unwrap_or(&message);
-            // What is JSON, and says the same twice, is told as it is.
+            // A duplicate key is valid JSON, so it gets its own message.
             let message = match message.starts_with(TWICE) {
                 true => format!("{message}, up to byte {} of the line", error.column()),
                 false => format!("not JSON from byte {} of the line on: {message}", error.column()),
@@ -34,7 +34,7 @@ pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, Pa
     }
 }
 
-/// Whether a whole number is written out that 64 bits cannot hold: the parser rounds it without a word.
+/// Whether the text has a whole number that does not fit 64 bits: the parser rounds it silently.
 fn has_long_integer(text: &[u8]) -> bool {
     let is_part = |byte: u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
     let is_long = |number: &[u8]| {

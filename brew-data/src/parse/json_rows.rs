@@ -1,8 +1,8 @@
-//! The rows of a JSON text, as the bytes of each: an object per line, objects over several lines, or the
+//! Splits a JSON text into the bytes of its rows: an object per line, objects over several lines, or the
 //! elements of one list.
 //!
-//! Which of these it is, its beginning says. One row is held at a time, and a row has a bound; a list of
-//! any length may stand in one line.
+//! The beginning of the text tells which of these it is. Only one row is held at a time, with bounded length;
+//! a list of any length may be on one line.
 
 use std::io::{BufRead, ErrorKind, Read as _};
 
@@ -13,7 +13,7 @@ use super::{LONGEST_ROW, ParseError};
 /// One row at a time.
 pub(crate) struct JsonRows<R> {
     reader: R,
-    /// The line that the next byte stands in, from 1.
+    /// The line of the next byte, from 1.
     line: usize,
     row: Vec<u8>,
     form: RowForm,
@@ -25,15 +25,15 @@ enum RowForm {
     Unknown,
     /// A row per line.
     Lines,
-    /// One object after another, whatever lines they stand in.
+    /// One object after another, across lines.
     Objects,
-    /// The elements of the list that begins in this line; whether there was one.
+    /// The elements of the list that begins in this line; whether there has been one.
     List(usize, bool),
-    /// A list that was read to its end.
+    /// A list read to its end.
     Done,
 }
 
-/// What becomes of a byte.
+/// What to do with a byte.
 enum Scan {
     Take,
     TakeAndStop,
@@ -45,11 +45,11 @@ impl<R: BufRead> JsonRows<R> {
         JsonRows { reader, line: 1, row: Vec::new(), form: RowForm::Unknown }
     }
 
-    /// The next row, and the line it begins in.
+    /// The next row, and its first line.
     ///
     /// # Errors
-    /// A text that cannot be read on; an object or list that is not closed; a row longer than
-    /// [`LONGEST_ROW`]; what is no row in or behind a list.
+    /// Reading fails; an object or list is not closed; a row is longer than [`LONGEST_ROW`]; something else
+    /// in or after a list.
     pub(crate) fn next(&mut self) -> Result<Option<(usize, &[u8])>, ParseError> {
         self.row.clear();
         let begins = match self.form {
@@ -71,7 +71,7 @@ impl<R: BufRead> JsonRows<R> {
         matches!(self.form, RowForm::List(..) | RowForm::Done)
     }
 
-    /// Finds out what the text is, and reads its first row.
+    /// Determines the form of the text, and reads its first row.
     fn first(&mut self) -> Result<Option<usize>, ParseError> {
         let mut mark = BYTE_ORDER_MARK.iter();
         self.scan("text", |byte| if mark.next() == Some(&byte) { Scan::Take } else { Scan::Stop })?;
@@ -96,7 +96,7 @@ impl<R: BufRead> JsonRows<R> {
         }
     }
 
-    /// The next line that is not blank.
+    /// Reads the next line that is not blank.
     fn next_line(&mut self) -> Result<Option<usize>, ParseError> {
         loop {
             let begins = self.line;
@@ -111,7 +111,7 @@ impl<R: BufRead> JsonRows<R> {
         }
     }
 
-    /// The row of a list, behind its beginning or another row.
+    /// Reads the next element of a list.
     fn element(&mut self, list: usize, had_one: bool) -> Result<Option<usize>, ParseError> {
         self.form = RowForm::List(list, true);
         let mut next = self.skip_blank()?;
@@ -155,7 +155,7 @@ impl<R: BufRead> JsonRows<R> {
         }
     }
 
-    /// The object that begins here, up to its end; the line it begins in.
+    /// Reads the object that begins here; returns its first line.
     fn object(&mut self) -> Result<usize, ParseError> {
         let (begins, mut nesting) = (self.line, Nesting::default());
         let closed =
@@ -163,7 +163,7 @@ impl<R: BufRead> JsonRows<R> {
         if closed { Ok(begins) } else { Err(unclosed(begins, "object")) }
     }
 
-    /// Takes what is left of the line, with its end.
+    /// Reads the rest of the line, including its end.
     fn rest_of_line(&mut self) -> Result<(), ParseError> {
         let left = (LONGEST_ROW + 1).saturating_sub(self.row.len()) as u64;
         self.reader.by_ref().take(left).read_until(b'\n', &mut self.row).map_err(ParseError::Io)?;
@@ -184,8 +184,8 @@ impl<R: BufRead> JsonRows<R> {
         Err(ParseError::line(begins, message))
     }
 
-    /// Passes over white space; of the line that something stands in, the row keeps it, so that bytes are
-    /// counted from the line's start. Gives what stands behind it.
+    /// Skips white space, but keeps it within the current line, so bytes are counted from the line's start.
+    /// Returns the next byte.
     fn skip_blank(&mut self) -> Result<Option<u8>, ParseError> {
         let mut found = None;
         self.row.clear();
@@ -205,7 +205,7 @@ impl<R: BufRead> JsonRows<R> {
         }
     }
 
-    /// Takes bytes into the row until one stops it; whether one did before the end of the text.
+    /// Reads bytes into the row until one stops it; returns whether one did before the end.
     fn scan(&mut self, what: &str, mut step: impl FnMut(u8) -> Scan) -> Result<bool, ParseError> {
         let begins = self.line;
         loop {

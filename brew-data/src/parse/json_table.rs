@@ -1,4 +1,4 @@
-//! JSON rows of known columns to record batches.
+//! Reads JSON rows with known columns into record batches.
 
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -18,7 +18,7 @@ use super::{Chunk, Emit, ParseError};
 /// Reads every row of a file with these columns.
 ///
 /// # Errors
-/// No row; a row that is not an object; a value of another type than its column's.
+/// There are no rows, a row is not an object, or a value does not match its column's type.
 pub(crate) fn read(
     reader: impl BufRead,
     schema: &SchemaRef,
@@ -39,7 +39,7 @@ pub(crate) fn read(
         let members = object(line, text)?;
         append(line, None, &members, &names, &mut values)?;
         let full = chunk.add(text.len());
-        // What the row lacks is missing.
+        // Members that the row lacks are missing values.
         values.iter_mut().for_each(|values| values.fill(chunk.rows()));
         if full {
             emit(batch(schema, &mut values)?)?;
@@ -49,7 +49,7 @@ pub(crate) fn read(
     if chunk.is_left()? { emit(batch(schema, &mut values)?) } else { Ok(()) }
 }
 
-/// Adds the members of an object to the columns of these places; those without one are not read.
+/// Adds the members of an object to their columns; unreadable columns are skipped.
 fn append(
     line: usize,
     within: Option<&str>,

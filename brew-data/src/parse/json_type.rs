@@ -1,4 +1,4 @@
-//! The type of a JSON column, and its values under construction.
+//! The type of a JSON column, and the builder of its values.
 
 use std::sync::Arc;
 
@@ -11,24 +11,24 @@ use arrow::error::ArrowError;
 
 use super::json::Json;
 
-/// What the values of a column are so far.
+/// The type of a column's values so far.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum JsonType {
     /// Nothing but nulls.
     Null,
     Bool,
     Integer,
-    /// Whole numbers and others.
+    /// Numbers, whole or not.
     Float,
     Text,
     List(Box<JsonType>),
 }
 
 impl JsonType {
-    /// What one value is.
+    /// The type of one value.
     ///
     /// # Errors
-    /// A value that no column can hold, in words that read on from "the value is".
+    /// A value that no column can hold; the text continues "the value is".
     pub(crate) fn of(value: &Json) -> Result<Self, String> {
         Ok(match value {
             Json::Null => JsonType::Null,
@@ -55,7 +55,7 @@ impl JsonType {
         })
     }
 
-    /// What holds values of both: whole numbers become numbers, nothing else changes.
+    /// The type that holds values of both: whole numbers become numbers, nothing else changes.
     pub(crate) fn joined(self, other: &JsonType) -> Option<Self> {
         Some(match (self, other) {
             (known, JsonType::Null) => known,
@@ -67,7 +67,7 @@ impl JsonType {
         })
     }
 
-    /// What its values are, in words.
+    /// Its values, for messages.
     pub(crate) fn in_words(&self) -> String {
         match self {
             JsonType::Null => "nulls".to_owned(),
@@ -91,14 +91,14 @@ impl JsonType {
     }
 }
 
-/// JsonBuilder of a column, or of the lists of one.
+/// Builds the values of a column, or of its lists.
 pub(crate) enum JsonBuilder {
     Nothing(usize),
     Bools(BooleanBuilder),
     Integers(Int64Builder),
     Floats(Float64Builder),
     Texts(StringBuilder),
-    /// The values of all lists, where each list ends in them, and which lists are missing.
+    /// The values of all lists, the end of each list, and which lists are missing.
     Lists(Box<JsonBuilder>, Vec<i32>, NullBufferBuilder),
 }
 
@@ -150,7 +150,7 @@ impl JsonBuilder {
     /// Adds a value.
     ///
     /// # Errors
-    /// One of another type: the file has changed since its columns were found out.
+    /// A value of another type: the file has changed since the scan.
     pub(crate) fn push(&mut self, value: &Json) -> Result<(), String> {
         match (&mut *self, value) {
             (_, Json::Null) => self.fill(self.len() + 1),

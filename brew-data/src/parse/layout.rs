@@ -1,4 +1,4 @@
-//! The columns of a text file that does not say what its columns are.
+//! Declares the columns of a text file that does not describe them.
 
 use arrow::datatypes::{DataType, Field, Schema};
 
@@ -51,8 +51,8 @@ impl Layout {
         Schema::new(self.fields.clone())
     }
 
-    /// What a column of this type is read as, where `found` cannot be: any width of integer, float or
-    /// text will do, and whole numbers are numbers.
+    /// What a declared column needs, if a column of type `found` does not provide it. Any width of integer,
+    /// float, or text fits, and whole numbers fit floats.
     pub(crate) fn mismatch(declared: &DataType, found: &DataType) -> Option<&'static str> {
         let is_text = matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         match declared {

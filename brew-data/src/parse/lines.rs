@@ -1,13 +1,13 @@
-//! Lines of a text, one in memory at a time.
+//! The lines of a text, one in memory at a time.
 
 use std::io::{BufRead, Read as _};
 
 use super::{LONGEST_ROW, ParseError};
 
-/// What some programs put before UTF-8 text; it is no part of the first line.
+/// The byte order mark that some programs write before UTF-8 text; not part of the first line.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Lines that end with LF or CRLF; the last one may lack its end.
+/// Lines ending with LF or CRLF; the last one may have no end.
 #[derive(Debug)]
 pub(crate) struct Lines<R> {
     reader: R,
@@ -23,7 +23,7 @@ impl<R: BufRead> Lines<R> {
     /// The next line, without its end, and its number from 1.
     ///
     /// # Errors
-    /// A text that cannot be read on, and a line longer than [`LONGEST_ROW`].
+    /// Reading fails, or a line is longer than [`LONGEST_ROW`].
     pub(crate) fn next(&mut self) -> Result<Option<(usize, &[u8])>, ParseError> {
         Ok(self.next_whole()?.map(|(number, line)| (number, without_end(line))))
     }
@@ -33,7 +33,7 @@ impl<R: BufRead> Lines<R> {
         Ok(if self.advance()? { Some(self.whole()) } else { None })
     }
 
-    /// Reads the next line, where there is one.
+    /// Reads the next line, if there is one.
     pub(crate) fn advance(&mut self) -> Result<bool, ParseError> {
         self.line.clear();
         let limit = LONGEST_ROW as u64 + 1;
@@ -49,7 +49,7 @@ impl<R: BufRead> Lines<R> {
         Ok(true)
     }
 
-    /// The line that was read, with its end, and its number from 1.
+    /// The current line, with its end, and its number from 1.
     pub(crate) fn whole(&self) -> (usize, &[u8]) {
         let line = &self.line[..];
         let line = if self.number == 1 { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };

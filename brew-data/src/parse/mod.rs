@@ -1,8 +1,7 @@
-//! Text and headers to Arrow: pure functions of bytes, which know no file, no tensor and no loader.
+//! Parses text and headers into Arrow: pure functions of bytes that know no files, tensors, or loaders.
 //!
-//! Everything here reads input that nobody has checked. It holds one row at a time, never panics and
-//! never reads outside its input; `fuzz/` drives these files alone, without libtorch, so they name
-//! nothing of the crate but each other.
+//! Everything here reads unchecked input. It holds one row at a time, never panics, and never reads outside
+//! its input. `fuzz/` builds these files alone, without libtorch, so they use nothing else of the crate.
 
 pub(crate) mod columns;
 pub(crate) mod conll;
@@ -38,16 +37,16 @@ mod fuzzed;
 
 use arrow::array::RecordBatch;
 
-/// Rows of a record batch.
+/// Rows per record batch.
 pub(crate) const CHUNK_ROWS: usize = 8192;
 
-/// Bytes of text of a record batch: what ends one that has few, long rows.
+/// Maximum bytes of text per record batch, for few, long rows.
 const CHUNK_BYTES: usize = 16 << 20;
 
-/// Bytes of the longest row. It bounds the memory that a file without line ends can take.
+/// Maximum bytes per row; bounds the memory for a file without line ends.
 pub(crate) const LONGEST_ROW: usize = 16 << 20;
 
-/// Rows since the last record batch of a file, and whether there was one.
+/// Counts the rows since a file's last record batch.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     rows: usize,
@@ -56,7 +55,7 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// Counts a row of so many bytes of text; whether the chunk is full, and is to be emitted.
+    /// Counts a row with this many bytes of text; returns whether the chunk is full.
     pub(crate) fn add(&mut self, bytes: usize) -> bool {
         self.rows += 1;
         self.bytes += bytes;
@@ -68,15 +67,15 @@ impl Chunk {
         self.rows
     }
 
-    /// Begins the next one, as this one is emitted.
+    /// Starts the next chunk after emitting this one.
     pub(crate) fn emitted(&mut self) {
         *self = Chunk { emitted: true, ..Chunk::default() };
     }
 
-    /// At the end of the file: whether there are rows left to emit.
+    /// At the end of the file: whether rows remain to be emitted.
     ///
     /// # Errors
-    /// The file has no row at all.
+    /// The file has no rows.
     pub(crate) fn is_left(&self) -> Result<bool, ParseError> {
         match (self.rows, self.emitted) {
             (0, false) => Err(ParseError::NoRows),
@@ -85,25 +84,25 @@ impl Chunk {
     }
 }
 
-/// Takes the record batches of a file, in order.
+/// Receives the record batches of a file, in order.
 pub(crate) type Emit<'a> = dyn FnMut(RecordBatch) -> Result<(), ParseError> + 'a;
 
-/// What is wrong with a text, and where; lines are counted from 1.
+/// What is wrong with a text, and where. Lines are counted from 1.
 #[derive(Debug)]
 pub(crate) enum ParseError {
-    /// The text could not be read to its end.
+    /// Reading failed.
     Io(std::io::Error),
     /// It has no row.
     NoRows,
-    /// Something about the text as a whole.
+    /// A problem with the text as a whole.
     Text(String),
-    /// Something about a line.
+    /// A problem with a line.
     Line { line: usize, message: String },
-    /// Something about a field of a line.
+    /// A problem with a field of a line.
     Field { line: usize, column: String, message: String },
     /// A line with too few or too many fields.
     Fields { line: usize, found: usize, expected: usize, columns: Vec<String> },
-    /// Whoever takes the record batches wants no more, and knows why.
+    /// The receiver of record batches stopped, and knows why.
     Stopped,
 }
 
@@ -132,7 +131,7 @@ impl ParseError {
 /// The text of a field.
 ///
 /// # Errors
-/// Bytes that are not UTF-8, by the first of them.
+/// The bytes are not UTF-8; names the first invalid one.
 pub(crate) fn utf8<'a>(line: usize, column: &str, field: &'a [u8]) -> Result<&'a str, ParseError> {
     std::str::from_utf8(field).map_err(|error| {
         let message = format!(

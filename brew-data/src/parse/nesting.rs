@@ -1,6 +1,6 @@
-//! How deep a byte of JSON stands, without parsing what is around it.
+//! Tracks the nesting depth of JSON bytes without parsing them.
 
-/// How deep a byte stands in objects and lists.
+/// The nesting depth in objects and lists.
 #[derive(Default)]
 pub(super) struct Nesting {
     depth: usize,
@@ -9,12 +9,12 @@ pub(super) struct Nesting {
 }
 
 impl Nesting {
-    /// Whether what follows is in no object, list or text.
+    /// Whether the next byte is outside any object, list, or string.
     pub(super) fn is_outside(&self) -> bool {
         self.depth == 0 && !self.in_text
     }
 
-    /// Takes a byte in; whether it closes the outermost.
+    /// Processes a byte; returns whether it closes the outermost object or list.
     pub(super) fn closes(&mut self, byte: u8) -> bool {
         if self.in_text {
             self.in_text = self.escaped || byte != b'"';

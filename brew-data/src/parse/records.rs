@@ -1,23 +1,23 @@
-//! Lines cut into fields: separated text with or without quotation marks.
+//! Splits lines of separated text into fields, with or without quoting.
 //!
-//! Why not a crate: an open quotation mark must be an error that names its line and not swallow the
-//! rest of the file, and a row must have a bound.
+//! Not a crate, because an unclosed quotation mark must be an error that names its line instead of swallowing
+//! the rest of the file, and rows must be bounded.
 
 use std::io::BufRead;
 
 use super::lines::{Lines, without_end};
 use super::{LONGEST_ROW, ParseError};
 
-/// One record at a time, as fields without their quotation marks.
+/// Reads one record at a time, as fields without quotation marks.
 pub(crate) struct Records<R> {
     lines: Lines<R>,
     separator: u8,
     quoted: bool,
-    /// Whether a record has several fields, so that a line of spaces alone is none.
+    /// Whether records have several fields, so that a line of spaces is blank.
     pub(super) several: bool,
-    /// The fields, one after another.
+    /// The concatenated fields.
     text: Vec<u8>,
-    /// Where each field ends in it.
+    /// The end of each field.
     ends: Vec<usize>,
 }
 
@@ -44,24 +44,24 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Where in a record the next byte stands.
+/// The position of the next byte in a record.
 #[derive(Clone, Copy, PartialEq)]
 enum QuoteState {
     /// At the first byte of a field.
     Start,
-    /// Inside a field without quotation marks; those in it are letters like any other.
+    /// Inside an unquoted field; quotation marks in it are ordinary characters.
     Bare,
-    /// Between the quotation marks of a field.
+    /// Inside a quoted field.
     Quoted,
-    /// Behind a quotation mark that ends the field, unless another follows.
+    /// After a quotation mark that ends the field, unless another follows.
     Closing,
 }
 
 impl QuoteState {
-    /// Takes a byte in: into the text of its field, or as the end of one.
+    /// Processes a byte: adds it to its field, or ends the field.
     ///
     /// # Errors
-    /// A byte that cannot stand there.
+    /// The byte is not allowed there.
     fn next(
         self,
         byte: u8,
@@ -102,18 +102,17 @@ impl<R: BufRead> Records<R> {
         Records { lines, separator, quoted, several: true, text: Vec::new(), ends: Vec::new() }
     }
 
-    /// Whether a line is passed over, as pandas and pyarrow do: `""` stands for an empty field where it is
-    /// the only one.
+    /// Whether a line is skipped, as in pandas and pyarrow; `""` is an empty field if it is the only one.
     fn is_blank(&self, line: &[u8]) -> bool {
         let of_spaces = || line.iter().all(|byte| byte.is_ascii_whitespace() && *byte != self.separator);
         line.is_empty() || self.several && of_spaces()
     }
 
-    /// The next record, and the line it begins in; blank lines are none.
+    /// The next record, and its first line; blank lines are skipped.
     ///
     /// # Errors
-    /// A text that cannot be read on; a quotation mark that is not closed, or text behind one that is; a
-    /// carriage return alone, which some programs take for a line end; a record longer than [`LONGEST_ROW`].
+    /// Reading fails; a quotation mark is not closed, or followed by text; a lone carriage return, which some
+    /// programs treat as a line end; a record longer than [`LONGEST_ROW`].
     pub(crate) fn next(&mut self) -> Result<Option<(usize, Record<'_>)>, ParseError> {
         self.text.clear();
         self.ends.clear();
@@ -148,7 +147,7 @@ impl<R: BufRead> Records<R> {
                 self.ends.push(self.text.len());
                 return Ok(Some((first, Record { text: &self.text, ends: &self.ends })));
             }
-            // The line's end is part of the field, as it stands.
+            // The line end is part of the field.
             self.text.extend_from_slice(&line[body.len()..]);
             if self.text.len() > LONGEST_ROW {
                 return Err(unclosed(opened, &format!("within {} MiB", LONGEST_ROW >> 20)));
@@ -169,7 +168,7 @@ fn unclosed(line: usize, by: &str) -> ParseError {
     ParseError::line(line, message)
 }
 
-/// Refuses a record with too few or too many fields.
+/// Rejects a record with too few or too many fields.
 pub(crate) fn check_fields<'a>(
     line: usize,
     record: Record<'_>,

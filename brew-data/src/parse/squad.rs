@@ -1,4 +1,4 @@
-//! SQuAD's JSON: articles of paragraphs of questions, as one row a question.
+//! SQuAD's JSON: articles of paragraphs of questions, as one row per question.
 //!
 //! The document is `{"data": [{"title", "paragraphs": [{"context", "qas": [{"id", "question",
 //! "answers": [{"text", "answer_start"}]}]}]}]}`, in versions 1.1 and 2.0 (where a question without
@@ -60,7 +60,7 @@ pub(crate) fn schema() -> SchemaRef {
 /// Reads every question.
 ///
 /// # Errors
-/// No question; JSON that is cut short or not of the form above, by line and column of the text.
+/// There is no question, or the JSON is truncated or has another form, by line and byte.
 pub(crate) fn read(reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), ParseError> {
     let mut rows = QuestionRows::new(emit);
     let mut json = serde_json::Deserializer::from_reader(reader);
@@ -71,7 +71,7 @@ pub(crate) fn read(reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), Pars
     outcome.map_err(|error| match error.io_error_kind() {
         Some(kind) => ParseError::Io(kind.into()),
         None => {
-            // The place is said before; in the message it would be said twice.
+            // The error already names the position.
             let (message, place) =
                 (error.to_string(), format!(" at line {} column {}", error.line(), error.column()));
             let message = message.strip_suffix(&place).unwrap_or(&message);
@@ -84,7 +84,7 @@ pub(crate) fn read(reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), Pars
     rows.finish()
 }
 
-/// QuestionRows under construction.
+/// Rows under construction.
 struct QuestionRows<'a, 'e> {
     emit: &'a mut Emit<'e>,
     /// id, title, context, question.
@@ -92,7 +92,7 @@ struct QuestionRows<'a, 'e> {
     answers: ListBuilder<StringBuilder>,
     starts: ListBuilder<Int64Builder>,
     chunk: Chunk,
-    /// What ended the reading, where it was not the JSON.
+    /// Why reading stopped, if not because of the JSON.
     problem: Option<ParseError>,
 }
 
@@ -144,7 +144,7 @@ impl<'a, 'e> QuestionRows<'a, 'e> {
     }
 }
 
-/// The whole document: reads `data`, passes over the rest.
+/// The whole document: reads `data`, skips the rest.
 struct Document<'r, 'a, 'e>(&'r mut QuestionRows<'a, 'e>);
 
 impl<'de> Visitor<'de> for Document<'_, '_, '_> {

@@ -1,4 +1,4 @@
-//! Whether a JSON document's own keys say that it is SQuAD's.
+//! Tells by its keys whether a JSON document is SQuAD's.
 
 use std::fmt;
 use std::io::BufRead;
@@ -7,11 +7,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 
 use super::ParseError;
 
-/// Whether the text is an object with a list `data`, whose first object has `paragraphs`. No more is read
-/// than tells; what is no JSON has no keys.
+/// Whether the text is an object with a list `data` whose first object has `paragraphs`. Reads no more than
+/// necessary; invalid JSON has no keys.
 ///
 /// # Errors
-/// A text that cannot be read.
+/// Reading fails.
 pub(crate) fn has_its_keys(reader: impl BufRead) -> Result<bool, ParseError> {
     let mut found = false;
     let outcome = serde_json::Deserializer::from_reader(reader).deserialize_map(SquadKeys(&mut found));
@@ -21,10 +21,10 @@ pub(crate) fn has_its_keys(reader: impl BufRead) -> Result<bool, ParseError> {
     }
 }
 
-/// Looks for keys, one below the other, and stops where the last is found.
+/// Looks for nested keys, and stops when the last one is found.
 struct SquadKeys<'f>(&'f mut bool);
 
-/// The first of the values of `data`, where `.1` is set; else an article.
+/// The first value of `data` if `.1` is set, otherwise an article.
 struct Below<'f>(&'f mut bool, bool);
 
 impl<'de> Visitor<'de> for SquadKeys<'_> {

@@ -1,9 +1,8 @@
-//! Tables that cannot be mapped as they are: kept in memory where they are small, else written once as
-//! an Arrow file that can, with a checksum beside it.
+//! A cache of decoded tables: small ones stay in memory, larger ones are written once to an Arrow file with a
+//! checksum and mapped.
 //!
-//! So every table is reached at random without being decoded again, and memory has a bound however
-//! large the file is. The Arrow file lies in the cache folder under the hash of what it was made of;
-//! one that does not match, or is damaged, is made anew.
+//! So random access never decodes a table again, and memory is bounded however large the file is. The Arrow
+//! file is named after the hash of its input; one that does not match or is damaged is rewritten.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,21 +20,21 @@ use crate::error::{Error, Result};
 use crate::parse::ipc::decode;
 use crate::parse::{Emit, ParseError};
 
-/// Bytes of decoded tables that one opening may keep in memory.
+/// Bytes of decoded tables that one opening may hold in memory.
 const KEPT_BYTES: usize = 64 << 20;
 
-/// The key's name in the metadata of a cache file.
+/// The metadata key of a cache file's key.
 const CACHE_KEY: &str = "brew.source";
 
-/// Where decoded tables go.
+/// Where decoded tables are stored.
 #[derive(Debug, Clone)]
 pub(crate) struct DecodeCache {
     folder: PathBuf,
-    /// Bytes that may still be kept in memory.
+    /// Bytes that may still be held in memory.
     left: Arc<AtomicUsize>,
 }
 
-/// A table that can be read at random.
+/// A decoded table with random access.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     pub(crate) chunks: Vec<RecordBatch>,
@@ -43,16 +42,16 @@ pub(crate) struct Decoded {
 }
 
 impl DecodeCache {
-    /// One opening's.
+    /// A cache for one opening.
     pub(crate) fn new() -> Self {
         DecodeCache { folder: cache_folder(), left: Arc::new(AtomicUsize::new(KEPT_BYTES)) }
     }
 
-    /// Keeps what `read` emits. It is called once more from the start where it emits too much to keep
-    /// in memory; `key` stands for all that it depends on.
+    /// Stores what `read` emits. If that is too much for memory, `read` is called again from the start; `key`
+    /// identifies everything its output depends on.
     ///
     /// # Errors
-    /// Those of `read`, with the file's name; a cache that cannot be written.
+    /// Those of `read`, with the file's name; the cache cannot be written.
     pub(crate) fn keep(
         &self,
         path: &Path,
@@ -125,7 +124,7 @@ fn write(
     })
 }
 
-/// `BREW_CACHE`, or `brew` in the user's cache folder, or else in that of temporary files.
+/// `BREW_CACHE`, otherwise `brew` in the user's cache folder, otherwise in the folder for temporary files.
 fn cache_folder() -> PathBuf {
     let set = std::env::var_os("BREW_CACHE").filter(|folder| !folder.is_empty());
     let users = || dirs::cache_dir().unwrap_or_else(std::env::temp_dir).join("brew");

@@ -1,4 +1,4 @@
-//! What a file is: by its first bytes, whatever its name, and what is left by its extension.
+//! Tells what a file is: by its first bytes, whatever its name, otherwise by its extension.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::parse::delimited::Delimited;
 use crate::parse::ipc::{FILE_MARK, STREAM_MARK};
 use crate::parse::squad_keys;
 
-/// The kinds of files that can be read.
+/// The kinds of files brew reads.
 #[derive(Debug, Clone)]
 pub(crate) enum FileKind {
-    /// Compressed columns; decoded one at a time.
+    /// Parquet; columns are decoded one at a time.
     Parquet,
     /// An Arrow IPC file or stream; mapped, not read.
     Arrow,
@@ -24,16 +24,16 @@ pub(crate) enum FileKind {
     Text(Format),
 }
 
-/// What can be read, for people.
+/// The readable kinds, for error messages.
 const KINDS: &str = "Parquet, Arrow IPC files and streams, CSV (.csv), TSV (.tsv, .tab, .txt), JSON (.jsonl, \
                      .ndjson, .json), CoNLL columns (.conll, .bio, .iob) and SQuAD's JSON (.json); text also \
                      packed (.gz, .zst)";
 
 impl FileKind {
-    /// Finds out what a file is.
+    /// Determines what a file is.
     ///
     /// # Errors
-    /// A file that is empty, is not what its name says, or is of a kind that brew does not read.
+    /// The file is empty, is not what its name says, or has a kind that brew does not read.
     pub(crate) fn of(path: &Path, object: &Arc<dyn Object>) -> Result<Self> {
         let mark = object.range(0..object.length().min(foreign::LENGTH)).map_err(Error::io(path))?;
         let extension = extension(path);
@@ -77,11 +77,11 @@ impl FileKind {
         }))
     }
 
-    /// Whether the name alone says that this is data: what is taken of a folder.
+    /// Whether the name alone marks a file as data; decides which files of a folder are read.
     pub(crate) fn is_named(path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let hidden = name.starts_with(['.', '_']);
-        // What Python's `datasets` and the Hub write about the data that lies beside.
+        // Files in which Python's `datasets` and the Hub describe the data beside them.
         let about = matches!(
             &*name,
             "state.json" | "dataset_info.json" | "dataset_infos.json" | "dataset_dict.json" | "config.json"
@@ -106,7 +106,7 @@ impl FileKind {
         known && !hidden && !about
     }
 
-    /// The kind, in a word.
+    /// The kind's name, for messages.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             FileKind::Parquet => "Parquet",
@@ -119,7 +119,7 @@ impl FileKind {
     }
 }
 
-/// The extension below that of a packer.
+/// The extension, ignoring that of a compressor.
 fn extension(path: &Path) -> String {
     let of = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match of(path).as_str() {
@@ -130,7 +130,7 @@ fn extension(path: &Path) -> String {
     }
 }
 
-/// Whether the keys of a `.json` file are those of SQuAD.
+/// Whether a `.json` file has SQuAD's keys.
 fn is_squad(path: &Path, object: &Arc<dyn Object>) -> Result<bool> {
     text::read(path, object, "opening", |reader| squad_keys::has_its_keys(reader))
         .map_err(|problem| Error::in_file(path, problem))

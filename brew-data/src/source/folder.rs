@@ -1,5 +1,5 @@
-//! Which files a name stands for: one, those of a folder, those of a saved data set, those of a pattern; and the
-//! splits of a folder that holds several.
+//! Resolves a name to files: one file, a folder, a saved data set, or a pattern; and finds the splits of a
+//! folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -11,7 +11,7 @@ use super::storage::Storage;
 use super::{pattern, splits};
 use crate::error::{Error, Result};
 
-/// Folders within folders that are looked into: more than a data set has, and an end to links in a circle.
+/// The maximum depth of nested folders: more than data sets need, and a bound for circular links.
 const DEPTH: usize = 8;
 
 /// A split of a folder.
@@ -28,24 +28,24 @@ enum SplitFiles {
     Files(Vec<PathBuf>),
 }
 
-/// What a folder holds.
+/// The contents of a folder.
 enum Contents {
-    /// Files in the order of their rows, and the split that they are of where their names say one.
+    /// Files in the order of their rows, and the split their names indicate, if any.
     Table(Vec<PathBuf>, Option<String>),
-    /// Splits, and files that are of none.
+    /// Splits, and files outside any split.
     Splits(Vec<Split>, Vec<PathBuf>),
 }
 
 /// Finds the files of one table, in the order of their rows.
 ///
 /// # Errors
-/// A name that stands for nothing; a folder without data, or of several splits.
+/// The name matches nothing; the folder has no data, or has several splits.
 pub(crate) fn find(storage: &dyn Storage, path: &Path) -> Result<Vec<PathBuf>> {
     let refused = match storage.open(path) {
         Ok(_) => return Ok(vec![path.to_owned()]),
         Err(error) => error,
     };
-    // Whatever a store says of a name with a star in it: only a file of that very name is none.
+    // A name with wildcards is a pattern unless a file has exactly this name, whatever error the store gives.
     if pattern::is_one(path) {
         return pattern::matching(storage, path);
     }
@@ -77,10 +77,10 @@ fn counted(files: usize) -> String {
     if files == 1 { "a file".to_owned() } else { format!("{files} files") }
 }
 
-/// Finds the splits of a folder; there is one or more.
+/// Finds the splits of a folder: at least one.
 ///
 /// # Errors
-/// A folder that is missing, or has no splits.
+/// The folder is missing or has no splits.
 pub(crate) fn splits(storage: &dyn Storage, folder: &Path) -> Result<Vec<Split>> {
     let names = storage.list(folder).map_err(Error::io(folder))?;
     match contents(storage, folder, &names)? {
@@ -141,7 +141,7 @@ fn contents(storage: &dyn Storage, folder: &Path, names: &[PathBuf]) -> Result<C
     Ok(Contents::Splits(splits.collect(), others))
 }
 
-/// Says that a folder has files in the folders below it alone, and how to open these.
+/// Says that data files lie only in subfolders, and how to open them.
 fn none_directly(folder: &Path, below: &[PathBuf]) -> String {
     let message = "the folder has no file of data directly in it".to_owned();
     let Some(first) = below.first() else { return message };
@@ -162,7 +162,7 @@ fn none_directly(folder: &Path, below: &[PathBuf]) -> String {
     message
 }
 
-/// Refuses a folder in which the files of one split lie in several folders, as those of languages do.
+/// Rejects a folder whose files of one split lie in several folders, such as one per language.
 fn one_data_set(folder: &Path, splits: &splits::SplitMembers) -> Result<()> {
     for (name, members) in splits {
         let places: BTreeSet<&Path> = members.iter().map(|member| &*member.within).collect();
@@ -183,11 +183,11 @@ fn one_data_set(folder: &Path, splits: &splits::SplitMembers) -> Result<()> {
     Ok(())
 }
 
-/// Files of data in a folder and the folders in it, by their paths below it.
+/// The data files below a folder, by relative path.
 #[derive(Default)]
 struct FolderWalk {
     files: Vec<PathBuf>,
-    /// The splits that `dataset_info.json` names, by its folder.
+    /// The splits that each `dataset_info.json` names, by folder.
     declared: BTreeMap<PathBuf, Vec<String>>,
 }
 
@@ -200,14 +200,14 @@ impl FolderWalk {
         for path in names {
             let name = path.file_name().unwrap_or_default();
             let shown = name.to_string_lossy();
-            // What `map` and `filter` of `datasets` made of a split lies beside it.
+            // `map` and `filter` of `datasets` leave their results beside a split.
             if of_cache && (shown.starts_with("cache-") || shown.starts_with("tmp")) {
                 continue;
             }
             if FileKind::is_named(path) {
                 self.files.push(below.join(name));
             } else if !shown.starts_with(['.', '_']) && below.components().count() < DEPTH {
-                // What is no folder has nothing in it.
+                // Listing a file gives nothing.
                 let within = storage.list(path).unwrap_or_default();
                 self.look_into(storage, folder, &within, &below.join(name));
             }

@@ -1,7 +1,7 @@
-//! Files that are known by their first bytes and are not read: what each is, and what to do about it.
+//! Unsupported files recognised by their first bytes: what each is, and what to do about it.
 
-/// First bytes, and what the file then is. A text could begin with three letters too, so that the shortest
-/// marks are followed by a byte that no text has, or by the whole name of a format.
+/// First bytes, and what the file is. Text could begin with the same letters, so short marks include a byte
+/// that text cannot have, or a format's full name.
 const FOREIGN: [(&[u8], &str); 10] = [
     (
         b"version https://git-lfs.github.com/spec/",
@@ -21,10 +21,10 @@ const FOREIGN: [(&[u8], &str); 10] = [
     (b"SQLite format 3\x00", "an SQLite database, which is not supported: export a table as CSV"),
 ];
 
-/// Bytes that tell.
+/// The number of bytes needed.
 pub(super) const LENGTH: u64 = 40;
 
-/// What a file is that begins with these bytes, where it is known and not read.
+/// What a file beginning with these bytes is, if it is known to be unsupported.
 pub(super) fn named(start: &[u8]) -> Option<&'static str> {
     FOREIGN.into_iter().find_map(|(mark, is)| start.starts_with(mark).then_some(is))
 }

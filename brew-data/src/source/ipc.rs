@@ -1,4 +1,4 @@
-//! Arrow IPC files and streams, mapped into memory: columns are views of the file and nothing is copied.
+//! Arrow IPC files and streams, mapped into memory: columns are views of the file, and nothing is copied.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::error::{Error, Result};
 use crate::parse::ParseError;
 use crate::parse::ipc::{FILE_MARK, Index};
 
-/// Maps the file; each record batch becomes a chunk. What is compressed is unpacked once instead.
+/// Maps the file; each record batch becomes a chunk. Compressed files are decoded once instead.
 ///
 /// # Errors
-/// A file that cannot be opened or mapped, is cut short, or is damaged.
+/// The file cannot be opened or mapped, is truncated, or is damaged.
 pub(crate) fn open(path: &Path, object: &Arc<dyn Object>, cache: &DecodeCache) -> Result<Table> {
     let (bytes, mapping) = map(object.as_ref(), path)?;
     let kind = if bytes.starts_with(FILE_MARK) { "file" } else { "stream" };

@@ -1,4 +1,4 @@
-//! Files mapped into memory, and whether they are still as long as they were.
+//! Maps files into memory, and checks that they have not shrunk.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -16,19 +16,18 @@ use crate::error::{Error, Result};
 pub(crate) struct Mapping {
     path: PathBuf,
     length: u64,
-    /// Which file it is, whatever stands under its name now.
+    /// The file's identity, whatever its name refers to now.
     identity: (u64, u64),
 }
 
-/// The bytes of an object: mapped where it is a file of this machine, else read into memory.
+/// The bytes of an object: mapped if it is a local file, otherwise read into memory.
 ///
-/// What is promised: a file that brew writes itself is replaced by renaming a new one over it, never
-/// changed in place, so that a mapping keeps the bytes it was made of. A file that another program
-/// shortens in place is found out by [`Mapping::check`] before an epoch and before each batch; one that
-/// shrinks between this check and the reading still ends the process with a bus error.
+/// brew replaces its own files by renaming, never in place, so a mapping keeps its bytes. [`Mapping::check`]
+/// detects a file that another program has shortened, before each epoch and each batch; a file that shrinks
+/// between this check and the read still ends the process with a bus error.
 ///
 /// # Errors
-/// A file that cannot be mapped or read.
+/// The file cannot be mapped or read.
 #[expect(unsafe_code, reason = "mapping a file is unsafe because others may change it")]
 pub(crate) fn map(object: &dyn Object, path: &Path) -> Result<(Buffer, Option<Mapping>)> {
     let Some(file) = object.file() else {
@@ -49,8 +48,8 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 }
 
 impl Mapping {
-    /// Refuses to go on with a file that is shorter than when it was mapped. One that was replaced or
-    /// removed keeps its bytes for as long as it is mapped.
+    /// Fails if the file is shorter than when it was mapped. A file that was replaced or removed keeps its
+    /// bytes while it is mapped.
     pub(crate) fn check(&self) -> Result<()> {
         let Ok(metadata) = std::fs::metadata(&self.path) else { return Ok(()) };
         if identity(&metadata) != self.identity || metadata.len() >= self.length {

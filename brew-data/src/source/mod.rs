@@ -1,4 +1,4 @@
-//! Files that a table can be read from: which there are, what each is, and one room a kind.
+//! Files that hold tables: finding them, telling what they are, and one module per kind.
 
 mod decode_cache;
 mod file_kind;
@@ -29,18 +29,18 @@ use self::table::Table;
 use crate::error::{Error, Result};
 use crate::parse::delimited::Delimited;
 
-/// Files that are opened as one table.
+/// Files opened as one table.
 pub(crate) struct OpenedFiles {
     pub(crate) tables: Vec<Table>,
     pub(crate) schema: Joined,
-    /// A [`Format::Table`] that is still to be held against the tables, which say themselves what they hold.
+    /// A [`Format::Table`] still to be checked against tables that describe themselves.
     pub(crate) unchecked: Option<Format>,
 }
 
 /// Opens files as one table, in the order of their rows.
 ///
 /// # Errors
-/// A file that is missing, empty, damaged, cut short or of another kind; files of different kinds.
+/// A file that is missing, empty, damaged, truncated, or of an unknown kind; files of different kinds.
 pub(crate) fn open(storage: &dyn Storage, files: &[PathBuf], format: Option<Format>) -> Result<OpenedFiles> {
     let cache = DecodeCache::new();
     let (kind, unchecked) = kind(storage, files, format)?;
@@ -61,7 +61,7 @@ pub(crate) fn open(storage: &dyn Storage, files: &[PathBuf], format: Option<Form
     Ok(OpenedFiles { schema: Joined::of(&tables, refused), tables, unchecked })
 }
 
-/// The kind of all files, and the columns that are still to be held against them.
+/// The kind of all files, and the layout still to be checked against them.
 fn kind(
     storage: &dyn Storage,
     files: &[PathBuf],

@@ -1,7 +1,6 @@
-//! Parquet: a column is decoded when it is first asked for, one row group after another.
+//! Parquet: a column is decoded when it is first used, one row group after another.
 //!
-//! So a batch that declares three of a table's thirty columns pays for three, and the shards of the
-//! table are the file's own row groups.
+//! So a batch that declares three of thirty columns pays for three.
 
 use std::fmt;
 use std::io::BufReader;
@@ -29,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::parse::guard::{Undecoded, guarded};
 use crate::parse::{CHUNK_ROWS, ParseError};
 
-/// Begins and ends a Parquet file.
+/// The first and last bytes of a Parquet file.
 pub(super) const MARK: &[u8] = b"PAR1";
 
 /// The columns of a Parquet file.
@@ -39,7 +38,7 @@ struct ParquetColumns {
     metadata: ArrowReaderMetadata,
     /// Rows of each chunk.
     chunks: Vec<usize>,
-    /// Those that were asked for.
+    /// The columns decoded so far.
     decoded: Vec<Mutex<Option<Decoded>>>,
     cache: DecodeCache,
 }
@@ -53,7 +52,7 @@ impl fmt::Debug for ParquetColumns {
 /// Reads the footer.
 ///
 /// # Errors
-/// A file that cannot be read, is cut short, or is damaged.
+/// The file cannot be read, is truncated, or is damaged.
 pub(crate) fn open(path: &Path, object: Arc<dyn Object>, cache: &DecodeCache) -> Result<Table> {
     let watched = Arc::new(Watched::new(object));
     let unreadable = |undecoded| Error::in_file(path, told(&watched, undecoded));
@@ -72,7 +71,7 @@ pub(crate) fn open(path: &Path, object: Arc<dyn Object>, cache: &DecodeCache) ->
     let mut chunks = Vec::new();
     for group in metadata.metadata().row_groups() {
         let rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
-        // More than a selection can number; also what keeps a damaged count from filling the memory.
+        // More than a selection can address; this also keeps a damaged count from filling the memory.
         if rows > u32::MAX as usize {
             return Err(unreadable(format!("a row group of {} rows", group.num_rows()).into()));
         }
@@ -91,7 +90,7 @@ pub(crate) fn open(path: &Path, object: Arc<dyn Object>, cache: &DecodeCache) ->
     Ok(Table::encoded(path, &schema, chunks, columns))
 }
 
-/// Why a file cannot be decoded; the store's own error, where that was why.
+/// Why a file cannot be decoded: the store's error, if that was the reason.
 fn told(watched: &Watched, undecoded: Undecoded) -> ParseError {
     match watched.failure() {
         Some(error) => ParseError::Io(error),
@@ -99,7 +98,7 @@ fn told(watched: &Watched, undecoded: Undecoded) -> ParseError {
     }
 }
 
-/// A decoder's refusal: only what it says to end too early, or not to have yet, is known to be that.
+/// A decoder's error: only a premature end and a missing feature can be told apart.
 fn undecoded(error: ParquetError) -> Undecoded {
     match error {
         ParquetError::EOF(message) => Undecoded::Damaged(message),
@@ -162,7 +161,7 @@ impl ParquetColumns {
         }
     }
 
-    /// Refuses a codec that the Parquet crate does not have; it has all others.
+    /// Rejects LZO, the one codec that the parquet crate lacks.
     fn check_codec(&self, index: usize, group: usize) -> Result<(), ParseError> {
         let leaves = self.metadata.parquet_schema();
         let packed_by_lzo = |(leaf, column): (usize, &ColumnChunkMetaData)| {
@@ -178,7 +177,7 @@ impl ParquetColumns {
         )))
     }
 
-    /// The hash of what the column is made of: its own bytes in the file, and its type.
+    /// The hash of the column's bytes in the file and of its type.
     fn key(&self, index: usize) -> Result<String> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("parquet 1 {:?}", self.metadata.schema().field(index)).as_bytes());
@@ -197,7 +196,7 @@ impl ParquetColumns {
     }
 }
 
-/// The error of a reader of record batches, which wraps Parquet's own.
+/// The error of a record batch reader, which wraps Parquet's own.
 fn of_arrow(error: ArrowError) -> Undecoded {
     match error {
         ArrowError::ParquetError(message) if message.starts_with("EOF: ") => Undecoded::Damaged(message),
@@ -207,7 +206,7 @@ fn of_arrow(error: ArrowError) -> Undecoded {
     }
 }
 
-/// An object as Parquet reads it.
+/// An object as the parquet crate reads it.
 struct Chunks(Arc<Watched>);
 
 impl Length for Chunks {

@@ -1,7 +1,7 @@
-//! The files of a store whose names match a pattern, whatever their names begin with.
+//! Finds the files of a store that match a pattern, whatever prefix their names have.
 //!
-//! A pattern is text, not a path: `Path` takes `s3://bucket` for `s3:/bucket`, which no store knows. Only
-//! the parts with a wildcard are looked up; what stands around them is passed on as it was written.
+//! A pattern is text, not a path: `Path` would turn `s3://bucket` into `s3:/bucket`, which no store knows.
+//! Only parts with wildcards are looked up; everything else is passed on as written.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,24 +11,24 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::storage::Storage;
 use crate::error::{Error, Result};
 
-/// What makes a name a pattern.
+/// Characters that make a name a pattern.
 const WILDCARDS: [char; 4] = ['*', '?', '[', '{'];
 
-/// Whether a name that is no file's is to be taken for a pattern.
+/// Whether a name has wildcards.
 pub(super) fn is_one(path: &Path) -> bool {
     path.to_string_lossy().contains(WILDCARDS)
 }
 
-/// The files that match, by name: `*` stands for any letters of one part of a name, `?` for one, `[ab]`
-/// for one of these and `{a,b}` for one of these words. A leading point must be written.
+/// The matching files, sorted: `*` matches any characters within one part of a name, `?` one character,
+/// `[ab]` one of these, and `{a,b}` one of these words. A leading dot must be written out.
 ///
 /// # Errors
-/// A pattern that cannot be read, or that nothing matches; whatever the store refuses.
+/// The pattern is invalid or matches nothing, or the store fails.
 pub(super) fn matching(storage: &dyn Storage, pattern: &Path) -> Result<Vec<PathBuf>> {
     let refused = |message: &dyn std::fmt::Display| Error::format(pattern, message);
     let text = pattern.to_str().ok_or_else(|| refused(&"a pattern must be UTF-8"))?;
     let mut found = vec![String::new()];
-    // Parts without a wildcard, up to the next that has one, with the slashes between them.
+    // The parts since the last wildcard, with their slashes.
     let mut plain = String::new();
     let mut parts = text.split('/').peekable();
     while let Some(part) = parts.next() {
@@ -72,9 +72,9 @@ pub(super) fn matching(storage: &dyn Storage, pattern: &Path) -> Result<Vec<Path
     Ok(files)
 }
 
-/// The whole names in a folder, whose last parts match. What is no folder has none.
+/// The full names in a folder whose last part matches; none if it is not a folder.
 fn names(storage: &dyn Storage, folder: &str, part: &str, glob: &GlobMatcher) -> Result<Vec<String>> {
-    // The slash of `/` is its name; any other is the one before the part.
+    // The root keeps its slash; any other folder loses its trailing one.
     let listed = if folder == "/" { folder } else { folder.strip_suffix('/').unwrap_or(folder) };
     let listed = match storage.list(Path::new(listed)) {
         Ok(listed) => listed,

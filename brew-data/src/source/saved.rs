@@ -1,4 +1,4 @@
-//! What Python's `datasets` writes beside the files of a data set: which files and splits there are.
+//! The files in which Python's `datasets` lists the files and splits of a data set.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::storage::Storage;
 use crate::error::{Error, Result};
 
-/// What Python's `datasets` writes beside the shards of a data set.
+/// Lists the shards of a saved data set.
 pub(super) const STATE: &str = "state.json";
 
-/// What it writes beside the folders of several.
+/// Lists the splits of a saved `DatasetDict`.
 pub(super) const DICT: &str = "dataset_dict.json";
 
-/// What it writes beside the files of its cache.
+/// Describes the files in the cache of `datasets`.
 pub(super) const INFO: &str = "dataset_info.json";
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ struct DictFile {
     splits: Vec<String>,
 }
 
-/// The files of a data set that `save_to_disk` wrote.
+/// The files of a data set written by `save_to_disk`.
 pub(super) fn files(storage: &dyn Storage, folder: &Path) -> Result<Vec<PathBuf>> {
     let path = folder.join(STATE);
     let state: StateFile = read(storage, &path)?;
@@ -51,7 +51,7 @@ pub(super) fn files(storage: &dyn Storage, folder: &Path) -> Result<Vec<PathBuf>
     files.collect()
 }
 
-/// A name of a file or folder below that of the file which lists it.
+/// Checks that a listed name lies inside the folder of its list.
 fn below<'n>(list: &Path, name: &'n str) -> Result<&'n Path> {
     let path = Path::new(name);
     let plain = path.components().all(|component| matches!(component, Component::Normal(_)));
@@ -61,7 +61,7 @@ fn below<'n>(list: &Path, name: &'n str) -> Result<&'n Path> {
     Err(Error::format(list, format!("it lists `{name}`, which does not lie in its folder")))
 }
 
-/// The splits of a data set that `DatasetDict.save_to_disk` wrote, and the folder of each.
+/// The splits of a data set written by `DatasetDict.save_to_disk`, with their folders.
 pub(super) fn splits(storage: &dyn Storage, folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let path = folder.join(DICT);
     let dict: DictFile = read(storage, &path)?;
@@ -72,7 +72,7 @@ pub(super) fn splits(storage: &dyn Storage, folder: &Path) -> Result<Vec<(String
     dict.splits.into_iter().map(folder_of).collect()
 }
 
-/// The splits that a `dataset_info.json` names; nothing where it names none.
+/// The splits named in a `dataset_info.json`, if any.
 pub(super) fn declared(storage: &dyn Storage, path: &Path) -> Option<Vec<String>> {
     let info: Value = read(storage, path).ok()?;
     Some(info.get("splits")?.as_object()?.keys().map(|name| name.to_lowercase()).collect())

@@ -1,8 +1,8 @@
-//! The columns of several files as those of one table, and those of them that do not go together.
+//! Joins the columns of several files into one schema, and notes the columns that cannot be joined.
 //!
-//! Columns are found by name: files may have them in another order. One that is narrower in some files (int32
-//! and int64, string and large_string) has the wider type. One that only some files have, or whose types do not
-//! go together, is refused when it is used, and not before.
+//! Columns are matched by name, in any order. A column that is narrower in some files (int32 and int64,
+//! string and large_string) gets the wider type. A column missing from some files, or with incompatible
+//! types, is rejected only when it is used.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use crate::error::Error;
 #[derive(Debug, Clone)]
 pub(crate) struct Refused {
     pub(crate) path: PathBuf,
-    /// The line of a text file that shows it.
+    /// The line of a text file, if it is known.
     pub(crate) line: Option<usize>,
     pub(crate) message: String,
 }
 
-/// Where a column of the whole comes from.
+/// Where a column of the joined table comes from.
 #[derive(Debug, Clone)]
 pub(crate) enum ColumnPlace {
     /// The number of the column in each file.
     InFiles(Arc<[usize]>),
-    /// Nowhere: it cannot be read.
+    /// The column cannot be read.
     Refused(Arc<Refused>),
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Joined {
 }
 
 impl Refused {
-    /// The error of whoever uses the column of this name.
+    /// The error for using the column with this name.
     pub(crate) fn error(&self, column: &str) -> Error {
         let Refused { path, line, message } = self.clone();
         match line {
@@ -57,7 +57,7 @@ impl Joined {
         Self::of(std::slice::from_ref(table), Vec::new())
     }
 
-    /// The columns of all tables; `refused` says of those of text files why they cannot be read.
+    /// The columns of all tables; `refused` says why columns of text files cannot be read.
     pub(crate) fn of(tables: &[Table], refused: Vec<Option<Refused>>) -> Self {
         let Some(first) = tables.first() else {
             return Joined { schema: Arc::new(Schema::empty()), places: Vec::new() };
@@ -66,7 +66,7 @@ impl Joined {
         for (number, field) in first.schema.fields().iter().enumerate() {
             joined.push(match refused.get(number).cloned().flatten() {
                 Some(refused) => (field.as_ref().clone(), ColumnPlace::Refused(Arc::new(refused))),
-                // A name that one file has twice is refused with the whole table.
+                // A duplicate name within one file is rejected with the whole table.
                 None if tables.len() == 1 => (field.as_ref().clone(), ColumnPlace::InFiles([number].into())),
                 None => one_column(tables, field),
             });
@@ -85,7 +85,8 @@ impl Joined {
     }
 }
 
-/// A column of the first table in all of them. Where it holds nothing but nulls, it takes the type of others.
+/// Joins a column of the first table across all tables. A file with nothing but nulls takes the type of the
+/// others.
 fn one_column(tables: &[Table], field: &Field) -> (Field, ColumnPlace) {
     let (mut joined, mut typed) = (field.clone(), &tables[0]);
     let mut numbers = Vec::with_capacity(tables.len());
@@ -98,7 +99,7 @@ fn one_column(tables: &[Table], field: &Field) -> (Field, ColumnPlace) {
         if *joined.data_type() == DataType::Null {
             (joined, typed) = (other.clone(), table);
         } else if *other.data_type() != DataType::Null {
-            // Two bytes that stand for a float are no integers to be widened.
+            // Two-byte floats stored as integers must not be widened.
             let is_bits = |field: &Field| !matches!(Half::of(field, None), Ok(None));
             let same = joined.data_type().equals_datatype(other.data_type());
             let wider = match same || is_bits(&joined) || is_bits(other) {
@@ -124,7 +125,7 @@ fn one_column(tables: &[Table], field: &Field) -> (Field, ColumnPlace) {
     (joined, ColumnPlace::InFiles(numbers.into()))
 }
 
-/// A column that one file lacks and another has.
+/// A column missing from one file.
 fn absent(name: &str, without: &Table, with: &Table) -> (Field, ColumnPlace) {
     refused(name, without, format!("there is no column `{name}`, which {} has", with.path.display()))
 }

@@ -1,14 +1,14 @@
-//! Which split a file of a folder is of: by the names of files and folders, as Python's `datasets` tells it.
+//! Tells which split a file belongs to, by the names of files and folders, as Python's `datasets` does.
 //!
 //! Pure functions of relative paths. The rules are those of `datasets.data_files` 5.2, in its order: numbered
-//! shards (`data/train-00000-of-00002.parquet`), then names of folders (`train/a.csv`), then names of files
-//! (`train.csv`, `reviews_dev.tsv`). Two are wider: upper and lower case are the same, and numbered shards
-//! count in any folder of which one shard is of a known split.
+//! shards (`data/train-00000-of-00002.parquet`), then folder names (`train/a.csv`), then file names
+//! (`train.csv`, `reviews_dev.tsv`). Two rules are wider: case is ignored, and numbered shards count in any
+//! folder where one shard is of a known split.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// SplitMembers and how they are spelt.
+/// The known splits and their spellings.
 const SPELLINGS: [(&str, &[&str]); 3] = [
     ("train", &["train", "training"]),
     ("validation", &["validation", "valid", "dev", "val"]),
@@ -22,11 +22,11 @@ pub(crate) type SplitMembers = BTreeMap<String, Vec<Member>>;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Member {
     pub(crate) file: PathBuf,
-    /// The folder that the data set is in: what stands before the part of the path that names the split.
+    /// The data set's folder: the path up to the part that names the split.
     pub(crate) within: PathBuf,
 }
 
-/// The name of a split that is spelt so.
+/// The canonical name for this spelling of a split.
 pub(crate) fn canonical(spelling: &str) -> &str {
     let known = SPELLINGS.iter().find(|(_, spellings)| spellings.contains(&spelling));
     known.map_or(spelling, |(name, _)| name)
@@ -40,8 +40,8 @@ pub(crate) fn in_order(splits: &SplitMembers) -> Vec<&str> {
     names
 }
 
-/// The splits of files by their paths below the folder `root`. `declared` says which splits a folder has where
-/// a file in it tells.
+/// Groups files, by their paths below `root`, into splits. `declared` gives the splits of folders that list
+/// them.
 pub(crate) fn of(root: &Path, files: &[PathBuf], declared: &BTreeMap<PathBuf, Vec<String>>) -> SplitMembers {
     let known = collected(files, |file| by_declaration(file, declared));
     let numbered = || collected(files, |file| by_number(root, file, files));
@@ -122,7 +122,7 @@ fn numbered_split(name: &str) -> Option<&str> {
     shard(name).filter(|split| split.split('.').all(word))
 }
 
-/// What stands before `-00000-of-00002`.
+/// The part before `-00000-of-00002`.
 fn shard(name: &str) -> Option<&str> {
     let digits = |text: &str| text.len() >= 5 && text.as_bytes()[..5].iter().all(u8::is_ascii_digit);
     name.match_indices("-of-").find_map(|(at, of)| {
@@ -132,8 +132,8 @@ fn shard(name: &str) -> Option<&str> {
     })
 }
 
-/// The splits that a name speaks of: each spelling as a word of its own, between the ends of the name and `-`,
-/// `.`, `_`, blanks and digits.
+/// The splits a name mentions: each spelling as a separate word, delimited by `-`, `.`, `_`, spaces, digits,
+/// or the ends of the name.
 fn spelt_in(name: &str) -> impl Iterator<Item = &'static str> {
     let apart = |letter: char| matches!(letter, '-' | '.' | '_' | ' ') || letter.is_ascii_digit();
     let words: BTreeSet<String> = name.split(apart).map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! Where files lie: the one door that opening goes through, so that data may lie elsewhere than on disk.
+//! Where files are stored: everything is opened through [`Storage`], so data need not be on the local disk.
 
 use std::fmt;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// A store of named files. [`Disk`] is this machine's; a remote one implements these two functions.
+/// A store of named files. [`Disk`] is the local one; a remote store implements these two functions.
 ///
 /// ```
 /// use std::io::{Error, ErrorKind, Result};
@@ -51,24 +51,24 @@ use bytes::Bytes;
 /// # }
 /// ```
 pub trait Storage: fmt::Debug + Send + Sync {
-    /// The files and folders directly in a folder, by their whole names: those that
-    /// [`open`](Self::open) and this function take. The folder is named as the caller of
-    /// [`Dataset::open_from`](crate::Dataset::open_from) wrote it, without a slash at its end; the one
-    /// around a name without a slash is the empty name.
+    /// Lists the files and folders directly in a folder by their full names, which [`open`](Self::open) and
+    /// this function accept. The folder is named as the caller of
+    /// [`Dataset::open_from`](crate::Dataset::open_from) wrote it, without a trailing slash; the folder of a
+    /// name without a slash is the empty name.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] where there is no such folder; whatever else the store refuses.
+    /// [`ErrorKind::NotFound`] if there is no such folder; any other failure of the store.
     fn list(&self, folder: &Path) -> Result<Vec<PathBuf>>;
 
-    /// A file, ready to be read.
+    /// Opens a file for reading.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] where there is no such file, [`ErrorKind::IsADirectory`] where it is a
-    /// folder and the store can tell; whatever else the store refuses.
+    /// [`ErrorKind::NotFound`] if there is no such file, [`ErrorKind::IsADirectory`] if it is a folder and
+    /// the store can tell; any other failure of the store.
     fn open(&self, name: &Path) -> Result<Arc<dyn Object>>;
 }
 
-/// A file of a store: what is read of it is of one version, even where another is written in its place.
+/// An open file of a store: all reads see one version, even if the file is replaced meanwhile.
 pub trait Object: Send + Sync {
     /// Its length in bytes.
     fn length(&self) -> u64;
@@ -76,17 +76,17 @@ pub trait Object: Send + Sync {
     /// The bytes of a range within its length.
     ///
     /// # Errors
-    /// Bytes that cannot be read, or that are not there any more.
+    /// The bytes cannot be read, or no longer exist.
     fn range(&self, range: Range<u64>) -> Result<Bytes>;
 
-    /// The file of this machine that holds it, where there is one: an Arrow file is then mapped. Of an
-    /// object without one, Arrow data is read into memory whole.
+    /// The local file behind the object, if there is one: Arrow data is then mapped instead of read into
+    /// memory.
     fn file(&self) -> Option<&File> {
         None
     }
 }
 
-/// The files of this machine.
+/// The local disk.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Disk;
 
@@ -129,8 +129,7 @@ impl Object for DiskFile {
     }
 }
 
-/// An object that remembers its last failure: decoders pass errors of reading on as if the bytes were
-/// at fault.
+/// An object that remembers its last failure, since decoders report failed reads as bad bytes.
 pub(crate) struct Watched {
     object: Arc<dyn Object>,
     failure: Mutex<Option<Error>>,
@@ -141,7 +140,7 @@ impl Watched {
         Watched { object, failure: Mutex::new(None) }
     }
 
-    /// The last error of reading, once.
+    /// Takes the last read error.
     pub(crate) fn failure(&self) -> Option<Error> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -160,10 +159,10 @@ impl Object for Watched {
     }
 }
 
-/// Bytes asked for at once.
+/// Bytes per read.
 const PIECE: u64 = 1 << 20;
 
-/// Reads an object from some place on, a piece at a time.
+/// Reads an object from an offset on, piece by piece.
 pub(crate) struct ObjectReader {
     object: Arc<dyn Object>,
     next: u64,

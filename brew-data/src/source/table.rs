@@ -1,4 +1,4 @@
-//! One file as a table: the rows of each of its chunks, and its columns when they are asked for.
+//! One file as a table: the row counts of its chunks, and its columns on demand.
 
 use std::fmt;
 use std::path::Path;
@@ -13,28 +13,28 @@ use arrow::error::ArrowError;
 use super::mapping::Mapping;
 use crate::error::{Error, Result};
 
-/// A file's rows and columns. A column of structs is one column for each member, called `outer.inner`.
+/// A file's rows and columns. A struct column becomes one column per member, `outer.inner`.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) path: Arc<Path>,
     pub(crate) schema: SchemaRef,
-    /// Rows of each chunk; none is empty.
+    /// The number of rows of each chunk, never 0.
     pub(crate) chunks: Vec<usize>,
     columns: ColumnData,
     leaves: Vec<Leaf>,
     mapping: Option<Mapping>,
 }
 
-/// What the columns come of.
+/// Where the columns come from.
 #[derive(Debug)]
 enum ColumnData {
     /// Record batches, in memory or mapped.
     Ready(Vec<RecordBatch>),
-    /// ColumnData that are decoded when they are first asked for.
+    /// Columns decoded when they are first used.
     Encoded(Box<dyn EncodedColumns>),
 }
 
-/// ColumnData as a file stores them.
+/// Columns as a file stores them.
 pub(crate) trait EncodedColumns: fmt::Debug + Send + Sync {
     /// The column of every chunk, decoded the first time.
     ///
@@ -43,16 +43,16 @@ pub(crate) trait EncodedColumns: fmt::Debug + Send + Sync {
     fn column(&self, index: usize) -> Result<Vec<ArrayRef>>;
 }
 
-/// A column as the member of a column as it is stored.
+/// A column as a member of a stored column.
 #[derive(Debug)]
 struct Leaf {
     column: usize,
-    /// The member of each level of structs.
+    /// The member index at each struct level.
     members: Vec<usize>,
 }
 
 impl Table {
-    /// A table of record batches of one schema.
+    /// A table of record batches with one schema.
     pub(crate) fn new(
         path: &Path,
         schema: &SchemaRef,
@@ -64,7 +64,7 @@ impl Table {
         Self::of(path, schema, rows, ColumnData::Ready(chunks), mapping)
     }
 
-    /// A table of columns that are decoded when they are first asked for, in chunks of so many rows.
+    /// A table of columns decoded when they are first used; `rows` gives the rows of each chunk.
     pub(crate) fn encoded(
         path: &Path,
         schema: &SchemaRef,
@@ -98,7 +98,7 @@ impl Table {
     /// The column of every chunk.
     ///
     /// # Errors
-    /// A Parquet column that cannot be decoded.
+    /// The column cannot be decoded.
     pub(crate) fn column(&self, index: usize) -> Result<Vec<ArrayRef>> {
         let leaf = &self.leaves[index];
         let whole: Vec<ArrayRef> = match &self.columns {
@@ -111,7 +111,7 @@ impl Table {
         members.collect::<Result<_, _>>().map_err(|error| Error::format(&*self.path, error))
     }
 
-    /// Refuses to go on with a file that has shrunk since it was mapped.
+    /// Fails if the file has shrunk since it was mapped.
     pub(crate) fn check_length(&self) -> Result<()> {
         self.mapping.as_ref().map_or(Ok(()), Mapping::check)
     }
@@ -132,7 +132,7 @@ fn flatten(field: &Field, name: String, nullable: bool, leaf: &Leaf, flat: &mut 
 }
 
 impl Leaf {
-    /// The member, missing where a struct around it is.
+    /// The member's array, null wherever an enclosing struct is.
     fn of(&self, mut array: ArrayRef) -> Result<ArrayRef, ArrowError> {
         for &member in &self.members {
             let outer = array.as_struct();

@@ -1,6 +1,6 @@
-//! Text files through the parsers: unpacked on the way, with the file's name put to what is wrong.
+//! Reads text files through the parsers: decompresses them, and adds file names to errors.
 //!
-//! A file is read twice: once for what its columns are, once for its rows. It is never held whole.
+//! A file is read twice: once to infer its columns, once for its rows. It is never held in memory as a whole.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -20,20 +20,20 @@ use crate::parse::columns::{InferredColumns, Unreadable};
 use crate::parse::{Emit, ParseError, infer, json_lines, json_table, squad};
 use crate::progress::Shown;
 
-/// Begins a file that gzip has packed.
+/// The first bytes of a gzip file.
 pub(crate) const GZIP_MARK: &[u8] = &[0x1f, 0x8b];
 
-/// Begins a file that zstd has packed.
+/// The first bytes of a zstd file.
 pub(crate) const ZSTD_MARK: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// Raised when the same file would become another table.
+/// Increased when the same file would give a different table.
 const VERSION: u32 = 2;
 
-/// Opens files of one format as tables of one schema, and why some of its columns cannot be read; of several
-/// files, those without a row are left out.
+/// Opens files of one format as tables with one schema, and says why some columns cannot be read. Of several
+/// files, those without rows are skipped.
 ///
 /// # Errors
-/// A file that cannot be read, or that is not of this format, by line and column; no row in any.
+/// A file cannot be read or does not have this format, by line and column; no file has a row.
 pub(crate) fn open(
     storage: &dyn Storage,
     files: &[PathBuf],
@@ -119,7 +119,7 @@ fn columns(storage: &dyn Storage, files: &[PathBuf], format: &Format) -> Result<
     columns.map_err(|problem| Error::in_file(files.first().map_or(Path::new(""), PathBuf::as_path), problem))
 }
 
-/// Reads an object from its start, unpacked where it is packed.
+/// Reads an object from its start, decompressing if necessary.
 pub(super) fn read<T>(
     path: &Path,
     object: &Arc<dyn Object>,
@@ -133,7 +133,7 @@ pub(super) fn read<T>(
         (Box::new(MultiGzDecoder::new(raw)), "gzip")
     } else if mark.starts_with(ZSTD_MARK) {
         let mut decoder = zstd::Decoder::new(raw).map_err(ParseError::Io)?;
-        // What `zstd --long` packs has windows of up to 2 GiB.
+        // `zstd --long` uses windows of up to 2 GiB.
         decoder.window_log_max(31).map_err(ParseError::Io)?;
         (Box::new(decoder), "zstd")
     } else {
@@ -158,7 +158,7 @@ pub(super) fn read<T>(
     })
 }
 
-/// What says that a text has two or four bytes per letter, as Excel's "Unicode text" and PowerShell have.
+/// Detects text in UTF-16 or UTF-32, as written by Excel's "Unicode text" and PowerShell.
 fn wide(start: &[u8]) -> Option<String> {
     let mend = "save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`";
     match start {

@@ -1,8 +1,8 @@
-//! Dictionaries unpacked: columns, lists and structs of them become columns, lists and structs of their
+//! Unpacks dictionaries: columns, lists, and structs of dictionaries become columns, lists, and structs of
 //! values.
 //!
-//! A file that is written cannot replace a dictionary between two record batches, as the file that is read
-//! may, and shards have dictionaries of their own.
+//! A file may replace a dictionary between record batches when it is read, but not when it is written, and
+//! each shard has its own.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ use arrow::error::ArrowError;
 
 use super::wider::wider;
 
-/// The schema with the values' types in the place of dictionaries.
+/// The schema with dictionaries replaced by their value types.
 pub(crate) fn unpacked_schema(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields(schema.fields()), schema.metadata().clone()))
 }
 
-/// The field with the values' type in the place of a dictionary, at any depth.
+/// The field with dictionaries replaced by their value types, at any depth.
 pub(crate) fn unpacked_field(field: &FieldRef) -> FieldRef {
     let found = field.data_type();
     let unpacked = data_type(found);
@@ -45,11 +45,11 @@ fn data_type(found: &DataType) -> DataType {
     }
 }
 
-/// The array as one of this type, which is its own or a [wider](wider()) one with dictionaries unpacked, and with
-/// other names or metadata of what lies within.
+/// The array converted to this type: its own type with dictionaries unpacked, a [wider](wider()) one, or one
+/// with other names or metadata inside.
 ///
 /// # Errors
-/// Another type than that.
+/// Any other type.
 pub(crate) fn unpacked(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     if array.data_type() == to {
         return Ok(array.clone());

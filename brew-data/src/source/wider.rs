@@ -1,23 +1,24 @@
-//! The type that holds the values of two others without loss: what a column is that is narrower in some files.
+//! Finds the type that holds the values of two others without loss, for columns that are narrower in some
+//! files.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
 
-/// The widest integers, by how many bits they have.
+/// Signed integers by their number of bits.
 const SIGNED: [(u32, DataType); 4] =
     [(8, DataType::Int8), (16, DataType::Int16), (32, DataType::Int32), (64, DataType::Int64)];
 
-/// As [`SIGNED`], from 0 up.
+/// Unsigned integers by their number of bits.
 const UNSIGNED: [(u32, DataType); 4] =
     [(8, DataType::UInt8), (16, DataType::UInt16), (32, DataType::UInt32), (64, DataType::UInt64)];
 
-/// As [`SIGNED`], of floats.
+/// Floats by their number of bits.
 const FLOATS: [(u32, DataType); 3] =
     [(16, DataType::Float16), (32, DataType::Float32), (64, DataType::Float64)];
 
-/// The narrowest type that holds every value of both: of two integer types, of two float types, of text, of
-/// dictionaries and of lists of these. A whole number and a float go into none, since a float rounds.
+/// The narrowest type that holds every value of both, for two integer types, two float types, text,
+/// dictionaries, and lists of these. There is none for an integer and a float, since a float rounds.
 pub(super) fn wider(one: &DataType, other: &DataType) -> Option<DataType> {
     if one.equals_datatype(other) {
         return Some(one.clone());

@@ -1,4 +1,4 @@
-//! A block: one Arrow IPC file, named after the hash of its bytes.
+//! A block on disk: an Arrow IPC file named after the hash of its bytes.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::parse::store::keys::{self, Key};
 use crate::source::mapping::map;
 use crate::source::storage::{Disk, Storage as _};
 
-/// A block on disk, whose rows have not been looked at.
+/// A block on disk whose rows have not been read.
 #[derive(Debug, Clone)]
 pub(super) struct BlockFile {
     pub(super) path: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct BlockFile {
 }
 
 impl BlockFile {
-    /// Writes rows as a block: first the rows, then their keys, which make it one.
+    /// Writes a block: first the rows, then their keys, which make it valid.
     pub(super) fn write(folder: &Path, rows: &RecordBatch, keys: Vec<RowKey>) -> Result<Self> {
         let failed =
             |error| Error::format(folder, format!("a block of the teacher cache cannot be written: {error}"));
@@ -48,10 +48,10 @@ impl BlockFile {
         put(&self.path.with_extension("keys"), &keys::write(self.bytes, &self.keys))
     }
 
-    /// The block of a file of keys.
+    /// The block for a file of keys.
     ///
     /// # Errors
-    /// Keys that are damaged; a block that is not there, or has another length.
+    /// The keys are damaged; the block is missing or has another length.
     pub(super) fn find(keys_path: &Path) -> Result<Self> {
         let path = keys_path.with_extension("arrow");
         let size = |path: &Path| Ok(std::fs::metadata(path).map_err(Error::io(path))?.len());
@@ -75,7 +75,7 @@ impl BlockFile {
         Ok(BlockFile { path, bytes: length, keys })
     }
 
-    /// The block of a file whose keys a killed writer did not write any more.
+    /// Recovers a block whose keys a killed writer did not write.
     ///
     /// # Errors
     /// Those of [`BlockFile::open`].
@@ -90,7 +90,7 @@ impl BlockFile {
     /// Checks the bytes and maps the rows.
     ///
     /// # Errors
-    /// A byte that is not as it was written, by file.
+    /// A byte has changed, by file.
     pub(super) fn open(&self) -> Result<OpenBlock> {
         let opened = OpenBlock::read(&self.path)?;
         if opened.block.keys != self.keys {
@@ -99,9 +99,9 @@ impl BlockFile {
         Ok(opened)
     }
 
-    /// Puts the block aside, so that nobody reads it again.
+    /// Sets the block aside, so that nobody reads it again.
     pub(super) fn discard(&self) {
-        // Where that is refused the next reader finds the same and does the same.
+        // If this fails, the next reader does the same.
         let _ = std::fs::remove_file(self.path.with_extension("keys"));
         let _ = std::fs::rename(&self.path, self.path.with_extension("corrupt"));
     }
@@ -112,11 +112,11 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     crate::disk::atomically(path, |file| std::io::Write::write_all(file, bytes).map_err(Error::io(path)))
 }
 
-/// A block whose rows can be read.
+/// A block with readable rows.
 #[derive(Debug)]
 pub(super) struct OpenBlock {
     block: rows::Block,
-    /// Of each column what is kept, and what the teacher gave.
+    /// For each column, the stored dtype and the teacher's.
     kinds: Vec<(Kind, Kind)>,
 }
 
@@ -143,7 +143,7 @@ impl OpenBlock {
         Ok(OpenBlock { block, kinds })
     }
 
-    /// The row at this place; the place comes from the block's own keys.
+    /// The row at this index, which comes from the block's own keys.
     pub(super) fn row(&self, row: usize) -> Row<'_> {
         let parts = self.block.columns.iter().zip(&self.kinds).map(|(column, (kind, given))| Part {
             name: Cow::Borrowed(column.name.as_str()),

@@ -1,4 +1,4 @@
-//! `cache.json`: whose rows a folder holds.
+//! `cache.json`: identifies the teacher whose rows a folder holds.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Raised when the layout of a folder changes.
+/// Increased when the folder layout changes.
 const VERSION: u32 = 2;
 
-/// Bytes of the longest header that is read: the longest names and many layers need far less.
+/// Maximum bytes of a header: long names and many layers need far less.
 const LONGEST: u64 = 1 << 20;
 
-/// Whose rows they are, as far as a pipeline and its data say.
+/// Identifies the teacher, as far as a pipeline and its data say.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
     pub(super) tokenizer: Option<String>,
     pub(super) card: Card,
 }
 
-/// The header as it is on disk.
+/// The header on disk.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -32,22 +32,22 @@ struct File {
     card: Card,
 }
 
-/// The version alone, so that a later one is refused by its number.
+/// Only the version, so that a later one is rejected by its number.
 #[derive(Deserialize)]
 struct Version {
     version: u32,
 }
 
 impl Header {
-    /// Compares a folder's header with this one, and gives the features that the folder's rows have; a
-    /// folder without a header gets this one.
+    /// Compares a folder's header with this one, and returns the features of the folder's rows. A folder
+    /// without a header gets this one.
     ///
     /// # Errors
-    /// A header of another version, one that cannot be read, and rows of another teacher, tokenizer or
-    /// payload, with both sides' values.
+    /// The header has another version or cannot be read; or the teacher, tokenizer, or payload differ, with
+    /// both values.
     pub(super) fn check(&self, folder: &Path) -> Result<BTreeSet<Keep>> {
         let path = folder.join("cache.json");
-        // Of two processes that find no header one writes it, and the other compares with that one.
+        // If two processes find no header, one writes it, and the other compares with that one.
         let _lock = locked(folder)?;
         if !path.exists() {
             let file = File { version: VERSION, tokenizer: self.tokenizer.clone(), card: self.card.clone() };
@@ -91,7 +91,7 @@ impl Header {
     }
 }
 
-/// Takes the folder's header for this process, and makes the folder where it is missing.
+/// Locks the folder's header for this process; creates the folder if necessary.
 fn locked(folder: &Path) -> Result<fs::File> {
     fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let path = folder.join("cache.lock");

@@ -1,15 +1,15 @@
-//! The teacher cache on disk: Arrow IPC files that several students, readers and writers share.
+//! The teacher cache on disk: Arrow IPC files shared by several students, readers, and writers.
 //!
-//! A folder holds `cache.json`, which says whose rows they are, and blocks. A block is one Arrow IPC file
-//! of some megabytes, named after the BLAKE3 hash of its bytes, with the keys of its rows beside it in a
-//! small file of the same name: `4f2a….arrow`, `4f2a….keys`. So
-//! - a block is there whole or not at all, and a killed writer loses the rows since its last block;
-//! - any changed byte is noticed when the block is first read, because the name no longer fits;
-//! - writers never meet: two of them write blocks of different names, or the same bytes.
+//! A folder holds `cache.json`, which identifies the teacher, and blocks. A block is an Arrow IPC file of
+//! some megabytes, named after the BLAKE3 hash of its bytes, with the keys of its rows in a small file of the
+//! same name: `4f2a….arrow`, `4f2a….keys`. So
+//! - a block is complete or absent, and a killed writer loses only the rows since its last block;
+//! - any changed byte is detected when the block is first read, because the name no longer matches;
+//! - writers never conflict: they write blocks with different names, or the same bytes.
 //!
-//! In a block a row has its `key`, its `tokens`, the `length` it was padded to, and for each tensor such
-//! as `hidden/2` its bytes (little-endian, the last dimension fastest; the dtype is in the field's
-//! metadata) and its sizes in `hidden/2.shape`. Blocks are mapped: a row is read where it lies.
+//! In a block, a row has its `key`, its `tokens`, its padded `length`, and for each tensor such as `hidden/2`
+//! its bytes (little-endian, last dimension fastest; the dtype is in the field's metadata) and its sizes in
+//! `hidden/2.shape`. Blocks are mapped, and rows are read in place.
 
 mod block;
 mod header;
@@ -25,15 +25,14 @@ use crate::text::tokenizer::Tokenizer;
 use header::Header;
 use rows::StoredRows;
 
-/// Bytes of values in a block: small enough to lose, large enough to write at once.
+/// Bytes of values per block: small enough to lose, large enough to write efficiently.
 const BLOCK_BYTES: usize = 16 << 20;
 
-/// A teacher cache in a folder. A path alone is one too, with all features as the teacher gives them:
+/// A teacher cache in a folder. A plain path also works, and stores all features as the teacher returns them:
 /// `.teacher_cache("runs/reviews/teacher")`.
 ///
-/// Several teachers, and the teachers of several tasks, have folders of their own in it. While it is
-/// open its files must not be changed in place by others; a file that shrinks ends the process with a bus
-/// error when the lost part is read.
+/// Several teachers, or the teachers of several tasks, get subfolders. While the cache is open, its files
+/// must not be changed in place; if a file shrinks, reading the lost part ends the process with a bus error.
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
@@ -57,7 +56,7 @@ pub struct TeacherStore {
 }
 
 impl TeacherStore {
-    /// The cache in this folder, which is made when it is first used.
+    /// The cache in this folder, which is created on first use.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         TeacherStore {
             folder: folder.into(),
@@ -67,20 +66,20 @@ impl TeacherStore {
         }
     }
 
-    /// Keeps less of the features.
+    /// Stores only part of the features.
     #[must_use]
     pub fn keeping(self, payload: Payload) -> Self {
         TeacherStore { payload, ..self }
     }
 
-    /// Notes whose token numbers the rows are, and refuses rows of another tokenizer.
+    /// Records the tokenizer, and rejects rows of another one.
     #[must_use]
     pub fn tokenized_by(self, tokenizer: &Tokenizer) -> Self {
         TeacherStore { tokenizer: Some(tokenizer.hash().to_hex().to_string()), ..self }
     }
 
-    /// Writes a block when its rows have so many bytes of values: what a killed writer can lose, and
-    /// about twice what it holds in memory. 16 MiB unless said otherwise.
+    /// Sets the bytes of values per block (default: 16 MiB). A killed writer loses up to this much; a writer
+    /// holds about twice as much in memory.
     #[must_use]
     pub fn block_bytes(self, bytes: usize) -> Self {
         TeacherStore { block_bytes: bytes, ..self }
@@ -103,7 +102,7 @@ impl TeacherCache for TeacherStore {
     }
 }
 
-/// Marks a path as a cache on disk.
+/// Marker for a path used as a cache on disk.
 #[derive(Debug)]
 pub struct OnDisk;
 

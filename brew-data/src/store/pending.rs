@@ -1,4 +1,4 @@
-//! Rows that wait for their block. They are found like those in blocks.
+//! Rows waiting for their block. They can be found like those in blocks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,12 +23,12 @@ impl Pending {
         self.rows.is_empty()
     }
 
-    /// A row that waits.
+    /// A waiting row.
     pub(super) fn get(&self, key: &RowKey) -> Option<Arc<Row<'static>>> {
         self.places.get(key).and_then(|place| self.rows.get(*place)).map(|(_, row)| row.clone())
     }
 
-    /// Whether the row has the tensors of the others, so that it can stand in one block with them.
+    /// Whether the row has the same tensors as the others, so that it fits into their block.
     pub(super) fn fits(&self, row: &Row<'_>) -> bool {
         self.rows.first().is_none_or(|(_, first)| {
             first.parts.len() == row.parts.len()
@@ -36,7 +36,7 @@ impl Pending {
         })
     }
 
-    /// Adds a row, unless it waits already.
+    /// Adds a row, unless it is already waiting.
     pub(super) fn push(&mut self, key: RowKey, row: Row<'_>) {
         if let std::collections::hash_map::Entry::Vacant(place) = self.places.entry(key) {
             place.insert(self.rows.len());
@@ -45,7 +45,7 @@ impl Pending {
         }
     }
 
-    /// The block's rows and their keys; nothing waits any more.
+    /// Takes all waiting rows and their keys, for a block.
     pub(super) fn take(&mut self) -> Result<(RecordBatch, Vec<RowKey>), ArrowError> {
         let Pending { rows, .. } = std::mem::take(self);
         let names = FixedSizeBinaryArray::try_from_iter(rows.iter().map(|(key, _)| key.0))?;
@@ -81,7 +81,7 @@ fn plain(name: &str, array: ArrayRef) -> (Field, ArrayRef) {
     (Field::new(name, array.data_type().clone(), false), array)
 }
 
-/// The field of a tensor: its bytes, and in its metadata what they are.
+/// The field of a tensor's bytes, described in its metadata.
 fn field(part: &Part<'_>) -> Field {
     let cut: Vec<String> = part.cut.iter().map(ToString::to_string).collect();
     let name = |kind| dtype::name(kind).unwrap_or("unknown").to_owned();

@@ -1,4 +1,4 @@
-//! The rows of one teacher: an index of keys over blocks, and the block that is being filled.
+//! The rows of one teacher: an index of keys over blocks, and the block being filled.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::block::{BlockFile, OpenBlock};
 use super::pending::Pending;
 use crate::error::{Error, Result};
 
-/// A temporary file that nobody has touched for so long was left by a writer that was killed.
+/// A temporary file untouched for this long was left by a killed writer.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// The rows in a folder.
@@ -25,16 +25,16 @@ pub(super) struct StoredRows {
 
 #[derive(Debug, Default)]
 struct StoreState {
-    /// Blocks by number; a number is never used again.
+    /// Blocks by number; numbers are never reused.
     blocks: Vec<Option<HeldBlock>>,
-    /// The files that are blocks already.
+    /// The files of known blocks.
     known: HashSet<PathBuf>,
     index: HashMap<RowKey, BlockRow>,
     pending: Pending,
     warnings: Vec<String>,
 }
 
-/// Where a row is.
+/// The location of a row.
 #[derive(Debug, Clone, Copy)]
 struct BlockRow {
     block: u32,
@@ -44,38 +44,38 @@ struct BlockRow {
 #[derive(Debug)]
 struct HeldBlock {
     block: BlockFile,
-    /// Its rows, once one of them was read.
+    /// Its rows, once one has been read.
     opened: Option<Arc<OpenBlock>>,
 }
 
-/// A row that was found: it waits for its block, or lies in one.
+/// A found row: waiting for its block, or in one.
 enum FoundRow {
     Waiting(Arc<Row<'static>>),
     Written(Arc<OpenBlock>, usize),
 }
 
 impl StoredRows {
-    /// Looks at the keys of all blocks; of the rows nothing is read.
+    /// Reads the keys of all blocks, but no rows.
     pub(super) fn open(folder: PathBuf, keeps: BTreeSet<Keep>, block_bytes: usize) -> Result<Self> {
         let mut state = StoreState::default();
         state.scan(&folder)?;
         Ok(StoredRows { folder, keeps, block_bytes, state: Mutex::new(state) })
     }
 
-    /// A panic of another thread left the state as it was.
+    /// A panic in another thread leaves the state consistent.
     fn state(&self) -> MutexGuard<'_, StoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl StoreState {
-    /// Takes in the blocks that came since the last time, of this writer or another.
+    /// Adds the blocks written since the last scan, by this writer or another.
     fn scan(&mut self, folder: &Path) -> Result<()> {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
             files.push(entry.map_err(Error::io(folder))?.path());
         }
-        // One order on every machine, should two blocks have one row.
+        // The same order on every machine, in case two blocks have the same row.
         files.sort();
         let with = |extension: &str| -> Vec<&PathBuf> {
             files.iter().filter(|file| file.extension().is_some_and(|found| found == extension)).collect()
@@ -94,7 +94,7 @@ impl StoreState {
             }
         }
         for file in with("arrow").into_iter().filter(|file| !keys.contains(&file.with_extension("keys"))) {
-            // Another writer may be about to write its keys; both would write the same.
+            // Another writer may be about to write its keys, with the same content.
             if !self.known.contains(file) {
                 match BlockFile::adopt(file) {
                     Ok(block) => self.take(block),
@@ -114,7 +114,7 @@ impl StoreState {
         self.blocks.push(Some(HeldBlock { block, opened: None }));
     }
 
-    /// The rows of a block. One that is corrupt is put aside with all its rows.
+    /// The rows of a block. A corrupt block is set aside with all its rows.
     fn opened(&mut self, number: u32) -> Result<Arc<OpenBlock>> {
         let held = self.blocks.get_mut(number as usize).and_then(Option::as_mut);
         let held =
@@ -126,7 +126,7 @@ impl StoreState {
             Ok(opened) => Ok(held.opened.insert(Arc::new(opened)).clone()),
             Err(error) => {
                 held.block.discard();
-                // The same rows make a block of the same name again.
+                // The same rows give a block with the same name again.
                 self.known.remove(&held.block.path);
                 self.blocks[number as usize] = None;
                 self.index.retain(|_, place| place.block != number);
@@ -135,7 +135,7 @@ impl StoreState {
         }
     }
 
-    /// Writes what waits as a block.
+    /// Writes the waiting rows as a block.
     fn write(&mut self, folder: &Path) -> Result<()> {
         if self.pending.is_empty() {
             return Ok(());
@@ -220,14 +220,14 @@ impl CachedRows for StoredRows {
 
 impl Drop for StoredRows {
     fn drop(&mut self) {
-        // A run that ended with an error keeps what its teacher computed.
+        // A run that ends with an error keeps what its teacher computed.
         let folder = self.folder.clone();
         let _ = self.state().write(&folder);
     }
 }
 
-/// Whether a temporary file is one of a writer's: `.NAME.PROCESS-ThreadIdN.tmp`, where the name is that of
-/// a block, of its keys or of the header. Others in the folder are somebody else's.
+/// Whether a temporary file was left by a writer: `.NAME.PROCESS-ThreadIdN.tmp`, named after a block, its
+/// keys, or the header. Others in the folder belong to someone else.
 fn is_own(file: &Path) -> bool {
     let name = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix('.'));
     let parts: Vec<&str> = name.map(|name| name.split('.').collect()).unwrap_or_default();

@@ -1,10 +1,10 @@
-//! Start and end logits back to the text of an answer.
+//! Turns start and end logits into the text of an answer.
 //!
-//! Of all spans of one window of at most so many tokens, the one whose start and end logit have the
-//! largest sum is the window's answer; of the windows of one example, the best one's. What a model gives
-//! to "there is no answer" is the sum of the logits at the first token, the smallest of all windows.
-//! transformers' example for SQuAD (examples/pytorch/question-answering/utils_qa.py) looks at the 20 best
-//! starts and ends only; here every span is looked at.
+//! A window's answer is the span, up to a maximum number of tokens, with the largest sum of start and end
+//! logit; an example's answer is the best of its windows. The score of "no answer" is the sum of the logits
+//! at the first token, the minimum over all windows. transformers' example for SQuAD
+//! (examples/pytorch/question-answering/utils_qa.py) considers only the 20 best starts and ends; here every
+//! span is considered.
 
 use brew_core::tch::{Kind, Tensor};
 
@@ -12,10 +12,10 @@ use super::cells::Cells;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 
-/// Tokens of an answer unless said otherwise, as in transformers' example.
+/// The default maximum number of tokens, as in transformers' example.
 const LONGEST: usize = 30;
 
-/// Finds the answers of a model in the contexts they were asked about.
+/// Finds a model's answers in the contexts of the questions.
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
@@ -54,15 +54,15 @@ pub struct Answers {
 /// The answer to one question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// The text as it stands in the context; empty where there is no answer.
+    /// The text as in the context; empty if there is no answer.
     pub text: String,
     /// The sum of the span's start and end logit.
     pub score: f64,
-    /// The sum of both logits at the first token, the smallest of all windows.
+    /// The sum of both logits at the first token: the minimum over all windows.
     pub no_answer_score: f64,
 }
 
-/// The best of an example so far.
+/// The best span of an example so far.
 #[derive(Debug, Clone)]
 struct BestSpan {
     score: f64,
@@ -72,11 +72,11 @@ struct BestSpan {
 }
 
 impl Answers {
-    /// For windows that [`Tokenize::questions`](crate::Tokenize::questions) made of these examples,
-    /// whose contexts are in this column.
+    /// For windows made by [`Tokenize::questions`](crate::Tokenize::questions) from these examples, with
+    /// contexts in this column.
     ///
     /// # Errors
-    /// No such column; windows of a row that the examples lack.
+    /// The column is missing, or a window belongs to a row that the examples lack.
     pub fn of(windows: &Dataset, examples: &Dataset, context: &str) -> Result<Self> {
         examples.field(context)?;
         let rows = examples.rows();
@@ -96,26 +96,26 @@ impl Answers {
         })
     }
 
-    /// Answers of at most this many tokens; 30 unless said.
+    /// Limits answers to this many tokens (default: 30).
     #[must_use]
     pub fn at_most(mut self, tokens: usize) -> Self {
         self.longest = tokens;
         self
     }
 
-    /// Answers with the empty text where "there is no answer" scores more than this above the best span
-    /// (SQuAD 2.0; 0 in transformers' example). Unless said, every question gets an answer.
+    /// Returns the empty text if "no answer" scores more than this above the best span (SQuAD 2.0; 0 in
+    /// transformers' example). By default, every question gets an answer.
     #[must_use]
     pub fn unanswerable_above(mut self, threshold: f64) -> Self {
         self.unanswerable_above = Some(threshold);
         self
     }
 
-    /// Reads the logits of the next windows, in the order of the windows' rows: both (windows, length),
-    /// float, the length at least that of the longest of them.
+    /// Adds the logits of the next windows, in row order: both (windows, length), float, at least as long as
+    /// the longest window.
     ///
     /// # Errors
-    /// More windows than there are, shorter logits than windows, other shapes than described.
+    /// Too many windows, logits shorter than their window, or other shapes.
     pub fn add(&mut self, start_logits: &Tensor, end_logits: &Tensor) -> Result<()> {
         let (starts, ends) = (self.rows_of(start_logits)?, self.rows_of(end_logits)?);
         let last = self.next_window + starts.len();
@@ -154,10 +154,10 @@ impl Answers {
         Ok(())
     }
 
-    /// The answer of each example, in order.
+    /// The answer to each example, in order.
     ///
     /// # Errors
-    /// Windows whose logits are missing; a context that is no text.
+    /// Logits of some windows are missing, or a context is not text.
     pub fn finish(self) -> Result<Vec<Answer>> {
         if self.next_window < self.windows.rows() {
             let message =

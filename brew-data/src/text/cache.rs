@@ -1,4 +1,4 @@
-//! Which cache belongs to which texts.
+//! The key of a token cache, and the cache for a key.
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -11,17 +11,16 @@ use crate::disk::is_whole;
 use crate::error::{Error, Result};
 use crate::progress::bar;
 
-/// The key's name in the metadata of a cache file.
+/// The metadata key of a cache file's key.
 pub(super) const CACHE_KEY: &str = "brew.tokens";
 
-/// Raised when the same input would give another file.
+/// Increased when the same input would give a different file.
 const VERSION: u32 = 3;
 
-/// Rows hashed at once; part of what is hashed.
+/// Rows hashed at once; this affects the hash.
 const CHUNK_ROWS: usize = 4096;
 
-/// The hash of everything that a cache is made of: the texts and carried values of these columns, tokenizer,
-/// settings.
+/// The hash of everything a cache depends on: the values of these columns, the tokenizer, and the settings.
 pub(super) fn key_of(
     dataset: &Dataset,
     columns: &[&str],
@@ -32,7 +31,7 @@ pub(super) fn key_of(
     hasher.update(tokenizer.hash().as_bytes());
     hasher.update(format!("{VERSION} {settings:?}").as_bytes());
     let failed = |error| Error::format(dataset.path(), error);
-    // The bytes of an Arrow stream: names, types, metadata and values, told apart from each other.
+    // Hashes an Arrow stream, which delimits names, types, metadata, and values.
     let (schema, copies) = dataset.copies(columns, CHUNK_ROWS)?;
     let mut writer = StreamWriter::try_new(&mut hasher, &schema).map_err(failed)?;
     let progress = bar("reading", dataset.rows() as u64);
@@ -46,7 +45,7 @@ pub(super) fn key_of(
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// The cache at this path if it is whole, unchanged, and made for this key.
+/// The cache at this path, if it is complete, unchanged, and made for this key.
 pub(super) fn cached(path: &Path, key: &str) -> Option<Dataset> {
     is_whole(path).then_some(())?;
     let dataset = Dataset::open(path).ok()?;

@@ -1,4 +1,4 @@
-//! What tokenising reads out of a chunk of rows, and the lists it makes of them.
+//! Reads the values that tokenising needs from a chunk of rows, and builds lists.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Cells<'_> {
         texts.collect::<Option<_>>().ok_or_else(|| self.wrong_type(name, "text"))
     }
 
-    /// A column of lists of texts; of texts, where each is a list of one.
+    /// A column of lists of text; plain text counts as lists of one.
     pub(super) fn lists_of_texts(&self, name: &str) -> Result<Vec<Vec<&str>>> {
         let array = self.column(name)?;
         let (values, ranges) = lists(array);
@@ -45,7 +45,7 @@ impl Cells<'_> {
         lists.collect::<Option<_>>().ok_or_else(|| self.wrong_type(name, "lists of text"))
     }
 
-    /// A column of lists of whole numbers; of whole numbers, where each is a list of one.
+    /// A column of lists of whole numbers; plain numbers count as lists of one.
     pub(super) fn lists_of_integers(&self, name: &str) -> Result<Vec<Vec<i64>>> {
         self.dataset.refuse_bits(name, "lists of integers")?;
         let array = self.column(name)?;
@@ -89,8 +89,7 @@ impl Cells<'_> {
     }
 }
 
-/// The values of a column of lists and where those of each row are; a column of anything else is its
-/// own values.
+/// The values of a list column, and the range of each row; any other column is its own values.
 fn lists(array: &ArrayRef) -> (&ArrayRef, Vec<Range<usize>>) {
     (values(array), (0..array.len()).map(|row| range(array, row)).collect())
 }

@@ -1,4 +1,4 @@
-//! A saved classifier reads text: tokenizer, model and the names of its classes in one.
+//! A saved classifier for text: tokenizer, model, and class names in one.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use brew_core::tch::{Device, Kind, Tensor, no_grad_guard};
 
 use super::tokenizer::{Tokenizer, Tokens};
 
-/// Texts a forward pass.
+/// Texts per forward pass.
 const BATCH_TEXTS: usize = 32;
 
 /// A classifier with its tokenizer.
@@ -29,9 +29,9 @@ const BATCH_TEXTS: usize = 32;
 ///
 /// # From several threads
 ///
-/// It is `Send` and not `Sync`, as libtorch's tensors are: each thread has a classifier of its own, or all share
-/// one behind a `Mutex`. One of its own costs the memory of the weights again; libtorch uses all cores for
-/// one call already, so let it use one per call where the threads are the parallelism:
+/// Like libtorch's tensors, it is `Send` but not `Sync`: give each thread its own classifier, or share one
+/// behind a `Mutex`. Each classifier needs memory for its own weights. libtorch already uses all cores for
+/// one call, so limit it to one core per call if your threads provide the parallelism:
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
@@ -60,16 +60,16 @@ pub struct TextClassifier {
     device: Device,
 }
 
-/// What a classifier makes of one text.
+/// The prediction for one text.
 ///
-/// What a score is, the model's `problem_type` says, as in transformers' pipeline ([`Scores`]): of one class
-/// among several its probability; of several labels, and of a single logit, the probability that it applies;
-/// of a regression the predicted number, which is no probability.
+/// The model's `problem_type` decides what a score is, as in transformers' pipeline ([`Scores`]): for one
+/// class among several, its probability; for several labels, or a single logit, the probability that the
+/// label applies; for regression, the predicted number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// The class of the greatest score, from 0; the first of equal ones.
+    /// The class with the highest score, from 0; the first one in a tie.
     pub class: usize,
-    /// Its name in the model's `config.json`; `LABEL_` and the class where it has none.
+    /// Its name in the model's `config.json`, otherwise `LABEL_` and the class.
     pub label: String,
     /// Its score.
     pub score: f64,
@@ -78,25 +78,25 @@ pub struct Prediction {
 }
 
 impl TextClassifier {
-    /// Reads a Hugging Face folder: `config.json`, the weights, and the files of the tokenizer.
+    /// Loads a Hugging Face folder: `config.json`, the weights, and the tokenizer's files.
     ///
     /// # Errors
-    /// A folder without a tokenizer or without a classifier, or with files that cannot be understood.
+    /// The folder has no tokenizer or no classifier, or its files cannot be read.
     pub fn from_pretrained(folder: impl AsRef<Path>, device: Device) -> Result<Self> {
         let folder = folder.as_ref();
         let tokenizer = Tokenizer::from_folder(folder)?;
         let model = BertForSequenceClassification::from_pretrained(folder, device)?;
-        // A config without a position for a token is refused by the model itself.
+        // The model itself rejects a config without positions.
         let longest = usize::try_from(model.config().longest()).unwrap_or_default();
         let longest = tokenizer.longest().map_or(longest, |shorter| shorter.min(longest));
         Ok(TextClassifier { tokenizer: tokenizer.truncated_to(longest)?, model, device })
     }
 
-    /// The class of the greatest score of each text, in order; texts longer than the model can read, or than
-    /// its tokenizer's `model_max_length`, are cut.
+    /// Predicts the class of each text, in order. Texts longer than the model or its tokenizer's
+    /// `model_max_length` allows are truncated.
     ///
     /// # Errors
-    /// A text that the tokenizer refuses, or a failure of libtorch.
+    /// The tokenizer rejects a text, or libtorch fails.
     pub fn predict(&self, texts: &[&str]) -> Result<Vec<Prediction>> {
         let _no_gradient = no_grad_guard();
         let mut predictions = Vec::with_capacity(texts.len());
@@ -130,7 +130,7 @@ impl TextClassifier {
         Ok(named.collect())
     }
 
-    /// Rows as long as the longest: (texts, longest) int64 on the model's device.
+    /// Rows padded to the longest: (texts, longest) int64 on the model's device.
     fn padded<'t>(&self, rows: impl Iterator<Item = &'t Vec<u32>> + Clone, pad: i64) -> Result<Tensor> {
         let longest = rows.clone().map(Vec::len).max().unwrap_or(0);
         let mut values = Vec::new();

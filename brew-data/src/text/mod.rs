@@ -1,4 +1,4 @@
-//! Text to token ids, the cache of what they were made of, and logits back to text.
+//! Turns text into token ids, caches them, and turns logits back into text.
 
 pub(crate) mod answers;
 pub(crate) mod cache;

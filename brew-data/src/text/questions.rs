@@ -1,9 +1,8 @@
-//! Questions about long texts, cut into windows: where each token stands, and where the answer is.
+//! Questions about long texts, cut into windows, with the positions of tokens and answers.
 //!
-//! A window is the question and as much of the context as fits; the next one begins `stride` tokens
-//! before this one ends. Each window is a row of its own. An answer that is not wholly in the window is
-//! marked at the first token, as in transformers' example for SQuAD, and so is the answer of a question
-//! that has none.
+//! A window is the question and as much of the context as fits; the next window starts `stride` tokens before
+//! this one ends. Each window is a row. If the window does not contain the whole answer, or there is none,
+//! the answer is marked at the first token, as in transformers' example for SQuAD.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use super::cells::{Cells, Lists};
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
 
-/// Which of the two texts the context is.
+/// The index of the context in the pair of texts.
 const CONTEXT: usize = 1;
 
-/// Columns of questions, of the texts they are about, and of the answers in those.
+/// The columns of questions, their contexts, and their answers.
 ///
 /// ```
 /// use brew_data::{Questions, Tokenize};
@@ -38,21 +37,21 @@ pub struct Questions {
 }
 
 impl Questions {
-    /// The questions of one column about the texts of another.
+    /// Questions from one column about contexts from another.
     pub fn of(question: &str, context: &str) -> Self {
         Questions { question: question.to_owned(), context: context.to_owned(), stride: 0, answers: None }
     }
 
-    /// Tokens that a window shares with the one before it; 0 unless said.
+    /// The number of tokens that a window shares with the previous one (default: 0).
     pub fn stride(mut self, tokens: usize) -> Self {
         self.stride = tokens;
         self
     }
 
-    /// With answers: their texts, and the character (from 0) of the context at which each begins.
+    /// Adds answers: their texts, and the character (from 0) of the context at which each starts.
     ///
-    /// Both columns hold lists, or one value a row. The first of a list is what is learnt; an empty list
-    /// says that the context has no answer.
+    /// Both columns hold lists, or one value per row. The first answer of a list is used; an empty list means
+    /// that there is no answer.
     pub fn answers(mut self, texts: &str, starts: &str) -> Self {
         self.answers = Some((texts.to_owned(), starts.to_owned()));
         self
@@ -72,7 +71,7 @@ impl Questions {
         fields
     }
 
-    /// Refuses settings under which no window moves on.
+    /// Rejects settings with which windows would not advance.
     pub(super) fn check(&self, room: usize) -> Result<()> {
         if self.stride + 1 < room {
             return Ok(());
@@ -84,8 +83,7 @@ impl Questions {
         )))
     }
 
-    /// The windows of these rows, the row of each, and the columns that are made beside those of every
-    /// encoding.
+    /// The windows of these rows, the row of each, and the additional columns.
     pub(super) fn make(
         &self,
         tokenizer: &Tokenizer,
@@ -132,7 +130,7 @@ impl Questions {
         Ok(windows)
     }
 
-    /// The characters of each row's first answer, where there is one.
+    /// The character range of each row's first answer, if any.
     fn first_answers(
         &self,
         cells: &Cells<'_>,
@@ -165,28 +163,27 @@ impl Questions {
     }
 }
 
-/// Rows made of questions.
+/// Rows made from questions.
 #[derive(Debug, Default)]
 pub(super) struct QuestionWindows {
     pub(super) encodings: Vec<Encoding>,
-    /// The row, of those that were read, that each window is of.
+    /// The row that each window belongs to, among those read.
     pub(super) rows: Vec<u64>,
     pub(super) columns: Vec<ArrayRef>,
 }
 
-/// The characters of the context that each token stands for; none for tokens of the question and
-/// special ones.
+/// The character range in the context of each token; `None` for tokens of the question and special tokens.
 fn places(window: &Encoding) -> Vec<Option<Range<usize>>> {
     let sequences = window.get_sequence_ids();
     let places = window.get_offsets().iter().zip(sequences);
     places.map(|(&(start, end), sequence)| (sequence == Some(CONTEXT)).then_some(start..end)).collect()
 }
 
-/// The first and the last token of an answer, where the window holds all of it.
+/// The first and last token of an answer, if the window contains all of it.
 fn mark(places: &[Option<Range<usize>>], answer: &Range<usize>) -> Option<(usize, usize)> {
     let context = || places.iter().enumerate().filter_map(|(token, place)| Some((token, place.as_ref()?)));
     let start = context().take_while(|(_, place)| place.start <= answer.start).last()?;
     let end = context().find(|(_, place)| place.end >= answer.end)?;
-    // The first token of the window may begin behind the answer, and the last may end before it.
+    // The window may start after the answer begins, or end before it ends.
     (context().next()?.1.start <= answer.start).then_some((start.0, end.0))
 }

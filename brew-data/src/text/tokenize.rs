@@ -1,4 +1,4 @@
-//! Columns of text become columns of token ids, once.
+//! What to tokenise, and how.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
@@ -10,7 +10,7 @@ use super::tokenizer::Tokenizer;
 use super::words::Words;
 use crate::error::Result;
 
-/// What is tokenised and what goes with it.
+/// What to tokenise, and which columns to keep beside the tokens.
 ///
 /// ```
 /// use brew_data::Tokenize;
@@ -28,7 +28,7 @@ pub struct Tokenize {
     pub(super) carried: Vec<String>,
 }
 
-/// What a row is.
+/// The kind of input in a row.
 #[derive(Debug, Clone)]
 pub(super) enum Input {
     Text(String),
@@ -38,32 +38,31 @@ pub(super) enum Input {
 }
 
 impl Tokenize {
-    /// Tokenises this column of text; longer texts are cut so that `max_length` tokens are left,
-    /// special tokens included.
+    /// Tokenises this column of text, truncated to `max_length` tokens including special tokens.
     pub fn text(column: &str, max_length: usize) -> Self {
         Self::of(Input::Text(column.to_owned()), max_length, false)
     }
 
-    /// Tokenises the texts of two columns as one sequence with `token_type_ids`; where both together
-    /// are longer than `max_length`, the longer one is cut first.
+    /// Tokenises the texts of two columns as one sequence with `token_type_ids`. If both together are longer
+    /// than `max_length`, the longer one is truncated first.
     pub fn pair(first: &str, second: &str, max_length: usize) -> Self {
         Self::of(Input::Pair(first.to_owned(), second.to_owned()), max_length, true)
     }
 
-    /// Tokenises words, and lays their labels beside the tokens: columns `labels` (-100 where a token
-    /// has none), `label_mask` (1 at the tokens that stand for a word, else 0) and `word_ids` (the word
-    /// of each token from 0, -1 for special ones), lists of int32 as long as `input_ids`.
+    /// Tokenises words, and aligns their labels with the tokens: columns `labels` (-100 for tokens without a
+    /// label), `label_mask` (1 for tokens that represent a word, otherwise 0), and `word_ids` (the word of
+    /// each token from 0, -1 for special tokens), lists of int32 as long as `input_ids`.
     ///
-    /// What is beyond `max_length` tokens is cut off.
+    /// Tokens beyond `max_length` are cut off.
     pub fn words(words: Words, max_length: usize) -> Self {
         Self::of(Input::Words(words), max_length, false)
     }
 
-    /// Tokenises questions with the texts they are about, in windows of `max_length` tokens: a row a
-    /// window, with `token_type_ids`; `offset_starts` and `offset_ends`, the characters of the context
-    /// that each token stands for (-1 for the question and special tokens); `example`, the row the
-    /// window is of. With answers also `start_positions` and `end_positions`, the answer's first and last
-    /// token, and `has_answer`; both positions are 0 where the window does not hold the whole answer.
+    /// Tokenises questions with their contexts, in windows of `max_length` tokens, one row per window.
+    /// Columns: `token_type_ids`; `offset_starts` and `offset_ends`, the character range in the context of
+    /// each token (-1 for the question and special tokens); `example`, the row of the window. With answers
+    /// also `start_positions` and `end_positions`, the answer's first and last token, and `has_answer`; both
+    /// positions are 0 if the window does not contain the whole answer.
     ///
     /// Carried columns are repeated for each window of their row.
     pub fn questions(questions: Questions, max_length: usize) -> Self {
@@ -74,7 +73,7 @@ impl Tokenize {
         Tokenize { input, max_length, token_type_ids, carried: Vec::new() }
     }
 
-    /// Keeps the segment of each token too, for models that are told.
+    /// Adds the segment of each token, for models that read it.
     pub fn token_type_ids(mut self) -> Self {
         self.token_type_ids = true;
         self
@@ -86,7 +85,7 @@ impl Tokenize {
         self
     }
 
-    /// The columns that are read, without those that are carried.
+    /// The columns that are read, without carried ones.
     pub(super) fn read(&self) -> Vec<&str> {
         match &self.input {
             Input::Text(text) => vec![text],
@@ -104,7 +103,7 @@ impl Tokenize {
         }
     }
 
-    /// The columns that are read and those that are carried, each once.
+    /// The columns that are read or carried, each once.
     pub(super) fn columns(&self) -> Vec<&str> {
         let mut columns = self.read();
         for name in &self.carried {
@@ -115,7 +114,7 @@ impl Tokenize {
         columns
     }
 
-    /// The column that the made column `labels` is made of.
+    /// The source column of the made column `labels`.
     pub(super) fn labels(&self) -> Option<&str> {
         match &self.input {
             Input::Words(words) => words.labels.as_ref().map(|(labels, _)| labels.as_str()),
@@ -136,7 +135,7 @@ impl Tokenize {
         made
     }
 
-    /// The tokenizer that cuts as is asked for; refuses settings that leave no room for text.
+    /// The tokenizer with the requested truncation; rejects settings that leave no room for text.
     pub(super) fn cutting(&self, tokenizer: &Tokenizer) -> Result<Tokenizer> {
         match &self.input {
             Input::Text(_) => tokenizer.truncated_to(self.max_length),
@@ -152,7 +151,7 @@ impl Tokenize {
         }
     }
 
-    /// The columns made of some rows, and the row that each made row is of where they are not the same.
+    /// The columns made from some rows, and the source row of each made row if they differ.
     pub(super) fn make(
         &self,
         tokenizer: &Tokenizer,

@@ -1,4 +1,4 @@
-//! A table of text as a table of tokens, made once.
+//! Turns a table of text into a cached table of tokens.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,24 +17,23 @@ use crate::disk::{atomically, seal};
 use crate::error::{Error, Result};
 use crate::progress::bar;
 
-/// Rows tokenised at once: what is in memory of a table of any size.
+/// Rows tokenised, and held in memory, at once.
 const CHUNK_ROWS: usize = 1024;
 
 impl Dataset {
-    /// The rows in use as token ids: columns `input_ids` and `attention_mask` (lists of int32, as long
-    /// as their text), `token_type_ids` for pairs and where asked for, those of [`Tokenize::words`] and
-    /// [`Tokenize::questions`], and the carried columns.
+    /// Tokenises the rows in use: columns `input_ids` and `attention_mask` (lists of int32, unpadded),
+    /// `token_type_ids` for pairs and on request, those of [`Tokenize::words`] and [`Tokenize::questions`],
+    /// and the carried columns.
     ///
-    /// They are written to an Arrow IPC file in `cache_folder`, which is mapped, and found there the
-    /// next time. Its name is a hash of the texts and carried values, of the tokenizer and of the
-    /// settings, and a file beside it holds a checksum: a cache that does not match, is cut short or is
-    /// damaged is made anew. A table of any size takes the memory of a thousand rows.
+    /// They are written once to an Arrow IPC file in `cache_folder`, which is mapped and reused. Its name is
+    /// a hash of the texts, the carried values, the tokenizer, and the settings, and a file beside it holds a
+    /// checksum: a cache that does not match, is truncated, or is damaged is rebuilt. Memory holds about a
+    /// thousand rows at a time.
     ///
     /// # Errors
-    /// A column that is missing, is of another type, has a missing value, or is carried under a name
-    /// that is made; a maximum length without room for text; other numbers of labels than of words, an
-    /// answer that does not stand where it is said to, a question that fills its window, by row; a cache
-    /// that cannot be written.
+    /// A column that is missing, has another type or a missing value, or is carried under the name of a made
+    /// column; a maximum length without room for text; by row: numbers of labels and words that differ, an
+    /// answer that is not at its position, a question that fills its window; a cache that cannot be written.
     pub fn tokenize(
         &self,
         tokenizer: &Tokenizer,

@@ -1,7 +1,7 @@
-//! The tokenizer of a Hugging Face folder, with its length settings taken away.
+//! The tokenizer of a Hugging Face folder, without its length settings.
 //!
-//! A `tokenizer.json` may carry truncation and padding to a fixed length from the day it was saved.
-//! Both belong to the run, not to the model: they are cleared, texts are cut where the run says, and
+//! A `tokenizer.json` may contain truncation and padding to a fixed length from when it was saved. Both
+//! belong to the run, not to the model: they are cleared, the run decides where texts are truncated, and
 //! batches are padded to their own longest row.
 
 use std::fmt;
@@ -16,16 +16,16 @@ use tokenizers::{
 use super::tokenizer_folder;
 use crate::error::{Error, Result};
 
-/// A tokenizer that adds the model's special tokens and neither pads nor, until told, truncates.
+/// A tokenizer that adds the model's special tokens; it never pads, and truncates only on request.
 #[derive(Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     /// What errors name.
     path: PathBuf,
     hash: blake3::Hash,
-    /// The end of a text that is cut off.
+    /// The side from which texts are truncated.
     cut: TruncationDirection,
-    /// The most tokens that the folder says its model was made for.
+    /// The model's maximum length according to the folder.
     longest: Option<usize>,
 }
 
@@ -35,12 +35,12 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// The tokens of one text; the three lists have the same length.
+/// The tokens of one text; all three lists have the same length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
-    /// Ids of the tokens, special ones included.
+    /// Token ids, including special tokens.
     pub input_ids: Vec<u32>,
-    /// 1 for each token: the text alone has no padding.
+    /// 1 for each token: there is no padding.
     pub attention_mask: Vec<u32>,
     /// The segment of each token: 0 throughout for a single text.
     pub token_type_ids: Vec<u32>,
@@ -57,21 +57,20 @@ impl Tokens {
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer of a model's folder as Python's transformers does.
+    /// Loads the tokenizer of a model's folder as Python's transformers does.
     ///
-    /// `tokenizer.json` gives the vocabulary; `tokenizer_config.json` beside it decides on `do_lower_case`,
-    /// `strip_accents`, `tokenize_chinese_chars`, `add_prefix_space`, the special and the added tokens, and with
-    /// `truncation_side` on the end of a text that is cut off. So a BERT's texts are in lower case unless that file
-    /// says otherwise, whatever `tokenizer.json` says, except where its `tokenizer_class` is
-    /// `PreTrainedTokenizerFast`. A folder without `tokenizer.json` may have a BERT's `vocab.txt`, or a RoBERTa's
-    /// `vocab.json` and `merges.txt`.
+    /// `tokenizer.json` gives the vocabulary; `tokenizer_config.json` decides on `do_lower_case`,
+    /// `strip_accents`, `tokenize_chinese_chars`, `add_prefix_space`, special and added tokens, and
+    /// `truncation_side`. So BERT lowercases texts unless that file says otherwise, whatever `tokenizer.json`
+    /// says, except if its `tokenizer_class` is `PreTrainedTokenizerFast`. Without `tokenizer.json`, the
+    /// folder may have BERT's `vocab.txt`, or RoBERTa's `vocab.json` and `merges.txt`.
     ///
-    /// Fixed lengths for truncation and padding are not taken over, nor is `padding_side`: batches are padded at the
-    /// end, where padding moves no position.
+    /// Fixed lengths for truncation and padding are ignored, and so is `padding_side`: batches are padded at
+    /// the end, where padding shifts no position.
     ///
     /// # Errors
-    /// A folder without a tokenizer, or with files that are none; one with a SentencePiece model alone, with the line
-    /// of Python that converts it.
+    /// The folder has no tokenizer, or its files cannot be read. If there is only a SentencePiece model, the
+    /// error includes the command that converts it.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         let tokenizer_folder::FoundTokenizer { inner, path, cut, longest } =
             tokenizer_folder::read(folder.as_ref())?;
@@ -80,28 +79,27 @@ impl Tokenizer {
         Ok(Tokenizer { inner, path, hash, cut, longest })
     }
 
-    /// The same tokenizer cutting texts so that no more than `max_length` tokens are left, special
-    /// tokens included, at the end, or at the start where the folder says so (`truncation_side`). Of a pair
-    /// of texts the longer is cut first.
+    /// Truncates texts to `max_length` tokens, including special tokens: at the end, or at the start if the
+    /// folder says so (`truncation_side`). Of a pair of texts, the longer is truncated first.
     ///
     /// # Errors
-    /// A length with no room for one token beside the special ones.
+    /// The length leaves no room for a token besides the special ones.
     pub fn truncated_to(&self, max_length: usize) -> Result<Self> {
         self.room(max_length, false)?;
         self.truncated(TruncationParams { max_length, direction: self.cut, ..TruncationParams::default() })
     }
 
-    /// The same tokenizer cutting the second text of a pair into windows of `max_length` tokens with the
-    /// first, special tokens included, of which the last `stride` of one are the first of the next.
+    /// Cuts the second text of a pair into windows of `max_length` tokens, including the first text and
+    /// special tokens; consecutive windows share `stride` tokens.
     pub(crate) fn windows_of(&self, max_length: usize, stride: usize) -> Result<Self> {
         let strategy = TruncationStrategy::OnlySecond;
         self.truncated(TruncationParams { max_length, stride, strategy, ..TruncationParams::default() })
     }
 
-    /// The same tokenizer for texts that are split into words already.
+    /// The same tokenizer, for texts already split into words.
     ///
-    /// A byte-level tokenizer (RoBERTa's) writes the space before a word into its tokens; the words of a
-    /// list have lost theirs and get it back, the first too, as transformers asks for
+    /// A byte-level tokenizer (RoBERTa's) encodes the space before a word in its tokens. Words of a list have
+    /// lost their spaces and get them back, including the first, as transformers requires
     /// (`add_prefix_space=True`).
     pub(crate) fn of_words(&self) -> Self {
         let mut spaced = self.clone();
@@ -113,10 +111,10 @@ impl Tokenizer {
         spaced
     }
 
-    /// Tokens that `max_length` leaves for text, or for a pair of texts.
+    /// The number of tokens that `max_length` leaves for a text, or for a pair.
     ///
     /// # Errors
-    /// None are left.
+    /// No tokens are left.
     pub(crate) fn room(&self, max_length: usize, pair: bool) -> Result<usize> {
         let special = self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(pair));
         max_length.checked_sub(special).filter(|room| *room > 0).ok_or_else(|| {
@@ -137,32 +135,32 @@ impl Tokenizer {
         Ok(truncated)
     }
 
-    /// The tokens of each text, in order; texts are shared out over the processor's cores.
+    /// Encodes each text, in order, on all cores.
     ///
     /// # Errors
-    /// A text that the tokenizer refuses.
+    /// The tokenizer rejects a text.
     pub fn encode(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
         Ok(self.encode_all(texts.to_vec())?.iter().map(Tokens::of).collect())
     }
 
-    /// As [`Tokenizer::encode`], with all that the tokenizer says of each.
+    /// As [`Tokenizer::encode`], with full encodings.
     pub(crate) fn encode_all(&self, texts: Vec<&str>) -> Result<Vec<Encoding>> {
         self.inner.encode_batch_fast(texts, true).map_err(|error| Error::format(&self.path, error))
     }
 
-    /// As [`Tokenizer::encode_all`], with the word that each token is of.
+    /// As [`Tokenizer::encode_all`], with the word of each token.
     pub(crate) fn encode_words(&self, words: Vec<Vec<&str>>) -> Result<Vec<Encoding>> {
         self.inner.encode_batch(words, true).map_err(|error| Error::format(&self.path, error))
     }
 
-    /// The tokens of each text with their places in it, in characters; uncut, without special tokens.
+    /// The tokens of each text with their character offsets, without truncation or special tokens.
     pub(crate) fn pieces(&self, texts: Vec<&str>) -> Result<Vec<Encoding>> {
         self.uncut()?
             .encode_batch_char_offsets(texts, false)
             .map_err(|error| Error::format(&self.path, error))
     }
 
-    /// The tokens of pairs of texts, cut as Python's tokenizers 0.23.3 cuts them: the longer first.
+    /// Encodes pairs of texts, truncated as in Python's tokenizers 0.23.3: the longer first.
     pub(crate) fn encode_pairs(&self, pairs: Vec<(&str, &str)>) -> Result<Vec<Encoding>> {
         let uncut = self.uncut()?;
         let (firsts, seconds) = pairs.into_iter().unzip();
@@ -173,12 +171,12 @@ impl Tokenizer {
         pairs.map(|(first, second)| Ok(self.windows(first, second)?.swap_remove(0))).collect()
     }
 
-    /// The tokenizer without cutting and without special tokens.
+    /// The tokenizer without truncation or special tokens.
     ///
-    /// tokenizers 0.23.2, the newest 0.23 on crates.io, cuts each text of a pair to the whole length
-    /// before it looks which is the longer: so two texts that are both longer are cut as if they were equally
-    /// long, and all but the first few windows of a text are lost. So pairs are tokenised uncut, and cut and
-    /// laid into windows afterwards; the post-processor must see a token once only, as it trims its place.
+    /// tokenizers 0.23.2, the newest 0.23 on crates.io, truncates each text of a pair to the full length
+    /// before comparing them. So two texts that are both longer are cut as if they were equally long, and all
+    /// but the first few windows of a text are lost. Pairs are therefore tokenised without truncation, and
+    /// truncated afterwards; the post-processor must see each token only once, since it trims offsets.
     fn uncut(&self) -> Result<tokenizers::Tokenizer> {
         let mut plain = self.inner.clone();
         plain.with_post_processor(None::<PostProcessorWrapper>);
@@ -186,7 +184,7 @@ impl Tokenizer {
         Ok(plain)
     }
 
-    /// The windows of a pair of texts, from what [`Tokenizer::pieces`] made of each.
+    /// The windows of a pair of texts encoded by [`Tokenizer::pieces`].
     pub(crate) fn windows(&self, first: Encoding, mut second: Encoding) -> Result<Vec<Encoding>> {
         second.set_type_ids(vec![1; second.len()]);
         let joined = self.inner.post_process(first, Some(second), true);
@@ -195,8 +193,8 @@ impl Tokenizer {
         Ok([window].into_iter().chain(rest).collect())
     }
 
-    /// The special tokens but for that of unknown words, which stands for a word; and the mask, if there
-    /// is one.
+    /// The special tokens, except the one for unknown words, which represents a word; and the mask token, if
+    /// any.
     pub(crate) fn special_tokens(&self) -> (Vec<i64>, Option<i64>) {
         let added = self.inner.get_added_tokens_decoder();
         let special = added.iter().filter(|(_, token)| token.special);
@@ -208,12 +206,12 @@ impl Tokenizer {
         (ids.collect(), of(["[MASK]", "<mask>"]).map(i64::from))
     }
 
-    /// The most tokens that the folder says its model was made for (`model_max_length`).
+    /// The model's maximum length according to the folder (`model_max_length`).
     pub(crate) fn longest(&self) -> Option<usize> {
         self.longest
     }
 
-    /// The hash of all that decides which tokens a text has.
+    /// The hash of everything that decides a text's tokens.
     pub(crate) fn hash(&self) -> &blake3::Hash {
         &self.hash
     }

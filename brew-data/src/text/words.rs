@@ -1,9 +1,8 @@
-//! Words with labels to tokens with labels.
+//! Aligns the labels of words with tokens.
 //!
-//! A tokenizer cuts a word into pieces; the label of the word stands at its first piece or at each of
-//! them, and -100 stands at every other token, which losses leave out. Words beyond the maximum length
-//! are cut off with their labels; a word of which a tokenizer makes no piece (a zero-width space) has
-//! none to carry its label.
+//! A tokenizer splits a word into pieces. The word's label goes to its first piece or to all of them; every
+//! other token gets -100, which losses ignore. Words beyond the maximum length are cut off with their labels;
+//! a word without pieces (a zero-width space) loses its label.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
@@ -12,10 +11,10 @@ use super::cells::{Cells, Lists};
 use super::tokenizer::Tokenizer;
 use crate::error::Result;
 
-/// What stands where there is no label; torch's `ignore_index`.
+/// The value for tokens without a label; torch's `ignore_index`.
 const NO_LABEL: i32 = -100;
 
-/// The pieces of a word that its label stands at.
+/// The pieces of a word that get its label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pieces {
     /// The first one, as in BERT's own evaluation of named entities.
@@ -24,7 +23,7 @@ pub enum Pieces {
     All,
 }
 
-/// A column of texts that are split into words already, and what goes with each word.
+/// A column of texts already split into words, and the labels of the words.
 ///
 /// ```
 /// use brew_data::{Pieces, Tokenize, Words};
@@ -46,7 +45,7 @@ impl Words {
         Words { column: column.to_owned(), labels: None }
     }
 
-    /// With the labels of this column of lists of integers, one a word.
+    /// Adds labels from this column of lists of integers, one per word.
     pub fn labels(mut self, column: &str, pieces: Pieces) -> Self {
         self.labels = Some((column.to_owned(), pieces));
         self
@@ -57,7 +56,7 @@ impl Words {
         labels.into_iter().chain([Lists::field("label_mask"), Lists::field("word_ids")]).collect()
     }
 
-    /// The encodings of these rows, and the columns that are made beside those of every encoding.
+    /// The encodings of these rows, and the additional columns.
     pub(super) fn make(
         &self,
         tokenizer: &Tokenizer,
@@ -101,7 +100,7 @@ impl Words {
     }
 }
 
-/// The word of each token that stands for one.
+/// The word of each token that represents one.
 fn carriers(word_ids: &[Option<u32>], pieces: Pieces) -> Vec<Option<u32>> {
     let previous = [None].into_iter().chain(word_ids.iter().copied());
     let stands = |(word, previous): (&Option<u32>, Option<u32>)| {

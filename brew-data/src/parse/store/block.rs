@@ -1,6 +1,6 @@
-//! The rows of a block: its columns found by name, and the sizes of every row held against its bytes.
+//! The rows of a block: finds its columns by name, and checks the sizes of every row against its bytes.
 //!
-//! A row's sizes say how much memory a batch of it takes. So whoever has a [`Block`] may multiply them.
+//! A row's sizes decide how much memory a batch takes, so the sizes in a [`Block`] are safe to multiply.
 
 use arrow::array::cast::AsArray as _;
 use arrow::array::{Array as _, LargeBinaryArray, ListArray, RecordBatch, UInt32Array};
@@ -10,7 +10,7 @@ use arrow::datatypes::UInt32Type;
 use super::keys::Key;
 use crate::parse::ipc::Index;
 
-/// Bytes that the sizes of a row without values may stand for: a row of 0 tokens still has a width.
+/// The maximum bytes that the sizes of an empty row may imply: a row of 0 tokens still has a width.
 const LARGEST_EMPTY: usize = 1 << 24;
 
 /// The rows of a block.
@@ -27,22 +27,22 @@ pub(crate) struct Block {
 pub(crate) struct TensorColumn {
     /// Role and layer, or role and place in its list: `hidden/2`.
     pub(crate) name: String,
-    /// The dtype it is kept in.
+    /// The dtype it is stored in.
     pub(crate) dtype: String,
-    /// The dtype that the teacher gave.
+    /// The dtype that the teacher returned.
     pub(crate) given: String,
-    /// The dimensions that were cut to the row's tokens.
+    /// The dimensions cut to the row's tokens.
     pub(crate) cut: Vec<usize>,
     values: LargeBinaryArray,
     shapes: ListArray,
 }
 
 impl Block {
-    /// The rows of an Arrow IPC file's bytes; `width` says how many bytes a value of a dtype has.
+    /// Reads the rows from the bytes of an Arrow IPC file; `width` gives the bytes per value of a dtype.
     ///
     /// # Errors
-    /// Bytes that are no Arrow IPC file of one record batch; other columns; a row whose sizes are not
-    /// those of its values.
+    /// The bytes are not an Arrow IPC file with one record batch, the columns differ, or a row's sizes do not
+    /// match its values.
     pub(crate) fn read(bytes: &Buffer, width: impl Fn(&str) -> Option<usize>) -> Result<Self, String> {
         let mut batches = Vec::new();
         Index::of(bytes)?.decode(bytes, |batch| {
@@ -80,7 +80,7 @@ impl Block {
         Some(Block { keys, columns, tokens: number("tokens")?, lengths: number("length")? })
     }
 
-    /// Positions of a row that are not padding, and the length it was padded to.
+    /// The number of positions of a row that are not padding, and its padded length.
     pub(crate) fn extent(&self, row: usize) -> (usize, usize) {
         (self.tokens.value(row) as usize, self.lengths.value(row) as usize)
     }
@@ -108,7 +108,7 @@ impl TensorColumn {
         for row in 0..self.values.len() {
             let (shape, bytes) = (self.shape(row), self.bytes(row).len());
             let claimed = shape.iter().try_fold(width, |bytes, size| bytes.checked_mul(*size));
-            // Sizes of 0 must not hide large ones, which a batch would make room for.
+            // A size of 0 must not hide large ones, for which a batch would allocate memory.
             let largest = shape.iter().try_fold(width, |bytes, size| bytes.checked_mul(1.max(*size)));
             if claimed != Some(bytes) || (bytes == 0 && largest.is_none_or(|largest| largest > LARGEST_EMPTY))
             {

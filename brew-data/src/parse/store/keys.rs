@@ -1,12 +1,12 @@
-//! The keys of a block's rows, in a file beside it: the index that is read when a cache is opened.
+//! The keys of a block's rows, in a file beside it: the index read when a cache is opened.
 //!
 //! Little-endian: a mark, the length of the block's file (8 bytes), the number of rows (4), their keys (16
 //! each), and the first 16 bytes of the BLAKE3 hash of all that.
 
-/// The key of a row, as the teacher cache makes it.
+/// The key of a row, as computed by the teacher cache.
 pub(crate) type Key = [u8; 16];
 
-/// Bytes of the file beside the keys.
+/// Bytes of the file besides the keys.
 const FRAME: u64 = (HEAD + HASH) as u64;
 
 const MARK: &[u8; 8] = b"brewkey1";
@@ -23,20 +23,20 @@ pub(crate) fn write(block_length: u64, keys: &[Key]) -> Vec<u8> {
     sealed(bytes)
 }
 
-/// With the checksum behind it.
+/// Appends the checksum.
 pub(crate) fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let hash = blake3::hash(&bytes);
     bytes.extend(&hash.as_bytes()[..HASH]);
     bytes
 }
 
-/// Whether a file of so many bytes can be the keys of a block of so many: a block has the keys as well.
+/// Whether a file of this length can hold the keys of a block of that length, which contains the keys too.
 /// Nothing longer needs to be read.
 pub(crate) fn can_be(length: u64, block_length: u64) -> bool {
     length.saturating_sub(FRAME) <= block_length
 }
 
-/// The length of the block's file and the keys of its rows; `None` where a byte is not as it was written.
+/// The length of the block's file and the keys of its rows; `None` if any byte has changed.
 pub(crate) fn read(bytes: &[u8]) -> Option<(u64, Vec<Key>)> {
     let (body, hash) = bytes.split_at_checked(bytes.len().checked_sub(HASH)?)?;
     if blake3::hash(body).as_bytes().get(..HASH)? != hash {

@@ -1,4 +1,4 @@
-//! The files of a teacher store: a block's rows, and its keys in the file beside it.
+//! Parses the files of a teacher store: a block's rows, and the keys beside it.
 
 pub(crate) mod block;
 pub(crate) mod keys;

@@ -1,7 +1,7 @@
-//! A tokenizer put together of its vocabulary and the settings beside it.
+//! Assembles a tokenizer from its vocabulary and settings.
 //!
-//! For its own classes transformers takes the vocabulary, and of a Unigram's file the normalizer, out of
-//! `tokenizer.json`, and sets up everything else anew: what is done here, class by class.
+//! For its own classes, transformers takes only the vocabulary (and a Unigram model's normalizer) from
+//! `tokenizer.json` and sets up everything else itself. This is done here, class by class.
 
 use std::path::Path;
 
@@ -22,18 +22,18 @@ use tokenizers::{AddedToken, ModelWrapper, Tokenizer};
 use super::settings::{Class, TokenizerSettings};
 use crate::error::{Error, Result};
 
-/// What a tokenizer is put together of.
+/// The parts of a tokenizer.
 pub(super) struct Parts {
     class: Class,
-    /// The tokenizer as its file has it; with a vocabulary alone nothing but that.
+    /// The tokenizer as in its file; only the vocabulary if there is nothing else.
     file: Tokenizer,
     /// The file's added tokens, by id.
     added: Vec<(u64, AddedToken)>,
 }
 
 impl Parts {
-    /// `tokenizer.json`. A class that does not go with the file's model leaves the file as it is. Where no
-    /// class is named, as beside a model that is none of transformers', settings go by the file's model.
+    /// From `tokenizer.json`. A class that does not match the file's model leaves the file unchanged. If no
+    /// class is named, the file's model decides.
     pub(super) fn of_json(path: &Path, settings: &TokenizerSettings) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let not_one = |error: &dyn std::fmt::Display| {
@@ -54,12 +54,12 @@ impl Parts {
         Ok(Parts { class, file, added })
     }
 
-    /// By whose rules it is put together.
+    /// The class whose rules apply.
     pub(super) fn class(&self) -> Class {
         self.class
     }
 
-    /// A BERT's `vocab.txt`.
+    /// From BERT's `vocab.txt`.
     pub(super) fn of_words(path: &Path, settings: &TokenizerSettings) -> Result<Self> {
         let unknown = settings.named("unk_token").map_or_else(|| "[UNK]".to_owned(), |token| token.content);
         let model = WordPiece::from_file(&path.to_string_lossy()).unk_token(unknown).build();
@@ -67,7 +67,7 @@ impl Parts {
         Ok(Parts { class: Class::Bert, file: Tokenizer::new(model), added: Vec::new() })
     }
 
-    /// A RoBERTa's `vocab.json` and `merges.txt`.
+    /// From RoBERTa's `vocab.json` and `merges.txt`.
     pub(super) fn of_merges(vocabulary: &Path, merges: &Path) -> Result<Self> {
         let model = BPE::from_file(&vocabulary.to_string_lossy(), &merges.to_string_lossy()).build();
         let message = |error| format!("it makes no vocabulary with merges.txt beside it: {error}");
@@ -76,7 +76,7 @@ impl Parts {
     }
 }
 
-/// Puts a tokenizer together.
+/// Assembles the tokenizer.
 pub(super) fn put_together(parts: Parts, settings: &TokenizerSettings, path: &Path) -> Result<Tokenizer> {
     let failed = |error: tokenizers::Error| Error::format(path, error);
     let class = parts.class;
@@ -128,7 +128,7 @@ pub(super) fn put_together(parts: Parts, settings: &TokenizerSettings, path: &Pa
             let pair = format!("{single} {end} $B {end}");
             tokenizer.with_post_processor(Some(template(&single, &pair, ends, path)?));
         }
-        // transformers tells the texts of a pair apart where the file says nothing.
+        // transformers gives a pair's texts different types if the file does not say.
         Class::Other if tokenizer.get_post_processor().is_none() => {
             tokenizer.with_post_processor(Some(template("$A:0", "$A:0 $B:1", [], path)?));
         }
@@ -138,7 +138,7 @@ pub(super) fn put_together(parts: Parts, settings: &TokenizerSettings, path: &Pa
     Ok(tokenizer)
 }
 
-/// The model of a tokenizer as JSON, with the values that `keep` gives its keys.
+/// The model of a tokenizer as JSON, with values mapped by `keep`.
 fn model_with(
     file: &Tokenizer,
     path: &Path,

@@ -1,8 +1,8 @@
-//! The tokenizer that a model's folder describes, as Python's transformers (5.24) puts it together.
+//! The tokenizer that a model's folder describes, assembled as in Python's transformers 5.24.
 //!
-//! `tokenizer.json` is not all of it: for the classes of BERT and RoBERTa `tokenizer_config.json` decides on
-//! lower case, accents, spaces and special tokens, whatever `tokenizer.json` says; and older folders have the
-//! vocabulary alone. `settings.rs` reads what is beside the tokenizer, `build.rs` puts it together.
+//! `tokenizer.json` alone is not enough: for BERT's and RoBERTa's classes, `tokenizer_config.json` decides on
+//! lowercasing, accents, spaces, and special tokens, whatever `tokenizer.json` says, and older folders have
+//! only the vocabulary. `settings.rs` reads the files beside the tokenizer, `build.rs` assembles it.
 
 mod build;
 mod settings;
@@ -15,14 +15,14 @@ use self::build::Parts;
 use self::settings::{Class, TokenizerSettings};
 use crate::error::{Error, Result};
 
-/// A tokenizer, and what its folder says of how it is used.
+/// A tokenizer with its folder's settings.
 pub(super) struct FoundTokenizer {
     pub(super) inner: Tokenizer,
     /// What errors name.
     pub(super) path: PathBuf,
-    /// The end of a text that is cut off.
+    /// The side from which texts are truncated.
     pub(super) cut: TruncationDirection,
-    /// The most tokens that the model was made for; none where the folder does not say.
+    /// The model's maximum length, if the folder says it.
     pub(super) longest: Option<usize>,
 }
 
@@ -58,8 +58,7 @@ pub(super) fn read(folder: &Path) -> Result<FoundTokenizer> {
     Ok(FoundTokenizer { inner: found, path, cut: settings.cut().unwrap_or(cut), longest: settings.longest() })
 }
 
-/// Whether words are put together by rules in a file of their own, as PhoBERT's and BERTweet's are, whose
-/// `vocab.txt` is no BERT's.
+/// Whether the folder has BPE codes, as PhoBERT and BERTweet do: its `vocab.txt` is not BERT's.
 fn has_codes(folder: &Path) -> bool {
     folder.join("bpe.codes").is_file()
 }

@@ -1,5 +1,5 @@
-//! What stands beside a tokenizer: `tokenizer_config.json`, the two older files of special and added tokens,
-//! and the model's `config.json`.
+//! Reads the settings beside a tokenizer: `tokenizer_config.json`, the two older files of special and added
+//! tokens, and the model's `config.json`.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use tokenizers::{AddedToken, TruncationDirection};
 
 use crate::error::{Error, Result};
 
-/// The tokenizers that transformers puts together by rules of its own.
+/// The tokenizer classes that transformers assembles by its own rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     /// WordPiece, `BertTokenizer`.
@@ -19,27 +19,27 @@ pub(super) enum Class {
     XlmRoberta,
     /// Unigram, `CamembertTokenizer`.
     Camembert,
-    /// Any other: `tokenizer.json` is all of it.
+    /// Any other: `tokenizer.json` is complete.
     Other,
 }
 
-/// The special tokens that have a name, in the order in which transformers adds those that are missing.
+/// The named special tokens, in the order in which transformers adds missing ones.
 const NAMED: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// A model longer than this has no limit: transformers writes 10³⁰ for that.
+/// Lengths above this mean no limit: transformers writes 10³⁰.
 const NO_LIMIT: f64 = 1e9;
 
-/// What is beside a tokenizer.
+/// The settings beside a tokenizer.
 #[derive(Debug)]
 pub(super) struct TokenizerSettings {
-    /// None where no file says it.
+    /// `None` if no file says it.
     pub(super) class: Option<Class>,
-    /// The class as its file calls it.
+    /// The class name in its file.
     pub(super) name: Option<String>,
-    /// `tokenizer_config.json`, with the special tokens of `special_tokens_map.json` where that counts.
+    /// `tokenizer_config.json`, with the special tokens of `special_tokens_map.json` if they apply.
     config: Map<String, Value>,
-    /// Tokens beside the model's vocabulary, by their ids; none where `tokenizer.json` has them.
+    /// Tokens added to the model's vocabulary, by id; `None` if `tokenizer.json` has them.
     added: Option<Vec<(u64, AddedToken)>>,
 }
 
@@ -47,7 +47,7 @@ impl TokenizerSettings {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer_config.json");
         let mut config = object(&path)?.unwrap_or_default();
-        // A model's config that cannot be read is for the model to refuse.
+        // The model itself rejects an unreadable config.
         let model = object(&folder.join("config.json")).ok().flatten().unwrap_or_default();
         let text =
             |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -73,7 +73,7 @@ impl TokenizerSettings {
                 )
             })?);
         } else {
-            // Files of older versions count where the newer list is not there.
+            // Files of older versions apply if the newer list is missing.
             for (key, value) in object(&folder.join("special_tokens_map.json"))?.unwrap_or_default() {
                 config.insert(key, value);
             }
@@ -89,17 +89,17 @@ impl TokenizerSettings {
         Ok(settings)
     }
 
-    /// Whether there is anything beside the tokenizer.
+    /// Whether there are any settings.
     pub(super) fn has_config(&self) -> bool {
         !self.config.is_empty()
     }
 
-    /// Whether the list of added tokens is whole: `tokenizer.json` has no say then.
+    /// Whether the list of added tokens is complete and replaces that of `tokenizer.json`.
     pub(super) fn lists_added(&self) -> bool {
         self.config.contains_key("added_tokens_decoder")
     }
 
-    /// The added tokens that are listed beside the tokenizer.
+    /// The added tokens listed in the settings.
     pub(super) fn added(&self) -> Vec<(u64, AddedToken)> {
         self.added.clone().unwrap_or_default()
     }
@@ -109,7 +109,7 @@ impl TokenizerSettings {
         self.config.get(key).and_then(Value::as_bool).unwrap_or(default)
     }
 
-    /// A switch that may be left to the tokenizer.
+    /// A switch without a default.
     pub(super) fn maybe(&self, key: &str) -> Option<bool> {
         self.config.get(key).and_then(Value::as_bool)
     }
@@ -119,7 +119,7 @@ impl TokenizerSettings {
         let given = self.config.get(key).and_then(|token| token_of(token, true));
         given.or_else(|| {
             let mut token = AddedToken::from(self.default_of(key)?, true);
-            // CamembertTokenizer takes the space before its mask.
+            // CamembertTokenizer's mask includes the space before it.
             token.lstrip = self.class == Some(Class::Camembert) && key == "mask_token";
             Some(token)
         })
@@ -142,7 +142,7 @@ impl TokenizerSettings {
         }
     }
 
-    /// All special tokens: those with a name, those with a name of the model's own, the others.
+    /// All special tokens: named ones, the model's own named ones, and others.
     pub(super) fn special(&self) -> Vec<AddedToken> {
         let mut tokens: Vec<_> = NAMED.iter().filter_map(|key| self.named(key)).collect();
         let own = self.config.iter().filter(|(key, value)| {
@@ -168,7 +168,7 @@ impl TokenizerSettings {
         tokens
     }
 
-    /// The end of a text that is cut off.
+    /// The side from which texts are truncated.
     pub(super) fn cut(&self) -> Option<TruncationDirection> {
         match self.config.get("truncation_side").and_then(Value::as_str) {
             Some("left") => Some(TruncationDirection::Left),
@@ -177,7 +177,7 @@ impl TokenizerSettings {
         }
     }
 
-    /// `model_max_length`, where it is a limit.
+    /// `model_max_length`, if it is a limit.
     pub(super) fn longest(&self) -> Option<usize> {
         let length = self.config.get("model_max_length").and_then(Value::as_f64)?;
         (1.0..NO_LIMIT).contains(&length).then_some(length as usize)
@@ -194,7 +194,7 @@ fn class_of(name: &str) -> Class {
     }
 }
 
-/// A token written as text, or as an object with its properties.
+/// A token given as text, or as an object with properties.
 fn token_of(value: &Value, special: bool) -> Option<AddedToken> {
     if let Some(content) = value.as_str() {
         return Some(AddedToken::from(content, special));
@@ -210,7 +210,7 @@ fn token_of(value: &Value, special: bool) -> Option<AddedToken> {
     })
 }
 
-/// A file with one JSON object; none where there is no such file.
+/// A file with one JSON object; `None` if the file does not exist.
 fn object(path: &Path) -> Result<Option<Map<String, Value>>> {
     if !path.is_file() {
         return Ok(None);
