@@ -7,7 +7,7 @@ use tracing::info_span;
 use super::caller::{Caller, Tell};
 use super::checkpoint::Checkpoint;
 use super::run::Run;
-use crate::error::{Error, Result};
+use crate::error::{During, Result};
 use crate::observe::{Best, Event};
 
 impl Run<'_, '_> {
@@ -22,14 +22,8 @@ impl Run<'_, '_> {
         let epoch = self.to_evaluate.unwrap_or_default();
         if let Err(error) = self.evaluate(epoch, caller, tell) {
             let written = if saved.is_none() { self.checkpoint(tell) } else { None };
-            let kept = match saved.or(written.as_deref()) {
-                Some(path) => format!(
-                    "; the steps up to there are in {}: run again to resume with this evaluation",
-                    path.display()
-                ),
-                None => String::new(),
-            };
-            return Err(Error::other(format!("the evaluation after step {}: {error}{kept}", self.step)));
+            let saved = saved.map(Path::to_owned).or(written);
+            return Err(error.during(During::Evaluation { step: self.step, saved }));
         }
         self.to_evaluate = None;
         let Some(path) = saved else { return Ok(()) };

@@ -8,7 +8,7 @@ use super::work::{Work, Worker};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batches, Feeds};
 use crate::distill::Pipeline;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Model as _;
 use crate::parameters::Parameters;
 use crate::semantics::Semantics;
@@ -161,7 +161,7 @@ impl<'d> MultiTask<'d> {
     pub(super) fn open(&self, seed: i64) -> Result<Vec<Task<'_>>> {
         let mut opened = Vec::new();
         for (name, task) in &self.tasks {
-            let work = task.open(seed).map_err(|error| Error::other(format!("task `{name}`: {error}")))?;
+            let work = task.open(seed).map_err(|error| error.of_task(name))?;
             opened.push(Task { name: Some(name.clone()), work });
         }
         Ok(opened)

@@ -39,26 +39,15 @@ impl Run<'_, '_> {
         if losses.total.f_double_value(&[])?.is_finite() {
             return Ok(true);
         }
-        let terms = self.tasks[next.task].values(losses)?;
-        let terms: Vec<String> = (terms.iter().skip(1))
-            .filter(|(_, value)| !value.is_finite())
-            .map(|(name, value)| format!("`{name}` is {value}"))
-            .collect();
-        let terms =
-            if terms.is_empty() { "the weighted sum is not finite".to_owned() } else { terms.join(", ") };
-        let saved = match self.keep(index, next) {
-            Ok(Some(path)) => format!("; the batch is in {}", path.display()),
-            Ok(None) => String::new(),
-            Err(error) => format!("; the batch could not be kept: {error}"),
-        };
-        let what = format!("step {}: {terms}{saved}", self.step + 1);
+        let mut terms = self.tasks[next.task].values(losses)?.split_off(1);
+        terms.retain(|(_, value)| !value.is_finite());
+        let batch = self.keep(index, next).map_err(|error| error.to_string());
+        let error = Error::LossNotFinite { step: self.step + 1, terms, batch };
         match self.settings.not_finite {
-            NotFinite::Stop => Err(Error::invalid(format!(
-                "{what}; lower the learning rate, clip gradients, or say `.on_not_finite(NotFinite::Skip)`"
-            ))),
+            NotFinite::Stop => Err(error),
             NotFinite::Skip => {
                 self.skipped += 1;
-                tell(&Event::Warning(&format!("{what}; the step is left out")));
+                tell(&Event::Warning(&error.left_out()));
                 Ok(false)
             }
         }
@@ -69,47 +58,5 @@ impl Run<'_, '_> {
         let path = folder.not_finite(self.step + 1, index);
         write_tensors(&path, &next.batch.tensors())?;
         Ok(Some(path))
-    }
-}
-
-/// What to change where memory ran out, behind libtorch's own words.
-pub(super) fn with_mend(error: Error) -> Error {
-    let text = error.to_string();
-    let low = text.to_lowercase();
-    if low.contains("out of memory")
-        || low.contains("can't allocate memory")
-        || low.contains("not enough memory")
-    {
-        return Error::other(format!(
-            "{text}; the memory is full: take smaller batches and accumulate more of them, cut long rows, compute activations again (`.gradient_checkpointing(true)`), or compute in bfloat16 (`.precision(Precision::Bf16)`)"
-        ));
-    }
-    error
-}
-
-#[cfg(test)]
-mod tests {
-    use tch::{Device, Kind, Tensor};
-
-    use super::*;
-
-    #[test]
-    fn memory_that_ran_out_says_what_to_change() {
-        let stages = vec!["student".to_owned()];
-        // The words of libtorch 2.11 on the CPU and on CUDA.
-        for words in [
-            "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
-            "CUDA out of memory. Tried",
-        ] {
-            let error = Error::Torch { stages: stages.clone(), message: words.to_owned() };
-            let told = with_mend(error).to_string();
-            assert!(told.contains("stage `student`") && told.contains("smaller batches"), "{told}");
-        }
-        // More than any machine has: libtorch's own error, whatever its words are.
-        let refused = Tensor::f_zeros([1_i64 << 46], (Kind::Float, Device::Cpu)).unwrap_err();
-        let told = with_mend(refused.into()).to_string();
-        assert!(told.contains("gradient_checkpointing(true)") && told.contains("Precision::Bf16"), "{told}");
-        let other = with_mend(Error::invalid("another"));
-        assert_eq!(other.to_string(), "another");
     }
 }

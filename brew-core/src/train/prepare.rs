@@ -106,7 +106,7 @@ fn cache_teachers(tasks: &mut [Task<'_>], settings: &Settings<'_>) -> Result<Vec
         match (&task.name, task.work.cache_teachers(&**cache, task.name.as_deref())) {
             (None, lines) => found.extend(lines?),
             (Some(task), Ok(lines)) => found.extend(lines.into_iter().map(|line| format!("{task}: {line}"))),
-            (Some(task), Err(error)) => return Err(Error::other(format!("task `{task}`: {error}"))),
+            (Some(task), Err(error)) => return Err(error.of_task(task)),
         }
     }
     Ok(found)

@@ -27,7 +27,7 @@ pub(super) fn probe(tasks: &[Task<'_>], draw: &Draw, caller: &dyn Caller) -> Res
             }
             (Some(task), Err(error)) => {
                 problems.push(Problem::Task { task: task.clone(), message: error.to_string() });
-                alone = Some(Error::other(format!("task `{task}`: {error}")));
+                alone = Some(error.of_task(task));
             }
         }
     }

@@ -16,7 +16,6 @@ use super::settings::Settings;
 use super::task::Task;
 use crate::disk;
 use crate::error::{Error, Result};
-use crate::words::numbered;
 
 const CONFIG: &str = "config.json";
 const SUMMARY: &str = "summary.json";
@@ -253,9 +252,7 @@ fn refuse_another(path: &Path, config: &Value, tasks: &[Task<'_>]) -> Result<()>
     if problems.is_empty() {
         return Ok(());
     }
-    let title =
-        "it holds a different, unfinished run: say `.fresh()` to move that aside, or choose another folder";
-    Err(Error::file(path, numbered(title, &problems)))
+    Err(Error::OtherRun { path: path.to_owned(), differences: problems })
 }
 
 /// Where two values differ, each place with both.

@@ -10,7 +10,7 @@ use tracing::debug_span;
 use super::caller::{Caller, Tell};
 use super::run::Run;
 use super::signals::Listening;
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::observe::{Event, StepReport};
 
 impl Run<'_, '_> {
@@ -57,8 +57,8 @@ impl Run<'_, '_> {
     }
 
     fn call_back(&self, caller: &mut dyn Caller) -> Result<()> {
-        let failed = |error| Error::other(format!("the callback after step {}: {error}", self.step));
-        caller.at_checkpoint(self.step).map_err(failed)
+        let during = During::Callback { step: self.step };
+        caller.at_checkpoint(self.step).map_err(|error| error.during(during))
     }
 
     /// One optimizer step, from its data to those who are told of it; gives the epoch of its first batch.

@@ -8,12 +8,11 @@ use tracing::debug_span;
 use super::buffers::Buffers;
 use super::caller::Tell;
 use super::clip;
-use super::not_finite::with_mend;
 use super::optimizer::SparseUpdates;
 use super::random::mix;
 use super::run::Run;
 use super::windows::NextBatch;
-use crate::error::{Error, Result};
+use crate::error::{During, Error, Result};
 use crate::execute::{BatchCounts, StepLosses, Window};
 use crate::observe::{BatchReport, Event, StepReport};
 use crate::pass::{Pass, Wants};
@@ -164,10 +163,8 @@ impl Run<'_, '_> {
 
     /// An error with the batch that made it.
     fn at(&self, next: &NextBatch<'_>, error: Error) -> Error {
-        let error = with_mend(error);
-        let task = self.tasks[next.task].name.as_ref();
-        let task = task.map(|task| format!("task `{task}`, ")).unwrap_or_default();
-        Error::other(format!("{task}epoch {}, batch {}: {error}", next.epoch, next.index))
+        let task = self.tasks[next.task].name.clone();
+        error.during(During::Batch { task, epoch: next.epoch, batch: next.index })
     }
 }
 

@@ -116,7 +116,7 @@ impl<'r> Windows<'r> {
                 )));
             }
             stream.go_to(&standing.position).map_err(|error| match &standing.task {
-                Some(task) => Error::other(format!("task `{task}`: {error}")),
+                Some(task) => error.of_task(task),
                 None => error,
             })?;
         }

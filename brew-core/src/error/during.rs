@@ -1,0 +1,62 @@
+//! What was being done as something went wrong.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// What was being done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum During {
+    /// One of several tasks was prepared.
+    Task(String),
+    /// A batch was run.
+    Batch {
+        /// Its task, where there are several.
+        task: Option<String>,
+        /// The epoch of the data, from 0.
+        epoch: u64,
+        /// The batch in the epoch, from 0.
+        batch: usize,
+    },
+    /// The student was evaluated.
+    Evaluation {
+        /// After this optimizer step.
+        step: u64,
+        /// The checkpoint that holds the steps up to there.
+        saved: Option<PathBuf>,
+    },
+    /// The function of [`on_checkpoint`](crate::train::Trainer::on_checkpoint) was called.
+    Callback {
+        /// After this optimizer step.
+        step: u64,
+    },
+}
+
+impl During {
+    /// What is said behind the error.
+    pub(super) fn after(&self) -> String {
+        match self {
+            During::Evaluation { saved: Some(path), .. } => format!(
+                "; the steps up to there are in {}: run again to resume with this evaluation",
+                path.display()
+            ),
+            _ => String::new(),
+        }
+    }
+}
+
+impl fmt::Display for During {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            During::Task(task) => write!(formatter, "task `{task}`"),
+            During::Batch { task, epoch, batch } => {
+                if let Some(task) = task {
+                    write!(formatter, "task `{task}`, ")?;
+                }
+                write!(formatter, "epoch {epoch}, batch {batch}")
+            }
+            During::Evaluation { step, .. } => write!(formatter, "the evaluation after step {step}"),
+            During::Callback { step } => write!(formatter, "the callback after step {step}"),
+        }
+    }
+}
