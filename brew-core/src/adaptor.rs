@@ -90,6 +90,17 @@ pub trait Adaptor: 'static {
     fn read_batch(role: &str, batch: &Self::Batch) -> Result<Option<Feature>>;
 }
 
+/// An output with an adaptor of its own, which `#[distill]` on its type makes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no adaptor of its own",
+    label = "the model returns a `{Self}`, which `#[distill]` does not stand on",
+    note = "write `#[distill(batch = …)]` on `struct {Self}`, or name an adaptor: `.seen_by(…)`"
+)]
+pub trait Adapted: Sized + 'static {
+    /// The adaptor that reads it.
+    type Adaptor: Adaptor<Output = Self>;
+}
+
 /// Says that an adaptor provides a role.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not provide the role `{R}`",

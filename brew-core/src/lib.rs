@@ -35,7 +35,7 @@ pub use tch;
 
 /// What a program that distils needs in scope.
 pub mod prelude {
-    pub use crate::adaptor::{Adaptor, Provides};
+    pub use crate::adaptor::{Adapted, Adaptor, Provides};
     pub use crate::batch::{Batch, Batches, Both};
     pub use crate::cache::{MemoryCache, Payload};
 

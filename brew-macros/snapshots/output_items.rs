@@ -2,6 +2,9 @@ struct Span(Tensor, Tensor);
 ///What the parts of [`Span`] mean to distillation.
 #[derive(Debug, Clone, Copy, Default)]
 struct SpanAdaptor;
+impl ::brew_core::adaptor::Adapted for Span {
+    type Adaptor = SpanAdaptor;
+}
 #[automatically_derived]
 impl ::brew_core::adaptor::Adaptor for SpanAdaptor {
     type Batch = (Tensor, Tensor, Tensor);

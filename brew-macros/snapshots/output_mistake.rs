@@ -7,6 +7,9 @@ struct PredictionAdaptor;
 ::core::compile_error! {
     "`logit` is not a role; did you mean `logits`?"
 }
+impl ::brew_core::adaptor::Adapted for Prediction {
+    type Adaptor = PredictionAdaptor;
+}
 #[automatically_derived]
 impl ::brew_core::adaptor::Adaptor for PredictionAdaptor {
     type Batch = Review;

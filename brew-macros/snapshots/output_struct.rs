@@ -10,6 +10,9 @@ pub struct Prediction {
 ///What the parts of [`Prediction`] mean to distillation.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PredictionAdaptor;
+impl ::brew_core::adaptor::Adapted for Prediction {
+    type Adaptor = PredictionAdaptor;
+}
 #[automatically_derived]
 impl ::brew_core::adaptor::Adaptor for PredictionAdaptor {
     type Batch = Review;

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tch::{Kind, Tensor};
 
-use crate::adaptor::Adaptor;
+use crate::adaptor::{Adapted, Adaptor};
 use crate::batch::Batch;
 use crate::error::{Error, InStage as _, Result};
 use crate::feature::Feature;
@@ -203,6 +203,27 @@ pub trait SeenBy: Sized + 'static {
         Self: Forward<A::Batch, Output = A::Output> + Model,
     {
         let _ = adaptor;
+        Seen { model: Box::new(self), by_name: false }
+    }
+
+    /// The model as distillation sees it through the adaptor of what it returns, the one that `#[distill]` made.
+    ///
+    /// A model that runs batches of several types, or whose output is read by another adaptor, names it:
+    /// [`seen_by`](SeenBy::seen_by).
+    ///
+    /// ```no_run
+    /// # use brew_core::prelude::*;
+    /// # fn example(model: BertForTokenClassification) {
+    /// // The same as `model.seen_by(TokenClassifierOutputAdaptor)`.
+    /// let seen = model.seen();
+    /// # }
+    /// ```
+    fn seen<B, O>(self) -> Seen<O::Adaptor>
+    where
+        Self: Forward<B, Output = O> + Model,
+        O: Adapted,
+        O::Adaptor: Adaptor<Batch = B, Output = O>,
+    {
         Seen { model: Box::new(self), by_name: false }
     }
 }

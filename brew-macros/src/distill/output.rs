@@ -55,6 +55,11 @@ pub(super) fn expand(arguments: TokenStream, mut structure: ItemStruct) -> Token
         return quote!(#definition #problems);
     };
     let (adaptor, output): (Type, Type) = (parse_quote!(#adaptor), parse_quote!(#name));
+    let adapted = quote! {
+        impl ::brew_core::adaptor::Adapted for #output {
+            type Adaptor = #adaptor;
+        }
+    };
     let types = AdaptorType {
         adaptor: &adaptor,
         generics: &syn::Generics::default(),
@@ -64,11 +69,14 @@ pub(super) fn expand(arguments: TokenStream, mut structure: ItemStruct) -> Token
     if problems.is_empty() {
         let implementations = types.expand(&provided);
         let tensors = of_tensors(&structure);
-        return quote!(#definition #implementations #tensors);
+        return quote!(#definition #adapted #implementations #tensors);
     }
     let problems = problems.into_compile_errors();
     // A stand-in would name the output without its parameters.
-    let stand_in = structure.generics.params.is_empty().then(|| types.stand_in());
+    let stand_in = structure.generics.params.is_empty().then(|| {
+        let stand_in = types.stand_in();
+        quote!(#adapted #stand_in)
+    });
     quote!(#definition #problems #stand_in)
 }
 

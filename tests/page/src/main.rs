@@ -61,7 +61,7 @@ fn main() -> Result<()> {
     let teacher = BertForSequenceClassification::from_pretrained("models/teacher", device)?;
     let student = BertForSequenceClassification::from_layers_of(&teacher, Keep::every(2))?;
 
-    let [teacher, student] = [teacher, student].map(|model| Classifier(model).seen_by(PredictionAdaptor));
+    let [teacher, student] = [teacher, student].map(|model| Classifier(model).seen());
     let pipeline = Distill::new(teacher, student)
         .soft_targets(KdCe::at(8.0))
         .matching(
