@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files of a crate that are no rooms: its front page, what macros expand to, and tests.
-const NO_ROOMS: [&str; 2] = ["lib", "__private"];
+const NO_ROOMS: [&str; 3] = ["lib", "__private", "tests"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -22,9 +22,9 @@ fn listed(page: &str, name: &str) -> Vec<String> {
     rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect()
 }
 
-/// Every source file of a crate, with the room it is in.
+/// Every source file of a crate, with the room it is in; modules that are tests are left out.
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
+    let (mut found, mut tests) = (Vec::new(), Vec::new());
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next).unwrap() {
@@ -32,6 +32,10 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") {
+                for rest in fs::read_to_string(&path).unwrap().split("#[cfg(test)]\nmod ").skip(1) {
+                    let module = path.parent().unwrap().join(rest.split([';', ' ']).next().unwrap());
+                    tests.extend([module.with_extension("rs"), module]);
+                }
                 let inside = path.strip_prefix(folder).unwrap();
                 let room = inside.iter().next().unwrap().to_string_lossy();
                 found.push((path.clone(), room.trim_end_matches(".rs").to_owned()));
@@ -39,7 +43,9 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
         }
     }
     found.sort();
-    found.retain(|(_, room)| !NO_ROOMS.contains(&room.as_str()));
+    found.retain(|(path, room)| {
+        !NO_ROOMS.contains(&room.as_str()) && !tests.iter().any(|test| path.starts_with(test))
+    });
     found
 }
 
@@ -74,14 +80,16 @@ fn problems(page: &str, name: &str) -> Vec<String> {
     for (path, room) in sources(&folder) {
         there.insert(room.clone());
         let Some(own) = height(&room) else { continue };
-        for (line, other) in used(&fs::read_to_string(&path).unwrap()) {
+        let text = fs::read_to_string(&path).unwrap();
+        for (line, other) in used(&text) {
             let place = format!("{}:{line}", path.strip_prefix(root()).unwrap().display());
             match height(&other) {
                 Some(height) if height > own => {
                     problems.push(format!("{place}: `{room}` uses `{other}`, which stands above it"));
                 }
-                None if other.is_empty() => {
-                    problems.push(format!("{place}: `use crate::{{…}}` hides which rooms it uses"));
+                // Macros are known to the whole crate.
+                None if !text.contains(&format!("macro_rules! {other}")) => {
+                    problems.push(format!("{place}: `crate::{other}` does not say which room it uses"));
                 }
                 _ => {}
             }

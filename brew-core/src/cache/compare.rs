@@ -93,7 +93,8 @@ fn is_classes(name: &str, kept: Kind) -> bool {
 
 /// The row of the values that are furthest apart and both values, where that is too far.
 fn apart(first: &Tensor, second: &Tensor, tolerance: Tolerance) -> Result<Option<(usize, f64, f64)>> {
-    let wide = |tensor: &Tensor| Ok::<_, crate::Error>(tensor.f_to_kind(Kind::Double)?.f_reshape([-1])?);
+    let wide =
+        |tensor: &Tensor| Ok::<_, crate::error::Error>(tensor.f_to_kind(Kind::Double)?.f_reshape([-1])?);
     let (mine, theirs) = (wide(first)?, wide(second)?);
     let (apart, largest) = (distances(&mine, &theirs)?, largest(&theirs)?);
     let place = apart.f_argmax(None, false)?.f_int64_value(&[])?;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::{Event, Observer};
+use crate::disk;
 use crate::error::{Error, Result};
-use crate::{disk, json};
+use crate::json;
 
 /// Writes events as JSON lines.
 ///

@@ -182,9 +182,9 @@ impl Plan {
     ///
     /// # Errors
     /// [`crate::Error::Plan`] with every [`Problem`].
-    pub fn check(&self) -> crate::Result<()> {
+    pub fn check(&self) -> crate::error::Result<()> {
         let problems = check::problems(self);
-        if problems.is_empty() { Ok(()) } else { Err(crate::Error::Plan(problems)) }
+        if problems.is_empty() { Ok(()) } else { Err(crate::error::Error::Plan(problems)) }
     }
 }
 

@@ -90,7 +90,7 @@ impl Rows {
 
     /// The labels of the rows.
     pub(in crate::loss) fn labels(&self) -> Result<&Tensor> {
-        let absent = || crate::Error::invalid("a loss reads labels that it did not ask for");
+        let absent = || crate::error::Error::invalid("a loss reads labels that it did not ask for");
         self.labels.as_ref().ok_or_else(absent)
     }
 

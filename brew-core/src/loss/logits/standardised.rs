@@ -75,7 +75,7 @@ impl Transform for Standardisation {
             let classes = logits.size().last().copied().unwrap_or(1);
             let length = centred.f_norm_scalaropt_dim(2.0, [-1_i64].as_slice(), true)?;
             let deviation = length.f_div_scalar(((classes - 1).max(1) as f64).sqrt())?;
-            Ok::<Tensor, crate::Error>(centred.f_div(&deviation.f_add_scalar(EPSILON)?)?)
+            Ok::<Tensor, crate::error::Error>(centred.f_div(&deviation.f_add_scalar(EPSILON)?)?)
         })
     }
 }

@@ -150,7 +150,7 @@ const FIRST: &str = "first_moment";
 const SECOND: &str = "second_moment";
 
 fn moments(parameter: &Tensor) -> Result<Vec<(&'static str, Tensor)>> {
-    let zeros = || Ok::<_, crate::Error>(parameter.f_zeros_like()?.f_contiguous()?.f_detach()?);
+    let zeros = || Ok::<_, crate::error::Error>(parameter.f_zeros_like()?.f_contiguous()?.f_detach()?);
     Ok(vec![(FIRST, zeros()?), (SECOND, zeros()?)])
 }
 

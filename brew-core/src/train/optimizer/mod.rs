@@ -135,7 +135,9 @@ fn not_a_rate(name: &str, value: f64) -> Option<String> {
 /// The error of a change that an optimizer has no setting for.
 fn no_such_setting(optimizer: &str, setting: &str, given: bool) -> Result<()> {
     if given {
-        return Err(crate::Error::invalid(format!("`{setting}` was given, which {optimizer} does not have")));
+        return Err(crate::error::Error::invalid(format!(
+            "`{setting}` was given, which {optimizer} does not have"
+        )));
     }
     Ok(())
 }
