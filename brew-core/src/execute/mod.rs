@@ -168,9 +168,9 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         &self.plan
     }
 
-    /// The plan as it was declared.
-    pub(crate) fn declared(&self) -> &Plan {
-        &self.pipeline.plan
+    /// What was declared.
+    pub(crate) fn pipeline(&self) -> &Pipeline<T, A> {
+        self.pipeline
     }
 
     /// Runs another plan from now on, which a pass made of this one.

@@ -33,13 +33,13 @@ impl Asked<'_, '_, '_> {
         let settings = self.settings;
         let mut config = settings.config();
         let mut set = |name: &str, value: Value| config.insert(name.to_owned(), value);
-        let semantics = self.tasks.first().map(|first| first.work.plan().semantics());
+        let semantics = self.tasks.first().map(|first| first.work.executor().plan().semantics());
         set("semantics", json!(semantics));
         set("autocast", json!(self.precision.map(|kind| format!("{kind:?}"))));
         let (mut teachers, mut students) = (Vec::new(), Vec::new());
         for task in self.tasks {
-            teachers.extend(task.work.teachers()?);
-            students.push(task.work.student_identity()?);
+            teachers.extend(task.work.executor().teachers()?);
+            students.push(task.work.executor().student_identity()?);
         }
         set("teachers", json!(teachers));
         // Its tensors move; what it is beside them, such as its dropout, does not.
@@ -51,7 +51,7 @@ impl Asked<'_, '_, '_> {
         set("schedule", json!({ "as": format!("{:?}", settings.schedule), "multipliers": multipliers }));
         let mut weights = Map::new();
         for task in self.tasks {
-            for (name, values) in task.work.scheduled_weights(&at, STEPS) {
+            for (name, values) in task.work.executor().scheduled_weights(&at, STEPS) {
                 weights.insert(task.full_name(&name), values.into_iter().map(json::value).collect());
             }
         }

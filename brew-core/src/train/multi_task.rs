@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use super::task::Task;
-use super::work::{Work, Worker};
+use super::work::Work;
+use super::worker::Worker;
 use crate::adaptor::Adaptor;
 use crate::batch::{Batches, Feeds};
 use crate::distill::Pipeline;

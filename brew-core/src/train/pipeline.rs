@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::evaluation::{Itself, Of};
 use super::settings::Duration;
 use super::task::Task;
-use super::work::Worker;
+use super::worker::Worker;
 use super::{Trained, Trainer, run};
 use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batches, Feeds};

@@ -40,7 +40,7 @@ pub(super) fn prepare(
     let device = student_of(tasks).device();
     let precision = settings.precision.on(device);
     for task in tasks.iter_mut() {
-        task.work.compute_in(precision)?;
+        task.work.executor_mut().compute_in(precision)?;
     }
     share(tasks, settings)?;
     let mut found = probe(tasks, &draw, caller)?;
@@ -79,7 +79,7 @@ fn length(settings: &Settings<'_>, tasks: &[Task<'_>]) -> Result<(Length, Option
 fn share(tasks: &mut [Task<'_>], settings: &Settings<'_>) -> Result<()> {
     for index in 1..tasks.len() {
         let before = learned_of(&tasks[..index]);
-        tasks[index].work.share_projections(&before);
+        tasks[index].work.executor_mut().share_projections(&before);
     }
     match &settings.projections {
         Some(given) => Projections::start(&projections_of(tasks), given),

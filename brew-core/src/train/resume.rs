@@ -37,7 +37,7 @@ impl Run<'_, '_> {
             .chain(self.learned.state().into_iter().map(under("learned")));
         let mut named: Vec<(String, Tensor)> = groups.collect();
         for task in self.tasks {
-            let carried = task.work.carried()?.into_iter();
+            let carried = task.work.executor().carried()?.into_iter();
             named.extend(carried.map(|(name, tensor)| (format!("loss/{}", task.full_name(&name)), tensor)));
         }
         named.extend(self.scale.iter().flat_map(LossScale::state).map(under("loss_scale")));
@@ -74,7 +74,7 @@ impl Run<'_, '_> {
         self.student.restore(&under("student/"), state.optimizer_steps)?;
         self.learned.restore(&under("learned/"), state.optimizer_steps)?;
         for task in self.tasks {
-            task.work.carry_on(&under(&format!("loss/{}", task.full_name(""))))?;
+            task.work.executor().carry_on(&under(&format!("loss/{}", task.full_name(""))))?;
         }
         if let Some(scale) = &self.scale {
             let title = "the scale of the loss is not in the checkpoint";

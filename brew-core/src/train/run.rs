@@ -95,7 +95,7 @@ impl<'r, 'o> Run<'r, 'o> {
         tell: &mut Tell<'_>,
     ) -> Result<Self> {
         let Ready { length, per_epoch, draw, device, precision, found } = ready;
-        let plan = tasks.first().ok_or_else(|| Error::invalid(NOTHING))?.work.plan();
+        let plan = tasks.first().ok_or_else(|| Error::invalid(NOTHING))?.work.executor().plan();
         let (student, learned) = optimizers(settings, plan.semantics(), tasks)?;
         tell(&Event::Started { plan, found: &found, steps: length.steps, epochs: settings.epochs() });
         let of_folder = folder.iter().flat_map(|folder| folder.notes.clone());
@@ -157,7 +157,7 @@ fn optimizers(settings: &Settings<'_>, semantics: Semantics, tasks: &[Task<'_>])
         ));
     }
     let mut learned = Groups::new(optimizer()?, semantics);
-    for (changes, parameters) in tasks.iter().flat_map(|task| task.work.learned_groups()) {
+    for (changes, parameters) in tasks.iter().flat_map(|task| task.work.executor().learned_groups()) {
         learned.add(&changes, &parameters, &|_| 1.0)?;
     }
     Ok((student, learned))

@@ -214,8 +214,8 @@ fn plans(tasks: &[Task<'_>]) -> Result<Vec<(PathBuf, String)>> {
             Some(name) => (PathBuf::from("plans"), name.as_str()),
             None => (PathBuf::new(), "plan"),
         };
-        files.push((folder.join(format!("{name}.json")), pretty(task.work.declared())?));
-        files.push((folder.join(format!("{name}.dot")), task.work.plan().to_dot()));
+        files.push((folder.join(format!("{name}.json")), pretty(task.work.executor().declared())?));
+        files.push((folder.join(format!("{name}.dot")), task.work.executor().plan().to_dot()));
     }
     Ok(files)
 }

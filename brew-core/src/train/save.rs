@@ -20,7 +20,7 @@ impl Run<'_, '_> {
         let folder = self.folder?;
         let _span = info_span!("checkpoint", step = self.step).entered();
         // A run that resumes here finds every row that this one found.
-        self.tasks.iter().for_each(|task| task.work.flush_caches());
+        self.tasks.iter().for_each(|task| task.work.executor().flush_caches());
         let path = folder.checkpoint(self.step);
         let (student, learned) = (student_of(self.tasks), learned_of(self.tasks));
         let written = self.state().and_then(|state| {
@@ -67,8 +67,8 @@ impl Run<'_, '_> {
     /// Tells what the teachers' caches did since the last time, after making it last.
     pub(super) fn tell_of_caches(&self, tell: &mut Tell<'_>) {
         for task in self.tasks {
-            task.work.flush_caches();
-            let (reports, warnings) = task.work.cache_reports();
+            task.work.executor().flush_caches();
+            let (reports, warnings) = task.work.executor().cache_reports();
             for report in reports.iter().filter(|report| report.found + report.computed > 0) {
                 tell(&Event::TeacherCache { step: self.step, report });
             }

@@ -31,17 +31,17 @@ impl Task<'_> {
 
 /// The parameters of the student, those of all tasks.
 pub(super) fn student_of(tasks: &[Task<'_>]) -> Parameters {
-    union(tasks, |work| work.student())
+    union(tasks, |work| work.executor().student())
 }
 
 /// What all tasks learn beside the student.
 pub(super) fn learned_of(tasks: &[Task<'_>]) -> Parameters {
-    union(tasks, |work| work.learned())
+    union(tasks, |work| work.executor().learned())
 }
 
 /// The projections of all tasks.
 pub(super) fn projections_of(tasks: &[Task<'_>]) -> Parameters {
-    union(tasks, |work| work.projections())
+    union(tasks, |work| work.executor().projections())
 }
 
 fn union(tasks: &[Task<'_>], of: impl Fn(&dyn Work) -> Parameters) -> Parameters {

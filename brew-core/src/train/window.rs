@@ -31,7 +31,7 @@ impl Run<'_, '_> {
         self.student.clear_gradients()?;
         self.learned.clear_gradients()?;
         for task in counts.keys() {
-            self.tasks[*task].work.before_step(self.step, steps)?;
+            self.tasks[*task].work.executor().before_step(self.step, steps)?;
         }
         let buffers = Buffers::of(self.tasks)?;
         let log = self.step.is_multiple_of(self.settings.log_every) || self.step + 1 == steps;
@@ -56,7 +56,7 @@ impl Run<'_, '_> {
             self.clip()?;
             self.update(multiplier)?;
             for task in counts.keys() {
-                self.tasks[*task].work.after_step()?;
+                self.tasks[*task].work.executor().after_step()?;
             }
         } else {
             // Nothing of the step counts: losses drop what they saw of it when the next one begins.

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::length::PerEpoch;
 use super::random::Draw;
+use super::stream::Stream;
 use super::task::Task;
-use super::work::{MicroBatch, NOTHING, Stream};
+use super::work::{MicroBatch, NOTHING};
 use crate::batch::Position;
 use crate::error::{Error, Result};
 
@@ -32,7 +33,7 @@ pub(super) struct NextBatch<'r> {
 /// Batches without end, or in a run of epochs up to the end of each.
 pub(super) struct Windows<'r> {
     tasks: &'r [Task<'r>],
-    streams: Vec<Box<dyn Stream<'r> + 'r>>,
+    streams: Vec<Stream<'r>>,
     draw: Draw,
     /// In a run of epochs, the batches of each.
     per_epoch: Option<PerEpoch>,
@@ -42,7 +43,7 @@ pub(super) struct Windows<'r> {
 
 impl<'r> Windows<'r> {
     pub(super) fn new(tasks: &'r [Task<'r>], draw: Draw, per_epoch: Option<PerEpoch>) -> Result<Self> {
-        let streams = tasks.iter().map(|task| task.work.stream()).collect::<Result<_>>()?;
+        let streams = tasks.iter().map(|task| Stream::new(&*task.work)).collect::<Result<_>>()?;
         Ok(Windows { tasks, streams, draw, per_epoch, drawn: 0 })
     }
 

@@ -17,7 +17,7 @@ const MARKS: [&str; 6] = [
 pub(crate) const NO_PARTS: [(&str, &str); 5] = [
     ("brew-core/src/loss/learns.rs", "the trait, with the answers of a loss without state"),
     ("brew-core/src/train/resume.rs", "puts the parts together: every row goes through it"),
-    ("brew-core/src/train/work.rs", "hands on to the losses of the plan"),
+    ("brew-core/src/train/erased_executor.rs", "hands on to the losses of the plan"),
     ("brew-core/src/batch/position.rs", "the position that the rows of the loader keep"),
     ("brew-data/src/store/rows.rs", "a lock that is named so; the store is no part of a checkpoint"),
 ];

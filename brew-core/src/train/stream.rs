@@ -1,0 +1,54 @@
+//! The batches of one task, epoch after epoch.
+
+use super::work::{MicroBatch, Work};
+use crate::batch::{Position, Walk};
+use crate::error::Result;
+
+/// A place in the data of a task, and the batches from there on.
+pub(super) struct Stream<'r> {
+    work: &'r (dyn Work + 'r),
+    position: Position,
+    /// What is left of this epoch, once it was begun.
+    batches: Option<Walk<'r, Box<dyn MicroBatch + 'r>>>,
+}
+
+impl<'r> Stream<'r> {
+    /// The batches from the first epoch on.
+    ///
+    /// # Errors
+    /// Data that cannot say what it depends on.
+    pub(super) fn new(work: &'r (dyn Work + 'r)) -> Result<Self> {
+        Ok(Stream { work, position: work.start()?, batches: None })
+    }
+
+    /// The next batch of this epoch; `None` where the epoch is over.
+    pub(super) fn next(&mut self) -> Result<Option<Box<dyn MicroBatch + 'r>>> {
+        let batches = match &mut self.batches {
+            Some(batches) => batches,
+            none => none.insert(self.work.walk(&self.position)?),
+        };
+        let next = batches.next().transpose()?;
+        self.position.batch += usize::from(next.is_some());
+        Ok(next)
+    }
+
+    /// Continues with the next epoch.
+    pub(super) fn next_epoch(&mut self) {
+        (self.position, self.batches) = (self.position.next_epoch(), None);
+    }
+
+    /// Where the next batch is.
+    pub(super) fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Continues from a position that was taken in the same data.
+    ///
+    /// # Errors
+    /// Data that is not the same, with all that differs.
+    pub(super) fn go_to(&mut self, position: &Position) -> Result<()> {
+        self.work.check(position)?;
+        (self.position, self.batches) = (position.clone(), None);
+        Ok(())
+    }
+}
