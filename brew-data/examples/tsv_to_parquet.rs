@@ -6,6 +6,7 @@
 //! cargo run -p brew-data --example tsv_to_parquet -- movie_reviews.tsv data/movie_reviews.parquet
 //! ```
 
+use brew_data::Layout;
 use brew_data::prelude::*;
 use brew_data::{Error, Result};
 

@@ -65,7 +65,7 @@ pub enum Error {
         message: String,
     },
     /// A line of a text file with too few or too many fields.
-    #[error("{}, line {line}: {found} fields where {expected} are expected ({})", path.display(), columns.join(", "))]
+    #[error("{}, line {line}: {found} fields, expected {expected} ({})", path.display(), columns.join(", "))]
     Fields {
         /// The text file.
         path: PathBuf,
@@ -168,7 +168,7 @@ impl Error {
             ParseError::Fields { line, found, expected, columns } => {
                 Error::Fields { path, line, found, expected, columns }
             }
-            ParseError::Stopped => Error::format(path, "the reading was ended"),
+            ParseError::Stopped => Error::format(path, "reading was stopped"),
         }
     }
 

@@ -1,8 +1,17 @@
 //! Arrow data for brew: tables of text or numbers become typed batches.
 //!
-//! A [`Dataset`] is a table: opened from Arrow, Parquet, CSV, JSON lines or annotated text, selected by
-//! row, and tokenised once into an Arrow cache. A [`Loader`] walks it in an order that is a pure function of
-//! (seed, epoch), and implements brew-core's `Batches`.
+//! Read these first:
+//!
+//! 1. [`Dataset::open`] opens Parquet, Arrow, CSV, TSV, JSON, CoNLL, and SQuAD files, folders, and patterns as a
+//!    table; [`Dataset::splits`] opens one split of a folder.
+//! 2. [`Dataset::column`] renames and casts columns, and turns text labels into class numbers.
+//! 3. [`Dataset::tokenize`] turns text into token ids once, with a [`Tokenizer`] and the settings in [`Tokenize`].
+//! 4. [`Dataset::batches`] gives a [`Loader`], whose order is a pure function of (seed, epoch). It implements
+//!    brew-core's `Batches`, so a `Trainer` runs on it.
+//!
+//! Then, as needed: [`TeacherStore`] keeps a teacher's features on disk, [`TextClassifier`] predicts with a saved
+//! student, [`augment`] varies texts per epoch, [`Answers`] turns logits into answers, [`Stream`] feeds endless
+//! data, and [`Storage`] reads from stores other than the local disk.
 //!
 //! ```
 //! use brew_data::prelude::*;
@@ -20,19 +29,31 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Errors name the file, the row or line, and the column, and say how to fix the data ([`enum@Error`]).
 
-mod arrays;
-pub mod augment;
-mod dataset;
-mod disk;
-mod error;
-mod loader;
+// The rooms, lowest first: a module uses only those above it in this list.
 mod parse;
+
+mod error;
 mod progress;
 mod random;
+
+mod disk;
+
+mod arrays;
+
 mod source;
-mod store;
+
+mod dataset;
+
 mod text;
+
+pub mod augment;
+
+mod loader;
+
+mod store;
 
 pub use bytes::Bytes;
 pub use dataset::{Classes, Dataset, Recast, Splits, TooLong};
@@ -53,10 +74,9 @@ pub use text::tokenize::Tokenize;
 pub use text::tokenizer::{Tokenizer, Tokens};
 pub use text::words::{Pieces, Words};
 
-/// What a program that feeds data to brew needs in scope, beside `brew_core::prelude`.
+/// What nearly every program that feeds data to brew needs, beside `brew_core::prelude`: tables, batches, and
+/// tokens, the teacher store, and the classifier. Formats and the parts of a task are found by path, such as
+/// [`brew_data::Questions`](crate::Questions).
 pub mod prelude {
-    pub use crate::{
-        Classes, Conll, Dataset, Delimited, Format, Layout, Loader, TeacherStore, TextClassifier, Tokenize,
-        Tokenizer,
-    };
+    pub use crate::{Dataset, Loader, TeacherStore, TextClassifier, Tokenize, Tokenizer};
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use brew_core::Result;
+use brew_data::Layout;
 use brew_data::prelude::*;
 
 use crate::Settings;

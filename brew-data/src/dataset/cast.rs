@@ -154,7 +154,7 @@ impl Casting<'_> {
             _ => return Err(self.dataset.wrong_type(self.dataset.field(self.column)?, needed)),
         };
         let length = i32::try_from(names.len())
-            .map_err(|_| Error::Setting(format!("{} classes are more than int32 counts", names.len())))?;
+            .map_err(|_| Error::Setting(format!("{} classes do not fit int32", names.len())))?;
         let mut builder = FixedSizeListBuilder::new(UInt8Builder::new(), length);
         for row in rows {
             let mut hot = vec![0; names.len()];
@@ -177,7 +177,7 @@ impl Casting<'_> {
             (None, ColumnValues::TextLists(lists)) => sorted(&mut lists.iter().flatten()),
             (None, _) => {
                 return refused(
-                    "whole numbers have an order already: give the names of the classes in it".to_owned(),
+                    "whole numbers already have an order: list the class names in that order".to_owned(),
                 );
             }
         };

@@ -94,7 +94,7 @@ impl Dataset {
         let Some(first) = batches.first() else { return Err(Error::NoRows { path: name.into() }) };
         let schema = first.schema();
         if let Some(other) = batches.iter().find(|batch| batch.schema() != schema) {
-            let message = format!("record batches of different schemas: {schema} and {}", other.schema());
+            let message = format!("record batches with different schemas: {schema} and {}", other.schema());
             return Err(Error::format(name, message));
         }
         Self::of_table(name, Table::new(name, &schema, batches, None))
@@ -125,7 +125,7 @@ impl Dataset {
             parts.push(Shard { table, first_row });
         }
         if u32::try_from(rows).is_err() {
-            return Err(Error::format(path, format!("{rows} rows are more than the {} that fit", u32::MAX)));
+            return Err(Error::format(path, format!("{rows} rows exceed the maximum of {}", u32::MAX)));
         }
         Ok(Dataset {
             path: path.into(),

@@ -61,7 +61,7 @@ impl Dataset {
         let mut kept = (Vec::new(), Vec::new());
         for (index, name) in columns.iter().enumerate() {
             if columns[..index].contains(name) {
-                return Err(Error::format(self.path(), format!("the column `{name}` is asked for twice")));
+                return Err(Error::format(self.path(), format!("the column `{name}` is listed twice")));
             }
             let place = self.index(name)?;
             kept.0.push(self.schema().fields()[place].clone());

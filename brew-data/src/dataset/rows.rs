@@ -25,7 +25,7 @@ impl Dataset {
             if row < self.rows {
                 return Ok(self.file_row(row) as u32);
             }
-            let message = format!("row {row} is selected, but there are only {}", self.rows);
+            let message = format!("the selected row {row} is out of range 0..{}", self.rows);
             Err(Error::format(self.path(), message))
         });
         let selection = selection.collect::<Result<Arc<[u32]>>>()?;
@@ -121,7 +121,7 @@ impl Dataset {
         match (0..self.rows).find(|&row| is_null(row)) {
             None => Ok(()),
             Some(row) => {
-                Err(self.bad_value(row, name, "the value is missing (null): fill it or leave the row out"))
+                Err(self.bad_value(row, name, "the value is missing (null): fill it or drop the row"))
             }
         }
     }

@@ -15,7 +15,7 @@ impl Dataset {
         }
         let (column, call) = (field.name(), if whole { "to_integers" } else { "to_floats" });
         let why = self.first_identifier(column).map_or_else(String::new, |(row, text)| {
-            format!(": row {row} is `{text}`, and a number has no leading zero and no `+`")
+            format!(": row {row} is `{text}`, and numbers have no leading zero and no `+`")
         });
         let mend = format!("`.column({column:?}).{call}().as_({column:?})` makes numbers of text");
         self.wrong_type(field, &format!("{needed}{why}; {mend}"))

@@ -15,7 +15,7 @@ const LARGEST_EXACT: u64 = 1 << 53;
 
 /// How to declare what two bytes mean.
 const BITS: &str =
-    "; two bytes are a number where the column's metadata `brew.dtype` says `float16` or `bfloat16`";
+    "; two-byte values are numbers if the column's metadata `brew.dtype` is `float16` or `bfloat16`";
 
 impl Dataset {
     /// Reads a column of whole numbers (any integer type, or bool as 0 and 1): one value per row in use.
@@ -105,7 +105,7 @@ impl Dataset {
             let (chunk, offset) = self.locate(row);
             let values = list_at(&chunks[chunk], offset).ok_or_else(|| self.wrong_type(field, needed))?;
             if values.logical_null_count() > 0 {
-                let message = "a value of the list is missing (null): fill it or leave the row out";
+                let message = "a value of the list is missing (null): fill it or drop the row";
                 return Err(self.bad_value(row, column, message));
             }
             read(&values).ok_or_else(|| self.wrong_type(field, needed))

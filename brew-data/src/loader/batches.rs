@@ -56,7 +56,7 @@ impl<B: FromColumns> Loader<B> {
                 (self.tokens.is_some(), "count tokens of", ".up_to_tokens()"),
             ];
             if let Some((_, what, call)) = wrong.into_iter().find(|(wrong, ..)| *wrong) {
-                let message = format!("there is no column of lists to {what}: leave out `{call}`");
+                let message = format!("there is no list column to {what}: remove `{call}`");
                 return Err(Error::format(self.dataset.path(), message));
             }
         }

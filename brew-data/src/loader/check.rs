@@ -61,7 +61,7 @@ fn check_values(dataset: &Dataset, source: &ColumnReader) -> Result<()> {
     let Column { name, pad, .. } = source.column;
     dataset.refuse_nulls(name)?;
     if let Some(row) = source.row_with_null(dataset) {
-        let message = "a value of the list is missing (null): fill it or leave the row out";
+        let message = "a value of the list is missing (null): fill it or drop the row";
         return Err(dataset.bad_value(row, name, message));
     }
     if !source.is_list() {
@@ -71,8 +71,8 @@ fn check_values(dataset: &Dataset, source: &ColumnReader) -> Result<()> {
         && let Some(row) = (0..dataset.rows()).find(|&row| source.length(dataset, row) > limit)
     {
         let message = format!(
-            "a list of length {}, but the limit is {limit}: cut longer ones with `TooLong::Cut`, or leave \
-             the row out",
+            "a list of length {}, but the limit is {limit}: cut longer ones with `TooLong::Cut`, or drop the \
+             row",
             source.length(dataset, row)
         );
         return Err(dataset.bad_value(row, name, message));

@@ -129,8 +129,8 @@ impl ColumnReader {
         let mend = match (self.depth, nested) {
             (2, false) => "; declare lists of lists as such: `#[column(i64, pad = 0, nested)]`",
             _ if matches!(self.value_type, DataType::FixedSizeBinary(2)) && !self.is_bits() => {
-                "; two bytes are a number where the batch says `f16` or `bf16`, or the column's metadata \
-                 `brew.dtype` does"
+                "; two-byte values are numbers if the batch declares `f16` or `bf16`, or the column's \
+                 metadata `brew.dtype` does"
             }
             _ => "",
         };

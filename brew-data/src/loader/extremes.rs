@@ -28,13 +28,11 @@ pub(super) fn rows(
         held.push_str(&what);
     };
     let (rows, mut longest) = (dataset.rows(), None::<(usize, usize, &str)>);
-    let title = format!("looking through {rows} rows");
+    let title = format!("scanning {rows} rows");
     let mut progress = Patient::rows(title, (rows * sources.len()) as u64);
     for (place, source) in sources.iter().enumerate() {
         let name = source.column.name;
-        let mut smallest: Option<(i64, usize)> = None;
-        let mut largest: Option<(i64, usize)> = None;
-        let mut ignored: Option<usize> = None;
+        let mut extremes = ColumnExtremes::default();
         let mut numbers = Numbers::for_type(&source.value_type, 0);
         for row in 0..rows {
             if row % AT_ONCE == 0 {
@@ -49,25 +47,14 @@ pub(super) fn rows(
             let Some(Numbers::Integers(values)) = &mut numbers else { continue };
             values.clear();
             source.integers(dataset, row, values)?;
-            let counted = || values.iter().copied().filter(|value| *value != IGNORED);
-            // A label that does not count, and in any other column a number as any other.
-            if ignored.is_none() && values.contains(&IGNORED) {
-                ignored = Some(row);
-            }
-            let (Some(low), Some(high)) = (counted().min(), counted().max()) else { continue };
-            if smallest.is_none_or(|(known, _)| low < known) {
-                smallest = Some((low, row));
-            }
-            if largest.is_none_or(|(known, _)| high > known) {
-                largest = Some((high, row));
-            }
+            extremes.see(row, values);
         }
-        for (which, extreme) in [("smallest", smallest), ("largest", largest)] {
+        for (which, extreme) in [("smallest", extremes.smallest), ("largest", extremes.largest)] {
             if let Some((value, row)) = extreme {
                 hold(row, format!("the {which} `{name}`, {value}"));
             }
         }
-        if let Some(row) = ignored {
+        if let Some(row) = extremes.ignored {
             hold(row, format!("`{name}` has {IGNORED}"));
         }
     }
@@ -75,4 +62,29 @@ pub(super) fn rows(
         hold(row, format!("the longest list, {length} values of `{name}`"));
     }
     Ok((found, longest.map(|(_, row, _)| row)))
+}
+
+/// The extreme values of one column so far, with their rows.
+#[derive(Default)]
+struct ColumnExtremes {
+    smallest: Option<(i64, usize)>,
+    largest: Option<(i64, usize)>,
+    /// The first row with an ignored label: in any other column, it is a number like any other.
+    ignored: Option<usize>,
+}
+
+impl ColumnExtremes {
+    fn see(&mut self, row: usize, values: &[i64]) {
+        if self.ignored.is_none() && values.contains(&IGNORED) {
+            self.ignored = Some(row);
+        }
+        for &value in values.iter().filter(|value| **value != IGNORED) {
+            if self.smallest.is_none_or(|(known, _)| value < known) {
+                self.smallest = Some((value, row));
+            }
+            if self.largest.is_none_or(|(known, _)| value > known) {
+                self.largest = Some((value, row));
+            }
+        }
+    }
 }

@@ -42,9 +42,8 @@ impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Rebatched<B, I> {
             self.waiting.push(more);
         }
         let Some(first) = self.waiting.first() else { return Ok(None) };
-        let rows = concat_batches(&first.schema(), &self.waiting).map_err(|error| {
-            Error::format(&*self.name, format!("rows from row {} on: {error}", self.first))
-        })?;
+        let rows = concat_batches(&first.schema(), &self.waiting)
+            .map_err(|error| Error::format(&*self.name, format!("rows from row {}: {error}", self.first)))?;
         let taken = rows.num_rows().min(self.size);
         self.waiting.clear();
         if taken < rows.num_rows() {
@@ -67,15 +66,15 @@ impl<B: FromColumns, I: Iterator<Item = Result<RecordBatch>>> Rebatched<B, I> {
             return Ok(());
         }
         let message = format!(
-            "a record batch of other columns than the one before it, {found:?} after {known:?}: give all of \
-             them the same columns, in the same order"
+            "a record batch whose columns differ from the one before, {found:?} after {known:?}: give all of \
+             them the same columns in the same order"
         );
         Err(Error::format(&*self.name, message).into())
     }
 
     fn make(&mut self) -> Result<Option<B>> {
         let Some(rows) = self.rows()? else { return Ok(None) };
-        let name = format!("{}, from row {} of the epoch on", self.name.display(), self.first);
+        let name = format!("{}, from row {} of the epoch", self.name.display(), self.first);
         self.first += rows.num_rows();
         let dataset = Dataset::from_record_batches(name, vec![rows])?;
         let batches = dataset.batches::<B>(self.size);

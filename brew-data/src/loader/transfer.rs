@@ -19,7 +19,7 @@ impl Destination {
     pub(super) fn check(self) -> Result<()> {
         match self.0 {
             Device::Cuda(index) if index as i64 >= brew_core::tch::Cuda::device_count() => {
-                let message = format!("batches are to go to CUDA device {index}, which is not there");
+                let message = format!("batches are requested on CUDA device {index}, which does not exist");
                 Err(Error::invalid(message))
             }
             _ => Ok(()),

@@ -23,15 +23,15 @@ pub(crate) enum Undecoded {
 impl fmt::Display for Undecoded {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Undecoded::Damaged(message) => write!(formatter, "is damaged or cut short: {message}"),
+            Undecoded::Damaged(message) => write!(formatter, "is damaged or truncated: {message}"),
             Undecoded::Unfinished(message) => {
-                write!(formatter, "is not complete: {message}; it is cut short, or its writer was not closed")
+                write!(formatter, "is incomplete: {message}; it is truncated, or its writer was not closed")
             }
             Undecoded::Unsupported(message) => write!(formatter, "is not supported: {message}"),
             Undecoded::Unknown(message) => write!(
                 formatter,
-                "cannot be decoded: {message} (it is damaged, or uses what is not supported yet; in the second \
-                 case the program that wrote it can write it in another form)"
+                "cannot be decoded: {message} (it is damaged, or uses a feature that is not supported yet; \
+                 if it is intact, write it in another form)"
             ),
         }
     }

@@ -46,7 +46,7 @@ fn no_name(name: &str, before: &[String]) -> Option<String> {
     } else if name.parse::<f64>().is_ok() {
         Some(format!("`{name}` is a number"))
     } else {
-        before.iter().any(|known| known == name).then(|| format!("`{name}` is there twice"))
+        before.iter().any(|known| known == name).then(|| format!("`{name}` appears twice"))
     }
 }
 
@@ -57,8 +57,8 @@ pub(crate) fn refusal(settings: &Delimited, line: usize, fields: usize, why: &st
     ParseError::line(
         line,
         format!(
-            "this is not taken for a header: {why}. If it is one, name the columns anew: \
-             `Dataset::open_as(path, {code}.layout_below_header({layout}))`; if it is a row, name them by \
+            "this is not treated as a header: {why}. If it is a header, name the columns: \
+             `Dataset::open_as(path, {code}.layout_below_header({layout}))`; if it is a row, name them with \
              `Dataset::open_as(path, {code}.layout({layout}))`. `.integer` and `.float` instead of `.text` are \
              for numbers"
         ),
@@ -104,8 +104,8 @@ pub(crate) fn check(line: usize, header: Record<'_>, declared: &[&str]) -> Resul
     Err(ParseError::line(
         line,
         format!(
-            "the header names the columns {}, but they are declared as {}: declare them by its names, and rename \
-             with `.column({name:?}).as_({other:?})`",
+            "the header names the columns {}, but they are declared as {}: declare them with its names, and \
+             rename with `.column({name:?}).as_({other:?})`",
             found.join(", "),
             declared.join(", ")
         ),

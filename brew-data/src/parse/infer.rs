@@ -87,7 +87,7 @@ impl DelimitedInference {
         } else if !names.iter().eq(self.columns.iter().map(|column| &column.name)) {
             let expected: Vec<_> = self.columns.iter().map(|column| column.name.as_str()).collect();
             let message = format!(
-                "the columns are {}, but those of the files before it are {}",
+                "the columns are {}, but the files before it have {}",
                 names.join(", "),
                 expected.join(", ")
             );

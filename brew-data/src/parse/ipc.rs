@@ -100,8 +100,7 @@ impl Index {
 
     fn new(schema: arrow::ipc::Schema<'_>, version: MetadataVersion) -> Result<Self, Undecoded> {
         if !schema.endianness().equals_to_target_endianness() {
-            let message =
-                "its numbers have the byte order of another machine; pyarrow reads it, and writes it anew";
+            let message = "its numbers have another machine's byte order; read and rewrite it with pyarrow";
             return Err(Undecoded::Unsupported(message.to_owned()));
         }
         let schema = Arc::new(try_fb_to_schema(schema).map_err(|error| undecoded(&error))?);

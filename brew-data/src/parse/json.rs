@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+/// The members of an object, in order.
+pub(crate) type Members = Vec<(String, Json)>;
+
 /// A JSON value.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Json {
@@ -15,7 +18,7 @@ pub(crate) enum Json {
     Float(f64),
     Text(String),
     List(Vec<Json>),
-    Object(Vec<(String, Json)>),
+    Object(Members),
 }
 
 /// The start of the message about a duplicate key.
@@ -112,7 +115,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut members: Vec<(String, Json)> = Vec::new();
+        let mut members = Members::new();
         // Scanning all members takes quadratic time, so many members use a set.
         let mut many = std::collections::HashSet::new();
         while let Some((key, value)) = map.next_entry::<String, Json>()? {
@@ -125,7 +128,7 @@ impl<'de> Visitor<'de> for AnyValue {
                 _ => many.replace(key.clone()).is_some(),
             };
             if twice {
-                return Err(A::Error::custom(format!("{TWICE}{key}` is there twice")));
+                return Err(A::Error::custom(format!("{TWICE}{key}` appears twice")));
             }
             members.push((key, value));
         }

@@ -26,7 +26,7 @@ pub(crate) struct WholeTable {
 pub(crate) fn table_of(members: &[(String, Json)]) -> Option<WholeTable> {
     let table = |why: &str, mend: &str, of_lists| {
         let message = format!(
-            "the file is this one object, which is taken for a table and not for a row: {why}. Write one row per \
+            "the file's only object is treated as a table, not as a row: {why}. Write one row per \
              line: {mend}. If it is one row, put it into a list: `[{{…}}]`"
         );
         Some(WholeTable { message, of_lists })

@@ -8,7 +8,7 @@ use std::io::BufRead;
 
 use super::ParseError;
 use super::columns::InferredColumns;
-use super::json::Json;
+use super::json::{Json, Members};
 use super::json_alone::table_of;
 use super::json_column::{JsonColumn, RowPlace, Within};
 use super::json_object::object;
@@ -117,7 +117,7 @@ impl JsonInference {
             Some(length) => format!("the key `{}` of the object `{}`", &name[length + 1..], &name[..length]),
         };
         let message = format!(
-            "two different keys are called so, {} and {}: rename one of them",
+            "two different keys have this name, {} and {}: rename one of them",
             key(known),
             key(within)
         );
@@ -198,7 +198,7 @@ impl JsonInference {
 }
 
 /// The next row, and its first line.
-fn next_row(rows: &mut JsonRows<impl BufRead>) -> Result<Option<(usize, Vec<(String, Json)>)>, ParseError> {
+fn next_row(rows: &mut JsonRows<impl BufRead>) -> Result<Option<(usize, Members)>, ParseError> {
     rows.next()?.map(|(line, text)| Ok((line, object(line, text)?))).transpose()
 }
 

@@ -1,13 +1,13 @@
 //! Parses one JSON row: an object whose long whole numbers are not silently rounded.
 
-use super::json::{Json, TWICE};
+use super::json::{Json, Members, TWICE};
 use super::{ParseError, json_not_finite};
 
 /// The object of the row that begins in this line.
 ///
 /// # Errors
 /// The text is not one JSON object, by line and byte.
-pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, ParseError> {
+pub(crate) fn object(line: usize, text: &[u8]) -> Result<Members, ParseError> {
     match json_not_finite::parse(text) {
         Ok(Json::Object(mut members)) => {
             if members.iter().any(|(_, value)| value.may_be_rounded()) && has_long_integer(text) {
@@ -18,7 +18,10 @@ pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, Pa
         Ok(other) => {
             let pandas = "; pandas writes rows so by `df.to_json(path, orient=\"records\", lines=True)`";
             let mend = if matches!(other, Json::List(_)) { pandas } else { "" };
-            Err(ParseError::line(line, format!("{} is not an object: a row is one{mend}", other.kind())))
+            Err(ParseError::line(
+                line,
+                format!("{} is not an object: each row must be one{mend}", other.kind()),
+            ))
         }
         Err(error) => {
             let message = error.to_string();
@@ -27,7 +30,7 @@ pub(crate) fn object(line: usize, text: &[u8]) -> Result<Vec<(String, Json)>, Pa
             // A duplicate key is valid JSON, so it gets its own message.
             let message = match message.starts_with(TWICE) {
                 true => format!("{message}, up to byte {} of the line", error.column()),
-                false => format!("not JSON from byte {} of the line on: {message}", error.column()),
+                false => format!("not JSON from byte {} of the line: {message}", error.column()),
             };
             Err(ParseError::line(line + error.line().saturating_sub(1), message))
         }

@@ -57,7 +57,9 @@ impl<R: BufRead> JsonRows<R> {
             RowForm::Lines => self.next_line()?,
             RowForm::Objects => match self.skip_blank()? {
                 Some(b'{') => Some(self.object()?),
-                Some(_) => return Err(ParseError::line(self.line, "no object begins here: a row is one")),
+                Some(_) => {
+                    return Err(ParseError::line(self.line, "no object begins here: each row must be one"));
+                }
                 None => None,
             },
             RowForm::List(line, had_one) => self.element(line, had_one)?,

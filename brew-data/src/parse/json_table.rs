@@ -66,8 +66,7 @@ fn append(
             }
             (Json::Object(members), None) => append(line, Some(&name), members, names, values)?,
             (_, None) => {
-                let message =
-                    "the column was not there when the file was first looked through: it has changed";
+                let message = "the column did not exist when the file was scanned: the file has changed";
                 return Err(ParseError::field(line, name, message));
             }
         }

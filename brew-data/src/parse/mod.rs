@@ -135,7 +135,7 @@ impl ParseError {
 pub(crate) fn utf8<'a>(line: usize, column: &str, field: &'a [u8]) -> Result<&'a str, ParseError> {
     std::str::from_utf8(field).map_err(|error| {
         let message = format!(
-            "the text is not UTF-8 from byte {} of the field on: save the file as UTF-8",
+            "the text is not UTF-8 from byte {} of the field: save the file as UTF-8",
             error.valid_up_to()
         );
         ParseError::field(line, column, message)

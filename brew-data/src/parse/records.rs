@@ -162,8 +162,8 @@ impl<R: BufRead> Records<R> {
 
 fn unclosed(line: usize, by: &str) -> ParseError {
     let message = format!(
-        "a quotation mark opens a field that is not closed {by}: if quotation marks mean nothing in this \
-         file, read it with `Delimited::csv().quoted(false)`"
+        "a quoted field is not closed {by}: if quotation marks have no special meaning in this file, read it \
+         with `Delimited::csv().quoted(false)`"
     );
     ParseError::line(line, message)
 }

@@ -77,7 +77,7 @@ pub(crate) fn read(reader: impl BufRead, emit: &mut Emit<'_>) -> Result<(), Pars
             let message = message.strip_suffix(&place).unwrap_or(&message);
             ParseError::line(
                 error.line(),
-                format!("not SQuAD's JSON from byte {} of the line on: {message}", error.column()),
+                format!("not SQuAD's JSON from byte {} of the line: {message}", error.column()),
             )
         }
     })?;
@@ -190,7 +190,7 @@ impl<'de> Visitor<'de> for Articles<'_, '_, '_> {
         while let Some(article) = articles.next_element()? {
             if let Err(problem) = self.0.article(&article) {
                 self.0.problem = Some(problem);
-                return Err(A::Error::custom("the reading was ended"));
+                return Err(A::Error::custom("reading was stopped"));
             }
         }
         Ok(())

@@ -52,7 +52,7 @@ impl FileKind {
         let packed = mark.starts_with(GZIP_MARK) || mark.starts_with(ZSTD_MARK);
         Ok(FileKind::Text(match extension.as_str() {
             "parquet" | "arrow" | "feather" | "ipc" if packed => {
-                let message = format!("a packed .{extension} file cannot be read: unpack it first");
+                let message = format!("a packed .{extension} file cannot be read: decompress it first");
                 return Err(Error::format(path, message));
             }
             "parquet" => {
@@ -71,7 +71,8 @@ impl FileKind {
             "json" => Format::JsonLines,
             "conll" | "bio" | "iob" | "iob2" => Format::Conll(Conll::new()),
             other => {
-                let message = format!("files of kind `.{other}` are not read; there are: {KINDS}");
+                let message =
+                    format!("files with extension `.{other}` are not supported; supported are: {KINDS}");
                 return Err(Error::format(path, message));
             }
         }))

@@ -61,13 +61,14 @@ pub(crate) fn find(storage: &dyn Storage, path: &Path) -> Result<Vec<PathBuf>> {
         Contents::Splits(splits, others) => {
             let names: Vec<&str> = splits.iter().map(|split| split.name.as_str()).collect();
             let several = if names.len() == 1 { "the split" } else { "the splits" };
-            let mut message = format!("the folder holds {several} {}", names.join(", "));
+            let mut message = format!("the folder has {several} {}", names.join(", "));
             if let Some(other) = others.first() {
-                message += &format!(", and {} of none, such as {}", counted(others.len()), other.display());
+                message +=
+                    &format!(", and {} outside them, such as {}", counted(others.len()), other.display());
             }
             let first = names.first().unwrap_or(&"train");
-            message += &format!(": open one by `Dataset::splits(path)?.split(\"{first}\")`");
-            message += if others.is_empty() { "" } else { ", or name the files by a pattern" };
+            message += &format!(": open one with `Dataset::splits(path)?.split(\"{first}\")`");
+            message += if others.is_empty() { "" } else { ", or select the files with a pattern" };
             Err(Error::format(path, message))
         }
     }
@@ -88,7 +89,7 @@ pub(crate) fn splits(storage: &dyn Storage, folder: &Path) -> Result<Vec<Split>>
         Contents::Table(files, Some(name)) => Ok(vec![Split { name, place: SplitFiles::Files(files) }]),
         Contents::Table(_, None) => {
             let message =
-                "no file or folder in it is named after a split: open it as one table by `Dataset::open`";
+                "no file or folder in it is named after a split: open it as one table with `Dataset::open`";
             Err(Error::format(folder, message))
         }
     }
@@ -154,15 +155,15 @@ fn none_directly(folder: &Path, below: &[PathBuf]) -> String {
         && !pattern::is_one(folder)
     {
         let pattern = format!("{}*.{}", "*/".repeat(levels - 1), extension.display());
-        message += &format!(", or all files as one table by `Dataset::open({:?})`", folder.join(pattern));
+        message += &format!(", or all files as one table with `Dataset::open({:?})`", folder.join(pattern));
     }
     if let Some(named) = first.iter().find(|part| part.to_string_lossy().contains('=')) {
-        message += &format!("; what the names of folders say, such as {}, is no column", named.display());
+        message += &format!("; folder names such as {} do not become columns", named.display());
     }
     message
 }
 
-/// Rejects a folder whose files of one split lie in several folders, such as one per language.
+/// Rejects a folder whose files of one split are in several folders, such as one per language.
 fn one_data_set(folder: &Path, splits: &splits::SplitMembers) -> Result<()> {
     for (name, members) in splits {
         let places: BTreeSet<&Path> = members.iter().map(|member| &*member.within).collect();
@@ -173,8 +174,8 @@ fn one_data_set(folder: &Path, splits: &splits::SplitMembers) -> Result<()> {
             };
             let places: Vec<_> = places.iter().map(shown).collect();
             let message = format!(
-                "files of the split {name} lie in several folders, {}: open one of these, or name the files by a \
-                 pattern",
+                "files of the split {name} are in several folders, {}: open one of them, or select the files \
+                 with a pattern",
                 places.join(", ")
             );
             return Err(Error::format(folder, message));

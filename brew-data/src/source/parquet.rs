@@ -122,7 +122,7 @@ impl EncodedColumns for ParquetColumns {
                 },
             )?;
             if !kept.chunks.iter().map(RecordBatch::num_rows).eq(self.chunks.iter().copied()) {
-                let message = "the column has not as many rows as its row groups say";
+                let message = "the number of rows differs from that of its row groups";
                 return Err(Error::in_file(&self.path, told(&self.object, message.into())));
             }
             *decoded = Some(kept);

@@ -40,7 +40,7 @@ pub(super) fn files(storage: &dyn Storage, folder: &Path) -> Result<Vec<PathBuf>
     let path = folder.join(STATE);
     let state: StateFile = read(storage, &path)?;
     if state.indices.is_some_and(|indices| !indices.is_empty()) {
-        let message = "the data set keeps a selection of its rows apart: save it again after \
+        let message = "the data set stores a selection of rows separately: save it again after \
                        `flatten_indices()`";
         return Err(Error::format(path, message));
     }
@@ -58,7 +58,7 @@ fn below<'n>(list: &Path, name: &'n str) -> Result<&'n Path> {
     if plain && !name.is_empty() {
         return Ok(path);
     }
-    Err(Error::format(list, format!("it lists `{name}`, which does not lie in its folder")))
+    Err(Error::format(list, format!("it lists `{name}`, which is not inside its folder")))
 }
 
 /// The splits of a data set written by `DatasetDict.save_to_disk`, with their folders.

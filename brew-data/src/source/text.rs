@@ -81,7 +81,7 @@ fn rows(
     emit: &mut Emit<'_>,
 ) -> Result<(), ParseError> {
     match format {
-        Format::Table(_) => Err(ParseError::Text("a layout alone is no format".to_owned())),
+        Format::Table(_) => Err(ParseError::Text("a layout alone is not a format".to_owned())),
         Format::Delimited(settings) => settings.read(reader, schema, emit),
         Format::JsonLines => json_table::read(reader, schema, unreadable, emit),
         Format::Conll(settings) => settings.read(reader, emit),
@@ -105,7 +105,7 @@ fn columns(storage: &dyn Storage, files: &[PathBuf], format: &Format) -> Result<
     }
     for path in files {
         let object = storage.open(path).map_err(Error::io(path))?;
-        let scanned = read(path, &object, "looking through", |reader| match format {
+        let scanned = read(path, &object, "scanning", |reader| match format {
             Format::Delimited(settings) => settings.infer(reader, &mut separated),
             _ => objects.scan(reader),
         });
@@ -148,7 +148,7 @@ pub(super) fn read<T>(
         (ParseError::Io(_), Some(failure)) => ParseError::Io(failure),
         (ParseError::Io(error), None) if packer.is_empty() => ParseError::Io(error),
         (ParseError::Io(error), None) if error.kind() == ErrorKind::UnexpectedEof => {
-            let message = "it is cut short, or followed by bytes that belong to something else";
+            let message = "it is truncated, or followed by other data";
             ParseError::Text(format!("the {packer} data ends in the middle: {message}"))
         }
         (ParseError::Io(error), None) => {
@@ -162,12 +162,18 @@ pub(super) fn read<T>(
 fn wide(start: &[u8]) -> Option<String> {
     let mend = "save it as UTF-8, for example with `iconv -f UTF-16 -t UTF-8`";
     match start {
-        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
-            Some(format!("the text is UTF-32 by its byte order mark: {}", mend.replace("-f UTF-16", "-f UTF-32")))
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some(format!(
+            "the text is UTF-32 by its byte order mark: {}",
+            mend.replace("-f UTF-16", "-f UTF-32")
+        )),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            Some(format!("the text is UTF-16 by its byte order mark: {mend}"))
         }
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some(format!("the text is UTF-16 by its byte order mark: {mend}")),
         _ => start.iter().take(4).position(|&byte| byte == 0).map(|place| {
-            format!("byte {place} of the file is zero, which no text in UTF-8 has: if it is text in UTF-16, {mend}")
+            format!(
+                "byte {place} of the file is zero, which no text in UTF-8 has: if it is text in UTF-16, \
+                {mend}"
+            )
         }),
     }
 }

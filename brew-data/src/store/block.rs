@@ -161,6 +161,6 @@ impl OpenBlock {
 fn corrupt(path: &Path, message: &str) -> Error {
     Error::format(
         path,
-        format!("this block of the teacher cache is corrupt: {message}; its rows are computed again"),
+        format!("this block of the teacher cache is corrupt: {message}; its rows will be recomputed"),
     )
 }

@@ -55,8 +55,8 @@ impl Header {
             brew_core::disk::write(&path, json.as_bytes()).map_err(|error| Error::format(&path, error))?;
         }
         let unreadable = |error: &dyn std::fmt::Display| {
-            let mend = "delete the folder to begin a new one";
-            Error::format(&path, format!("this is no header of a teacher cache: {error}; {mend}"))
+            let mend = "delete the folder to start a new one";
+            Error::format(&path, format!("this is not a teacher cache header: {error}; {mend}"))
         };
         let length = std::fs::metadata(&path).map_err(Error::io(&path))?.len();
         if length > LONGEST {
@@ -66,7 +66,7 @@ impl Header {
         let Version { version } = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
         if version != VERSION {
             let message = format!(
-                "the cache has version {version}, this program reads version {VERSION}: give another folder"
+                "the cache has version {version}, this program reads version {VERSION}: use another folder"
             );
             return Err(Error::format(&path, message));
         }
@@ -84,7 +84,7 @@ impl Header {
         Err(Error::format(
             folder,
             format!(
-                "the teacher cache belongs to another pipeline; {}; give this one another folder",
+                "the teacher cache belongs to another pipeline; {}; use another folder for this one",
                 refusals.join("; ")
             ),
         ))

@@ -121,7 +121,7 @@ impl Answers {
         let last = self.next_window + starts.len();
         if starts.len() != ends.len() || last > self.windows.rows() {
             let message = format!(
-                "logits of {} starts and {} ends from window {} on, but there are {} windows",
+                "logits of {} starts and {} ends from window {}, but there are {} windows",
                 starts.len(),
                 ends.len(),
                 self.next_window,

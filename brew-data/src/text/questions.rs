@@ -151,7 +151,7 @@ impl Questions {
             };
             let start = usize::try_from(*start).ok().filter(stands_at).ok_or_else(|| {
                 let message = format!(
-                    "the answer `{text}` does not stand at character {start} of `{}`: \
+                    "the answer `{text}` is not at character {start} of `{}`: \
                      starts are counted in characters, from 0",
                     self.context
                 );

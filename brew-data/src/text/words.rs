@@ -71,7 +71,7 @@ impl Words {
             let (Some(labels), Some((column, _))) = (&labels, &self.labels) else { break };
             if labels[row].len() != words.len() {
                 let message = format!(
-                    "{} labels for {} words: there must be one a word",
+                    "{} labels for {} words: there must be one per word",
                     labels[row].len(),
                     words.len()
                 );

@@ -139,8 +139,8 @@ fn a_header_of_other_names_is_declared_and_renamed_as_advised() {
     let other = below(Delimited::csv(), Layout::new().text("text").integer("label"));
     let refused = Dataset::open_as(&path, other).unwrap_err().to_string();
     assert!(refused.ends_with(
-        "the header names the columns text, stars, but they are declared as text, label: declare them by its names, \
-         and rename with `.column(\"stars\").as_(\"label\")`"
+        "the header names the columns text, stars, but they are declared as text, label: declare them with \
+         its names, and rename with `.column(\"stars\").as_(\"label\")`"
     ));
     let declared = below(Delimited::csv(), Layout::new().text("text").integer("stars"));
     let table = Dataset::open_as(&path, declared).unwrap().column("stars").as_("label").unwrap();

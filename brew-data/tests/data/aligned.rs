@@ -247,7 +247,7 @@ fn what_does_not_fit_together_is_refused_by_row() {
     let moved = moved.select(&[4]).unwrap();
     assert_eq!(
         refused(&moved, &Tokenize::questions(asked().answers("answers", "starts"), 64)),
-        "table, row 4, column `starts`: the answer `London` does not stand at character 1 of `context`: \
+        "table, row 4, column `starts`: the answer `London` is not at character 1 of `context`: \
          starts are counted in characters, from 0"
     );
     let words = words(&golden);
@@ -255,7 +255,7 @@ fn what_does_not_fit_together_is_refused_by_row() {
     let single = words.with_integers("tag", [0; 4]).unwrap();
     assert_eq!(
         refused(&single, &Tokenize::words(labelled, 64)),
-        "table, row 0, column `tag`: 1 labels for 4 words: there must be one a word"
+        "table, row 0, column `tag`: 1 labels for 4 words: there must be one per word"
     );
     assert_eq!(
         refused(&words, &Tokenize::text("tags", 64)),

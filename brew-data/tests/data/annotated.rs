@@ -45,21 +45,20 @@ fn a_conll_line_that_cannot_be_read_is_named() {
         let (_folder, path) = file("a.conll", text);
         message(&path, Dataset::open(&path))
     };
-    assert_eq!(
-        refusal(b"EU B-ORG\nrejects VBZ O\n"),
-        "a.conll, line 2: 3 fields where 2 are expected (tokens, tags)"
-    );
-    assert_eq!(refusal(b"EU\n"), "a.conll, line 1: 1 fields where 2 are expected (tokens, tags)");
+    assert_eq!(refusal(b"EU B-ORG\nrejects VBZ O\n"), "a.conll, line 2: 3 fields, expected 2 (tokens, tags)");
+    assert_eq!(refusal(b"EU\n"), "a.conll, line 1: 1 fields, expected 2 (tokens, tags)");
     assert_eq!(refusal(b"EU\tB-ORG\n\tO\n"), "a.conll, line 2, column `tokens`: the field is empty");
     assert_eq!(
         refusal(b"EU B-ORG\ncaf\xe9 O\n"),
-        "a.conll, line 2, column `tokens`: the text is not UTF-8 from byte 3 of the field on: save the file as UTF-8"
+        "a.conll, line 2, column `tokens`: the text is not UTF-8 from byte 3 of the field: save the file as \
+         UTF-8"
     );
     assert_eq!(refusal(b"\n\n-DOCSTART- O\n"), "a.conll: there are no rows");
     let endless = "a O\n".repeat(6 << 20);
     assert_eq!(
         refusal(endless.as_bytes()),
-        "a.conll, line 5592406: the sentence is longer than 16 MiB: are the blank lines between sentences missing?"
+        "a.conll, line 5592406: the sentence is longer than 16 MiB: are the blank lines between sentences \
+         missing?"
     );
 }
 
@@ -91,15 +90,15 @@ fn json_that_is_not_squads_is_named_by_line() {
     };
     assert_eq!(
         refusal("{\"data\": [\n{\"paragraphs\": [{\"qas\": []}]}]}"),
-        "dev.json, line 2: not SQuAD's JSON from byte 27 of the line on: missing field `context`"
+        "dev.json, line 2: not SQuAD's JSON from byte 27 of the line: missing field `context`"
     );
     assert_eq!(
         refusal("{\"data\": [{\"para"),
-        "dev.json, line 1: not SQuAD's JSON from byte 16 of the line on: EOF while parsing a string"
+        "dev.json, line 1: not SQuAD's JSON from byte 16 of the line: EOF while parsing a string"
     );
     assert_eq!(
         refusal("{}"),
-        "dev.json, line 1: not SQuAD's JSON from byte 2 of the line on: missing field `data`"
+        "dev.json, line 1: not SQuAD's JSON from byte 2 of the line: missing field `data`"
     );
     assert_eq!(refusal("{\"data\": []}"), "dev.json: there are no rows");
 }

@@ -28,7 +28,7 @@ fn refusal(name: &str, content: impl AsRef<[u8]>) -> String {
 fn text_that_is_not_utf8_is_named_by_line_and_column() {
     assert_eq!(
         refusal("reviews.tsv", b"1\t2\tfine\n2\t3\tcaf\xe9\n"),
-        "reviews.tsv, line 2, column `text`: the text is not UTF-8 from byte 3 of the field on: save the file \
+        "reviews.tsv, line 2, column `text`: the text is not UTF-8 from byte 3 of the field: save the file \
          as UTF-8"
     );
 }
@@ -47,7 +47,7 @@ fn a_field_of_another_type_is_named_by_line_and_column() {
 
 #[test]
 fn a_line_with_too_few_fields_is_named() {
-    let message = "reviews.tsv, line 2: 1 fields where 3 are expected (id, rating, text)";
+    let message = "reviews.tsv, line 2: 1 fields, expected 3 (id, rating, text)";
     assert_eq!(refusal("reviews.tsv", "1\t1\tfine\n2\n2\t1\tfine\n"), message);
 }
 
@@ -64,7 +64,7 @@ fn empty_and_foreign_files_are_refused() {
     );
     assert_eq!(
         refusal("reviews.xls", "1,2,3\n"),
-        "reviews.xls: files of kind `.xls` are not read; there are: Parquet, Arrow IPC files and streams, \
+        "reviews.xls: files with extension `.xls` are not supported; supported are: Parquet, Arrow IPC files and streams, \
          CSV (.csv), TSV (.tsv, .tab, .txt), JSON (.jsonl, .ndjson, .json), CoNLL columns (.conll, .bio, \
          .iob) and SQuAD's JSON (.json); text also packed (.gz, .zst)"
     );
@@ -77,7 +77,7 @@ fn a_first_row_of_values_is_not_taken_for_a_header() {
     let (_folder, path) = file("reviews.tsv", "1\t2.5\tfine\n2\t3\tgood\n");
     let message = Dataset::open(&path).unwrap_err().to_string();
     assert!(
-        message.contains("line 1: this is not taken for a header: `1` is a number. If it is one, "),
+        message.contains("line 1: this is not treated as a header: `1` is a number. If it is a header, "),
         "{message}"
     );
 }
@@ -96,7 +96,7 @@ fn a_file_cut_short_anywhere_is_an_error_that_names_it() {
             std::fs::write(&path, &whole[..length]).unwrap();
             let message = Dataset::open(&path).unwrap_err().to_string();
             assert!(
-                message.contains("rows.parquet: the ") && message.contains("damaged or cut short"),
+                message.contains("rows.parquet: the ") && message.contains("damaged or truncated"),
                 "{message}"
             );
         }
@@ -121,7 +121,7 @@ fn an_arrow_file_with_a_column_outside_its_block_is_an_error() {
         let damaged_path = folder.path().join(format!("damaged-{place}.arrow"));
         std::fs::write(&damaged_path, damaged).unwrap();
         let message = Dataset::open(&damaged_path).unwrap_err().to_string();
-        assert!(message.contains(": the Arrow IPC file is damaged or cut short: "), "{message}");
+        assert!(message.contains(": the Arrow IPC file is damaged or truncated: "), "{message}");
     }
 }
 
@@ -145,7 +145,7 @@ fn every_problem_of_the_columns_is_told_before_a_row_is_read() {
 #[test]
 fn a_missing_value_is_named_by_row() {
     let rows = table(&[("id", array(Int64Array::from(vec![Some(1), None, Some(3)])))]);
-    let null = "the value is missing (null): fill it or leave the row out";
+    let null = "the value is missing (null): fill it or drop the row";
     assert_eq!(failure(&rows.batches::<Numbered>(2)), format!("table, row 1, column `id`: {null}"));
     assert_eq!(rows.integers("id").unwrap_err().to_string(), format!("table, row 1, column `id`: {null}"));
     rows.select(&[2, 0]).unwrap().batches::<Numbered>(2).check().unwrap();
@@ -154,7 +154,7 @@ fn a_missing_value_is_named_by_row() {
     let message = failure(&table(&[("input_ids", array(lists))]).batches::<Unpadded>(2));
     assert_eq!(
         message,
-        "table, row 1, column `input_ids`: a value of the list is missing (null): fill it or leave the row out"
+        "table, row 1, column `input_ids`: a value of the list is missing (null): fill it or drop the row"
     );
 }
 
@@ -190,9 +190,9 @@ fn no_rows_no_size_and_no_lists_to_bucket_by_are_refused() {
     assert_eq!(failure(&rows.batches::<Numbered>(0)), "batches of 0 rows: ask for 1 or more");
     assert_eq!(
         failure(&rows.batches::<Numbered>(1).bucketed()),
-        "table: there is no column of lists to bucket by: leave out `.bucketed()`"
+        "table: there is no list column to bucket by: remove `.bucketed()`"
     );
-    assert_eq!(rows.select(&[1]).unwrap_err().to_string(), "table: row 1 is selected, but there are only 1");
+    assert_eq!(rows.select(&[1]).unwrap_err().to_string(), "table: the selected row 1 is out of range 0..1");
 }
 
 #[test]

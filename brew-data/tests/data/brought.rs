@@ -69,7 +69,7 @@ fn an_index_that_pandas_wrote_is_a_column() {
     for content in [",text,label\nx,a good film,1\n", ",a good film,x\n,a bad film,y\n"] {
         let refused = refusal("a.csv", content);
         assert!(
-            refused.starts_with("a.csv, line 1: this is not taken for a header: its first field is blank. ")
+            refused.starts_with("a.csv, line 1: this is not treated as a header: its first field is blank. ")
         );
     }
 }
@@ -113,7 +113,7 @@ fn text_that_is_not_utf8_is_refused_by_what_its_bytes_say() {
     assert_eq!(table.integers("label").unwrap(), [1, 0]);
     assert_eq!(
         message(&folder, table.texts("text").map(|_| table.clone())),
-        "a.csv, line 3, column `text`: row 1: the text is not UTF-8 from byte 3 of the field on: save the file as \
+        "a.csv, line 3, column `text`: row 1: the text is not UTF-8 from byte 3 of the field: save the file as \
          UTF-8"
     );
 }
@@ -140,14 +140,8 @@ fn empty_and_ragged_separated_text_is_refused_by_line() {
     assert_eq!(refusal("a.csv", "text,label\n"), "a.csv: there are no rows");
     assert_eq!(refusal("a.csv", "\n\n"), "a.csv: there are no rows");
     assert_eq!(refusal("a.csv", ""), "a.csv: the file is empty");
-    assert_eq!(
-        refusal("a.csv", "text,label\na,1\nb\n"),
-        "a.csv, line 3: 1 fields where 2 are expected (text, label)"
-    );
-    assert_eq!(
-        refusal("a.csv", "text,label\na,1,2\n"),
-        "a.csv, line 2: 3 fields where 2 are expected (text, label)"
-    );
+    assert_eq!(refusal("a.csv", "text,label\na,1\nb\n"), "a.csv, line 3: 1 fields, expected 2 (text, label)");
+    assert_eq!(refusal("a.csv", "text,label\na,1,2\n"), "a.csv, line 2: 3 fields, expected 2 (text, label)");
 }
 
 #[test]
@@ -157,7 +151,8 @@ fn files_that_are_something_else_are_named_by_their_first_bytes() {
         assert_eq!(
             refusal(name, lfs),
             format!(
-                "{name}: the file is a Git LFS pointer, not the data itself: run `git lfs pull` in its repository"
+                "{name}: the file is a Git LFS pointer, not the data itself: run `git lfs pull` in its \
+                 repository"
             )
         );
     }
@@ -186,8 +181,7 @@ fn zstd_of_long_windows_is_read_and_other_unpacking_errors_are_told_as_they_are(
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(b"text,label\na good film,1\n").unwrap();
     let packed = packed.finish().unwrap();
-    let cut = "a.csv.gz: the gzip data ends in the middle: it is cut short, or followed by bytes that belong to \
-               something else";
+    let cut = "a.csv.gz: the gzip data ends in the middle: it is truncated, or followed by other data";
     assert_eq!(refusal("a.csv.gz", &packed[..packed.len() - 4]), cut);
     assert_eq!(refusal("a.csv.gz", [&packed[..], b"more"].concat()), cut);
     let behind = [packed.clone(), b"more, and more again".to_vec()].concat();

@@ -55,12 +55,13 @@ fn a_dictionary_of_numbers_is_its_values_and_one_of_text_is_refused() {
     assert_eq!(words.texts("value").unwrap(), ["c", "a", "a", "b"]);
     assert_eq!(
         failure(&words.batches::<Values>(4)),
-        "table, column `value`: its type is Dictionary(Int8, Utf8), which cannot be read as a tensor of dtype Int64"
+        "table, column `value`: its type is Dictionary(Int8, Utf8), which cannot be read as a tensor of \
+         dtype Int64"
     );
     // A null can stand in the keys or among the values.
     let keys = Int8Array::from(vec![Some(0), None]);
     let missing = DictionaryArray::<Int8Type>::new(keys, Arc::new(Int64Array::from(vec![1])));
-    let null = "table, row 1, column `value`: the value is missing (null): fill it or leave the row out";
+    let null = "table, row 1, column `value`: the value is missing (null): fill it or drop the row";
     assert_eq!(failure(&one(array(missing)).batches::<Values>(2)), null);
     let values = Int64Array::from(vec![Some(1), None]);
     let missing = DictionaryArray::<Int8Type>::new(Int8Array::from(vec![0, 1]), Arc::new(values));
@@ -109,8 +110,9 @@ fn two_bytes_are_the_number_that_the_batch_or_the_metadata_says() {
     assert_eq!(value.double_value(&[0]), 3.0);
     assert_eq!(
         failure(&one(binary(F16)).batches::<Floats>(4)),
-        "table, column `value`: its type is FixedSizeBinary(2), which cannot be read as a tensor of dtype Float; two \
-         bytes are a number where the batch says `f16` or `bf16`, or the column's metadata `brew.dtype` does"
+        "table, column `value`: its type is FixedSizeBinary(2), which cannot be read as a tensor of dtype \
+         Float; two-byte values are numbers if the batch declares `f16` or `bf16`, or the column's metadata \
+         `brew.dtype` does"
     );
 }
 
@@ -190,7 +192,7 @@ fn lists_of_lists_without_a_pad_value_need_one_length_and_no_null() {
         format!("table, row 1, column `value`: a list of length 1, but the first row's has length 2: {pad}")
     );
     let missing =
-        "table, row 1, column `value`: a value of the list is missing (null): fill it or leave the row out";
+        "table, row 1, column `value`: a value of the list is missing (null): fill it or drop the row";
     for row in [vec![list(&[1]), None], vec![Some(vec![Some(1), None])]] {
         let nulls = one(nested(&[Some(vec![list(&[1])]), Some(row)]));
         assert_eq!(failure(&nulls.batches::<Nested>(2)), missing);
@@ -219,7 +221,7 @@ fn lists_longer_than_the_limit_are_cut_or_refused_as_declared() {
     assert_eq!(
         failure(&refused.batches::<Padded>(3)),
         "table, row 1, column `input_ids`: a list of length 4, but the limit is 3: cut longer ones with \
-         `TooLong::Cut`, or leave the row out"
+         `TooLong::Cut`, or drop the row"
     );
     refused.select(&[0, 2]).unwrap().batches::<Padded>(3).check().unwrap();
     rows.limited_to(4, TooLong::Refuse).batches::<Padded>(3).check().unwrap();

@@ -132,7 +132,7 @@ fn a_file_of_any_kind_that_is_cut_short_is_an_error_that_names_it() {
             let path = folder.path().join(format!("{part}-{name}"));
             std::fs::write(&path, &whole[..whole.len() * part / 20]).unwrap();
             let cut = message(&folder, Dataset::open(&path));
-            assert!(cut.contains("damaged or cut short: "), "{cut}");
+            assert!(cut.contains("damaged or truncated: "), "{cut}");
         }
     }
 }

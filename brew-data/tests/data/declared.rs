@@ -32,8 +32,8 @@ fn what_a_column_declares_reaches_lists_dictionaries_and_plain_values() {
     let plain = table(&[("scores", array(bytes))]).floats("scores").unwrap_err().to_string();
     assert!(
         plain.ends_with(
-            "cannot be read as numbers; two bytes are a number where the column's metadata \
-                             `brew.dtype` says `float16` or `bfloat16`"
+            "cannot be read as numbers; two-byte values are numbers if the column's metadata `brew.dtype` is \
+             `float16` or `bfloat16`"
         ),
         "{plain}"
     );

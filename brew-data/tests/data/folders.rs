@@ -43,7 +43,7 @@ fn the_splits_of_a_folder_are_those_that_datasets_finds() {
             let table = Dataset::open(folder.path()).unwrap();
             assert_eq!(table.texts("file").unwrap(), names(&expected["train"]), "{layout}");
             let none = Dataset::splits(folder.path()).unwrap_err().to_string();
-            assert!(none.ends_with("open it as one table by `Dataset::open`"), "{none}");
+            assert!(none.ends_with("open it as one table with `Dataset::open`"), "{none}");
             continue;
         }
         let splits = Dataset::splits(folder.path()).unwrap();
@@ -64,9 +64,12 @@ fn the_splits_of_a_folder_are_those_that_datasets_finds() {
             assert_eq!(opened.unwrap().texts("file").unwrap(), names(&expected["train"]), "{layout}");
         } else {
             let message = message(&folder, opened);
-            let start = format!("FOLDER: the folder holds the splits {}", splits.names().join(", "));
+            let start = format!("FOLDER: the folder has the splits {}", splits.names().join(", "));
             assert!(message.starts_with(&start), "{layout}: {message}");
-            assert!(message.contains("open one by `Dataset::splits(path)?.split(\""), "{layout}: {message}");
+            assert!(
+                message.contains("open one with `Dataset::splits(path)?.split(\""),
+                "{layout}: {message}"
+            );
         }
     }
 }
@@ -93,8 +96,8 @@ fn files_of_no_split_beside_one_are_not_mixed_with_it() {
     let folder = folder(["train.csv", "extra.csv"]);
     assert_eq!(
         message(&folder, Dataset::open(folder.path())),
-        "FOLDER: the folder holds the split train, and a file of none, such as extra.csv: open one by \
-         `Dataset::splits(path)?.split(\"train\")`, or name the files by a pattern"
+        "FOLDER: the folder has the split train, and a file outside them, such as extra.csv: open one with \
+         `Dataset::splits(path)?.split(\"train\")`, or select the files with a pattern"
     );
     assert_eq!(Dataset::splits(folder.path()).unwrap().split("train").unwrap().rows(), 1);
     assert_eq!(Dataset::open(folder.path().join("*.csv")).unwrap().rows(), 2);
@@ -105,8 +108,8 @@ fn files_of_no_split_beside_one_are_not_mixed_with_it() {
 fn languages_in_folders_of_their_own_are_not_one_split() {
     let folder =
         folder(["de/train-00000-of-00001.csv", "en/train-00000-of-00001.csv", "en/test-00000-of-00001.csv"]);
-    let several = "FOLDER: files of the split train lie in several folders, de, en: open one of these, or name the \
-                   files by a pattern";
+    let several = "FOLDER: files of the split train are in several folders, de, en: open one of them, or \
+        select the files with a pattern";
     assert_eq!(message(&folder, Dataset::open(folder.path())), several);
     assert_eq!(
         Dataset::splits(folder.path()).unwrap_err().to_string(),
@@ -128,8 +131,8 @@ fn folders_that_are_named_after_a_value_open_by_the_pattern_that_is_advised() {
             message(&folder, Dataset::open(folder.path())),
             format!(
                 "FOLDER: the folder has no file of data directly in it, but 3 in the folders below, such as {}: open \
-                 one of these folders, or all files as one table by `Dataset::open(\"{stars}\")`; what the names of \
-                 folders say, such as {named}, is no column",
+                 one of these folders, or all files as one table with `Dataset::open(\"{stars}\")`; folder \
+                 names such as {named} do not become columns",
                 files[0]
             )
         );
@@ -158,7 +161,7 @@ fn a_cache_folder_of_datasets_has_the_splits_that_its_info_names() {
     let path = fixtures().join("cache_of_datasets");
     let refused = Dataset::open(&path).unwrap_err().to_string();
     assert!(
-        refused.contains("the folder holds the splits train, test, unsupervised: open one by"),
+        refused.contains("the folder has the splits train, test, unsupervised: open one with"),
         "{refused}"
     );
     let splits = Dataset::splits(&path).unwrap();
@@ -216,13 +219,13 @@ fn lists_of_files_that_lead_out_of_their_folder_are_refused() {
         let state = format!(r#"{{"_data_files": [{{"filename": "{name}"}}]}}"#);
         std::fs::write(folder.path().join("state.json"), state).unwrap();
         let refused = message(&folder, Dataset::open(folder.path()));
-        assert_eq!(refused, format!("state.json: it lists `{name}`, which does not lie in its folder"));
+        assert_eq!(refused, format!("state.json: it lists `{name}`, which is not inside its folder"));
         std::fs::remove_file(folder.path().join("state.json")).unwrap();
         let dict = format!(r#"{{"splits": ["{name}"]}}"#);
         std::fs::write(folder.path().join("dataset_dict.json"), dict).unwrap();
         let refused = Dataset::splits(folder.path()).unwrap_err().to_string();
         assert!(
-            refused.ends_with(&format!("it lists `{name}`, which does not lie in its folder")),
+            refused.ends_with(&format!("it lists `{name}`, which is not inside its folder")),
             "{refused}"
         );
     }

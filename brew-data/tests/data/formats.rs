@@ -55,9 +55,8 @@ fn csv_fields_may_be_quoted_and_hold_separators_line_ends_and_quotation_marks() 
     assert_eq!(table.integers("id").unwrap(), [1, 2, 3]);
     let missing = table.floats("score").unwrap_err().to_string();
     assert!(
-        missing.ends_with(
-            "a.csv, row 1, column `score`: the value is missing (null): fill it or leave the row out"
-        ),
+        missing
+            .ends_with("a.csv, row 1, column `score`: the value is missing (null): fill it or drop the row"),
         "{missing}"
     );
     assert_eq!(table.select(&[2, 0]).unwrap().floats("score").unwrap(), [1.0, 0.5]);
@@ -70,14 +69,14 @@ fn separator_quotes_header_and_columns_can_be_declared() {
     let (a, b) = (folder.path().join("a"), folder.path().join("b.csv"));
     let plain = Delimited::csv().separated_by(b';').quoted(false);
     let too_many = message(&folder, Dataset::open_as(&a, plain.layout(layout())));
-    assert_eq!(too_many, "a, line 1: 3 fields where 2 are expected (id, text)");
+    assert_eq!(too_many, "a, line 1: 3 fields, expected 2 (id, text)");
     let below = Delimited::csv().layout_below_header(layout());
     assert_eq!(Dataset::open_as(&b, below).unwrap().texts("text").unwrap(), ["8"]);
     let other = Delimited::csv().layout_below_header(Layout::new().integer("id").text("review"));
     assert_eq!(
         message(&folder, Dataset::open_as(&b, other)),
-        "b.csv, line 1: the header names the columns id, text, but they are declared as id, review: declare them by \
-         its names, and rename with `.column(\"text\").as_(\"review\")`"
+        "b.csv, line 1: the header names the columns id, text, but they are declared as id, review: declare \
+         them with its names, and rename with `.column(\"text\").as_(\"review\")`"
     );
     let bare = message(&folder, Dataset::open_as(&b, layout()));
     assert_eq!(bare, "b.csv, line 1, column `id`: `id` is not a whole number");
@@ -87,8 +86,8 @@ fn separator_quotes_header_and_columns_can_be_declared() {
 fn quotation_marks_that_are_not_closed_or_not_doubled_are_named_by_line() {
     assert_eq!(
         refusal("a.csv", "a,b\n1,\"open\n2,x\n"),
-        "a.csv, line 2: a quotation mark opens a field that is not closed before the end of the file: if \
-         quotation marks mean nothing in this file, read it with `Delimited::csv().quoted(false)`"
+        "a.csv, line 2: a quoted field is not closed before the end of the file: if quotation marks have no \
+         special meaning in this file, read it with `Delimited::csv().quoted(false)`"
     );
     assert_eq!(
         refusal("a.csv", "a,b\n1,\"x\" y\n"),
@@ -133,12 +132,15 @@ fn json_lines_become_columns_and_what_a_line_lacks_is_missing() {
 fn json_that_is_no_row_is_named_by_line() {
     assert_eq!(
         refusal("a.jsonl", "{\"a\": 1}\n{\"a\": 1,}\n"),
-        "a.jsonl, line 2: not JSON from byte 9 of the line on: trailing comma"
+        "a.jsonl, line 2: not JSON from byte 9 of the line: trailing comma"
     );
-    assert_eq!(refusal("a.jsonl", "[1]\n"), "a.jsonl, line 1: a whole number is not an object: a row is one");
+    assert_eq!(
+        refusal("a.jsonl", "[1]\n"),
+        "a.jsonl, line 1: a whole number is not an object: each row must be one"
+    );
     assert_eq!(
         refusal("a.jsonl", "{\"a\": 1, \"a\": 2}\n"),
-        "a.jsonl, line 1: the key `a` is there twice, up to byte 16 of the line"
+        "a.jsonl, line 1: the key `a` appears twice, up to byte 16 of the line"
     );
     assert_eq!(refusal("a.jsonl", "\n\n"), "a.jsonl: there are no rows");
     assert_eq!(refusal("a.jsonl", "{}\n"), "a.jsonl: the objects have no member, so that there is no column");
@@ -159,7 +161,7 @@ fn packed_text_is_unpacked_and_one_cut_short_is_an_error() {
         assert_eq!(
             cut,
             format!(
-                "{name}: the {packer} data ends in the middle: it is cut short, or followed by bytes that belong to something else"
+                "{name}: the {packer} data ends in the middle: it is truncated, or followed by other data"
             )
         );
     }
@@ -186,10 +188,7 @@ fn the_files_of_a_folder_or_pattern_are_one_table_and_errors_name_the_file() {
     let folder = files(&[("1.jsonl", b"{\"a\": 1}\n{\"a\": 2}\n"), ("2.jsonl", b"{\"a\": 3}\n{}\n")]);
     let missing =
         message(&folder, Dataset::open(folder.path()).and_then(|table| table.integers("a").map(|_| table)));
-    assert_eq!(
-        missing,
-        "2.jsonl, row 1, column `a`: the value is missing (null): fill it or leave the row out"
-    );
+    assert_eq!(missing, "2.jsonl, row 1, column `a`: the value is missing (null): fill it or drop the row");
 }
 
 #[test]
@@ -199,10 +198,7 @@ fn files_that_do_not_go_together_are_named() {
     assert_eq!(message(&kinds, opened), "2.csv: this is separated text, but 1.jsonl is JSON lines");
     let columns = files(&[("1.csv", b"a\n1\n"), ("2.csv", b"b\n1\n")]);
     let opened = Dataset::open(columns.path());
-    assert_eq!(
-        message(&columns, opened),
-        "2.csv, line 1: the columns are b, but those of the files before it are a"
-    );
+    assert_eq!(message(&columns, opened), "2.csv, line 1: the columns are b, but the files before it have a");
     let empty = tempdir().unwrap();
     let opened = Dataset::open(empty.path());
     assert_eq!(message(&empty, opened), "FOLDER: the folder has no file of data directly in it");

@@ -38,8 +38,9 @@ fn an_identifier_that_is_asked_for_as_a_number_says_why_it_is_text_and_how_it_be
     let table = Dataset::open(folder.path().join("a.csv")).unwrap();
     let told = |call: &str, needed: &str| {
         format!(
-            "a.csv, column `labels`: its type is Utf8, which cannot be read as {needed}: row 1 is `01`, and a number \
-             has no leading zero and no `+`; `.column(\"labels\").{call}().as_(\"labels\")` makes numbers of text"
+            "a.csv, column `labels`: its type is Utf8, which cannot be read as {needed}: row 1 is `01`, and \
+             numbers have no leading zero and no `+`; `.column(\"labels\").{call}().as_(\"labels\")` makes \
+             numbers of text"
         )
     };
     let integers = message(&folder, table.integers("labels").map(|_| table.clone()));

@@ -30,7 +30,7 @@ fn a_key_with_a_point_and_a_member_of_an_object_are_not_one_column() {
     }
     assert_eq!(
         refusal("a.jsonl", cases[4]),
-        "a.jsonl, line 2, column `a.b`: two different keys are called so, the key `b` of the object `a` and the \
+        "a.jsonl, line 2, column `a.b`: two different keys have this name, the key `b` of the object `a` and the \
          key `a.b`: rename one of them"
     );
     let fine = files(&[("a.jsonl", b"{\"a.b\": 1, \"a\": null}\n{\"a.b\": 2}\n")]);

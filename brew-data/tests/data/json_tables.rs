@@ -6,7 +6,7 @@ use brew_data::Dataset;
 
 use crate::formats::{files, refusal};
 
-const ALONE: &str = "line 1: the file is this one object, which is taken for a table and not for a row: ";
+const ALONE: &str = "line 1: the file's only object is treated as a table, not as a row: ";
 
 /// What pandas 3.0's `DataFrame({"text": ["a", "b"], "label": [1, 0]}).to_json(orient=…)` writes, with its
 /// neighbours: an index of text, one row, a series.
@@ -42,7 +42,7 @@ fn what_pandas_writes_by_any_orient_is_read_as_rows_or_refused_by_name() {
     }
     assert_eq!(
         refusal("a.json", r#"[["a",1],["b",0]]"#),
-        "a.json, line 1: a list is not an object: a row is one; pandas writes rows so by `df.to_json(path, \
+        "a.json, line 1: a list is not an object: each row must be one; pandas writes rows so by `df.to_json(path, \
          orient=\"records\", lines=True)`"
     );
     for rows in [
@@ -145,7 +145,7 @@ fn not_a_number_and_infinities_of_json_are_read_as_python_writes_them() {
     // What else is wrong keeps its place, and no other word is a number.
     assert_eq!(
         refusal("a.jsonl", "{\"a\": NaN, \"b\": Infinity, \"c\": x}"),
-        "a.jsonl, line 1: not JSON from byte 32 of the line on: expected value"
+        "a.jsonl, line 1: not JSON from byte 32 of the line: expected value"
     );
     for word in ["nan", "NAN", "Nan", "-NaN", "inf", "NaNs", "+Infinity", "1NaN", "NaN1", "Infinity.5"] {
         let refused = refusal("a.jsonl", format!("{{\"a\": {word}}}"));

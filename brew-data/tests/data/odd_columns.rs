@@ -52,7 +52,8 @@ fn json_members_of_mixed_types_are_refused_when_they_are_used() {
         (
             format!("{{{start}, \"entities\": [{{\"start\": 0, \"end\": 1}}]}}\n"),
             "entities",
-            "line 1, column `entities`: row 0: the value is a list of objects, which is not supported as a column",
+            "line 1, column `entities`: row 0: the value is a list of objects, which is not supported as a \
+             column",
         ),
         (
             format!("{{{start}, \"m\": 1}}\n\n{{\"text\": \"x\", \"label\": 0, \"m\": {{\"k\": 1}}}}\n"),
@@ -168,7 +169,8 @@ fn columns_that_differ_between_shards_are_refused_when_they_are_used() {
         assert_eq!(
             used("id"),
             format!(
-                "2.{extension}: the column `id` is Utf8, but Int64 in 1.{extension}: write all files with one type"
+                "2.{extension}: the column `id` is Utf8, but Int64 in 1.{extension}: write all files with \
+                 one type"
             )
         );
         assert_eq!(
@@ -214,10 +216,10 @@ fn json_lists_and_indented_objects_are_rows() {
 #[test]
 fn json_documents_that_are_no_rows_are_named_as_what_they_are() {
     for (content, told) in [
-        ("[{\"a\": 1}, 7]", "line 1: a whole number is not an object: a row is one"),
+        ("[{\"a\": 1}, 7]", "line 1: a whole number is not an object: each row must be one"),
         (
             "[[1]]",
-            "line 1: a list is not an object: a row is one; pandas writes rows so by `df.to_json(path, \
+            "line 1: a list is not an object: each row must be one; pandas writes rows so by `df.to_json(path, \
              orient=\"records\", lines=True)`",
         ),
         ("[\n{\"a\": 1},\n]", "line 3: a comma has no row behind it"),
@@ -231,9 +233,9 @@ fn json_documents_that_are_no_rows_are_named_as_what_they_are() {
             "line 2: text follows the list: a file is one list of objects, or one object per line",
         ),
         ("{\n\"a\": 1\n", "line 1: the object that begins here is not closed before the end of the file"),
-        ("{\n\"a\": 1,\n\"b\": x}\n", "line 3: not JSON from byte 6 of the line on: expected value"),
-        ("{\n\"a\": 1}\n7", "line 3: no object begins here: a row is one"),
-        ("\"text\"", "line 1: text is not an object: a row is one"),
+        ("{\n\"a\": 1,\n\"b\": x}\n", "line 3: not JSON from byte 6 of the line: expected value"),
+        ("{\n\"a\": 1}\n7", "line 3: no object begins here: each row must be one"),
+        ("\"text\"", "line 1: text is not an object: each row must be one"),
     ] {
         assert_eq!(crate::formats::refusal("a.json", content), format!("a.json, {told}"), "{content}");
     }

@@ -136,7 +136,8 @@ fn what_is_no_class_is_refused_with_its_row() {
     let two = ["negative", "positive"];
     assert_eq!(
         told(films().column("sentiment").to_classes(two).as_("labels")),
-        "table, row 2, column `sentiment`: `neutral` is none of the 2 classes; there are: `negative`, `positive`"
+        "table, row 2, column `sentiment`: `neutral` is none of the 2 classes; there are: `negative`, \
+         `positive`"
     );
     let selected = films().select(&[3, 2]).unwrap();
     assert!(
@@ -164,7 +165,7 @@ fn what_is_no_class_is_refused_with_its_row() {
     );
     assert!(
         told(negative.column("c").to_classes(Classes::sorted()).as_("c"))
-            .ends_with("give the names of the classes in it")
+            .ends_with("list the class names in that order")
     );
     assert!(
         told(films().column("sentiment").to_classes(["a", "a"]).as_("c"))
@@ -226,7 +227,7 @@ fn the_class_names_of_python_go_with_the_column() {
     let other = renamed.only(&["labels", "text"]).unwrap().column("text").as_("label").unwrap();
     assert_eq!(other.class_names("label").unwrap(), None, "a text that took the name of the label");
     assert_eq!(other.columns(), ["labels", "label"]);
-    assert!(told(saved.only(&["text", "text"])).ends_with("the column `text` is asked for twice"));
+    assert!(told(saved.only(&["text", "text"])).ends_with("the column `text` is listed twice"));
     let batch = RecordBatch::try_from_iter([("a", array(Int64Array::from(vec![1])))]).unwrap();
     let metadata = HashMap::from([("huggingface".to_owned(), "{".to_owned())]);
     let schema =

@@ -253,6 +253,6 @@ fn settings_that_cannot_work_are_refused_at_once() {
     assert_eq!(long.batches_per_epoch(), None);
     if !brew_core::tch::Cuda::is_available() {
         let message = rows.batches::<Ragged>(4).to(Device::Cuda(0)).check().unwrap_err().to_string();
-        assert_eq!(message, "batches are to go to CUDA device 0, which is not there");
+        assert_eq!(message, "batches are requested on CUDA device 0, which does not exist");
     }
 }

@@ -58,7 +58,7 @@ fn batches_name_the_classes_of_their_columns_as_the_data_does() {
 #[test]
 fn a_null_of_a_saved_folder_is_named_by_its_shard_and_row() {
     let table = Dataset::open(folder()).unwrap();
-    let null = "the value is missing (null): fill it or leave the row out";
+    let null = "the value is missing (null): fill it or drop the row";
     let named = |error: brew_data::Error| error.to_string().replace(&format!("{}/", folder().display()), "");
     assert_eq!(
         named(table.integers("label").unwrap_err()),
@@ -96,7 +96,7 @@ fn a_stream_cut_short_anywhere_is_an_error_that_names_it() {
     for length in (8..whole.len()).step_by(8) {
         let folder = files(&[("a.arrow", &whole[..length])]);
         let cut = message(&folder, Dataset::open(folder.path().join("a.arrow")));
-        let told = ["is damaged or cut short: ", "is not complete: it lacks the mark that ends a stream; "];
+        let told = ["is damaged or truncated: ", "is incomplete: it lacks the mark that ends a stream; "];
         let told = told.map(|told| format!("a.arrow: the Arrow IPC stream {told}"));
         assert!(told.iter().any(|told| cut.starts_with(told)), "{length}: {cut}");
     }
@@ -112,7 +112,7 @@ fn data_files_outside_their_folder_are_not_read() {
         let saved = files(&[("state.json", state.as_bytes())]);
         assert_eq!(
             message(&saved, Dataset::open(saved.path())),
-            format!("state.json: it lists `{name}`, which does not lie in its folder")
+            format!("state.json: it lists `{name}`, which is not inside its folder")
         );
     }
 }
@@ -122,13 +122,14 @@ fn folders_of_several_data_sets_and_of_selections_say_what_to_open() {
     let splits = files(&[("dataset_dict.json", br#"{"splits": ["train", "test"]}"#)]);
     assert_eq!(
         message(&splits, Dataset::open(splits.path())),
-        "FOLDER: the folder holds the splits train, test: open one by `Dataset::splits(path)?.split(\"train\")`"
+        "FOLDER: the folder has the splits train, test: open one with `Dataset::splits(path)?.split(\"train\")`"
     );
     let state =
         br#"{"_data_files": [{"filename": "a.arrow"}], "_indices_data_files": [{"filename": "i.arrow"}]}"#;
     let selected = files(&[("state.json", state)]);
     assert_eq!(
         message(&selected, Dataset::open(selected.path())),
-        "state.json: the data set keeps a selection of its rows apart: save it again after `flatten_indices()`"
+        "state.json: the data set stores a selection of rows separately: save it again after \
+         `flatten_indices()`"
     );
 }

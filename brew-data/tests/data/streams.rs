@@ -178,7 +178,7 @@ fn record_batches_of_other_columns_are_not_joined_by_their_places() {
         Ok([batch(["id", "other"]), batch(["other", "id"])].into_iter())
     });
     let error = swapped.epoch(0).unwrap().next().unwrap().unwrap_err().to_string();
-    assert!(error.starts_with("rows: a record batch of other columns than the one before it, "), "{error}");
+    assert!(error.starts_with("rows: a record batch whose columns differ from the one before, "), "{error}");
     // Batches of their own are read by name, whatever the order.
     let apart = Stream::<Numbered>::of_rows("rows", 1, move |_| {
         Ok([batch(["id", "other"]), batch(["other", "id"])].into_iter())

@@ -115,18 +115,21 @@ fn a_folder_whose_tokenizer_is_not_read_says_what_to_do() {
     let message =
         refusal(&[("config.json", r#"{"model_type": "xlm-roberta"}"#), ("sentencepiece.bpe.model", "")]);
     assert!(
-        message.contains("`sentencepiece.bpe.model` is not read") && message.contains(advice),
+        message.contains("`sentencepiece.bpe.model` is not supported") && message.contains(advice),
         "{message}"
     );
     // The words of a PhoBERT are no BERT's, though its file has the same name.
     let config = r#"{"tokenizer_class": "PhobertTokenizer"}"#;
     let message = refusal(&[("tokenizer_config.json", config), ("vocab.txt", "a 1"), ("bpe.codes", "")]);
-    assert!(message.contains("`bpe.codes` with `vocab.txt` of a PhobertTokenizer is not read"), "{message}");
+    assert!(
+        message.contains("`bpe.codes` with `vocab.txt` of a PhobertTokenizer is not supported"),
+        "{message}"
+    );
     let message = refusal(&[("vocab.txt", "a 1"), ("bpe.codes", "")]);
     assert!(message.contains("`bpe.codes`"), "{message}");
     let config = r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#;
     let message = refusal(&[("tokenizer_config.json", config), ("vocab.txt", "[UNK]")]);
-    assert!(message.contains("`vocab.txt` of a BertJapaneseTokenizer is not read"), "{message}");
+    assert!(message.contains("`vocab.txt` of a BertJapaneseTokenizer is not supported"), "{message}");
     assert!(refusal(&[]).contains("the folder has no tokenizer"));
     let message = refusal(&[("vocab.txt", "[UNK]"), ("tokenizer_config.json", "{")]);
     assert!(message.contains("tokenizer_config.json") && message.contains("not a JSON object"), "{message}");

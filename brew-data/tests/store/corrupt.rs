@@ -124,7 +124,7 @@ fn no_damage_to_a_header_or_to_a_block_with_a_checksum_that_fits_makes_a_reader_
     assert!(refused > 500, "{refused} of 600 damaged headers were refused");
     fs::write(&header, vec![b' '; 2 << 20]).unwrap();
     let message = TeacherStore::at(folder.path()).open("", &card()).unwrap_err().to_string();
-    assert!(message.contains("this is no header of a teacher cache: it has 2097152 bytes"), "{message}");
+    assert!(message.contains("this is not a teacher cache header: it has 2097152 bytes"), "{message}");
     fs::write(&header, &whole).unwrap();
 
     // A block that was written by somebody else: its name is its checksum, whatever it holds.

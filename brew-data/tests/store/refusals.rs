@@ -39,8 +39,8 @@ fn a_header_of_another_version_or_none_at_all_is_refused_with_its_file() {
     let header = folder.path().join("cache.json");
     for (text, expected) in [
         ("{\"version\": 9, \"more\": 1}", "the cache has version 9, this program reads version 2"),
-        ("{}", "this is no header of a teacher cache: missing field `version`"),
-        ("{\"version\": 1", "this is no header of a teacher cache: EOF"),
+        ("{}", "this is not a teacher cache header: missing field `version`"),
+        ("{\"version\": 1", "this is not a teacher cache header: EOF"),
     ] {
         std::fs::write(&header, text).unwrap();
         let message = TeacherStore::at(folder.path()).open("", &card()).unwrap_err().to_string();

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use brew_core::prelude::*;
 use brew_data::prelude::*;
-use brew_data::{Pieces, Words};
+use brew_data::{Conll, Pieces, Words};
 use clap::Parser;
 use examples::{Comparison, Settings, every, score, train};
 use serde_json::json;

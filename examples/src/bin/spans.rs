@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use brew_core::prelude::*;
 use brew_data::prelude::*;
-use brew_data::{Answers, Questions};
+use brew_data::{Answers, Format, Questions};
 use clap::Parser;
 use examples::{Comparison, Settings, every, matches, score, train};
 

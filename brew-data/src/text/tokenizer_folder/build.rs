@@ -70,7 +70,7 @@ impl Parts {
     /// From RoBERTa's `vocab.json` and `merges.txt`.
     pub(super) fn of_merges(vocabulary: &Path, merges: &Path) -> Result<Self> {
         let model = BPE::from_file(&vocabulary.to_string_lossy(), &merges.to_string_lossy()).build();
-        let message = |error| format!("it makes no vocabulary with merges.txt beside it: {error}");
+        let message = |error| format!("it is not a vocabulary for the merges.txt beside it: {error}");
         let model = model.map_err(|error| Error::format(vocabulary, message(error)))?;
         Ok(Parts { class: Class::Roberta, file: Tokenizer::new(model), added: Vec::new() })
     }

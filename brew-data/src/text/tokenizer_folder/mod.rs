@@ -86,7 +86,7 @@ fn no_tokenizer(folder: &Path, settings: &TokenizerSettings) -> Error {
     Error::format(
         folder,
         format!(
-            "there is no `tokenizer.json`, and {}{class} is not read. Convert it once, with transformers:\n  \
+            "there is no `tokenizer.json`, and {}{class} is not supported. Convert it once with transformers:\n  \
              python -c \"import sys; from transformers import AutoTokenizer as A; \
              A.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])\" '{path}'",
             found.join(" with ")

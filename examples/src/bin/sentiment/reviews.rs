@@ -1,6 +1,7 @@
 //! The reviews: neutral ones dropped, labelled, split, tokenised.
 
 use brew_core::Result;
+use brew_data::Layout;
 use brew_data::prelude::*;
 
 use crate::arguments::Arguments;
