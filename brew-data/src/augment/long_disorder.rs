@@ -72,7 +72,7 @@ mod tests {
 
     // TextBrewer's defect 10: a relative length that rounds to 0 with p = 1 loops forever.
     #[test]
-    fn a_share_that_is_no_token_ends_and_changes_nothing() {
+    fn a_share_of_zero_tokens_ends_and_changes_nothing() {
         assert_eq!(always(2, Span::Share(0.4)), [0, 1]);
         assert_eq!(always(0, Span::Share(1.0)), [0_i64; 0]);
         assert_eq!(always(2, Span::Tokens(0)), [0, 1]);

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn short_lists_are_no_trouble() {
+    fn short_lists_work() {
         for number in 0..5 {
             assert_eq!((case(number, ""), case(number, "a")), (String::new(), "a".to_owned()));
             assert_eq!(case(number, "ab"), if number == 0 { "ab" } else { "ba" });

@@ -189,7 +189,7 @@ fn read(block: Vec<u8>) -> Result<super::store::block::Block, String> {
 }
 
 #[test]
-fn no_file_of_a_teacher_store_makes_the_reader_panic_or_make_room_for_what_is_not_there() {
+fn no_file_of_a_teacher_store_makes_the_reader_panic_or_allocate_for_missing_values() {
     assert_eq!(read(block([2, 2])).unwrap().columns[0].shape(2), [2, 2]);
     let block = [vec![1], block([2, 2])].concat();
     // Choice 0, then keys without their checksum.

@@ -23,7 +23,7 @@ macro_rules! advised {
 }
 
 #[test]
-fn what_a_refused_header_advises_reads_the_file() {
+fn the_advice_of_a_rejected_header_reads_the_file() {
     let cases: [Advice; 11] = [
         // `DataFrame.to_csv` of columns without names, with and without the index.
         advised!(

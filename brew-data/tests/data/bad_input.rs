@@ -83,7 +83,7 @@ fn a_first_row_of_values_is_not_taken_for_a_header() {
 }
 
 #[test]
-fn a_file_cut_short_anywhere_is_an_error_that_names_it() {
+fn a_file_truncated_anywhere_is_an_error_that_names_it() {
     let folder = tempdir().unwrap();
     let rows = table(&[("id", array(Int64Array::from_iter_values(0..1000)))]);
     let path = folder.path().join("rows.parquet");
@@ -126,7 +126,7 @@ fn an_arrow_file_with_a_column_outside_its_block_is_an_error() {
 }
 
 #[test]
-fn every_problem_of_the_columns_is_told_before_a_row_is_read() {
+fn all_problems_of_the_columns_are_reported_before_a_row_is_read() {
     let rows = table(&[
         ("input_id", array(Int64Array::from(vec![1, 2]))),
         ("attention_mask", array(StringArray::from(vec!["1", "1"]))),

@@ -23,7 +23,7 @@ fn two_films() -> (Vec<String>, Vec<String>, Vec<i64>) {
 /// Each is `{"text": ["a good film", "a bad film"], "label": [1, 0]}` to pandas 3.0's `read_csv` and pyarrow
 /// 26's `csv.read_csv`; the fourth, with spaces alone in a line, to pandas.
 #[test]
-fn blank_lines_are_no_rows_of_separated_text() {
+fn blank_lines_of_separated_text_are_skipped() {
     for content in [
         "text,label\na good film,1\na bad film,0\n\n",
         "text,label\na good film,1\n\na bad film,0\n",
@@ -171,7 +171,7 @@ fn files_that_are_something_else_are_named_by_their_first_bytes() {
 
 /// `zstd --long=31` packs with windows that a reader must allow; Python's zstandard refuses them by default.
 #[test]
-fn zstd_of_long_windows_is_read_and_other_unpacking_errors_are_told_as_they_are() {
+fn zstd_with_long_windows_is_read_and_other_decompression_errors_are_reported_as_they_are() {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     encoder.window_log(28).unwrap();
     encoder.include_contentsize(false).unwrap();

@@ -119,7 +119,7 @@ fn one_logit(problem: &str) -> TempDir {
 /// # regression: LABEL_0 0.228560, LABEL_0 0.144302
 /// ```
 #[test]
-fn one_logit_is_a_yes_or_no_and_a_regressions_number_is_no_probability() {
+fn one_logit_is_a_yes_or_no_and_a_regressions_number_is_not_a_probability() {
     for (problem, expected) in [
         ("null", [0.556_893, 0.536_013]),
         ("\"multi_label_classification\"", [0.556_893, 0.536_013]),

@@ -117,7 +117,7 @@ fn two_bytes_are_the_number_that_the_batch_or_the_metadata_says() {
 }
 
 #[test]
-fn float16_columns_become_any_float_and_the_greatest_bfloat16_is_no_infinity() {
+fn float16_columns_become_any_float_and_the_largest_bfloat16_is_not_infinity() {
     let half = |value: f32| <Float16Type as arrow::datatypes::ArrowPrimitiveType>::Native::from_f32(value);
     let values: PrimitiveArray<Float16Type> = Float16Array::from(vec![half(0.1), half(-65504.0)]);
     let value = epoch(&one(array(values)).batches::<Floats>(2), 0).remove(0).value.unwrap();

@@ -121,7 +121,7 @@ fn a_flipped_bit_anywhere_is_an_error_or_another_value_and_no_panic() {
 }
 
 #[test]
-fn a_file_of_any_kind_that_is_cut_short_is_an_error_that_names_it() {
+fn a_truncated_file_of_any_kind_is_an_error_that_names_it() {
     let folder = tempdir().unwrap();
     for (name, whole) in [
         ("b.arrow", written(true, None)),

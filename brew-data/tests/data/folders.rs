@@ -181,7 +181,7 @@ fn a_cache_folder_of_datasets_has_the_splits_that_its_info_names() {
 }
 
 #[test]
-fn what_is_written_about_data_is_no_row_of_it() {
+fn files_that_describe_data_are_not_read_as_data() {
     let folder = folder([]);
     let about = [
         ("dataset_infos.json", "{\"default\": {\"description\": \"x\"}}"),

@@ -129,7 +129,7 @@ fn json_lines_become_columns_and_what_a_line_lacks_is_missing() {
 }
 
 #[test]
-fn json_that_is_no_row_is_named_by_line() {
+fn json_that_is_not_a_row_is_reported_by_line() {
     assert_eq!(
         refusal("a.jsonl", "{\"a\": 1}\n{\"a\": 1,}\n"),
         "a.jsonl, line 2: not JSON from byte 9 of the line: trailing comma"
@@ -147,7 +147,7 @@ fn json_that_is_no_row_is_named_by_line() {
 }
 
 #[test]
-fn packed_text_is_unpacked_and_one_cut_short_is_an_error() {
+fn compressed_text_is_decompressed_and_truncated_text_is_an_error() {
     let text = "id\n".to_owned() + &(0..50_000).map(|row| format!("{row}\n")).collect::<String>();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(text.as_bytes()).unwrap();
@@ -236,7 +236,7 @@ impl Object for InMemory {
 }
 
 #[test]
-fn every_kind_opens_from_a_store_that_is_no_disk() {
+fn every_kind_opens_from_a_store_other_than_the_disk() {
     let folder = files(&[("a.csv", b"id\n1\n2\n")]);
     let table = Dataset::open(folder.path().join("a.csv")).unwrap();
     table.write_parquet(folder.path().join("a.parquet")).unwrap();

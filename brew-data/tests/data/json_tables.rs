@@ -11,7 +11,7 @@ const ALONE: &str = "line 1: the file's only object is treated as a table, not a
 /// What pandas 3.0's `DataFrame({"text": ["a", "b"], "label": [1, 0]}).to_json(orient=…)` writes, with its
 /// neighbours: an index of text, one row, a series.
 #[test]
-fn what_pandas_writes_by_any_orient_is_read_as_rows_or_refused_by_name() {
+fn every_orient_of_pandas_is_read_as_rows_or_rejected_by_name() {
     let tables = [
         (r#"{"text":{"0":"a","1":"b"},"label":{"0":1,"1":0}}"#, "without an `orient`"),
         (r#"{"text":{"x":"a","y":"b"},"label":{"x":1,"y":0}}"#, "without an `orient`"),
@@ -97,7 +97,7 @@ fn rows_in_a_member_and_columns_of_lists_are_refused_and_rewritten_as_advised() 
 }
 
 #[test]
-fn one_object_that_is_a_row_is_read_as_one() {
+fn a_single_object_that_is_a_row_is_read_as_a_row() {
     for row in [
         r#"{"text": "a", "label": 1}"#,
         r#"{"text": "a", "entities": [{"start": 0, "end": 1}, {"start": 2, "end": 3}]}"#,
@@ -116,7 +116,7 @@ fn one_object_that_is_a_row_is_read_as_one() {
 }
 
 #[test]
-fn a_table_of_more_keys_or_bytes_than_a_row_may_have_is_told_as_a_table() {
+fn a_table_with_too_many_keys_or_bytes_for_a_row_is_reported_as_a_table() {
     let index: String = (0..10_001).map(|row| format!("\"{row}\": {{\"text\": \"a\"}}, ")).collect();
     let refused = refusal("a.json", format!("{{{}}}", index.trim_end_matches(", ")));
     assert!(refused.contains("`orient=\"index\"`"), "{refused}");

@@ -214,7 +214,7 @@ fn json_lists_and_indented_objects_are_rows() {
 }
 
 #[test]
-fn json_documents_that_are_no_rows_are_named_as_what_they_are() {
+fn json_documents_without_rows_are_reported_as_what_they_are() {
     for (content, told) in [
         ("[{\"a\": 1}, 7]", "line 1: a whole number is not an object: each row must be one"),
         (

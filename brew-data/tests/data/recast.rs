@@ -132,7 +132,7 @@ fn lists_of_classes_become_multi_hot_that_a_batch_takes_as_floats() {
 }
 
 #[test]
-fn what_is_no_class_is_refused_with_its_row() {
+fn a_value_that_is_not_a_class_is_rejected_with_its_row() {
     let two = ["negative", "positive"];
     assert_eq!(
         told(films().column("sentiment").to_classes(two).as_("labels")),

@@ -90,7 +90,7 @@ fn a_saved_folder_streams_as_batches() {
 }
 
 #[test]
-fn a_stream_cut_short_anywhere_is_an_error_that_names_it() {
+fn a_stream_truncated_anywhere_is_an_error_that_names_it() {
     let whole = std::fs::read(folder().join("data-00000-of-00002.arrow")).unwrap();
     // Any 8 bytes; the last 8 are the mark that ends a stream.
     for length in (8..whole.len()).step_by(8) {

@@ -29,7 +29,7 @@ fn ids(batch: Result<Numbered>) -> Vec<i64> {
 }
 
 #[test]
-fn rows_of_any_record_batches_are_gathered_and_gone_on_with() {
+fn rows_of_record_batches_of_any_size_are_batched_and_resumed() {
     let opened_at = Arc::new(AtomicUsize::new(usize::MAX));
     let seen = opened_at.clone();
     let anywhere = Stream::<Numbered>::of_rows_from_anywhere("rows", 4, move |_, row| {
@@ -97,7 +97,7 @@ fn a_stream_that_ends_gives_its_last_rows_and_one_that_fails_its_error() {
 }
 
 #[test]
-fn another_stream_is_not_gone_on_with() {
+fn another_stream_is_not_resumed() {
     let of = |name: &str, size| Stream::<Numbered>::of_rows(name, size, |_| Ok(rows(0)));
     let position = Position::start(&of("rows", 4)).unwrap();
     assert_eq!(

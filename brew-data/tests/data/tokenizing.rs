@@ -153,7 +153,7 @@ fn a_cache_is_used_again_for_the_same_input_and_for_no_other() {
 }
 
 #[test]
-fn a_cache_cut_short_damaged_or_of_another_input_is_made_anew() {
+fn a_cache_that_is_truncated_damaged_or_for_another_input_is_rebuilt() {
     let folder = tempdir().unwrap();
     let tokenizer = Tokenizer::from_folder(minilm()).unwrap();
     let settings = Tokenize::text("text", 64);
@@ -180,7 +180,7 @@ fn a_cache_cut_short_damaged_or_of_another_input_is_made_anew() {
 }
 
 #[test]
-fn a_column_that_is_no_text_and_one_that_is_made_are_refused() {
+fn a_column_that_is_not_text_and_one_that_is_made_are_rejected() {
     let folder = tempdir().unwrap();
     let tokenizer = Tokenizer::from_folder(minilm()).unwrap();
     let refused =

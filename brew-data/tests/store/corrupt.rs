@@ -68,7 +68,7 @@ fn a_flipped_byte_anywhere_in_a_block_is_noticed_by_file_when_it_is_read() {
 }
 
 #[test]
-fn a_block_that_is_cut_short_or_without_keys_is_noticed_when_the_cache_is_opened() {
+fn a_block_that_is_truncated_or_lacks_keys_is_detected_when_the_cache_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let blocks = written(folder.path());
     let rows = present(&*open(folder.path(), 4_000), 24).len();

@@ -32,7 +32,7 @@ fn a_store_written_in_batches_of_32_serves_batches_of_8_shuffled_on_four_threads
 }
 
 #[test]
-fn a_lookup_of_a_row_that_is_not_there_names_it_and_the_folder() {
+fn a_lookup_of_a_missing_row_names_it_and_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path(), 20_000);
     add(&*store, 0..10, 10);
