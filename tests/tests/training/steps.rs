@@ -19,7 +19,7 @@ fn a_run_of_steps_walks_epoch_after_epoch_of_data_of_unknown_length() {
     let epochs: Vec<u64> = seen.batches.borrow().iter().map(|report| report.epoch).collect();
     assert_eq!(epochs, [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2]);
     assert_eq!((trained.summary().steps, trained.summary().examples), (7, 14 * 4));
-    // The first of the two walks of epoch 0 is that of the two rows that are tried first.
+    // The rows that are tried first are those that the run begins with: epoch 0 is opened once.
     assert_eq!(*walked.borrow(), [0, 1, 2]);
 }
 
