@@ -18,14 +18,16 @@ use crate::model::Model as _;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
 
+/// The first batch of the first epoch, and those behind it.
+type Opened<'p, B> = Option<(B, Walk<'p, B>)>;
+
 /// A pipeline, its executor and its data.
 pub(crate) struct Worker<'p, T: 'static, A: Adaptor, D: Batches> {
     pipeline: &'p Pipeline<T, A>,
     executor: Executor<'p, T, A>,
     data: &'p D,
-    /// The first epoch, opened once: its first batch, and those behind it. The probe and the caches look at the
-    /// batch, and the loop takes up both.
-    opened: RefCell<Option<(D::Batch, Walk<'p, D::Batch>)>>,
+    /// The first epoch, opened once: the probe and the caches look at its first batch, and the loop takes up all.
+    opened: RefCell<Opened<'p, D::Batch>>,
     /// The first two rows, once they were asked for.
     rows: OnceCell<D::Batch>,
     /// What the first two rows warned of.
