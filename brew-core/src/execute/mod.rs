@@ -4,8 +4,8 @@
 //! reading stage takes away: so a tensor is dropped after its last reader, and a model's output as
 //! soon as its adaptor has picked the features somebody wants.
 //!
-//! [`run`] is the walk: one match over the kinds of stages. What a kind does is in [`teacher`], [`student`],
-//! [`loss`] and [`teacher_cache`]; [`probe`] takes the same walk with two rows, and collects what goes wrong.
+//! `run` is the walk: one match over the kinds of stages. What a kind does is in `teacher`, `student`,
+//! `loss` and `teacher_cache`; `probe` takes the same walk with two rows, and collects what goes wrong.
 
 mod balance;
 mod classes;

@@ -181,7 +181,7 @@ impl Plan {
     /// Everything that is wrong with the plan itself, all at once.
     ///
     /// # Errors
-    /// [`crate::Error::Plan`] with every [`Problem`].
+    /// [`crate::Error::Plan`] with every [`Problem`](crate::error::Problem).
     pub fn check(&self) -> crate::error::Result<()> {
         let problems = check::problems(self);
         if problems.is_empty() { Ok(()) } else { Err(crate::error::Error::Plan(problems)) }
