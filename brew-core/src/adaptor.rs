@@ -108,3 +108,11 @@ pub trait Adapted: Sized + 'static {
     note = "mark a field of the output type with the role, or add a function of that name to `#[adaptor] impl {Self}`; or leave out the loss that reads `{R}`"
 )]
 pub trait Provides<R: Role>: Adaptor {}
+
+/// Says that a side of a pipeline gives a role: the student, a teacher, or all teachers of an ensemble.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not give the role `{R}`",
+    label = "the loss needs `{R}` of every teacher and of the student",
+    note = "add a function of that name to `#[adaptor] impl …`, mark a field with the role, or leave out the loss"
+)]
+pub trait Gives<R: Role> {}

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use brew_core::distill::{Gives, SoftTarget, SoftTargets};
-use brew_core::loss::{AlsoReads, Features, Learns, Loss, Place, Term};
+use brew_core::loss::{AlsoReads, Features, Gives, Learns, Loss, Place, SoftTargets, Term};
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_core::role::{Labels, Logits, Role as _};
@@ -97,11 +96,7 @@ impl Learns for WhereRight {
     }
 }
 
-impl<T: Gives<Logits>, S: Gives<Logits> + Gives<Labels>> SoftTargets<T, S> for WhereRight {
-    fn into_loss(self) -> SoftTarget {
-        SoftTarget::of(self)
-    }
-}
+impl<T: Gives<Logits>, S: Gives<Logits> + Gives<Labels>> SoftTargets<T, S> for WhereRight {}
 
 #[test]
 fn a_loss_of_ones_own_reads_labels_learns_and_is_told_of_every_step() {

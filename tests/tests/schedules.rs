@@ -45,7 +45,7 @@ fn weights_that_are_said_one_after_another_multiply_schedules_too() {
     };
     fn soft_pipeline<K>(loss: K) -> Pipeline<Sentence, ToyOutputAdaptor>
     where
-        K: brew_core::distill::SoftTargets<Seen<ToyOutputAdaptor>, Seen<ToyOutputAdaptor>>,
+        K: brew_core::distill::Targets<Seen<ToyOutputAdaptor>, Seen<ToyOutputAdaptor>>,
     {
         let (teacher, student) = (Toy::new(2, 8, 0), Toy::new(1, 8, 1));
         let builder = Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor));

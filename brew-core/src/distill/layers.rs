@@ -1,5 +1,7 @@
 //! Choices of layers: one, two or any number, of the teacher, of one of several teachers, of the student.
 
+use crate::loss::{ManyLayers, OneLayer, TwoLayers};
+
 /// A layer of a teacher, or two of them: an index of its adaptor's list, from the end if negative.
 #[derive(Debug, Clone, Copy)]
 pub struct TeacherLayer<L>(L);
@@ -39,16 +41,6 @@ impl OneTeacher {
 pub fn student_layer<L: LayerChoice>(layer: L) -> StudentLayer<L> {
     StudentLayer(layer)
 }
-
-/// The shape of a choice of one layer.
-#[derive(Debug)]
-pub struct OneLayer;
-/// The shape of a choice of two layers.
-#[derive(Debug)]
-pub struct TwoLayers;
-/// The shape of a choice of any number of layers.
-#[derive(Debug)]
-pub struct ManyLayers;
 
 /// Layers of the pipeline's only teacher.
 #[derive(Debug)]

@@ -16,67 +16,13 @@
 
 use std::marker::PhantomData;
 
-use super::layers::{
-    LayerChoice, Layers, ManyLayers, OneLayer, OneOfThem, StudentLayer, TeacherLayer, TheTeacher, TwoLayers,
-};
-use super::{Declared, Gives, MayGive, Reads};
-use crate::loss::{
-    AtMse, AtNorm, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cka, Cos, Crd, Cwd,
-    EmdAttention, EmdHidden, Fsp, HiddenMse, Ickd, Loss, MiniLmAttention, MiniLmRelation, Nst, NstPoly,
-    PearsonKd, Pkd, Pkt, RkdAngle, RkdDistance, Sp, Vid,
-};
+use super::layers::{LayerChoice, Layers, OneOfThem, StudentLayer, TeacherLayer, TheTeacher};
+use super::{Declared, MayGive, Reads};
+use crate::adaptor::Gives;
+use crate::loss::{Loss, MatchLoss};
 use crate::plan::Projection;
-use crate::role::{Attention, Embedding, Hidden, Key, Query, Role, Value};
+use crate::role::{Attention, Hidden, Role};
 use crate::schedule::Weight;
-
-/// A loss that compares features of a role over this shape of layers.
-///
-/// A role of your own takes the losses that you say fit it:
-///
-/// ```
-/// use brew_core::distill::{MatchLoss, OneLayer};
-/// use brew_core::prelude::*;
-/// use brew_core::role::Role;
-///
-/// /// `(batch, width)`.
-/// struct SentenceEmbedding;
-/// impl Role for SentenceEmbedding {
-///     const NAME: &'static str = "sentence_embedding";
-/// }
-/// impl MatchLoss<SentenceEmbedding, OneLayer> for Pkd {}
-///
-/// let match_ = features::<SentenceEmbedding, _>(teacher_layer(0), student_layer(0)).by(Pkd);
-/// assert_eq!(match_.name(), "pkd_t0_s0");
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot compare `{R}` features over this choice of layers",
-    label = "this loss does not take it",
-    note = "one layer of hidden states, `hidden(teacher_layer(4), student_layer(2))`, takes `HiddenMse`, `Cos` and `Pkd`",
-    note = "two layers of hidden states, `hidden(teacher_layer([0, 4]), student_layer([0, 2]))`, take `Fsp` and `Nst`",
-    note = "one layer of attention maps takes `AttentionMse`, `AttentionMseSum`, `AttentionCe` and `AttentionCeMean`",
-    note = "if `{Self}` is a loss of your own, write `impl MatchLoss<{R}, {Shape}> for {Self} {{}}` (the names are in `brew_core::distill` and `brew_core::role`)"
-)]
-pub trait MatchLoss<R: Role, Shape>: Loss {}
-
-/// Says which losses compare layers of which roles, over how many of them.
-macro_rules! match_losses {
-    ($($role:ty, $shape:ty: $($loss:ty),+;)*) => {
-        $($(impl MatchLoss<$role, $shape> for $loss {})+)*
-    };
-}
-
-match_losses! {
-    Hidden, OneLayer: HiddenMse, Cos, Pkd, RkdDistance, RkdAngle, Pkt, Sp, Cka, AtMse, AtNorm, Vid, Ickd,
-        NstPoly, Cwd, PearsonKd, Crd;
-    Hidden, TwoLayers: Fsp, Nst;
-    Hidden, ManyLayers: EmdHidden;
-    Attention, OneLayer: AttentionMse, AttentionMseSum, AttentionCe, AttentionCeMean, MiniLmAttention;
-    Attention, ManyLayers: EmdAttention;
-    Embedding, OneLayer: HiddenMse, Cos, Pkd, RkdDistance, RkdAngle, Pkt, Sp, Cka, Crd;
-    Query, OneLayer: MiniLmRelation;
-    Key, OneLayer: MiniLmRelation;
-    Value, OneLayer: MiniLmRelation;
-}
 
 /// Layers of both sides, without a loss yet.
 #[must_use = "finish it with `.by(loss)`"]

@@ -15,9 +15,9 @@ mod teachers;
 
 use std::marker::PhantomData;
 
-use crate::adaptor::Adaptor;
+use crate::adaptor::{Adaptor, Gives};
 use crate::error::Result;
-use crate::loss::{HardLabels, Loss};
+use crate::loss::{HardLabels, Loss, TargetsRead};
 use crate::model::{Seen, Side};
 use crate::plan::{Balance, Combine, Projection};
 use crate::role::{Hidden, Losses, Role as _};
@@ -26,16 +26,16 @@ use crate::semantics::Semantics;
 
 pub(crate) use layers::Layers;
 pub use layers::{
-    LayerChoice, ManyLayers, Of, OneLayer, OneOfThem, OneTeacher, StudentLayer, TeacherLayer, TheTeacher,
-    TwoLayers, student_layer, teacher, teacher_layer,
+    LayerChoice, Of, OneOfThem, OneTeacher, StudentLayer, TeacherLayer, TheTeacher, student_layer, teacher,
+    teacher_layer,
 };
-pub use matching::{Match, MatchLoss, Matches, Pair, attention, features, hidden};
+pub use matching::{Match, Matches, Pair, attention, features, hidden};
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
 pub use recipes::{MatchesOf, minilm_v2, tiny_bert};
 pub use supervised::Supervised;
-pub use targets::{Combined, Shifted, SoftTarget, SoftTargets, TargetsRead, Weighted, WithWeight};
-pub use teachers::{And, AndMore, Gives, MayGive, Teachers};
+pub use targets::{Combined, Shifted, SoftTarget, Targets, Weighted, WithWeight};
+pub use teachers::{And, AndMore, MayGive, Teachers};
 
 /// The state of a builder without a loss.
 #[derive(Debug)]
@@ -121,8 +121,8 @@ impl<T, S, L> Distill<T, S, L> {
 
     /// Adds a loss on logits. Several teachers' logits are averaged first, as TextBrewer does, or combined
     /// as [`combining`](WithWeight::combining) says.
-    pub fn soft_targets<K: SoftTargets<T, S>>(self, loss: K) -> Distill<T, S, SomeLoss> {
-        let SoftTarget { loss, weight, probability_shift, combine, reads } = loss.into_loss();
+    pub fn soft_targets<K: Targets<T, S>>(self, loss: K) -> Distill<T, S, SomeLoss> {
+        let SoftTarget { loss, weight, probability_shift, combine, reads } = loss.into_target();
         let name = loss.name().to_owned();
         let reads = match reads {
             TargetsRead::Logits => Reads::Logits { probability_shift, combine },

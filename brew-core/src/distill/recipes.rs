@@ -14,7 +14,7 @@
 use super::{
     Declared, Match, Matches, TheTeacher, attention, features, hidden, student_layer, teacher_layer,
 };
-use crate::loss::{AttentionMse, HiddenMse, MiniLmRelation};
+use crate::loss::{AttentionMse, HiddenMse, MatchLoss, MiniLmRelation, OneLayer};
 use crate::model::LayerMap;
 use crate::plan::Projection;
 use crate::role::{Attention, Hidden, Key, Query, Role, Value};
@@ -57,7 +57,7 @@ pub fn minilm_v2(
 
 fn relation<R: Role>(teacher: i64, student: i64, heads: i64) -> Match<R, TheTeacher>
 where
-    MiniLmRelation: super::MatchLoss<R, super::OneLayer>,
+    MiniLmRelation: MatchLoss<R, OneLayer>,
 {
     features::<R, _>(teacher_layer(teacher), student_layer(student))
         .by(MiniLmRelation::heads(heads))

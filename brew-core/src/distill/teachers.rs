@@ -1,6 +1,6 @@
 //! One teacher or many: a role is given by all of them if each gives it.
 
-use crate::adaptor::{Adaptor, Provides};
+use crate::adaptor::{Adaptor, Gives, Provides};
 use crate::model::{Seen, Side};
 use crate::role::Role;
 
@@ -16,14 +16,6 @@ pub trait Teachers {
     /// Each with its adaptor erased, in the order they were joined.
     fn into_sides(self) -> Vec<Box<dyn Side<Self::Batch>>>;
 }
-
-/// Says that every member gives a role: the student, a teacher, or all teachers of an ensemble.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not give the role `{R}`",
-    label = "the loss needs `{R}` of every teacher and of the student",
-    note = "add a function of that name to `#[adaptor] impl …`, mark a field with the role, or leave out the loss"
-)]
-pub trait Gives<R: Role> {}
 
 /// Says that one of several teachers may give a role: where they share an adaptor it is known that it
 /// does, and where each has its own the plan checks the one that was chosen.

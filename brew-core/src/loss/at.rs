@@ -17,6 +17,9 @@ use super::examples::Examples;
 use super::vectors::unit;
 use super::{Average, Features, Loss, Term};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::Hidden;
 
 /// Squared difference of where two layers are active (the meaning of the authors' code).
 ///
@@ -78,3 +81,26 @@ fn difference(student: &Features, teacher: &Features, mask: Option<&Tensor>) -> 
     let active = |read: &Features| unit(&channels(read, mask)?.f_square()?.f_mean_dim(1, false, None)?, 1);
     Ok(active(student)?.f_sub(&active(teacher)?)?)
 }
+
+impl MatchLoss<Hidden, OneLayer> for AtMse {}
+impl MatchLoss<Hidden, OneLayer> for AtNorm {}
+
+/// Their rows in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[
+    Entry {
+        name: "at_mse",
+        summary: "attention transfer as its code has it: mean of squares",
+        source: "Zagoruyko and Komodakis 2017, arXiv 1612.03928, code",
+        roles: &["hidden"],
+        make: |_| boxed(AtMse),
+        ..Entry::EMPTY
+    },
+    Entry {
+        name: "at_norm",
+        summary: "attention transfer as its paper has it: mean of L2 norms",
+        source: "Zagoruyko and Komodakis 2017, arXiv 1612.03928, equation 2",
+        roles: &["hidden"],
+        make: |_| boxed(AtNorm),
+        ..Entry::EMPTY
+    },
+];

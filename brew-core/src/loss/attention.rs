@@ -10,7 +10,16 @@ use tch::Tensor;
 use super::Features;
 use super::term::{keep, pairs, positions};
 use crate::error::Result;
+use crate::loss::catalogue::{OptionRow, choice};
 use crate::words::shape;
+
+/// What the maps hold; a config's bare name of a loss means TextBrewer's form.
+pub(super) const MAPS: OptionRow = choice(
+    "maps",
+    &["probabilities", "scores", "textbrewer"],
+    "textbrewer",
+    "what the maps hold; `textbrewer`: scores, by TextBrewer's rules",
+);
 
 /// What attention maps hold, and by whose rules they are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +51,15 @@ macro_rules! attention_loss {
         }
 
         impl $loss {
+            /// For the maps that the options of its row say.
+            pub(in crate::loss) fn chosen(options: &$crate::loss::catalogue::Options) -> Self {
+                match options.choice($crate::loss::attention::MAPS.name) {
+                    "probabilities" => $loss::probabilities(),
+                    "scores" => $loss::scores(),
+                    _ => $loss::textbrewer(),
+                }
+            }
+
             /// For maps of probabilities, such as Hugging Face's models and brew's return.
             pub fn probabilities() -> Self {
                 $loss { maps: $crate::loss::attention::Maps::Probabilities }

@@ -22,10 +22,14 @@
 
 use tch::Tensor;
 
+use super::attention::MAPS;
 use super::attention::{Heads, Maps, attention_loss, maps};
 use super::term::{NO_SCORE, keep, pairs, positions};
 use super::{Features, Loss, Term};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, TEXTBREWER, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::Attention;
 
 attention_loss! {
     /// Cross-entropy of the student's attention with the teacher's, head by head.
@@ -146,3 +150,28 @@ fn without_padded_queries(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tens
         None => Ok(scores.shallow_clone()),
     }
 }
+
+impl MatchLoss<Attention, OneLayer> for AttentionCe {}
+impl MatchLoss<Attention, OneLayer> for AttentionCeMean {}
+
+/// Their rows in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[
+    Entry {
+        name: "attention_ce",
+        summary: "cross-entropy of the student's attention with the teacher's, head by head",
+        source: TEXTBREWER,
+        roles: &["attention"],
+        options: &[MAPS],
+        make: |options| boxed(AttentionCe::chosen(options)),
+        ..Entry::EMPTY
+    },
+    Entry {
+        name: "attention_ce_mean",
+        summary: "cross-entropy of attention, each averaged over its heads",
+        source: TEXTBREWER,
+        roles: &["attention"],
+        options: &[MAPS],
+        make: |options| boxed(AttentionCeMean::chosen(options)),
+        ..Entry::EMPTY
+    },
+];

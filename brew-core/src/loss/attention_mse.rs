@@ -14,10 +14,14 @@
 
 use tch::Tensor;
 
+use super::attention::MAPS;
 use super::attention::{Heads, Maps, attention_loss, maps};
 use super::term::{keep, pairs};
 use super::{Average, Features, Loss, Term};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, TEXTBREWER, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::Attention;
 
 attention_loss! {
     /// Mean squared difference of two layers' attention maps, head by head.
@@ -99,3 +103,28 @@ fn compare(maps: Maps, student: &Tensor, teacher: &Tensor, mask: Option<&Tensor>
     };
     Term::pairs(&difference.f_square()?.f_mean_dim(1, false, None)?, mask)
 }
+
+impl MatchLoss<Attention, OneLayer> for AttentionMse {}
+impl MatchLoss<Attention, OneLayer> for AttentionMseSum {}
+
+/// Their rows in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[
+    Entry {
+        name: "attention_mse",
+        summary: "squared difference of attention maps, head by head",
+        source: "Jiao et al. 2020 (TinyBERT), arXiv 1909.10351",
+        roles: &["attention"],
+        options: &[MAPS],
+        make: |options| boxed(AttentionMse::chosen(options)),
+        ..Entry::EMPTY
+    },
+    Entry {
+        name: "attention_mse_sum",
+        summary: "squared difference of attention maps, each summed over its heads",
+        source: TEXTBREWER,
+        roles: &["attention"],
+        options: &[MAPS],
+        make: |options| boxed(AttentionMseSum::chosen(options)),
+        ..Entry::EMPTY
+    },
+];

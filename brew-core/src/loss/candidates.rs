@@ -12,6 +12,9 @@ use serde_json::json;
 
 use super::{Average, Features, Loss, Masks, Term, temperature};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, Range, boxed, number};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 use crate::words::shape;
 
 /// Squared difference of the margins between a positive and its negatives.
@@ -109,3 +112,33 @@ fn mismatches(student: &Features, teacher: &Features) -> Vec<String> {
         )],
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for CandidatesKl {}
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for MarginMse {}
+
+/// Their rows in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[
+    Entry {
+        name: "margin_mse",
+        summary: "squared difference of the margins between candidate 0 and the others",
+        source: "Hofstaetter et al. 2020, arXiv 2010.02666",
+        roles: &["logits"],
+        make: |_| boxed(MarginMse),
+        ..Entry::EMPTY
+    },
+    Entry {
+        name: "candidates_kl",
+        summary: "divergence over candidates, each side at its own temperature, times the student's squared",
+        source: "sentence-transformers, DistillKLDivLoss; arXiv 2010.11386",
+        roles: &["logits"],
+        options: &[
+            number("student_temperature", Range::Positive, 1.0, "divides the student's scores"),
+            number("teacher_temperature", Range::Positive, 1.0, "divides the teacher's scores"),
+        ],
+        make: |options| {
+            let temperatures = [options.number("student_temperature"), options.number("teacher_temperature")];
+            boxed(CandidatesKl::at(temperatures[0], temperatures[1]))
+        },
+        ..Entry::EMPTY
+    },
+];

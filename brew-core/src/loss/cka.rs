@@ -14,6 +14,9 @@ use super::examples::Examples;
 use super::term::{positions, wide};
 use super::{Average, Features, Loss, Term, states};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::{Embedding, Hidden};
 use crate::words::shape;
 
 /// One minus the linear alignment of two layers.
@@ -104,3 +107,16 @@ fn unalike(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
     let alike = product(student, teacher)?.f_div(&sizes.f_masked_fill(&still, 1.0)?.f_sqrt()?)?;
     Ok(alike.f_neg()?.f_add_scalar(1.0)?.f_masked_fill(&still, 0.0)?)
 }
+
+impl MatchLoss<Hidden, OneLayer> for Cka {}
+impl MatchLoss<Embedding, OneLayer> for Cka {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "cka",
+    summary: "1 - linear centred kernel alignment, one row an example or a position",
+    source: "Kornblith et al. 2019, arXiv 1905.00414",
+    roles: &["hidden", "embedding"],
+    make: |_| boxed(Cka),
+    ..Entry::EMPTY
+}];

@@ -13,6 +13,9 @@ use tch::Tensor;
 
 use super::{Features, Loss, Term, states};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::{Embedding, Hidden};
 
 /// What PyTorch adds to each squared length.
 const EPSILON: f64 = 1e-12;
@@ -62,3 +65,16 @@ fn distance(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
     let lengths = squared(student)?.f_mul(&squared(teacher)?)?.f_sqrt()?;
     Ok(sum(student.f_mul(teacher)?)?.f_div(&lengths)?.f_neg()?.f_add_scalar(1.0)?)
 }
+
+impl MatchLoss<Hidden, OneLayer> for Cos {}
+impl MatchLoss<Embedding, OneLayer> for Cos {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "cos",
+    summary: "1 - cosine of hidden states, position by position",
+    source: "Sanh et al. 2019 (DistilBERT), arXiv 1910.01108",
+    roles: &["hidden", "embedding"],
+    make: |_| boxed(Cos),
+    ..Entry::EMPTY
+}];

@@ -25,7 +25,9 @@ use super::examples::Examples;
 use super::vectors::{self, Pool};
 use super::{AlsoReads, Average, Features, Learns, Loss, Masks, Term};
 use crate::error::{Error, Result};
-use crate::role::{Index, Role as _};
+use crate::loss::catalogue::{Entry, Kept, Range, boxed, number, required, whole};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::{Embedding, Hidden, Index, Role as _};
 use crate::side::Side;
 
 /// What [`Features::also`] of the student may hold in place of a draw: `(batch, negatives)`, int64.
@@ -210,3 +212,44 @@ impl Crd {
         }
     }
 }
+
+impl MatchLoss<Hidden, OneLayer> for Crd {}
+impl MatchLoss<Embedding, OneLayer> for Crd {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "crd",
+    summary: "noise contrast with the teacher's vectors of the same row of the data and of others",
+    source: "Tian, Krishnan and Isola 2020, arXiv 1910.10699",
+    roles: &["embedding", "hidden"],
+    options: &[
+        required("rows", 10_000, "the rows of the data"),
+        required("student", 312, "the width of the student's features"),
+        required("teacher", 768, "the width of the teacher's features"),
+        whole("width", 1, 128, "the width of the vectors that are compared"),
+        whole("negatives", 1, 16_384, "how many other rows are drawn for each example"),
+        number("temperature", Range::Positive, 0.07, "divides the cosines"),
+        number("momentum", Range::Share, 0.5, "the share of the old vector when a bank moves"),
+    ],
+    keeps: &[
+        Kept::learned("student.weight", "(width, student)"),
+        Kept::learned("student.bias", "(width,)"),
+        Kept::learned("teacher.weight", "(width, teacher)"),
+        Kept::learned("teacher.bias", "(width,)"),
+        Kept::state("student_bank", "(rows, width), what the teacher's vectors are compared with"),
+        Kept::state("teacher_bank", "(rows, width), what the student's vectors are compared with"),
+        Kept::state("student_constant", "(1,), Z of the student's vectors; 0 until the first batch"),
+        Kept::state("teacher_constant", "(1,), Z of the teacher's vectors; 0 until the first batch"),
+        Kept::draw("negatives", "(batch, negatives), rows of the data"),
+    ],
+    make: |options| {
+        let loss = Crd::over(options.whole("rows"))
+            .between(options.whole("student"), options.whole("teacher"))
+            .width(options.whole("width"))
+            .negatives(options.whole("negatives"))
+            .at(options.temperature())
+            .momentum(options.number("momentum"));
+        boxed(loss)
+    },
+    ..Entry::EMPTY
+}];

@@ -16,6 +16,9 @@ use super::examples::Examples;
 use super::term::{NO_SCORE, positions};
 use super::{Average, Features, Loss, Term};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed, temperature};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::Hidden;
 
 /// Divergence of channels as distributions over positions.
 ///
@@ -83,3 +86,16 @@ impl Cwd {
         Ok(scores.f_log_softmax(2, None)?)
     }
 }
+
+impl MatchLoss<Hidden, OneLayer> for Cwd {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "cwd",
+    summary: "divergence of channels as distributions over positions, times T^2",
+    source: "Shu et al. 2021, arXiv 2011.13256",
+    roles: &["hidden"],
+    options: &[temperature(4.0)],
+    make: |options| boxed(Cwd::at(options.temperature())),
+    ..Entry::EMPTY
+}];

@@ -21,6 +21,9 @@ use super::attention::maps;
 use super::term::{keep, pairs};
 use super::{Average, Features, Loss, Term, states};
 use crate::error::{Error, Result};
+use crate::loss::catalogue::{Entry, LayersRead, boxed};
+use crate::loss::uses::{ManyLayers, MatchLoss};
+use crate::role::{Attention, Hidden};
 use crate::words::shape;
 
 /// The cheapest transport between two sides' hidden states.
@@ -165,3 +168,28 @@ fn mismatches(
     }
     problems
 }
+
+impl MatchLoss<Hidden, ManyLayers> for EmdHidden {}
+impl MatchLoss<Attention, ManyLayers> for EmdAttention {}
+
+/// Their rows in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[
+    Entry {
+        name: "emd_hidden",
+        summary: "the cheapest transport between many layers' hidden states",
+        source: "Li et al. 2020 (BERT-EMD), arXiv 2010.06133",
+        roles: &["hidden"],
+        layers: LayersRead::Many,
+        make: |_| boxed(EmdHidden),
+        ..Entry::EMPTY
+    },
+    Entry {
+        name: "emd_attention",
+        summary: "the cheapest transport between many layers' attention maps",
+        source: "Li et al. 2020 (BERT-EMD), arXiv 2010.06133",
+        roles: &["attention"],
+        layers: LayersRead::Many,
+        make: |_| boxed(EmdAttention),
+        ..Entry::EMPTY
+    },
+];

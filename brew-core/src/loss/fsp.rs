@@ -19,6 +19,9 @@ use tch::Tensor;
 use super::examples::Examples;
 use super::{Average, Features, Loss, Masks, Term, states};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, LayersRead, boxed};
+use crate::loss::uses::{MatchLoss, TwoLayers};
+use crate::role::Hidden;
 use crate::words::shape;
 
 /// Mean squared difference of two sides' Gram matrices over positions.
@@ -99,3 +102,17 @@ fn flow(read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
         None => Ok(products.f_div_scalar(first.size3()?.1 as f64)?),
     }
 }
+
+impl MatchLoss<Hidden, TwoLayers> for Fsp {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "fsp",
+    aliases: &["gram"],
+    summary: "squared difference of Gram matrices between two layers",
+    source: "Yim et al. 2017, CVPR",
+    roles: &["hidden"],
+    layers: LayersRead::Two,
+    make: |_| boxed(Fsp),
+    ..Entry::EMPTY
+}];

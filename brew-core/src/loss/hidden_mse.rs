@@ -10,6 +10,9 @@
 
 use super::{Features, Loss, Term, states};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::{Embedding, Hidden};
 
 /// Mean squared difference of two layers' hidden states, or of two embeddings.
 ///
@@ -44,3 +47,17 @@ impl Loss for HiddenMse {
         Term::positions(&per_position, student.mask.as_ref())
     }
 }
+
+impl MatchLoss<Hidden, OneLayer> for HiddenMse {}
+impl MatchLoss<Embedding, OneLayer> for HiddenMse {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "hidden_mse",
+    aliases: &["embedding_mse"],
+    summary: "squared difference of hidden states",
+    source: "Jiao et al. 2020 (TinyBERT), arXiv 1909.10351",
+    roles: &["hidden", "embedding"],
+    make: |_| boxed(HiddenMse),
+    ..Entry::EMPTY
+}];

@@ -17,6 +17,9 @@ use super::examples::Examples;
 use super::vectors::unit;
 use super::{Average, Features, Loss, Masks, Term};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::Hidden;
 
 /// Squared difference of the correlations of channels.
 ///
@@ -68,3 +71,15 @@ fn correlations(read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
     let features = channels(read, mask)?;
     unit(&features.f_bmm(&features.f_transpose(1, 2)?)?, 2)
 }
+
+impl MatchLoss<Hidden, OneLayer> for Ickd {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "ickd",
+    summary: "squared difference of the correlations of channels, over C N^2",
+    source: "Liu et al. 2021, arXiv 2103.14475",
+    roles: &["hidden"],
+    make: |_| boxed(Ickd),
+    ..Entry::EMPTY
+}];

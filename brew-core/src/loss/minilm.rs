@@ -19,6 +19,9 @@ use super::examples::Examples;
 use super::term::{NO_SCORE, pairs, positions};
 use super::{Average, Features, Loss, Term, states};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed, choice, whole};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::{Attention, Key, Query, Value};
 use crate::words::shape;
 
 /// Divergence of the relations between positions.
@@ -171,3 +174,35 @@ fn divergence(
     let queries = positions(mask)?.f_sum_dim_intlist(1, false, per_query.kind())?.f_clamp_min(1.0)?;
     Examples::under(Some(mask))?.term(&per_query.f_sum_dim_intlist(1, false, None)?.f_div(&queries)?)
 }
+
+impl MatchLoss<Attention, OneLayer> for MiniLmAttention {}
+impl MatchLoss<Query, OneLayer> for MiniLmRelation {}
+impl MatchLoss<Key, OneLayer> for MiniLmRelation {}
+impl MatchLoss<Value, OneLayer> for MiniLmRelation {}
+
+/// Their rows in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[
+    Entry {
+        name: "minilm_relation",
+        summary: "divergence of the relations between positions, by queries, keys or values",
+        source: "Wang et al. 2021 (MiniLMv2), arXiv 2012.15828; values: MiniLM, 2002.10957",
+        roles: &["query", "key", "value"],
+        options: &[whole("heads", 1, 12, "relation heads, which divide both widths")],
+        make: |options| boxed(MiniLmRelation::heads(options.whole("heads"))),
+        ..Entry::EMPTY
+    },
+    Entry {
+        name: "minilm_attention",
+        summary: "divergence of attention maps, each example over its own queries",
+        source: "Wang et al. 2020 (MiniLM), arXiv 2002.10957",
+        roles: &["attention"],
+        options: &[choice("maps", &["probabilities", "scores"], "probabilities", "what the maps hold")],
+        make: |options| {
+            boxed(match options.choice("maps") {
+                "scores" => MiniLmAttention::scores(),
+                _ => MiniLmAttention::probabilities(),
+            })
+        },
+        ..Entry::EMPTY
+    },
+];

@@ -24,13 +24,12 @@ mod fsp;
 mod hard;
 mod hidden_mse;
 mod ickd;
-mod kd;
 mod learns;
+mod logit_shapes;
 pub mod logits;
 mod minilm;
 mod nst;
 mod nst_poly;
-mod one_logit;
 mod pearson_kd;
 mod pkd;
 mod pkt;
@@ -40,6 +39,7 @@ pub mod sparse;
 mod states;
 mod temperature;
 mod term;
+mod uses;
 mod vectors;
 mod vid;
 pub mod vocabularies;
@@ -64,12 +64,11 @@ pub use fsp::Fsp;
 pub use hard::HardLabels;
 pub use hidden_mse::HiddenMse;
 pub use ickd::Ickd;
-pub use kd::{KdCe, KdMse};
 pub use learns::{Learns, Place};
 pub use logits::{
-    AdaptiveKl, BinaryKl, Dist, Divergence, Dkd, Jsd, Kl, Mft, MultiLabelKl, Nkd, RegressionMse, ReverseKl,
-    SkewKl, SkewReverseKl, Softening, Taid, TotalVariation, Transformed, Wsld, next_token, standardised,
-    within_vocabulary,
+    AdaptiveKl, BinaryKl, Dist, Divergence, Dkd, Jsd, KdCe, KdMse, Kl, Mft, MultiLabelKl, Nkd, RegressionMse,
+    ReverseKl, SkewKl, SkewReverseKl, Softening, Taid, TotalVariation, Transformed, Wsld, next_token,
+    standardised, within_vocabulary,
 };
 pub use minilm::{MiniLmAttention, MiniLmRelation};
 pub use nst::Nst;
@@ -81,17 +80,41 @@ pub use rkd::{RkdAngle, RkdDistance};
 pub use sp::Sp;
 pub use sparse::{SampledKl, TopK, TopKSemantics};
 pub use term::{Average, Term};
+pub use uses::{Gives, ManyLayers, MatchLoss, OneLayer, SoftTargets, TargetsRead, TwoLayers};
 pub use vid::Vid;
 pub use vocabularies::{AlignedUld, Gold, Merge, SharedTokens, Uld};
 
 pub(crate) use cka::aligned;
-pub(crate) use kd::zeros_and_ones;
-pub(crate) use term::{pair_count, row_count, token_count, wide};
+pub(crate) use term::{pair_count, row_count, token_count, wide, zeros_and_ones};
+
+/// The rows of the catalogue, file by file; the folders have their own.
+const ROWS: &[&[catalogue::Entry]] = &[
+    hidden_mse::ROWS,
+    cos::ROWS,
+    pkd::ROWS,
+    fsp::ROWS,
+    nst::ROWS,
+    attention_mse::ROWS,
+    attention_ce::ROWS,
+    cka::ROWS,
+    at::ROWS,
+    vid::ROWS,
+    ickd::ROWS,
+    nst_poly::ROWS,
+    cwd::ROWS,
+    pearson_kd::ROWS,
+    crd::ROWS,
+    emd::ROWS,
+    candidates::ROWS,
+    rkd::ROWS,
+    pkt::ROWS,
+    sp::ROWS,
+    minilm::ROWS,
+];
 
 /// A loss between features of a teacher and of the student.
 ///
-/// The bounds that the compiler checks (which roles, how many layers) stand beside it, in
-/// [`SoftTargets`](crate::distill::SoftTargets) and [`MatchLoss`](crate::distill::MatchLoss).
+/// Where it may be used, which the compiler checks, a loss says by [`SoftTargets`] or [`MatchLoss`].
 #[brew_macros::forwarded]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss",

@@ -20,6 +20,9 @@ use tch::Tensor;
 
 use super::{Average, Features, Loss, Term, states};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, LayersRead, boxed};
+use crate::loss::uses::{MatchLoss, TwoLayers};
+use crate::role::Hidden;
 
 /// Mean squared difference of two sides' Gram matrices over widths.
 ///
@@ -80,3 +83,17 @@ fn similarities(read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
     let products = states::kept(&first, mask)?.f_matmul(&states::kept(&second, mask)?.f_transpose(1, 2)?)?;
     Ok(products.f_div_scalar(width as f64)?)
 }
+
+impl MatchLoss<Hidden, TwoLayers> for Nst {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "nst",
+    aliases: &["mmd"],
+    summary: "squared difference of the similarities of positions",
+    source: "Huang and Wang 2017, arXiv 1707.01219, in TextBrewer's form",
+    roles: &["hidden"],
+    layers: LayersRead::Two,
+    make: |_| boxed(Nst),
+    ..Entry::EMPTY
+}];

@@ -16,6 +16,9 @@ use super::examples::Examples;
 use super::vectors::unit;
 use super::{Average, Features, Loss, Term};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::Hidden;
 
 /// Maximum mean discrepancy of two layers' channels.
 ///
@@ -58,3 +61,15 @@ fn kernel(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     let products = left.f_bmm(&right.f_transpose(1, 2)?)?;
     Ok(products.f_square()?.f_mean_dim([1_i64, 2].as_slice(), false, None)?)
 }
+
+impl MatchLoss<Hidden, OneLayer> for NstPoly {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "nst_poly",
+    summary: "maximum mean discrepancy of channels, with the kernel (x . y)^2",
+    source: "Huang and Wang 2017, arXiv 1707.01219",
+    roles: &["hidden"],
+    make: |_| boxed(NstPoly),
+    ..Entry::EMPTY
+}];

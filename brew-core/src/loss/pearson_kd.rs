@@ -15,6 +15,9 @@ use super::channels::{Equal, channels, mismatches};
 use super::term::positions;
 use super::{Features, Loss, Term};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::Hidden;
 
 const EPSILON: f64 = 1e-6;
 
@@ -71,3 +74,15 @@ fn standardised(features: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let deviation = variance.f_masked_fill(&still, 1.0)?.f_sqrt()?.f_masked_fill(&still, 0.0)?;
     Ok(centred.f_div(&deviation.f_add_scalar(EPSILON)?)?)
 }
+
+impl MatchLoss<Hidden, OneLayer> for PearsonKd {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "pearson_kd",
+    summary: "half the squared difference of channels standardised over the batch",
+    source: "Cao et al. 2022, arXiv 2207.02039",
+    roles: &["hidden"],
+    make: |_| boxed(PearsonKd),
+    ..Entry::EMPTY
+}];

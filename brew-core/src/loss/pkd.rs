@@ -15,6 +15,9 @@ use tch::Tensor;
 
 use super::{Average, Features, Loss, Masks, Term, states};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::{Embedding, Hidden};
 use crate::words::shape;
 
 /// Squared distance between the directions of two layers' first positions.
@@ -87,3 +90,16 @@ fn direction(states: &Tensor) -> Result<Tensor> {
     let length = first.f_norm_scalaropt_dim(2, [-1].as_slice(), true)?;
     Ok(first.f_div(&length.f_masked_fill(&length.f_eq(0.0)?, 1.0)?)?)
 }
+
+impl MatchLoss<Hidden, OneLayer> for Pkd {}
+impl MatchLoss<Embedding, OneLayer> for Pkd {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "pkd",
+    summary: "squared distance between the directions of the first positions",
+    source: "Sun et al. 2019 (Patient KD), arXiv 1908.09355",
+    roles: &["hidden", "embedding"],
+    make: |_| boxed(Pkd),
+    ..Entry::EMPTY
+}];

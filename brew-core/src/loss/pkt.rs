@@ -10,8 +10,13 @@
 
 use tch::Tensor;
 
+use super::vectors::POOL;
+use super::vectors::Pool;
 use super::vectors::pooled_loss;
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::{Embedding, Hidden};
 
 const EPSILON: f64 = 1e-7;
 
@@ -49,3 +54,17 @@ fn neighbours(vectors: &Tensor) -> Result<Tensor> {
     let moved = cosines.f_add_scalar(1.0)?.f_div_scalar(2.0)?;
     Ok(moved.f_div(&moved.f_sum_dim_intlist(1, true, None)?)?)
 }
+
+impl MatchLoss<Hidden, OneLayer> for Pkt {}
+impl MatchLoss<Embedding, OneLayer> for Pkt {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "pkt",
+    summary: "divergence of the neighbourhoods of a batch's examples",
+    source: "Passalis and Tefas 2018, arXiv 1803.10837",
+    roles: &["embedding", "hidden"],
+    options: &[POOL],
+    make: |options| boxed(Pkt { pool: Pool::chosen(options) }),
+    ..Entry::EMPTY
+}];

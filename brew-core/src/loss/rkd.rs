@@ -12,8 +12,13 @@
 
 use tch::{Reduction, Tensor};
 
+use super::vectors::POOL;
+use super::vectors::Pool;
 use super::vectors::{pooled_loss, unit};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::{Embedding, Hidden};
 
 pooled_loss! {
     /// Huber loss between the distances of a batch's examples, in units of their mean.
@@ -69,3 +74,30 @@ fn angles(vectors: &Tensor) -> Result<Tensor> {
     let sides = unit(&vectors.f_unsqueeze(0)?.f_sub(&vectors.f_unsqueeze(1)?)?, 2)?;
     Ok(sides.f_bmm(&sides.f_transpose(1, 2)?)?)
 }
+
+impl MatchLoss<Hidden, OneLayer> for RkdDistance {}
+impl MatchLoss<Embedding, OneLayer> for RkdDistance {}
+impl MatchLoss<Hidden, OneLayer> for RkdAngle {}
+impl MatchLoss<Embedding, OneLayer> for RkdAngle {}
+
+/// Their rows in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[
+    Entry {
+        name: "rkd_distance",
+        summary: "Huber loss between the distances of a batch's examples",
+        source: "Park et al. 2019, arXiv 1904.05068",
+        roles: &["embedding", "hidden"],
+        options: &[POOL],
+        make: |options| boxed(RkdDistance { pool: Pool::chosen(options) }),
+        ..Entry::EMPTY
+    },
+    Entry {
+        name: "rkd_angle",
+        summary: "Huber loss between the angles of a batch's examples",
+        source: "Park et al. 2019, arXiv 1904.05068",
+        roles: &["embedding", "hidden"],
+        options: &[POOL],
+        make: |options| boxed(RkdAngle { pool: Pool::chosen(options) }),
+        ..Entry::EMPTY
+    },
+];

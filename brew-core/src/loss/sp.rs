@@ -15,6 +15,9 @@ use super::examples::Examples;
 use super::vectors::unit;
 use super::{Average, Features, Loss, Masks, Term, states};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{MatchLoss, OneLayer};
+use crate::role::{Embedding, Hidden};
 use crate::words::shape;
 
 /// Squared difference of the similarities of a batch's examples.
@@ -82,3 +85,16 @@ fn similarities(read: &Features, mask: Option<&Tensor>) -> Result<Tensor> {
     let flat = states::kept(&features, mask)?.f_flatten(1, -1)?;
     unit(&flat.f_matmul(&flat.f_transpose(0, 1)?)?, 1)
 }
+
+impl MatchLoss<Hidden, OneLayer> for Sp {}
+impl MatchLoss<Embedding, OneLayer> for Sp {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "sp",
+    summary: "squared difference of the similarities of a batch's examples",
+    source: "Tung and Mori 2019, arXiv 1907.09682",
+    roles: &["hidden", "embedding"],
+    make: |_| boxed(Sp),
+    ..Entry::EMPTY
+}];

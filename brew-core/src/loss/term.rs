@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What a loss averages over: the unit of its denominator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,4 +169,21 @@ pub(crate) fn wide(tensor: &Tensor) -> Result<Tensor> {
         Kind::Float | Kind::Double => Ok(tensor.shallow_clone()),
         _ => Ok(tensor.f_to_kind(Kind::Float)?),
     }
+}
+
+/// Refuses a mask of other values than 0 and 1: a model would weigh its positions by them.
+pub(crate) fn zeros_and_ones(whose: &str, mask: &Tensor) -> Result<()> {
+    if mask.numel() == 0 || is_binary(mask)? {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{whose} has values other than 0 and 1: a mask says of each position whether it counts"
+    )))
+}
+
+/// Whether a mask holds only 0 and 1.
+fn is_binary(mask: &Tensor) -> Result<bool> {
+    let mask = mask.f_to_kind(Kind::Double)?;
+    let off = mask.f_mul(&mask.f_sub_scalar(1.0)?)?.f_abs()?.f_max()?;
+    Ok(off.f_double_value(&[])? == 0.0)
 }

@@ -11,7 +11,12 @@ use super::examples::Examples;
 use super::term::positions;
 use super::{Features, Term, states};
 use crate::error::{Error, Result};
+use crate::loss::catalogue::{OptionRow, Options, choice};
 use crate::words::shape;
+
+/// What stands for an example, in a row's options.
+pub(super) const POOL: OptionRow =
+    choice("pool", &["mean", "first"], "mean", "of hidden states: the mean, or the first position");
 
 /// What stands for an example where its features are hidden states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +80,14 @@ macro_rules! pooled_loss {
 pub(super) use pooled_loss;
 
 impl Pool {
+    /// As the options of a row say.
+    pub(super) fn chosen(options: &Options) -> Self {
+        match options.choice(POOL.name) {
+            "first" => Pool::First,
+            _ => Pool::Mean,
+        }
+    }
+
     /// As it stands in a plan.
     pub(super) fn options(self) -> serde_json::Value {
         json!({ "pool": self.word() })

@@ -16,7 +16,10 @@ use tch::{Device, Tensor};
 use super::channels::{Equal, channels, mismatches};
 use super::{Features, Learns, Loss, Place, Term};
 use crate::error::{Error, Result};
+use crate::loss::catalogue::{Entry, Kept, boxed, required};
+use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::parameters::Parameters;
+use crate::role::Hidden;
 
 const EPSILON: f64 = 1e-5;
 const FIRST_VARIANCE: f64 = 5.0;
@@ -125,3 +128,24 @@ impl Learns for Vid {
         }))
     }
 }
+
+impl MatchLoss<Hidden, OneLayer> for Vid {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "vid",
+    summary: "negative log-likelihood of the teacher's features given the student's",
+    source: "Ahn et al. 2019, arXiv 1904.05835",
+    roles: &["hidden"],
+    options: &[
+        required("student", 312, "the student's channels, or width"),
+        required("teacher", 768, "the teacher's channels, or width"),
+    ],
+    keeps: &[
+        Kept::learned("regressor.weight", "(teacher, student)"),
+        Kept::learned("regressor.bias", "(teacher,)"),
+        Kept::learned("rho", "(teacher,); a channel's variance is softplus(rho) + 1e-5"),
+    ],
+    make: |options| boxed(Vid::between(options.whole("student"), options.whole("teacher"))),
+    ..Entry::EMPTY
+}];

@@ -1,5 +1,5 @@
 //! A loss over layers of another role, or over another number of layers, than it compares.
-use brew_core::distill::{MatchLoss, OneLayer};
+use brew_core::loss::{MatchLoss, OneLayer};
 use brew_core::prelude::*;
 
 struct SentenceEmbedding;

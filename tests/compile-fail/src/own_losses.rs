@@ -1,7 +1,6 @@
 //! A loss of one's own, written as the compiler's messages say.
 
-use brew_core::distill::{Gives, MatchLoss, OneLayer, SoftTarget, SoftTargets};
-use brew_core::loss::{Loss, Features, Term};
+use brew_core::loss::{Gives, MatchLoss, OneLayer, SoftTargets, Loss, Features, Term};
 use brew_core::prelude::*;
 use brew_core::role::Hidden;
 
@@ -25,11 +24,7 @@ impl Loss for Mine {
     }
 }
 
-impl<T: Gives<role::Logits>, S: Gives<role::Logits>> SoftTargets<T, S> for Mine {
-    fn into_loss(self) -> SoftTarget {
-        SoftTarget::of(self)
-    }
-}
+impl<T: Gives<role::Logits>, S: Gives<role::Logits>> SoftTargets<T, S> for Mine {}
 
 impl MatchLoss<Hidden, OneLayer> for Mine {}
 

@@ -1,6 +1,6 @@
 //! Models that say the same logits whatever they are asked.
 
-use brew_core::distill::SoftTargets;
+use brew_core::distill::Targets;
 use brew_core::execute::Executor;
 use brew_core::prelude::*;
 use tests::seq;
@@ -80,7 +80,7 @@ pub(crate) fn speakers(shape: &[i64]) -> (Vec<Seen<View>>, Seen<View>) {
 /// The loss of these teachers and this student on these rows.
 pub(crate) fn loss_of<K>(teachers: Vec<Seen<View>>, student: Seen<View>, loss: K, rows: &Rows) -> Result<f64>
 where
-    K: SoftTargets<Vec<Seen<View>>, Seen<View>>,
+    K: Targets<Vec<Seen<View>>, Seen<View>>,
 {
     let pipeline = Distill::new(teachers, student).soft_targets(loss).plan()?;
     let executor = Executor::new(&pipeline, 0)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use brew_core::distill::{Match, SoftTargets};
+use brew_core::distill::{Match, Targets};
 use brew_core::loss::Crd;
 use brew_core::plan::Balance;
 use brew_core::prelude::*;
@@ -17,7 +17,7 @@ pub(crate) type ToyPipeline = Pipeline<Sentence, ToyOutputAdaptor>;
 /// A toy with dropout whose loss on logits is this one, with features that are projected, and labels.
 pub(crate) fn with<K>(loss: K) -> ToyPipeline
 where
-    K: SoftTargets<Seen<ToyOutputAdaptor>, Seen<ToyOutputAdaptor>>,
+    K: Targets<Seen<ToyOutputAdaptor>, Seen<ToyOutputAdaptor>>,
 {
     Distill::new(teacher(), student())
         .soft_targets(loss)

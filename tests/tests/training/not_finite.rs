@@ -1,7 +1,6 @@
 //! A loss that is no number: the run stops before the student is touched, or the step is left out.
 
-use brew_core::distill::{SoftTarget, SoftTargets};
-use brew_core::loss::{Crd, Features, Learns, Loss, Term};
+use brew_core::loss::{Crd, Features, Learns, Loss, SoftTargets, Term};
 use brew_core::prelude::*;
 use brew_core::train::NotFinite;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
@@ -39,11 +38,7 @@ impl Learns for NanAt {
     }
 }
 
-impl<T, S> SoftTargets<T, S> for NanAt {
-    fn into_loss(self) -> SoftTarget {
-        SoftTarget::of(self)
-    }
-}
+impl<T, S> SoftTargets<T, S> for NanAt {}
 
 fn trainer(nan_at: u64, epochs: u64) -> (Trainer<'static, super::support::ToyPipeline>, Parameters) {
     let student = Toy::new(1, 6, 1);

@@ -1,8 +1,8 @@
-//! The catalogue: every loss by name, one declarative row a loss.
+//! The catalogue: every loss by name, one declarative row per loss.
 //!
 //! A row says what a loss is, what it compares, which options it takes with their defaults and
-//! ranges, and how it is made of them. Configs, the program `loss` and its list all read the rows, so
-//! a new loss is its file and a row.
+//! ranges, and how it is made from them. It stands in the loss's own file. Configs, the program `loss` and
+//! its list all read the rows.
 //!
 //! ```
 //! use brew_core::loss::{Loss as _, catalogue};
@@ -16,21 +16,20 @@
 //! # Ok::<(), brew_core::Error>(())
 //! ```
 
-mod features;
-mod logits;
 mod options;
-mod relations;
-mod textbrewer;
-mod wrapped;
 
 use serde_json::{Map, Value};
 
-use super::Loss;
+use super::{Loss, chunked, logits, sparse, vocabularies};
 use crate::error::{Error, Result};
 use crate::role::{Logits, Role as _};
 use crate::words::suggest;
 
 pub use options::{OptionKind, OptionRow, Options, Range};
+pub(in crate::loss) use options::{choice, number, pairs, required, switch, temperature, whole};
+
+/// The source of what is TextBrewer's own.
+pub(in crate::loss) const TEXTBREWER: &str = "TextBrewer (Yang et al. 2020)";
 
 /// A loss of the catalogue.
 #[derive(Debug)]
@@ -79,6 +78,20 @@ pub struct Kept {
     pub about: &'static str,
 }
 
+impl Kept {
+    pub(in crate::loss) const fn learned(name: &'static str, about: &'static str) -> Self {
+        Kept { name, kind: KeptKind::Learned, about }
+    }
+
+    pub(in crate::loss) const fn state(name: &'static str, about: &'static str) -> Self {
+        Kept { name, kind: KeptKind::State, about }
+    }
+
+    pub(in crate::loss) const fn draw(name: &'static str, about: &'static str) -> Self {
+        Kept { name, kind: KeptKind::Draw, about }
+    }
+}
+
 /// What becomes of a tensor that a loss keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeptKind {
@@ -90,28 +103,12 @@ pub enum KeptKind {
     Draw,
 }
 
-/// What a row has where it says nothing: a loss on one layer without options. Rows fill the rest in
-/// with `..ROW`.
-const ROW: Entry = Entry {
-    name: "",
-    aliases: &[],
-    summary: "",
-    source: "",
-    roles: &[],
-    layers: LayersRead::One,
-    options: &[],
-    keeps: &[],
-    scheduled: false,
-    make: |_| Err(Error::invalid("this row has no constructor")),
-};
-
 /// The rows, room by room.
-const ROOMS: &[&[Entry]] =
-    &[textbrewer::ENTRIES, logits::ENTRIES, wrapped::ENTRIES, features::ENTRIES, relations::ENTRIES];
+const ROOMS: &[&[&[Entry]]] = &[super::ROWS, logits::ROWS, sparse::ROWS, vocabularies::ROWS, chunked::ALL];
 
 /// Every loss.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    ROOMS.iter().copied().flatten()
+    ROOMS.iter().flat_map(|room| room.iter().copied().flatten())
 }
 
 /// The loss of a name or of another name for it.
@@ -137,6 +134,21 @@ pub fn make(name: &str, options: &Map<String, Value>) -> Result<Box<dyn Loss>> {
 }
 
 impl Entry {
+    /// What a row has where it says nothing: a loss on one layer without options. Rows fill the rest in
+    /// with `..Entry::EMPTY`.
+    pub(in crate::loss) const EMPTY: Entry = Entry {
+        name: "",
+        aliases: &[],
+        summary: "",
+        source: "",
+        roles: &[],
+        layers: LayersRead::One,
+        options: &[],
+        keeps: &[],
+        scheduled: false,
+        make: |_| Err(Error::invalid("this row has no constructor")),
+    };
+
     /// Whether it compares logits; the others compare layers.
     pub fn is_on_logits(&self) -> bool {
         self.roles.contains(&Logits::NAME)
@@ -153,7 +165,7 @@ impl Entry {
     }
 }
 
-/// A made loss, as a row's constructor returns it.
-fn boxed(loss: impl Loss) -> Result<Box<dyn Loss>> {
+/// A loss, as a row's constructor returns it.
+pub(in crate::loss) fn boxed(loss: impl Loss) -> Result<Box<dyn Loss>> {
     Ok(Box::new(loss))
 }

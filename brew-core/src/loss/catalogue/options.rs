@@ -22,6 +22,15 @@ pub struct OptionRow {
     pub about: &'static str,
 }
 
+impl OptionRow {
+    /// The loss that another goes around.
+    pub(in crate::loss) const INNER: OptionRow = OptionRow {
+        name: "loss",
+        kind: OptionKind::Loss("kl"),
+        about: "the loss on logits that it goes around",
+    };
+}
+
 /// What the value of an option may be. The last number or name of each is its default.
 #[derive(Debug, Clone, Copy)]
 pub enum OptionKind {
@@ -176,6 +185,11 @@ impl Options {
         self.values.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN)
     }
 
+    /// The temperature of a row that has one.
+    pub(in crate::loss) fn temperature(&self) -> f64 {
+        self.number("temperature")
+    }
+
     /// A whole number; 0 where the rows have none of this name.
     pub fn whole(&self, name: &str) -> i64 {
         self.values.get(name).and_then(Value::as_i64).unwrap_or_default()
@@ -240,32 +254,42 @@ fn nested(value: &Value) -> Result<Box<dyn Loss>> {
 }
 
 /// A row of a number.
-pub(super) const fn number(name: &'static str, range: Range, default: f64, about: &'static str) -> OptionRow {
+pub(in crate::loss) const fn number(
+    name: &'static str,
+    range: Range,
+    default: f64,
+    about: &'static str,
+) -> OptionRow {
     OptionRow { name, kind: OptionKind::Number(range, default), about }
 }
 
 /// A row of a whole number of at least `least`.
-pub(super) const fn whole(name: &'static str, least: i64, default: i64, about: &'static str) -> OptionRow {
+pub(in crate::loss) const fn whole(
+    name: &'static str,
+    least: i64,
+    default: i64,
+    about: &'static str,
+) -> OptionRow {
     OptionRow { name, kind: OptionKind::Whole(least, default), about }
 }
 
 /// A row of a whole number without a default.
-pub(super) const fn required(name: &'static str, example: i64, about: &'static str) -> OptionRow {
+pub(in crate::loss) const fn required(name: &'static str, example: i64, about: &'static str) -> OptionRow {
     OptionRow { name, kind: OptionKind::Required(example), about }
 }
 
 /// A row of pairs of whole numbers.
-pub(super) const fn pairs(name: &'static str, about: &'static str) -> OptionRow {
+pub(in crate::loss) const fn pairs(name: &'static str, about: &'static str) -> OptionRow {
     OptionRow { name, kind: OptionKind::Pairs, about }
 }
 
 /// A row of a switch.
-pub(super) const fn switch(name: &'static str, default: bool, about: &'static str) -> OptionRow {
+pub(in crate::loss) const fn switch(name: &'static str, default: bool, about: &'static str) -> OptionRow {
     OptionRow { name, kind: OptionKind::Switch(default), about }
 }
 
 /// A row of a choice of words.
-pub(super) const fn choice(
+pub(in crate::loss) const fn choice(
     name: &'static str,
     words: &'static [&'static str],
     default: &'static str,
@@ -275,6 +299,6 @@ pub(super) const fn choice(
 }
 
 /// The temperature of soft targets, which a config's own `temperature` sets too.
-pub(super) const fn temperature(default: f64) -> OptionRow {
+pub(in crate::loss) const fn temperature(default: f64) -> OptionRow {
     number("temperature", Range::Positive, default, "divides both sides' logits")
 }

@@ -6,11 +6,14 @@ mod with_labels;
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
+use super::logit_shapes::one_logit;
 use super::logits::{Counted, Divergence, of_logits};
-use super::one_logit::one_logit;
 use super::{AlsoReads, Average, Features, Loss, Term};
 use crate::error::Result;
-use crate::role::{OutputWeight, Role as _};
+use crate::loss::catalogue::{Entry, OptionRow, Options, boxed, temperature, whole};
+use crate::loss::logits::{ALPHA, BETA, DETACHED, DIVERGENCE, HEAD, SQUARED, TEACHER, divergence};
+use crate::loss::uses::{Gives, SoftTargets, TargetsRead};
+use crate::role::{Hidden, OutputWeight, Role as _};
 use crate::side::Side;
 use crate::words::shape;
 use linear::{Output, summed};
@@ -228,3 +231,37 @@ fn hidden_mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     }
     problems
 }
+
+impl<T, S, D: Divergence> SoftTargets<T, S> for Chunked<D>
+where
+    T: Gives<Hidden> + Gives<OutputWeight>,
+    S: Gives<Hidden> + Gives<OutputWeight>,
+{
+    const READ: TargetsRead = TargetsRead::LastHidden;
+}
+
+/// How many rows a chunk has.
+pub(super) const ROWS_OF_CHUNK: OptionRow =
+    whole("rows", 0, 0, "the rows of a chunk; 0: as many as make 2 million logits");
+
+fn made(options: &Options) -> Chunked<Box<dyn Divergence>> {
+    let loss = Chunked::of(divergence(options));
+    match options.whole(ROWS_OF_CHUNK.name) {
+        0 => loss,
+        rows => loss.rows(rows),
+    }
+}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "chunked",
+    summary: "a divergence from hidden states and output matrices, some rows of logits at a time",
+    source: "as the divergence",
+    roles: &["hidden"],
+    options: &[ROWS_OF_CHUNK, DIVERGENCE, BETA, ALPHA, DETACHED, HEAD, temperature(1.0), TEACHER, SQUARED],
+    make: |options| boxed(made(options)),
+    ..Entry::EMPTY
+}];
+
+/// The rows of the catalogue, file by file.
+pub(super) const ALL: &[&[Entry]] = &[ROWS, with_labels::ROWS];

@@ -5,8 +5,12 @@ use serde_json::{Value, json};
 use super::super::logits::{Counted, Divergence, labels_problem, log_softmax, weight_problems};
 use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
 use super::{Chunked, OUTPUT_WEIGHTS, hidden_mismatches};
+use super::{ROWS_OF_CHUNK, made};
 use crate::error::Result;
-use crate::role::{Labels, Role as _};
+use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
+use crate::loss::logits::{ALPHA, BETA, DETACHED, DIVERGENCE, HEAD, SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets, TargetsRead};
+use crate::role::{Hidden, Labels, OutputWeight, Role as _};
 use crate::side::Side;
 
 /// A chunked divergence plus weight x mean_r( - log softmax(s)_y ), of the rows whose label y counts:
@@ -98,3 +102,33 @@ impl<D: Divergence> Loss for ChunkedWithLabels<D> {
         })
     }
 }
+
+impl<T, S, D: Divergence> SoftTargets<T, S> for ChunkedWithLabels<D>
+where
+    T: Gives<Hidden> + Gives<OutputWeight>,
+    S: Gives<Hidden> + Gives<OutputWeight> + Gives<Labels>,
+{
+    const READ: TargetsRead = TargetsRead::LastHidden;
+}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "chunked_with_labels",
+    summary: "the same with the labels' cross-entropy, from the same logits",
+    source: "as the divergence",
+    roles: &["hidden"],
+    options: &[
+        number("labels_weight", Range::NotNegative, 1.0, "the weight of the cross-entropy"),
+        ROWS_OF_CHUNK,
+        DIVERGENCE,
+        BETA,
+        ALPHA,
+        DETACHED,
+        HEAD,
+        temperature(1.0),
+        TEACHER,
+        SQUARED,
+    ],
+    make: |options| boxed(made(options).with_labels(options.number("labels_weight"))),
+    ..Entry::EMPTY
+}];

@@ -7,6 +7,11 @@ use super::divergence::Divergence;
 use super::log_space::{kl, share_problem};
 use super::softening::{Softening, softened};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, OptionRow, Options, Range, boxed, number, temperature};
+use crate::loss::logits::NamedDivergence;
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 
 /// `adaptive_kl`: mean_r( (g_h KL(p, q) + g_t KL(q, p)) / (g_h + g_t) ), where the head is the
 /// smallest set of classes that holds at least mu of the teacher's probability, the tail is the rest,
@@ -95,3 +100,29 @@ impl Divergence for AdaptiveKl {
         Ok(reverse.f_add(&share.f_mul(&forward.f_sub(&reverse)?)?)?)
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for AdaptiveKl {}
+
+/// How much the head holds.
+pub(in crate::loss) const HEAD: OptionRow =
+    number("mu", Range::Inside, 0.5, "the teacher's probability in the head");
+
+fn made(options: &Options) -> AdaptiveKl {
+    AdaptiveKl::with_head(options.number("mu")).at(options.temperature()).softened(options)
+}
+
+/// For losses that are made of a divergence.
+pub(super) const NAMED: NamedDivergence =
+    NamedDivergence { name: "adaptive_kl", make: |options| Box::new(made(options)) };
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "adaptive_kl",
+    summary: "forward divergence where the head is off, reverse where the tail is",
+    source: "Wu et al. 2024, arXiv 2404.02657",
+    roles: &["logits"],
+    options: &[HEAD, temperature(1.0), TEACHER, SQUARED],
+    scheduled: true,
+    make: |options| boxed(made(options)),
+    ..Entry::EMPTY
+}];

@@ -8,6 +8,10 @@ use super::per_row::PerRow;
 use super::rows::Rows;
 use super::softening::{Softening, softened};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed, temperature};
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 use crate::words::shape;
 
 /// `binary_kl`: mean_r( KL(B(sigmoid(t/T)), B(sigmoid(s/T))) ) of one logit a row, B being its yes or no.
@@ -65,3 +69,17 @@ impl PerRow for BinaryKl {
         of_yes_and_no(&self.softening, rows)
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for BinaryKl {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "binary_kl",
+    summary: "divergence of one yes or no a row",
+    source: "Hinton, Vinyals and Dean 2015, arXiv 1503.02531",
+    roles: &["logits"],
+    options: &[temperature(1.0), TEACHER, SQUARED],
+    scheduled: true,
+    make: |options| boxed(BinaryKl::at(options.temperature()).softened(options)),
+    ..Entry::EMPTY
+}];

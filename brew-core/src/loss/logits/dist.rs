@@ -3,13 +3,17 @@
 use serde_json::{Value, json};
 use tch::Tensor;
 
-use super::super::one_logit::softmax_mismatches;
+use super::super::logit_shapes::softmax_mismatches;
 use super::super::temperature::Softened;
 use super::super::{Average, Features, Loss, Term};
 use super::dkd::weight_problems;
 use super::rows::Rows;
 use super::softening::{Softening, softened};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 
 /// `dist`: beta mean_r( 1 - rho(q_r, p_r) ) + gamma mean_c( 1 - rho(q_c, p_c) ), where rho is Pearson's
 /// correlation, q_r and p_r are the probabilities of a row over the classes and q_c and p_c those of a
@@ -120,3 +124,27 @@ fn distance(student: &Tensor, teacher: &Tensor, dimension: i64) -> Result<Tensor
     let product = student.f_mul(&teacher)?.f_sum_dim_intlist(dimension, false, student.kind())?;
     Ok(product.f_div(&lengths)?.f_neg()?.f_add_scalar(1.0)?)
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for Dist {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "dist",
+    summary: "1 - correlation of probabilities within rows, and within classes over the batch",
+    source: "Huang et al. 2022 (DIST), arXiv 2205.10536",
+    roles: &["logits"],
+    options: &[
+        number("beta", Range::NotNegative, 1.0, "the weight of the correlation within rows"),
+        number("gamma", Range::NotNegative, 1.0, "the weight of the correlation within classes"),
+        temperature(1.0),
+        TEACHER,
+        SQUARED,
+    ],
+    scheduled: true,
+    make: |options| {
+        let loss =
+            Dist::at(options.temperature()).beta(options.number("beta")).gamma(options.number("gamma"));
+        boxed(loss.softened(options))
+    },
+    ..Entry::EMPTY
+}];

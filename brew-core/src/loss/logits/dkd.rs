@@ -4,13 +4,17 @@
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
-use super::super::kd::logits_mismatches;
+use super::super::logit_shapes::logits_mismatches;
 use super::super::{Features, temperature::Softened};
 use super::per_row::PerRow;
 use super::rows::Rows;
 use super::softening::{Softening, softened};
 use super::target::{Target, classes_problem};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::{Labels, Logits};
 
 /// `dkd`: mean_r( alpha KL(b_t, b_s) + beta KL(p', q') ), where b = (q_y, 1 - q_y) is the probability
 /// of the label y and of all others together, and p', q' are the probabilities among the others; all at
@@ -115,3 +119,26 @@ pub(in crate::loss) fn weight_problems(weights: &[(&str, f64)]) -> Vec<String> {
         .map(|(name, weight)| format!("{name} is {weight}; it must be finite, and 0 or above"))
         .collect()
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits> + Gives<Labels>> SoftTargets<T, S> for Dkd {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "dkd",
+    summary: "divergence of the label's probability, and of the others among themselves",
+    source: "Zhao et al. 2022 (DKD), arXiv 2203.08679",
+    roles: &["logits"],
+    options: &[
+        number("alpha", Range::NotNegative, 1.0, "the weight of the label's probability"),
+        number("beta", Range::NotNegative, 8.0, "the weight of the others among themselves"),
+        temperature(4.0),
+        TEACHER,
+        SQUARED,
+    ],
+    scheduled: true,
+    make: |options| {
+        let loss = Dkd::at(options.temperature()).alpha(options.number("alpha")).beta(options.number("beta"));
+        boxed(loss.softened(options))
+    },
+    ..Entry::EMPTY
+}];

@@ -7,6 +7,11 @@ use super::divergence::Divergence;
 use super::log_space::{kl, log_mixture, share_problem};
 use super::softening::{Softening, softened};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, OptionRow, Options, Range, boxed, number, temperature};
+use crate::loss::logits::NamedDivergence;
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 
 /// `jsd`: mean_r( beta KL(p, m) + (1 - beta) KL(q, m) ), with m = beta p + (1 - beta) q,
 /// p = softmax(t/T), q = softmax(s/T), and beta in (0, 1).
@@ -78,3 +83,29 @@ impl Divergence for Jsd {
         Ok(of_teacher.f_add(&kl(student, &mixture)?.f_mul_scalar(1.0 - self.beta)?)?)
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for Jsd {}
+
+/// The teacher's share.
+pub(in crate::loss) const BETA: OptionRow =
+    number("beta", Range::Inside, 0.5, "the teacher's share of the mixture");
+
+fn made(options: &Options) -> Jsd {
+    Jsd::between(options.number("beta")).at(options.temperature()).softened(options)
+}
+
+/// For losses that are made of a divergence.
+pub(super) const NAMED: NamedDivergence =
+    NamedDivergence { name: "jsd", make: |options| Box::new(made(options)) };
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "jsd",
+    summary: "generalised Jensen-Shannon divergence, strictly between the two",
+    source: "Agarwal et al. 2023 (GKD), arXiv 2306.13649",
+    roles: &["logits"],
+    options: &[BETA, temperature(1.0), TEACHER, SQUARED],
+    scheduled: true,
+    make: |options| boxed(made(options)),
+    ..Entry::EMPTY
+}];

@@ -6,6 +6,11 @@ use super::divergence::Divergence;
 use super::log_space::kl;
 use super::softening::{Softening, softened};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, Options, boxed, temperature};
+use crate::loss::logits::NamedDivergence;
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 
 /// `kl`: mean_r( sum_c p_c (log p_c - log q_c) ), with p = softmax(t/T), q = softmax(s/T).
 ///
@@ -55,3 +60,26 @@ impl Divergence for Kl {
         kl(teacher, student)
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for Kl {}
+
+fn made(options: &Options) -> Kl {
+    Kl::at(options.temperature()).softened(options)
+}
+
+/// For losses that are made of a divergence.
+pub(super) const NAMED: NamedDivergence =
+    NamedDivergence { name: "kl", make: |options| Box::new(made(options)) };
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "kl",
+    aliases: &["forward_kl"],
+    summary: "forward Kullback-Leibler divergence, from the teacher to the student",
+    source: "Hinton, Vinyals and Dean 2015, arXiv 1503.02531",
+    roles: &["logits"],
+    options: &[temperature(1.0), TEACHER, SQUARED],
+    scheduled: true,
+    make: |options| boxed(made(options)),
+    ..Entry::EMPTY
+}];

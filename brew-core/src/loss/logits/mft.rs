@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
-use super::super::kd::logits_mismatches;
+use super::super::logit_shapes::logits_mismatches;
 use super::super::{Features, temperature::Softened};
 use super::log_space::kl;
 use super::per_row::PerRow;
@@ -11,6 +11,10 @@ use super::rows::Rows;
 use super::softening::{Softening, softened};
 use super::target::classes_problem;
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::{Labels, Logits};
 
 /// `mft`: mean_r( KL(p', q) ), where p' = (1 - w) p + w onehot(y) with the smallest w in [0, 1] that
 /// gives p'_y >= max_{c != y} p'_c + threshold: w = (max_{c != y} p_c - p_y + threshold) /
@@ -104,3 +108,24 @@ impl PerRow for Mft {
         self.softening.scale(&kl(&mended, &student)?, &squared)
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits> + Gives<Labels>> SoftTargets<T, S> for Mft {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "mft",
+    summary: "divergence from a teacher mixed with the label until that leads by a threshold",
+    source: "Minifinetuning 2025, arXiv 2506.15702",
+    roles: &["logits"],
+    options: &[
+        number("threshold", Range::Share, 0.2, "by how much the label must lead, below 1"),
+        temperature(1.0),
+        TEACHER,
+        SQUARED,
+    ],
+    scheduled: true,
+    make: |options| {
+        boxed(Mft::at(options.temperature()).threshold(options.number("threshold")).softened(options))
+    },
+    ..Entry::EMPTY
+}];

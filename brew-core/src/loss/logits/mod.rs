@@ -1,4 +1,4 @@
-//! Losses on logits beyond TextBrewer's two: divergences, and losses that read the labels.
+//! Losses on logits: soft targets, divergences, and losses that read the labels.
 //!
 //! What all of them share, each with one meaning everywhere:
 //!
@@ -25,10 +25,12 @@ mod dist;
 mod divergence;
 mod dkd;
 mod jsd;
+mod kd;
 mod kl;
 mod log_space;
 mod mft;
 mod multi_label;
+mod named;
 mod next_token;
 mod nkd;
 mod per_row;
@@ -51,6 +53,7 @@ pub use dist::Dist;
 pub use divergence::Divergence;
 pub use dkd::Dkd;
 pub use jsd::Jsd;
+pub use kd::{KdCe, KdMse};
 pub use kl::Kl;
 pub use mft::Mft;
 pub use multi_label::MultiLabelKl;
@@ -67,8 +70,48 @@ pub use transform::{Transform, Transformed};
 pub use vocabulary::{RealTokens, within_vocabulary};
 pub use wsld::Wsld;
 
+pub(in crate::loss) use adaptive_kl::HEAD;
 pub(in crate::loss) use divergence::of_logits;
 pub(in crate::loss) use dkd::weight_problems;
+pub(in crate::loss) use jsd::BETA;
 pub(in crate::loss) use log_space::{LOG_ZERO, log_softmax};
+pub(in crate::loss) use named::{DIVERGENCE, NamedDivergence, divergence};
 pub(in crate::loss) use rows::{Counted, labels_problem};
-pub(in crate::loss) use softening::softened;
+pub(in crate::loss) use skew::{ALPHA, DETACHED};
+pub(in crate::loss) use softening::{SQUARED, TEACHER, softened};
+
+use super::catalogue::Entry;
+
+/// The rows of the catalogue, file by file.
+pub(super) const ROWS: &[&[Entry]] = &[
+    kd::ROWS,
+    kl::ROWS,
+    reverse_kl::ROWS,
+    jsd::ROWS,
+    skew::ROWS,
+    total_variation::ROWS,
+    adaptive_kl::ROWS,
+    taid::ROWS,
+    dkd::ROWS,
+    nkd::ROWS,
+    dist::ROWS,
+    wsld::ROWS,
+    mft::ROWS,
+    multi_label::ROWS,
+    binary::ROWS,
+    regression::ROWS,
+    standardised::ROWS,
+    next_token::ROWS,
+    vocabulary::ROWS,
+];
+
+/// The divergences that other losses can be made of.
+const DIVERGENCES: &[NamedDivergence] = &[
+    kl::NAMED,
+    reverse_kl::NAMED,
+    jsd::NAMED,
+    skew::FORWARD,
+    skew::REVERSE,
+    total_variation::NAMED,
+    adaptive_kl::NAMED,
+];

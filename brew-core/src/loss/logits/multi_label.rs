@@ -3,12 +3,16 @@
 use tch::Tensor;
 
 use super::super::Features;
-use super::super::kd::logits_mismatches;
+use super::super::logit_shapes::logits_mismatches;
 use super::super::temperature::Softened;
 use super::per_row::PerRow;
 use super::rows::Rows;
 use super::softening::{Softening, softened};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed, temperature};
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 
 /// `multi_label_kl`: mean_r( sum_c KL(B(sigmoid(t_c/T)), B(sigmoid(s_c/T))) ), B being the yes or no of
 /// one class.
@@ -69,3 +73,17 @@ pub(super) fn of_yes_and_no(softening: &Softening, rows: &Rows) -> Result<Tensor
     let divergence = part(&student, &teacher)?.f_add(&part(&student.f_neg()?, &teacher.f_neg()?)?)?;
     softening.scale(&divergence.f_sum_dim_intlist(-1, false, divergence.kind())?, &squared)
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for MultiLabelKl {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "multi_label_kl",
+    summary: "divergence of a yes or no a class, summed over classes",
+    source: "Yang et al. 2023 (MLD), arXiv 2308.06453",
+    roles: &["logits"],
+    options: &[temperature(1.0), TEACHER, SQUARED],
+    scheduled: true,
+    make: |options| boxed(MultiLabelKl::at(options.temperature()).softened(options)),
+    ..Entry::EMPTY
+}];

@@ -5,6 +5,7 @@ use tch::Tensor;
 use super::super::{Average, Features};
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, OptionRow, boxed};
 use crate::role::{ByteEnds, Labels, Role as _, TokenIds};
 
 /// Pairs the logits of each position with the mask, the label and the token of the next.
@@ -103,3 +104,14 @@ fn but_first(tensor: &Tensor) -> Result<Tensor> {
 fn length(tensor: &Tensor) -> i64 {
     tensor.size().get(1).copied().unwrap_or(0)
 }
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "next_token",
+    summary: "a loss whose logits go with the mask and label of the next position",
+    source: "causal language models",
+    roles: &["logits"],
+    options: &[OptionRow::INNER],
+    make: |options| boxed(next_token(options.loss("loss")?)),
+    ..Entry::EMPTY
+}];

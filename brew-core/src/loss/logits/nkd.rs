@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
-use super::super::kd::logits_mismatches;
+use super::super::logit_shapes::logits_mismatches;
 use super::super::{Features, temperature::Softened};
 use super::dkd::weight_problems;
 use super::per_row::PerRow;
@@ -11,6 +11,10 @@ use super::rows::Rows;
 use super::softening::{Softening, softened};
 use super::target::{Target, classes_problem};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::{Labels, Logits};
 
 /// `nkd`: mean_r( - p_y log q_y - gamma sum_{c != y} p'_c log q'_c ), where p_y and q_y, the
 /// probabilities of the label, are taken at T = 1, and p', q', those among the other classes, at T.
@@ -94,3 +98,22 @@ impl PerRow for Nkd {
         Ok(target.f_add(&self.softening.scale(&others, &squared)?)?.f_neg()?)
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits> + Gives<Labels>> SoftTargets<T, S> for Nkd {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "nkd",
+    summary: "cross-entropy of the label by the teacher's sureness, and of the others normalised",
+    source: "Yang et al. 2023 (NKD), arXiv 2303.13005",
+    roles: &["logits"],
+    options: &[
+        number("gamma", Range::NotNegative, 1.5, "the weight of the others"),
+        temperature(1.0),
+        TEACHER,
+        SQUARED,
+    ],
+    scheduled: true,
+    make: |options| boxed(Nkd::at(options.temperature()).gamma(options.number("gamma")).softened(options)),
+    ..Entry::EMPTY
+}];

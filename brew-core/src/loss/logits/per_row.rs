@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use tch::Tensor;
 
-use super::super::one_logit::softmax_mismatches;
+use super::super::logit_shapes::softmax_mismatches;
 use super::super::{AlsoReads, Average, Features, Loss, Term};
 use super::rows::{Rows, labels_problem};
 use super::softening::Softening;

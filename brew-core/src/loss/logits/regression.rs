@@ -6,6 +6,9 @@ use super::super::Features;
 use super::per_row::PerRow;
 use super::rows::Rows;
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 use crate::words::shape;
 
 /// `regression_mse`: mean_{r,k}( (s_k - t_k)^2 ) of the k numbers that both sides predict a row.
@@ -48,3 +51,15 @@ impl PerRow for RegressionMse {
         Ok(squared.f_mean_dim(-1, false, squared.kind())?)
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for RegressionMse {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "regression_mse",
+    summary: "squared difference of the numbers that both sides predict",
+    source: "Ba and Caruana 2014, arXiv 1312.6184",
+    roles: &["logits"],
+    make: |_| boxed(RegressionMse),
+    ..Entry::EMPTY
+}];

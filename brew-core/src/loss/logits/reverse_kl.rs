@@ -6,6 +6,11 @@ use super::divergence::Divergence;
 use super::log_space::kl;
 use super::softening::{Softening, softened};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, Options, boxed, temperature};
+use crate::loss::logits::NamedDivergence;
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 
 /// `reverse_kl`: mean_r( sum_c q_c (log q_c - log p_c) ), with p = softmax(t/T), q = softmax(s/T).
 ///
@@ -57,3 +62,25 @@ impl Divergence for ReverseKl {
         kl(student, teacher)
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for ReverseKl {}
+
+fn made(options: &Options) -> ReverseKl {
+    ReverseKl::at(options.temperature()).softened(options)
+}
+
+/// For losses that are made of a divergence.
+pub(super) const NAMED: NamedDivergence =
+    NamedDivergence { name: "reverse_kl", make: |options| Box::new(made(options)) };
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "reverse_kl",
+    summary: "reverse Kullback-Leibler divergence, from the student to the teacher",
+    source: "Gu et al. 2023 (MiniLLM), arXiv 2306.08543",
+    roles: &["logits"],
+    options: &[temperature(1.0), TEACHER, SQUARED],
+    scheduled: true,
+    make: |options| boxed(made(options)),
+    ..Entry::EMPTY
+}];

@@ -7,6 +7,12 @@ use super::divergence::Divergence;
 use super::log_space::{kl, log_mixture, share_problem};
 use super::softening::{Softening, softened};
 use crate::error::Result;
+use crate::loss::catalogue::Options;
+use crate::loss::catalogue::{Entry, OptionRow, Range, boxed, number, switch, temperature};
+use crate::loss::logits::NamedDivergence;
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 
 /// `skew_kl`: mean_r( KL(p, alpha p + (1 - alpha) q) ), with p = softmax(t/T), q = softmax(s/T) and
 /// alpha in (0, 1); 0.1 in the paper.
@@ -147,3 +153,53 @@ impl Divergence for SkewReverseKl {
         kl(student, &log_mixture(&mixed, teacher, self.alpha)?)
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for SkewKl {}
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for SkewReverseKl {}
+
+/// The other side's share.
+pub(in crate::loss) const ALPHA: OptionRow =
+    number("alpha", Range::Inside, 0.1, "the other side's share of the mixture");
+/// Whether the mixture lets a gradient through.
+pub(in crate::loss) const DETACHED: OptionRow =
+    switch("detached_mixture", false, "lets no gradient through the mixture");
+
+fn forward(options: &Options) -> SkewKl {
+    SkewKl::by(options.number(ALPHA.name)).at(options.temperature()).softened(options)
+}
+
+fn reverse(options: &Options) -> SkewReverseKl {
+    let loss = SkewReverseKl::by(options.number(ALPHA.name)).at(options.temperature()).softened(options);
+    if options.is_on(DETACHED.name) { loss.with_detached_mixture() } else { loss }
+}
+
+/// For losses that are made of a divergence.
+pub(super) const FORWARD: NamedDivergence =
+    NamedDivergence { name: "skew_kl", make: |options| Box::new(forward(options)) };
+/// The same of the reverse one.
+pub(super) const REVERSE: NamedDivergence =
+    NamedDivergence { name: "skew_reverse_kl", make: |options| Box::new(reverse(options)) };
+
+/// Their rows in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[
+    Entry {
+        name: "skew_kl",
+        summary: "forward divergence from a mixture of the teacher and the student",
+        source: "Ko et al. 2024 (DistiLLM), arXiv 2402.03898",
+        roles: &["logits"],
+        options: &[ALPHA, temperature(1.0), TEACHER, SQUARED],
+        scheduled: true,
+        make: |options| boxed(forward(options)),
+        ..Entry::EMPTY
+    },
+    Entry {
+        name: "skew_reverse_kl",
+        summary: "reverse divergence from a mixture of the student and the teacher",
+        source: "Ko et al. 2024 (DistiLLM), arXiv 2402.03898; 2025 (DistiLLM-2, detached), arXiv 2503.07067",
+        roles: &["logits"],
+        options: &[ALPHA, DETACHED, temperature(1.0), TEACHER, SQUARED],
+        scheduled: true,
+        make: |options| boxed(reverse(options)),
+        ..Entry::EMPTY
+    },
+];

@@ -8,20 +8,33 @@ use tch::Tensor;
 use super::super::temperature::{Softened, Temperature};
 use super::log_space::log_softmax;
 use crate::error::Result;
+use crate::loss::catalogue::{OptionRow, Options, Range, number, switch};
 use crate::schedule::TemperatureSchedule;
+
+/// Whether the loss is multiplied by T squared.
+pub(in crate::loss) const SQUARED: OptionRow =
+    switch("temperature_squared", false, "multiplies by the square of the temperature");
+/// The teacher's own temperature.
+pub(in crate::loss) const TEACHER: OptionRow = number(
+    "teacher_temperature",
+    Range::NotNegative,
+    0.0,
+    "divides the teacher's logits; 0: as the student's",
+);
 
 /// The temperature of a loss on logits, and what depends on it.
 #[derive(Debug, Clone)]
 pub struct Softening {
     temperature: Temperature,
     teacher: Option<f64>,
-    squared: bool,
+    /// Whether the loss is multiplied by T squared; `None` for a loss that never is.
+    squared: Option<bool>,
 }
 
 impl Softening {
     /// Divides the logits of both sides by a temperature in (0, inf).
     pub fn at(temperature: f64) -> Self {
-        Softening { temperature: Temperature::at(temperature), teacher: None, squared: false }
+        Softening { temperature: Temperature::at(temperature), teacher: None, squared: Some(false) }
     }
 
     /// Divides the teacher's logits by a temperature of its own.
@@ -39,16 +52,34 @@ impl Softening {
     /// Multiplies the loss by the square of the student's temperature.
     #[must_use]
     pub fn times_temperature_squared(self) -> Self {
-        Softening { squared: true, ..self }
+        Softening { squared: Some(true), ..self }
+    }
+
+    /// For a loss that is not multiplied by the square, and has no option that says so.
+    pub(in crate::loss) fn never_squared(self) -> Self {
+        Softening { squared: None, ..self }
+    }
+
+    /// The same with the teacher's temperature, the schedule and the factor that the options of a row ask for.
+    pub(in crate::loss) fn with(self, options: &Options) -> Self {
+        let teacher = Some(options.number(TEACHER.name)).filter(|teacher| *teacher > 0.0);
+        let softening =
+            Softening { teacher, squared: self.squared.map(|_| options.is_on(SQUARED.name)), ..self };
+        match options.schedule() {
+            Some(schedule) => softening.scheduled(schedule),
+            None => softening,
+        }
     }
 
     /// As it stands in a plan.
     pub(in crate::loss) fn options(&self) -> Map<String, Value> {
         let mut options = self.temperature.options();
         if let Some(teacher) = self.teacher {
-            options.insert("teacher_temperature".to_owned(), json!(teacher));
+            options.insert(TEACHER.name.to_owned(), json!(teacher));
         }
-        options.insert("temperature_squared".to_owned(), json!(self.squared));
+        if let Some(squared) = self.squared {
+            options.insert(SQUARED.name.to_owned(), json!(squared));
+        }
         options
     }
 
@@ -98,7 +129,7 @@ impl Softening {
 
     /// What was computed at T, times T squared where that is asked for.
     pub(in crate::loss) fn scale(&self, value: &Tensor, squared: &Tensor) -> Result<Tensor> {
-        if self.squared { Ok(value.f_mul(squared)?) } else { Ok(value.shallow_clone()) }
+        if self.squared == Some(true) { Ok(value.f_mul(squared)?) } else { Ok(value.shallow_clone()) }
     }
 }
 
@@ -125,6 +156,12 @@ macro_rules! softened {
             #[must_use]
             pub fn scheduled(mut self, schedule: impl $crate::schedule::TemperatureSchedule) -> Self {
                 self.softening = self.softening.scheduled(schedule);
+                self
+            }
+
+            /// The same as the options of its row say.
+            pub(in crate::loss) fn softened(mut self, options: &$crate::loss::catalogue::Options) -> Self {
+                self.softening = self.softening.with(options);
                 self
             }
         }

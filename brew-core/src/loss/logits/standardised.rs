@@ -2,11 +2,12 @@
 
 use tch::Tensor;
 
-use super::super::one_logit::ONE_LOGIT_MEND;
+use super::super::logit_shapes::ONE_LOGIT_MEND;
 use super::super::term::wide;
 use super::super::{Features, Loss};
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, OptionRow, boxed};
 use crate::role::{OutputWeight, Role as _};
 
 /// z' = (z - mean_c z) / (std_c z + 1e-7), of every row of both sides.
@@ -79,3 +80,14 @@ impl Transform for Standardisation {
         })
     }
 }
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "standardised",
+    summary: "a loss on logits of mean 0 and deviation 1",
+    source: "Sun et al. 2024 (logit standardisation), arXiv 2403.01427",
+    roles: &["logits"],
+    options: &[OptionRow::INNER],
+    make: |options| boxed(standardised(options.loss("loss")?)),
+    ..Entry::EMPTY
+}];

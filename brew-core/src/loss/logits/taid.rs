@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
-use super::super::one_logit::softmax_mismatches;
+use super::super::logit_shapes::softmax_mismatches;
 use super::super::temperature::Softened;
 use super::super::{Average, Features, Learns, Loss, Term};
 use super::log_space::{expected, log_softmax};
 use super::rows::Rows;
 use super::softening::{Softening, softened};
 use crate::error::{Error, Result};
+use crate::loss::catalogue::{Entry, Kept, Range, boxed, number, temperature};
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 
 /// `taid`: mean_r( - sum_c p_c log q_c ), with p = softmax((1 - tau) s + tau t), the logits mixed with
 /// no gradient through p, and q = softmax(s); both divided by T.
@@ -207,3 +211,35 @@ impl Learns for Taid {
         Ok(())
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for Taid {}
+
+/// What it carries.
+const CARRIED: &[Kept] = &[
+    Kept::state("tau", "(), the teacher's share of the mixed logits"),
+    Kept::state("momentum", "(), of the loss's relative change"),
+    Kept::state("previous", "(), the loss of the step before; NaN at first"),
+];
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "taid",
+    summary: "cross-entropy with logits mixed of both sides, the teacher's share growing as the student follows",
+    source: "Shing et al. 2025 (TAID), arXiv 2501.16937",
+    roles: &["logits"],
+    options: &[
+        number("start", Range::Share, 0.4, "the teacher's share at the start"),
+        number("end", Range::Share, 1.0, "the teacher's share at the end"),
+        number("alpha", Range::NotNegative, 5e-4, "how far a step can move the share"),
+        temperature(1.0),
+        TEACHER,
+        SQUARED,
+    ],
+    keeps: CARRIED,
+    scheduled: true,
+    make: |options| {
+        let loss = Taid::at(options.temperature()).between(options.number("start"), options.number("end"));
+        boxed(loss.alpha(options.number("alpha")).softened(options))
+    },
+    ..Entry::EMPTY
+}];

@@ -3,7 +3,7 @@
 
 use tch::Tensor;
 
-use super::super::one_logit::ONE_LOGIT_MEND;
+use super::super::logit_shapes::ONE_LOGIT_MEND;
 use super::log_space::LOG_ZERO;
 use crate::error::Result;
 use crate::words::shape;

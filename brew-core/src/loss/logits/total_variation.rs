@@ -5,6 +5,11 @@ use tch::Tensor;
 use super::divergence::Divergence;
 use super::softening::{Softening, softened};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, Options, boxed, temperature};
+use crate::loss::logits::NamedDivergence;
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 
 /// `total_variation`: mean_r( 1/2 sum_c |p_c - q_c| ), in [0, 1], with p = softmax(t/T),
 /// q = softmax(s/T).
@@ -52,3 +57,25 @@ impl Divergence for TotalVariation {
         Ok(difference.f_sum_dim_intlist(-1, false, difference.kind())?.f_mul_scalar(0.5)?)
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for TotalVariation {}
+
+fn made(options: &Options) -> TotalVariation {
+    TotalVariation::at(options.temperature()).softened(options)
+}
+
+/// For losses that are made of a divergence.
+pub(super) const NAMED: NamedDivergence =
+    NamedDivergence { name: "total_variation", make: |options| Box::new(made(options)) };
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "total_variation",
+    summary: "half the sum of the probabilities' differences",
+    source: "Wen et al. 2023 (f-distill), arXiv 2307.15190",
+    roles: &["logits"],
+    options: &[temperature(1.0), TEACHER, SQUARED],
+    scheduled: true,
+    make: |options| boxed(made(options)),
+    ..Entry::EMPTY
+}];

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{AlsoReads, Average, Features, Learns, Loss, Masks, Term, forward_loss};
 use crate::error::Result;
+use crate::loss::uses::{SoftTargets, TargetsRead};
 
 /// A change of what a loss reads.
 pub trait Transform: fmt::Debug + Send + 'static {
@@ -94,4 +95,8 @@ impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
         let term = self.loss.term(&student, &teacher)?;
         Ok(Term { average: self.transform.average(term.average), ..term })
     }
+}
+
+impl<T, S, X: Transform, K: SoftTargets<T, S>> SoftTargets<T, S> for Transformed<X, K> {
+    const READ: TargetsRead = K::READ;
 }

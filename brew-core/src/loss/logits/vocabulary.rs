@@ -6,6 +6,7 @@ use super::super::{Features, Loss};
 use super::standardised::NO_LOGITS;
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, OptionRow, boxed, required};
 use crate::role::{OutputWeight, Role as _};
 
 /// Keeps the first so many columns of both sides' logits.
@@ -70,3 +71,14 @@ impl Transform for RealTokens {
         read.changed(|logits| Ok(logits.f_narrow(-1, 0, self.0)?))
     }
 }
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "within_vocabulary",
+    summary: "a loss on the first columns of the logits, without those that are no token",
+    source: "padded vocabularies",
+    roles: &["logits"],
+    options: &[required("tokens", 32_000, "the size of the vocabulary"), OptionRow::INNER],
+    make: |options| boxed(within_vocabulary(options.whole("tokens"), options.loss("loss")?)),
+    ..Entry::EMPTY
+}];

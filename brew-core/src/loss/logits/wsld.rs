@@ -8,6 +8,10 @@ use super::per_row::PerRow;
 use super::rows::Rows;
 use super::softening::{Softening, softened};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed, temperature};
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::{Labels, Logits};
 
 /// `wsld`: mean_r( (1 - exp(-H_s / (H_t + 1e-7))) x - sum_c p_c log q_c ), where H_s and H_t are the
 /// cross-entropies of student and teacher with the label at T = 1, and p and q are taken at T.
@@ -72,3 +76,17 @@ impl PerRow for Wsld {
         self.softening.scale(&soft.f_mul(&weight)?, &squared)
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits> + Gives<Labels>> SoftTargets<T, S> for Wsld {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "wsld",
+    summary: "soft targets weighted less where the student knows the label better than the teacher",
+    source: "Zhou et al. 2021 (WSLD), arXiv 2102.00650",
+    roles: &["logits"],
+    options: &[temperature(2.0), TEACHER, SQUARED],
+    scheduled: true,
+    make: |options| boxed(Wsld::at(options.temperature()).softened(options)),
+    ..Entry::EMPTY
+}];

@@ -3,8 +3,8 @@
 use tch::Tensor;
 
 use super::super::Features;
+use super::super::logit_shapes::{one_logit, softmax_mismatches};
 use super::super::logits::{Counted, LOG_ZERO};
-use super::super::one_logit::{one_logit, softmax_mismatches};
 use super::super::term::wide;
 use crate::error::{Error, Result};
 use crate::words::shape;

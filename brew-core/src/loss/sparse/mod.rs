@@ -11,3 +11,8 @@ mod top_k;
 
 pub use sampled::SampledKl;
 pub use top_k::{TopK, TopKSemantics};
+
+use super::catalogue::Entry;
+
+/// The rows of the catalogue, file by file.
+pub(super) const ROWS: &[&[Entry]] = &[top_k::ROWS, sampled::ROWS];

@@ -8,6 +8,10 @@ use super::super::term::wide;
 use super::super::{Average, Features, Loss, Term};
 use super::known::{Teacher, mismatches};
 use crate::error::{Error, Result};
+use crate::loss::catalogue::{Entry, Range, boxed, number, temperature, whole};
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 
 /// `sampled_kl`: mean_r( sum_j w_j (log p_{c_j} - log q_{c_j}) ) over classes c_1 … c_n drawn with
 /// replacement from r_c proportional to p_c^power, with the importance weights w_j = p_{c_j} / (n r_{c_j});
@@ -158,3 +162,25 @@ impl Loss for SampledKl {
         counted.term(per_row.f_sum(per_row.kind())?, rows.size().first().copied().unwrap_or(0))
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for SampledKl {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "sampled_kl",
+    summary: "forward divergence estimated on classes drawn from the teacher",
+    source: "Anshumann et al. 2025 (RS-KD), arXiv 2503.16870",
+    roles: &["logits"],
+    options: &[
+        whole("draws", 1, 64, "how many draws a row"),
+        number("power", Range::NotNegative, 1.0, "of the probabilities that are drawn from"),
+        temperature(1.0),
+        TEACHER,
+        SQUARED,
+    ],
+    make: |options| {
+        let loss = SampledKl::draws(options.whole("draws")).at(options.temperature());
+        boxed(loss.power(options.number("power")).softened(options))
+    },
+    ..Entry::EMPTY
+}];

@@ -8,6 +8,10 @@ use super::super::term::wide;
 use super::super::{Average, Features, Loss, Term};
 use super::known::{Partly, Teacher, mismatches, of_dense, of_store};
 use crate::error::{Error, Result};
+use crate::loss::catalogue::{Entry, boxed, choice, temperature, whole};
+use crate::loss::logits::{ALPHA, BETA, DETACHED, DIVERGENCE, HEAD, SQUARED, TEACHER, divergence};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 
 /// What is done with the classes outside the teacher's top k.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -204,3 +208,41 @@ impl<D: Divergence> Loss for TopK<D> {
         counted.term(per_row.f_sum(per_row.kind())?, rows.size().first().copied().unwrap_or(0))
     }
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>, D: Divergence> SoftTargets<T, S> for TopK<D> {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "top_k",
+    summary: "a divergence on the teacher's top k",
+    source: "several in use; see `semantics`",
+    roles: &["logits"],
+    options: &[
+        whole("k", 1, 64, "how many classes"),
+        choice(
+            "semantics",
+            &["tail", "renormalised_both", "renormalised_teacher", "partial"],
+            "tail",
+            "what is done with the other classes",
+        ),
+        DIVERGENCE,
+        BETA,
+        ALPHA,
+        DETACHED,
+        HEAD,
+        temperature(1.0),
+        TEACHER,
+        SQUARED,
+    ],
+    make: |options| {
+        boxed(TopK::of(options.whole("k"), divergence(options)).semantics(
+            match options.choice("semantics") {
+                "renormalised_both" => TopKSemantics::RenormalisedBoth,
+                "renormalised_teacher" => TopKSemantics::RenormalisedTeacher,
+                "partial" => TopKSemantics::Partial,
+                _ => TopKSemantics::Tail,
+            },
+        ))
+    },
+    ..Entry::EMPTY
+}];

@@ -6,9 +6,14 @@ use super::super::logits::{Softening, softened};
 use super::super::temperature::Softened;
 use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
 use super::sorted::sorted_distance;
+use super::texts::MERGE;
 use super::texts::{Merge, TEXTS, merged, text_mismatches};
 use super::uld::{own_term, unscheduled};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed, temperature};
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::{ByteEnds, Logits, TokenIds};
 
 /// `aligned_uld`: mean_g( sum_i |Q_(i) - P_(i)| ) over groups g of tokens of both sides that cover the same
 /// bytes of the text, Q and P being each side's merged distribution ([`Merge`]) in order of size, the
@@ -110,3 +115,27 @@ impl Loss for AlignedUld {
         own_term(&self.softening.scale(&distance, &squared)?)
     }
 }
+
+impl<T, S> SoftTargets<T, S> for AlignedUld
+where
+    T: Gives<Logits> + Gives<TokenIds> + Gives<ByteEnds>,
+    S: Gives<Logits> + Gives<TokenIds> + Gives<ByteEnds>,
+{
+}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "aligned_uld",
+    summary: "the same of tokens that cover the same bytes of the text",
+    source: "Patiño et al. 2025 (GOLD)",
+    roles: &["logits"],
+    options: &[MERGE, temperature(1.0), TEACHER, SQUARED],
+    make: |options| {
+        let loss = match options.choice("merge") {
+            "bayesian" => AlignedUld::bayesian(),
+            _ => AlignedUld::observed(),
+        };
+        boxed(loss.at(options.temperature()).softened(options))
+    },
+    ..Entry::EMPTY
+}];

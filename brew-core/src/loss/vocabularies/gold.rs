@@ -6,11 +6,17 @@ use tch::Tensor;
 use super::super::logits::{Divergence, Jsd, weight_problems};
 use super::super::temperature::Softened;
 use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
+use super::pairs::PAIRS;
 use super::pairs::Pairs;
 use super::sorted::sorted_distance;
+use super::texts::MERGE;
 use super::texts::{Merge, TEXTS, merged, text_mismatches};
 use super::uld::{own_term, unscheduled};
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
+use crate::loss::logits::{BETA, SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::{ByteEnds, Logits, TokenIds};
 
 /// `gold`: mean_g( a JSD_beta(P, Q) over the shared tokens + b sum_i |Q_(i) - P_(i)| over all others ), over
 /// groups g of tokens of both sides that cover the same bytes of the text.
@@ -153,3 +159,41 @@ fn split(log: &Tensor, ids: &[i64]) -> Result<(Tensor, Tensor)> {
     };
     Ok((columns(ids)?, columns(&others)?))
 }
+
+impl<T, S> SoftTargets<T, S> for Gold
+where
+    T: Gives<Logits> + Gives<TokenIds> + Gives<ByteEnds>,
+    S: Gives<Logits> + Gives<TokenIds> + Gives<ByteEnds>,
+{
+}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "gold",
+    summary: "of tokens that cover the same bytes: divergence of the shared ones, the others in order of size",
+    source: "Patiño et al. 2025 (GOLD)",
+    roles: &["logits"],
+    options: &[
+        PAIRS,
+        BETA,
+        MERGE,
+        number("shared_weight", Range::NotNegative, 0.0, "of the shared tokens; see `others_weight`"),
+        number(
+            "others_weight",
+            Range::NotNegative,
+            0.0,
+            "of all others; both 0: the share of the teacher's tokens that are shared, and 1 less it",
+        ),
+        temperature(1.0),
+        TEACHER,
+        SQUARED,
+    ],
+    make: |options| {
+        let jsd = Jsd::between(options.number("beta")).at(options.temperature());
+        let loss = Gold::of(options.pairs("pairs"), jsd.softened(options));
+        let loss = if options.choice("merge") == "bayesian" { loss.bayesian() } else { loss };
+        let weights = (options.number("shared_weight"), options.number("others_weight"));
+        boxed(if weights == (0.0, 0.0) { loss } else { loss.weights(weights.0, weights.1) })
+    },
+    ..Entry::EMPTY
+}];

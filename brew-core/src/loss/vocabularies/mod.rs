@@ -17,3 +17,8 @@ pub use gold::Gold;
 pub use shared::SharedTokens;
 pub use texts::Merge;
 pub use uld::Uld;
+
+use super::catalogue::Entry;
+
+/// The rows of the catalogue, file by file.
+pub(super) const ROWS: &[&[Entry]] = &[shared::ROWS, uld::ROWS, aligned::ROWS, gold::ROWS];

@@ -1,5 +1,10 @@
 //! Which tokens of two vocabularies are the same.
 
+use crate::loss::catalogue::{OptionRow, pairs};
+
+/// The tokens that both vocabularies have.
+pub(super) const PAIRS: OptionRow = pairs("pairs", "the student's id and the teacher's of each shared token");
+
 /// Pairs of the student's id and the teacher's.
 #[derive(Debug, Clone)]
 pub(super) struct Pairs {

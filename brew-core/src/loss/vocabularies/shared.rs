@@ -3,13 +3,18 @@
 use serde_json::{Value, json};
 use tch::Tensor;
 
+use super::super::logit_shapes::one_logit;
 use super::super::logits::{Counted, Divergence, LOG_ZERO};
-use super::super::one_logit::one_logit;
 use super::super::term::wide;
 use super::super::{Average, Features, Loss, Term};
+use super::pairs::PAIRS;
 use super::pairs::Pairs;
 use super::uld::unscheduled;
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed, temperature};
+use crate::loss::logits::{ALPHA, BETA, DETACHED, DIVERGENCE, HEAD, SQUARED, TEACHER, divergence};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 use crate::words::shape;
 
 /// `shared_tokens`: a divergence over the tokens that both vocabularies have, and the probability that each
@@ -125,3 +130,16 @@ fn known(logits: &Tensor, ids: &[i64]) -> Result<(Tensor, Option<Tensor>)> {
     let others = logits.f_index_fill(-1, &index, LOG_ZERO)?;
     Ok((at, Some(others.f_logsumexp([-1], true)?.f_sub(&all)?.f_clamp_min(LOG_ZERO)?)))
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>, D: Divergence> SoftTargets<T, S> for SharedTokens<D> {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "shared_tokens",
+    summary: "a divergence over the tokens of both vocabularies, and all others as one",
+    source: "GOLD (TRL); NeMo-RL",
+    roles: &["logits"],
+    options: &[PAIRS, DIVERGENCE, BETA, ALPHA, DETACHED, HEAD, temperature(1.0), TEACHER, SQUARED],
+    make: |options| boxed(SharedTokens::of(options.pairs("pairs"), divergence(options))),
+    ..Entry::EMPTY
+}];

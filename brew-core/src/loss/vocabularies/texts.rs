@@ -8,9 +8,14 @@ use super::super::{AlsoReads, Features};
 use super::alignment::{groups, numbers, valid};
 use super::uld::{flat, rows_at, soften_apart, two_vocabularies};
 use crate::error::Result;
+use crate::loss::catalogue::{OptionRow, choice};
 use crate::role::{ByteEnds, Role as _, TokenIds};
 use crate::side::Side;
 use crate::words::shape;
+
+/// How several tokens' probabilities become one.
+pub(super) const MERGE: OptionRow =
+    choice("merge", &["observed", "bayesian"], "observed", "how several tokens' probabilities become one");
 
 /// How the distributions of several tokens that are one piece of text become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,14 +3,18 @@
 use serde_json::Value;
 use tch::Tensor;
 
+use super::super::logit_shapes::one_logit;
 use super::super::logits::{Softening, log_softmax, softened};
-use super::super::one_logit::one_logit;
 use super::super::temperature::Softened;
 use super::super::term::wide;
 use super::super::{Average, Features, Loss, Masks, Term};
 use super::alignment::valid;
 use super::sorted::sorted_distance;
 use crate::error::Result;
+use crate::loss::catalogue::{Entry, boxed, temperature};
+use crate::loss::logits::{SQUARED, TEACHER};
+use crate::loss::uses::{Gives, SoftTargets};
+use crate::role::Logits;
 use crate::words::shape;
 
 /// `uld`: mean_r( sum_i |q_(i) - p_(i)| ), where q_(1) >= q_(2) >= … are the student's probabilities in
@@ -157,3 +161,16 @@ pub(super) fn two_vocabularies(student: &Features, teacher: &Features) -> Vec<St
     let one = one_logit("the student's logits", &sizes.0);
     sides.into_iter().filter_map(problem).chain(one).collect()
 }
+
+impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for Uld {}
+
+/// Its row in the catalogue.
+pub(in crate::loss) const ROWS: &[Entry] = &[Entry {
+    name: "uld",
+    summary: "difference of probabilities in order of size, for any two vocabularies",
+    source: "Boizard et al. 2024 (ULD), arXiv 2402.12030",
+    roles: &["logits"],
+    options: &[temperature(1.0), TEACHER, SQUARED],
+    make: |options| boxed(Uld::at(options.temperature()).softened(options)),
+    ..Entry::EMPTY
+}];

@@ -1,8 +1,9 @@
+//! What is wrong with logits: shapes that differ, and a single one.
+//!
 //! Losses over a softmax refuse a single logit: its probability is 1 whatever the student says, so that
 //! their value could not depend on the student and nothing would be learned.
 
 use super::Features;
-use super::kd::logits_mismatches;
 use crate::words::shape;
 
 /// What takes their place.
@@ -26,4 +27,30 @@ pub(super) fn one_logit(what: &str, sizes: &[i64]) -> Option<String> {
             shape(sizes)
         )
     })
+}
+
+/// What is wrong with logits that are compared row by row.
+pub(super) fn logits_mismatches(student: &Features, teacher: &Features) -> Vec<String> {
+    let (of_student, of_teacher) = (student.shape(), teacher.shape());
+    if of_student != of_teacher {
+        return vec![format!(
+            "the student's logits are {}, the teacher's {}: both must have the same batch, length and classes",
+            shape(&of_student),
+            shape(&of_teacher)
+        )];
+    }
+    if !matches!(of_student.len(), 2 | 3) {
+        return vec![format!(
+            "the logits are {}; they must be (batch, classes) or (batch, length, classes)",
+            shape(&of_student)
+        )];
+    }
+    match &student.mask {
+        Some(mask) if of_student.len() == 3 && mask.size() != of_student[..2] => vec![format!(
+            "logits_mask is {}; it must be (batch, length), here {}",
+            shape(&mask.size()),
+            shape(&of_student[..2])
+        )],
+        _ => Vec::new(),
+    }
 }

@@ -1,0 +1,37 @@
+//! Divergences by name, for the losses that are made of one.
+
+use super::Divergence;
+use crate::loss::catalogue::{OptionRow, Options, choice};
+
+/// A divergence that a loss can be made of: an entry of [`DIVERGENCES`](super::DIVERGENCES).
+pub(in crate::loss) struct NamedDivergence {
+    pub(super) name: &'static str,
+    pub(super) make: fn(&Options) -> Box<dyn Divergence>,
+}
+
+const ALL: &[NamedDivergence] = super::DIVERGENCES;
+
+const NAMES: [&str; ALL.len()] = {
+    let mut names = [""; ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = ALL[at].name;
+        at += 1;
+    }
+    names
+};
+
+/// Which divergence a loss is made of.
+pub(in crate::loss) const DIVERGENCE: OptionRow = choice(
+    "divergence",
+    &NAMES,
+    "kl",
+    "of the two sides' probabilities; each has its own of the options below",
+);
+
+/// The divergence that the options of a row name.
+pub(in crate::loss) fn divergence(options: &Options) -> Box<dyn Divergence> {
+    let name = options.choice(DIVERGENCE.name);
+    let named = ALL.iter().find(|named| named.name == name);
+    (named.map_or(super::kl::NAMED.make, |named| named.make))(options)
+}
