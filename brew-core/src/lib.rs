@@ -44,12 +44,7 @@ pub mod prelude {
         teacher, teacher_layer,
     };
     pub use crate::error::{Error, Result};
-    pub use crate::loss::{
-        AdaptiveKl, AlignedUld, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, BinaryKl,
-        Chunked, Cos, Dist, Dkd, Fsp, Gold, HiddenMse, Jsd, KdCe, KdMse, Kl, Mft, MultiLabelKl, Nkd, Nst,
-        Pkd, RegressionMse, ReverseKl, SampledKl, SharedTokens, SkewKl, SkewReverseKl, Taid, TopK,
-        TopKSemantics, TotalVariation, Uld, Wsld, next_token, standardised, within_vocabulary,
-    };
+    pub use crate::loss::{self, Features, Learns, Loss, Term};
     pub use crate::model::{
         Architecture, BertConfig, BertForQuestionAnswering, BertForSequenceClassification,
         BertForTokenClassification, BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification,
@@ -66,7 +61,7 @@ pub mod prelude {
     pub use crate::pass::{Pass, Wants};
     pub use crate::plan::{Combine, Plan, Projection};
     pub use crate::role;
-    pub use crate::schedule::{Cwsm, Decay, Flsw, Warmup, Weight, WeightSchedule};
+    pub use crate::schedule::{Cwsm, Decay, Flsw, Weight, WeightSchedule};
     pub use crate::semantics::Semantics;
     pub use crate::textbrewer::{
         BasicDistiller, BasicTrainer, GeneralDistiller, MultiTaskDistiller, MultiTeacherDistiller,

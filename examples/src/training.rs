@@ -2,6 +2,7 @@
 
 use brew_core::batch::Feeds;
 use brew_core::distill::Match;
+use brew_core::loss::HiddenMse;
 use brew_core::observe::Progress;
 use brew_core::prelude::*;
 use brew_core::train::Trains;
@@ -36,7 +37,7 @@ pub fn configured<'o, P: Trains>(
 ) -> Trainer<'o, P> {
     trainer
         .optimizer(AdamW::with_lr(learning_rate).weight_decay(0.01))
-        .schedule(Warmup::linear(0.1))
+        .schedule(Decay::linear().with_warmup(0.1))
         .clip(1.0)
         .seed(settings.training.seed.into())
         .observe(Progress::new(title))

@@ -3,6 +3,7 @@
 
 use brew_core::distill::{minilm_v2, tiny_bert};
 use brew_core::execute::Executor;
+use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::observe::{Event, Observer};
 use brew_core::plan::Balance;
 use brew_core::prelude::*;

@@ -18,6 +18,7 @@
 //! | 31: the teacher's own `inputs_mask` is never used | `losses`: `fsp_takes_each_sides_own_length_and_mask`, `only_losses_over_positions_need_the_same_masks_on_both_sides` |
 
 use brew_core::execute::Executor;
+use brew_core::loss::KdCe;
 use brew_core::prelude::*;
 use tests::{Toy, ToyOutputAdaptor, alone, mask, sentences, seq};
 

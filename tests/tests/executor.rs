@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
 
 use brew_core::execute::Executor;
+use brew_core::loss::{HiddenMse, KdCe, KdMse};
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 

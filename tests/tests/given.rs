@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use brew_core::batch::{Batches as _, Output as _, WithTeacherOutput};
 use brew_core::execute::Executor;
+use brew_core::loss::{AttentionMse, HiddenMse, KdCe};
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};

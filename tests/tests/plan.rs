@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
 
+use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::plan::{Flow, Stage, StageKind};
 use brew_core::prelude::*;
 use brew_core::side::Owner;

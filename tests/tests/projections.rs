@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::observe::{BatchReport, Event, Observer, StepReport};
 use brew_core::plan::Activation;
 use brew_core::prelude::*;

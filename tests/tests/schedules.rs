@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 
 use brew_core::execute::Executor;
-use brew_core::loss::{Features, Loss};
+use brew_core::loss::{Features, HiddenMse, KdCe, KdMse, Loss};
 use brew_core::prelude::*;
 use brew_core::schedule::TemperatureSchedule;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, finite_difference_error, golden, mask, sentences, seq};

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use brew_core::loss::KdCe;
 use brew_core::prelude::*;
 use brew_data::prelude::*;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};

@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
@@ -120,7 +121,7 @@ fn training_lowers_the_loss_and_evaluation_sees_it() {
         Predictions::of(&Toy::new(1, 16, 1).seen_by(ToyOutputAdaptor), &sentences(8, 16, 9)).unwrap();
     let trained = Trainer::new(Supervised::new(model.seen_by(ToyOutputAdaptor)).plan().unwrap())
         .optimizer(AdamW::with_lr(0.02))
-        .schedule(Warmup::linear(0.1))
+        .schedule(Decay::linear().with_warmup(0.1))
         .accumulate(3)
         .epochs(20)
         .evaluate(sentences(8, 16, 9), Accuracy)

@@ -4,13 +4,13 @@
 //! use brew_core::prelude::*;
 //!
 //! let match_ = hidden(teacher_layer(4), student_layer(2))
-//!     .by(HiddenMse)
+//!     .by(loss::HiddenMse)
 //!     .project(Projection::linear(312, 768))
 //!     .weight(0.5);
 //! assert_eq!(match_.name(), "hidden_mse_t4_s2");
 //!
 //! // Of several teachers, the second.
-//! let match_ = hidden(teacher(1).layer(-1), student_layer(-1)).by(Cos);
+//! let match_ = hidden(teacher(1).layer(-1), student_layer(-1)).by(loss::Cos);
 //! assert_eq!(match_.name(), "cos_teacher1_t-1_s-1");
 //! ```
 
@@ -119,7 +119,7 @@ impl<R: Role, Whose> Match<R, Whose> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a match",
     label = "not a match yet",
-    note = "finish it with `.by(loss)`: `hidden(teacher_layer(4), student_layer(2)).by(HiddenMse)`"
+    note = "finish it with `.by(loss)`: `hidden(teacher_layer(4), student_layer(2)).by(loss::HiddenMse)`"
 )]
 #[expect(private_interfaces, reason = "only the builder collects declared losses")]
 pub trait Matches<T, S> {

@@ -58,7 +58,7 @@ impl HasLoss for SomeLoss {}
 /// # use brew_core::prelude::*;
 /// # fn example<A: Adaptor + Provides<role::Logits> + Provides<role::Losses>>(teacher: Seen<A>, student: Seen<A>) -> Result<()> {
 /// let pipeline = Distill::new(teacher, student)
-///     .soft_targets(KdCe::at(8.0))
+///     .soft_targets(loss::KdCe::at(8.0))
 ///     .hard_labels(1.0)
 ///     .plan()?;
 /// println!("{}", pipeline.explain());

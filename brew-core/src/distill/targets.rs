@@ -10,7 +10,7 @@ use crate::schedule::Weight;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss on logits of these models",
     label = "not a loss on logits",
-    note = "soft targets are `KdCe::at(8.0)`, `KdMse::at(8.0)`, with `.weight(0.5)` where they weigh less"
+    note = "soft targets are `loss::KdCe::at(8.0)`, `loss::KdMse::at(8.0)`, with `.weight(0.5)` where they weigh less"
 )]
 pub trait Targets<T, S> {
     /// The loss with what else was said of it.

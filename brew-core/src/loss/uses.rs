@@ -11,7 +11,7 @@ use crate::role::Role;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss on logits of these models",
     label = "not a loss on logits",
-    note = "soft targets are `KdCe::at(8.0)`, `KdMse::at(8.0)`, with `.weight(0.5)` where they weigh less",
+    note = "soft targets are `loss::KdCe::at(8.0)`, `loss::KdMse::at(8.0)`, with `.weight(0.5)` where they weigh less",
     note = "if `{Self}` is a loss of your own, write `impl<T: Gives<role::Logits>, S: Gives<role::Logits>> SoftTargets<T, S> for {Self} {{}}` (both names are in `brew_core::loss`)"
 )]
 pub trait SoftTargets<T, S>: Loss {
@@ -50,9 +50,9 @@ pub enum TargetsRead {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot compare `{R}` features over this choice of layers",
     label = "this loss does not take it",
-    note = "one layer of hidden states, `hidden(teacher_layer(4), student_layer(2))`, takes `HiddenMse`, `Cos` and `Pkd`",
-    note = "two layers of hidden states, `hidden(teacher_layer([0, 4]), student_layer([0, 2]))`, take `Fsp` and `Nst`",
-    note = "one layer of attention maps takes `AttentionMse`, `AttentionMseSum`, `AttentionCe` and `AttentionCeMean`",
+    note = "one layer of hidden states, `hidden(teacher_layer(4), student_layer(2))`, takes `loss::HiddenMse`, `loss::Cos` and `loss::Pkd`",
+    note = "two layers of hidden states, `hidden(teacher_layer([0, 4]), student_layer([0, 2]))`, take `loss::Fsp` and `loss::Nst`",
+    note = "one layer of attention maps takes `loss::AttentionMse`, `loss::AttentionMseSum`, `loss::AttentionCe` and `loss::AttentionCeMean`",
     note = "if `{Self}` is a loss of your own, write `impl MatchLoss<{R}, {Shape}> for {Self} {{}}` (the names are in `brew_core::loss` and `brew_core::role`)"
 )]
 pub trait MatchLoss<R: Role, Shape>: Loss {}

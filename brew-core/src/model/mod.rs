@@ -253,7 +253,7 @@ impl<A: Adaptor> Seen<A> {
     /// # fn example(teacher: BertForSequenceClassification, student: BertForSequenceClassification) -> Result<()> {
     /// let teacher = teacher.seen_by(ClassifierOutputAdaptor).classes_by_name();
     /// let pipeline = Distill::new(teacher, student.seen_by(ClassifierOutputAdaptor))
-    ///     .soft_targets(KdCe::at(8.0))
+    ///     .soft_targets(loss::KdCe::at(8.0))
     ///     .plan()?;
     /// # Ok(())
     /// # }

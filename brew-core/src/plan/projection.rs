@@ -58,7 +58,7 @@ impl Projection {
     ///
     /// let body = Projection::linear(312, 768).shared("body");
     /// let matches = [0, 1, 2].map(|layer| {
-    ///     hidden(teacher_layer(3 * layer), student_layer(layer)).by(HiddenMse).project(&body)
+    ///     hidden(teacher_layer(3 * layer), student_layer(layer)).by(loss::HiddenMse).project(&body)
     /// });
     /// ```
     #[must_use]

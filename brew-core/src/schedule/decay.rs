@@ -1,4 +1,4 @@
-//! Learning rates that fall over a run, each with a warm-up.
+//! Learning rates that fall over a run, each with a warm-up: one type for all of them.
 
 use std::f64::consts::PI;
 
@@ -9,7 +9,7 @@ use super::Schedule;
 /// With n steps, a warm-up of the fraction f (w = f n steps) and the end e, at step s from 0:
 ///
 /// - up, while s < w: (s + 1) / (w + 1)
-/// - down, with x = (s - w) / (n - w) in [0, 1): e + (1 - e) c(x), where c is 1 - x
+/// - down, with x = (s - w) / (n - w) in [0, 1): e + (1 - e) c(x), where c is 1 - x = (n - s) / (n - w)
 ///   ([`Decay::linear`]), (1 - x)^p ([`Decay::polynomial`]) or (1 + cos πx) / 2 ([`Decay::cosine`];
 ///   Loshchilov and Hutter, "SGDR", 2017)
 /// - [`Decay::inverse_square_root`] (Vaswani et al., "Attention Is All You Need", 2017) ignores n and e:
@@ -23,6 +23,12 @@ use super::Schedule;
 /// assert_eq!(schedule.multiplier(0, 100), 1.0 / 11.0);
 /// assert_eq!(schedule.multiplier(10, 100), 1.0);
 /// assert_eq!(schedule.multiplier(55, 100), 0.55);
+///
+/// // As BERT is fine-tuned: up over a tenth of the run, then down to 0.
+/// let schedule = Decay::linear().with_warmup(0.1);
+/// assert_eq!(schedule.multiplier(0, 10), 0.5);
+/// assert_eq!(schedule.multiplier(1, 10), 1.0);
+/// assert!((schedule.multiplier(9, 10) - 1.0 / 9.0).abs() < 1e-12);
 /// ```
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,7 +48,7 @@ enum Curve {
 }
 
 impl Decay {
-    /// No decay: for a warm-up alone.
+    /// No decay: the same learning rate at every step, or after a warm-up.
     pub fn constant() -> Self {
         Decay::along(Curve::Constant)
     }
@@ -93,7 +99,7 @@ impl Schedule for Decay {
         let down = match self.curve {
             Curve::Constant => return 1.0,
             Curve::InverseSquareRoot => return ((warmup + 1.0) / (step + 1.0)).sqrt(),
-            Curve::Linear => 1.0 - done,
+            Curve::Linear => (steps - step) / ((1.0 - self.warmup) * steps).max(f64::MIN_POSITIVE),
             Curve::Polynomial(power) => (1.0 - done).max(0.0).powf(power),
             Curve::Cosine => (1.0 + (PI * done).cos()) / 2.0,
         };
@@ -112,44 +118,6 @@ impl Schedule for Decay {
             _ => None,
         };
         [warmup, end, power].into_iter().flatten().collect()
-    }
-}
-
-/// Up to the full learning rate and down to almost nothing, each along half a wave of the cosine.
-///
-/// With n steps, the peak at fraction f, s from 0, and the last step of the rise a = f n - 1: from 1/25
-/// up to 1 over a steps, then down to 1/250,000 at step n - 1. Source: Smith and Topin,
-/// "Super-Convergence", 2018; PyTorch's `OneCycleLR` with its defaults.
-#[must_use]
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OneCycle {
-    peak: f64,
-}
-
-impl OneCycle {
-    /// The fraction of the steps after which the learning rate is highest, in (0, 1); PyTorch's is 0.3.
-    pub fn peak_at(fraction: f64) -> Self {
-        OneCycle { peak: fraction }
-    }
-}
-
-impl Schedule for OneCycle {
-    fn multiplier(&self, step: u64, steps: u64) -> f64 {
-        const START: f64 = 1.0 / 25.0;
-        const END: f64 = START / 1e4;
-        let (step, last) = (step as f64, steps.max(2) as f64 - 1.0);
-        let top = (self.peak * steps as f64 - 1.0).max(0.0);
-        let wave = |from: f64, to: f64, x: f64| to + (from - to) * (1.0 + (PI * x).cos()) / 2.0;
-        if step <= top {
-            wave(START, 1.0, if top > 0.0 { step / top } else { 1.0 })
-        } else {
-            wave(1.0, END, ((step - top) / (last - top).max(f64::MIN_POSITIVE)).min(1.0))
-        }
-    }
-
-    fn problems(&self) -> Vec<String> {
-        let fine = self.peak > 0.0 && self.peak < 1.0;
-        (!fine).then(|| format!("the peak is at {}; it must lie in (0, 1)", self.peak)).into_iter().collect()
     }
 }
 
@@ -185,16 +153,6 @@ mod tests {
         );
     }
 
-    // torch 2.11: s = torch.optim.lr_scheduler.OneCycleLR(o, max_lr=1.0, total_steps=10), then
-    // o.param_groups[0]["lr"] before each s.step()
-    #[test]
-    fn one_cycle_is_pytorchs() {
-        let golden = [0.04, 0.52, 1.0, 0.9504846320134737, 0.8117456539497631, 0.6112620219362893];
-        let at = golden.iter().enumerate().map(|(step, value)| (step as u64, *value));
-        let rest = [(6, 0.38874197806371075), (7, 0.18825834605023697), (8, 0.049519367986526286), (9, 4e-6)];
-        assert_values(OneCycle::peak_at(0.3), 10, &at.chain(rest).collect::<Vec<_>>());
-    }
-
     #[test]
     fn the_inverse_root_needs_no_end() {
         let schedule = Decay::inverse_square_root().with_warmup(0.0);
@@ -204,6 +162,5 @@ mod tests {
     #[test]
     fn fractions_out_of_range_are_reported() {
         assert_eq!(Decay::polynomial(0.0).with_warmup(1.0).down_to(2.0).problems().len(), 3);
-        assert_eq!(OneCycle::peak_at(1.0).problems().len(), 1);
     }
 }

@@ -5,10 +5,12 @@
 
 mod decay;
 mod learning_rate;
+mod one_cycle;
 mod temperature;
 mod weight;
 
-pub use decay::{Decay, OneCycle};
-pub use learning_rate::{Constant, Schedule, Warmup};
+pub use decay::Decay;
+pub use learning_rate::Schedule;
+pub use one_cycle::OneCycle;
 pub use temperature::{Cwsm, Flsw, TemperatureSchedule};
 pub use weight::{Weight, WeightSchedule};

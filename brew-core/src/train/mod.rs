@@ -5,7 +5,7 @@
 //! # fn example<A: Adaptor>(pipeline: Pipeline<A::Batch, A>, reviews: Vec<A::Batch>) -> Result<()> {
 //! let student = Trainer::new(pipeline)
 //!     .optimizer(AdamW::with_lr(1e-4))
-//!     .schedule(Warmup::linear(0.1))
+//!     .schedule(Decay::linear().with_warmup(0.1))
 //!     .clip(1.0)
 //!     .epochs(3)
 //!     .seed(7)

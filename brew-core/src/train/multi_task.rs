@@ -39,10 +39,10 @@ use crate::semantics::Semantics;
 /// #     M: Model + Forward<A::Batch, Output = A::Output> + Forward<B::Batch, Output = B::Output>,
 /// # {
 /// let of_movies = Distill::new(movie_teacher, Arc::clone(&student).seen_by(view))
-///     .soft_targets(KdCe::at(8.0))
+///     .soft_targets(loss::KdCe::at(8.0))
 ///     .plan()?;
 /// let of_products = Distill::new(product_teacher, Arc::clone(&student).seen_by(other_view))
-///     .soft_targets(KdCe::at(8.0))
+///     .soft_targets(loss::KdCe::at(8.0))
 ///     .hard_labels(0.5)
 ///     .plan()?;
 /// let tasks = MultiTask::new().task("movies", of_movies, movies).task("products", of_products, products).tau(0.5);

@@ -10,7 +10,7 @@ use super::optimizer::SparseUpdates;
 use super::{AdamW, NotFinite, Optimizer, Precision};
 use crate::cache::TeacherCache;
 use crate::observe::Observer;
-use crate::schedule::{Constant, Schedule};
+use crate::schedule::{Decay, Schedule};
 
 /// The settings of a run.
 pub(super) struct Settings<'o> {
@@ -54,7 +54,7 @@ impl Default for Settings<'_> {
             precision: Precision::default(),
             gradient_checkpointing: false,
             sparse_updates: SparseUpdates::default(),
-            schedule: Box::new(Constant),
+            schedule: Box::new(Decay::constant()),
             accumulation: 1,
             max_gradient_norm: None,
             duration: Duration::Epochs(1),

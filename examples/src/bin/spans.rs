@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use brew_core::loss::KdCe;
 use brew_core::prelude::*;
 use brew_data::prelude::*;
 use brew_data::{Answers, Format, Questions};

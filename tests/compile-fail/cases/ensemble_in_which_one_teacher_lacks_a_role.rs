@@ -16,5 +16,5 @@ impl HiddenOnly {
 
 fn main() {
     let teachers = page::seen().and(Classifier.seen_by(HiddenOnly)).and(page::seen());
-    let _ = Distill::new(teachers, page::seen()).soft_targets(KdCe::at(8.0));
+    let _ = Distill::new(teachers, page::seen()).soft_targets(loss::KdCe::at(8.0));
 }

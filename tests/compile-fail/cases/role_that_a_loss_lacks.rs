@@ -17,9 +17,9 @@ impl LogitsOnly {
 fn main() {
     let small = || Classifier.seen_by(LogitsOnly);
     let _ = Distill::new(small(), page::seen())
-        .soft_targets(KdCe::at(8.0))
-        .matching(hidden(teacher_layer(0), student_layer(0)).by(HiddenMse));
-    let _ = Distill::new(page::seen(), small()).soft_targets(KdCe::at(8.0)).hard_labels(1.0);
-    let _ = Distill::new(page::seen(), small()).soft_targets(KdCe::at(8.0).with_probability_shift());
+        .soft_targets(loss::KdCe::at(8.0))
+        .matching(hidden(teacher_layer(0), student_layer(0)).by(loss::HiddenMse));
+    let _ = Distill::new(page::seen(), small()).soft_targets(loss::KdCe::at(8.0)).hard_labels(1.0);
+    let _ = Distill::new(page::seen(), small()).soft_targets(loss::KdCe::at(8.0).with_probability_shift());
     let _ = Supervised::new(small());
 }

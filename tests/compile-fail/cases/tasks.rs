@@ -17,9 +17,9 @@ impl LogitsOnly {
 
 fn lacks_a_role() {
     let distill = Distill::new(page::seen(), page::seen());
-    let movies = distill.soft_targets(KdCe::at(8.0)).hard_labels(1.0).plan().unwrap();
+    let movies = distill.soft_targets(loss::KdCe::at(8.0)).hard_labels(1.0).plan().unwrap();
     let distill = Distill::new(page::seen(), Classifier.seen_by(LogitsOnly));
-    let products = distill.soft_targets(KdCe::at(8.0)).hard_labels(1.0).plan().unwrap();
+    let products = distill.soft_targets(loss::KdCe::at(8.0)).hard_labels(1.0).plan().unwrap();
     let _ = MultiTask::new()
         .task("movies", movies, Vec::<Review>::new())
         .task("products", products, Vec::<Review>::new());
@@ -47,5 +47,5 @@ fn main() {
     reads_other_data();
     has_no_epochs();
     // What is not a pipeline yet cannot be trained.
-    let _ = Trainer::new(Distill::new(page::seen(), page::seen()).soft_targets(KdCe::at(8.0)));
+    let _ = Trainer::new(Distill::new(page::seen(), page::seen()).soft_targets(loss::KdCe::at(8.0)));
 }

@@ -16,6 +16,6 @@ impl LogitsOnly {
 
 fn main() {
     let teachers = vec![Classifier.seen_by(LogitsOnly), Classifier.seen_by(LogitsOnly)];
-    let found = hidden(teacher(1).layer(4), student_layer(2)).by(HiddenMse);
+    let found = hidden(teacher(1).layer(4), student_layer(2)).by(loss::HiddenMse);
     let _ = Distill::new(teachers, page::seen()).matching(found);
 }

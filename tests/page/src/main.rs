@@ -63,9 +63,10 @@ fn main() -> Result<()> {
 
     let [teacher, student] = [teacher, student].map(|model| Classifier(model).seen());
     let pipeline = Distill::new(teacher, student)
-        .soft_targets(KdCe::at(8.0))
+        .soft_targets(loss::KdCe::at(8.0))
         .matching(
-            [0, 1, 2, 3].map(|layer| hidden(teacher_layer(2 * layer), student_layer(layer)).by(HiddenMse)),
+            [0, 1, 2, 3]
+                .map(|layer| hidden(teacher_layer(2 * layer), student_layer(layer)).by(loss::HiddenMse)),
         )
         .hard_labels(1.0)
         .plan()?;
@@ -74,7 +75,7 @@ fn main() -> Result<()> {
     let reviews = Dataset::open("data/train.parquet")?.batches::<Review>(32).shuffled(7).bucketed();
     let student = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(1e-4))
-        .schedule(Warmup::linear(0.1))
+        .schedule(Decay::linear().with_warmup(0.1))
         .precision(Precision::Auto) // bfloat16 where the device is fast at it
         .evaluate(Dataset::open("data/dev.parquet")?.batches::<Review>(64), Accuracy)
         .epochs(3)

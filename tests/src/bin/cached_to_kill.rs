@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use brew_core::batch::Walk;
-use brew_core::loss::{Kl, TopK};
+use brew_core::loss::{AttentionMse, HiddenMse, KdCe, Kl, TopK};
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_data::TeacherStore;

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's program fails where a helper does")]
 
+use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_core::train::Precision;
@@ -42,7 +43,7 @@ fn main() -> Result<()> {
     .plan()?;
     Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(1e-3))
-        .schedule(Warmup::linear(0.1))
+        .schedule(Decay::linear().with_warmup(0.1))
         .precision(precision)
         .clip(1.0)
         .accumulate(2)

@@ -1,6 +1,7 @@
 //! Tokens, starts and ends in a pipeline: the losses read the roles that the ready adaptors give.
 
 use brew_core::execute::Executor;
+use brew_core::loss::KdCe;
 use brew_core::prelude::*;
 
 use super::support::{difference, head_folder, recorded, span_batch, token_batch};

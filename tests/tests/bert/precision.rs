@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use brew_core::loss::{Cos, KdCe};
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_core::train::Precision;

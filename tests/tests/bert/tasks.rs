@@ -123,7 +123,7 @@ type TextPipeline = Pipeline<TextBatch, ClassifierOutputAdaptor>;
 
 fn pipeline(teacher: Seen<ClassifierOutputAdaptor>, student: BertForSequenceClassification) -> TextPipeline {
     let student = student.seen_by(ClassifierOutputAdaptor);
-    Distill::new(teacher, student).soft_targets(KdCe::at(2.0)).hard_labels(1.0).plan().unwrap()
+    Distill::new(teacher, student).soft_targets(loss::KdCe::at(2.0)).hard_labels(1.0).plan().unwrap()
 }
 
 /// What the check before the first step says of these names of teacher, student and data: an error, or the
@@ -206,7 +206,7 @@ fn names_that_agree_or_say_nothing_pass_and_other_words_are_a_warning() {
 fn names_that_no_loss_brings_together_are_not_compared() {
     let teacher = loaded(&MNLI).seen_by(ClassifierOutputAdaptor);
     let student = loaded(&OTHER_MNLI).seen_by(ClassifierOutputAdaptor);
-    let states = hidden(teacher_layer(1), student_layer(1)).by(HiddenMse);
+    let states = hidden(teacher_layer(1), student_layer(1)).by(loss::HiddenMse);
     let pipeline = Distill::new(teacher, student).matching(states).plan().unwrap();
     let names = TOXIC.map(str::to_owned);
     let executor = Executor::new(&pipeline, 0).unwrap();
@@ -257,7 +257,8 @@ fn a_kept_top_k_is_read_by_name_too() {
     let train = |cache: bool| {
         let teacher = loaded(&MNLI).seen_by(ClassifierOutputAdaptor).classes_by_name();
         let student = loaded(&TURNED).seen_by(ClassifierOutputAdaptor);
-        let pipeline = Distill::new(teacher, student).soft_targets(TopK::of(2, Kl::at(1.0))).plan().unwrap();
+        let pipeline =
+            Distill::new(teacher, student).soft_targets(loss::TopK::of(2, loss::Kl::at(1.0))).plan().unwrap();
         let trainer = Trainer::new(pipeline).optimizer(Sgd::with_lr(0.1)).epochs(4).seed(1);
         let trainer = if cache {
             trainer.teacher_cache(MemoryCache::keeping(Payload::whole().top_logits(2)))

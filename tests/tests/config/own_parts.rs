@@ -1,6 +1,6 @@
 //! Parts of one's own, named in a config.
 
-use brew_core::loss::KdMse;
+use brew_core::loss::{KdMse, Pkd};
 use brew_core::plan::Activation;
 use brew_core::prelude::*;
 use brew_core::role::Role;

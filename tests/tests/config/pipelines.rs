@@ -1,5 +1,6 @@
 //! Pipelines made of configs.
 
+use brew_core::loss::{AttentionMse, HiddenMse, KdCe, Nst};
 use brew_core::prelude::*;
 use brew_core::textbrewer::config::preset;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor};

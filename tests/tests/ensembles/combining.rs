@@ -29,6 +29,7 @@
 //! routed = (each * m).sum() / m.sum()
 //! ```
 
+use brew_core::loss::{KdCe, KdMse};
 use brew_core::prelude::*;
 use tests::mask;
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
+use brew_core::loss::{HiddenMse, KdCe, KdMse};
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutputAdaptor};

@@ -1,6 +1,7 @@
 //! Matches that read one of several teachers, and projections that several matches share.
 
 use brew_core::execute::Executor;
+use brew_core::loss::{HiddenMse, Nst};
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 
@@ -101,7 +102,7 @@ fn matches_share_a_projection_by_its_name() {
                 .matching([1, 2].map(|layer| {
                     hidden(teacher_layer(layer), student_layer(layer)).by(HiddenMse).project(body)
                 }))
-                .matching(hidden(teacher_layer([0, 2]), student_layer([0, 2])).by(Fsp).project(body))
+                .matching(hidden(teacher_layer([0, 2]), student_layer([0, 2])).by(loss::Fsp).project(body))
                 .plan()
         };
     let shared = pipeline(&body).unwrap();

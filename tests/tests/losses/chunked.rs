@@ -2,7 +2,7 @@
 //! chunk, alone and in a plan.
 
 use brew_core::execute::Executor;
-use brew_core::loss::{Divergence, Features, Loss};
+use brew_core::loss::{Chunked, Divergence, Features, Jsd, Kl, Loss};
 use brew_core::prelude::*;
 use brew_core::role::{Labels, OutputWeight};
 use tests::{Sentence, alone, sentences, seq};

@@ -7,7 +7,10 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use brew_core::loss::Divergence;
+use brew_core::loss::{
+    AdaptiveKl, Chunked, Divergence, Jsd, Kl, ReverseKl, SkewKl, SkewReverseKl, TopK, TotalVariation,
+    next_token,
+};
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_core::train::Sgd;

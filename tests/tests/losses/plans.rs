@@ -2,6 +2,7 @@
 
 use brew_core::distill::Matches;
 use brew_core::execute::Executor;
+use brew_core::loss::{AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Fsp, Nst, Pkd};
 use brew_core::plan::StageKind;
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, mask, sentences};

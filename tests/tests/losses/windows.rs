@@ -1,7 +1,9 @@
 //! Accumulated batches divide by what the whole window counts, whatever the unit.
 
 use brew_core::execute::{Executor, Window};
-use brew_core::loss::{AtNorm, Cwd, MiniLmAttention, NstPoly};
+use brew_core::loss::{
+    AtNorm, AttentionCe, AttentionMse, Chunked, Cwd, Dkd, Fsp, Kl, MiniLmAttention, Nst, NstPoly, Pkd,
+};
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::model::{Part, ScriptOutput, ScriptOutputAdaptor};
 use brew_core::prelude::*;
 

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use tests::{alone, read_tensors, recorded_batches, trajectory};

@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use brew_core::loss::{Crd, Loss, Vid};
+use brew_core::loss::{
+    AdaptiveKl, AlignedUld, Cos, Crd, Dist, Dkd, Gold, HiddenMse, Jsd, KdCe, Kl, Loss, Mft, Nkd, SampledKl,
+    SkewKl, SkewReverseKl, Taid, TopK, TopKSemantics, Vid,
+};
 use brew_core::prelude::*;
 use brew_core::schedule::OneCycle;
 use brew_core::train::{Adafactor, Adam, Lion, NotFinite, Optimizer, Sgd};
@@ -40,7 +43,10 @@ const TRAINER: [(&str, Change); 32] = [
         "sparse_embedding_updates",
         Refused(Trainer::sparse_embedding_updates, "sparse_embedding_updates was false"),
     ),
-    ("schedule", Refused(|trainer| trainer.schedule(Warmup::linear(0.5)), "schedule.multipliers")),
+    (
+        "schedule",
+        Refused(|trainer| trainer.schedule(Decay::linear().with_warmup(0.5)), "schedule.multipliers"),
+    ),
     ("accumulate", Refused(|trainer| trainer.accumulate(2), "accumulation was 1")),
     ("clip", Refused(|trainer| trainer.clip(0.5), "max_gradient_norm was null")),
     ("steps", Refused(|trainer| trainer.steps(5), "steps was 4")),
@@ -320,7 +326,10 @@ fn every_setting_of_an_optimizer_and_of_a_schedule_is_compared() {
         assert_ne!(without.settings(), with.settings(), "{}: {setting}", with.name());
     }
     let schedules = [
-        (format!("{:?}", Warmup::linear(0.1)), format!("{:?}", Warmup::linear(0.2))),
+        (
+            format!("{:?}", Decay::linear().with_warmup(0.1)),
+            format!("{:?}", Decay::linear().with_warmup(0.2)),
+        ),
         (format!("{:?}", Decay::cosine()), format!("{:?}", Decay::cosine().with_warmup(0.1))),
         (format!("{:?}", Decay::cosine()), format!("{:?}", Decay::cosine().down_to(0.1))),
         (format!("{:?}", OneCycle::peak_at(0.3)), format!("{:?}", OneCycle::peak_at(0.4))),

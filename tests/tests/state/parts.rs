@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use brew_core::loss::Vid;
+use brew_core::loss::{KdCe, Taid, Vid, standardised};
 use brew_core::prelude::*;
-use brew_core::schedule::{Constant, OneCycle, Schedule};
+use brew_core::schedule::{OneCycle, Schedule};
 use brew_core::train::{Adafactor, Adam, Lion, NotFinite, Optimizer, Sgd};
 
 use super::pipelines::{
@@ -90,16 +90,18 @@ pub(crate) fn parts() -> Vec<Part> {
             ["learned/projection_hidden_mse_t2_s1.weight/first_moment"],
             |folder, stop| toy(folder, stop, plain(), |trainer| trainer.layer_decay(0.8))
         ),
-        part!("Constant rate", "schedule/learning_rate.rs", [], |folder, stop| scheduled(
-            folder, stop, Constant
+        part!("Constant rate", "schedule/decay.rs", [], |folder, stop| scheduled(
+            folder,
+            stop,
+            Decay::constant()
         )),
-        part!("Warmup of the rate", "schedule/learning_rate.rs", [], |folder, stop| {
-            scheduled(folder, stop, Warmup::linear(0.4))
+        part!("Linear decay of the rate", "schedule/decay.rs", [], |folder, stop| {
+            scheduled(folder, stop, Decay::linear().with_warmup(0.4))
         }),
         part!("Decay of the rate", "schedule/decay.rs", [], |folder, stop| {
             scheduled(folder, stop, Decay::cosine().with_warmup(0.2))
         }),
-        part!("OneCycle of the rate", "schedule/decay.rs", [], |folder, stop| {
+        part!("OneCycle of the rate", "schedule/one_cycle.rs", [], |folder, stop| {
             scheduled(folder, stop, OneCycle::peak_at(0.3))
         }),
         part!("temperature by Flsw", "schedule/temperature.rs", [], |folder, stop| {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use brew_core::distill::{Match, Targets};
-use brew_core::loss::Crd;
+use brew_core::loss::{Crd, HiddenMse, KdCe};
 use brew_core::plan::Balance;
 use brew_core::prelude::*;
 use brew_data::Loader;

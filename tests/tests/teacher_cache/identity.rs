@@ -4,6 +4,7 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use brew_core::loss::KdMse;
 use brew_core::model::Side as _;
 use brew_core::prelude::*;
 use tests::{Count, alone};

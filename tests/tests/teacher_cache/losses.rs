@@ -1,6 +1,7 @@
 //! The loss of every step is that of a run without the cache.
 
 use brew_core::cache::TeacherCache;
+use brew_core::loss::{AttentionMse, HiddenMse, KdCe, KdMse};
 use brew_core::prelude::*;
 use tests::alone;
 

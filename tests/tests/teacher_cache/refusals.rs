@@ -1,5 +1,6 @@
 //! What a cache refuses, by name and with both sides' values.
 
+use brew_core::loss::{AttentionMse, HiddenMse, KdCe, SampledKl};
 use brew_core::prelude::*;
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};
 

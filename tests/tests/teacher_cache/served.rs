@@ -1,6 +1,6 @@
 //! What the cache once served wrongly, each case with the losses of a run without it.
 
-use brew_core::loss::AttentionCeMean;
+use brew_core::loss::{AttentionCe, AttentionCeMean, HiddenMse, KdCe, KdMse};
 use brew_core::model::{Part, ScriptOutputAdaptor};
 use brew_core::prelude::*;
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::path::Path;
 
+use brew_core::loss::KdCe;
 use brew_core::prelude::*;
 use brew_core::tch::nn::{self, ModuleT as _};
 use brew_core::train::NotFinite;

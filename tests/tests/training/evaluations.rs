@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use brew_core::loss::HiddenMse;
 use brew_core::observe::Scheme;
 use brew_core::prelude::*;
 use brew_data::prelude::*;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use brew_core::loss::KdCe;
 use brew_core::prelude::*;
 use brew_data::prelude::*;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone};

@@ -1,5 +1,6 @@
 //! Runs in a row: nothing of one is left in the next, and teachers never train.
 
+use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::prelude::*;
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};
 

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::path::Path;
 
+use brew_core::loss::KdCe;
 use brew_core::observe::{Event, Observer, Summary};
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};

@@ -1,5 +1,6 @@
 //! Runs of optimizer steps: epochs one after another, and exactly so many steps.
 
+use brew_core::loss::KdCe;
 use brew_core::prelude::*;
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};
 
@@ -28,7 +29,8 @@ fn as_many_steps_as_the_epochs_have_give_the_same_student() {
     let _alone = alone();
     let train = |by_steps: bool| {
         let (pipeline, parameters) = pipeline(Semantics::TextBrewer, 0.3);
-        let trainer = Trainer::new(pipeline).schedule(Warmup::linear(0.2)).observe(Seen::default());
+        let trainer =
+            Trainer::new(pipeline).schedule(Decay::linear().with_warmup(0.2)).observe(Seen::default());
         let trainer = if by_steps { trainer.steps(10) } else { trainer.epochs(2) };
         trainer.run(sentences(5, 4, 0)).unwrap();
         flat(&parameters)
@@ -49,7 +51,7 @@ fn learning_rate_and_weights_go_by_the_steps_of_the_run() {
     .unwrap();
     Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(0.1))
-        .schedule(Warmup::linear(0.0))
+        .schedule(Decay::linear().with_warmup(0.0))
         .steps(4)
         .log_every(1)
         .observe(seen.clone())

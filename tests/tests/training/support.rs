@@ -6,6 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use brew_core::batch::Walk;
+use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::observe::{BatchReport, Event, Observer, StepReport};
 use brew_core::prelude::*;
 use safetensors::SafeTensors;

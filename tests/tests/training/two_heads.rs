@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::prelude::*;
 
 /// Reviews of movies: two classes.

@@ -86,6 +86,10 @@ impl PerRow for KdCe {
         Some(&self.softening)
     }
 
+    fn sums_in_place(&self) -> bool {
+        true
+    }
+
     fn per_row(&self, rows: &Rows) -> Result<Tensor> {
         let Softened { student, teacher, squared } = self.softening.divide(&rows.student, &rows.teacher)?;
         let kind = student.kind();
@@ -101,6 +105,10 @@ impl PerRow for KdMse {
 
     fn softening(&self) -> Option<&Softening> {
         Some(&self.softening)
+    }
+
+    fn sums_in_place(&self) -> bool {
+        true
     }
 
     fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {

@@ -42,6 +42,12 @@ pub(crate) trait PerRow: fmt::Debug + Send + 'static {
         false
     }
 
+    /// Whether the values are added up in the order of all rows, those that do not count being 0: the sum
+    /// then has TextBrewer's very bits.
+    fn sums_in_place(&self) -> bool {
+        false
+    }
+
     /// What is wrong with the features.
     fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         softmax_mismatches(student, teacher)
@@ -98,6 +104,7 @@ impl<L: PerRow> Loss for L {
 
     fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let rows = Rows::of(student, teacher, self.reads_labels())?;
-        rows.term(&self.per_row(&rows)?)
+        let per_row = self.per_row(&rows)?;
+        if self.sums_in_place() { rows.term_in_place(&per_row) } else { rows.term(&per_row) }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Rows {
 pub(in crate::loss) struct Counted {
     /// The numbers of the rows that count among all, flattened; all of them without.
     index: Option<Tensor>,
+    /// How many rows there are, whether they count or not.
+    all: i64,
     average: Average,
     /// How many rows are one unit of the average: the length where positions have no mask.
     share: f64,
@@ -46,7 +48,8 @@ impl Counted {
             (labelled, mask) => labelled.or(mask),
         };
         let index = counts.map(|counts| counts.f_reshape([-1])?.f_nonzero()?.f_squeeze_dim(1)).transpose()?;
-        Ok(Counted { index, average, share })
+        let all = sizes.iter().rev().skip(1).product();
+        Ok(Counted { index, all, average, share })
     }
 
     /// The rows that count of features `(…, width)`, as `(rows, width)`.
@@ -99,9 +102,25 @@ impl Rows {
         self.student.size().first().copied().unwrap_or(0)
     }
 
-    /// The mean of one value a row.
+    /// The mean of one value per row.
     pub(in crate::loss) fn term(&self, per_row: &Tensor) -> Result<Term> {
         self.counted.term(per_row.f_sum(per_row.kind())?, self.count())
+    }
+
+    /// The same number, added up in the order of all rows, or example by example without a mask.
+    pub(in crate::loss) fn term_in_place(&self, per_row: &Tensor) -> Result<Term> {
+        let Counted { index, all, share, .. } = &self.counted;
+        match index {
+            Some(index) => {
+                let zeros = Tensor::f_zeros([*all], (per_row.kind(), per_row.device()))?;
+                let placed = zeros.f_index_copy(0, index, per_row)?;
+                self.counted.term(placed.f_sum(placed.kind())?, self.count())
+            }
+            None if *share > 1.0 => {
+                Term::rows(&per_row.f_view([-1, *share as i64])?.f_mean_dim(1, false, per_row.kind())?)
+            }
+            None => self.term(per_row),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is measured: MiniLM, or a model of its sizes, as teacher, every second of its layers as student, hidden
 //! states, soft and hard targets, AdamW with a linear schedule and clipping.
 
+use brew_core::loss::KdCe;
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_data::prelude::*;
@@ -47,7 +48,7 @@ pub(crate) fn trainer(pipeline: Recipe, arguments: &Arguments) -> Trainer<'stati
     let precision = if arguments.bf16 { Precision::Bf16 } else { Precision::F32 };
     Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(1e-4).weight_decay(0.01))
-        .schedule(Warmup::linear(0.1))
+        .schedule(Decay::linear().with_warmup(0.1))
         .clip(1.0)
         .precision(precision)
         .gradient_checkpointing(arguments.gradient_checkpointing)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use brew_core::cache::Payload;
+use brew_core::loss::KdCe;
 use brew_core::observe::{Metric, Progress};
 use brew_core::prelude::*;
 use brew_data::TeacherStore;
@@ -115,7 +116,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Value> {
     let clock = Clock::default();
     let mut trainer = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(1e-4).weight_decay(0.01))
-        .schedule(Warmup::linear(0.1))
+        .schedule(Decay::linear().with_warmup(0.1))
         .clip(1.0)
         .epochs(arguments.epochs)
         .seed(arguments.seed.into())

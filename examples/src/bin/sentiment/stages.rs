@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::observe::Summary;
 use brew_core::prelude::*;
 use brew_data::prelude::*;
@@ -121,7 +122,7 @@ fn trainer(stage: StageName, setting: &Setting<'_>, pipeline: Reviewer) -> Train
     };
     let trainer = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(arguments.lr.unwrap_or(learning_rate)).weight_decay(0.01))
-        .schedule(Warmup::linear(0.1))
+        .schedule(Decay::linear().with_warmup(0.1))
         .clip(1.0)
         .epochs(epochs)
         .seed(arguments.training.seed.into())
