@@ -226,6 +226,24 @@ def pearson_kd(p, x):
     return F.mse_loss(standard(0), standard(1)) / 2
 
 
+@loss("hcl", maps(4, 4), hidden(6, 6))
+def hcl(p, x):
+    # Chen et al. 2021, section 3.4, and its code: an example's own positions, averaged over 4, 2 and 1 spans.
+    s, t = one(x, "hidden")
+    if s.dim() == 4:
+        pairs, pool = [(s[i : i + 1], t[i : i + 1]) for i in range(len(s))], F.adaptive_avg_pool2d
+    else:
+        pairs, pool = [(s[None], t[None]) for s, t in samples(x)], F.adaptive_avg_pool1d
+    values = []
+    for s, t in pairs:
+        value, weights = F.mse_loss(s, t), [1.0]
+        for level in [level for level in (4, 2, 1) if level < s.shape[2]]:
+            weights.append(weights[-1] / 2)
+            value = value + weights[-1] * F.mse_loss(pool(s, level), pool(t, level))
+        values.append(value / sum(weights))
+    return torch.stack(values).mean()
+
+
 def relation_case(*roles, heads=3):
     def case(r):
         x = {"inputs_mask": r.mask(4, 5, empty=True)}

@@ -22,6 +22,7 @@ mod examples;
 mod features;
 mod fsp;
 mod hard;
+mod hcl;
 mod hidden_mse;
 mod ickd;
 mod learns;
@@ -62,6 +63,7 @@ pub use emd::{EmdAttention, EmdHidden};
 pub use features::Features;
 pub use fsp::Fsp;
 pub use hard::HardLabels;
+pub use hcl::Hcl;
 pub use hidden_mse::HiddenMse;
 pub use ickd::Ickd;
 pub use learns::{Learns, Place};
@@ -103,6 +105,7 @@ const ROWS: &[&[catalogue::Entry]] = &[
     nst_poly::ROWS,
     cwd::ROWS,
     pearson_kd::ROWS,
+    hcl::ROWS,
     crd::ROWS,
     emd::ROWS,
     candidates::ROWS,

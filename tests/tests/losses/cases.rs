@@ -2,11 +2,11 @@
 
 use brew_core::loss::{
     AdaptiveKl, AlignedUld, AtMse, AtNorm, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum,
-    BinaryKl, Chunked, Cka, Cos, Cwd, Dist, Dkd, EmdAttention, EmdHidden, Features, Fsp, Gold, HiddenMse,
-    Ickd, Jsd, KdCe, KdMse, Kl, Loss, Mft, MiniLmAttention, MiniLmRelation, MultiLabelKl, Nkd, Nst, NstPoly,
-    PearsonKd, Pkd, Pkt, Place, RegressionMse, ReverseKl, RkdAngle, RkdDistance, SampledKl, SharedTokens,
-    SkewKl, SkewReverseKl, Sp, Taid, TopK, TopKSemantics, TotalVariation, Uld, Vid, Wsld, next_token,
-    standardised, within_vocabulary,
+    BinaryKl, Chunked, Cka, Cos, Cwd, Dist, Dkd, EmdAttention, EmdHidden, Features, Fsp, Gold, Hcl,
+    HiddenMse, Ickd, Jsd, KdCe, KdMse, Kl, Loss, Mft, MiniLmAttention, MiniLmRelation, MultiLabelKl, Nkd,
+    Nst, NstPoly, PearsonKd, Pkd, Pkt, Place, RegressionMse, ReverseKl, RkdAngle, RkdDistance, SampledKl,
+    SharedTokens, SkewKl, SkewReverseKl, Sp, Taid, TopK, TopKSemantics, TotalVariation, Uld, Vid, Wsld,
+    next_token, standardised, within_vocabulary,
 };
 use brew_core::role::{ByteEnds, Labels, OutputWeight, Role as _, TokenIds};
 use brew_core::tch::{Device, Kind, Tensor};
@@ -269,6 +269,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new(NstPoly, hidden()),
         Case::new(Cwd::at(2.0), hidden()),
         Case::new(PearsonKd, hidden()),
+        Case::new(Hcl, hidden()),
         Case::new(MiniLmRelation::heads(2), hidden()),
         Case::new(MiniLmAttention::probabilities(), probabilities()),
         Case::new(MiniLmAttention::scores(), scores()),

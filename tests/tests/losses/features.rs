@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use brew_core::loss::{
-    AtMse, AtNorm, CandidatesKl, Cka, Crd, Cwd, Features, Ickd, Learns, Loss, MarginMse, MiniLmRelation,
+    AtMse, AtNorm, CandidatesKl, Cka, Crd, Cwd, Features, Hcl, Ickd, Learns, Loss, MarginMse, MiniLmRelation,
     NstPoly, PearsonKd, Pkt, Place, RkdAngle, RkdDistance, Sp, Vid,
 };
 use brew_core::role::Index;
@@ -85,6 +85,39 @@ fn losses_on_feature_maps_equal_the_published_programs() {
     for (loss, name) in cases {
         assert_close(measured(loss, &student, &teacher).0, peer(name), name);
     }
+}
+
+// torch 2.11, seq(shape, step, phase, scale) = scale * sin(step * arange + phase) as here:
+//   def hcl(fs, ft, pool):                                 # ReviewKD's, which pools by adaptive_avg_pool2d
+//       n, loss, cnt, tot = fs.shape[2], F.mse_loss(fs, ft), 1.0, 1.0
+//       for l in [4, 2, 1]:
+//           if l >= n: continue
+//           cnt /= 2.0
+//           loss, tot = loss + F.mse_loss(pool(fs, l), pool(ft, l)) * cnt, tot + cnt
+//       return loss / tot
+//   s, t = seq((2, 3, 5, 5), 0.31, 0.2, 1.0), seq((2, 3, 5, 5), 0.47, 0.8, 1.2)
+//   hcl(s, t, lambda x, l: F.adaptive_avg_pool2d(x, (l, l)))   # value, s.grad.flatten()[0], s.grad.norm()
+//   s, t = seq((3, 7, 4), 0.6, 0.1, 1.0), seq((3, 7, 4), 0.4, 0.9, 1.2)
+//   sum(hcl(a[m].T[None], b[m].T[None], F.adaptive_avg_pool1d) for a, b, m in zip(s, t, mask.bool())) / 3
+#[test]
+fn the_hierarchical_context_loss_equals_reviewkds_on_maps_and_on_the_positions_of_a_mask() {
+    let maps = [seq(&[2, 3, 5, 5], 0.31, 0.2, 1.0), seq(&[2, 3, 5, 5], 0.47, 0.8, 1.2)];
+    let (value, first, norm) = measured(&Hcl, &maps[0], &maps[1]);
+    assert_close(value, 0.793_854_219_226_230, "hcl");
+    assert_close(first, -0.003_923_126_433_827, "hcl, first of the gradient");
+    assert_close(norm, 0.116_063_344_379_124, "hcl, norm of the gradient");
+
+    let leaf = seq(&[3, 7, 4], 0.6, 0.1, 1.0).set_requires_grad(true);
+    let mask = Tensor::from_slice(&[1_i64, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 0, 1, 1, 1, 1]);
+    let mask = mask.view([3, 7]);
+    let student = Features::one(leaf.shallow_clone()).with_mask(mask.shallow_clone());
+    let teacher = Features::one(seq(&[3, 7, 4], 0.4, 0.9, 1.2)).with_mask(mask);
+    let mean = Hcl.term(&student, &teacher).unwrap().mean().unwrap();
+    mean.backward();
+    assert_close(mean.double_value(&[]), 0.618_211_903_557_710, "hcl of texts");
+    let gradient = leaf.grad();
+    assert_close(gradient.double_value(&[0, 0, 0]), -0.012_907_427_015_562, "hcl of texts, the gradient");
+    assert_close(gradient.norm().double_value(&[]), 0.167_916_362_375_933, "hcl of texts, its norm");
 }
 
 #[test]
