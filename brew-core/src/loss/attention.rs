@@ -8,9 +8,9 @@ use serde_json::json;
 use tch::Tensor;
 
 use super::Features;
+use super::catalogue::{OptionRow, choice};
 use super::term::{keep, pairs, positions};
 use crate::error::Result;
-use crate::loss::catalogue::{OptionRow, choice};
 use crate::words::shape;
 
 /// What the maps hold; a config's bare name of a loss means TextBrewer's form.

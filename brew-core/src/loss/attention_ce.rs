@@ -24,11 +24,11 @@ use tch::Tensor;
 
 use super::attention::MAPS;
 use super::attention::{Heads, Maps, attention_loss, maps};
+use super::catalogue::{Entry, TEXTBREWER, boxed};
 use super::term::{NO_SCORE, keep, pairs, positions};
+use super::uses::{MatchLoss, OneLayer};
 use super::{Features, Loss, Term};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, TEXTBREWER, boxed};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::Attention;
 
 attention_loss! {

@@ -16,11 +16,11 @@ use tch::Tensor;
 
 use super::attention::MAPS;
 use super::attention::{Heads, Maps, attention_loss, maps};
+use super::catalogue::{Entry, TEXTBREWER, boxed};
 use super::term::{keep, pairs};
+use super::uses::{MatchLoss, OneLayer};
 use super::{Average, Features, Loss, Term};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, TEXTBREWER, boxed};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::Attention;
 
 attention_loss! {

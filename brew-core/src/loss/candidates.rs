@@ -10,10 +10,10 @@
 
 use serde_json::json;
 
+use super::catalogue::{Entry, Range, boxed, number};
+use super::uses::{Gives, SoftTargets};
 use super::{Average, Features, Loss, Masks, Term, temperature};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, Range, boxed, number};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 use crate::words::shape;
 

@@ -11,10 +11,10 @@
 
 use tch::Tensor;
 
+use super::catalogue::{Entry, boxed};
+use super::uses::{MatchLoss, OneLayer};
 use super::{Features, Loss, Term, states};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::{Embedding, Hidden};
 
 /// What PyTorch adds to each squared length.

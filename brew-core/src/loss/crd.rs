@@ -15,18 +15,20 @@
 
 mod bank;
 mod memory;
+mod mismatches;
 
 use serde_json::json;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use self::bank::drawn;
 use self::memory::Memory;
+use self::mismatches::mismatches;
+use super::catalogue::{Entry, Kept, Range, boxed, number, required, whole};
 use super::examples::Examples;
-use super::vectors::{self, Pool};
+use super::uses::{MatchLoss, OneLayer};
+use super::vectors::Pool;
 use super::{AlsoReads, Average, Features, Learns, Loss, Masks, Term};
 use crate::error::{Error, Result};
-use crate::loss::catalogue::{Entry, Kept, Range, boxed, number, required, whole};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::{Embedding, Hidden, Index, Role as _};
 use crate::side::Side;
 
@@ -148,18 +150,7 @@ impl Loss for Crd {
         Some(self)
     }
     fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
-        let mut problems = vectors::mismatches(student, teacher);
-        for (side, read, declared) in [("student", student, self.student), ("teacher", teacher, self.teacher)]
-        {
-            let found = read.shape().last().copied().unwrap_or_default();
-            if found != declared {
-                problems.push(format!(
-                    "the {side}'s features are {found} wide, and the loss was declared for {declared}: write `.between(…)` with both widths"
-                ));
-            }
-        }
-        problems.extend(self.index_problem(student));
-        problems
+        mismatches(self, student, teacher)
     }
     fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let Memory { student: of_students, teacher: of_teachers, .. } =
@@ -185,31 +176,6 @@ impl Loss for Crd {
         let term = examples.selected_term(&of_student_value.f_add(&of_teacher_value)?)?;
         let vectors = [of_student.f_detach()?, of_teacher.f_detach()?];
         Ok(Memory::note(term, index, vectors, [student_constant, teacher_constant]))
-    }
-}
-
-impl Crd {
-    /// Row numbers that the banks do not have.
-    fn index_problem(&self, student: &Features) -> Option<String> {
-        let index = student.index().ok()?;
-        let rows = student.shape().first().copied();
-        if index.kind() != Kind::Int64 || Some(index.size()) != rows.map(|rows| vec![rows]) {
-            return Some(format!(
-                "`index` is {:?} of {:?}; it must be (batch,) of int64: the row of the data of each example",
-                index.kind(),
-                index.size()
-            ));
-        }
-        let ends = (|| -> Result<_> {
-            Ok((index.f_min()?.f_int64_value(&[])?, index.f_max()?.f_int64_value(&[])?))
-        })();
-        match ends {
-            Ok((low, high)) if low < 0 || high >= self.rows => Some(format!(
-                "`index` goes from {low} to {high}, and the loss was declared for {} rows: write `Crd::over(…)` with the rows of the data",
-                self.rows
-            )),
-            _ => None,
-        }
     }
 }
 

@@ -11,13 +11,13 @@
 use serde_json::json;
 use tch::Tensor;
 
+use super::catalogue::{Entry, boxed, temperature};
 use super::channels::{Equal, channels, mismatches};
 use super::examples::Examples;
 use super::term::{NO_SCORE, positions};
+use super::uses::{MatchLoss, OneLayer};
 use super::{Average, Features, Loss, Term};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed, temperature};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::Hidden;
 
 /// Divergence of channels as distributions over positions.

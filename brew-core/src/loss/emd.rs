@@ -18,11 +18,11 @@ mod transport;
 use tch::Tensor;
 
 use super::attention::maps;
+use super::catalogue::{Entry, LayersRead, boxed};
 use super::term::{keep, pairs};
+use super::uses::{ManyLayers, MatchLoss};
 use super::{Average, Features, Loss, Term, states};
 use crate::error::{Error, Result};
-use crate::loss::catalogue::{Entry, LayersRead, boxed};
-use crate::loss::uses::{ManyLayers, MatchLoss};
 use crate::role::{Attention, Hidden};
 use crate::words::shape;
 

@@ -16,11 +16,11 @@
 
 use tch::Tensor;
 
+use super::catalogue::{Entry, LayersRead, boxed};
 use super::examples::Examples;
+use super::uses::{MatchLoss, TwoLayers};
 use super::{Average, Features, Loss, Masks, Term, states};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, LayersRead, boxed};
-use crate::loss::uses::{MatchLoss, TwoLayers};
 use crate::role::Hidden;
 use crate::words::shape;
 

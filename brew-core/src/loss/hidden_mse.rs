@@ -8,10 +8,10 @@
 //! Where the widths differ the student's side goes through a projection first. Source: Romero et
 //! al., "FitNets" (2015); Jiao et al., "TinyBERT" (2020).
 
+use super::catalogue::{Entry, boxed};
+use super::uses::{MatchLoss, OneLayer};
 use super::{Features, Loss, Term, states};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::{Embedding, Hidden};
 
 /// Mean squared difference of two layers' hidden states, or of two embeddings.

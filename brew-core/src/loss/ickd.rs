@@ -12,13 +12,13 @@
 
 use tch::Tensor;
 
+use super::catalogue::{Entry, boxed};
 use super::channels::{Equal, channels, mismatches};
 use super::examples::Examples;
+use super::uses::{MatchLoss, OneLayer};
 use super::vectors::unit;
 use super::{Average, Features, Loss, Masks, Term};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::Hidden;
 
 /// Squared difference of the correlations of channels.

@@ -15,12 +15,12 @@ use tch::Tensor;
 
 use super::attention::{Heads, Maps, maps};
 use super::attention_ce::{kept, logarithm, without_padding};
+use super::catalogue::{Entry, boxed, choice, whole};
 use super::examples::Examples;
 use super::term::{NO_SCORE, pairs, positions};
+use super::uses::{MatchLoss, OneLayer};
 use super::{Average, Features, Loss, Term, states};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed, choice, whole};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::{Attention, Key, Query, Value};
 use crate::words::shape;
 

@@ -18,10 +18,10 @@
 
 use tch::Tensor;
 
+use super::catalogue::{Entry, LayersRead, boxed};
+use super::uses::{MatchLoss, TwoLayers};
 use super::{Average, Features, Loss, Term, states};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, LayersRead, boxed};
-use crate::loss::uses::{MatchLoss, TwoLayers};
 use crate::role::Hidden;
 
 /// Mean squared difference of two sides' Gram matrices over widths.

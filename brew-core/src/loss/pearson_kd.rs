@@ -11,12 +11,12 @@
 
 use tch::Tensor;
 
+use super::catalogue::{Entry, boxed};
 use super::channels::{Equal, channels, mismatches};
 use super::term::positions;
+use super::uses::{MatchLoss, OneLayer};
 use super::{Features, Loss, Term};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::Hidden;
 
 const EPSILON: f64 = 1e-6;

@@ -13,10 +13,10 @@
 
 use tch::Tensor;
 
+use super::catalogue::{Entry, boxed};
+use super::uses::{MatchLoss, OneLayer};
 use super::{Average, Features, Loss, Masks, Term, states};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::{Embedding, Hidden};
 use crate::words::shape;
 

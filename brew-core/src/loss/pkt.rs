@@ -10,12 +10,12 @@
 
 use tch::Tensor;
 
+use super::catalogue::{Entry, boxed};
+use super::uses::{MatchLoss, OneLayer};
 use super::vectors::POOL;
 use super::vectors::Pool;
 use super::vectors::pooled_loss;
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::{Embedding, Hidden};
 
 const EPSILON: f64 = 1e-7;

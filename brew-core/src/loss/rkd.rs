@@ -12,12 +12,12 @@
 
 use tch::{Reduction, Tensor};
 
+use super::catalogue::{Entry, boxed};
+use super::uses::{MatchLoss, OneLayer};
 use super::vectors::POOL;
 use super::vectors::Pool;
 use super::vectors::{pooled_loss, unit};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::{Embedding, Hidden};
 
 pooled_loss! {

@@ -11,12 +11,12 @@
 
 use tch::Tensor;
 
+use super::catalogue::{Entry, boxed};
 use super::examples::Examples;
+use super::uses::{MatchLoss, OneLayer};
 use super::vectors::unit;
 use super::{Average, Features, Loss, Masks, Term, states};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::role::{Embedding, Hidden};
 use crate::words::shape;
 

@@ -7,11 +7,11 @@
 use serde_json::json;
 use tch::Tensor;
 
+use super::catalogue::{OptionRow, Options, choice};
 use super::examples::Examples;
 use super::term::positions;
 use super::{Features, Term, states};
 use crate::error::{Error, Result};
-use crate::loss::catalogue::{OptionRow, Options, choice};
 use crate::words::shape;
 
 /// What stands for an example, in a row's options.

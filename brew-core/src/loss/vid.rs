@@ -13,11 +13,11 @@
 use serde_json::json;
 use tch::{Device, Tensor};
 
+use super::catalogue::{Entry, Kept, boxed, required};
 use super::channels::{Equal, channels, mismatches};
+use super::uses::{MatchLoss, OneLayer};
 use super::{Features, Learns, Loss, Place, Term};
 use crate::error::{Error, Result};
-use crate::loss::catalogue::{Entry, Kept, boxed, required};
-use crate::loss::uses::{MatchLoss, OneLayer};
 use crate::parameters::Parameters;
 use crate::role::Hidden;
 

@@ -16,6 +16,7 @@
 //! # Ok::<(), brew_core::Error>(())
 //! ```
 
+mod option_rows;
 mod options;
 
 use serde_json::{Map, Value};
@@ -25,8 +26,9 @@ use crate::error::{Error, Result};
 use crate::role::{Logits, Role as _};
 use crate::words::suggest;
 
-pub use options::{OptionKind, OptionRow, Options, Range};
-pub(in crate::loss) use options::{choice, number, pairs, required, switch, temperature, whole};
+pub use option_rows::{OptionKind, OptionRow, Range};
+pub(in crate::loss) use option_rows::{choice, number, pairs, required, switch, temperature, whole};
+pub use options::Options;
 
 /// The source of what is TextBrewer's own.
 pub(in crate::loss) const TEXTBREWER: &str = "TextBrewer (Yang et al. 2020)";

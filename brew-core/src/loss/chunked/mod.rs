@@ -1,22 +1,23 @@
 //! Divergences from hidden states and output matrices, without ever holding rows x vocabulary logits.
 
 mod linear;
+mod mismatches;
 mod with_labels;
 
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
-use super::logit_shapes::one_logit;
-use super::logits::{Counted, Divergence, of_logits};
+use super::catalogue::{Entry, OptionRow, Options, boxed, temperature, whole};
+use super::logits::{
+    ALPHA, BETA, Counted, DETACHED, DIVERGENCE, Divergence, HEAD, SQUARED, TEACHER, divergence, of_logits,
+};
+use super::uses::{Gives, SoftTargets, TargetsRead};
 use super::{AlsoReads, Average, Features, Loss, Term};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, OptionRow, Options, boxed, temperature, whole};
-use crate::loss::logits::{ALPHA, BETA, DETACHED, DIVERGENCE, HEAD, SQUARED, TEACHER, divergence};
-use crate::loss::uses::{Gives, SoftTargets, TargetsRead};
 use crate::role::{Hidden, OutputWeight, Role as _};
 use crate::side::Side;
-use crate::words::shape;
 use linear::{Output, summed};
+use mismatches::hidden_mismatches;
 pub use with_labels::ChunkedWithLabels;
 
 /// A divergence between the logits that the last hidden states make with the output matrices, some rows
@@ -187,49 +188,6 @@ impl<D: Divergence> Loss for Chunked<D> {
     fn average(&self, masked: bool) -> Average {
         if masked { Average::Tokens } else { Average::Rows }
     }
-}
-
-/// Hidden states and output matrices that do not fit.
-fn hidden_mismatches(student: &Features, teacher: &Features) -> Vec<String> {
-    let sizes = (student.shape(), teacher.shape());
-    let rows = |sizes: &[i64]| sizes[..sizes.len().saturating_sub(1)].to_vec();
-    let mut problems = Vec::new();
-    if !matches!(sizes.0.len(), 2 | 3) || rows(&sizes.0) != rows(&sizes.1) {
-        problems.push(format!(
-            "the student's hidden states are {}, the teacher's {}: both must be (batch, length, width), or (batch, width), of the same rows at the same length",
-            shape(&sizes.0),
-            shape(&sizes.1)
-        ));
-    }
-    let mut vocabularies = Vec::new();
-    for (side, read, sizes) in [("student", student, &sizes.0), ("teacher", teacher, &sizes.1)] {
-        match read.also::<OutputWeight>().map(Tensor::size) {
-            Ok(weight) if weight.len() == 2 && weight.last() == sizes.last() => vocabularies.push(weight[0]),
-            Ok(weight) => problems.push(format!(
-                "the {side}'s output_weight is {}, its hidden states {}: it must be (vocabulary, width)",
-                shape(&weight),
-                shape(sizes)
-            )),
-            Err(error) => problems.push(error.to_string()),
-        }
-    }
-    if let [student, teacher] = vocabularies.as_slice()
-        && student != teacher
-    {
-        problems.push(format!(
-            "the student's output_weight has {student} tokens, the teacher's {teacher}: give as many rows of both as the tokenizer has tokens"
-        ));
-    }
-    problems.extend(vocabularies.first().and_then(|tokens| one_logit("the logits of a chunk", &[*tokens])));
-    match &student.mask {
-        Some(mask) if sizes.0.len() == 3 && mask.size() != sizes.0[..2] => problems.push(format!(
-            "the student's `inputs_mask` is {}; it must be (batch, length), here {}",
-            shape(&mask.size()),
-            shape(&sizes.0[..2])
-        )),
-        _ => {}
-    }
-    problems
 }
 
 impl<T, S, D: Divergence> SoftTargets<T, S> for Chunked<D>

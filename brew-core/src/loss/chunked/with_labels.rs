@@ -2,14 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::super::logits::{Counted, Divergence, labels_problem, log_softmax, weight_problems};
+use super::super::catalogue::{Entry, Range, boxed, number, temperature};
+use super::super::logits::{
+    ALPHA, BETA, Counted, DETACHED, DIVERGENCE, Divergence, HEAD, SQUARED, TEACHER, labels_problem,
+    log_softmax, weight_problems,
+};
+use super::super::uses::{Gives, SoftTargets, TargetsRead};
 use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
 use super::{Chunked, OUTPUT_WEIGHTS, hidden_mismatches};
 use super::{ROWS_OF_CHUNK, made};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
-use crate::loss::logits::{ALPHA, BETA, DETACHED, DIVERGENCE, HEAD, SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets, TargetsRead};
 use crate::role::{Hidden, Labels, OutputWeight, Role as _};
 use crate::side::Side;
 

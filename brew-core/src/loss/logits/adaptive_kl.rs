@@ -3,14 +3,13 @@
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, OptionRow, Options, Range, boxed, number, temperature};
+use super::super::uses::{Gives, SoftTargets};
 use super::divergence::Divergence;
 use super::log_space::{kl, share_problem};
-use super::softening::{Softening, softened};
+use super::named::NamedDivergence;
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, OptionRow, Options, Range, boxed, number, temperature};
-use crate::loss::logits::NamedDivergence;
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 
 /// `adaptive_kl`: mean_r( (g_h KL(p, q) + g_t KL(q, p)) / (g_h + g_t) ), where the head is the

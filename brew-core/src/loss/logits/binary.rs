@@ -3,14 +3,13 @@
 use tch::Tensor;
 
 use super::super::Features;
+use super::super::catalogue::{Entry, boxed, temperature};
+use super::super::uses::{Gives, SoftTargets};
 use super::multi_label::of_yes_and_no;
 use super::per_row::PerRow;
 use super::rows::Rows;
-use super::softening::{Softening, softened};
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed, temperature};
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 use crate::words::shape;
 

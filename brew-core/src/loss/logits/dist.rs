@@ -3,16 +3,15 @@
 use serde_json::{Value, json};
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, Range, boxed, number, temperature};
 use super::super::logit_shapes::softmax_mismatches;
 use super::super::temperature::Softened;
+use super::super::uses::{Gives, SoftTargets};
 use super::super::{Average, Features, Loss, Term};
 use super::dkd::weight_problems;
 use super::rows::Rows;
-use super::softening::{Softening, softened};
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 
 /// `dist`: beta mean_r( 1 - rho(q_r, p_r) ) + gamma mean_c( 1 - rho(q_c, p_c) ), where rho is Pearson's

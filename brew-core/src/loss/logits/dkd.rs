@@ -4,16 +4,15 @@
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, Range, boxed, number, temperature};
 use super::super::logit_shapes::logits_mismatches;
+use super::super::uses::{Gives, SoftTargets};
 use super::super::{Features, temperature::Softened};
 use super::per_row::PerRow;
 use super::rows::Rows;
-use super::softening::{Softening, softened};
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use super::target::{Target, classes_problem};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::{Labels, Logits};
 
 /// `dkd`: mean_r( alpha KL(b_t, b_s) + beta KL(p', q') ), where b = (q_y, 1 - q_y) is the probability

@@ -3,14 +3,13 @@
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, OptionRow, Options, Range, boxed, number, temperature};
+use super::super::uses::{Gives, SoftTargets};
 use super::divergence::Divergence;
 use super::log_space::{kl, log_mixture, share_problem};
-use super::softening::{Softening, softened};
+use super::named::NamedDivergence;
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, OptionRow, Options, Range, boxed, number, temperature};
-use crate::loss::logits::NamedDivergence;
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 
 /// `jsd`: mean_r( beta KL(p, m) + (1 - beta) KL(q, m) ), with m = beta p + (1 - beta) q,

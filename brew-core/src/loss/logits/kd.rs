@@ -14,15 +14,14 @@
 use tch::Tensor;
 
 use super::super::Features;
+use super::super::catalogue::{Entry, TEXTBREWER, boxed, temperature};
 use super::super::logit_shapes::logits_mismatches;
 use super::super::temperature::Softened;
+use super::super::uses::{Gives, SoftTargets};
 use super::per_row::PerRow;
 use super::rows::Rows;
-use super::softening::{Softening, softened};
+use super::softening::{SQUARED, Softening, softened};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, TEXTBREWER, boxed, temperature};
-use crate::loss::logits::SQUARED;
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 use crate::schedule::TemperatureSchedule;
 

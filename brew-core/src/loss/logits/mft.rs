@@ -3,17 +3,16 @@
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, Range, boxed, number, temperature};
 use super::super::logit_shapes::logits_mismatches;
+use super::super::uses::{Gives, SoftTargets};
 use super::super::{Features, temperature::Softened};
 use super::log_space::kl;
 use super::per_row::PerRow;
 use super::rows::Rows;
-use super::softening::{Softening, softened};
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use super::target::classes_problem;
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::{Labels, Logits};
 
 /// `mft`: mean_r( KL(p', q) ), where p' = (1 - w) p + w onehot(y) with the smallest w in [0, 1] that

@@ -3,15 +3,14 @@
 use tch::Tensor;
 
 use super::super::Features;
+use super::super::catalogue::{Entry, boxed, temperature};
 use super::super::logit_shapes::logits_mismatches;
 use super::super::temperature::Softened;
+use super::super::uses::{Gives, SoftTargets};
 use super::per_row::PerRow;
 use super::rows::Rows;
-use super::softening::{Softening, softened};
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed, temperature};
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 
 /// `multi_label_kl`: mean_r( sum_c KL(B(sigmoid(t_c/T)), B(sigmoid(s_c/T))) ), B being the yes or no of

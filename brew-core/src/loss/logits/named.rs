@@ -1,7 +1,7 @@
 //! Divergences by name, for the losses that are made of one.
 
+use super::super::catalogue::{OptionRow, Options, choice};
 use super::Divergence;
-use crate::loss::catalogue::{OptionRow, Options, choice};
 
 /// A divergence that a loss can be made of: an entry of [`DIVERGENCES`](super::DIVERGENCES).
 pub(in crate::loss) struct NamedDivergence {

@@ -2,10 +2,10 @@
 
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, OptionRow, boxed};
 use super::super::{Average, Features};
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, OptionRow, boxed};
 use crate::role::{ByteEnds, Labels, Role as _, TokenIds};
 
 /// Pairs the logits of each position with the mask, the label and the token of the next.

@@ -3,17 +3,16 @@
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, Range, boxed, number, temperature};
 use super::super::logit_shapes::logits_mismatches;
+use super::super::uses::{Gives, SoftTargets};
 use super::super::{Features, temperature::Softened};
 use super::dkd::weight_problems;
 use super::per_row::PerRow;
 use super::rows::Rows;
-use super::softening::{Softening, softened};
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use super::target::{Target, classes_problem};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::{Labels, Logits};
 
 /// `nkd`: mean_r( - p_y log q_y - gamma sum_{c != y} p'_c log q'_c ), where p_y and q_y, the

@@ -3,11 +3,11 @@
 use tch::Tensor;
 
 use super::super::Features;
+use super::super::catalogue::{Entry, boxed};
+use super::super::uses::{Gives, SoftTargets};
 use super::per_row::PerRow;
 use super::rows::Rows;
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 use crate::words::shape;
 

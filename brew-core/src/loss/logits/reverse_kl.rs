@@ -2,14 +2,13 @@
 
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, Options, boxed, temperature};
+use super::super::uses::{Gives, SoftTargets};
 use super::divergence::Divergence;
 use super::log_space::kl;
-use super::softening::{Softening, softened};
+use super::named::NamedDivergence;
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, Options, boxed, temperature};
-use crate::loss::logits::NamedDivergence;
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 
 /// `reverse_kl`: mean_r( sum_c q_c (log q_c - log p_c) ), with p = softmax(t/T), q = softmax(s/T).

@@ -3,15 +3,14 @@
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
+use super::super::catalogue::Options;
+use super::super::catalogue::{Entry, OptionRow, Range, boxed, number, switch, temperature};
+use super::super::uses::{Gives, SoftTargets};
 use super::divergence::Divergence;
 use super::log_space::{kl, log_mixture, share_problem};
-use super::softening::{Softening, softened};
+use super::named::NamedDivergence;
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use crate::error::Result;
-use crate::loss::catalogue::Options;
-use crate::loss::catalogue::{Entry, OptionRow, Range, boxed, number, switch, temperature};
-use crate::loss::logits::NamedDivergence;
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 
 /// `skew_kl`: mean_r( KL(p, alpha p + (1 - alpha) q) ), with p = softmax(t/T), q = softmax(s/T) and

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
+use super::super::catalogue::{OptionRow, Options, Range, number, switch};
 use super::super::temperature::{Softened, Temperature};
 use super::log_space::log_softmax;
 use crate::error::Result;
-use crate::loss::catalogue::{OptionRow, Options, Range, number, switch};
 use crate::schedule::TemperatureSchedule;
 
 /// Whether the loss is multiplied by T squared.

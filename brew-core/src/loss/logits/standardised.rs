@@ -2,12 +2,12 @@
 
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, OptionRow, boxed};
 use super::super::logit_shapes::ONE_LOGIT_MEND;
 use super::super::term::wide;
 use super::super::{Features, Loss};
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, OptionRow, boxed};
 use crate::role::{OutputWeight, Role as _};
 
 /// z' = (z - mean_c z) / (std_c z + 1e-7), of every row of both sides.

@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
+use super::super::catalogue::{Entry, Kept, Range, boxed, number, temperature};
 use super::super::logit_shapes::softmax_mismatches;
 use super::super::temperature::Softened;
+use super::super::uses::{Gives, SoftTargets};
 use super::super::{Average, Features, Learns, Loss, Term};
 use super::log_space::{expected, log_softmax};
 use super::rows::Rows;
-use super::softening::{Softening, softened};
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use crate::error::{Error, Result};
-use crate::loss::catalogue::{Entry, Kept, Range, boxed, number, temperature};
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 
 /// `taid`: mean_r( - sum_c p_c log q_c ), with p = softmax((1 - tau) s + tau t), the logits mixed with

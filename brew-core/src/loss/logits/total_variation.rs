@@ -2,13 +2,12 @@
 
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, Options, boxed, temperature};
+use super::super::uses::{Gives, SoftTargets};
 use super::divergence::Divergence;
-use super::softening::{Softening, softened};
+use super::named::NamedDivergence;
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, Options, boxed, temperature};
-use crate::loss::logits::NamedDivergence;
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 
 /// `total_variation`: mean_r( 1/2 sum_c |p_c - q_c| ), in [0, 1], with p = softmax(t/T),

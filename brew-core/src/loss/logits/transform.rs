@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use super::super::uses::{SoftTargets, TargetsRead};
 use super::super::{AlsoReads, Average, Features, Learns, Loss, Masks, Term, forward_loss};
 use crate::error::Result;
-use crate::loss::uses::{SoftTargets, TargetsRead};
 
 /// A change of what a loss reads.
 pub trait Transform: fmt::Debug + Send + 'static {

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::catalogue::{Entry, OptionRow, boxed, required};
 use super::super::{Features, Loss};
 use super::standardised::NO_LOGITS;
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, OptionRow, boxed, required};
 use crate::role::{OutputWeight, Role as _};
 
 /// Keeps the first so many columns of both sides' logits.

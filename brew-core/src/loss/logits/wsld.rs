@@ -2,15 +2,14 @@
 
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, boxed, temperature};
 use super::super::temperature::Softened;
+use super::super::uses::{Gives, SoftTargets};
 use super::log_space::{expected, log_softmax};
 use super::per_row::PerRow;
 use super::rows::Rows;
-use super::softening::{Softening, softened};
+use super::softening::{SQUARED, Softening, TEACHER, softened};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed, temperature};
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::{Labels, Logits};
 
 /// `wsld`: mean_r( (1 - exp(-H_s / (H_t + 1e-7))) x - sum_c p_c log q_c ), where H_s and H_t are the

@@ -3,14 +3,13 @@
 use serde_json::{Value, json};
 use tch::Tensor;
 
-use super::super::logits::{Counted, Softening, log_softmax, softened};
+use super::super::catalogue::{Entry, Range, boxed, number, temperature, whole};
+use super::super::logits::{Counted, SQUARED, Softening, TEACHER, log_softmax, softened};
 use super::super::term::wide;
+use super::super::uses::{Gives, SoftTargets};
 use super::super::{Average, Features, Loss, Term};
 use super::known::{Teacher, mismatches};
 use crate::error::{Error, Result};
-use crate::loss::catalogue::{Entry, Range, boxed, number, temperature, whole};
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 
 /// `sampled_kl`: mean_r( sum_j w_j (log p_{c_j} - log q_{c_j}) ) over classes c_1 … c_n drawn with

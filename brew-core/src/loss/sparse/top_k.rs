@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 use tch::Tensor;
 
-use super::super::logits::{Counted, Divergence, LOG_ZERO};
+use super::super::catalogue::{Entry, boxed, choice, temperature, whole};
+use super::super::logits::{
+    ALPHA, BETA, Counted, DETACHED, DIVERGENCE, Divergence, HEAD, LOG_ZERO, SQUARED, TEACHER, divergence,
+};
 use super::super::term::wide;
+use super::super::uses::{Gives, SoftTargets};
 use super::super::{Average, Features, Loss, Term};
 use super::known::{Partly, Teacher, mismatches, of_dense, of_store};
 use crate::error::{Error, Result};
-use crate::loss::catalogue::{Entry, boxed, choice, temperature, whole};
-use crate::loss::logits::{ALPHA, BETA, DETACHED, DIVERGENCE, HEAD, SQUARED, TEACHER, divergence};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 
 /// What is done with the classes outside the teacher's top k.

@@ -2,17 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::super::logits::{Softening, softened};
+use super::super::catalogue::{Entry, boxed, temperature};
+use super::super::logits::{SQUARED, Softening, TEACHER, softened};
 use super::super::temperature::Softened;
+use super::super::uses::{Gives, SoftTargets};
 use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
 use super::sorted::sorted_distance;
 use super::texts::MERGE;
 use super::texts::{Merge, TEXTS, merged, text_mismatches};
 use super::uld::{own_term, unscheduled};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed, temperature};
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::{ByteEnds, Logits, TokenIds};
 
 /// `aligned_uld`: mean_g( sum_i |Q_(i) - P_(i)| ) over groups g of tokens of both sides that cover the same

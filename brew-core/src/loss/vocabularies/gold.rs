@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 use tch::Tensor;
 
-use super::super::logits::{Divergence, Jsd, weight_problems};
+use super::super::catalogue::{Entry, Range, boxed, number, temperature};
+use super::super::logits::{BETA, Divergence, Jsd, SQUARED, TEACHER, weight_problems};
 use super::super::temperature::Softened;
+use super::super::uses::{Gives, SoftTargets};
 use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
 use super::pairs::PAIRS;
 use super::pairs::Pairs;
@@ -13,9 +15,6 @@ use super::texts::MERGE;
 use super::texts::{Merge, TEXTS, merged, text_mismatches};
 use super::uld::{own_term, unscheduled};
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, Range, boxed, number, temperature};
-use crate::loss::logits::{BETA, SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::{ByteEnds, Logits, TokenIds};
 
 /// `gold`: mean_g( a JSD_beta(P, Q) over the shared tokens + b sum_i |Q_(i) - P_(i)| over all others ), over

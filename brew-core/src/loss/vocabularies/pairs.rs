@@ -1,6 +1,6 @@
 //! Which tokens of two vocabularies are the same.
 
-use crate::loss::catalogue::{OptionRow, pairs};
+use super::super::catalogue::{OptionRow, pairs};
 
 /// The tokens that both vocabularies have.
 pub(super) const PAIRS: OptionRow = pairs("pairs", "the student's id and the teacher's of each shared token");

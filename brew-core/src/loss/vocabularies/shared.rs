@@ -3,17 +3,18 @@
 use serde_json::{Value, json};
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, boxed, temperature};
 use super::super::logit_shapes::one_logit;
-use super::super::logits::{Counted, Divergence, LOG_ZERO};
+use super::super::logits::{
+    ALPHA, BETA, Counted, DETACHED, DIVERGENCE, Divergence, HEAD, LOG_ZERO, SQUARED, TEACHER, divergence,
+};
 use super::super::term::wide;
+use super::super::uses::{Gives, SoftTargets};
 use super::super::{Average, Features, Loss, Term};
 use super::pairs::PAIRS;
 use super::pairs::Pairs;
 use super::uld::unscheduled;
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed, temperature};
-use crate::loss::logits::{ALPHA, BETA, DETACHED, DIVERGENCE, HEAD, SQUARED, TEACHER, divergence};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 use crate::words::shape;
 

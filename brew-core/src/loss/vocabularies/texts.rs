@@ -2,13 +2,13 @@
 
 use tch::{Kind, Tensor};
 
+use super::super::catalogue::{OptionRow, choice};
 use super::super::logits::Softening;
 use super::super::temperature::Softened;
 use super::super::{AlsoReads, Features};
 use super::alignment::{groups, numbers, valid};
 use super::uld::{flat, rows_at, soften_apart, two_vocabularies};
 use crate::error::Result;
-use crate::loss::catalogue::{OptionRow, choice};
 use crate::role::{ByteEnds, Role as _, TokenIds};
 use crate::side::Side;
 use crate::words::shape;

@@ -3,17 +3,16 @@
 use serde_json::Value;
 use tch::Tensor;
 
+use super::super::catalogue::{Entry, boxed, temperature};
 use super::super::logit_shapes::one_logit;
-use super::super::logits::{Softening, log_softmax, softened};
+use super::super::logits::{SQUARED, Softening, TEACHER, log_softmax, softened};
 use super::super::temperature::Softened;
 use super::super::term::wide;
+use super::super::uses::{Gives, SoftTargets};
 use super::super::{Average, Features, Loss, Masks, Term};
 use super::alignment::valid;
 use super::sorted::sorted_distance;
 use crate::error::Result;
-use crate::loss::catalogue::{Entry, boxed, temperature};
-use crate::loss::logits::{SQUARED, TEACHER};
-use crate::loss::uses::{Gives, SoftTargets};
 use crate::role::Logits;
 use crate::words::shape;
 
