@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 
+use brew_core::distill::Targets;
 use brew_core::execute::Executor;
-use brew_core::loss::{Features, HiddenMse, KdCe, KdMse, Loss};
+use brew_core::loss::{Features, Gives, HiddenMse, KdCe, KdMse, Loss, SoftTargets};
 use brew_core::prelude::*;
 use brew_core::schedule::TemperatureSchedule;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, finite_difference_error, golden, mask, sentences, seq};
@@ -45,7 +46,9 @@ fn weights_that_are_said_one_after_another_multiply_schedules_too() {
     };
     fn soft_pipeline<K>(loss: K) -> Pipeline<Sentence, ToyOutputAdaptor>
     where
-        K: brew_core::distill::Targets<Seen<ToyOutputAdaptor>, Seen<ToyOutputAdaptor>>,
+        K: Targets,
+        K::Loss: SoftTargets<Seen<ToyOutputAdaptor>, Seen<ToyOutputAdaptor>>,
+        Seen<ToyOutputAdaptor>: Gives<K::AlsoReads>,
     {
         let (teacher, student) = (Toy::new(2, 8, 0), Toy::new(1, 8, 1));
         let builder = Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor));

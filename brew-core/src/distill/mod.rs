@@ -17,7 +17,7 @@ use std::marker::PhantomData;
 
 use crate::adaptor::{Adaptor, Gives};
 use crate::error::Result;
-use crate::loss::{HardLabels, Loss, TargetsRead};
+use crate::loss::{HardLabels, Loss, SoftTargets, TargetsRead};
 use crate::model::{Seen, Side};
 use crate::plan::{Balance, Combine, Projection};
 use crate::role::{Hidden, Losses, Role as _};
@@ -121,10 +121,14 @@ impl<T, S, L> Distill<T, S, L> {
 
     /// Adds a loss on logits. Several teachers' logits are averaged first, as TextBrewer does, or combined
     /// as [`combining`](WithWeight::combining) says.
-    pub fn soft_targets<K: Targets<T, S>>(self, loss: K) -> Distill<T, S, SomeLoss> {
-        let SoftTarget { loss, weight, probability_shift, combine, reads } = loss.into_target();
+    pub fn soft_targets<K: Targets>(self, loss: K) -> Distill<T, S, SomeLoss>
+    where
+        K::Loss: SoftTargets<T, S>,
+        S: Gives<K::AlsoReads>,
+    {
+        let SoftTarget { loss, weight, probability_shift, combine } = loss.into_target();
         let name = loss.name().to_owned();
-        let reads = match reads {
+        let reads = match <K::Loss as SoftTargets<T, S>>::READ {
             TargetsRead::Logits => Reads::Logits { probability_shift, combine },
             TargetsRead::LastHidden => Reads::last_hidden(),
         };

@@ -1,18 +1,23 @@
 //! Losses on logits as the builder takes them, with their weights.
 
-use crate::adaptor::Gives;
-use crate::loss::{Loss, SoftTargets, TargetsRead};
+use crate::loss::Loss;
 use crate::plan::Combine;
-use crate::role::Labels;
+use crate::role::{Labels, Logits, Role};
 use crate::schedule::Weight;
 
-/// What `.soft_targets` takes: a [loss on logits](SoftTargets), perhaps with what else is said of it.
+/// What `.soft_targets` takes: a loss, perhaps with what else is said of it. That the loss is one on logits
+/// says [`SoftTargets`](crate::loss::SoftTargets).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a loss on logits of these models",
-    label = "not a loss on logits",
+    message = "`{Self}` is not a loss",
+    label = "not a loss",
+    note = "write `impl Loss for {Self}` with `name`, `mismatches` and `term` (`brew_core::loss` has `Loss`, `Features` and `Term`), and derive `Debug`",
     note = "soft targets are `loss::KdCe::at(8.0)`, `loss::KdMse::at(8.0)`, with `.weight(0.5)` where they weigh less"
 )]
-pub trait Targets<T, S> {
+pub trait Targets {
+    /// The loss itself.
+    type Loss: Loss;
+    /// What it makes of the student besides: its labels where the teacher is put right, else the logits.
+    type AlsoReads: Role;
     /// The loss with what else was said of it.
     #[doc(hidden)]
     fn into_target(self) -> SoftTarget;
@@ -21,27 +26,18 @@ pub trait Targets<T, S> {
 /// A loss on logits with what else was said of it.
 #[derive(Debug)]
 pub struct SoftTarget {
-    /// The loss.
     pub(super) loss: Box<dyn Loss>,
-    /// Its factor in the sum.
     pub(super) weight: Weight,
-    /// Whether the teacher's highest score is first exchanged with that of the label.
     pub(super) probability_shift: bool,
-    /// How several teachers' logits become one.
     pub(super) combine: Combine,
-    /// What it reads in the logits' place, if it makes them itself.
-    pub(super) reads: TargetsRead,
 }
 
-impl<T, S, K: Loss + SoftTargets<T, S>> Targets<T, S> for K {
+impl<K: Loss> Targets for K {
+    type Loss = K;
+    type AlsoReads = Logits;
     fn into_target(self) -> SoftTarget {
-        SoftTarget {
-            loss: Box::new(self),
-            weight: 1.0.into(),
-            probability_shift: false,
-            combine: Combine::default(),
-            reads: K::READ,
-        }
+        let (weight, combine) = (1.0.into(), Combine::default());
+        SoftTarget { loss: Box::new(self), weight, probability_shift: false, combine }
     }
 }
 
@@ -52,7 +48,9 @@ pub struct Weighted<K> {
     weight: Weight,
 }
 
-impl<T, S, K: Targets<T, S>> Targets<T, S> for Weighted<K> {
+impl<K: Targets> Targets for Weighted<K> {
+    type Loss = K::Loss;
+    type AlsoReads = K::AlsoReads;
     fn into_target(self) -> SoftTarget {
         let target = self.loss.into_target();
         SoftTarget { weight: self.weight.times(&target.weight), ..target }
@@ -63,7 +61,9 @@ impl<T, S, K: Targets<T, S>> Targets<T, S> for Weighted<K> {
 #[derive(Debug, Clone)]
 pub struct Shifted<K>(K);
 
-impl<T, S: Gives<Labels>, K: Targets<T, S>> Targets<T, S> for Shifted<K> {
+impl<K: Targets> Targets for Shifted<K> {
+    type Loss = K::Loss;
+    type AlsoReads = Labels;
     fn into_target(self) -> SoftTarget {
         SoftTarget { probability_shift: true, ..self.0.into_target() }
     }
@@ -76,7 +76,9 @@ pub struct Combined<K> {
     combine: Combine,
 }
 
-impl<T, S, K: Targets<T, S>> Targets<T, S> for Combined<K> {
+impl<K: Targets> Targets for Combined<K> {
+    type Loss = K::Loss;
+    type AlsoReads = K::AlsoReads;
     fn into_target(self) -> SoftTarget {
         SoftTarget { combine: self.combine, ..self.loss.into_target() }
     }

@@ -1,6 +1,5 @@
 //! A loss of one's own is told what to write before it may stand for soft targets or a match.
 
-use brew_core::loss::{Loss, Features, Term};
 use brew_core::prelude::*;
 
 #[derive(Debug)]
@@ -26,9 +25,8 @@ fn targets<A: Adaptor + Provides<role::Logits>>(teacher: Seen<A>, student: Seen<
     let _ = Distill::new(teacher, student).soft_targets(Mine);
 }
 
-fn features(teacher: Seen<impl Adaptor + Provides<role::Hidden>>) {
-    let _ = brew_core::distill::SoftTarget::of(NotOne);
-    drop(teacher);
+fn no_loss<A: Adaptor + Provides<role::Logits>>(teacher: Seen<A>, student: Seen<A>) {
+    let _ = Distill::new(teacher, student).soft_targets(NotOne);
 }
 
 fn main() {

@@ -2,6 +2,7 @@
 
 use brew_core::distill::Targets;
 use brew_core::execute::Executor;
+use brew_core::loss::{Gives, SoftTargets};
 use brew_core::prelude::*;
 use tests::seq;
 
@@ -80,7 +81,9 @@ pub(crate) fn speakers(shape: &[i64]) -> (Vec<Seen<View>>, Seen<View>) {
 /// The loss of these teachers and this student on these rows.
 pub(crate) fn loss_of<K>(teachers: Vec<Seen<View>>, student: Seen<View>, loss: K, rows: &Rows) -> Result<f64>
 where
-    K: Targets<Vec<Seen<View>>, Seen<View>>,
+    K: Targets,
+    K::Loss: SoftTargets<Vec<Seen<View>>, Seen<View>>,
+    Seen<View>: Gives<K::AlsoReads>,
 {
     let pipeline = Distill::new(teachers, student).soft_targets(loss).plan()?;
     let executor = Executor::new(&pipeline, 0)?;

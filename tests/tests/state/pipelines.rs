@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use brew_core::distill::{Match, Targets};
 use brew_core::loss::{Crd, HiddenMse, KdCe};
+use brew_core::loss::{Gives, SoftTargets};
 use brew_core::plan::Balance;
 use brew_core::prelude::*;
 use brew_data::Loader;
@@ -17,7 +18,9 @@ pub(crate) type ToyPipeline = Pipeline<Sentence, ToyOutputAdaptor>;
 /// A toy with dropout whose loss on logits is this one, with features that are projected, and labels.
 pub(crate) fn with<K>(loss: K) -> ToyPipeline
 where
-    K: Targets<Seen<ToyOutputAdaptor>, Seen<ToyOutputAdaptor>>,
+    K: Targets,
+    K::Loss: SoftTargets<Seen<ToyOutputAdaptor>, Seen<ToyOutputAdaptor>>,
+    Seen<ToyOutputAdaptor>: Gives<K::AlsoReads>,
 {
     Distill::new(teacher(), student())
         .soft_targets(loss)
