@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 
-use brew_core::distill::Targets;
+use brew_core::distill::{GivenBy, Targets};
 use brew_core::execute::Executor;
-use brew_core::loss::{Features, Gives, HiddenMse, KdCe, KdMse, Loss, SoftTargets};
+use brew_core::loss::{Features, HiddenMse, KdCe, KdMse, Loss, SoftTargets};
 use brew_core::prelude::*;
 use brew_core::schedule::TemperatureSchedule;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, finite_difference_error, golden, mask, sentences, seq};
@@ -48,7 +48,7 @@ fn weights_that_are_said_one_after_another_multiply_schedules_too() {
     where
         K: Targets,
         K::Loss: SoftTargets<Seen<ToyOutputAdaptor>, Seen<ToyOutputAdaptor>>,
-        Seen<ToyOutputAdaptor>: Gives<K::AlsoReads>,
+        K::Also: GivenBy<Seen<ToyOutputAdaptor>>,
     {
         let (teacher, student) = (Toy::new(2, 8, 0), Toy::new(1, 8, 1));
         let builder = Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor));

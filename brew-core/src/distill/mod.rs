@@ -34,7 +34,9 @@ pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
 pub use recipes::{MatchesOf, minilm_v2, tiny_bert};
 pub use supervised::Supervised;
-pub use targets::{Combined, Shifted, SoftTarget, Targets, Weighted, WithWeight};
+pub use targets::{
+    Combined, GivenBy, NothingElse, Shifted, SoftTarget, StudentLabels, Targets, Weighted, WithWeight,
+};
 pub use teachers::{And, AndMore, MayGive, Teachers};
 
 /// The state of a builder without a loss.
@@ -124,7 +126,7 @@ impl<T, S, L> Distill<T, S, L> {
     pub fn soft_targets<K: Targets>(self, loss: K) -> Distill<T, S, SomeLoss>
     where
         K::Loss: SoftTargets<T, S>,
-        S: Gives<K::AlsoReads>,
+        K::Also: GivenBy<S>,
     {
         let SoftTarget { loss, weight, probability_shift, combine } = loss.into_target();
         let name = loss.name().to_owned();

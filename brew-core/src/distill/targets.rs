@@ -1,8 +1,9 @@
 //! Losses on logits as the builder takes them, with their weights.
 
+use crate::adaptor::Gives;
 use crate::loss::Loss;
 use crate::plan::Combine;
-use crate::role::{Labels, Logits, Role};
+use crate::role::Labels;
 use crate::schedule::Weight;
 
 /// What `.soft_targets` takes: a loss, perhaps with what else is said of it. That the loss is one on logits
@@ -16,12 +17,25 @@ use crate::schedule::Weight;
 pub trait Targets {
     /// The loss itself.
     type Loss: Loss;
-    /// What it makes of the student besides: its labels where the teacher is put right, else the logits.
-    type AlsoReads: Role;
+    /// What of the student is read beside what the loss reads: [`NothingElse`], or its [`StudentLabels`].
+    type Also;
     /// The loss with what else was said of it.
     #[doc(hidden)]
     fn into_target(self) -> SoftTarget;
 }
+
+/// Says that a student `S` gives what is read beside what a loss reads.
+pub trait GivenBy<S> {}
+
+/// Nothing is.
+#[derive(Debug)]
+pub struct NothingElse;
+/// The student's labels are, to put the teacher right.
+#[derive(Debug)]
+pub struct StudentLabels;
+
+impl<S> GivenBy<S> for NothingElse {}
+impl<S: Gives<Labels>> GivenBy<S> for StudentLabels {}
 
 /// A loss on logits with what else was said of it.
 #[derive(Debug)]
@@ -34,7 +48,7 @@ pub struct SoftTarget {
 
 impl<K: Loss> Targets for K {
     type Loss = K;
-    type AlsoReads = Logits;
+    type Also = NothingElse;
     fn into_target(self) -> SoftTarget {
         let (weight, combine) = (1.0.into(), Combine::default());
         SoftTarget { loss: Box::new(self), weight, probability_shift: false, combine }
@@ -50,7 +64,7 @@ pub struct Weighted<K> {
 
 impl<K: Targets> Targets for Weighted<K> {
     type Loss = K::Loss;
-    type AlsoReads = K::AlsoReads;
+    type Also = K::Also;
     fn into_target(self) -> SoftTarget {
         let target = self.loss.into_target();
         SoftTarget { weight: self.weight.times(&target.weight), ..target }
@@ -63,7 +77,7 @@ pub struct Shifted<K>(K);
 
 impl<K: Targets> Targets for Shifted<K> {
     type Loss = K::Loss;
-    type AlsoReads = Labels;
+    type Also = StudentLabels;
     fn into_target(self) -> SoftTarget {
         SoftTarget { probability_shift: true, ..self.0.into_target() }
     }
@@ -78,7 +92,7 @@ pub struct Combined<K> {
 
 impl<K: Targets> Targets for Combined<K> {
     type Loss = K::Loss;
-    type AlsoReads = K::AlsoReads;
+    type Also = K::Also;
     fn into_target(self) -> SoftTarget {
         SoftTarget { combine: self.combine, ..self.loss.into_target() }
     }

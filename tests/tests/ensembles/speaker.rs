@@ -1,8 +1,8 @@
 //! Models that say the same logits whatever they are asked.
 
-use brew_core::distill::Targets;
+use brew_core::distill::{GivenBy, Targets};
 use brew_core::execute::Executor;
-use brew_core::loss::{Gives, SoftTargets};
+use brew_core::loss::SoftTargets;
 use brew_core::prelude::*;
 use tests::seq;
 
@@ -83,7 +83,7 @@ pub(crate) fn loss_of<K>(teachers: Vec<Seen<View>>, student: Seen<View>, loss: K
 where
     K: Targets,
     K::Loss: SoftTargets<Vec<Seen<View>>, Seen<View>>,
-    Seen<View>: Gives<K::AlsoReads>,
+    K::Also: GivenBy<Seen<View>>,
 {
     let pipeline = Distill::new(teachers, student).soft_targets(loss).plan()?;
     let executor = Executor::new(&pipeline, 0)?;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use brew_core::distill::{Match, Targets};
+use brew_core::distill::{GivenBy, Match, Targets};
+use brew_core::loss::SoftTargets;
 use brew_core::loss::{Crd, HiddenMse, KdCe};
-use brew_core::loss::{Gives, SoftTargets};
 use brew_core::plan::Balance;
 use brew_core::prelude::*;
 use brew_data::Loader;
@@ -20,7 +20,7 @@ pub(crate) fn with<K>(loss: K) -> ToyPipeline
 where
     K: Targets,
     K::Loss: SoftTargets<Seen<ToyOutputAdaptor>, Seen<ToyOutputAdaptor>>,
-    Seen<ToyOutputAdaptor>: Gives<K::AlsoReads>,
+    K::Also: GivenBy<Seen<ToyOutputAdaptor>>,
 {
     Distill::new(teacher(), student())
         .soft_targets(loss)
