@@ -48,8 +48,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     drop(student()?);
     let mut table = Comparison::of(&["accuracy"]);
     let mut teachers = Vec::new();
-    for number in 1..=arguments.teachers {
-        let seed = training.seed + number - 1;
+    for number in 0..arguments.teachers {
+        let seed = training.seed + number;
         let seeded = Settings { training: Training { seed, ..training.clone() }, ..settings.clone() };
         let of_teacher = (&seeded, training.teacher_epochs, settings.teacher_lr);
         let title = format!("teacher {number}");
