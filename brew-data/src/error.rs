@@ -79,12 +79,14 @@ pub enum Error {
         columns: Vec<String>,
     },
     /// A required column is missing.
-    #[error("{}: there is no column `{column}`{}", path.display(), suggest(column, known.iter().map(String::as_str)))]
+    #[error("{}: there is no column `{column}`{mend}{}", path.display(), suggest(column, known.iter().map(String::as_str)))]
     MissingColumn {
         /// The file.
         path: PathBuf,
         /// The column that was asked for.
         column: String,
+        /// How the table gets it, after a colon; empty where its name alone may be mended.
+        mend: String,
         /// The columns that are there.
         known: Vec<String>,
     },

@@ -1,7 +1,7 @@
 //! A loss of the user's own: it reads the labels, learns a parameter, and carries a count from step to
 //! step.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails where a helper does")]
+#![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};

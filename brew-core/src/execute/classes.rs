@@ -214,10 +214,10 @@ fn refusal(one: &Named, other: &Named) -> String {
             "put the teacher's in the student's order by `.seen_by(…).classes_by_name()`, or name the classes of a student with a new head in the teacher's order by `.classes([…])`"
         }
         (Some(Owner::Teacher(_)), Some(Owner::Teacher(_))) => {
-            "name the student's classes by `.classes([…])`, and put each teacher's in its order by `.seen_by(…).classes_by_name()`"
+            "put each teacher's in the student's order by `.seen_by(…).classes_by_name()`; the classes of a student with a new head are named by `.classes([…])`"
         }
         (Some(Owner::Teacher(_)), None) => {
-            "name the student's classes in the data's order by `.classes([…])`, and put the teacher's in it by `.seen_by(…).classes_by_name()`"
+            "number the labels in the teacher's order, or name the classes of a student with a new head in the data's order by `.classes([…])` and put the teacher's in it by `.seen_by(…).classes_by_name()`"
         }
         _ => {
             "name the classes of a student with a new head in the data's order by `.classes([…])`, or number the labels in the student's"

@@ -93,6 +93,7 @@ impl Dataset {
         place.ok_or_else(|| Error::MissingColumn {
             path: self.path().into(),
             column: name.to_owned(),
+            mend: String::new(),
             known: self.columns().into_iter().map(str::to_owned).collect(),
         })
     }

@@ -17,7 +17,12 @@ impl Dataset {
         let why = self.first_identifier(column).map_or_else(String::new, |(row, text)| {
             format!(": row {row} is `{text}`, and numbers have no leading zero and no `+`")
         });
-        let mend = format!("`.column({column:?}).{call}().as_({column:?})` makes numbers of text");
+        // Digits with a zero before them name no class.
+        let classes = match whole && why.is_empty() {
+            true => ", and `.to_classes([…])` in its place makes numbers of the names of classes",
+            false => "",
+        };
+        let mend = format!("`.column({column:?}).{call}().as_({column:?})` makes numbers of text{classes}");
         self.wrong_type(field, &format!("{needed}{why}; {mend}"))
     }
 

@@ -25,7 +25,7 @@ pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<Colum
     for column in columns {
         match ColumnReader::new(dataset, *column) {
             Err(Error::MissingColumn { .. }) if column.optional => {}
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(mended(problem)),
             Ok(source) => match check_type(dataset, &source) {
                 Err(problem) => problems.push(problem),
                 Ok(()) => sources.push(source),
@@ -39,6 +39,20 @@ pub(crate) fn sources(dataset: &Dataset, columns: &[Column]) -> Result<Vec<Colum
     };
     Error::all(sources.iter_mut().filter_map(|source| check(source).err()).collect())?;
     Ok(sources)
+}
+
+/// With the call that gives a table a column which the batch needs and the table lacks.
+fn mended(problem: Error) -> Error {
+    match problem {
+        Error::MissingColumn { path, column, known, .. } => {
+            let mend = match column.as_str() {
+                "input_ids" | "attention_mask" => ": make it of text by `.tokenize(…)`".to_owned(),
+                _ => format!(": rename one by `.column(\"…\").as_(\"{column}\")`"),
+            };
+            Error::MissingColumn { path, column, mend, known }
+        }
+        other => other,
+    }
 }
 
 /// Checks that the column's type and pad value fit its dtype.

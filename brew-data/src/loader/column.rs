@@ -8,6 +8,7 @@ use std::ops::Range;
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, FieldRef};
 use brew_core::batch::Column;
+use brew_core::tch::Kind;
 
 use super::dtype::is_float;
 use crate::arrays::half::Half;
@@ -127,12 +128,13 @@ impl ColumnReader {
         let Column { kind, nested, .. } = self.column;
         let lists = if nested { " (rows, lists, values)" } else { "" };
         let mend = match (self.depth, nested) {
-            (2, false) => "; declare lists of lists as such: `#[column(i64, pad = 0, nested)]`",
+            (2, false) => "; declare lists of lists as such: `#[column(i64, pad = 0, nested)]`".to_owned(),
             _ if matches!(self.value_type, DataType::FixedSizeBinary(2)) && !self.is_bits() => {
                 "; two-byte values are numbers if the batch declares `f16` or `bf16`, or the column's \
                  metadata `brew.dtype` does"
+                    .to_owned()
             }
-            _ => "",
+            _ => self.whole(),
         };
         match dataset.field(self.column.name) {
             Ok(field) => {
@@ -141,6 +143,18 @@ impl ColumnReader {
             }
             Err(missing) => missing,
         }
+    }
+
+    /// What a column of floats may become where the batch declares whole numbers; empty for others.
+    fn whole(&self) -> String {
+        let Column { name, kind, .. } = self.column;
+        if !self.value_type.is_floating() || self.depth > 0 || is_float(kind) || kind == Kind::Bool {
+            return String::new();
+        }
+        format!(
+            "; `.column(\"{name}\").to_integers().as_(\"{name}\")` makes whole numbers of it, or declare it as f32, as \
+             `FloatLabelTextBatch` does `labels`"
+        )
     }
 
     /// The range of a row's values (its lists, for lists of lists), without what the limit cuts off.

@@ -135,10 +135,34 @@ fn all_problems_of_the_columns_are_reported_before_a_row_is_read() {
     assert_eq!(
         rows.batches::<Review>(2).check().unwrap_err().to_string(),
         "the data has 3 problems:\n  \
-         1. table: there is no column `input_ids`; did you mean `input_id`?\n  \
+         1. table: there is no column `input_ids`: make it of text by `.tokenize(…)`; did you mean `input_id`?\n  \
          2. table, column `attention_mask`: its type is Utf8, which cannot be read as a tensor of dtype Int64; \
-         `.column(\"attention_mask\").to_integers().as_(\"attention_mask\")` makes numbers of text\n  \
-         3. table, column `labels`: its type is Float64, which cannot be read as a tensor of dtype Int64"
+         `.column(\"attention_mask\").to_integers().as_(\"attention_mask\")` makes numbers of text, and \
+         `.to_classes([…])` in its place makes numbers of the names of classes\n  \
+         3. table, column `labels`: its type is Float64, which cannot be read as a tensor of dtype Int64; \
+         `.column(\"labels\").to_integers().as_(\"labels\")` makes whole numbers of it, or declare it as f32, as \
+         `FloatLabelTextBatch` does `labels`"
+    );
+}
+
+/// Each call is the message's own, to the letter.
+#[test]
+fn what_a_refused_column_of_a_batch_is_told_mends_it() {
+    let ids = || ("input_ids", array(Int64Array::from(vec![1, 2])));
+    let mask = ("attention_mask", array(StringArray::from(vec!["1", "0"])));
+    let rows = table(&[ids(), mask, ("labels", array(Float64Array::from(vec![0.0, 1.0])))]);
+    let rows = rows.column("attention_mask").to_integers().as_("attention_mask").unwrap();
+    let rows = rows.column("labels").to_integers().as_("labels").unwrap();
+    rows.batches::<Review>(2).check().unwrap();
+    let mask = || ("mask", array(Int64Array::from(vec![1, 1])));
+    let rows = table(&[ids(), mask(), ("labels", array(StringArray::from(vec!["no", "yes"])))]);
+    let rows = rows.column("labels").to_classes(["no", "yes"]).as_("labels").unwrap();
+    let rows = rows.column("mask").as_("attention_mask").unwrap();
+    rows.batches::<Review>(2).check().unwrap();
+    let rows = table(&[("number", array(Int64Array::from(vec![1])))]);
+    assert_eq!(
+        rows.batches::<Numbered>(1).check().unwrap_err().to_string(),
+        "table: there is no column `id`: rename one by `.column(\"…\").as_(\"id\")`; there are: `number`"
     );
 }
 

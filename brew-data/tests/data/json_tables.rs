@@ -109,6 +109,29 @@ fn a_single_object_that_is_a_row_is_read_as_a_row() {
         let folder = files(&[("a.jsonl", row.as_bytes())]);
         assert_eq!(Dataset::open(folder.path().join("a.jsonl")).unwrap().rows(), 1, "{row}");
     }
+    // A line of JSON lines is a row, whatever is in it; numbers alone are one in any file.
+    let tokens = r#"{"input_ids": [1, 2, 3], "attention_mask": [1, 1, 1]}"#;
+    let words = r#"{"words": ["a", "b"], "tags": [0, 1]}"#;
+    let deep = r#"{"input_ids": [[1, 2], [3, 4]], "keep": [true, null]}"#;
+    for (name, row) in [
+        ("a.jsonl", tokens),
+        ("a.ndjson", tokens),
+        ("a.json", tokens),
+        ("a.json", deep),
+        ("a.JSONL", words),
+        ("a.ndjson", words),
+        ("a.jsonl", "\n{\"a\": [\"b\", \"c\"], \"d\": [[\"e\"], null]}\n\n"),
+    ] {
+        let folder = files(&[(name, row.as_bytes())]);
+        assert_eq!(Dataset::open(folder.path().join(name)).unwrap().rows(), 1, "{name}: {row}");
+    }
+    // Across lines it is no line, and elsewhere texts may be a column.
+    let indented = "{\n \"words\": [\"a\", \"b\"],\n \"tags\": [0, 1]\n}\n";
+    let nested = r#"{"words": [["a"], ["b"]], "tags": [[0], [1]]}"#;
+    for (name, table) in [("a.jsonl", indented), ("a.json", words), ("a.json", nested)] {
+        let refused = refusal(name, table);
+        assert!(refused.contains("its members are lists of one length"), "{name}: {refused}");
+    }
     // A shard of one row among others.
     let (two, one) = (r#"{"ids": [1, 2], "mask": [1, 1]}"#, r#"{"ids": [3, 4], "mask": [1, 1]}"#);
     let folder = files(&[("1.jsonl", format!("{two}\n{two}\n").as_bytes()), ("2.jsonl", one.as_bytes())]);

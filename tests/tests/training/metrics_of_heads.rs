@@ -46,6 +46,9 @@ impl Model for Head {
     }
 }
 
+/// Evaluates a head of so many classes on labels.
+type Evaluated<'e> = dyn Fn(Option<ProblemType>, i64, &Tensor) -> Result<f64> + 'e;
+
 /// Evaluates a head of so many classes, by one step that moves nothing.
 fn evaluated(
     problem: Option<ProblemType>,
@@ -82,18 +85,16 @@ fn a_metric_that_does_not_suit_the_problem_type_of_the_head_is_refused_before_th
     assert!((evaluated(Some(Multi), 1, &numbers, Accuracy).unwrap() - 2.0 / 3.0).abs() < 1e-15);
     assert!((evaluated(Some(Regression), 1, &numbers, Pearson).unwrap() - 1.0 / 7.0).abs() < 1e-6);
 
-    let refused =
-        |problem, heads, labels: &Tensor, of: &dyn Fn(Option<ProblemType>, i64, &Tensor) -> Result<f64>| {
-            let error = of(problem, heads, labels).unwrap_err().to_string();
-            assert!(error.contains("evaluation `"), "{error}");
-            error
-        };
+    let refused = |problem, heads, labels: &Tensor, of: &Evaluated<'_>| {
+        let error = of(problem, heads, labels).unwrap_err().to_string();
+        assert!(error.contains("evaluation `"), "{error}");
+        error
+    };
     let accuracy = |problem, heads, labels: &Tensor| evaluated(problem, heads, labels, Accuracy);
     let f1 = |problem, heads, labels: &Tensor| evaluated(problem, heads, labels, F1::Macro);
     let matthews = |problem, heads, labels: &Tensor| evaluated(problem, heads, labels, Matthews);
     let pearson = |problem, heads, labels: &Tensor| evaluated(problem, heads, labels, Pearson);
-    let of_classes: [&dyn Fn(Option<ProblemType>, i64, &Tensor) -> Result<f64>; 3] =
-        [&accuracy, &f1, &matthews];
+    let of_classes: [&Evaluated<'_>; 3] = [&accuracy, &f1, &matthews];
     for of in of_classes {
         let said = refused(Some(Multi), 3, &classes, of);
         assert!(said.contains("`problem_type` is multi_label_classification"), "{said}");
