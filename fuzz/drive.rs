@@ -66,7 +66,7 @@ pub fn conll(input: &[u8]) {
 /// JSON, in any of its forms.
 pub fn json_lines(input: &[u8]) {
     let mut inference = json_lines::JsonInference::default();
-    if inference.scan(input).is_err() {
+    if inference.scan(input, false).is_err() {
         return;
     }
     let Ok(columns) = inference.columns() else { return };

@@ -18,7 +18,7 @@ const BY_PANDAS: &str = "`df.to_json(path, orient=\"records\", lines=True)`, aft
 pub(crate) struct WholeTable {
     /// What it is, and how to write it as rows.
     pub(crate) message: String,
-    /// Whether a shard with a single row may look like this.
+    /// Whether a row may look like this too: a shard's only one, or the only line of JSON lines.
     pub(crate) of_lists: bool,
 }
 
@@ -89,7 +89,8 @@ fn list_of_rows(members: &[(String, Json)]) -> Option<&str> {
     if plain { lists.find(|name| ROWS.contains(name)) } else { lists.next() }
 }
 
-/// Whether the members are two or more lists of plain values with the same length.
+/// Whether the members are two or more lists of plain values with the same length, some of them texts. Without
+/// texts they are the numbers of one row, such as its token ids and their mask.
 fn are_columns(members: &[(String, Json)]) -> bool {
     let length = |value: &Json| match value {
         Json::List(values) if values.iter().all(|value| !matches!(value, Json::Object(_))) => {
@@ -99,7 +100,17 @@ fn are_columns(members: &[(String, Json)]) -> bool {
     };
     let mut lengths = members.iter().map(|(_, value)| length(value));
     let Some(Some(first)) = lengths.next() else { return false };
-    members.len() > 1 && first > 1 && lengths.all(|length| length == Some(first))
+    let several = members.len() > 1 && first > 1 && lengths.all(|length| length == Some(first));
+    several && members.iter().any(|(_, value)| has_text(value))
+}
+
+/// Whether a text is in it, at any depth of lists.
+fn has_text(value: &Json) -> bool {
+    match value {
+        Json::Text(_) => true,
+        Json::List(values) => values.iter().any(has_text),
+        _ => false,
+    }
 }
 
 /// A shell command that converts one file into another.

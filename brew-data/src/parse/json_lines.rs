@@ -33,11 +33,12 @@ pub(crate) struct JsonInference {
 }
 
 impl JsonInference {
-    /// Scans a whole file.
+    /// Scans a whole file. Where its name says that a line is a row (`named_lines`), lists of one length on its
+    /// only line are one.
     ///
     /// # Errors
     /// A row is not an object, or the file's only object is a table.
-    pub(crate) fn scan(&mut self, reader: impl BufRead) -> Result<(), ParseError> {
+    pub(crate) fn scan(&mut self, reader: impl BufRead, named_lines: bool) -> Result<(), ParseError> {
         let mut rows = JsonRows::new(reader);
         let (file, mut row) = (self.files, 0);
         self.files += 1;
@@ -45,7 +46,7 @@ impl JsonInference {
         while let Some((line, members)) = read {
             read = next_row(&mut rows)?;
             if row == 0 && read.is_none() && !rows.are_listed() {
-                self.alone(line, &members)?;
+                self.alone(line, &members, named_lines && rows.are_lines())?;
             }
             self.members(RowPlace { file, line, row }, None, &members)?;
             self.rows += 1;
@@ -55,9 +56,10 @@ impl JsonInference {
     }
 
     /// Rejects a file's only object if it is a table.
-    fn alone(&mut self, line: usize, members: &[(String, Json)]) -> Result<(), ParseError> {
+    fn alone(&mut self, line: usize, members: &[(String, Json)], is_row: bool) -> Result<(), ParseError> {
         match table_of(members) {
             None => Ok(()),
+            Some(table) if table.of_lists && is_row => Ok(()),
             Some(table) if table.of_lists => {
                 self.of_lists = Some(ParseError::line(line, table.message));
                 Ok(())
@@ -197,8 +199,11 @@ impl JsonInference {
     }
 }
 
-/// The next row, and its first line.
-fn next_row(rows: &mut JsonRows<impl BufRead>) -> Result<Option<(usize, Members)>, ParseError> {
+/// The first line of a row, and its members.
+type Row = (usize, Members);
+
+/// The next row.
+fn next_row(rows: &mut JsonRows<impl BufRead>) -> Result<Option<Row>, ParseError> {
     rows.next()?.map(|(line, text)| Ok((line, object(line, text)?))).transpose()
 }
 

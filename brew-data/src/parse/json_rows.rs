@@ -73,6 +73,11 @@ impl<R: BufRead> JsonRows<R> {
         matches!(self.form, RowForm::List(..) | RowForm::Done)
     }
 
+    /// Whether each line is a row.
+    pub(crate) fn are_lines(&self) -> bool {
+        matches!(self.form, RowForm::Lines)
+    }
+
     /// Determines the form of the text, and reads its first row.
     fn first(&mut self) -> Result<Option<usize>, ParseError> {
         let mut mark = BYTE_ORDER_MARK.iter();

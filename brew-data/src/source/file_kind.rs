@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::format::Format;
+use super::format::{Format, extension};
 use super::storage::Object;
 use super::text::{self, GZIP_MARK, ZSTD_MARK};
 use super::{foreign, parquet};
@@ -117,17 +117,6 @@ impl FileKind {
             FileKind::Text(Format::Conll(_)) => "CoNLL columns",
             FileKind::Text(Format::Squad) => "SQuAD's JSON",
         }
-    }
-}
-
-/// The extension, ignoring that of a compressor.
-fn extension(path: &Path) -> String {
-    let of = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    match of(path).as_str() {
-        "gz" | "gzip" | "zst" | "zstd" => {
-            path.file_stem().map(|stem| of(Path::new(stem))).unwrap_or_default()
-        }
-        extension => extension.to_owned(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! How to read a text file, if its name and first bytes do not say enough.
 
+use std::path::Path;
+
 use crate::parse::conll::Conll;
 use crate::parse::delimited::Delimited;
 use crate::parse::layout::Layout;
@@ -21,7 +23,8 @@ pub enum Format {
     ///
     /// A file with a single object that is laid out as a table (by column, by index, or with all rows in one
     /// member, as pandas' `to_json` writes it without `orient="records"`) is rejected, with a command that
-    /// writes its rows.
+    /// writes its rows. Lists of the same length are columns only where some of them hold texts, and never on the
+    /// only line of a `.jsonl` or `.ndjson` file.
     JsonLines,
     /// Sentences of tokens with tags.
     Conll(Conll),
@@ -48,3 +51,19 @@ macro_rules! format_of {
 }
 
 format_of!(Layout => Table, Delimited => Delimited, Conll => Conll);
+
+/// The extension, ignoring that of a compressor.
+pub(crate) fn extension(path: &Path) -> String {
+    let of = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match of(path).as_str() {
+        "gz" | "gzip" | "zst" | "zstd" => {
+            path.file_stem().map(|stem| of(Path::new(stem))).unwrap_or_default()
+        }
+        extension => extension.to_owned(),
+    }
+}
+
+/// Whether the name says that each line is a row of JSON.
+pub(crate) fn is_named_lines(path: &Path) -> bool {
+    matches!(extension(path).as_str(), "jsonl" | "ndjson")
+}

@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 use flate2::read::MultiGzDecoder;
 
 use super::decode_cache::{DecodeCache, Decoded};
-use super::format::Format;
+use super::format::{Format, is_named_lines};
 use super::mapping::hash;
 use super::schema::Refused;
 use super::storage::{Object, ObjectReader, Storage, Watched};
@@ -107,7 +107,7 @@ fn columns(storage: &dyn Storage, files: &[PathBuf], format: &Format) -> Result<
         let object = storage.open(path).map_err(Error::io(path))?;
         let scanned = read(path, &object, "scanning", |reader| match format {
             Format::Delimited(settings) => settings.infer(reader, &mut separated),
-            _ => objects.scan(reader),
+            _ => objects.scan(reader, is_named_lines(path)),
         });
         match scanned {
             Err(ParseError::NoRows) if files.len() > 1 => {}

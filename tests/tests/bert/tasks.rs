@@ -171,7 +171,8 @@ fn another_order_of_the_same_classes_is_refused_with_both_lists() {
         );
         assert!(message.contains("the same name stands for different classes; "), "{message}");
         // A trained head keeps its order whatever its classes are called: only a new one is named.
-        for (before, _) in message.match_indices(".classes([…])").map(|(place, _)| message.split_at(place)) {
+        for (before, _) in message.match_indices(".classes([…])").map(|(place, _)| message.split_at(place))
+        {
             assert!(before.contains("with a new head"), "{message}");
         }
     }
