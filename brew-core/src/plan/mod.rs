@@ -2,8 +2,8 @@
 //!
 //! A [`Plan`] holds no tensor and no model. It can be printed ([`Plan::explain`]), drawn
 //! ([`Plan::to_dot`], [`Plan::to_mermaid`]), compared, written to disk and checked
-//! ([`Plan::check`]) before anything runs; the executor alone touches tensors. petgraph stays behind
-//! this type.
+//! ([`Plan::check`]) before anything runs. Tensors meet it in the executor alone, but for the
+//! activation of a [`Projection`], which may be a function of your own. petgraph stays behind this type.
 //!
 //! ```text
 //! batch ─┬─ teacher ─ teacher adaptor ──────────────────────┬─ hidden_mse ─┐
