@@ -47,6 +47,19 @@ pub(crate) fn given_names(
     }
 }
 
+/// Refuses names that a head has already in another order: names move no weights.
+pub(crate) fn not_reordered(had: Option<Vec<String>>, given: &BTreeMap<i64, String>) -> Result<()> {
+    let given: Vec<String> = given.values().cloned().collect();
+    match had {
+        Some(had) if agreement(&had, &given) == Agreement::OtherOrder => Err(Error::invalid(format!(
+            "the head's classes are {}, and {} are the same names in another order: names move no weights, so that each class would answer to another's name; number the labels in the head's order, or give the student a new head",
+            listed(&had),
+            listed(&given)
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// How two lists of names go together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Agreement {

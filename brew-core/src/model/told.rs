@@ -21,12 +21,14 @@ macro_rules! told_of_its_task {
             /// ```
             ///
             /// # Errors
-            /// Another number of names than classes, an empty name, and one that is there twice.
+            /// Another number of names than classes, an empty name, one that is there twice, and names that the head
+            /// has already, in another order: the weights would stay, and each class answer to another's name.
             pub fn classes(
                 mut self,
                 names: impl IntoIterator<Item = impl Into<String>>,
             ) -> $crate::error::Result<Self> {
                 let names = $crate::model::class_order::given_names(names, self.config.classes())?;
+                $crate::model::class_order::not_reordered($crate::model::Model::class_names(&self), &names)?;
                 self.config.name_classes(names);
                 self.learned_names = std::sync::OnceLock::new();
                 Ok(self)

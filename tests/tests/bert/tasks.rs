@@ -148,6 +148,31 @@ const TURNED: [&str; 3] = ["neutral", "contradiction", "entailment"];
 const NONE: [&str; 3] = ["LABEL_0", "LABEL_1", "LABEL_2"];
 
 #[test]
+fn names_that_a_head_has_are_not_given_to_it_in_another_order() {
+    let folder = head_folder("distilbert/sequence");
+    let new = BertForSequenceClassification::from_encoder(&folder, 2, 1, Device::Cpu).unwrap();
+    let named = new.classes(["negative", "positive"]).unwrap();
+    // A copied head has the names of the one it is copied from.
+    let copied = || BertForSequenceClassification::from_layers_of(&named, Keep::first(1)).unwrap();
+    let message = copied().classes(["Positive", "negative"]).unwrap_err().to_string();
+    assert!(
+        message.contains("the head's classes are `negative`, `positive`, and `Positive`, `negative`"),
+        "{message}"
+    );
+    assert!(
+        message.contains("number the labels in the head's order, or give the student a new head"),
+        "{message}"
+    );
+    // Other words, and another way of writing the same, say nothing of another order.
+    for names in [["bad", "good"], ["NEGATIVE", "POSITIVE"]] {
+        assert_eq!(copied().classes(names).unwrap().class_names().unwrap(), names);
+    }
+    // What the message advises.
+    let fresh = copied().with_new_head(2, 1).unwrap().classes(["positive", "negative"]).unwrap();
+    assert_eq!(fresh.class_names().unwrap(), ["positive", "negative"]);
+}
+
+#[test]
 fn another_order_of_the_same_classes_is_refused_with_both_lists() {
     for (teacher, student, data, whose) in [
         (&MNLI, &OTHER_MNLI, None, ["the teacher", "the student"]),
