@@ -193,7 +193,7 @@ fn every_setting_in_the_sources_has_a_row() {
     let of_losses: Vec<&str> = losses().iter().map(|row| row.0).collect();
     for file in [
         "crd",
-        "kd",
+        "logits/kd",
         "logits/dist",
         "logits/dkd",
         "logits/jsd",
