@@ -173,7 +173,7 @@ pub trait Loss: fmt::Debug + Send + 'static {
     }
 
     /// Whether it takes a teacher's logits as the top k of them, such as a teacher cache may keep: three
-    /// tensors, see [`Features::features`].
+    /// tensors, see [`Features::tensors`].
     fn reads_top_logits(&self) -> bool {
         false
     }

@@ -29,7 +29,7 @@ pub trait Transform: fmt::Debug + Send + 'static {
     }
 
     /// Whether it can change logits of which some classes alone are known: three tensors, see
-    /// [`Features::features`].
+    /// [`Features::tensors`].
     fn changes_some_logits(&self) -> bool;
 
     /// Why it cannot change what a side reads.
