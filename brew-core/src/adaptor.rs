@@ -6,6 +6,7 @@
 //!
 //! ```
 //! use brew_core::prelude::*;
+//! use brew_core::pass::Wants;
 //!
 //! #[derive(Batch)]
 //! struct Review {

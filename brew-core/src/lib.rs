@@ -33,41 +33,20 @@ pub mod __private;
 pub use error::{Error, Result};
 pub use tch;
 
-/// What a program that distils needs in scope.
+/// What nearly every program that distils needs in scope; all else is imported by its path (`loss::ReverseKl`).
 pub mod prelude {
-    pub use crate::adaptor::{Adapted, Adaptor, Provides};
-    pub use crate::batch::{Batch, Batches, Both};
-    pub use crate::cache::{MemoryCache, Payload};
-
-    pub use crate::distill::{
-        AndMore, Distill, Pipeline, Supervised, WithWeight, attention, features, hidden, student_layer,
-        teacher, teacher_layer,
-    };
+    pub use crate::adaptor::Adaptor;
+    pub use crate::batch::{Batch, Batches};
+    pub use crate::distill::{AndMore, Distill, Pipeline, Supervised, WithWeight, attention, hidden};
     pub use crate::error::{Error, Result};
-    pub use crate::loss::{self, Features, Learns, Loss, Term};
-    pub use crate::model::{
-        Architecture, BertConfig, BertForQuestionAnswering, BertForSequenceClassification,
-        BertForTokenClassification, BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification,
-        ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, Keep,
-        LayerMap, ProblemType, SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch,
-        TokenClassifierOutput, TokenClassifierOutputAdaptor, TorchScript,
-    };
-    pub use crate::model::{Forward, Model, Seen, SeenBy};
-    pub use crate::observe::{
-        Accuracy, EntityF1, F1, Matthews, Metric, Pearson, Predictions, Scheme, Spearman, SquadAnswers,
-        SquadExactMatch, SquadF1,
-    };
+    pub use crate::loss::{self, Loss};
+    pub use crate::model::{BertForSequenceClassification, Forward, Keep, Model, Seen, SeenBy, TextBatch};
+    pub use crate::observe::{Accuracy, Metric};
     pub use crate::parameters::Parameters;
-    pub use crate::pass::{Pass, Wants};
-    pub use crate::plan::{Combine, Plan, Projection};
+    pub use crate::pass::Pass;
     pub use crate::role;
-    pub use crate::schedule::{Cwsm, Decay, Flsw, Weight, WeightSchedule};
-    pub use crate::semantics::Semantics;
-    pub use crate::textbrewer::{
-        BasicDistiller, BasicTrainer, GeneralDistiller, MultiTaskDistiller, MultiTeacherDistiller,
-        config::{DistillationConfig, TrainingConfig},
-    };
-    pub use crate::train::{AdamW, MultiTask, Precision, Trained, Trainer};
+    pub use crate::schedule::Decay;
+    pub use crate::train::{AdamW, Precision, Trainer};
     pub use brew_macros::{Batch, adaptor, distill};
     pub use tch::{Device, Kind, Tensor};
 }

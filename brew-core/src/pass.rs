@@ -140,6 +140,7 @@ impl Pass {
 ///
 /// ```
 /// use brew_core::prelude::*;
+/// use brew_core::pass::Wants;
 /// use brew_core::role::{Attention, Hidden};
 ///
 /// let wants = Wants::nothing().and_layer("hidden", 0).and_layer("hidden", -1);

@@ -3,6 +3,7 @@
 //! A tensor is known again by where its data lies, which nothing here computes.
 
 use brew_core::batch::{Columns, FromColumns};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 
 struct Names;

@@ -1,8 +1,11 @@
 //! One way to train, whatever the pipeline and the task.
 
+use brew_core::adaptor::Provides;
 use brew_core::batch::Feeds;
 use brew_core::distill::Match;
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::HiddenMse;
+use brew_core::observe::Predictions;
 use brew_core::observe::Progress;
 use brew_core::prelude::*;
 use brew_core::train::Trains;

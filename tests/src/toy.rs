@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 
 /// A batch of token numbers.

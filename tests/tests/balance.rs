@@ -2,11 +2,16 @@
 //! themselves are tested beside them, on numbers of PyTorch.
 
 use brew_core::distill::{minilm_v2, tiny_bert};
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::execute::Executor;
 use brew_core::loss::{HiddenMse, KdCe};
+use brew_core::model::LayerMap;
 use brew_core::observe::{Event, Observer};
+use brew_core::pass::Wants;
 use brew_core::plan::Balance;
+use brew_core::plan::Plan;
 use brew_core::prelude::*;
+use brew_core::textbrewer::config::DistillationConfig;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
 
 struct Quiet;

@@ -19,7 +19,9 @@
 
 use brew_core::execute::Executor;
 use brew_core::loss::KdCe;
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
+use brew_core::schedule::{Cwsm, Flsw};
 use tests::{Toy, ToyOutputAdaptor, alone, mask, sentences, seq};
 
 /// Tokens with labels, and which of them count.

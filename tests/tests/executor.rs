@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
 
+use brew_core::batch::Both;
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::execute::Executor;
 use brew_core::loss::{HiddenMse, KdCe, KdMse};
+use brew_core::pass::Wants;
+use brew_core::plan::Projection;
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 

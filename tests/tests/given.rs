@@ -8,10 +8,13 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use brew_core::batch::{Batches as _, Output as _, WithTeacherOutput};
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::execute::Executor;
 use brew_core::loss::{AttentionMse, HiddenMse, KdCe};
 use brew_core::observe::{Event, Observer};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
+use brew_core::train::Trained;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 
 struct Quiet;

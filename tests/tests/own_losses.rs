@@ -11,6 +11,8 @@ use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_core::role::{Labels, Logits, Role as _};
 use brew_core::side::Side;
+use brew_core::textbrewer::GeneralDistiller;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};
 
 struct Quiet;

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::plan::{Flow, Stage, StageKind};
+use brew_core::plan::{Plan, Projection};
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 use brew_core::side::Owner;
 use tests::{Toy, ToyOutputAdaptor};
 

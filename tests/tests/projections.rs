@@ -6,10 +6,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::observe::{BatchReport, Event, Observer, StepReport};
 use brew_core::plan::Activation;
+use brew_core::plan::Projection;
 use brew_core::prelude::*;
+use brew_core::schedule::Cwsm;
+use brew_core::semantics::Semantics;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, read_tensors, sentences};
 
 fn pipeline(projections: [Projection; 2]) -> Pipeline<Sentence, ToyOutputAdaptor> {

@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 
 use brew_core::distill::{GivenBy, Targets};
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::execute::Executor;
 use brew_core::loss::{Features, HiddenMse, KdCe, KdMse, Loss, SoftTargets};
+use brew_core::pass::Wants;
+use brew_core::plan::Plan;
 use brew_core::prelude::*;
 use brew_core::schedule::TemperatureSchedule;
+use brew_core::schedule::{Cwsm, Flsw, Weight, WeightSchedule};
+use brew_core::semantics::Semantics;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, finite_difference_error, golden, mask, sentences, seq};
 
 fn logits() -> (Tensor, Tensor) {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use brew_core::loss::KdCe;
+use brew_core::model::{BiGruForSequenceClassification, TorchScript};
 use brew_core::prelude::*;
 use brew_data::prelude::*;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};

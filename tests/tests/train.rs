@@ -5,9 +5,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
+use brew_core::observe::Predictions;
 use brew_core::observe::{Event, Observer};
+use brew_core::plan::{Plan, Projection};
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 
 type ToyPipeline = Pipeline<Sentence, ToyOutputAdaptor>;

@@ -15,6 +15,7 @@
 //!
 //! ```no_run
 //! # use brew_core::prelude::*;
+//! # use brew_core::cache::MemoryCache;
 //! # fn example<A: Adaptor>(first: Pipeline<A::Batch, A>, second: Pipeline<A::Batch, A>, reviews: [Vec<A::Batch>; 2]) -> Result<()> {
 //! let cache = MemoryCache::new();
 //! # let [reviews, again] = reviews;

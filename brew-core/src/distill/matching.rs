@@ -2,6 +2,8 @@
 //!
 //! ```
 //! use brew_core::prelude::*;
+//! use brew_core::distill::{student_layer, teacher, teacher_layer};
+//! use brew_core::plan::Projection;
 //!
 //! let match_ = hidden(teacher_layer(4), student_layer(2))
 //!     .by(loss::HiddenMse)

@@ -58,6 +58,7 @@ impl HasLoss for SomeLoss {}
 ///
 /// ```no_run
 /// # use brew_core::prelude::*;
+/// # use brew_core::adaptor::Provides;
 /// # fn example<A: Adaptor + Provides<role::Logits> + Provides<role::Losses>>(teacher: Seen<A>, student: Seen<A>) -> Result<()> {
 /// let pipeline = Distill::new(teacher, student)
 ///     .soft_targets(loss::KdCe::at(8.0))

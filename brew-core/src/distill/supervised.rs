@@ -12,6 +12,7 @@ use crate::semantics::Semantics;
 ///
 /// ```no_run
 /// # use brew_core::prelude::*;
+/// # use brew_core::adaptor::Provides;
 /// # fn example<A: Adaptor + Provides<role::Losses>>(model: Seen<A>) -> Result<()> {
 /// let pipeline = Supervised::new(model).plan()?;
 /// # Ok(())

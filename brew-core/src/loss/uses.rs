@@ -35,6 +35,7 @@ pub enum TargetsRead {
 /// ```
 /// use brew_core::loss::{MatchLoss, OneLayer, Pkd};
 /// use brew_core::prelude::*;
+/// use brew_core::distill::{features, student_layer, teacher_layer};
 /// use brew_core::role::Role;
 ///
 /// /// `(batch, width)`.

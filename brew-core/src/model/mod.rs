@@ -213,6 +213,7 @@ pub trait SeenBy: Sized + 'static {
     ///
     /// ```no_run
     /// # use brew_core::prelude::*;
+    /// # use brew_core::model::{BertForTokenClassification, TokenClassifierOutputAdaptor};
     /// # fn example(model: BertForTokenClassification) {
     /// // The same as `model.seen_by(TokenClassifierOutputAdaptor)`.
     /// let seen = model.seen();
@@ -250,6 +251,7 @@ impl<A: Adaptor> Seen<A> {
     ///
     /// ```no_run
     /// # use brew_core::prelude::*;
+    /// # use brew_core::model::ClassifierOutputAdaptor;
     /// # fn example(teacher: BertForSequenceClassification, student: BertForSequenceClassification) -> Result<()> {
     /// let teacher = teacher.seen_by(ClassifierOutputAdaptor).classes_by_name();
     /// let pipeline = Distill::new(teacher, student.seen_by(ClassifierOutputAdaptor))

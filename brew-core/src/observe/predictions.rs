@@ -21,6 +21,7 @@ use crate::role::{IGNORED, InputsMask, Labels, Logits, LogitsMask, Role, mask_of
 ///
 /// ```
 /// use brew_core::prelude::*;
+/// use brew_core::observe::Predictions;
 ///
 /// # fn main() -> Result<()> {
 /// let logits = Tensor::from_slice2(&[[0.1f32, 0.9], [2.0, -1.0]]);

@@ -46,6 +46,7 @@ use crate::role::{Labels, Role, TeacherIndex};
 ///
 /// ```
 /// use brew_core::prelude::*;
+/// use brew_core::plan::Combine;
 ///
 /// let loss = loss::KdCe::at(8.0).combining(Combine::MeanOfProbabilities).weight(0.5);
 /// assert_eq!(serde_json::to_string(&Combine::weighted([2.0, 1.0])).unwrap(), r#"{"weighted":[2.0,1.0]}"#);

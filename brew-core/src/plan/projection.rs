@@ -55,6 +55,8 @@ impl Projection {
     ///
     /// ```
     /// use brew_core::prelude::*;
+    /// use brew_core::distill::{student_layer, teacher_layer};
+    /// use brew_core::plan::Projection;
     ///
     /// let body = Projection::linear(312, 768).shared("body");
     /// let matches = [0, 1, 2].map(|layer| {

@@ -11,6 +11,8 @@ use crate::model::Seen;
 ///
 /// ```no_run
 /// # use brew_core::prelude::*;
+/// # use brew_core::textbrewer::BasicDistiller;
+/// # use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 /// # fn example<A: Adaptor>(teacher: Seen<A>, student: Seen<A>, reviews: Vec<A::Batch>) -> Result<()> {
 /// let distill = DistillationConfig { temperature: 8.0, ..DistillationConfig::default() };
 /// let distiller = BasicDistiller::new(&TrainingConfig::default(), &distill, teacher, student);

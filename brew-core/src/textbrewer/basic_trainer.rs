@@ -14,6 +14,9 @@ use crate::train::Trainer;
 ///
 /// ```no_run
 /// # use brew_core::prelude::*;
+/// # use brew_core::adaptor::Provides;
+/// # use brew_core::textbrewer::BasicTrainer;
+/// # use brew_core::textbrewer::config::TrainingConfig;
 /// # fn example<A: Adaptor + Provides<role::Losses>>(model: Seen<A>, reviews: Vec<A::Batch>) -> Result<()> {
 /// let config = TrainingConfig::from_json_file("train.json")?;
 /// let trained = BasicTrainer::new(&config, model).trainer()?.optimizer(AdamW::with_lr(2e-5)).epochs(3).run(reviews)?;

@@ -9,6 +9,8 @@ use crate::model::Seen;
 ///
 /// ```no_run
 /// # use brew_core::prelude::*;
+/// # use brew_core::textbrewer::GeneralDistiller;
+/// # use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 /// # fn example<A: Adaptor>(teacher: Seen<A>, student: Seen<A>, reviews: Vec<A::Batch>) -> Result<()> {
 /// let train = TrainingConfig::from_json_file("train.json")?;
 /// let distill = DistillationConfig::from_json_file("distill.json")?;

@@ -20,6 +20,8 @@ use crate::words::numbered;
 /// ```no_run
 /// # use std::sync::{Arc, Mutex};
 /// # use brew_core::prelude::*;
+/// # use brew_core::textbrewer::MultiTaskDistiller;
+/// # use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 /// # fn example<A: Adaptor, B: Adaptor, M>(movie_teacher: Seen<A>, movies: Vec<A::Batch>, product_teacher: Seen<B>, products: Vec<B::Batch>, student: Arc<Mutex<M>>, view: A, other_view: B) -> Result<()>
 /// # where M: Model + Forward<A::Batch, Output = A::Output> + Forward<B::Batch, Output = B::Output> {
 /// let train = TrainingConfig::from_json_file("train.json")?;

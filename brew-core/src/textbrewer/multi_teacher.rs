@@ -15,6 +15,9 @@ use crate::plan::Combine;
 ///
 /// ```no_run
 /// # use brew_core::prelude::*;
+/// # use brew_core::plan::Combine;
+/// # use brew_core::textbrewer::MultiTeacherDistiller;
+/// # use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 /// # fn example<A: Adaptor>(first: Seen<A>, second: Seen<A>, student: Seen<A>, reviews: Vec<A::Batch>) -> Result<()> {
 /// let distill = DistillationConfig { temperature: 8.0, ..DistillationConfig::default() };
 /// let student = MultiTeacherDistiller::new(&TrainingConfig::default(), &distill, vec![first, second], student)

@@ -32,6 +32,8 @@ use crate::semantics::Semantics;
 /// ```no_run
 /// # use std::sync::{Arc, Mutex};
 /// # use brew_core::prelude::*;
+/// # use brew_core::adaptor::Provides;
+/// # use brew_core::train::MultiTask;
 /// # fn example<A, B, M>(movie_teacher: Seen<A>, movies: Vec<A::Batch>, product_teacher: Seen<B>, products: Vec<B::Batch>, student: Arc<Mutex<M>>, view: A, other_view: B) -> Result<()>
 /// # where
 /// #     A: Adaptor + Provides<role::Logits>,

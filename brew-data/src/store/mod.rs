@@ -36,6 +36,7 @@ const BLOCK_BYTES: usize = 16 << 20;
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
+/// use brew_core::cache::Payload;
 /// use brew_data::prelude::*;
 ///
 /// # fn example<A: Adaptor>(pipeline: Pipeline<A::Batch, A>, reviews: Vec<A::Batch>) -> Result<()> {

@@ -19,6 +19,7 @@ const LONGEST: usize = 30;
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
+/// use brew_core::model::{BertForQuestionAnswering, SpanBatch};
 /// use brew_data::prelude::*;
 /// use brew_data::{Answers, Questions};
 ///

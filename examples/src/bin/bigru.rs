@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 
 use brew_core::loss::KdCe;
+use brew_core::model::{BiGruConfig, BiGruForSequenceClassification, ClassifierOutputAdaptor};
 use brew_core::prelude::*;
 use clap::Parser;
 use examples::{Comparison, ReviewsFile, Settings, score, train};

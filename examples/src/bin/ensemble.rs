@@ -7,7 +7,11 @@
 
 use std::process::ExitCode;
 
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
+use brew_core::textbrewer::MultiTeacherDistiller;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use clap::Parser;
 use examples::{Comparison, ReviewsFile, Settings, Training, score, train};
 

@@ -9,7 +9,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use brew_core::model::{BertForTokenClassification, TokenBatch, TokenClassifierOutputAdaptor};
+use brew_core::observe::EntityF1;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
+use brew_core::textbrewer::GeneralDistiller;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use brew_data::prelude::*;
 use brew_data::{Conll, Pieces, Words};
 use clap::Parser;

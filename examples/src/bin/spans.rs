@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use brew_core::loss::KdCe;
+use brew_core::model::{BertForQuestionAnswering, SpanBatch, SpanOutputAdaptor};
+use brew_core::observe::{SquadAnswers, SquadExactMatch, SquadF1};
 use brew_core::prelude::*;
 use brew_data::prelude::*;
 use brew_data::{Answers, Format, Questions};

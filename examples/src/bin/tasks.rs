@@ -9,8 +9,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
+use brew_core::model::{ClassifierOutput, ClassifierOutputAdaptor};
 use brew_core::prelude::*;
 use brew_core::tch::Reduction;
+use brew_core::textbrewer::MultiTaskDistiller;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use brew_core::train::MultiTask;
 use brew_data::prelude::*;
 use clap::Parser;

@@ -1,6 +1,9 @@
 //! A loss of one's own is told what to write before it may stand for soft targets or a match.
 
 use brew_core::prelude::*;
+use brew_core::adaptor::Provides;
+use brew_core::distill::{student_layer, teacher_layer};
+use brew_core::loss::{Features, Term};
 
 #[derive(Debug)]
 struct Mine;

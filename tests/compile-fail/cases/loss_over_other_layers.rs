@@ -1,6 +1,7 @@
 //! A loss over layers of another role, or over another number of layers, than it compares.
 use brew_core::loss::{MatchLoss, OneLayer};
 use brew_core::prelude::*;
+use brew_core::distill::{features, student_layer, teacher_layer};
 
 struct SentenceEmbedding;
 

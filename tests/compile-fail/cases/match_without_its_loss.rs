@@ -1,5 +1,6 @@
 //! Layers without a loss between them, and layers that are no numbers.
 use brew_core::prelude::*;
+use brew_core::distill::{student_layer, teacher_layer};
 
 #[path = "../src/page.rs"]
 mod page;

@@ -1,5 +1,6 @@
 //! A loss reads a role that the teacher, the student or both do not provide.
 use brew_core::prelude::*;
+use brew_core::distill::{student_layer, teacher_layer};
 use page::{Classifier, Prediction, Review};
 
 #[path = "../src/page.rs"]

@@ -1,6 +1,7 @@
 //! A task whose adaptor lacks a role that a loss reads, one without a loss, one whose data are of another
 //! type than its models read, and epochs, which several tasks do not have in common.
 use brew_core::prelude::*;
+use brew_core::train::MultiTask;
 use page::{Classifier, Prediction, Review};
 
 #[path = "../src/page.rs"]

@@ -1,5 +1,6 @@
 //! A match names one of several teachers: where they share an adaptor that lacks the role, it is named.
 use brew_core::prelude::*;
+use brew_core::distill::{student_layer, teacher};
 use page::{Classifier, Prediction, Review};
 
 #[path = "../src/page.rs"]

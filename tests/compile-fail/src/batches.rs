@@ -2,6 +2,7 @@
 
 use brew_core::batch::{Feeds, FromColumns};
 use brew_core::prelude::*;
+use brew_core::batch::Both;
 
 use crate::page::{PredictionAdaptor, Review};
 

@@ -2,6 +2,8 @@
 
 use brew_core::loss::{Gives, MatchLoss, OneLayer, SoftTargets, Loss, Features, Term};
 use brew_core::prelude::*;
+use brew_core::adaptor::Provides;
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::role::Hidden;
 
 /// The squared distance.

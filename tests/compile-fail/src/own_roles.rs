@@ -1,6 +1,7 @@
 //! Roles of a user's own, in every place that takes a role.
 
 use brew_core::prelude::*;
+use brew_core::adaptor::Provides;
 
 use crate::page::{Prediction, Review};
 

@@ -1,6 +1,7 @@
 //! Every role of the field, from fields and from functions, as lists and as single tensors.
 
 use brew_core::prelude::*;
+use brew_core::adaptor::Provides;
 
 use crate::page::{Classifier, Prediction, Review};
 

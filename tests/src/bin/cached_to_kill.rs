@@ -9,7 +9,10 @@
 use std::path::Path;
 
 use brew_core::batch::Walk;
+use brew_core::cache::{MemoryCache, Payload};
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{AttentionMse, HiddenMse, KdCe, Kl, TopK};
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_data::TeacherStore;

@@ -5,9 +5,13 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's program fails where a helper does")]
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::observe::{Event, Observer};
+use brew_core::plan::Projection;
 use brew_core::prelude::*;
+use brew_core::schedule::Weight;
 use brew_core::train::Precision;
 use tests::{recorded_batches, trajectory};
 

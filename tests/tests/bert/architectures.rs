@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use brew_core::model::{BertForQuestionAnswering, BertForTokenClassification};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;

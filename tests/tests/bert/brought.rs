@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use brew_core::model::BertForTokenClassification;
 use brew_core::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;

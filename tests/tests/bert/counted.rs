@@ -9,9 +9,16 @@
 //! loss.backward()                                              # the gradient: that of the last bias
 //! ```
 
+use brew_core::adaptor::Provides;
 use brew_core::batch::Batch;
 use brew_core::execute::Executor;
+use brew_core::model::{
+    BertForQuestionAnswering, BertForTokenClassification, ClassifierOutputAdaptor, SpanOutputAdaptor,
+    TokenClassifierOutputAdaptor,
+};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 
 use super::support::{Columns, difference, head_folder, recorded, span_batch, token_batch};
 

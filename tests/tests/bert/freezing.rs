@@ -1,5 +1,6 @@
 //! Frozen embeddings and layers, in each architecture.
 
+use brew_core::model::BertForTokenClassification;
 use brew_core::prelude::*;
 
 use super::support::{everything, head_folder, recorded};

@@ -10,7 +10,13 @@
 //!         loss(model(**inputs).logits.flatten(0, -2), labels.flatten()).backward()
 //! ```
 
+use brew_core::adaptor::Provides;
 use brew_core::execute::Executor;
+use brew_core::model::{
+    BertForTokenClassification, BiGruConfig, BiGruForSequenceClassification, ClassifierOutputAdaptor,
+    ProblemType, TokenClassifierOutputAdaptor,
+};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 
 use super::support::{head_folder, recorded, token_batch};

@@ -2,6 +2,11 @@
 //!
 //! `fixtures/heads/generate.py` made the models and recorded what they compute.
 
+use brew_core::model::{
+    BertForQuestionAnswering, BertForTokenClassification, FloatLabelClassifierAdaptor, FloatLabelTextBatch,
+    TokenClassifierOutput,
+};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 
 use super::support::{

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use brew_core::model::{Architecture, BertConfig, BertForQuestionAnswering, BertForTokenClassification};
 use brew_core::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use tests::read_tensors;
 

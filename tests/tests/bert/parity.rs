@@ -17,6 +17,8 @@
 //! for name, parameter in model.named_parameters(): print(name, parameter.grad.norm())
 //! ```
 
+use brew_core::model::ClassifierOutputAdaptor;
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use tests::{read_tensors, trajectory};
 

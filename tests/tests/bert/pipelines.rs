@@ -2,6 +2,10 @@
 
 use brew_core::execute::Executor;
 use brew_core::loss::KdCe;
+use brew_core::model::{
+    BertForQuestionAnswering, BertForTokenClassification, SpanOutputAdaptor, TokenClassifierOutputAdaptor,
+};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 
 use super::support::{difference, head_folder, recorded, span_batch, token_batch};

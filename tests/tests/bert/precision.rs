@@ -4,8 +4,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{Cos, KdCe};
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::observe::{Event, Observer};
+use brew_core::plan::Projection;
 use brew_core::prelude::*;
 use brew_core::train::Precision;
 use tests::alone;

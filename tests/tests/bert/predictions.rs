@@ -1,5 +1,10 @@
 //! Predictions and metrics of models for tokens and for questions, over batches of unequal lengths.
 
+use brew_core::model::{
+    BertForQuestionAnswering, BertForTokenClassification, SpanOutputAdaptor, TokenClassifierOutputAdaptor,
+};
+use brew_core::observe::{EntityF1, Predictions};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 
 use super::support::{head_folder, recorded, span_batch, token_batch};

@@ -6,6 +6,11 @@
 use std::path::Path;
 
 use brew_core::model::Scores;
+use brew_core::model::{
+    BertForTokenClassification, BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification,
+    ProblemType,
+};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use serde_json::Value;
 

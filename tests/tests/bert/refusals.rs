@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;

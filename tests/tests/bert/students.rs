@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use tests::trajectory;
 

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use brew_core::model::{BertForQuestionAnswering, BertForTokenClassification};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;

@@ -2,9 +2,19 @@
 //! between teachers, student and data before the first step.
 
 use brew_core::batch::Walk;
+use brew_core::cache::{MemoryCache, Payload};
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::execute::Executor;
+use brew_core::model::{
+    BertForQuestionAnswering, BertForTokenClassification, BiGruConfig, BiGruForSequenceClassification,
+    ClassifierOutputAdaptor, ProblemType,
+};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
+use brew_core::textbrewer::{BasicDistiller, GeneralDistiller, MultiTeacherDistiller};
 use brew_core::train::Sgd;
+use brew_core::train::Trained;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -7,6 +7,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use brew_core::model::{BertForQuestionAnswering, BertForTokenClassification};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -8,6 +8,8 @@ mod presets;
 mod reading;
 
 use brew_core::prelude::*;
+use brew_core::textbrewer::GeneralDistiller;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use tests::{Toy, ToyOutputAdaptor};
 
 /// A teacher of 4 layers, 8 wide, and a student of 2 layers, 6 wide.

@@ -4,6 +4,9 @@ use brew_core::loss::{KdMse, Pkd};
 use brew_core::plan::Activation;
 use brew_core::prelude::*;
 use brew_core::role::Role;
+use brew_core::schedule::{Cwsm, WeightSchedule};
+use brew_core::textbrewer::GeneralDistiller;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use brew_core::textbrewer::config::{LayersRead, Registry};
 use tests::{Sentence, Toy, ToyOutput};
 

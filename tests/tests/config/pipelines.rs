@@ -1,8 +1,14 @@
 //! Pipelines made of configs.
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{AttentionMse, HiddenMse, KdCe, Nst};
+use brew_core::plan::Projection;
 use brew_core::prelude::*;
+use brew_core::schedule::Weight;
+use brew_core::semantics::Semantics;
+use brew_core::textbrewer::GeneralDistiller;
 use brew_core::textbrewer::config::preset;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor};
 
 use crate::distiller;

@@ -1,7 +1,7 @@
 //! Files and texts: what is read, what is written, what is refused.
 
-use brew_core::prelude::*;
 use brew_core::textbrewer::config::Arguments;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use tests::trajectory;
 
 use crate::distiller;

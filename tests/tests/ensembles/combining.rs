@@ -30,7 +30,9 @@
 //! ```
 
 use brew_core::loss::{KdCe, KdMse};
+use brew_core::plan::{Combine, Plan};
 use brew_core::prelude::*;
+use brew_core::schedule::Cwsm;
 use tests::mask;
 
 use crate::{OtherMaskView, Rows, Speaker, View, loss_of, speakers};

@@ -4,9 +4,15 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
+use brew_core::distill::{student_layer, teacher};
 use brew_core::loss::{HiddenMse, KdCe, KdMse};
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::observe::{Event, Observer};
+use brew_core::plan::{Combine, Projection};
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
+use brew_core::textbrewer::{BasicDistiller, GeneralDistiller, MultiTeacherDistiller};
 use tests::{Sentence, Toy, ToyOutputAdaptor};
 
 fn toy(layers: usize, width: i64, seed: i64) -> Seen<ToyOutputAdaptor> {

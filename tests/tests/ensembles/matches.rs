@@ -1,7 +1,10 @@
 //! Matches that read one of several teachers, and projections that several matches share.
 
+use brew_core::distill::{student_layer, teacher, teacher_layer};
 use brew_core::execute::Executor;
 use brew_core::loss::{HiddenMse, Nst};
+use brew_core::pass::Wants;
+use brew_core::plan::{Plan, Projection};
 use brew_core::prelude::*;
 use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
 

@@ -3,6 +3,7 @@
 use brew_core::distill::{GivenBy, Targets};
 use brew_core::execute::Executor;
 use brew_core::loss::SoftTargets;
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use tests::seq;
 

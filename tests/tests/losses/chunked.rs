@@ -3,6 +3,7 @@
 
 use brew_core::execute::Executor;
 use brew_core::loss::{Chunked, Divergence, Features, Jsd, Kl, Loss};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use brew_core::role::{Labels, OutputWeight};
 use tests::{Sentence, alone, sentences, seq};

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
+use brew_core::cache::Payload;
 use brew_core::loss::{
     AdaptiveKl, Chunked, Divergence, Jsd, Kl, ReverseKl, SkewKl, SkewReverseKl, TopK, TotalVariation,
     next_token,

@@ -1,6 +1,8 @@
 //! What a plan says of a loss: what it averages over, and whose masks it reads.
 
+use brew_core::batch::Both;
 use brew_core::distill::Matches;
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::execute::Executor;
 use brew_core::loss::{AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum, Cos, Fsp, Nst, Pkd};
 use brew_core::plan::StageKind;

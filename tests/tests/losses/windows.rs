@@ -1,10 +1,13 @@
 //! Accumulated batches divide by what the whole window counts, whatever the unit.
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::execute::{Executor, Window};
 use brew_core::loss::{
     AtNorm, AttentionCe, AttentionMse, Chunked, Cwd, Dkd, Fsp, Kl, MiniLmAttention, Nst, NstPoly, Pkd,
 };
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
 
 use crate::tagger::{LabelledTagsAdaptor, Tagger};

@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use brew_core::model::{
+    BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification, ClassifierOutputAdaptor,
+};
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 
 use super::{evaluation, off, texts};

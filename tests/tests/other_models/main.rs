@@ -5,6 +5,7 @@
 mod bigru;
 mod torchscript;
 
+use brew_core::pass::Wants;
 use brew_core::prelude::*;
 
 /// Two texts of three and two tokens, the second padded.

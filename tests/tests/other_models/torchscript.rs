@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
+use brew_core::model::{BiGruConfig, BiGruForSequenceClassification, ClassifierOutputAdaptor, TorchScript};
 use brew_core::model::{Part, ScriptOutput, ScriptOutputAdaptor};
 use brew_core::prelude::*;
 

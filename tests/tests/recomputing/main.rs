@@ -5,8 +5,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
+use brew_core::model::{BertForTokenClassification, ClassifierOutputAdaptor};
 use brew_core::observe::{Event, Observer};
+use brew_core::pass::Wants;
+use brew_core::plan::Projection;
 use brew_core::prelude::*;
 use tests::{alone, read_tensors, recorded_batches, trajectory};
 

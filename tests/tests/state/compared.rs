@@ -7,12 +7,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use brew_core::cache::{MemoryCache, Payload};
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{
     AdaptiveKl, AlignedUld, Cos, Crd, Dist, Dkd, Gold, HiddenMse, Jsd, KdCe, Kl, Loss, Mft, Nkd, SampledKl,
     SkewKl, SkewReverseKl, Taid, TopK, TopKSemantics, Vid,
 };
+use brew_core::observe::F1;
+use brew_core::plan::{Combine, Projection};
 use brew_core::prelude::*;
 use brew_core::schedule::OneCycle;
+use brew_core::schedule::{Flsw, Weight};
+use brew_core::semantics::Semantics;
+use brew_core::train::MultiTask;
 use brew_core::train::{Adafactor, Adam, Lion, NotFinite, Optimizer, Sgd};
 use tests::{alone, sentences};
 

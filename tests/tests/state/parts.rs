@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{KdCe, Taid, Vid, standardised};
 use brew_core::prelude::*;
+use brew_core::schedule::{Cwsm, Flsw};
 use brew_core::schedule::{OneCycle, Schedule};
 use brew_core::train::{Adafactor, Adam, Lion, NotFinite, Optimizer, Sgd};
 

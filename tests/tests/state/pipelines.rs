@@ -4,10 +4,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use brew_core::distill::{GivenBy, Match, Targets};
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::SoftTargets;
 use brew_core::loss::{Crd, HiddenMse, KdCe};
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::plan::Balance;
+use brew_core::plan::Projection;
 use brew_core::prelude::*;
+use brew_core::schedule::Weight;
+use brew_core::train::MultiTask;
 use brew_data::Loader;
 use brew_data::augment::Augmentation;
 use brew_data::prelude::*;

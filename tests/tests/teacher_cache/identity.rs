@@ -4,7 +4,10 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use brew_core::adaptor::Provides;
+use brew_core::cache::MemoryCache;
 use brew_core::loss::KdMse;
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::model::Side as _;
 use brew_core::prelude::*;
 use tests::{Count, alone};

@@ -1,8 +1,13 @@
 //! The loss of every step is that of a run without the cache.
 
+use brew_core::cache::MemoryCache;
 use brew_core::cache::TeacherCache;
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{AttentionMse, HiddenMse, KdCe, KdMse};
+use brew_core::model::{BertForQuestionAnswering, ClassifierOutputAdaptor, SpanBatch, SpanOutputAdaptor};
 use brew_core::prelude::*;
+use brew_core::textbrewer::BasicDistiller;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use tests::alone;
 
 use super::support::{Counting, Record, Texts, difference, folder, student};

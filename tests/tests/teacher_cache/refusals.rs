@@ -1,6 +1,9 @@
 //! What a cache refuses, by name and with both sides' values.
 
+use brew_core::cache::{MemoryCache, Payload};
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{AttentionMse, HiddenMse, KdCe, SampledKl};
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::prelude::*;
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};
 

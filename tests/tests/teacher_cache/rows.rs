@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use brew_core::cache::{CachedRows, MemoryCache, Row, RowKey, RowKeys, TeacherCache};
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::prelude::*;
 
 use super::support::Texts;

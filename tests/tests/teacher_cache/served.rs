@@ -1,6 +1,9 @@
 //! What the cache once served wrongly, each case with the losses of a run without it.
 
+use brew_core::cache::MemoryCache;
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{AttentionCe, AttentionCeMean, HiddenMse, KdCe, KdMse};
+use brew_core::model::{BiGruConfig, BiGruForSequenceClassification, ClassifierOutputAdaptor, TorchScript};
 use brew_core::model::{Part, ScriptOutputAdaptor};
 use brew_core::prelude::*;
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};

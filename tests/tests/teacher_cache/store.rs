@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use brew_core::cache::Payload;
 use brew_core::prelude::*;
 use brew_data::TeacherStore;
 use tests::alone;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use brew_core::batch::Walk;
+use brew_core::model::ClassifierOutput;
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use tests::Count;

@@ -1,6 +1,9 @@
 //! `BasicTrainer`: TextBrewer's supervised training over the one loop.
 
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
+use brew_core::textbrewer::BasicTrainer;
+use brew_core::textbrewer::config::TrainingConfig;
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};
 
 use crate::support::{Seen, checkpoints, flat};

@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 
+use brew_core::observe::Predictions;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 use tests::{Probe, Toy, ToyOutputAdaptor, alone, sentences};
 
 use crate::support::{Seen, checkpoints, flat, pipeline};

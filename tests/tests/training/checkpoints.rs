@@ -4,6 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
+use brew_core::textbrewer::GeneralDistiller;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};
 
 use crate::support::{Seen, checkpoints, flat, pipeline, stored};

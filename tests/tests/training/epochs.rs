@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use brew_core::batch::Walk;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 use tests::{Sentence, alone, sentences};
 
 use crate::support::{Seen, Stream, flat, pipeline};

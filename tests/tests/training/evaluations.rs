@@ -4,9 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::HiddenMse;
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::observe::Scheme;
+use brew_core::observe::{EntityF1, F1, Matthews, Pearson, Predictions, SquadAnswers, SquadF1};
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
+use brew_core::train::MultiTask;
 use brew_data::prelude::*;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
 

@@ -1,5 +1,7 @@
 //! A metric suits the head or is refused before the first step, by the table that the head's loss asks.
 
+use brew_core::model::ProblemType;
+use brew_core::observe::{F1, Matthews, Pearson, Predictions};
 use brew_core::prelude::*;
 use tests::alone;
 

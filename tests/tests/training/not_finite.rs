@@ -1,5 +1,6 @@
 //! A loss that is no number: the run stops before the student is touched, or the step is left out.
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{Crd, Features, Learns, Loss, SoftTargets, Taid, Term, standardised};
 use brew_core::prelude::*;
 use brew_core::train::NotFinite;

@@ -1,7 +1,12 @@
 //! Runs in a row: nothing of one is left in the next, and teachers never train.
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
+use brew_core::plan::Projection;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
+use brew_core::textbrewer::GeneralDistiller;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};
 
 use crate::support::{Seen, flat, pipeline};

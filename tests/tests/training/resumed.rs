@@ -4,8 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::path::Path;
 
 use brew_core::loss::KdCe;
+use brew_core::observe::Predictions;
 use brew_core::observe::{Event, Observer, Summary};
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
 
 use super::support::{Seen, ToyPipeline, checkpoints, pipeline};

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use brew_core::plan::StageKind;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 use tests::{alone, sentences};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};

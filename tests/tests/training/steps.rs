@@ -2,6 +2,8 @@
 
 use brew_core::loss::KdCe;
 use brew_core::prelude::*;
+use brew_core::schedule::Weight;
+use brew_core::semantics::Semantics;
 use tests::{Toy, ToyOutputAdaptor, alone, sentences};
 
 use crate::support::{Seen, Stream, flat, pipeline};

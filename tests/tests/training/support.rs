@@ -6,9 +6,12 @@ use std::path::Path;
 use std::rc::Rc;
 
 use brew_core::batch::Walk;
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::observe::{BatchReport, Event, Observer, StepReport};
+use brew_core::plan::Projection;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 use safetensors::SafeTensors;
 use tests::{Sentence, Toy, ToyOutputAdaptor};
 

@@ -4,6 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use brew_core::batch::Walk;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
+use brew_core::textbrewer::MultiTaskDistiller;
+use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};
+use brew_core::train::MultiTask;
 use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
 
 use crate::support::{Seen, checkpoints, flat, stored};

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
+use brew_core::plan::Projection;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 
 /// Reviews of movies: two classes.
 #[derive(Batch, Debug)]

@@ -1,6 +1,7 @@
 //! What a run writes for those who watch it: TensorBoard's events and the report.
 
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 use tests::{alone, sentences};
 
 use super::support::{Quiet, pipeline};

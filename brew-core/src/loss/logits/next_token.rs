@@ -39,6 +39,7 @@ pub struct NextTokenShift;
 /// ```
 /// use brew_core::loss::next_token;
 /// use brew_core::prelude::*;
+/// use brew_core::observe::Predictions;
 ///
 /// // Tokens 5, 1, 2: of the logits at 5 and at 1 one is right about what follows.
 /// let logits = Tensor::from_slice(&[1_i64, 0, 3]).one_hot(6).to_kind(Kind::Float).view([1, 3, 6]);

@@ -23,6 +23,8 @@ impl<H: ClassHead> Bert<H> {
     ///
     /// ```
     /// use brew_core::prelude::*;
+    /// use brew_core::model::{Architecture, BertConfig};
+    /// use brew_core::pass::Wants;
     ///
     /// # fn main() -> Result<()> {
     /// let config = BertConfig {

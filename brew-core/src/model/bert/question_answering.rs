@@ -136,6 +136,8 @@ impl SpanOutputAdaptor {
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
+/// use brew_core::model::BertForQuestionAnswering;
+/// use brew_core::pass::Wants;
 ///
 /// # fn main() -> Result<()> {
 /// let model = BertForQuestionAnswering::from_pretrained("models/reader", Device::Cpu)?;

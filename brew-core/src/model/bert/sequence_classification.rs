@@ -84,6 +84,7 @@ pub struct ClassifierOutput {
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
+/// use brew_core::pass::Wants;
 ///
 /// # fn main() -> Result<()> {
 /// let teacher = BertForSequenceClassification::from_pretrained("models/teacher", Device::Cpu)?;

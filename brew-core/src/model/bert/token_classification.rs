@@ -71,6 +71,8 @@ pub struct TokenClassifierOutput {
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
+/// use brew_core::model::BertForTokenClassification;
+/// use brew_core::pass::Wants;
 ///
 /// # fn main() -> Result<()> {
 /// let tagger = BertForTokenClassification::from_encoder("models/encoder", 13, 7, Device::Cpu)?;

@@ -22,6 +22,7 @@ impl Task for SequenceTask {
 /// ```
 /// use brew_core::model::{BiGruConfig, BiGruForSequenceClassification};
 /// use brew_core::prelude::*;
+/// use brew_core::pass::Wants;
 ///
 /// # fn main() -> Result<()> {
 /// let config = BiGruConfig { vocab_size: 100, hidden_size: 16, ..BiGruConfig::default() };

@@ -38,6 +38,7 @@ pub use tags::{Entity, Scheme, entities, entity_f1};
 ///
 /// ```
 /// use brew_core::prelude::*;
+/// use brew_core::observe::Predictions;
 ///
 /// /// The share of examples of which the model is at least 90 percent sure.
 /// #[derive(Debug)]

@@ -90,6 +90,7 @@ fn is_space(char: char) -> bool {
 ///
 /// ```
 /// use brew_core::prelude::*;
+/// use brew_core::observe::{Predictions, SquadAnswers, SquadExactMatch, SquadF1};
 ///
 /// # fn main() -> Result<()> {
 /// // One question over one text; each token is one of its words. `brew_data::Answers` does it for

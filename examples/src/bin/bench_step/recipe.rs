@@ -2,6 +2,7 @@
 //! states, soft and hard targets, AdamW with a linear schedule and clipping.
 
 use brew_core::loss::KdCe;
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_data::prelude::*;

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use brew_core::cache::Payload;
 use brew_core::loss::KdCe;
+use brew_core::model::ClassifierOutputAdaptor;
+use brew_core::observe::Predictions;
 use brew_core::observe::{Metric, Progress};
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 use brew_data::TeacherStore;
 use brew_data::prelude::*;
 use clap::ValueEnum;

@@ -17,6 +17,7 @@
 use std::collections::BTreeMap;
 
 use brew_core::prelude::*;
+use brew_core::textbrewer::config::DistillationConfig;
 
 /// The parameters whose true gradient is 0: what is computed is round-off, which Adam amplifies to whole
 /// steps. A softmax cannot see what is added to all of its scores.

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use brew_core::model::bert::{FloatLabelClassifierAdaptor, SpanOutputAdaptor, TokenClassifierOutputAdaptor};
+use brew_core::model::{BertForQuestionAnswering, BertForTokenClassification, ClassifierOutputAdaptor};
 use brew_core::prelude::*;
 use clap::Parser;
 

@@ -7,9 +7,12 @@ use std::rc::Rc;
 
 use brew_core::batch::{Columns, FromColumns};
 use brew_core::observe::{Event, Observer};
+use brew_core::plan::Plan;
 use brew_core::plan::{Flow, StageKind};
 use brew_core::prelude::*;
 use brew_core::schedule::Schedule;
+use brew_core::textbrewer::GeneralDistiller;
+use brew_core::textbrewer::config::DistillationConfig;
 
 use crate::compare::Comparison;
 use crate::free::Free;

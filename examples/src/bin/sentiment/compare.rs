@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use brew_core::model::ClassifierOutputAdaptor;
+use brew_core::observe::Predictions;
 use brew_core::prelude::*;
 use brew_data::prelude::*;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
+use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::observe::Summary;
 use brew_core::prelude::*;
+use brew_core::semantics::Semantics;
 use brew_data::prelude::*;
 use examples::every;
 

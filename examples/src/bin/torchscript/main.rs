@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use brew_core::loss::KdCe;
+use brew_core::model::{ClassifierOutputAdaptor, TorchScript};
 use brew_core::model::{Part, ScriptOutputAdaptor};
 use brew_core::prelude::*;
 use clap::Parser;
