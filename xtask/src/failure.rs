@@ -5,7 +5,7 @@ use std::path::Path;
 
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// One line a problem; all that can be known at once are reported at once.
+/// One line per problem; all that can be known at once are reported at once.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     lines: Vec<String>,

@@ -64,7 +64,7 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// The loader on synthetic token ids: rows a second and memory, beside Python's loader where
+    /// The loader on synthetic token ids: rows per second and memory, beside Python's loader where
     /// BREW_PYTHON (or else python3) has `datasets` and PyTorch. Then the teacher store.
     Data {
         /// Also measure the memory of a table of so many gigabytes; it is made and removed again.

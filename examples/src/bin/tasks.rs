@@ -1,7 +1,7 @@
 //! Two tasks, one student: TextBrewer's MultiTaskDistiller on movie and product reviews.
 //!
 //! Each task has its teacher. The student has one encoder and four scores a text, two of which belong to
-//! each task; an adaptor a task picks them out.
+//! each task; one adaptor per task picks them out.
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 

@@ -40,7 +40,7 @@ pub(crate) fn command(gigabytes: Option<u64>, seconds: f64) -> Result<()> {
         make(&folder.join(file), SMALL)?;
     }
     let mut lines = vec![
-        "| batches of 32 | rows a second | Python's loader | times Python's | anonymous memory | resident |"
+        "| batches of 32 | rows per second | Python's loader | times Python's | anonymous memory | resident |"
             .to_owned(),
         "|---|---|---|---|---|---|".to_owned(),
     ];
@@ -76,7 +76,7 @@ fn large(folder: &Path, gigabytes: u64, seconds: f64) -> Result<String> {
     fs::remove_file(&path).at("remove", &path)?;
     let mut lines = vec![
         format!(
-            "| {gigabytes} GB beside {SMALL} MB | rows | first batch after | rows a second | anonymous memory | of the small one | allowed |"
+            "| {gigabytes} GB beside {SMALL} MB | rows | first batch after | rows per second | anonymous memory | of the small one | allowed |"
         ),
         "|---|---|---|---|---|---|---|".to_owned(),
     ];
@@ -84,7 +84,7 @@ fn large(folder: &Path, gigabytes: u64, seconds: f64) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// One row of the table of memory: 50 MB and 4 bytes a row more than the small table are allowed.
+/// One row of the table of memory: 50 MB and 4 bytes per row more than the small table are allowed.
 fn compared(folder: &Path, path: &Path, way: &str, seconds: f64) -> Result<String> {
     let small = read(&folder.join("tokens.arrow"), way, seconds)?;
     let large = read(path, way, seconds)?;

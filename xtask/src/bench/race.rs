@@ -171,7 +171,7 @@ fn of_textbrewer(python: &Path, folder: &Path, seed: u64, asked: Asked) -> Resul
     })
 }
 
-/// A row a way: means of all its seeds, and the most memory of them.
+/// One row per way: means of all its seeds, and the most memory of them.
 fn table(rows: &[(&str, Value)], asked: Asked) -> Result<String> {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in rows {
@@ -186,7 +186,7 @@ fn table(rows: &[(&str, Value)], asked: Asked) -> Result<String> {
     let goal = if theirs.is_empty() { None } else { Some(mean(&theirs, "accuracy")?) };
     let mut lines = vec![
         format!(
-            "| {} epochs, {} threads | dtype | batches of 32, padded to their longest row | examples a second | times TextBrewer | seconds to TextBrewer's accuracy | anonymous memory | cache | accuracy | agreement | seeds |",
+            "| {} epochs, {} threads | dtype | batches of 32, padded to their longest row | examples per second | times TextBrewer | seconds to TextBrewer's accuracy | anonymous memory | cache | accuracy | agreement | seeds |",
             asked.epochs, asked.threads
         ),
         format!("|{}", "---|".repeat(11)),

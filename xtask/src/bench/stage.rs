@@ -87,7 +87,7 @@ impl Stage {
         report::accuracy(&text, self.kind.name(), &self.report)
     }
 
-    /// The arguments, one a line.
+    /// The arguments, one per line.
     fn note(&self) -> String {
         self.arguments.iter().map(|argument| format!("{argument}\n")).collect()
     }

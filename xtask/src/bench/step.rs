@@ -93,7 +93,7 @@ pub(super) fn bench_step() -> Command {
 
 /// Milliseconds of each part, the share of everything else, and memory.
 fn table(measured: &[Measured]) -> Result<String> {
-    let mut head = "| milliseconds a step |".to_owned();
+    let mut head = "| milliseconds per step |".to_owned();
     for Measured { precision, .. } in measured {
         head += &format!(" brew, {precision} | PyTorch, {precision} | PyTorch / brew |");
     }

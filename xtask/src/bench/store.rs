@@ -27,7 +27,7 @@ const TURNS: [(&str, &[&str]); 3] = [
 /// Measures it in a folder that is removed again, and draws the table.
 pub(super) fn table(folder: &Path) -> Result<String> {
     let mut lines = vec![
-        "| teacher store, batches of 32 | | rows a second | MB a second | ms a batch | bytes a row | anonymous memory |"
+        "| teacher store, batches of 32 | | rows per second | MB per second | ms per batch | bytes per row | anonymous memory |"
             .to_owned(),
         "|---|---|---|---|---|---|---|".to_owned(),
     ];

@@ -17,7 +17,7 @@ const CAVEAT: &str = "\
 The accuracies are over the 1,057 reviews of the dev split. The standard error of one of them is 1.1 \
 points, so that a difference of one seed says little by itself.";
 
-/// A row a seed, their means, and the teacher's accuracy above.
+/// One row per seed, their means, and the teacher's accuracy above.
 pub(crate) fn accuracies(teacher: f64, seeds: &[Seed]) -> String {
     let mut table = format!("Accuracy of the teacher: {teacher:.3}\n\n");
     table += "| seed | plain student | distilled student | difference in points |\n";

@@ -9,7 +9,7 @@ use examples::{mixed, token_chunks, write_token_chunks};
 /// Tokens of the longest row.
 pub(crate) const LONGEST: u64 = 128;
 
-/// Bytes of a row, about: two lists of 4 bytes a token, their offsets, and a label.
+/// Bytes of a row, about: two lists of 4 bytes per token, their offsets, and a label.
 const ROW_BYTES: u64 = 8 * MEAN_LENGTH + 16;
 
 /// The mean of `length`.

@@ -181,7 +181,7 @@ pub(crate) fn keys_of(entry: &Entry) -> Vec<String> {
     keys
 }
 
-/// Whether a role has a tensor a layer.
+/// Whether a role has one tensor per layer.
 fn layered(role: &str) -> bool {
     !matches!(role, "logits" | "embedding")
 }

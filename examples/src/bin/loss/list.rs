@@ -21,8 +21,8 @@ fn described(entry: &Entry) -> String {
     }
     let layers = match entry.layers {
         LayersRead::One => "",
-        LayersRead::Two => ", two layers a side",
-        LayersRead::Many => ", any number of layers a side",
+        LayersRead::Two => ", two layers per side",
+        LayersRead::Many => ", any number of layers per side",
     };
     let mut text = format!("{names}: {}\n    source: {}\n", entry.summary, entry.source);
     text.push_str(&format!("    inputs: {}{layers}\n", keys_of(entry).join(", ")));

@@ -30,7 +30,7 @@ pub(crate) struct Expected {
     /// Not above 0, or absent, for no clipping.
     #[serde(default)]
     pub(crate) max_grad_norm: Option<f64>,
-    /// One row a batch, before the division by the accumulated batches.
+    /// One row per batch, before the division by the accumulated batches.
     #[serde(default)]
     pub(crate) losses: Option<Vec<BTreeMap<String, f64>>>,
 }

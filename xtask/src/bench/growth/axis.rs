@@ -35,14 +35,14 @@ pub(super) struct Axis {
 pub(super) const AXES: [Axis; 4] = [
     Axis {
         name: "length",
-        title: "tokens a row",
+        title: "tokens per row",
         values: &[32, 64, 128, 256, 512],
         at: |length| Point { length, ..BASE },
         is_of_data: false,
     },
     Axis {
         name: "batch",
-        title: "rows a batch",
+        title: "rows per batch",
         values: &[8, 16, 32, 64, 128],
         at: |batch| Point { batch, ..BASE },
         is_of_data: false,
@@ -94,7 +94,7 @@ impl Point {
     /// The point in a sentence.
     pub(super) fn told(self) -> String {
         let Point { length, batch, layers, rows } = self;
-        format!("{length} tokens a row, {batch} rows a batch, {layers} layers, {} rows", grouped(rows))
+        format!("{length} tokens per row, {batch} rows per batch, {layers} layers, {} rows", grouped(rows))
     }
 }
 

@@ -1,4 +1,4 @@
-//! How cost grows: one step over lengths, batches, layers and rows of data, as microseconds a token and peak
+//! How cost grows: one step over lengths, batches, layers and rows of data, as microseconds per token and peak
 //! anonymous memory, in tables and pictures.
 //!
 //! Every point is a process of its own, and its report is kept, so that an interrupted bench goes on. A point

@@ -1,4 +1,4 @@
-//! The picture of an axis as SVG: a panel for the time of a token and one for memory, a line a series.
+//! The picture of an axis as SVG: a panel for the time of a token and one for memory, one line per series.
 //!
 //! It brings its own white ground, for pages of any colour, and needs no fonts: whoever shows it has some.
 
@@ -169,7 +169,7 @@ mod tests {
         assert!((height(theirs[0]) - height(ours[1])).abs() <= 1.0, "{theirs:?}");
         assert!(theirs[..4].iter().zip(&ours).all(|(theirs, ours)| theirs.0 == ours.0), "{theirs:?}");
         for text in
-            ["brew, f32", "PyTorch, f32", "microseconds", "megabytes", "tokens a row (logarithmic)", "512"]
+            ["brew, f32", "PyTorch, f32", "microseconds", "megabytes", "tokens per row (logarithmic)", "512"]
         {
             assert!(svg.lines().any(|line| line == text), "{text} is not in\n{svg}");
         }

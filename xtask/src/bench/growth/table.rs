@@ -6,11 +6,11 @@ use super::run::{Measured, Series};
 use super::{Outcome, Outcomes, outcome};
 use crate::bench::measured::grouped;
 
-/// A row a value of the axis.
+/// One row per value of the axis.
 pub(super) fn of(axis: &Axis, series: &[Series], outcomes: &Outcomes) -> String {
     let mut head = format!("| {} |", axis.title);
     for series in series {
-        head += &format!(" {}, µs a token |", series.name());
+        head += &format!(" {}, µs per token |", series.name());
         if axis.is_of_data {
             head += " of which data, µs |";
         }
@@ -57,7 +57,7 @@ mod tests {
         all.last_mut().unwrap().2 = Err("signal: 9 (SIGKILL): a|b".to_owned());
         let drawn = of(length, &both, &all);
         let lines: Vec<&str> = drawn.lines().collect();
-        assert_eq!(lines[0], "| tokens a row | brew, f32, µs a token | MB | PyTorch, f32, µs a token | MB |");
+        assert_eq!(lines[0], "| tokens per row | brew, f32, µs per token | MB | PyTorch, f32, µs per token | MB |");
         assert_eq!(lines[1], "|---|---|---|---|---|");
         assert_eq!(lines[2], "| 32 | 3.2 | 600 | 3.2 | 600 |");
         assert_eq!(lines[6], "| 512 | 51.2 | 600 | failed: signal: 9 (SIGKILL): a\\|b | – |");
