@@ -57,7 +57,10 @@ mod tests {
         all.last_mut().unwrap().2 = Err("signal: 9 (SIGKILL): a|b".to_owned());
         let drawn = of(length, &both, &all);
         let lines: Vec<&str> = drawn.lines().collect();
-        assert_eq!(lines[0], "| tokens per row | brew, f32, µs per token | MB | PyTorch, f32, µs per token | MB |");
+        assert_eq!(
+            lines[0],
+            "| tokens per row | brew, f32, µs per token | MB | PyTorch, f32, µs per token | MB |"
+        );
         assert_eq!(lines[1], "|---|---|---|---|---|");
         assert_eq!(lines[2], "| 32 | 3.2 | 600 | 3.2 | 600 |");
         assert_eq!(lines[6], "| 512 | 51.2 | 600 | failed: signal: 9 (SIGKILL): a\\|b | – |");
