@@ -244,7 +244,7 @@ fn a_full_disk_costs_checkpoints_and_neither_the_run_nor_what_was_saved() {
         );
     }
     assert!(told.contains("cannot be written: File too large"), "{told}");
-    assert!(told.contains("the last checkpoint that was written stays"), "{told}");
+    assert!(told.contains("the previous checkpoint is kept"), "{told}");
     assert!(told.contains("warning could not write to the run folder: "), "the student: {told}");
     assert!(!half_written(folder.path()) && newest(folder.path()) == good);
 

@@ -1,7 +1,9 @@
-//! `config.json`: everything a run was asked for that decides its numbers, so that it resumes as the run it was.
+//! `config.json`: every setting that affects a run's results, so that a run can only resume with the settings
+//! it began with.
 //!
-//! What is not in it decides none, or is compared elsewhere: losses and projections in the plan, the training
-//! data by its position, what a model's code does by its outputs for two rows.
+//! Whatever is missing here either does not affect the results or is compared elsewhere: losses and
+//! projections in the plan, the training data through its position, a model's code through its outputs for
+//! two rows.
 
 use std::collections::BTreeSet;
 
@@ -13,22 +15,21 @@ use super::task::Task;
 use crate::error::Result;
 use crate::json;
 
-/// What a run was asked for.
+/// The settings that a run was started with.
 pub(super) struct Asked<'a, 'r, 'o> {
     pub(super) settings: &'a Settings<'o>,
     pub(super) tasks: &'a [Task<'r>],
     pub(super) tau: f64,
-    /// The dtype of autocast, as the device at hand decided it.
+    /// The autocast dtype chosen for the current device.
     pub(super) precision: Option<Kind>,
     /// Each metric and what its data depends on.
     pub(super) evaluations: Vec<Value>,
 }
 
 impl Asked<'_, '_, '_> {
-    /// It as `config.json` holds it.
+    /// These settings as `config.json` stores them.
     ///
-    /// # Errors
-    /// A model that cannot say what it is.
+    /// # Errors A model that fails to report its identity.
     pub(super) fn config(self) -> Result<Value> {
         let settings = self.settings;
         let mut config = settings.config();
@@ -42,9 +43,9 @@ impl Asked<'_, '_, '_> {
             students.push(task.work.executor().student_identity()?);
         }
         set("teachers", json!(teachers));
-        // Its tensors move; what it is beside them, such as its dropout, does not.
+        // The student's tensors change during training; its other settings, such as dropout, must not.
         set("students", json!(students));
-        // A schedule of the user's own may have no more to show than a name: some of its values say more.
+        // A custom schedule may print nothing but its name, so some of its values are stored too.
         let at = samples();
         let multipliers = at.iter().map(|step| json::value(settings.schedule.multiplier(*step, STEPS)));
         let multipliers: Vec<Value> = multipliers.collect();
@@ -73,11 +74,11 @@ impl Asked<'_, '_, '_> {
     }
 }
 
-/// The length of a run over which functions of the step are looked at: one for all, so that other data, which
-/// make another number of steps, are told as that.
+/// The run length at which functions of the step are sampled. It is fixed, so that data of a different size
+/// is reported as different data and not as a different schedule.
 const STEPS: u64 = 1_000;
 
-/// The steps of it.
+/// The steps to sample.
 fn samples() -> BTreeSet<u64> {
     BTreeSet::from([0, 1, 250, 500, 750, 999])
 }

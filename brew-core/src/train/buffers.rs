@@ -1,6 +1,6 @@
-//! The student's buffers as they were before a step, for a step that is left out.
+//! Copies of the student's buffers from before a step, to restore if the step is skipped.
 //!
-//! A forward pass in training moves running statistics; one of a batch that is not finite spoils them for good.
+//! A forward pass in training updates running statistics; a non-finite batch would corrupt them permanently.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use tch::Tensor;
 use super::task::{Task, student_of};
 use crate::error::{InStage as _, Result};
 
-/// Copies of the student's buffers, by name; none where it has none.
+/// Copies of the student's buffers, by name; empty if the student has none.
 #[derive(Debug)]
 pub(super) struct Buffers(BTreeMap<String, Tensor>);
 
@@ -24,7 +24,7 @@ impl Buffers {
         Ok(Buffers(copied.collect::<Result<_>>()?))
     }
 
-    /// Gives the student's buffers these values again.
+    /// Restores the student's buffers to these values.
     pub(super) fn put_back(&self, tasks: &[Task<'_>]) -> Result<()> {
         let _guard = tch::no_grad_guard();
         for (name, buffer) in student_of(tasks).buffers() {

@@ -1,4 +1,4 @@
-//! The settings of a trainer that every run has.
+//! The trainer settings that apply to every run.
 
 use std::path::PathBuf;
 
@@ -20,38 +20,38 @@ impl<'o, P: Trains> Trainer<'o, P> {
         self
     }
 
-    /// Lets the student's layers learn slower the nearer they are to the input: the learning rate of
-    /// layer l of n (`….layer.l.…`, from 0) is multiplied by this to the power n - l, that of the
-    /// embeddings by it to the power n + 1, and that of what comes after the layers not at all. In
-    /// (0, 1]; 1 unless said otherwise. Source: Clark et al., "ELECTRA", 2020.
+    /// Lowers the student's learning rate layer by layer towards the input: the learning rate of layer l of n
+    /// (`….layer.l.…`, from 0) is multiplied by `factor` to the power n - l, that of the embeddings by
+    /// `factor` to the power n + 1; whatever comes after the layers keeps the full learning rate. In (0, 1];
+    /// default 1. Source: Clark et al., "ELECTRA", 2020.
     pub fn layer_decay(mut self, factor: f64) -> Self {
         self.settings.layer_decay = factor;
         self
     }
 
-    /// The dtype that teacher and student compute in; float32 unless said otherwise. In a low one the
-    /// teacher's weights are held in it too, and stay so.
+    /// The dtype that teacher and student compute in; default float32. With a low-precision dtype the
+    /// teacher's weights are also converted to it, and are not converted back after the run.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.settings.precision = precision;
         self
     }
 
-    /// Whether the student keeps the activations of none of its layers for the backward pass, but computes
-    /// them again there: memory goes down by most of the activations, and time up by the forward pass. Losses
-    /// and gradients are equal to the last bit, with dropout and in a low precision too, and a run may go on
-    /// with or without it. Of brew's own models those of BERT's family heed it; a model of your own does by
-    /// [`Pass::recomputes`](crate::pass::Pass::recomputes). Off unless said otherwise.
+    /// Whether the student recomputes its layers' activations in the backward pass instead of storing them:
+    /// this saves most of the activation memory and costs one more forward pass. Losses and gradients are
+    /// bit-identical either way, also with dropout and in low precision, and a run may resume with a
+    /// different choice. Among brew's own models the BERT family supports it; your own model supports it by
+    /// heeding [`Pass::recomputes`](crate::pass::Pass::recomputes). Default off.
     pub fn gradient_checkpointing(mut self, recompute: bool) -> Self {
         self.settings.gradient_checkpointing = recompute;
         self
     }
 
-    /// Moves of an embedding only the rows of tokens that the step's batches have, so that its cost no
-    /// longer grows with the vocabulary. Without it, as in PyTorch and TextBrewer, momentum and weight decay
-    /// move all rows in every step: the numbers differ, the more the rarer a token is (docs/performance.md
-    /// has what it gains and its effect on accuracy). Of brew's own encoders, and of models whose embeddings
-    /// give sparse gradients; an optimizer whose state has not one value a weight (Adafactor) moves all rows.
-    /// Source: torch.optim.SparseAdam, here with weight decay.
+    /// Updates only the embedding rows whose tokens occur in the current step, so that the cost no longer
+    /// grows with the vocabulary. By default, as in PyTorch and TextBrewer, momentum and weight decay update
+    /// all rows in every step, so results differ, and more so the rarer a token is (docs/performance.md shows
+    /// the speedup and the effect on accuracy). Applies to brew's own encoders and to any model whose
+    /// embeddings produce sparse gradients; optimizers without per-weight state (Adafactor) still update all
+    /// rows. Source: torch.optim.SparseAdam, here with weight decay.
     pub fn sparse_embedding_updates(mut self) -> Self {
         self.settings.sparse_updates = SparseUpdates::RowsInUse;
         self
@@ -63,144 +63,143 @@ impl<'o, P: Trains> Trainer<'o, P> {
         self
     }
 
-    /// Batches an optimizer step. In a run of epochs the rest of an epoch makes a shorter last step:
-    /// an epoch has ceil(batches / accumulation) steps. In a run of steps no step is shorter: the batches
-    /// of one may be of two epochs.
+    /// Batches per optimizer step. In a run of epochs the leftover batches of an epoch form a shorter last
+    /// step: an epoch has ceil(batches / accumulation) steps. In a run of steps every step is full, and its
+    /// batches may come from two epochs.
     pub fn accumulate(mut self, batches: usize) -> Self {
         self.settings.accumulation = batches;
         self
     }
 
-    /// Scales gradients so that their global norm is at most this: student and projections together,
-    /// in TextBrewer's semantics the student alone.
+    /// Clips gradients to this global norm, taken over student and projections together; in TextBrewer's
+    /// semantics over the student alone.
     pub fn clip(mut self, max_gradient_norm: f64) -> Self {
         self.settings.max_gradient_norm = Some(max_gradient_norm);
         self
     }
 
-    /// Optimizer steps, in place of epochs: the data is walked again and again, whether its length is
-    /// known or not, and the run ends after exactly so many steps, which learning rate and weights go by.
+    /// The length of the run in optimizer steps instead of epochs: the data, of known length or not, is
+    /// repeated as often as needed, and the run ends after exactly this many steps. Learning rate and loss
+    /// weights are scheduled over them.
     pub fn steps(mut self, steps: u64) -> Self {
         self.settings.duration = Duration::Steps(steps);
         self
     }
 
-    /// Where dropout and projections start from, and the draws of tasks. The order of the data is the
-    /// data's own. libtorch's generator belongs to the whole process: two runs at once in one process
-    /// disturb each other.
+    /// Seeds dropout, the initial projections and the drawing of tasks. The data decides its own order.
+    /// libtorch's random generator is global to the process: two concurrent runs in one process disturb each
+    /// other.
     pub fn seed(mut self, seed: i64) -> Self {
         self.settings.seed = seed;
         self
     }
 
-    /// Starts a new run's learned projections from these tensors instead of the seed: every parameter by its
-    /// name, `projection_hidden_mse_t4_s2.weight`, `(teacher width, student width)`, and `.bias`.
+    /// Starts a new run's learned projections from these tensors instead of from the seed. Every parameter
+    /// must be given by its name, `projection_hidden_mse_t4_s2.weight`, `(teacher width, student width)`, and
+    /// `.bias`.
     pub fn projections(mut self, named: impl IntoIterator<Item = (String, Tensor)>) -> Self {
         self.settings.projections = Some(named.into_iter().collect());
         self
     }
 
-    /// Optimizer steps from one reading of the losses to the next.
+    /// The number of optimizer steps between two readings of the losses.
     pub fn log_every(mut self, steps: u64) -> Self {
         self.settings.log_every = steps;
         self
     }
 
-    /// Checkpoints in every optimizer step that is a multiple of this one, and in the last; of a run of
-    /// `.steps(…)`, which otherwise has one in its last step. TextBrewer's `ckpt_steps`.
+    /// Writes a checkpoint after every `steps` optimizer steps and after the last one. For runs of
+    /// `.steps(…)`; by default they write only the last. TextBrewer's `ckpt_steps`.
     pub fn checkpoint_every_steps(mut self, steps: u64) -> Self {
         self.settings.checkpoints.every_steps = Some(steps);
         self
     }
 
-    /// Called after each checkpoint, and on the same steps where there is no run folder to write one
-    /// to, with the student and the number of optimizer steps done. Training goes on as if it had not
-    /// been called.
+    /// Calls a function after each checkpoint (without a run folder, at the same steps) with the student and
+    /// the number of optimizer steps done. The call does not affect training.
     ///
-    /// An error of it ends the run; what was written up to then stays.
+    /// An error it returns ends the run; everything written so far is kept.
     pub fn on_checkpoint(mut self, call: impl FnMut(&P::Student, u64) -> Result<()> + 'o) -> Self {
         self.on_checkpoint = Some(Box::new(call));
         self
     }
 
-    /// Where the run is written: `config.json`, `plan.json`, `plan.dot`, `metrics.jsonl`, `tensorboard/`,
-    /// `checkpoints/step-N/`, with an evaluation `best/`, and at the end `student/`, where there are
-    /// projections `projections.safetensors`, `report.html` and `summary.json`; of several tasks
-    /// `plans/<task>.json` and `.dot`. What cannot be written in the end, or of a checkpoint, is a warning:
-    /// the caller still gets the student, and can save it elsewhere.
+    /// The folder that the run writes: `config.json`, `plan.json`, `plan.dot`, `metrics.jsonl`,
+    /// `tensorboard/`, `checkpoints/step-N/`, `best/` if the run evaluates, and at the end `student/`,
+    /// `projections.safetensors` if there are projections, `report.html` and `summary.json`; with several
+    /// tasks `plans/<task>.json` and `.dot`. Failing to write a checkpoint or any of the final files is only
+    /// a warning: the caller still gets the student and can save it elsewhere.
     ///
     /// A killed run resumes from its newest checkpoint when the same program runs again over the same data,
-    /// and ends with the same student, on the CPU to the last bit. Whatever decides its numbers is compared:
-    /// settings, plan, data, metrics, teachers, and what the student gives for the first two rows; where
-    /// something differs the run is refused with all of it. (What a model of your own does in
-    /// training alone and does not name in `Model::identity`, and a function of your own, show in none of
-    /// these: keep them as they were.) A folder that
-    /// holds a finished run is moved aside, to the same name with a number, and nothing of it is lost; one that
-    /// holds no run but files that a run would overwrite is refused. Only one process at a time writes to a
-    /// folder. SIGINT and SIGTERM write a checkpoint and end the run with
-    /// [`Error::Interrupted`](crate::Error::Interrupted); a second one ends the process.
+    /// and ends with the same student, on the CPU to the last bit. Everything that affects the results is
+    /// compared: settings, plan, data, metrics, teachers, and the student's outputs for the first two rows.
+    /// If anything differs, the run is refused and every difference is listed. (This cannot see functions of
+    /// your own, nor what your own model does only in training and does not report in `Model::identity`:
+    /// leave those unchanged.) A folder that holds a finished run is renamed by appending a number, and
+    /// nothing in it is lost; a folder that holds no run but files that a run would overwrite is refused.
+    /// Only one process at a time can write to a folder. On SIGINT or SIGTERM the run writes a checkpoint and
+    /// ends with [`Error::Interrupted`](crate::Error::Interrupted); a second signal ends the process.
     ///
-    /// A checkpoint holds `student.safetensors` with the student's buffers, `projections.safetensors` and
-    /// `optimizer.safetensors` where there is what they hold, `outputs.safetensors`, and `state.json`; a
-    /// folder without the last of these is none, and one with a byte that changed is not used: the one before
-    /// it is.
+    /// A checkpoint holds `student.safetensors` (parameters and buffers), `projections.safetensors` and
+    /// `optimizer.safetensors` if they have any content, `outputs.safetensors`, and `state.json`. A folder
+    /// without `state.json` is not a checkpoint. If any byte of a checkpoint has changed, the previous
+    /// checkpoint is used instead.
     pub fn run_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.settings.run_dir = Some(folder.into());
         self
     }
 
-    /// Moves aside what the run folder holds, finished or not, and begins anew.
+    /// Starts over: renames an existing run folder, finished or not, and begins a new run.
     pub fn fresh(mut self) -> Self {
         self.settings.fresh = true;
         self
     }
 
-    /// Writes a checkpoint too where the last one is older than this, after the step that is under way.
+    /// Also writes a checkpoint when the last one is older than this, once the current step is done.
     pub fn checkpoint_every(mut self, time: std::time::Duration) -> Self {
         self.settings.save_every = Some(time);
         self
     }
 
-    /// Keeps the newest so many checkpoints that are whole, and removes older ones; all are kept unless this is
-    /// said.
+    /// Keeps only this many of the newest intact checkpoints and removes older ones; by default all are kept.
     pub fn keep_checkpoints(mut self, newest: usize) -> Self {
         self.settings.keep_checkpoints = Some(newest);
         self
     }
 
-    /// What to do where a loss is NaN or infinite: to stop, unless this is said.
+    /// What to do when a loss is NaN or infinite; by default the run stops.
     pub fn on_not_finite(mut self, policy: NotFinite) -> Self {
         self.settings.not_finite = policy;
         self
     }
 
-    /// Ends the run where the first metric has not risen for so many evaluations in a row.
+    /// Ends the run when the first metric has not improved for this many consecutive evaluations.
     pub fn stop_after(mut self, evaluations: u64) -> Self {
         self.settings.patience = Some(evaluations);
         self
     }
 
-    /// Where checkpoints stand, whatever the run goes by: per epoch, epochs between those with checkpoints,
-    /// steps between them.
+    /// When checkpoints are written, for runs of epochs and of steps: checkpoints per epoch, epochs from one
+    /// with checkpoints to the next, steps from one checkpoint to the next.
     pub(crate) fn checkpoints(mut self, per_epoch: u64, every_epochs: u64, every_steps: Option<u64>) -> Self {
         self.settings.checkpoints = Checkpoints { per_epoch, every_epochs, every_steps };
         self
     }
 
-    /// Reads the teachers' features from this cache and keeps there what they compute, so that they run
-    /// in the first epoch alone: a [`MemoryCache`](crate::cache::MemoryCache), or with brew-data the path
-    /// of a folder on disk. It serves one teacher or several, any of their features, in any distiller. With
-    /// features kept as the teacher gives them the losses are those without a cache but for round-off,
-    /// whatever the order and size of batches.
+    /// Stores the teachers' features in this cache and reads them back, so that teachers run only in the
+    /// first epoch. Give a [`MemoryCache`](crate::cache::MemoryCache) or, with brew-data, the path of a
+    /// folder on disk. It works with one or several teachers, any of their features, and every distiller. If
+    /// features are stored as the teacher computed them, the losses equal those without a cache up to
+    /// round-off, whatever the order and size of the batches.
     ///
-    /// Now and then the teacher computes two of the rows again that were read, and the run ends where they
+    /// From time to time the teacher recomputes two of the rows that were read, and the run ends if they
     /// differ from the cache: see [`cache`](crate::cache).
     pub fn teacher_cache<Via>(mut self, cache: impl IntoTeacherCache<Via>) -> Self {
         self.settings.teacher_cache = Some(cache.into_teacher_cache());
         self
     }
 
-    /// Adds an observer; without any a [`Progress`](crate::observe::Progress) shows the run.
+    /// Adds an observer; without any, [`Progress`](crate::observe::Progress) shows the run.
     pub fn observe(mut self, observer: impl Observer + 'o) -> Self {
         self.settings.observers.push(Box::new(observer));
         self

@@ -1,19 +1,19 @@
-//! What the loop asks of the one who called it, and whom it tells.
+//! The training loop's view of its caller, and the sink for its events.
 
 use std::path::Path;
 
 use crate::error::{Problem, Result};
 use crate::observe::Event;
 
-/// What the loop asks of the one who called it, who alone knows the student's type.
+/// What the loop needs from its caller, the only place that knows the student's type.
 pub(super) trait Caller {
-    /// What is wrong with the evaluations, found before the first step.
+    /// Problems of the evaluations, found before the first step.
     fn problems(&self) -> Vec<Problem>;
     /// Whether there is anything to evaluate.
     fn evaluates(&self) -> bool;
     /// Evaluates the student, metric by metric.
     fn evaluate(&mut self, tell: &mut dyn FnMut(&str, f64)) -> Result<()>;
-    /// What is evaluated, metric by metric, as `config.json` holds it.
+    /// The evaluations, metric by metric, as `config.json` stores them.
     fn evaluations(&self) -> Result<Vec<serde_json::Value>>;
     /// Called after each checkpoint, with its step.
     fn at_checkpoint(&mut self, step: u64) -> Result<()>;
@@ -21,5 +21,5 @@ pub(super) trait Caller {
     fn save(&self, folder: &Path) -> Result<()>;
 }
 
-/// Who is told of an event.
+/// Receives the events of a run.
 pub(super) type Tell<'t> = dyn FnMut(&Event<'_>) + 't;

@@ -1,8 +1,8 @@
-//! Checkpoints on disk: `checkpoints/step-N/` in the run folder, everything that moves in a run.
+//! Checkpoints on disk: `checkpoints/step-N/` in the run folder, with everything that changes during a run.
 //!
-//! A checkpoint is written under a temporary name, synced, and renamed; `state.json` is its last file.
-//! A folder without that file is not a checkpoint. `state.json` holds the checksum of every other file
-//! and, over its own bytes, one of itself: a byte that changed anywhere is noticed when it is read.
+//! A checkpoint is written under a temporary name, synced, and renamed; `state.json` is its last file. A
+//! folder without that file is not a checkpoint. `state.json` holds the checksum of every other file and,
+//! over its own bytes, one of itself, so a changed byte anywhere is noticed on reading.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,28 +22,28 @@ const OPTIMIZER: &str = "optimizer.safetensors";
 const OUTPUTS: &str = "outputs.safetensors";
 const STATE: &str = "state.json";
 
-/// Changes where older checkpoints can no longer be read.
+/// Incremented when older checkpoints can no longer be read.
 const VERSION: u32 = 2;
 
 /// Stands in for the checksum of `state.json` while it is computed over the file.
 const UNSEALED: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// All that a checkpoint holds, to be written.
+/// The contents of a checkpoint to write.
 pub(super) struct Checkpoint<'c> {
     /// `student.safetensors`: the student's parameters and buffers, each in its own dtype.
     pub(super) student: &'c Parameters,
-    /// `projections.safetensors`: projections, and what losses learn; no file without any.
+    /// `projections.safetensors`: the parameters of projections and losses; no file if there are none.
     pub(super) learned: &'c Parameters,
-    /// `optimizer.safetensors`: what the optimizer keeps of each parameter, what losses carry from step to
-    /// step, and the scale of the loss; no file without any.
+    /// `optimizer.safetensors`: the optimizer's state of each parameter, the state that losses carry from
+    /// step to step, and the loss scale; no file if there is none of these.
     pub(super) moments: &'c Parameters,
-    /// `outputs.safetensors`: two rows of the data and what the student gives for them.
+    /// `outputs.safetensors`: two rows of the data and the student's outputs for them.
     pub(super) outputs: &'c Parameters,
-    /// `state.json`: where the run stands.
+    /// `state.json`: the progress of the run.
     pub(super) state: &'c State,
 }
 
-/// The same, read.
+/// The contents of a checkpoint that was read.
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) student: BTreeMap<String, Tensor>,
@@ -53,22 +53,23 @@ pub(super) struct Read {
     pub(super) state: State,
 }
 
-/// Where a run stands after an optimizer step.
+/// The progress of a run after an optimizer step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
-    /// Optimizer steps done.
+    /// Optimizer steps completed.
     pub(super) step: u64,
     /// Optimizer steps of the whole run.
     pub(super) steps: u64,
-    /// Steps that the optimizer made: all but those left out for gradients that were not finite.
+    /// Steps in which the optimizer updated weights: all except those skipped because of non-finite
+    /// gradients.
     pub(super) optimizer_steps: u64,
     /// Batches drawn from all tasks together.
     pub(super) batches: u64,
-    /// Where each task's data stands.
+    /// The position in each task's data.
     pub(super) data: Vec<Standing>,
     /// Examples the student saw.
     pub(super) examples: u64,
-    /// Tokens it saw, where every batch said how many it has.
+    /// Tokens the student saw, if every batch reported its count.
     #[serde(default)]
     pub(super) tokens: Option<u64>,
     /// Seconds of training.
@@ -80,9 +81,9 @@ pub(super) struct State {
     /// The best value of the first metric, and how many evaluations ago it was.
     pub(super) best: Option<Best>,
     pub(super) evaluations_since_best: u64,
-    /// Steps that were left out for a loss that was not finite.
+    /// Steps skipped because of a non-finite loss.
     pub(super) skipped: u64,
-    /// The epoch of an evaluation of this step that is still to come: what a run that resumes does first.
+    /// The epoch of this step's evaluation if it is still pending: a resumed run does it first.
     #[serde(default)]
     pub(super) to_evaluate: Option<u64>,
 }
@@ -94,12 +95,12 @@ struct Sealed {
     state: State,
     /// The BLAKE3 checksum of each other file, in hexadecimal digits.
     files: BTreeMap<String, String>,
-    /// That of this file, with zeros in this place.
+    /// The checksum of this file, computed with zeros in this field.
     seal: String,
 }
 
 impl Checkpoint<'_> {
-    /// Writes it to a folder, which is there whole or not at all.
+    /// Writes the checkpoint to a folder, atomically: the folder exists complete or not at all.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         disk::write_folder(folder, |folder| {
             let mut files = BTreeMap::new();
@@ -111,7 +112,8 @@ impl Checkpoint<'_> {
             ] {
                 if tensors.iter().next().is_some() {
                     let path = folder.join(name);
-                    // Of what is meant to be there: a disk that keeps something else is noticed too.
+                    // Checksums of the bytes in memory, so that a disk that stores something else is noticed
+                    // too.
                     let bytes = tensors_as_bytes(&path, tensors)?;
                     files.insert(name.to_owned(), checksum(&bytes));
                     disk::write(&path, &bytes)?;
@@ -121,7 +123,7 @@ impl Checkpoint<'_> {
         })
     }
 
-    /// Puts another state into a checkpoint that was written, whose tensors stay as they are.
+    /// Replaces the state of a written checkpoint; its tensors stay as they are.
     pub(super) fn restate(folder: &Path, state: &State) -> Result<()> {
         let path = folder.join(STATE);
         let sealed: Sealed =
@@ -140,24 +142,25 @@ fn seal(folder: &Path, state: &State, files: BTreeMap<String, String>) -> Result
 }
 
 impl Read {
-    /// Reads a checkpoint, every byte of which is checked.
+    /// Reads a checkpoint and verifies every byte.
     ///
     /// # Errors
     /// Names the file that is missing, damaged, or of another version.
     pub(super) fn from(folder: &Path) -> Result<Self> {
         let path = folder.join(STATE);
         let text = String::from_utf8(read_file(&path)?)
-            .map_err(|_| Error::file(&path, "damaged: it is not text any more"))?;
+            .map_err(|_| Error::file(&path, "damaged: it is not valid UTF-8"))?;
         let sealed: Sealed = serde_json::from_str(&text).map_err(|error| {
-            Error::file(&path, format!("damaged, or of another version of brew: {error}"))
+            Error::file(&path, format!("damaged, or written by a different version of brew: {error}"))
         })?;
         if sealed.seal.len() != UNSEALED.len()
             || checksum(text.replace(&sealed.seal, UNSEALED).as_bytes()) != sealed.seal
         {
-            return Err(Error::file(&path, "damaged: its checksum is another"));
+            return Err(Error::file(&path, "damaged: checksum mismatch"));
         }
         if sealed.version != VERSION {
-            let message = format!("it has version {}, this brew reads version {VERSION}", sealed.version);
+            let message =
+                format!("it has format version {}; this version of brew reads {VERSION}", sealed.version);
             return Err(Error::file(&path, message));
         }
         let tensors = |name: &str| match sealed.files.get(name) {
@@ -166,7 +169,7 @@ impl Read {
                 let path = folder.join(name);
                 let bytes = read_file(&path)?;
                 if checksum(&bytes) != *expected {
-                    return Err(Error::file(&path, "damaged: its checksum is another"));
+                    return Err(Error::file(&path, "damaged: checksum mismatch"));
                 }
                 read_tensors(&path, &bytes)
             }

@@ -1,9 +1,9 @@
 //! When checkpoints are written: a pure function of the optimizer step.
 //!
-//! The steps are TextBrewer's. In a run of epochs, with s steps an epoch and f checkpoints an epoch,
-//! those whose position in the epoch is floor(s i / f) for an i in 0, …, f - 1, where 0 is the epoch's
-//! end; only in every e-th epoch and in the last (`ckpt_frequency`, `ckpt_epoch_frequency`). In a run of
-//! optimizer steps every k-th step and the last (`ckpt_steps`).
+//! The rule is TextBrewer's. In a run of epochs, with s steps and f checkpoints per epoch, a checkpoint is
+//! written at the steps whose position in the epoch is floor(s i / f) for some i in 0, …, f - 1, where 0
+//! means the epoch's end; only in every e-th epoch and in the last (`ckpt_frequency`,
+//! `ckpt_epoch_frequency`). In a run of optimizer steps, at every k-th step and the last (`ckpt_steps`).
 
 use serde::Serialize;
 
@@ -12,11 +12,11 @@ use super::length::Length;
 /// When checkpoints are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Checkpoints {
-    /// How many an epoch, in a run of epochs.
+    /// Checkpoints per epoch, in a run of epochs.
     pub(super) per_epoch: u64,
-    /// From one epoch with checkpoints to the next.
+    /// Epochs from one with checkpoints to the next.
     pub(super) every_epochs: u64,
-    /// Steps from one to the next, in a run of optimizer steps; `None` for the last step alone.
+    /// Steps from one checkpoint to the next, in a run of optimizer steps; `None` for only the last step.
     pub(super) every_steps: Option<u64>,
 }
 
@@ -27,7 +27,7 @@ impl Default for Checkpoints {
 }
 
 impl Checkpoints {
-    /// Whether one is written after this optimizer step (from 1) of a run of this length.
+    /// Whether a checkpoint is written after this optimizer step (from 1) of a run of this length.
     pub(super) fn at(&self, step: u64, length: &Length) -> bool {
         let Some(place) = length.place(step) else {
             return step == length.steps || self.every_steps.is_some_and(|every| step.is_multiple_of(every));
@@ -35,7 +35,8 @@ impl Checkpoints {
         if !place.last && !(place.epoch + 1).is_multiple_of(self.every_epochs) {
             return false;
         }
-        // The smallest i with floor(s i / f) at or after this position; it is there if it is equal.
+        // The smallest i with floor(s i / f) at or after this position; there is a checkpoint if they are
+        // equal.
         let (position, steps) = (u128::from(place.step % place.steps), u128::from(place.steps));
         let per_epoch = u128::from(self.per_epoch);
         let index = (position * per_epoch).div_ceil(steps);
@@ -60,7 +61,7 @@ mod tests {
         (1..=steps).filter(|step| checkpoints.at(*step, &length)).collect()
     }
 
-    // TextBrewer at commit 2c105fa, its own files `gs1.pkl`, …, from runs of its distillers.
+    // From runs of TextBrewer's distillers at commit 2c105fa: the files `gs1.pkl`, … that they wrote.
     #[test]
     fn steps_are_textbrewers_in_a_run_of_epochs() {
         assert_eq!(of_epochs(5, 2, 1, 1), [5, 10]);
@@ -80,7 +81,7 @@ mod tests {
         assert_eq!(of_steps(7, None), [7]);
     }
 
-    // The formula as TextBrewer computes it, the other way round: all positions of an epoch first.
+    // TextBrewer evaluates the formula the other way round: it lists all positions of an epoch first.
     #[test]
     fn every_position_of_an_epoch_is_that_of_the_formula() {
         for an_epoch in 1..=12_u64 {

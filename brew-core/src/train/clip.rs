@@ -1,4 +1,4 @@
-//! Clipping by the global norm, without reading the device.
+//! Gradient clipping by the global norm, without synchronizing with the device.
 
 use tch::Tensor;
 

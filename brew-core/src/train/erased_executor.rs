@@ -1,4 +1,4 @@
-//! An executor with its types erased: what a run asks of a pipeline apart from its data.
+//! A type-erased executor: everything that a run needs from a pipeline apart from its data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,41 +14,41 @@ use crate::parameters::Parameters;
 use crate::plan::{OptimizerChanges, Plan};
 use crate::schedule::Weight;
 
-/// An executor of any pipeline.
+/// The executor of any pipeline.
 pub(crate) trait ErasedExecutor {
-    /// The plan that is run.
+    /// The plan that runs.
     fn plan(&self) -> &Plan;
-    /// The plan as it was declared, without what the run added.
+    /// The plan as declared, without the stages that the run added.
     fn declared(&self) -> &Plan;
     /// The student's parameters.
     fn student(&self) -> Parameters;
-    /// What the student is beside its tensors, as values by name.
+    /// The student's identity apart from its tensors, as named values.
     fn student_identity(&self) -> Result<BTreeMap<String, String>>;
-    /// What each of the teachers is, as values by name: the hash of its tensors, and its identity.
+    /// Each teacher's identity as named values: the hash of its tensors and what its model reports.
     fn teachers(&self) -> Result<Vec<BTreeMap<String, String>>>;
-    /// What is learned beside the student, by name.
+    /// The parameters learned beside the student's, by name.
     fn learned(&self) -> Parameters;
-    /// What is learned in groups, with what each changes of the optimizer's settings.
+    /// The parameters learned in groups, with each group's changes to the optimizer's settings.
     fn learned_groups(&self) -> Vec<(OptimizerChanges, Parameters)>;
-    /// The learned projections alone.
+    /// Only the learned projections.
     fn projections(&self) -> Parameters;
-    /// Takes another's projections in place of its own, where name and size are equal.
+    /// Replaces its projections with these where name and size match.
     fn share_projections(&mut self, with: &Parameters);
-    /// Lets the models compute in this dtype; `None` is float32.
+    /// Sets the dtype that the models compute in; `None` is float32.
     fn compute_in(&mut self, kind: Option<Kind>) -> Result<()>;
-    /// The weights that change over the run, by their losses' names: their values at these steps.
+    /// The loss weights that change over the run, by loss name: their values at these steps.
     fn scheduled_weights(&self, at: &BTreeSet<u64>, steps: u64) -> Vec<(String, Vec<f64>)>;
-    /// Tells the losses that an optimizer step begins.
+    /// Notifies the losses that an optimizer step begins.
     fn before_step(&self, step: u64, steps: u64) -> Result<()>;
-    /// Tells the losses that the step is done.
+    /// Notifies the losses that the step is done.
     fn after_step(&self) -> Result<()>;
-    /// What losses carry from step to step, by stage and name.
+    /// The state that losses carry from step to step, by stage and name.
     fn carried(&self) -> Result<Vec<(String, Tensor)>>;
-    /// Gives losses what they carried, as [`ErasedExecutor::carried`] named it.
+    /// Restores the state of losses, named as by [`ErasedExecutor::carried`].
     fn carry_on(&self, carried: &BTreeMap<String, Tensor>) -> Result<()>;
-    /// Makes what the teachers' caches were given outlast the process.
+    /// Makes everything written to the teachers' caches outlast the process.
     fn flush_caches(&self);
-    /// What the caches did since the last call, and their warnings.
+    /// Reports of the caches since the last call, and their warnings.
     fn cache_reports(&self) -> (Vec<CacheReport>, Vec<String>);
 }
 
@@ -140,7 +140,7 @@ impl<T: 'static, A: Adaptor> ErasedExecutor for Executor<'_, T, A> {
     }
 }
 
-/// Does this with every loss that learns or carries something.
+/// Applies a function to every loss that learns or carries state.
 fn each_learns<T: 'static, A: Adaptor>(
     executor: &Executor<'_, T, A>,
     mut work: impl FnMut(&mut dyn Learns) -> Result<()>,

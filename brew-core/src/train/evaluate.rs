@@ -11,8 +11,8 @@ use crate::error::{During, Result};
 use crate::observe::{Best, Event};
 
 impl Run<'_, '_> {
-    /// Evaluates, and puts what came out into the checkpoint of this step, where one stands. Where the
-    /// evaluation fails a checkpoint is written if none stands, so that no step is lost.
+    /// Evaluates, and adds the results to this step's checkpoint if there is one. If the evaluation fails and
+    /// there is no checkpoint yet, one is written, so that no step is lost.
     pub(super) fn evaluate_after(
         &mut self,
         saved: Option<&Path>,
@@ -30,7 +30,7 @@ impl Run<'_, '_> {
         let restated = self.state().and_then(|state| Checkpoint::restate(path, &state));
         if let Err(error) = restated {
             tell(&Event::Warning(&format!(
-                "the checkpoint of step {} lacks the evaluation, which is done again if the run resumes there: {error}",
+                "the checkpoint of step {} lacks its evaluation, which is repeated if the run resumes there: {error}",
                 self.step
             )));
         }
@@ -47,7 +47,7 @@ impl Run<'_, '_> {
             tell(&Event::Evaluated { epoch, step, metric, value });
         })?;
         let Some(value) = first else { return Ok(()) };
-        // A value that is no number is never the best.
+        // NaN is never the best.
         if value > self.best.as_ref().map_or(f64::NEG_INFINITY, |best| best.value) {
             self.best = Some(Best { step, value });
             self.evaluations_since_best = 0;
@@ -65,7 +65,7 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Whether the first metric has not risen for as many evaluations as the run was told to wait.
+    /// Whether the first metric has not improved for as many evaluations as `stop_after` allows.
     pub(super) fn stops_early(&self) -> bool {
         self.settings.patience.is_some_and(|patience| self.evaluations_since_best >= patience)
     }

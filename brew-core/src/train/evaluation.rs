@@ -1,5 +1,5 @@
-//! An evaluation of the student: of which batches, by which metric, and whether model, batches and metric suit
-//! one another.
+//! Evaluating the student on some batches with a metric, and checking that model, batches and metric fit
+//! together.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -12,30 +12,30 @@ use crate::model::{Agreement, Model as _, Seen, agreement, listed};
 use crate::observe::{Metric, Predictions, labels_within_classes};
 use crate::role::{Logits, Role};
 
-/// The name of a metric and how it is had of what is trained.
+/// A metric's name, and how to compute the metric for what is trained.
 pub(super) struct Evaluation<'o, S> {
-    /// The metric's name; of several tasks `task/metric`.
+    /// The metric's name; with several tasks `task/metric`.
     pub(super) metric: String,
     pub(super) of: Box<dyn Evaluates<S> + 'o>,
 }
 
-/// What an evaluation is asked, the types of its batches and its metric erased.
+/// A type-erased evaluation: the types of its batches and its metric are hidden.
 pub(super) trait Evaluates<S> {
-    /// The metric of the student as it stands.
+    /// The value of the metric for the current student.
     fn value(&self, trained: &S) -> Result<f64>;
-    /// Everything that is wrong with two rows and those that hold the extremes of the data.
+    /// All problems found with the first two rows and with the rows that hold the data's extremes.
     fn problems(&self, trained: &S) -> Vec<String>;
-    /// What its batches depend on, which is compared when a run resumes.
+    /// What its batches depend on; compared when a run resumes.
     fn settings(&self) -> Result<BTreeMap<String, String>>;
 }
 
-/// Whose predictions are judged.
+/// The model whose predictions are judged.
 pub(super) trait Judged<S> {
     type Adaptor: Adaptor;
     fn student<'s>(&'s self, trained: &'s S) -> &'s Seen<Self::Adaptor>;
 }
 
-/// What is trained is the student.
+/// The student itself is what is trained.
 pub(super) struct Itself;
 
 impl<A: Adaptor> Judged<Seen<A>> for Itself {
@@ -45,7 +45,7 @@ impl<A: Adaptor> Judged<Seen<A>> for Itself {
     }
 }
 
-/// The student of one of several tasks.
+/// The student of one task among several.
 impl<A: Adaptor, S> Judged<S> for Seen<A> {
     type Adaptor = A;
     fn student<'s>(&'s self, _: &'s S) -> &'s Seen<A> {
@@ -53,7 +53,7 @@ impl<A: Adaptor, S> Judged<S> for Seen<A> {
     }
 }
 
-/// Batches and the metric that judges what is predicted of them.
+/// Batches, and the metric that judges the predictions for them.
 pub(super) struct Of<J, D, M, R> {
     pub(super) judged: J,
     pub(super) data: D,
@@ -77,7 +77,7 @@ where
     fn problems(&self, trained: &S) -> Vec<String> {
         let student = self.judged.student(trained);
         if let Err(error) = two_rows(student, &self.data, &self.metric) {
-            // What the other rows would say has been said.
+            // The other rows would only repeat it.
             return vec![error.to_string()];
         }
         let extremes = match self.data.extremes() {
@@ -97,7 +97,7 @@ where
     }
 }
 
-/// The first two rows, all the way to the metric.
+/// Runs the first two rows all the way to the metric.
 fn two_rows<A, R>(
     student: &Seen<A>,
     data: &impl Batches<Batch = A::Batch>,
@@ -118,7 +118,7 @@ where
     metric.check(&predictions)
 }
 
-/// Whether student and data call the same class by one name, where both name theirs.
+/// Checks that student and data give each class the same name, if both name their classes.
 fn same_classes<A: Adaptor>(student: &Seen<A>, data: &impl Batches, batch: &A::Batch) -> Result<()> {
     let (Some(own), Some(names)) = (student.class_names(), label_names::<A>(data, batch)?) else {
         return Ok(());
@@ -133,7 +133,7 @@ fn same_classes<A: Adaptor>(student: &Seen<A>, data: &impl Batches, batch: &A::B
     }
 }
 
-/// What is wrong with the evaluations, each with the metric's name.
+/// The problems of the evaluations, each with its metric's name.
 pub(super) fn problems<S>(evaluations: &[Evaluation<'_, S>], trained: &S) -> Vec<Problem> {
     let of = |evaluation: &Evaluation<'_, S>| {
         let metric = &evaluation.metric;

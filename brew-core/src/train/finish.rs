@@ -1,4 +1,4 @@
-//! What is written after the last step.
+//! The end of a run: what is written after the last step.
 
 use std::path::Path;
 
@@ -11,11 +11,10 @@ use crate::observe::{Event, Summary};
 use crate::parameters::{Parameters, write_weights};
 
 impl Run<'_, '_> {
-    /// Says how the run ended, and writes the student and what was learned beside it.
+    /// Reports how the run ended, and writes the student and the parameters learned beside it.
     ///
-    /// # Errors
-    /// Those of the device, as counts are read from it. What cannot be written is a warning: what was trained
-    /// is in hand, and must not be lost.
+    /// # Errors Errors of the device while counts are read from it. A failed write is only a warning: the
+    /// trained student is in memory and must not be lost.
     pub(super) fn finish(
         &mut self,
         caller: &dyn Caller,
@@ -24,7 +23,7 @@ impl Run<'_, '_> {
         self.tell_of_caches(tell);
         if self.stops_early() && self.step < self.length.steps {
             tell(&Event::Warning(&format!(
-                "stopped after step {} of {}: the first metric has not risen for {} evaluations",
+                "stopped after step {} of {}: the first metric has not improved for {} evaluations",
                 self.step, self.length.steps, self.evaluations_since_best
             )));
         }
@@ -72,7 +71,7 @@ fn write(
     if learned.scalars() > 0 {
         wrote(&folder.projections(), write_weights(&folder.projections(), learned));
     }
-    // Without its student a run is not over: started again, it resumes from its last checkpoint.
+    // A run without its student is unfinished: started again, it resumes from its last checkpoint.
     let finished = if whole { folder.finish(summary) } else { Ok(()) };
     if let Err(error) = finished {
         tell(&Event::Warning(&format!("could not mark the run as finished: {error}")));

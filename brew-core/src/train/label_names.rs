@@ -1,4 +1,4 @@
-//! What data say of the classes of their labels.
+//! The class names that the data gives for its labels.
 
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch as _, Batches};
@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::feature::Feature;
 use crate::role::{Labels, Role};
 
-/// The names that data have for the classes of their labels: of the column that plays their role in a batch, or
-/// else of the one called `labels`.
+/// The class names that the data gives for its labels: those of the column that has the labels' role in a
+/// batch, or else of the column called `labels`.
 pub(super) fn label_names<A: Adaptor>(data: &impl Batches, batch: &A::Batch) -> Result<Option<Vec<String>>> {
     let labels = A::read_batch(Labels::NAME, batch)?.map(Feature::into_tensors).unwrap_or_default();
     let column = batch.tensors().into_iter().find(|(name, tensor)| match labels.as_slice() {

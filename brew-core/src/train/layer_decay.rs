@@ -1,4 +1,4 @@
-//! Learning rates that fall layer by layer towards the input.
+//! Layer-wise learning rate decay: learning rates that fall layer by layer towards the input.
 
 use crate::parameters::Parameters;
 
@@ -10,13 +10,13 @@ pub(super) struct LayerFactors {
 }
 
 impl LayerFactors {
-    /// Counts the layers among the names of these parameters.
+    /// Counts the layers by the names of these parameters.
     pub(super) fn of(parameters: &Parameters, factor: f64) -> Self {
         let layers = parameters.iter().filter_map(|(name, _)| layer_of(name)).max();
         LayerFactors { factor, layers: layers.map_or(0, |last| last + 1) }
     }
 
-    /// 1 for what is no layer and no embedding, such as a head.
+    /// The factor of a parameter; 1 outside layers and embeddings, such as in a head.
     pub(super) fn factor(&self, name: &str) -> f64 {
         let below = match layer_of(name) {
             Some(layer) => self.layers - layer.min(self.layers),
@@ -27,7 +27,7 @@ impl LayerFactors {
     }
 }
 
-/// 3 of `bert.encoder.layer.3.output.dense.weight`.
+/// The layer's index in a parameter's name: 3 in `bert.encoder.layer.3.output.dense.weight`.
 fn layer_of(name: &str) -> Option<u32> {
     let mut parts = name.split('.').skip_while(|part| !matches!(*part, "layer" | "layers"));
     parts.next()?;

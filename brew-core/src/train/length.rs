@@ -1,16 +1,16 @@
-//! How long a run goes, in optimizer steps, and where in its epochs a step stands.
+//! The length of a run in optimizer steps, and the place of a step within its epochs.
 
-/// How many of something each epoch of a run has.
+/// A count for each epoch of a run, such as of batches or of steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum PerEpoch {
-    /// As many in every epoch.
+    /// The same count in every epoch.
     Equal(u64),
-    /// As many as this in each, such as batches that are cut by a number of tokens.
+    /// A count for each epoch, such as when batches are cut by a number of tokens.
     Each(Vec<u64>),
 }
 
 impl PerEpoch {
-    /// How many in this epoch (from 0).
+    /// The count of this epoch (from 0).
     pub(super) fn of(&self, epoch: u64) -> u64 {
         match self {
             PerEpoch::Equal(number) => *number,
@@ -20,7 +20,7 @@ impl PerEpoch {
         }
     }
 
-    /// Each number divided, rounded up.
+    /// Every count divided by this, rounded up.
     pub(super) fn div_ceil(&self, divisor: u64) -> PerEpoch {
         match self {
             PerEpoch::Equal(number) => PerEpoch::Equal(number.div_ceil(divisor)),
@@ -31,21 +31,21 @@ impl PerEpoch {
     }
 }
 
-/// How long a run goes.
+/// The length of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Length {
     /// Optimizer steps of the whole run.
     pub(super) steps: u64,
-    /// Those of its epochs, where it goes by epochs.
+    /// In a run of epochs, their number and the steps of each.
     epochs: Option<(u64, PerEpoch)>,
 }
 
-/// Where an optimizer step stands in a run of epochs.
+/// The place of an optimizer step in a run of epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     /// The epoch, from 0.
     pub(super) epoch: u64,
-    /// Whether it is the run's last.
+    /// Whether this is the run's last epoch.
     pub(super) last: bool,
     /// The step in the epoch, from 1.
     pub(super) step: u64,
@@ -54,12 +54,12 @@ pub(super) struct Place {
 }
 
 impl Length {
-    /// So many optimizer steps.
+    /// A run of this many optimizer steps.
     pub(super) fn of_steps(steps: u64) -> Self {
         Length { steps, epochs: None }
     }
 
-    /// So many epochs of these optimizer steps each.
+    /// A run of this many epochs, with the optimizer steps of each.
     pub(super) fn of_epochs(epochs: u64, steps: PerEpoch) -> Self {
         let total = match &steps {
             PerEpoch::Equal(number) => number.saturating_mul(epochs),
@@ -68,7 +68,7 @@ impl Length {
         Length { steps: total, epochs: Some((epochs, steps)) }
     }
 
-    /// Where this step (from 1) stands, in a run of epochs.
+    /// The place of this step (from 1), in a run of epochs.
     pub(super) fn place(&self, step: u64) -> Option<Place> {
         let (epochs, per_epoch) = self.epochs.as_ref()?;
         let before = step.saturating_sub(1);
@@ -86,7 +86,7 @@ impl Length {
         Some(Place { epoch, last: epoch + 1 == *epochs, step: step - begun, steps: per_epoch.of(epoch) })
     }
 
-    /// Whether the run goes by epochs.
+    /// Whether this is a run of epochs.
     pub(super) fn goes_by_epochs(&self) -> bool {
         self.epochs.is_some()
     }

@@ -80,9 +80,9 @@ pub use trained::{Trained, TrainedTasks};
 pub trait Trains {
     /// What is trained: a student as its adaptor sees it, or the tasks that share one.
     type Student;
-    /// It, as it stands.
+    /// The current student.
     fn student(&self) -> &Self::Student;
-    /// Writes it to a folder.
+    /// Writes what is trained to a folder.
     fn save(&self, folder: &Path) -> Result<()>;
 }
 
@@ -106,7 +106,7 @@ impl<'d> Trains for MultiTask<'d> {
     }
 }
 
-/// How a pipeline, or several tasks of one student, are trained.
+/// Trains a pipeline, or several tasks of one student: settings first, then `.run(…)`.
 #[must_use = "a trainer does nothing until `.run(…)`"]
 pub struct Trainer<'o, P: Trains> {
     trained: P,
@@ -129,7 +129,8 @@ impl<P: Trains> fmt::Debug for Trainer<'_, P> {
 }
 
 impl<'o, P: Trains> Trainer<'o, P> {
-    /// AdamW at 1e-4, constant, one epoch, no clipping, no accumulation, seed 0.
+    /// A trainer with the defaults: AdamW with a constant learning rate of 1e-4, one epoch, no clipping, no
+    /// accumulation, seed 0.
     pub fn new(trained: P) -> Self {
         Trainer { trained, settings: Settings::default(), evaluations: Vec::new(), on_checkpoint: None }
     }
@@ -139,10 +140,10 @@ impl<'o, P: Trains> Trainer<'o, P> {
         self
     }
 
-    /// Refuses settings that cannot work, all at once, as every run does first: call this to know early.
+    /// Checks the settings and reports all problems at once. Every run does this first; call it to find out
+    /// early.
     ///
-    /// # Errors
-    /// Each setting, with the values that it may have.
+    /// # Errors Every invalid setting, with its valid values.
     pub fn check(&self) -> Result<()> {
         self.refuse(Vec::new())
     }
@@ -153,14 +154,14 @@ impl<'o, P: Trains> Trainer<'o, P> {
         if problems.is_empty() { Ok(()) } else { Err(Error::invalid(problems.join("; "))) }
     }
 
-    /// What is trained, as the loop asks for it, and the settings.
+    /// What is trained, the settings, and the loop's view of the student.
     fn parts(&mut self) -> (&P, &mut Settings<'o>, Student<'_, 'o, P>) {
         let Trainer { trained, settings, evaluations, on_checkpoint } = self;
         (trained, settings, Student { trained, evaluations, on_checkpoint })
     }
 }
 
-/// What is trained, with what is asked of it during the run.
+/// What is trained, with the evaluations and callbacks of the run.
 struct Student<'c, 'o, P: Trains> {
     trained: &'c P,
     evaluations: &'c [Evaluation<'o, P::Student>],

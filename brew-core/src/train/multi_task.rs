@@ -1,4 +1,4 @@
-//! Several tasks, one student: each task has its teacher, its losses and its data.
+//! Multi-task training: one student learns several tasks, each with its own teacher, losses and data.
 
 use std::fmt;
 use std::path::Path;
@@ -16,18 +16,19 @@ use crate::semantics::Semantics;
 
 /// Tasks that one student learns together.
 ///
-/// A task is a pipeline, of one teacher, of several or of none, with its own data, whose batches may be
-/// of a type of their own. What makes the students of the pipelines one is that they have the same
-/// parameters: a model in an `Arc<Mutex<…>>` can be seen by as many adaptors as there are tasks, and
-/// models of different types can hold the tensors of one encoder. A parameter that several tasks have is trained once;
-/// so is a projection that has the same name and size in several of them.
+/// A task is a pipeline with one teacher, several or none, and its own data, whose batches may have their own
+/// type. The pipelines have one student because their students share parameters: a model in an
+/// `Arc<Mutex<…>>` can be seen by one adaptor per task, and models of different types can hold the tensors of
+/// one encoder. A parameter that several tasks share is trained once; so is a projection with the same name
+/// and size in several tasks.
 ///
-/// Every batch of a run is drawn from one task: from task d with probability n_d^tau / sum n^tau, where n
-/// is the number of examples (TextBrewer counts batches). Where not every task knows it, all have the
-/// same probability. The draw is a function of the run's seed and the number of the batch alone.
+/// Every batch of a run is drawn from one task: from task d with probability n_d^tau / sum n^tau, where n is
+/// the number of examples (TextBrewer counts batches). If any task does not know its number, all tasks have
+/// the same probability. The draw depends only on the run's seed and the batch's number.
 ///
-/// Losses are logged under their task's name: `movies/kd_ce`. In exact semantics a window of accumulated
-/// batches weighs each task's loss, over all its rows in the window, by the task's share of the batches.
+/// Losses are logged under their task's name: `movies/kd_ce`. In exact semantics each task's loss is taken
+/// over all its rows in a window of accumulated batches, and weighted by the task's share of the window's
+/// batches.
 ///
 /// ```no_run
 /// # use std::sync::{Arc, Mutex};
@@ -58,9 +59,9 @@ pub struct MultiTask<'d> {
     pub(super) tau: f64,
 }
 
-/// A pipeline with its data, their types erased.
+/// A type-erased pipeline with its data.
 trait OwnedTask {
-    /// Prepares the pipeline's executor.
+    /// Builds the pipeline's executor.
     fn open(&self, seed: i64) -> Result<Box<dyn Work + '_>>;
     fn semantics(&self) -> Semantics;
     fn student(&self) -> Parameters;
@@ -104,12 +105,12 @@ impl Default for MultiTask<'_> {
 }
 
 impl<'d> MultiTask<'d> {
-    /// No task yet; tau is 1.
+    /// No tasks yet; tau is 1.
     pub fn new() -> Self {
         MultiTask { tasks: Vec::new(), tau: 1.0 }
     }
 
-    /// Adds a task. Its name stands before its losses, and in the run folder.
+    /// Adds a task. Its name prefixes its losses and appears in the run folder.
     pub fn task<T: 'static, A: Adaptor, D: Batches + 'd>(
         mut self,
         name: impl Into<String>,
@@ -134,23 +135,22 @@ impl<'d> MultiTask<'d> {
         self.tasks.push((name, Box::new(TaskOf { pipeline, data })));
     }
 
-    /// How much the sizes of the tasks count when a batch is drawn: 1 for all they are, 0 for nothing; at
-    /// least 0.
+    /// How strongly the sizes of the tasks affect the drawing of batches: 1 draws in proportion to the sizes,
+    /// 0 draws all tasks equally; at least 0.
     pub fn tau(self, tau: f64) -> Self {
         MultiTask { tau, ..self }
     }
 
-    /// The student's parameters, each tensor once; where two tasks have different ones of a name, the
-    /// second stands behind its task's: `products/head.weight`.
+    /// The student's parameters, each tensor once. If two tasks have different tensors of the same name, the
+    /// second is prefixed with its task's name: `products/head.weight`.
     pub fn parameters(&self) -> Parameters {
         Parameters::union(self.tasks.iter().map(|(name, task)| (name.as_str(), task.student())))
     }
 
-    /// Writes the student to a folder: as its model does where all tasks have the same parameters, and
-    /// else each task's student to a folder of the task's name in it.
+    /// Writes the student to a folder: in its model's format if all tasks have the same parameters, else each
+    /// task's student to a subfolder named after the task.
     ///
-    /// # Errors
-    /// Those of the models.
+    /// # Errors Errors of the models.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let Some((_, first)) = self.tasks.first() else { return Ok(()) };
         let one = pointers(&first.student());
@@ -170,11 +170,11 @@ impl<'d> MultiTask<'d> {
         Ok(opened)
     }
 
-    /// What cannot work, each with its mend.
+    /// The problems, each with its fix.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.tasks.is_empty() {
-            problems.push("there is no task: add one with `.task(…)`".to_owned());
+            problems.push("no tasks: add one with `.task(…)`".to_owned());
         }
         if !(self.tau.is_finite() && self.tau >= 0.0) {
             problems.push(format!("`tau` is {}; it must be finite and not negative", self.tau));
@@ -183,18 +183,18 @@ impl<'d> MultiTask<'d> {
             let unfit = |character: char| !(character.is_alphanumeric() || "-_. ".contains(character));
             if name.is_empty() || name.starts_with('.') || name.contains(unfit) {
                 problems.push(format!(
-                    "`{name}` is no name for a task: files are named after it, so it has letters, digits, `-`, `_`, `.` and spaces, and does not start with a dot"
+                    "`{name}` is not a valid task name: files are named after it, so use letters, digits, `-`, `_`, `.` and spaces, and do not start with a dot"
                 ));
             }
             let before = &self.tasks[..index];
             if before.iter().any(|(other, _)| other == name) {
-                problems.push(format!("two tasks are named `{name}`: give one another name"));
+                problems.push(format!("two tasks are named `{name}`: rename one of them"));
             }
             if let Some((other, _)) =
                 before.first().filter(|(_, other)| other.semantics() != task.semantics())
             {
                 problems.push(format!(
-                    "`{other}` and `{name}` follow different semantics, {:?} and {:?}: say the same to both",
+                    "`{other}` and `{name}` use different semantics, {:?} and {:?}: set the same semantics for both",
                     before[0].1.semantics(),
                     task.semantics()
                 ));
@@ -204,7 +204,7 @@ impl<'d> MultiTask<'d> {
                 before.iter().any(|(_, other)| pointers(&other.student()).iter().any(|at| own.contains(at)));
             if index > 0 && !shared {
                 problems.push(format!(
-                    "the student of `{name}` shares no parameter with those before it: give all tasks handles of one model, `let student = Arc::new(Mutex::new(student));` and `Arc::clone(&student).seen_by(…)`"
+                    "the student of `{name}` shares no parameter with the students of the tasks before it: give all tasks handles of one model, `let student = Arc::new(Mutex::new(student));` and `Arc::clone(&student).seen_by(…)`"
                 ));
             }
         }
@@ -212,7 +212,7 @@ impl<'d> MultiTask<'d> {
     }
 }
 
-/// Where parameters live.
+/// The memory addresses of parameters.
 fn pointers(parameters: &Parameters) -> Vec<usize> {
     parameters.iter().map(|(_, tensor)| tensor.data_ptr() as usize).collect()
 }

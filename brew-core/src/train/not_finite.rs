@@ -1,4 +1,5 @@
-//! Losses that are NaN or infinite: noticed before the optimizer's step, named, and saved for study.
+//! Detects NaN and infinite losses before the optimizer step, names the loss, and saves the batch for
+//! debugging.
 
 use std::path::PathBuf;
 
@@ -12,23 +13,23 @@ use crate::execute::StepLosses;
 use crate::observe::Event;
 use crate::parameters::write_tensors;
 
-/// What to do where a loss is NaN or infinite.
+/// What to do when a loss is NaN or infinite.
 ///
-/// The batch is written to `not-finite/` of the run folder in any case. To notice it, the sum of the losses
-/// is read from the device once a batch.
+/// In either case the batch is written to `not-finite/` in the run folder. Detection reads the total loss
+/// from the device once per batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NotFinite {
-    /// End the run with an error that names the term and the batch; the student is as it was after the
-    /// step before.
+    /// End the run with an error that names the term and the batch; the student keeps the state of the
+    /// previous step.
     #[default]
     Stop,
-    /// Leave the whole optimizer step out, count it, and go on.
+    /// Skip the whole optimizer step, count it as skipped, and continue.
     Skip,
 }
 
 impl Run<'_, '_> {
-    /// Whether a batch's loss is finite; with [`NotFinite::Stop`] it is an error where it is not.
+    /// Whether a batch's loss is finite; with [`NotFinite::Stop`] a non-finite loss is an error.
     pub(super) fn is_finite(
         &mut self,
         index: usize,

@@ -1,4 +1,4 @@
-//! Who watches a run: the observers that it was given, and those that write its folder.
+//! The observers of a run: those the user gave, and those that write the run folder.
 
 use super::checkpoint::State;
 use super::run_folder::RunFolder;
@@ -6,11 +6,11 @@ use super::settings::Settings;
 use crate::error::Result;
 use crate::observe::{Event, MetricsFile, Observer, Progress, Report, TensorBoard};
 
-/// The observers of a run, in the order they are told.
+/// The observers of a run, in the order in which they are notified.
 pub(super) struct Observers<'o>(Vec<Box<dyn Observer + 'o>>);
 
 impl<'o> Observers<'o> {
-    /// Those of the settings; without any a progress bar.
+    /// The observers in the settings; a progress bar if there are none.
     pub(super) fn of(settings: &mut Settings<'o>) -> Self {
         let mut observers = std::mem::take(&mut settings.observers);
         if observers.is_empty() {
@@ -19,7 +19,7 @@ impl<'o> Observers<'o> {
         Observers(observers)
     }
 
-    /// Adds those that write a run folder, where the run resumes from this state.
+    /// Adds the observers that write a run folder; `resumed` is the state that the run resumes from.
     ///
     /// # Errors
     /// Files that cannot be written.
@@ -28,7 +28,7 @@ impl<'o> Observers<'o> {
         let evaluated = resumed.is_none_or(|state| state.to_evaluate.is_none());
         self.0.push(Box::new(MetricsFile::resume_at(&folder.metrics(), done, evaluated)?));
         self.0.push(Box::new(TensorBoard::create(&folder.tensorboard())?));
-        // After the metrics, whose file it reads.
+        // Must come after the metrics, whose file it reads.
         self.0.push(Box::new(Report::new(folder.metrics(), folder.report())));
         Ok(())
     }

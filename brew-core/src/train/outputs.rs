@@ -1,8 +1,8 @@
-//! The student's outputs for two rows: kept with each checkpoint, compared as a run resumes.
+//! The student's outputs for two rows: stored with each checkpoint, and compared when a run resumes.
 //!
 //! A model may hold state that its `parameters()` does not list, such as the running statistics of a batch
-//! norm. A checkpoint then lacks that state, and the resumed student would be another one. Nobody can list what
-//! a model of the user's own holds; its outputs show it.
+//! norm. A checkpoint then lacks that state, and the resumed student would be a different model. brew cannot
+//! list the hidden state of a user's model, but its outputs reveal it.
 
 use std::collections::BTreeMap;
 
@@ -14,19 +14,19 @@ use crate::error::{Error, Result};
 use crate::parameters::Parameters;
 use crate::words::numbered;
 
-/// How far outputs may lie apart, relative to the largest of a tensor: other processors and other numbers of
-/// threads round differently.
+/// How far outputs may differ, relative to a tensor's largest value: other processors and thread counts round
+/// differently.
 const TOLERANCE: f64 = 1e-3;
 const TOLERANCE_IN_LOW_PRECISION: f64 = 5e-2;
 
 const ROWS: &str = "rows/";
 
-/// Two rows of every task and what its student gives for them.
+/// Two rows of every task and its student's outputs for them.
 pub(super) fn outputs_of(tasks: &[Task<'_>]) -> Result<Parameters> {
     let mut named = Vec::new();
     for task in tasks {
         for (name, tensor) in task.work.outputs()?.iter() {
-            // The rows of all tasks stand together: where one differs, nothing is compared.
+            // The rows of all tasks come first: if any of them differs, no outputs are compared.
             let name = match (&task.name, name.strip_prefix(ROWS)) {
                 (Some(task), Some(column)) => format!("{ROWS}{task}/{column}"),
                 (Some(task), None) => format!("{task}/{name}"),
@@ -38,8 +38,8 @@ pub(super) fn outputs_of(tasks: &[Task<'_>]) -> Result<Parameters> {
     Ok(Parameters::new(named))
 }
 
-/// Compares the outputs of a resumed student with those that the checkpoint holds. Where the rows are not the
-/// same nothing can be said of the student, and that is what is told.
+/// Compares the outputs of a resumed student with those in the checkpoint. If the rows differ, outputs cannot
+/// be compared, and the error says so.
 ///
 /// # Errors
 /// Every output that differs.
@@ -55,14 +55,14 @@ pub(super) fn compare(
         if let Some(column) = name.strip_prefix(ROWS) {
             if !then.map_or(Ok(false), |then| equal(then, now))? {
                 return Ok(Some(format!(
-                    "the first two rows of the data are not those that the run began with (`{column}`): the data \
-                     has changed, or is another each time it is walked",
+                    "the first two rows of the data differ from those that the run began with (`{column}`): the data \
+                     has changed, or differs each time it is read",
                 )));
             }
             continue;
         }
         match then {
-            None => problems.push(format!("`{name}` has another shape")),
+            None => problems.push(format!("`{name}` has a different shape")),
             Some(then) => {
                 let off = distance(then, now)?;
                 if off > tolerance {
@@ -74,7 +74,7 @@ pub(super) fn compare(
     if problems.is_empty() {
         return Ok(None);
     }
-    let title = "for the same two rows the student gives other outputs than when this checkpoint was written: either its code has changed, or `Model::parameters` does not list all that its outputs depend on (buffers, such as the running statistics of a batch norm, belong there: see `Parameters::with_buffers`); what the checkpoint lacks cannot be had back: undo the change of the code, or mend `parameters` and begin again with `.fresh()`";
+    let title = "for the same two rows the student's outputs differ from when this checkpoint was written: either its code has changed, or `Model::parameters` does not list everything its outputs depend on (buffers, such as the running statistics of a batch norm, belong there: see `Parameters::with_buffers`); what the checkpoint lacks cannot be recovered: undo the code change, or fix `parameters` and start over with `.fresh()`";
     Err(Error::invalid(numbered(title, &problems)))
 }
 
@@ -82,7 +82,8 @@ fn equal(then: &Tensor, now: &Tensor) -> Result<bool> {
     Ok(then.kind() == now.kind() && distance(then, now)? == 0.0)
 }
 
-/// The largest difference relative to the largest value; what is not finite on both sides alike is equal.
+/// The largest difference relative to the largest value; equal non-finite values on both sides count as
+/// equal.
 fn distance(then: &Tensor, now: &Tensor) -> Result<f64> {
     if now.numel() == 0 {
         return Ok(0.0);

@@ -1,4 +1,4 @@
-//! Training one pipeline: epochs or steps over its data.
+//! Training one pipeline over its data, for a number of epochs or steps.
 
 use std::marker::PhantomData;
 
@@ -15,33 +15,32 @@ use crate::observe::Metric;
 use crate::role::Role;
 
 impl<'o, T: 'static, A: Adaptor> Trainer<'o, Pipeline<T, A>> {
-    /// Passes over the data, whose length must be known.
+    /// The number of passes over the data, whose length must be known.
     pub fn epochs(mut self, epochs: u64) -> Self {
         self.settings.duration = Duration::Epochs(epochs);
         self
     }
 
-    /// Checkpoints an epoch, in a run of epochs; 1 unless said otherwise. With s steps an epoch they
-    /// stand floor(s i / n) steps after the epoch's begin, for i = 1, …, n. TextBrewer's
-    /// `ckpt_frequency`.
+    /// Checkpoints per epoch, in a run of epochs; default 1. With s steps per epoch they are written floor(s
+    /// i / n) steps after the start of the epoch, for i = 1, …, n. TextBrewer's `ckpt_frequency`.
     pub fn checkpoints_per_epoch(mut self, checkpoints: u64) -> Self {
         self.settings.checkpoints.per_epoch = checkpoints;
         self
     }
 
-    /// Epochs from one with checkpoints to the next, in a run of epochs; the last has them too. 1 unless
-    /// said otherwise. TextBrewer's `ckpt_epoch_frequency`.
+    /// Writes checkpoints only in every `epochs`-th epoch and in the last, in a run of epochs; default 1.
+    /// TextBrewer's `ckpt_epoch_frequency`.
     pub fn checkpoint_every_epochs(mut self, epochs: u64) -> Self {
         self.settings.checkpoints.every_epochs = epochs;
         self
     }
 
-    /// Evaluates the student on these batches: after each epoch, in a run of steps at each checkpoint.
-    /// Said again it adds another metric; `best/` and [`stop_after`](Trainer::stop_after) go by the first.
+    /// Evaluates the student on these batches after each epoch, or in a run of steps at each checkpoint. Call
+    /// it again to add another metric; `best/` and [`stop_after`](Trainer::stop_after) use the first.
     ///
-    /// The metric says which role it reads: the logits, or any other that the student's adaptor provides.
-    /// Student, batches and metric are tried on two rows, and on those that hold the extremes of the data,
-    /// before the first step.
+    /// The metric decides which role it reads: the logits, or any other that the student's adaptor provides.
+    /// Before the first step, student, batches and metric are tried on two rows and on the rows that hold the
+    /// data's extremes.
     pub fn evaluate<R, D>(self, data: D, metric: impl Metric<R> + 'o) -> Self
     where
         R: Role,
@@ -51,13 +50,11 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, Pipeline<T, A>> {
         self.evaluated(metric.name().to_owned(), Of { judged: Itself, data, metric, role: PhantomData })
     }
 
-    /// Checks two rows, trains, and gives the student back.
+    /// Checks two rows, trains, and returns the student.
     ///
-    /// # Errors
-    /// [`crate::Error::Plan`] with all that two rows show to be wrong, those of the evaluations too, before
-    /// anything is trained; errors of
-    /// the data, such as data that yields no batch; errors of a step, with the stage, the epoch and the
-    /// batch; an error of the callback, with the step.
+    /// # Errors [`crate::Error::Plan`] with every problem that two rows reveal, also in the evaluations,
+    /// before anything is trained; errors of the data, such as data that yields no batch; errors of a step,
+    /// with the stage, the epoch and the batch; an error of the callback, with the step.
     pub fn run<B, D>(mut self, data: D) -> Result<Trained<A>>
     where
         B: Feeds<T, A::Batch>,

@@ -1,4 +1,5 @@
-//! Precision: in which dtype the models compute, and the scale that keeps float16's gradients alive.
+//! Precision: the dtype that the models compute in, and the loss scale that keeps float16 gradients from
+//! underflowing.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -9,8 +10,8 @@ use tch::{Device, Kind, Tensor};
 use crate::error::Result;
 use crate::native::ffi;
 
-/// The dtype that matrix products of teacher and student are computed in. The student's weights, the
-/// losses and the optimizer stay in float32; a teacher is held in the low precision.
+/// The dtype in which matrix products of teacher and student are computed. The student's weights, the losses
+/// and the optimizer stay in float32; a teacher's weights are converted to the low precision.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -22,8 +23,8 @@ pub enum Precision {
     Bf16,
     /// float16 by autocast, with a scaled loss: 11 bits of mantissa and a small range.
     F16,
-    /// bfloat16 where the device is fast at it, else float32; the run's first lines say which. On a CPU that has
-    /// the instructions a short trial decides.
+    /// bfloat16 if the device is fast at it, else float32; the run's first lines say which. On a CPU with
+    /// bfloat16 instructions a short benchmark decides.
     Auto,
 }
 
@@ -38,7 +39,7 @@ impl Precision {
         }
     }
 
-    /// What a person should know of the choice.
+    /// A note to the user about the choice.
     pub(super) fn notes(self, device: Device) -> Option<String> {
         let fast = is_fast_at_bfloat16(device);
         match self {
@@ -61,10 +62,10 @@ fn is_fast_at_bfloat16(device: Device) -> bool {
     }
 }
 
-/// Asked once a process, so that all of a run has one answer.
+/// Determined once per process, so that all parts of a run agree.
 static FAST_ON_CPU: OnceLock<bool> = OnceLock::new();
 
-/// Whether the CPU has instructions for bfloat16; without them a trial would only cost time.
+/// Whether the CPU has instructions for bfloat16; without them a benchmark would be a waste of time.
 fn has_bfloat16() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::is_x86_feature_detected!("avx512bf16");
@@ -72,8 +73,9 @@ fn has_bfloat16() -> bool {
     false
 }
 
-/// Times a linear layer of usual size in both dtypes, some 30 ms. The instructions alone say too little: with
-/// AVX-512 BF16 some processors are twice as fast as in float32, others half as fast.
+/// Times a linear layer of typical size in both dtypes, which takes about 30 ms. The presence of the
+/// instructions says too little: with AVX-512 BF16 some processors are twice as fast as in float32, others
+/// half as fast.
 fn trial() -> Result<bool> {
     let _guard = tch::no_grad_guard();
     let seconds = |kind: Kind| -> Result<f64> {
@@ -90,22 +92,22 @@ fn trial() -> Result<bool> {
     Ok(seconds(Kind::BFloat16)? < WORTH_IT * seconds(Kind::Float)?)
 }
 
-/// The best of so many counts: the first is slow, and others may be disturbed.
+/// The best of this many tries counts: the first is slow, and others may be disturbed.
 const TRIES: usize = 5;
 
-/// What a product must gain for the conversions around it to pay.
+/// The largest ratio of times at which a product still pays for the conversions around it.
 const WORTH_IT: f64 = 0.8;
 
-/// The scale of a loss in float16: gradients below the smallest float16 would be 0 without it.
+/// The loss scale for float16: without it, gradients below the smallest float16 would become 0.
 ///
-/// It grows by 2 after 2,000 steps whose gradients were all finite, and halves, and the step is left
-/// out, where one was not. Source: Micikevicius et al., "Mixed Precision Training", 2018; PyTorch's
-/// `GradScaler` with its defaults.
+/// It doubles after 2,000 steps with finite gradients; when a gradient is not finite it halves and the step
+/// is skipped. Source: Micikevicius et al., "Mixed Precision Training", 2018; PyTorch's `GradScaler` with its
+/// defaults.
 #[derive(Debug)]
 pub(super) struct LossScale {
     /// A float32 scalar on the student's device.
     scale: Tensor,
-    /// Good steps since the last change, an int32 scalar.
+    /// Steps with finite gradients since the last change, an int32 scalar.
     good_steps: Tensor,
 }
 
@@ -122,13 +124,13 @@ impl LossScale {
         })
     }
 
-    /// The loss whose gradients are scaled.
+    /// The scaled loss, for the backward pass.
     pub(super) fn scaled(&self, loss: &Tensor) -> Result<Tensor> {
         Ok(loss.f_mul(&self.scale)?)
     }
 
-    /// Divides the gradients of a step by the scale, in place, and changes the scale. Returns whether all
-    /// of them are finite, which is the step's one read of the device.
+    /// Divides the gradients of a step by the scale, in place, and updates the scale. Returns whether all
+    /// gradients are finite, the step's only read from the device.
     pub(super) fn unscale(&self, gradients: &[Tensor]) -> Result<bool> {
         let infinite = Tensor::f_zeros([], (Kind::Float, self.scale.device()))?;
         if !gradients.is_empty() {
@@ -138,7 +140,7 @@ impl LossScale {
         Ok(infinite.f_double_value(&[])? == 0.0)
     }
 
-    /// Its two numbers, by name; handles of the tensors themselves.
+    /// Its two numbers, by name; the tensors share storage with the originals.
     pub(super) fn state(&self) -> [(String, Tensor); 2] {
         let named = |name: &str, tensor: &Tensor| (name.to_owned(), tensor.shallow_clone());
         [named("scale", &self.scale), named("good_steps", &self.good_steps)]

@@ -1,4 +1,5 @@
-//! What is found out, checked and made before the first step of a run.
+//! Preparation before the first step of a run: its length, its dtype, the probe of the data and the teacher
+//! caches.
 
 use tch::{Device, Kind};
 
@@ -12,23 +13,22 @@ use super::work::NOTHING;
 use crate::error::{Error, Result};
 use crate::execute::Projections;
 
-/// A run that may begin.
+/// A run that is ready to begin.
 pub(super) struct Ready {
     pub(super) length: Length,
     /// In a run of epochs, the batches of each.
     pub(super) per_epoch: Option<PerEpoch>,
     pub(super) draw: Draw,
     pub(super) device: Device,
-    /// The dtype of autocast, as the device at hand decided it.
+    /// The autocast dtype chosen for the current device.
     pub(super) precision: Option<Kind>,
-    /// What the probe and the caches found, a line each.
+    /// The findings of the probe and the caches, one line each.
     pub(super) found: Vec<String>,
 }
 
-/// Finds out how long the run is, chooses the dtype, tries the tasks on a few rows, and opens the caches.
+/// Determines the length of the run, chooses the dtype, tries the tasks on a few rows, and opens the caches.
 ///
-/// # Errors
-/// Everything that would go wrong later, all at once where that is possible.
+/// # Errors Everything that would fail later, all at once where possible.
 pub(super) fn prepare(
     settings: &Settings<'_>,
     tasks: &mut [Task<'_>],
@@ -48,8 +48,8 @@ pub(super) fn prepare(
     Ok(Ready { length, per_epoch, draw, device, precision, found })
 }
 
-/// The optimizer steps of the run, and in a run of epochs the batches of each: an epoch has as many steps
-/// as batches by the accumulation, rounded up.
+/// The optimizer steps of the run, and in a run of epochs the batches of each: an epoch has ceil(batches /
+/// accumulation) steps.
 fn length(settings: &Settings<'_>, tasks: &[Task<'_>]) -> Result<(Length, Option<PerEpoch>)> {
     let epochs = match settings.duration {
         Duration::Steps(steps) => return Ok((Length::of_steps(steps), None)),
@@ -60,9 +60,7 @@ fn length(settings: &Settings<'_>, tasks: &[Task<'_>]) -> Result<(Length, Option
         None => None,
     };
     let batches = batches.ok_or_else(|| {
-        Error::invalid(
-            "a run of epochs needs data whose length is known: say `.steps(…)` instead of `.epochs(…)`",
-        )
+        Error::invalid("a run of epochs needs data of known length: use `.steps(…)` instead of `.epochs(…)`")
     })?;
     let empty = match &batches {
         PerEpoch::Equal(number) => *number == 0,
@@ -75,7 +73,8 @@ fn length(settings: &Settings<'_>, tasks: &[Task<'_>]) -> Result<(Length, Option
     Ok((Length::of_epochs(epochs, steps), Some(batches)))
 }
 
-/// All tasks train the projections of the first that has them, which start as they were told to.
+/// Shares projections between tasks: each is that of the first task that has it, with the initial values from
+/// the settings.
 fn share(tasks: &mut [Task<'_>], settings: &Settings<'_>) -> Result<()> {
     for index in 1..tasks.len() {
         let before = learned_of(&tasks[..index]);
@@ -87,7 +86,7 @@ fn share(tasks: &mut [Task<'_>], settings: &Settings<'_>) -> Result<()> {
     }
 }
 
-/// Which task each batch is drawn from.
+/// The draw that decides which task each batch comes from.
 fn draw(settings: &Settings<'_>, tasks: &[Task<'_>], tau: f64) -> Result<Draw> {
     let sizes: Option<Vec<u64>> = tasks.iter().map(|task| task.work.rows().map(|rows| rows as u64)).collect();
     let sizes = sizes.filter(|_| tasks.len() > 1);
@@ -98,7 +97,7 @@ fn draw(settings: &Settings<'_>, tasks: &[Task<'_>], tau: f64) -> Result<Draw> {
     Ok(Draw::new(settings.seed, tasks.len(), sizes.as_deref(), tau))
 }
 
-/// Opens the teachers' caches, and says what they will cost.
+/// Opens the teachers' caches, and reports their expected cost.
 fn cache_teachers(tasks: &mut [Task<'_>], settings: &Settings<'_>) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for task in tasks {

@@ -1,11 +1,12 @@
-//! Two rows of every task, and the rows that ask most of a model, before the first step.
+//! The probe before the first step: runs two rows of every task, and the rows that demand the most of a
+//! model.
 
 use super::caller::Caller;
 use super::random::Draw;
 use super::task::Task;
 use crate::error::{Error, Problem, Result};
 
-/// What two rows of each task showed; everything that is wrong with them and with the evaluations.
+/// The findings from two rows of each task; the error lists every problem with them and with the evaluations.
 pub(super) fn probe(tasks: &[Task<'_>], draw: &Draw, caller: &dyn Caller) -> Result<Vec<String>> {
     let (mut found, mut problems, mut alone) = (Vec::new(), Vec::new(), None);
     for (index, task) in tasks.iter().enumerate() {
@@ -31,11 +32,11 @@ pub(super) fn probe(tasks: &[Task<'_>], draw: &Draw, caller: &dyn Caller) -> Res
             }
         }
     }
-    // After the tasks, which may have told the student the names of its classes.
+    // After the tasks, because they may have given the student the names of its classes.
     problems.extend(caller.problems());
     match (problems.len(), alone) {
         (0, _) => Ok(found),
-        // Data that cannot be read are no fault of the pipeline.
+        // Unreadable data is not the pipeline's fault: return that error as it is.
         (1, Some(error)) => Err(error),
         _ => Err(Error::Plan(problems)),
     }

@@ -1,6 +1,7 @@
-//! Random numbers as pure functions of where a run stands: nothing to save, nothing to draw in order.
+//! Random numbers as pure functions of a run's position, so that there is no generator state to save and no
+//! order to keep.
 
-/// One seed of three numbers (the finalizer of SplitMix64 over their sum with odd factors).
+/// One seed from three numbers (SplitMix64's finalizer over their sum with odd factors).
 pub(super) fn mix(seed: i64, step: u64, batch: u64) -> i64 {
     let state = (seed as u64)
         .wrapping_add(step.wrapping_mul(0x9E37_79B9_7F4A_7C15))
@@ -16,18 +17,18 @@ fn finish(mut state: u64) -> u64 {
 
 /// Draws one of several tasks for every batch.
 ///
-/// Task d has the probability n_d^tau / sum n^tau with n the sizes.
+/// Task d has probability n_d^tau / sum n^tau, where n are the sizes.
 #[derive(Debug, Clone)]
 pub(super) struct Draw {
     seed: u64,
-    /// The sums of the probabilities up to each task; the last is 1.
+    /// Cumulative probabilities of the tasks; the last is 1.
     sums: Vec<f64>,
 }
 
 impl Draw {
-    /// Draws by these sizes, each at least 1, or all with one probability where they are not known.
+    /// Draws by these sizes, each at least 1; with equal probability if they are unknown.
     pub(super) fn new(seed: i64, tasks: usize, sizes: Option<&[u64]>, tau: f64) -> Self {
-        // Logarithms keep large sizes to a large power in range.
+        // Logarithms avoid overflow for large sizes raised to a large power.
         let logarithms: Vec<f64> = match sizes {
             Some(sizes) => sizes.iter().map(|size| tau * (*size as f64).ln()).collect(),
             None => vec![0.0; tasks],
@@ -39,7 +40,7 @@ impl Draw {
             *sum += power / total;
             Some(*sum)
         });
-        // Apart from the seeds of dropout, which the same number also gives.
+        // Kept apart from the seeds of dropout, which derive from the same number.
         Draw { seed: finish((seed as u64) ^ 0x5851_F42D_4C95_7F2D), sums: sums.collect() }
     }
 

@@ -1,4 +1,4 @@
-//! Going on with a run: every part takes up what a checkpoint holds of it.
+//! Resuming a run: every part restores its state from a checkpoint.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,10 +17,9 @@ use crate::observe::Event;
 use crate::parameters::Parameters;
 
 impl Run<'_, '_> {
-    /// Takes up what this checkpoint holds, and says so.
+    /// Restores the run from this checkpoint, and reports it.
     ///
-    /// # Errors
-    /// Names the checkpoint and every part that it does not fit.
+    /// # Errors Names the checkpoint and every part that does not match it.
     pub(super) fn resume(&mut self, checkpoint: &Path, read: &Read, tell: &mut Tell<'_>) -> Result<()> {
         let note = self.restore(read).map_err(|error| Error::file(checkpoint, error))?;
         tell(&Event::Resumed { step: self.step, checkpoint });
@@ -30,7 +29,7 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// What the optimizer keeps (`student/…`, `learned/…`), losses carry (`loss/…`), and the scale.
+    /// The optimizer's state (`student/…`, `learned/…`), the state of losses (`loss/…`), and the loss scale.
     pub(super) fn moments(&self) -> Result<Parameters> {
         let under = |prefix: &'static str| move |(name, tensor)| (format!("{prefix}/{name}"), tensor);
         let groups = (self.student.state().into_iter().map(under("student")))
@@ -44,25 +43,26 @@ impl Run<'_, '_> {
         Ok(Parameters::new(named))
     }
 
-    /// Resumes from a checkpoint of the same run; gives what a person should know of it.
+    /// Restores every part from a checkpoint of the same run; returns a note to the user, if there is one.
     ///
-    /// # Errors
-    /// Names every part that the checkpoint does not fit; nothing is changed by that part then.
+    /// # Errors Names every part that does not match the checkpoint; such a part is left unchanged.
     fn restore(&mut self, read: &Read) -> Result<Option<String>> {
         let state = &read.state;
-        // First, since it says what of the data differs: another batch size changes the number of steps too.
+        // First, because it reports how the data differs: a different batch size changes the number of steps
+        // too.
         self.windows.restore(&state.data, state.batches)?;
         if state.steps != self.length.steps {
             return Err(Error::invalid(format!(
-                "the run was to have {} optimizer steps, now it has {}: an epoch has another number of batches",
+                "the run had {} optimizer steps and now has {}: the number of batches per epoch has changed",
                 state.steps, self.length.steps
             )));
         }
         for (task, standing) in self.tasks.iter().zip(&state.data) {
             task.work.refill_caches(&standing.position)?;
         }
-        student_of(self.tasks).take(&read.student, "the student is not that of the checkpoint")?;
-        learned_of(self.tasks).take(&read.learned, "what is learned is not that of the checkpoint")?;
+        student_of(self.tasks).take(&read.student, "the student does not match the checkpoint")?;
+        learned_of(self.tasks)
+            .take(&read.learned, "projections and loss parameters do not match the checkpoint")?;
         let under = |prefix: &str| -> BTreeMap<String, Tensor> {
             let named = read.moments.iter();
             named
@@ -77,7 +77,7 @@ impl Run<'_, '_> {
             task.work.executor().carry_on(&under(&format!("loss/{}", task.full_name(""))))?;
         }
         if let Some(scale) = &self.scale {
-            let title = "the scale of the loss is not in the checkpoint";
+            let title = "the checkpoint lacks the loss scale";
             Parameters::new(scale.state()).take(&under("loss_scale/"), title)?;
         }
         self.step = state.step;

@@ -1,4 +1,4 @@
-//! A run from its first to its last line.
+//! One run from start to end: preparation, training loop and final files.
 
 use std::time::Instant;
 
@@ -26,8 +26,8 @@ use crate::semantics::Semantics;
 
 /// Trains one pipeline, or several tasks that are drawn in turn by their sizes to the power `tau`.
 ///
-/// # Errors
-/// Those of [`prepare`], before anything is trained; of a step, with its batch; of an evaluation.
+/// # Errors Those of [`prepare`], before anything is trained; those of a step, with its batch; those of an
+/// evaluation.
 pub(super) fn run(
     settings: &mut Settings<'_>,
     mut tasks: Vec<Task<'_>>,
@@ -52,16 +52,16 @@ pub(super) fn run(
     run.finish(caller, &mut tell)
 }
 
-/// Everything that moves during a run.
+/// Everything that changes during a run.
 pub(super) struct Run<'r, 'o> {
     pub(super) settings: &'r Settings<'o>,
     pub(super) semantics: Semantics,
     pub(super) tasks: &'r [Task<'r>],
     pub(super) windows: Windows<'r>,
-    /// The student's parameters, and those of projections and losses, each with its moments.
+    /// The student's parameters with their optimizer state; `learned` has those of projections and losses.
     pub(super) student: Groups,
     pub(super) learned: Groups,
-    /// What the loss is multiplied by in float16.
+    /// The loss scale, in float16.
     pub(super) scale: Option<LossScale>,
     pub(super) length: Length,
     pub(super) folder: Option<&'r RunFolder>,
@@ -72,21 +72,21 @@ pub(super) struct Run<'r, 'o> {
     pub(super) evaluations: Vec<f64>,
     pub(super) best: Option<Best>,
     pub(super) evaluations_since_best: u64,
-    /// Steps that were left out for a loss that was not finite.
+    /// Steps skipped because of a non-finite loss.
     pub(super) skipped: u64,
-    /// The epoch of an evaluation of this step that is still to come.
+    /// The epoch of this step's evaluation, if it is still pending.
     pub(super) to_evaluate: Option<u64>,
     pub(super) device: Device,
     /// Whether the models compute in bfloat16 or float16.
     pub(super) low_precision: bool,
-    /// When the last checkpoint was written, or the run begun.
+    /// When the last checkpoint was written, or else when the run began.
     pub(super) saved_at: Instant,
-    /// Hears of signals, where there is a folder to write to.
+    /// Listens for signals, if there is a folder to write to.
     pub(super) signals: Option<Listening>,
 }
 
 impl<'r, 'o> Run<'r, 'o> {
-    /// A run that stands before its first step, and what a person should know of it.
+    /// A run before its first step, and notes to the user.
     fn new(
         settings: &'r Settings<'o>,
         tasks: &'r [Task<'r>],
@@ -129,7 +129,7 @@ impl<'r, 'o> Run<'r, 'o> {
         })
     }
 
-    /// Hears of signals from now on, where there is a folder to write a checkpoint to.
+    /// Listens for signals from now on, if there is a folder to write a checkpoint to.
     fn listen(&mut self, tell: &mut Tell<'_>) {
         if self.folder.is_none() {
             return;
@@ -143,8 +143,8 @@ impl<'r, 'o> Run<'r, 'o> {
     }
 }
 
-/// The student's optimizer and that of what is learned beside it. A tensor that several tasks share is
-/// in it once.
+/// The optimizers of the student and of the parameters learned beside it. A tensor that several tasks share
+/// appears once.
 fn optimizers(settings: &Settings<'_>, semantics: Semantics, tasks: &[Task<'_>]) -> Result<(Groups, Groups)> {
     let optimizer = || settings.optimizer.with(&OptimizerChanges::default());
     let parameters = student_of(tasks);
@@ -153,7 +153,7 @@ fn optimizers(settings: &Settings<'_>, semantics: Semantics, tasks: &[Task<'_>])
     student.add(&OptimizerChanges::default(), &parameters, &|name| factors.factor(name))?;
     if student.count() == 0 {
         return Err(Error::invalid(
-            "the student has no parameter that requires a gradient: nothing would be trained",
+            "no parameter of the student requires a gradient, so nothing would be trained",
         ));
     }
     let mut learned = Groups::new(optimizer()?, semantics);
@@ -163,12 +163,12 @@ fn optimizers(settings: &Settings<'_>, semantics: Semantics, tasks: &[Task<'_>])
     Ok((student, learned))
 }
 
-/// What a person should know before the first step, each once.
+/// Notes to the user before the first step, without repetition.
 fn warnings(settings: &Settings<'_>, tasks: &[Task<'_>]) -> Vec<String> {
     let mut warnings = settings.warnings();
     if tasks.len() > 1 && tasks.iter().any(|task| task.work.rows().is_none()) {
         warnings.push(
-            "the number of examples is not known of every task: each is drawn with the same probability, whatever `tau` is"
+            "not every task knows its number of examples: all are drawn with the same probability, and `tau` has no effect"
                 .to_owned(),
         );
     }

@@ -1,4 +1,4 @@
-//! Writing checkpoints of a run, and telling what its teacher caches did.
+//! Writing a run's checkpoints, and reporting on its teacher caches.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -14,12 +14,12 @@ use crate::error::Result;
 use crate::observe::Event;
 
 impl Run<'_, '_> {
-    /// Writes a checkpoint, and says where; one that cannot be written does not end the run.
+    /// Writes a checkpoint and returns its path; a failed write does not end the run.
     pub(super) fn checkpoint(&mut self, tell: &mut Tell<'_>) -> Option<PathBuf> {
         self.saved_at = Instant::now();
         let folder = self.folder?;
         let _span = info_span!("checkpoint", step = self.step).entered();
-        // A run that resumes here finds every row that this one found.
+        // Flushed first, so that a run that resumes here finds every row that this one found.
         self.tasks.iter().for_each(|task| task.work.executor().flush_caches());
         let path = folder.checkpoint(self.step);
         let (student, learned) = (student_of(self.tasks), learned_of(self.tasks));
@@ -30,14 +30,14 @@ impl Run<'_, '_> {
         });
         if let Err(error) = written {
             let text = format!(
-                "could not write the checkpoint of step {}: {error}; training continues, and the last checkpoint that was written stays",
+                "could not write the checkpoint of step {}: {error}; training continues; the previous checkpoint is kept",
                 self.step
             );
             tell(&Event::Warning(&text));
             return None;
         }
         tell(&Event::Saved(&path));
-        // The new one is whole before an older one goes.
+        // The new checkpoint is complete before an older one is removed.
         let kept = self.settings.keep_checkpoints.map_or(Ok(()), |newest| folder.keep(newest, self.step));
         if let Err(error) = kept {
             tell(&Event::Warning(&format!("older checkpoints could not be removed: {error}")));
@@ -45,7 +45,7 @@ impl Run<'_, '_> {
         Some(path)
     }
 
-    /// Where the run stands.
+    /// The progress of the run.
     pub(super) fn state(&mut self) -> Result<State> {
         Ok(State {
             step: self.step,
@@ -64,7 +64,7 @@ impl Run<'_, '_> {
         })
     }
 
-    /// Tells what the teachers' caches did since the last time, after making it last.
+    /// Flushes the teachers' caches and reports what they did since the last call.
     pub(super) fn tell_of_caches(&self, tell: &mut Tell<'_>) {
         for task in self.tasks {
             task.work.executor().flush_caches();

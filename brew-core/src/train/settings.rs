@@ -1,4 +1,4 @@
-//! What a trainer was told, whatever it trains.
+//! The settings of a trainer, for one pipeline or several tasks.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub(super) struct Settings<'o> {
     pub(super) observers: Vec<Box<dyn Observer + 'o>>,
 }
 
-/// How long a run was asked to go.
+/// The requested length of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Duration {
     /// Passes over the data.
@@ -75,7 +75,7 @@ impl Default for Settings<'_> {
 }
 
 impl Settings<'_> {
-    /// How many epochs the run goes, where it goes by epochs.
+    /// The number of epochs, in a run of epochs.
     pub(super) fn epochs(&self) -> Option<u64> {
         match self.duration {
             Duration::Epochs(epochs) => Some(epochs),
@@ -83,7 +83,7 @@ impl Settings<'_> {
         }
     }
 
-    /// What cannot work, each with its mend.
+    /// The invalid settings, each with its fix.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = self.optimizer.problems();
         problems.extend(self.schedule.problems());
@@ -119,22 +119,22 @@ impl Settings<'_> {
         problems
     }
 
-    /// Settings that this run has no use for.
+    /// Settings that have no effect in this run.
     pub(super) fn warnings(&self) -> Vec<String> {
         let (default, asked) = (Checkpoints::default(), self.checkpoints);
         let by_epochs = (asked.per_epoch, asked.every_epochs) != (default.per_epoch, default.every_epochs);
         match self.duration {
             Duration::Epochs(_) if asked.every_steps.is_some() => {
-                vec!["the run goes by epochs: checkpoints every so many steps are for a run of `.steps(…)`".to_owned()]
+                vec!["this is a run of epochs: `.checkpoint_every_steps(…)` only works in a run of `.steps(…)`".to_owned()]
             }
             Duration::Steps(_) if by_epochs => vec![
-                "the run goes by optimizer steps: its checkpoints are those of `.checkpoint_every_steps(…)` and the last step".to_owned(),
+                "this is a run of steps: it only writes the checkpoints of `.checkpoint_every_steps(…)` and of the last step".to_owned(),
             ],
             _ => Vec::new(),
         }
     }
 
-    /// Those that need nothing else to be known, as `config.json` holds them.
+    /// The settings that depend on nothing else, as `config.json` stores them.
     pub(super) fn config(&self) -> serde_json::Map<String, serde_json::Value> {
         let (duration, count) = match self.duration {
             Duration::Epochs(epochs) => ("epochs", epochs),

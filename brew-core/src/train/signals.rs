@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM during a run: the first asks for a checkpoint and an orderly end, the second ends
-//! the process, and outside of runs both do what they always did.
+//! SIGINT and SIGTERM during a run: the first requests a checkpoint and an orderly end, the second ends the
+//! process. Outside of runs both have their usual effect.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// What the handlers read and write; they are registered once for the process.
+/// The flags that the signal handlers read and write; handlers are registered once per process.
 struct Signals {
-    /// Whether a signal ends the process: where no run listens, or one has been asked already.
+    /// Whether a signal ends the process: true if no run listens, or if a run has already been asked to end.
     ends: Arc<AtomicBool>,
     asked: Arc<AtomicBool>,
     runs: AtomicUsize,
@@ -21,7 +21,8 @@ fn signals() -> Result<&'static Signals, String> {
     let made = SIGNALS.get_or_init(|| {
         let (ends, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
         let register = |signal| -> io::Result<()> {
-            // In this order: a first signal is only noted, a second finds `ends` set by it.
+            // The order matters: the first signal is only recorded, and the second finds that the first has
+            // set `ends`.
             flag::register_conditional_default(signal, Arc::clone(&ends))?;
             flag::register(signal, Arc::clone(&asked))?;
             flag::register(signal, Arc::clone(&ends))?;
@@ -33,7 +34,7 @@ fn signals() -> Result<&'static Signals, String> {
     made.as_ref().map_err(Clone::clone)
 }
 
-/// A run that ends in good order where it is asked to; it listens until it is dropped.
+/// Listens for signals until it is dropped, so that a run can end in an orderly way.
 #[derive(Debug)]
 pub(super) struct Listening(());
 
@@ -48,7 +49,7 @@ impl Listening {
         Ok(Listening(()))
     }
 
-    /// Whether a signal has asked for the end.
+    /// Whether a signal has asked the run to end.
     pub(super) fn asked(&self) -> bool {
         signals().is_ok_and(|signals| signals.asked.load(Ordering::SeqCst))
     }

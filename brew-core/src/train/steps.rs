@@ -1,7 +1,7 @@
 //! The loop: windows of batches, optimizer steps, evaluation and checkpoints.
 //!
-//! There is one, for runs of epochs and of optimizer steps, for one pipeline and for several tasks. Runs
-//! of epochs and of steps differ in where a window may end, which [`Windows`](super::windows::Windows) knows.
+//! The same loop serves runs of epochs and of optimizer steps, one pipeline and several tasks. Runs of epochs
+//! and of steps differ only in where a window may end, which [`Windows`](super::windows::Windows) decides.
 
 use std::time::Instant;
 
@@ -14,10 +14,10 @@ use crate::error::{During, Error, Result};
 use crate::observe::{Event, StepReport};
 
 impl Run<'_, '_> {
-    /// Goes on to the last step.
+    /// Trains from the current step to the last.
     pub(super) fn go_on(&mut self, caller: &mut dyn Caller, tell: &mut Tell<'_>) -> Result<()> {
         if self.to_evaluate.is_some() {
-            // The run ended between a checkpoint and the evaluation of the same step.
+            // The earlier run ended between a checkpoint and the evaluation of the same step.
             let path = self.folder.map(|folder| folder.checkpoint(self.step));
             self.evaluate_after(path.as_deref(), caller, tell)?;
             if self.settings.checkpoints.at(self.step, &self.length) {
@@ -37,7 +37,7 @@ impl Run<'_, '_> {
                 self.tell_of_caches(tell);
                 self.to_evaluate = caller.evaluates().then_some(epoch);
             }
-            // It stands before the evaluation, whatever that meets.
+            // Written before the evaluation, so that it exists even if the evaluation fails.
             let mut saved = if checkpoint || asked || due { self.checkpoint(tell) } else { None };
             if self.to_evaluate.is_some() {
                 self.evaluate_after(saved.as_deref(), caller, tell)?;
@@ -61,7 +61,8 @@ impl Run<'_, '_> {
         caller.at_checkpoint(self.step).map_err(|error| error.during(during))
     }
 
-    /// One optimizer step, from its data to those who are told of it; gives the epoch of its first batch.
+    /// One optimizer step, from drawing its data to notifying observers; returns the epoch of its first
+    /// batch.
     fn next_step(&mut self, tell: &mut Tell<'_>) -> Result<u64> {
         let _span = debug_span!("step", number = self.step + 1).entered();
         let started = Instant::now();
@@ -84,7 +85,7 @@ impl Run<'_, '_> {
         Ok(epoch)
     }
 
-    /// So many, in a second of the run so far.
+    /// Converts a count into a rate per second of the run so far.
     pub(super) fn per_second(&self, count: u64) -> f64 {
         count as f64 / self.seconds.max(f64::MIN_POSITIVE)
     }

@@ -4,24 +4,23 @@ use super::work::{MicroBatch, Work};
 use crate::batch::{Position, Walk};
 use crate::error::Result;
 
-/// A place in the data of a task, and the batches from there on.
+/// A position in the data of a task, and the batches from there on.
 pub(super) struct Stream<'r> {
     work: &'r (dyn Work + 'r),
     position: Position,
-    /// What is left of this epoch, once it was begun.
+    /// The remaining batches of this epoch, once it has begun.
     batches: Option<Walk<'r, Box<dyn MicroBatch + 'r>>>,
 }
 
 impl<'r> Stream<'r> {
     /// The batches from the first epoch on.
     ///
-    /// # Errors
-    /// Data that cannot say what it depends on.
+    /// # Errors Data that fails to report what it depends on.
     pub(super) fn new(work: &'r (dyn Work + 'r)) -> Result<Self> {
         Ok(Stream { work, position: work.start()?, batches: None })
     }
 
-    /// The next batch of this epoch; `None` where the epoch is over.
+    /// The next batch of this epoch; `None` at the end of the epoch.
     pub(super) fn next(&mut self) -> Result<Option<Box<dyn MicroBatch + 'r>>> {
         let batches = match &mut self.batches {
             Some(batches) => batches,
@@ -37,15 +36,14 @@ impl<'r> Stream<'r> {
         (self.position, self.batches) = (self.position.next_epoch(), None);
     }
 
-    /// Where the next batch is.
+    /// The position of the next batch.
     pub(super) fn position(&self) -> &Position {
         &self.position
     }
 
-    /// Continues from a position that was taken in the same data.
+    /// Resumes from a position that was taken in the same data.
     ///
-    /// # Errors
-    /// Data that is not the same, with all that differs.
+    /// # Errors Data that has changed, with every difference.
     pub(super) fn go_to(&mut self, position: &Position) -> Result<()> {
         self.work.check(position)?;
         (self.position, self.batches) = (position.clone(), None);

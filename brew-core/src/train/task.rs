@@ -1,4 +1,4 @@
-//! A pipeline that is trained, with its name where there are several.
+//! A pipeline that is being trained, with its task name if there are several.
 
 use super::work::Work;
 use crate::error::Result;
@@ -7,13 +7,13 @@ use crate::parameters::Parameters;
 
 /// A pipeline at work on its data.
 pub(super) struct Task<'r> {
-    /// Its name, where there are several.
+    /// Its name, if there are several tasks.
     pub(super) name: Option<String>,
     pub(super) work: Box<dyn Work + 'r>,
 }
 
 impl Task<'_> {
-    /// A name of the plan behind the task's own.
+    /// A name from the plan, prefixed with the task's name.
     pub(super) fn full_name(&self, of_plan: &str) -> String {
         match &self.name {
             Some(task) => format!("{task}/{of_plan}"),
@@ -29,12 +29,12 @@ impl Task<'_> {
     }
 }
 
-/// The parameters of the student, those of all tasks.
+/// The student's parameters, from all tasks.
 pub(super) fn student_of(tasks: &[Task<'_>]) -> Parameters {
     union(tasks, |work| work.executor().student())
 }
 
-/// What all tasks learn beside the student.
+/// The parameters that all tasks learn beside the student's.
 pub(super) fn learned_of(tasks: &[Task<'_>]) -> Parameters {
     union(tasks, |work| work.executor().learned())
 }

@@ -1,4 +1,4 @@
-//! Training several tasks of one student.
+//! Training one student on several tasks.
 
 use std::marker::PhantomData;
 
@@ -25,14 +25,15 @@ impl<'o, 'd> Trainer<'o, MultiTask<'d>> {
         self.evaluated(metric_of_task, Of { judged: student, data, metric, role: PhantomData })
     }
 
-    /// Checks two rows of each task and trains for so many `.steps(…)`.
+    /// Checks two rows of each task and trains for the number of `.steps(…)`.
     ///
-    /// # Errors
-    /// As those of a single pipeline, with the task's name.
+    /// # Errors The same as for a single pipeline, with the task's name.
     pub fn run(mut self) -> Result<TrainedTasks<'d>> {
         let mut problems = self.trained.problems();
         if let Duration::Epochs(_) = self.settings.duration {
-            problems.push("several tasks have no common epoch: say how many `.steps(…)`".to_owned());
+            problems.push(
+                "several tasks have no common epoch: set the length of the run with `.steps(…)`".to_owned(),
+            );
         }
         self.refuse(problems)?;
         let (trained, settings, mut caller) = self.parts();

@@ -1,26 +1,26 @@
-//! How many tokens the student has seen, without making the device wait.
+//! Counting the tokens that the student has seen, without synchronizing with the device.
 
 use tch::{Kind, Tensor};
 
 use crate::error::Result;
 
-/// A count of tokens, of which the newest part is still on the device.
+/// A count of tokens whose newest part is still on the device.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     counted: u64,
-    /// What was added since it was last read: an int64 scalar.
+    /// Tokens added since the last read: an int64 scalar.
     waiting: Option<Tensor>,
-    /// Whether a batch did not say how many it has; then nobody knows how many there were.
+    /// Whether some batch did not report its count; the total is then unknown.
     unknown: bool,
 }
 
 impl Tokens {
-    /// Goes on from what a checkpoint says.
+    /// Resumes from a checkpoint's count.
     pub(super) fn from(counted: Option<u64>) -> Self {
         Tokens { counted: counted.unwrap_or(0), waiting: None, unknown: counted.is_none() }
     }
 
-    /// Adds a batch's tokens, a scalar that is not read.
+    /// Adds a batch's tokens, a scalar, without reading it.
     pub(super) fn add(&mut self, of_batch: Option<Tensor>) -> Result<()> {
         match (of_batch, &self.waiting) {
             (None, _) => *self = Tokens { unknown: true, ..Tokens::default() },
@@ -31,7 +31,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// Reads the device; `None` where not every batch said how many it has.
+    /// Reads the total from the device; `None` if some batch did not report its count.
     pub(super) fn read(&mut self) -> Result<Option<u64>> {
         if let Some(waiting) = self.waiting.take() {
             self.counted += waiting.f_int64_value(&[])?.unsigned_abs();

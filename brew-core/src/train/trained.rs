@@ -1,4 +1,4 @@
-//! What a run gives back.
+//! The result of a run.
 
 use std::path::Path;
 
@@ -18,18 +18,18 @@ pub struct Trained<A: Adaptor> {
 }
 
 impl<A: Adaptor> Trained<A> {
-    /// The student, to go on with.
+    /// The trained student.
     pub fn student(&self) -> &Seen<A> {
         &self.student
     }
 
-    /// The student alone.
+    /// Returns the student by value.
     pub fn into_student(self) -> Seen<A> {
         self.student
     }
 
-    /// The learned projections, by the names of their stages, and what losses learned; empty without
-    /// any.
+    /// The learned projections, by the names of their stages, and the parameters that losses learned; may be
+    /// empty.
     pub fn projections(&self) -> &Parameters {
         &self.projections
     }
@@ -39,14 +39,14 @@ impl<A: Adaptor> Trained<A> {
         &self.summary
     }
 
-    /// Writes the student to a folder, as its model does.
+    /// Writes the student to a folder, in its model's format.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         self.student.save(folder.as_ref())
     }
 }
 
-/// A student that was trained on several tasks. The model itself is in the hands of whoever gave it to
-/// the tasks.
+/// A student that was trained on several tasks. The model itself belongs to the caller who gave it to the
+/// tasks.
 #[derive(Debug)]
 pub struct TrainedTasks<'d> {
     pub(super) tasks: MultiTask<'d>,
@@ -55,12 +55,12 @@ pub struct TrainedTasks<'d> {
 }
 
 impl<'d> TrainedTasks<'d> {
-    /// The tasks, to go on with.
+    /// The trained tasks.
     pub fn tasks(&self) -> &MultiTask<'d> {
         &self.tasks
     }
 
-    /// The learned projections, which all tasks share, and what losses learned.
+    /// The learned projections, which all tasks share, and the parameters that losses learned.
     pub fn projections(&self) -> &Parameters {
         &self.projections
     }

@@ -59,7 +59,7 @@ impl Run<'_, '_> {
                 self.tasks[*task].work.executor().after_step()?;
             }
         } else {
-            // Nothing of the step counts: losses drop what they saw of it when the next one begins.
+            // The step is discarded: losses drop its contributions when the next step begins.
             buffers.put_back(self.tasks)?;
         }
         self.step += 1;
@@ -75,8 +75,8 @@ impl Run<'_, '_> {
         })
     }
 
-    /// Forward and backward pass of one batch of a window: the values of its losses where they are logged, else
-    /// none; `None` where its loss is not finite and the step is to be left out.
+    /// Forward and backward pass of one batch of a window. Returns the values of its losses, empty if they
+    /// are not logged; `None` if the loss is not finite and the step must be skipped.
     fn pass(
         &mut self,
         (index, next): (usize, &NextBatch<'_>),
@@ -86,9 +86,9 @@ impl Run<'_, '_> {
         tell: &mut Tell<'_>,
     ) -> Result<Option<Vec<(String, f64)>>> {
         let settings = self.settings;
-        // Seeded anew each time, so that a step can be replayed without the steps before it.
+        // Reseeded for every batch, so that a step can be replayed without the steps before it.
         tch::manual_seed(mix(settings.seed, self.step, index as u64));
-        // On a GPU the rows would have to be counted there and the number read back in every step.
+        // On a GPU, sparse gradients would require reading back the number of rows in every step.
         let sparse = self.device == Device::Cpu || settings.sparse_updates == SparseUpdates::RowsInUse;
         let pass = Pass::training(self.step, Wants::nothing()).of_steps(self.length.steps);
         let pass = pass.recomputing(settings.gradient_checkpointing).with_sparse_gradients(sparse);
@@ -117,7 +117,8 @@ impl Run<'_, '_> {
         self.learned.step(multiplier)
     }
 
-    /// Undoes the scale of the loss; without one nothing is read, and gradients count as finite.
+    /// Unscales the gradients; without a loss scale nothing is read from the device, and gradients count as
+    /// finite.
     fn gradients_are_finite(&mut self, tell: &mut Tell<'_>) -> Result<bool> {
         let Some(scale) = &self.scale else { return Ok(true) };
         let mut gradients = self.student.gradients()?;
@@ -125,7 +126,7 @@ impl Run<'_, '_> {
         let finite = scale.unscale(&gradients)?;
         if !finite {
             tell(&Event::Warning(&format!(
-                "step {}: a gradient is too large for float16; the step is left out and the loss scaled down",
+                "step {}: a gradient is too large for float16; the step is skipped and the loss scale reduced",
                 self.step + 1
             )));
         }
@@ -142,7 +143,7 @@ impl Run<'_, '_> {
         clip::clip(&gradients, norm)
     }
 
-    /// What the window counts, for each task that it has batches of; a single batch counts by itself.
+    /// The counts of a window, for each task that has batches in it; a single batch needs none.
     fn counts(&self, window: &[NextBatch<'_>]) -> Result<BTreeMap<usize, Option<Window>>> {
         if let [alone] = window {
             return Ok(BTreeMap::from([(alone.task, None)]));
@@ -161,14 +162,14 @@ impl Run<'_, '_> {
             .collect()
     }
 
-    /// An error with the batch that made it.
+    /// Adds the batch to an error that it caused.
     fn at(&self, next: &NextBatch<'_>, error: Error) -> Error {
         let task = self.tasks[next.task].name.clone();
         error.during(During::Batch { task, epoch: next.epoch, batch: next.index })
     }
 }
 
-/// Bytes in use on a CUDA device, else of this process.
+/// Bytes in use on a CUDA device, else by this process.
 fn memory(device: Device) -> Option<u64> {
     if let Device::Cuda(index) = device {
         return crate::native::cuda_memory(index).ok().map(|memory| memory.allocated);

@@ -1,5 +1,4 @@
-//! The windows of batches that optimizer steps are made of: from one pipeline's data, or from that of several
-//! tasks, drawn in turn.
+//! The windows of batches that make up optimizer steps, from one pipeline's data or drawn from several tasks.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +10,10 @@ use super::work::{MicroBatch, NOTHING};
 use crate::batch::Position;
 use crate::error::{Error, Result};
 
-/// Where the data of a task stands.
+/// The position in a task's data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Standing {
-    /// The task's name, where there are several.
+    /// The task's name, if there are several.
     pub(super) task: Option<String>,
     /// Its next batch.
     pub(super) position: Position,
@@ -30,7 +29,8 @@ pub(super) struct NextBatch<'r> {
     pub(super) batch: Box<dyn MicroBatch + 'r>,
 }
 
-/// Batches without end, or in a run of epochs up to the end of each.
+/// Hands out the batches of a run, window by window: without end in a run of steps, epoch by epoch in a run
+/// of epochs.
 pub(super) struct Windows<'r> {
     tasks: &'r [Task<'r>],
     streams: Vec<Stream<'r>>,
@@ -47,7 +47,8 @@ impl<'r> Windows<'r> {
         Ok(Windows { tasks, streams, draw, per_epoch, drawn: 0 })
     }
 
-    /// The batches of the next optimizer step: so many, or fewer where the epoch of a run of epochs ends.
+    /// The batches of the next optimizer step: `most` of them, or fewer at the end of an epoch in a run of
+    /// epochs.
     pub(super) fn next(&mut self, most: usize) -> Result<Vec<NextBatch<'r>>> {
         let mut window = Vec::new();
         while window.len() < most {
@@ -70,7 +71,7 @@ impl<'r> Windows<'r> {
             }
             if let Some(per_epoch) = &self.per_epoch {
                 return Err(Error::invalid(format!(
-                    "epoch {epoch} of the data ended after {index} batches, where it was said to have {}: a run of epochs needs data of known length that can be walked again",
+                    "epoch {epoch} of the data ended after {index} batches but reported {}: a run of epochs needs data of known length that can be read repeatedly",
                     per_epoch.of(epoch)
                 )));
             }
@@ -81,8 +82,8 @@ impl<'r> Windows<'r> {
         }
     }
 
-    /// Whether the last batch ended an epoch of a run of epochs; then the next one is begun. Data that
-    /// goes on after its last batch is refused: the rest would be left out without a word.
+    /// Whether the last batch ended an epoch in a run of epochs; if so, the next epoch begins. Data that
+    /// yields more batches than it reported is refused, since the rest would be silently ignored.
     fn ends_epoch(&mut self) -> Result<bool> {
         let (Some(per_epoch), [stream]) = (&self.per_epoch, self.streams.as_mut_slice()) else {
             return Ok(false);
@@ -93,18 +94,18 @@ impl<'r> Windows<'r> {
         }
         if stream.next()?.is_some() {
             return Err(Error::invalid(format!(
-                "epoch {epoch} of the data has more than the {taken} batches that it was said to have"
+                "epoch {epoch} of the data has more than the {taken} batches that it reported"
             )));
         }
         stream.next_epoch();
         Ok(true)
     }
 
-    /// Goes on where the data of each task stood, after so many batches were drawn.
+    /// Resumes from each task's position, after this many drawn batches.
     pub(super) fn restore(&mut self, standings: &[Standing], drawn: u64) -> Result<()> {
         if standings.len() != self.streams.len() {
             return Err(Error::invalid(format!(
-                "the checkpoint has the data of {} tasks, the run has {}",
+                "the checkpoint has {} tasks, the run has {}",
                 standings.len(),
                 self.streams.len()
             )));
@@ -112,7 +113,7 @@ impl<'r> Windows<'r> {
         for ((stream, task), standing) in self.streams.iter_mut().zip(self.tasks).zip(standings) {
             if task.name != standing.task {
                 return Err(Error::invalid(format!(
-                    "the checkpoint's data is that of task {:?} where the run has {:?}: give the tasks in the order that they had",
+                    "the checkpoint has task {:?} where the run has {:?}: give the tasks in their original order",
                     standing.task, task.name
                 )));
             }
@@ -125,7 +126,7 @@ impl<'r> Windows<'r> {
         Ok(())
     }
 
-    /// Where the data of each task stands.
+    /// The position in each task's data.
     pub(super) fn standings(&self) -> Vec<Standing> {
         (self.tasks.iter().zip(&self.streams))
             .map(|(task, stream)| Standing { task: task.name.clone(), position: stream.position().clone() })
@@ -133,13 +134,14 @@ impl<'r> Windows<'r> {
     }
 }
 
-/// A stream that can be walked only once, or data without rows, would keep a run of steps waiting for ever.
+/// The error of an empty epoch: data that can be read only once, or has no rows, would keep a run of steps
+/// waiting forever.
 fn nothing_left(task: Option<&str>, epoch: u64) -> String {
     let of_task = task.map(|task| format!("task `{task}`: ")).unwrap_or_default();
     match epoch {
         0 => format!("{of_task}{NOTHING}"),
         _ => format!(
-            "{of_task}epoch {epoch} of the data gave no batch, and the run needs more than there were: ask for fewer steps, or give data that can be walked again"
+            "{of_task}epoch {epoch} of the data yielded no batch, but the run needs more: reduce the number of steps, or give data that can be read repeatedly"
         ),
     }
 }

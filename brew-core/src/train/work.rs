@@ -1,7 +1,7 @@
-//! A pipeline at work on its data, with the types of both erased: what the loop drives.
+//! A type-erased pipeline with its data: the interface that the training loop drives.
 //!
-//! So one loop serves every pipeline, and several at once: it asks for the next batch and gets it with
-//! the executor that runs it.
+//! One loop can therefore serve every pipeline, and several at once: it asks for the next batch and gets it
+//! together with its executor.
 
 use tch::Tensor;
 
@@ -14,46 +14,46 @@ use crate::execute::{BatchCounts, StepLosses, Window};
 use crate::parameters::Parameters;
 use crate::pass::Pass;
 
-/// Said of data that yields nothing.
+/// The error for data that yields nothing.
 pub(super) const NOTHING: &str = "there is nothing to train on: the data has no rows";
 
 /// A pipeline with its executor and its data.
 pub(crate) trait Work {
-    /// What needs no data.
+    /// The executor, for everything that needs no data.
     fn executor(&self) -> &dyn ErasedExecutor;
-    /// The same, to change it.
+    /// The executor, mutably.
     fn executor_mut(&mut self) -> &mut dyn ErasedExecutor;
-    /// Runs two rows and those that hold the extremes of the data, and says what they showed.
+    /// Runs two rows and the rows that hold the data's extremes, and returns the findings.
     fn probe(&self) -> Result<Vec<String>>;
-    /// Two rows of the data (`rows/<column>`) and what the student gives for them (`outputs/<role>`).
+    /// Two rows of the data (`rows/<column>`) and the student's outputs for them (`outputs/<role>`).
     fn outputs(&self) -> Result<Parameters>;
-    /// Reads and keeps the teachers' features in a cache, under the task's name, from now on.
+    /// From now on reads and stores the teachers' features in a cache, under the task's name.
     fn cache_teachers(&mut self, cache: &dyn TeacherCache, task: Option<&str>) -> Result<Vec<String>>;
-    /// Fills caches that are empty as the batches before this position did.
+    /// Refills empty caches as the batches before this position filled them.
     fn refill_caches(&self, position: &Position) -> Result<()>;
-    /// Batches in each of the first epochs of the data, where that is known.
+    /// The number of batches in each of the first epochs of the data, if known.
     fn batches_per_epoch(&self, epochs: u64) -> Result<Option<PerEpoch>>;
-    /// Examples in every epoch of the data, where that is known.
+    /// Examples per epoch of the data, if known.
     fn rows(&self) -> Option<usize>;
-    /// What a person should know before the first step.
+    /// Notes to the user before the first step.
     fn warnings(&self, accumulation: usize) -> Vec<String>;
     /// Where the data begins.
     fn start(&self) -> Result<Position>;
     /// The batches from a position to the end of its epoch, on the student's device.
     fn walk(&self, from: &Position) -> Result<Walk<'_, Box<dyn MicroBatch + '_>>>;
-    /// Refuses a position that was taken in other data.
+    /// Refuses a position that was taken in different data.
     fn check(&self, position: &Position) -> Result<()>;
 }
 
-/// A batch with the executor that runs it.
+/// A batch together with the executor that runs it.
 pub(crate) trait MicroBatch {
     /// Number of rows.
     fn rows(&self) -> u64;
-    /// What the student reads, by column.
+    /// The student's inputs, by column.
     fn tensors(&self) -> Parameters;
-    /// The positions that its mask keeps, a scalar on its device; `None` where it has no mask.
+    /// The number of positions that its mask keeps, a scalar on its device; `None` without a mask.
     fn tokens(&self) -> Result<Option<Tensor>>;
-    /// What it counts in a window of several.
+    /// Its counts in a window of several batches.
     fn counts(&self) -> Result<BatchCounts>;
     /// Its losses.
     fn run(&self, pass: &Pass, window: Option<&Window>) -> Result<StepLosses>;

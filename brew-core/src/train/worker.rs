@@ -1,4 +1,4 @@
-//! A pipeline with its executor and its data.
+//! The typed pipeline with its executor and its data, behind the type-erased [`Work`].
 
 use std::cell::{OnceCell, RefCell};
 
@@ -18,7 +18,7 @@ use crate::model::Model as _;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
 
-/// The first batch of the first epoch, and those behind it.
+/// The first batch of the first epoch, and the batches after it.
 type Opened<'p, B> = Option<(B, Walk<'p, B>)>;
 
 /// A pipeline, its executor and its data.
@@ -26,11 +26,12 @@ pub(crate) struct Worker<'p, T: 'static, A: Adaptor, D: Batches> {
     pipeline: &'p Pipeline<T, A>,
     executor: Executor<'p, T, A>,
     data: &'p D,
-    /// The first epoch, opened once: the probe and the caches look at its first batch, and the loop takes up all.
+    /// The first epoch, opened once: the probe and the caches look at its first batch, and the loop then
+    /// takes all of it.
     opened: RefCell<Opened<'p, D::Batch>>,
-    /// The first two rows, once they were asked for.
+    /// The first two rows, once requested.
     rows: OnceCell<D::Batch>,
-    /// What the first two rows warned of.
+    /// Warnings that the first two rows gave.
     warnings: RefCell<Vec<String>>,
 }
 
@@ -75,7 +76,8 @@ where
         Ok(self.rows.get_or_init(|| rows))
     }
 
-    /// The batches from a position on, as the data gives them: of the first epoch those that were opened before.
+    /// The batches from a position on, as the data yields them; at the start of the first epoch, the batches
+    /// that are already open.
     fn batches(&self, from: &Position) -> Result<Walk<'p, D::Batch>> {
         match self.opened.take() {
             Some((first, rest)) if (from.epoch, from.batch) == (0, 0) => {
@@ -163,7 +165,7 @@ where
     fn walk(&self, from: &Position) -> Result<Walk<'_, Box<dyn MicroBatch + '_>>> {
         let run = |batch: Result<D::Batch>| -> Result<Box<dyn MicroBatch + '_>> {
             let batch = batch?;
-            // Hashes need the bytes, which are at hand before the batch goes to a device.
+            // Hashing needs the bytes on the CPU, so it comes before the batch moves to a device.
             let keys = self.executor.keys(&batch)?;
             let batch = batch.to_device(self.device())?;
             Ok(Box::new(Runnable { executor: &self.executor, batch, keys }))
@@ -176,7 +178,7 @@ where
     }
 }
 
-/// A batch with what runs it.
+/// A batch together with its executor.
 struct Runnable<'w, 'p, T: 'static, A: Adaptor, B> {
     executor: &'w Executor<'p, T, A>,
     batch: B,

@@ -169,8 +169,8 @@ fn settings_for_the_other_kind_of_run_are_a_warning() {
     assert_eq!(
         *seen.warnings.borrow(),
         [
-            "the run goes by epochs: checkpoints every so many steps are for a run of `.steps(…)`",
-            "the run goes by optimizer steps: its checkpoints are those of `.checkpoint_every_steps(…)` and the last step"
+            "this is a run of epochs: `.checkpoint_every_steps(…)` only works in a run of `.steps(…)`",
+            "this is a run of steps: it only writes the checkpoints of `.checkpoint_every_steps(…)` and of the last step"
         ]
     );
 }

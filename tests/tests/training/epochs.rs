@@ -47,10 +47,7 @@ fn data_of_unknown_length_cannot_make_a_run_of_epochs() {
         .run(Stream::new(sentences(2, 4, 0), 9))
         .unwrap_err()
         .to_string();
-    assert_eq!(
-        error,
-        "a run of epochs needs data whose length is known: say `.steps(…)` instead of `.epochs(…)`"
-    );
+    assert_eq!(error, "a run of epochs needs data of known length: use `.steps(…)` instead of `.epochs(…)`");
 }
 
 /// Epochs of so many batches each, which says this of them.
@@ -109,10 +106,7 @@ fn data_that_are_not_as_long_as_they_said_are_refused() {
     };
     assert_eq!(
         run([3, 2], [3, 4]),
-        "epoch 1 of the data ended after 2 batches, where it was said to have 4: a run of epochs needs data of known length that can be walked again"
+        "epoch 1 of the data ended after 2 batches but reported 4: a run of epochs needs data of known length that can be read repeatedly"
     );
-    assert_eq!(
-        run([4, 2], [3, 2]),
-        "epoch 0 of the data has more than the 3 batches that it was said to have"
-    );
+    assert_eq!(run([4, 2], [3, 2]), "epoch 0 of the data has more than the 3 batches that it reported");
 }

@@ -80,7 +80,7 @@ fn data_that_give_no_batch_end_the_run_with_an_error_defect_25() {
     assert_eq!(run(0), "there is nothing to train on: the data has no rows");
     assert_eq!(
         run(2),
-        "epoch 2 of the data gave no batch, and the run needs more than there were: ask for fewer steps, or give data that can be walked again"
+        "epoch 2 of the data yielded no batch, but the run needs more: reduce the number of steps, or give data that can be read repeatedly"
     );
 }
 

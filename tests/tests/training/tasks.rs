@@ -134,7 +134,7 @@ fn a_task_of_unknown_length_makes_all_tasks_equally_probable() {
     assert_eq!(
         *seen.warnings.borrow(),
         [
-            "the number of examples is not known of every task: each is drawn with the same probability, whatever `tau` is"
+            "not every task knows its number of examples: all are drawn with the same probability, and `tau` has no effect"
         ]
     );
 }
@@ -282,9 +282,9 @@ fn what_is_wrong_with_tasks_is_said_before_anything_runs() {
         .task("../b", textbrewers.plan().unwrap(), sentences(1, 4, 0))
         .tau(f64::NAN);
     let error = Trainer::new(tasks).run().unwrap_err().to_string();
-    expect_test::expect![[r#"`tau` is NaN; it must be finite and not negative; two tasks are named `a`: give one another name; `../b` is no name for a task: files are named after it, so it has letters, digits, `-`, `_`, `.` and spaces, and does not start with a dot; `a` and `../b` follow different semantics, Exact and TextBrewer: say the same to both; the student of `../b` shares no parameter with those before it: give all tasks handles of one model, `let student = Arc::new(Mutex::new(student));` and `Arc::clone(&student).seen_by(…)`; several tasks have no common epoch: say how many `.steps(…)`"#]].assert_eq(&error);
+    expect_test::expect![[r#"`tau` is NaN; it must be finite and not negative; two tasks are named `a`: rename one of them; `../b` is not a valid task name: files are named after it, so use letters, digits, `-`, `_`, `.` and spaces, and do not start with a dot; `a` and `../b` use different semantics, Exact and TextBrewer: set the same semantics for both; the student of `../b` shares no parameter with the students of the tasks before it: give all tasks handles of one model, `let student = Arc::new(Mutex::new(student));` and `Arc::clone(&student).seen_by(…)`; several tasks have no common epoch: set the length of the run with `.steps(…)`"#]].assert_eq(&error);
     let error = Trainer::new(MultiTask::new()).steps(1).run().unwrap_err().to_string();
-    assert_eq!(error, "there is no task: add one with `.task(…)`");
+    assert_eq!(error, "no tasks: add one with `.task(…)`");
     let empty = MultiTask::new().task("a", supervised(&student), sentences(1, 4, 0)).task(
         "b",
         supervised(&student),

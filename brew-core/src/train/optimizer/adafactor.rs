@@ -1,9 +1,9 @@
-//! Adafactor: second moments of a matrix by its rows and columns, so that almost nothing is kept.
+//! Adafactor: keeps a matrix's second moments only per row and per column, so its state is tiny.
 //!
-//! At the parameter's own step s, with β = s^decay (decay -0.8), ρ = min(r, 1/√s), α = max(ε₂, RMS(w)) ρ:
-//! a matrix keeps R ← R + β (mean_columns g² - R) and C ← C + β (mean_rows g² - C), and v = R C / mean(R);
-//! a vector keeps v ← v + β (g² - v). u = g / √max(v, ε₁²); w ← w (1 - r d) - α u / max(1, RMS(u) / c), c = 1.
-//! PyTorch's `Adafactor`, without its reads of the device.
+//! At the parameter's own step s, with β = s^decay (decay -0.8), ρ = min(r, 1/√s), α = max(ε₂, RMS(w)) ρ: a
+//! matrix keeps R ← R + β (mean_columns g² - R) and C ← C + β (mean_rows g² - C), and v = R C / mean(R); a
+//! vector keeps v ← v + β (g² - v). u = g / √max(v, ε₁²); w ← w (1 - r d) - α u / max(1, RMS(u) / c), c = 1.
+//! Same as PyTorch's `Adafactor`, but without reading from the device.
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -30,8 +30,8 @@ pub struct Adafactor {
 }
 
 impl Adafactor {
-    /// At most this learning rate, relative to each parameter's own size; decay -0.8, ε₂ 1e-3, clipping 1,
-    /// no weight decay.
+    /// An Adafactor with at most this learning rate, relative to each parameter's own size; decay -0.8, ε₂
+    /// 1e-3, clipping 1, no weight decay.
     pub fn with_lr(learning_rate: f64) -> Self {
         Adafactor { learning_rate, decay: -0.8, epsilon: 1e-3, clipping: 1.0, weight_decay: 0.0 }
     }

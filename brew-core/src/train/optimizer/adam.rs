@@ -1,4 +1,4 @@
-//! Adam and AdamW, by libtorch's fused kernel: one call a group, in the order of PyTorch's operations.
+//! Adam and AdamW, by libtorch's fused kernel: one call per group, in the order of PyTorch's operations.
 //!
 //! With gradient g, moments m ← β₁ m + (1 - β₁) g and v ← β₂ v + (1 - β₂) g², at the parameter's own step s:
 //! w ← w - r (m / (1 - β₁ˢ)) / (√(v / (1 - β₂ˢ)) + ε). Weight decay d shrinks w by r d first (AdamW), or adds
@@ -48,7 +48,7 @@ macro_rules! adam {
                 $name { weight_decay, ..self }
             }
 
-            /// The same settings with these changes, such as those of a group of parameters.
+            /// A copy with these changes, such as those of a parameter group.
             pub fn changed(self, changes: &OptimizerChanges) -> Self {
                 $name {
                     learning_rate: changes.learning_rate.unwrap_or(self.learning_rate),
@@ -161,7 +161,8 @@ fn fused(
     slots: &mut Slots,
     numbers: AdamNumbers,
 ) -> Result<()> {
-    // The kernel reads the step from the device, one scalar per parameter; equal ones share it.
+    // The kernel reads the step from the device, one scalar per parameter; parameters at the same step share
+    // it.
     let device = parameters.first().map_or(Device::Cpu, Tensor::device);
     let mut scalars: BTreeMap<u64, Tensor> = BTreeMap::new();
     let mut steps = Vec::with_capacity(parameters.len());

@@ -1,7 +1,7 @@
-//! The parameters that an optimizer moves, in groups of one setting each, with their slots.
+//! Parameter groups: the parameters that an optimizer updates, grouped by setting, with their slots.
 //!
-//! In the exact semantics biases and norms (vectors) do not decay, and with a layer decay the layers
-//! nearer to the input learn slower: each is a group of its own, so that a fused kernel takes it whole.
+//! In exact semantics biases and norms (vectors) do not decay, and with layer decay the layers nearer to the
+//! input learn slower: each combination is a group, so that one call of a fused kernel updates it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +15,10 @@ use crate::parameters::Parameters;
 use crate::plan::OptimizerChanges;
 use crate::semantics::Semantics;
 
-/// The name of a parameter's count of steps in a state.
+/// The name of a parameter's step count in the saved state.
 const STEP: &str = "step";
 
-/// Everything that one optimizer moves.
+/// All parameters that one optimizer updates.
 #[derive(Debug)]
 pub(crate) struct Groups {
     optimizer: Box<dyn Optimizer>,
@@ -31,32 +31,31 @@ pub(crate) struct Groups {
 #[derive(Debug)]
 struct Group {
     optimizer: Box<dyn Optimizer>,
-    /// The factor of the learning rate that is this group's own.
+    /// This group's learning rate factor.
     factor: f64,
     names: Vec<String>,
     parameters: Vec<Tensor>,
-    /// How often each has moved.
+    /// How many updates each parameter has had.
     steps: Vec<u64>,
     slots: Slots,
-    /// Those of the parameters whose gradients are of some rows alone, by their index.
+    /// The parameters with sparse gradients, which cover only some rows, by index.
     rows: BTreeMap<usize, Rows>,
 }
 
 impl Groups {
-    /// No parameters yet.
+    /// An optimizer without parameters yet.
     pub(crate) fn new(optimizer: Box<dyn Optimizer>, semantics: Semantics) -> Self {
         let sparse = SparseUpdates::EveryRow;
         Groups { optimizer, semantics, step: 0, groups: Vec::new(), sparse }
     }
 
-    /// The same, which moves of a parameter whose gradient is sparse these rows.
+    /// Sets which rows of a parameter with a sparse gradient are updated.
     pub(crate) fn moving(self, sparse: SparseUpdates) -> Self {
         Groups { sparse, ..self }
     }
 
-    /// Adds parameters with what they have of their own: slots for every one that requires a gradient. A
-    /// tensor that is here already, under whatever name, is not added again.
-    /// `factor` gives the factor of a parameter's learning rate by its name.
+    /// Adds parameters, and slots for every one that requires a gradient. A tensor that was already added,
+    /// under any name, is not added again. `factor` maps a parameter's name to its learning rate factor.
     pub(crate) fn add(
         &mut self,
         changes: &OptimizerChanges,
@@ -67,7 +66,7 @@ impl Groups {
         let spared = OptimizerChanges { weight_decay: Some(0.0), ..*changes };
         let place = |parameter: &Tensor| parameter.data_ptr() as usize;
         let mut known: BTreeSet<usize> = self.parameters().map(place).collect();
-        // Tensors without elements have no place of their own in memory.
+        // Empty tensors have no memory address of their own to compare.
         let fresh: Vec<(&str, &Tensor)> = (parameters.without_buffers())
             .filter(|(_, parameter)| parameter.requires_grad())
             .filter(|(_, parameter)| parameter.numel() == 0 || known.insert(place(parameter)))
@@ -101,20 +100,20 @@ impl Groups {
         self.groups.iter().map(|group| group.parameters.len()).sum()
     }
 
-    /// The parameters it moves.
+    /// The parameters it updates.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &Tensor> {
         self.groups.iter().flat_map(|group| &group.parameters)
     }
 
-    /// Takes the gradients away: a parameter that gets none then stays where it is, as in PyTorch.
+    /// Removes all gradients: a parameter that then gets none is not updated, as in PyTorch.
     pub(crate) fn clear_gradients(&mut self) -> Result<()> {
         self.groups.iter_mut().flat_map(|group| group.rows.values_mut()).for_each(Rows::forget);
         let parameters: Vec<&Tensor> = self.parameters().collect();
         ffi::clear_gradients(&parameters)
     }
 
-    /// The gradients of the backward passes since they were cleared, to be read or changed in place before
-    /// the step: of one that is sparse the values of its rows.
+    /// The gradients accumulated since they were cleared, to read or change in place before the step; for a
+    /// sparse gradient, the values of its rows.
     pub(crate) fn gradients(&mut self) -> Result<Vec<Tensor>> {
         let mut all = Vec::new();
         for group in &mut self.groups {
@@ -132,7 +131,7 @@ impl Groups {
         Ok(all)
     }
 
-    /// One step with the learning rates multiplied by this; a parameter without a gradient stays.
+    /// One step with the learning rates multiplied by this; a parameter without a gradient is not updated.
     pub(crate) fn step(&mut self, multiplier: f64) -> Result<()> {
         let _guard = tch::no_grad_guard();
         self.step += 1;
@@ -142,8 +141,8 @@ impl Groups {
         Ok(())
     }
 
-    /// All slots by parameter and slot, `encoder.layer.0.….weight/first_moment`, which are handles of the
-    /// tensors themselves; and under `….weight/step` how often each parameter has moved.
+    /// All slots by parameter and slot, `encoder.layer.0.….weight/first_moment`, sharing storage with the
+    /// originals; and under `….weight/step` the number of updates each parameter has had.
     pub(crate) fn state(&self) -> BTreeMap<String, Tensor> {
         let named = |group: &Group| {
             let slots = group.slots.iter();
@@ -160,17 +159,16 @@ impl Groups {
         self.groups.iter().flat_map(named).collect()
     }
 
-    /// Steps done.
+    /// Steps completed.
     pub(crate) fn steps_done(&self) -> u64 {
         self.step
     }
 
-    /// Goes on from a state that [`Groups::state`] gave after so many steps.
+    /// Resumes from a state that [`Groups::state`] returned after this many steps.
     ///
-    /// # Errors
-    /// Names every slot that is missing, unknown or of another shape; nothing is changed then.
+    /// # Errors Names every slot that is missing, unknown or of the wrong shape, and changes nothing.
     pub(crate) fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps_done: u64) -> Result<()> {
-        let title = format!("{} cannot go on from this state", self.optimizer.name());
+        let title = format!("{} cannot resume from this state", self.optimizer.name());
         Parameters::new(self.state()).take(state, &title)?;
         for group in &mut self.groups {
             for (name, step) in group.names.iter().zip(&mut group.steps) {
@@ -210,7 +208,7 @@ impl Group {
             }
             self.steps[index] += 1;
             step.numbers.push(self.steps[index]);
-            // Handles of the same tensors: what moves in them moves here.
+            // These share storage with the slots, so in-place updates reach the slots.
             let slots = self.slots.iter().map(|(slot, tensors)| (*slot, tensors[index].shallow_clone()));
             if !gradient.is_sparse() {
                 moving.add(parameter.shallow_clone(), gradient.f_contiguous()?, slots);
@@ -247,7 +245,7 @@ impl Group {
     }
 }
 
-/// What an optimizer is given in one step.
+/// The inputs of an optimizer for one step.
 #[derive(Debug, Default)]
 struct Moving {
     parameters: Vec<Tensor>,

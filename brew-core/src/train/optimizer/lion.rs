@@ -9,8 +9,9 @@ use super::{Optimizer, Slots, Step, negative, no_such_setting, not_a_rate, slot}
 use crate::error::Result;
 use crate::plan::OptimizerChanges;
 
-/// Lion (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, program 1). It keeps one
-/// moment; its learning rate is three to ten times smaller than AdamW's, its weight decay as much larger.
+/// Lion (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, program 1). It keeps one moment.
+/// Compared with AdamW, use a learning rate three to ten times smaller, and a weight decay larger by the same
+/// factor.
 ///
 /// ```
 /// use brew_core::train::Lion;
@@ -26,7 +27,7 @@ pub struct Lion {
 }
 
 impl Lion {
-    /// This learning rate; betas 0.9 and 0.99, no weight decay.
+    /// A Lion with this learning rate; betas 0.9 and 0.99, no weight decay.
     pub fn with_lr(learning_rate: f64) -> Self {
         Lion { learning_rate, betas: (0.9, 0.99), weight_decay: 0.0 }
     }

@@ -1,11 +1,10 @@
-//! Optimizers: their settings, their rules, and the parameters they move with all state in the open.
+//! Optimizers: their settings, their update rules, and parameter groups whose state is fully accessible.
 //!
-//! An [`Optimizer`] is a value with settings and a rule; it holds no tensors. What moves (parameters,
-//! moments, counts of steps) is in `groups.rs`, in lists that a fused kernel takes whole, under names
-//! that a checkpoint keeps.
+//! An [`Optimizer`] consists of settings and an update rule; it holds no tensors. Everything that changes
+//! (parameters, moments, step counts) is in `groups.rs`, in lists that fused kernels take directly, under the
+//! names that checkpoints use.
 //!
-//! | optimizer | a step, with gradient g, learning rate r, weight decay d | source |
-//! |---|---|---|
+//! | optimizer | one step, with gradient g, learning rate r, weight decay d | source | |---|---|---|
 //! | [`AdamW`] | w ← w (1 - r d) - r m̂ / (√v̂ + ε) | Loshchilov and Hutter, 2019 |
 //! | [`Adam`] | the same with d w added to g instead | Kingma and Ba, 2015 |
 //! | [`Sgd`] | b ← μ b + g + d w; w ← w - r b | Sutskever et al., 2013 |
@@ -34,9 +33,9 @@ pub use lion::Lion;
 pub(crate) use rows::SparseUpdates;
 pub use sgd::Sgd;
 
-/// The settings of an optimizer and its rule.
+/// An optimizer's settings and update rule.
 ///
-/// One of one's own keeps what it needs in slots, one tensor a parameter each:
+/// Your own optimizer keeps its state in slots, one tensor per parameter each:
 ///
 /// ```
 /// use brew_core::prelude::*;
@@ -68,30 +67,29 @@ pub trait Optimizer: fmt::Debug + 'static {
     /// The name in `config.json` and in checkpoints.
     fn name(&self) -> &'static str;
 
-    /// The settings, as `config.json` holds them.
+    /// The settings, as `config.json` stores them.
     fn settings(&self) -> serde_json::Value;
 
     /// The learning rate before the schedule.
     fn learning_rate(&self) -> f64;
 
-    /// How fast weights decay; 0 for not at all.
+    /// The weight decay; 0 for none.
     fn weight_decay(&self) -> f64;
 
-    /// What is wrong with the settings, each with its mend.
+    /// The problems of the settings, each with its fix.
     fn problems(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// The same optimizer with these changes, such as those of a group of parameters.
+    /// A copy with these changes, such as those of a parameter group.
     ///
-    /// # Errors
-    /// Where a change is of something that the optimizer does not have.
+    /// # Errors A change to a setting that the optimizer does not have.
     fn with(&self, changes: &OptimizerChanges) -> Result<Box<dyn Optimizer>>;
 
-    /// What is kept for a parameter from step to step, as it is before the first.
+    /// The initial state of a parameter, by slot.
     fn slots(&self, parameter: &Tensor) -> Result<Vec<(&'static str, Tensor)>>;
 
-    /// Moves the parameters in place. Every slot has one tensor a parameter, in their order; gradient
+    /// Updates the parameters in place. Every slot has one tensor per parameter, in the same order; gradient
     /// mode is off.
     fn step(
         &self,
@@ -102,16 +100,16 @@ pub trait Optimizer: fmt::Debug + 'static {
     ) -> Result<()>;
 }
 
-/// What a slot of each parameter holds, by the slot's name.
+/// The slots by name, each with one tensor per parameter.
 pub type Slots = BTreeMap<&'static str, Vec<Tensor>>;
 
-/// The circumstances of one step.
+/// The context of one step.
 #[derive(Debug)]
 pub struct Step {
-    /// Of each parameter how often it has moved, this step included: from 1. A parameter moves in the steps
-    /// that give it a gradient, so that the head of a task that is rarely drawn has made fewer.
+    /// For each parameter the number of its updates, including this one: from 1. A parameter is updated only
+    /// in steps that give it a gradient, so the head of a rarely drawn task has a lower number.
     pub numbers: Vec<u64>,
-    /// The learning rate after the schedule and the group's own factor.
+    /// The learning rate after applying the schedule and the group's factor.
     pub learning_rate: f64,
 }
 
@@ -120,19 +118,19 @@ fn slot<'s>(slots: &'s mut Slots, name: &'static str) -> &'s mut [Tensor] {
     slots.get_mut(name).map_or(&mut [], Vec::as_mut_slice)
 }
 
-/// The problem of a number that must be finite and not negative.
+/// The problem with a number that must be finite and not negative, if there is one.
 fn negative(name: &str, value: f64) -> Option<String> {
     let fine = value.is_finite() && value >= 0.0;
     (!fine).then(|| format!("the {name} is {value}; it must be finite and not negative"))
 }
 
-/// The problem of a decay rate outside [0, 1).
+/// The problem with a decay rate outside [0, 1).
 fn not_a_rate(name: &str, value: f64) -> Option<String> {
     let fine = (0.0..1.0).contains(&value);
     (!fine).then(|| format!("{name} is {value}; it must lie in [0, 1)"))
 }
 
-/// The error of a change that an optimizer has no setting for.
+/// The error for a change to a setting that the optimizer lacks.
 fn no_such_setting(optimizer: &str, setting: &str, given: bool) -> Result<()> {
     if given {
         return Err(crate::error::Error::invalid(format!(

@@ -1,20 +1,21 @@
-//! Gradients of some rows of a parameter alone: those of the tokens that a batch has, in an embedding.
+//! Sparse gradients of embeddings: they cover only the rows of the tokens in a batch.
 //!
-//! A dense gradient of an embedding is nearly all zeros: writing them, adding up their squares and scaling
-//! them costs more than the layers of a small student. So brew's encoders give sparse ones on the CPU, and
-//! what is left to decide is which rows an optimizer moves.
+//! A dense gradient of an embedding is nearly all zeros: writing them, summing their squares and scaling them
+//! costs more than the layers of a small student. Therefore brew's encoders produce sparse gradients on the
+//! CPU, and [`SparseUpdates`] decides which rows an optimizer updates.
 
 use tch::Tensor;
 
 use crate::error::Result;
 
-/// Which rows of a parameter with a sparse gradient a step moves.
+/// Which rows of a parameter with a sparse gradient a step updates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum SparseUpdates {
-    /// All of them, as if the gradient were dense: momentum and weight decay move rows without one too.
+    /// All rows, as if the gradient were dense: momentum and weight decay also update rows without a
+    /// gradient.
     #[default]
     EveryRow,
-    /// Those that have a gradient.
+    /// Only the rows that have a gradient.
     RowsInUse,
 }
 
@@ -26,7 +27,7 @@ pub(super) struct InUse {
 }
 
 impl InUse {
-    /// The gradients of the rows, one a row.
+    /// The gradients of the rows, one per row.
     pub(super) fn gradients(&self) -> Tensor {
         self.values.shallow_clone()
     }
@@ -43,17 +44,17 @@ impl InUse {
     }
 }
 
-/// A parameter's sparse gradient in the step that is under way, and memory that steps share.
+/// A parameter's sparse gradient in the current step, and memory that steps reuse.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// Made of the gradient when it is first asked for.
+    /// Computed from the gradient on first use.
     in_use: Option<InUse>,
-    /// The gradient of all rows, where it was asked for, with the rows of it that are not zero.
+    /// The dense gradient, if requested, with its nonzero rows.
     dense: Option<(Tensor, Tensor)>,
 }
 
 impl Rows {
-    /// The rows in use: what is changed in their gradients stays changed until [`Rows::forget`].
+    /// The rows in use: changes to their gradients persist until [`Rows::forget`].
     pub(super) fn in_use(&mut self, gradient: &Tensor) -> Result<&InUse> {
         let in_use = match self.in_use.take() {
             Some(known) => known,
@@ -68,7 +69,7 @@ impl Rows {
         Ok(self.in_use.insert(in_use))
     }
 
-    /// The gradient with its zeros, in memory that the next step uses again.
+    /// The dense gradient, in memory that the next step reuses.
     pub(super) fn dense(&mut self, parameter: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let mut whole = match self.dense.take() {
             Some((mut whole, before)) => {
@@ -90,7 +91,7 @@ impl Rows {
     }
 }
 
-/// Whether rows can be moved without the others: every slot must have one a row.
+/// Whether rows can be updated individually: every slot must have a value for each row.
 pub(super) fn fit(parameter: &Tensor, slots: &[(&'static str, Tensor)]) -> bool {
     slots.iter().all(|(_, slot)| slot.size() == parameter.size())
 }

@@ -29,7 +29,7 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// This learning rate, without momentum and weight decay.
+    /// An SGD with this learning rate, without momentum or weight decay.
     pub fn with_lr(learning_rate: f64) -> Self {
         Sgd { learning_rate, momentum: 0.0, nesterov: false, weight_decay: 0.0 }
     }

@@ -1,4 +1,4 @@
-//! Three steps of each optimizer against PyTorch, in float64; states that are saved and gone on with.
+//! Three steps of each optimizer against PyTorch, in float64; and states that are saved and resumed from.
 
 use tch::Tensor;
 
@@ -194,7 +194,7 @@ fn a_state_of_something_else_is_refused_with_all_that_differs() {
     state.remove("b/second_moment");
     let error = problem.groups.restore(&state, 5).unwrap_err().to_string();
     for part in [
-        "adamw cannot go on from this state",
+        "adamw cannot resume from this state",
         "`w/third_moment` has no place there",
         "`w/first_moment` is []",
         "`b/second_moment` is missing",
@@ -220,7 +220,7 @@ fn a_setting_that_an_optimizer_lacks_is_an_error() {
     assert!(error.contains("`betas` was given, which SGD does not have"), "{error}");
 }
 
-/// An embedding of four rows of two, moved by three steps over these tokens each.
+/// An embedding of four rows of width two, after three steps over these tokens each.
 fn embedding(optimizer: impl Optimizer, sparse: Option<SparseUpdates>, tokens: [&[i64]; 3]) -> Vec<f64> {
     let kind = (tch::Kind::Double, tch::Device::Cpu);
     let table = Tensor::arange(8, kind).view([4, 2]).sin().set_requires_grad(true);
@@ -238,7 +238,7 @@ fn embedding(optimizer: impl Optimizer, sparse: Option<SparseUpdates>, tokens: [
     Vec::<f64>::try_from(table.detach().view([-1])).unwrap()
 }
 
-/// A token twice in a step, one that comes and goes, and one that is never there.
+/// A token that occurs twice in a step, one that comes and goes, and one that never occurs.
 const TOKENS: [&[i64]; 3] = [&[1, 3, 1], &[1], &[3, 1, 1, 1]];
 
 #[test]
@@ -252,7 +252,7 @@ fn a_sparse_gradient_moves_all_rows_as_the_dense_one_does() {
             embedding(Sgd::with_lr(0.1).momentum(0.9), Some(SparseUpdates::EveryRow), TOKENS),
             embedding(Sgd::with_lr(0.1).momentum(0.9), None, TOKENS),
         ),
-        // Its state is of rows and columns: it cannot move some rows without the others.
+        // Its state is per row and per column: it cannot update some rows without the others.
         (
             embedding(Adafactor::with_lr(0.1), Some(SparseUpdates::RowsInUse), TOKENS),
             embedding(Adafactor::with_lr(0.1), None, TOKENS),
@@ -272,7 +272,7 @@ fn rows_in_use_move_alone_and_as_they_would_with_the_others() {
     for row in 0..4 {
         let range = 2 * row..2 * row + 2;
         match row {
-            // Weight decay moves them where every row moves.
+            // Weight decay changes them if every row is updated.
             0 | 2 => {
                 assert_eq!(moved[range.clone()], before[range.clone()]);
                 assert_ne!(dense[range.clone()], before[range]);
@@ -283,7 +283,7 @@ fn rows_in_use_move_alone_and_as_they_would_with_the_others() {
     let once: [&[i64]; 3] = [&[1, 3], &[1], &[1]];
     let first: [&[i64]; 3] = [&[1, 3], &[], &[]];
     let rare = |tokens| embedding(Sgd::with_lr(0.1).momentum(0.9), Some(SparseUpdates::RowsInUse), tokens);
-    // What momentum would have moved further stays where its last gradient left it.
+    // Without a gradient the row stays where its last gradient left it, whatever its momentum.
     assert_eq!(rare(once)[6..8], rare(first)[6..8]);
 }
 
