@@ -7,9 +7,11 @@ use arrow::array::builder::{FixedSizeListBuilder, ListBuilder, PrimitiveBuilder,
 use arrow::array::{ArrayRef, PrimitiveArray};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Int64Type};
 use brew_core::words::suggest;
+use serde_json::Value;
 
 use super::Dataset;
 use super::classes::Classes;
+use super::features::{is_multi_hot, of_classes, of_multi_hot};
 use crate::error::{Error, Result};
 
 /// The values of the rows in use.
@@ -31,20 +33,9 @@ impl Casting<'_> {
     fn values(&self, needed: &str) -> Result<ColumnValues> {
         let (dataset, column) = (self.dataset, self.column);
         let field = dataset.field(column)?;
-        let mut data_type = field.data_type();
-        let mut depth = 0;
-        loop {
-            data_type = match data_type {
-                DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-                    depth += 1;
-                    item.data_type()
-                }
-                DataType::Dictionary(_, values) => values,
-                _ => break,
-            };
-        }
+        let (depth, data_type) = innermost(field.data_type());
         let is_text = matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-        let is_whole = data_type.is_integer() || *data_type == DataType::Boolean;
+        let is_whole = is_whole(data_type);
         match depth {
             0 if is_text => dataset.texts(column).map(ColumnValues::Texts),
             0 if is_whole => dataset.integers(column).map(ColumnValues::Integers),
@@ -121,6 +112,7 @@ impl Casting<'_> {
     pub(super) fn classes(&self, classes: Classes) -> Result<(ArrayRef, Vec<String>)> {
         let values = self.values("classes, which are text or whole numbers")?;
         let names = self.names(classes, &values)?;
+        let values = self.numbered_by(&names, values)?;
         let made = match &values {
             ColumnValues::Texts(texts) => array::<Int64Type>(self.each(texts, |text| number(&names, text))?)?,
             ColumnValues::Integers(numbers) => {
@@ -144,6 +136,7 @@ impl Casting<'_> {
         let needed = "lists of classes, which are text or whole numbers";
         let values = self.values(needed)?;
         let names = self.names(classes, &values)?;
+        let values = self.numbered_by(&names, values)?;
         let rows = match &values {
             ColumnValues::TextLists(lists) => self.each(lists, |list| {
                 list.iter().map(|text| number(&names, text)).collect::<Result<Vec<_>, _>>()
@@ -163,6 +156,39 @@ impl Casting<'_> {
             builder.append(true);
         }
         Ok((Arc::new(builder.finish()), names))
+    }
+
+    /// The description of a column of whole numbers that names their classes, for the same numbers in int64.
+    pub(super) fn feature_of_whole_numbers(&self, in_lists: bool) -> Result<Option<Value>> {
+        let (_, data_type) = innermost(self.dataset.field(self.column)?.data_type());
+        let names = self.dataset.class_names(self.column)?.filter(|_| is_whole(data_type));
+        Ok(names.map(|names| match is_multi_hot(self.dataset.schema().metadata(), self.column) {
+            true => of_multi_hot(&names),
+            false => of_classes(&names, in_lists),
+        }))
+    }
+
+    /// Whole numbers whose column names their classes, as the numbers of the same names among these: the old
+    /// numbers would stand for other classes where the order differs. Where no name is among these, they are
+    /// other words for the same classes.
+    fn numbered_by(&self, names: &[String], values: ColumnValues) -> Result<ColumnValues> {
+        let Some(own) = self.dataset.class_names(self.column)? else { return Ok(values) };
+        let places = places(&own, names);
+        if places.iter().all(Option::is_none) {
+            return Ok(values);
+        }
+        let place = |&of: &i64| {
+            let of = within(&own, of)?;
+            let place = places.get(of as usize).copied().flatten();
+            place.map_or_else(|| number(names, &own[of as usize]), |place| Ok(place as i64))
+        };
+        Ok(match values {
+            ColumnValues::Integers(values) => ColumnValues::Integers(self.each(&values, place)?),
+            ColumnValues::IntegerLists(lists) => {
+                ColumnValues::IntegerLists(self.each(&lists, |list| list.iter().map(place).collect())?)
+            }
+            other => other,
+        })
     }
 
     /// The names in order; rejects an empty list and duplicates.
@@ -192,6 +218,25 @@ impl Casting<'_> {
     }
 }
 
+/// How deep values are in lists, and their type without dictionaries.
+fn innermost(mut data_type: &DataType) -> (usize, &DataType) {
+    let mut depth = 0;
+    loop {
+        data_type = match data_type {
+            DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                depth += 1;
+                item.data_type()
+            }
+            DataType::Dictionary(_, values) => values,
+            _ => return (depth, data_type),
+        };
+    }
+}
+
+fn is_whole(data_type: &DataType) -> bool {
+    data_type.is_integer() || *data_type == DataType::Boolean
+}
+
 fn array<P: ArrowPrimitiveType>(values: Vec<P::Native>) -> Result<ArrayRef> {
     Ok(Arc::new(PrimitiveArray::<P>::from_iter_values(values)))
 }
@@ -203,6 +248,17 @@ fn number(names: &[String], text: &str) -> Result<i64, String> {
         let near = suggest(text, names.iter().map(String::as_str));
         format!("`{text}` is none of the {} classes{near}", names.len())
     })
+}
+
+/// For each name its place among the others: without regard to case, unless that makes two names one.
+fn places(names: &[String], others: &[String]) -> Vec<Option<usize>> {
+    let folded = |names: &[String]| names.iter().map(|name| name.trim().to_lowercase()).collect::<Vec<_>>();
+    let distinct = |names: &[String]| names.iter().collect::<BTreeSet<_>>().len() == names.len();
+    let (mut names, mut others) = (names.to_vec(), others.to_vec());
+    if distinct(&folded(&names)) && distinct(&folded(&others)) {
+        (names, others) = (folded(&names), folded(&others));
+    }
+    names.iter().map(|name| others.iter().position(|other| other == name)).collect()
 }
 
 /// The number, if it is that of a class.

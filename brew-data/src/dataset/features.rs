@@ -106,16 +106,38 @@ pub(super) fn of_multi_hot(names: &[String]) -> Value {
     json!({"_type": "List", "feature": value, "length": names.len()})
 }
 
+/// Whether a column is described as one 0 or 1 for each class.
+pub(super) fn is_multi_hot(metadata: &Metadata, column: &str) -> bool {
+    let description = metadata.get(KEY).and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let found = description.and_then(|whole| find(&whole["info"]["features"], column));
+    found.is_some_and(|found| found["feature"].get(MULTI_HOT).is_some())
+}
+
 /// The metadata without the description of a column whose values changed.
 pub(super) fn without(metadata: &Metadata, column: &str) -> Metadata {
     let mut metadata = metadata.clone();
     if let Some(mut whole) = metadata.get(KEY).and_then(|text| serde_json::from_str::<Value>(text).ok())
-        && let Some(features) = whole["info"]["features"].as_object_mut()
-        && features.remove(column).is_some()
+        && let Some(features) = whole["info"].get_mut("features")
+        && removed(features, column)
     {
         metadata.insert(KEY, whole.to_string());
     }
     metadata
+}
+
+/// Removes the description that [`find`] finds; says whether there was one.
+fn removed(features: &mut Value, column: &str) -> bool {
+    let Some(members) = features.as_object_mut() else { return false };
+    if members.remove(column).is_some() {
+        return true;
+    }
+    column.match_indices('.').any(|(point, _)| match members.get_mut(&column[..point]) {
+        Some(outer) if outer["_type"] == "Sequence" => {
+            outer.get_mut("feature").is_some_and(|within| removed(within, &column[point + 1..]))
+        }
+        Some(outer) => removed(outer, &column[point + 1..]),
+        None => false,
+    })
 }
 
 /// The metadata of shards: the first shard's, with the first description that any of them has.

@@ -33,6 +33,11 @@ impl Dataset {
         Dataset { limit: Some((length, too_long)), ..self.clone() }
     }
 
+    /// The same rows with the limit of the table that they were made of.
+    pub(crate) fn limited_as(self, other: &Dataset) -> Self {
+        Dataset { limit: other.limit, ..self }
+    }
+
     /// The number of values of a list that go into a batch.
     pub(crate) fn longest_kept(&self) -> usize {
         match self.limit {

@@ -74,7 +74,7 @@ impl Dataset {
 
 impl Recast<'_> {
     /// Casts to whole numbers (int64): from text, from floats without a fraction, or from bools. Lists of
-    /// text or of whole numbers become lists.
+    /// text or of whole numbers become lists. Whole numbers keep the names of their classes.
     pub fn to_integers(self) -> Self {
         Recast { to: To::Integers, ..self }
     }
@@ -86,7 +86,9 @@ impl Recast<'_> {
     }
 
     /// Turns text into class numbers from 0 (int64), and lists of text into lists of class numbers. Whole
-    /// numbers are kept and get names; each must be smaller than the number of names.
+    /// numbers are kept and get names; each must be smaller than the number of names. Where the column names
+    /// its classes already, as those of Python's `datasets` do, the numbers become those of the same names in
+    /// this order, without regard to case; other words for all of them are new names for the same numbers.
     /// [`Dataset::class_names`] returns the names.
     pub fn to_classes(self, classes: impl Into<Classes>) -> Self {
         Recast { to: To::Classes(classes.into()), ..self }
@@ -94,7 +96,8 @@ impl Recast<'_> {
 
     /// Turns lists of classes, given as text or as numbers, into multi-hot lists: one 0 or 1 per class (a
     /// fixed-length list of uint8, which a batch takes as any dtype). A class listed twice in a row counts
-    /// once.
+    /// once. Numbers whose column names their classes are taken by name, as by
+    /// [`to_classes`](Self::to_classes).
     pub fn to_multi_hot(self, classes: impl Into<Classes>) -> Self {
         Recast { to: To::MultiHot(classes.into()), ..self }
     }
@@ -125,7 +128,11 @@ impl Recast<'_> {
                 let schema = Schema::new_with_metadata(fields, metadata);
                 return Ok(Dataset { schema: Arc::new(schema), ..dataset.clone() });
             }
-            To::Integers => (recast.integers()?, None),
+            To::Integers => {
+                let values = recast.integers()?;
+                let feature = recast.feature_of_whole_numbers(values.data_type().is_nested())?;
+                (values, feature)
+            }
             To::Floats => (recast.floats()?, None),
             To::Classes(classes) => {
                 let (values, names) = recast.classes(classes)?;

@@ -15,7 +15,9 @@ use crate::source::table::Table;
 /// Classes with different names or a different order across files, or two-byte floats of different dtypes, by
 /// file and column.
 pub(super) fn one_meaning(schema: &SchemaRef, tables: &[Table]) -> Result<SchemaRef> {
-    let [first, others @ ..] = tables else { return Ok(schema.clone()) };
+    if tables.len() < 2 {
+        return Ok(schema.clone());
+    }
     // A file without the column, or with nothing but nulls, says nothing about it.
     let bits = |table: &Table, column: &str| match table.schema.field_with_name(column) {
         Ok(field) if *field.data_type() != DataType::Null => Half::of(field, None).ok(),
@@ -28,11 +30,12 @@ pub(super) fn one_meaning(schema: &SchemaRef, tables: &[Table]) -> Result<Schema
     // Columns with incompatible types, or missing from a file, are rejected when used.
     for field in schema.fields().iter().filter(|field| *field.data_type() != DataType::Null) {
         let column = field.name();
-        for other in others {
+        let mut said = None;
+        for table in tables {
             // Metadata that cannot be understood is reported when the column is read.
-            if let (Some(known), Some(found)) = (bits(first, column), bits(other, column))
-                && known != found
-            {
+            let Some(found) = bits(table, column) else { continue };
+            let (first, known) = *said.get_or_insert((table, found));
+            if known != found {
                 let message = format!(
                     "the two bytes of column `{column}` are {}, those of {} are {}: give both the same metadata \
                      `brew.dtype`",
@@ -40,7 +43,7 @@ pub(super) fn one_meaning(schema: &SchemaRef, tables: &[Table]) -> Result<Schema
                     first.path.display(),
                     name(known, field)
                 );
-                return Err(Error::format(&*other.path, message));
+                return Err(Error::format(&*table.path, message));
             }
         }
         let mut known: Option<(&Table, Vec<String>)> = None;

@@ -23,7 +23,7 @@ const CHUNK_ROWS: usize = 1024;
 impl Dataset {
     /// Tokenises the rows in use: columns `input_ids` and `attention_mask` (lists of int32, unpadded),
     /// `token_type_ids` for pairs and on request, those of [`Tokenize::words`] and [`Tokenize::questions`],
-    /// and the carried columns.
+    /// and the carried columns. [`limited_to`](Self::limited_to) stays in force.
     ///
     /// They are written once to an Arrow IPC file in `cache_folder`, which is mapped and reused. Its name is
     /// a hash of the texts, the carried values, the tokenizer, and the settings, and a file beside it holds a
@@ -54,12 +54,15 @@ impl Dataset {
         }
         let key = key_of(self, &settings.columns(), tokenizer, settings)?;
         let path = cache_folder.as_ref().join(format!("tokens-{}.arrow", &key[..32]));
-        if let Some(tokens) = cached(&path, &key) {
-            return Ok(tokens);
-        }
-        self.write_tokens(&cutting, settings, &key, &path)?;
-        seal(&path)?;
-        Dataset::open(&path)
+        let tokens = match cached(&path, &key) {
+            Some(tokens) => tokens,
+            None => {
+                self.write_tokens(&cutting, settings, &key, &path)?;
+                seal(&path)?;
+                Dataset::open(&path)?
+            }
+        };
+        Ok(tokens.limited_as(self))
     }
 
     fn write_tokens(&self, tokenizer: &Tokenizer, settings: &Tokenize, key: &str, path: &Path) -> Result<()> {

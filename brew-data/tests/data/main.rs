@@ -22,6 +22,7 @@ mod identifiers;
 mod json_keys;
 mod json_tables;
 mod loading;
+mod meaning;
 mod odd_columns;
 mod order;
 mod padding;
