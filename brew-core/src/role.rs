@@ -4,6 +4,10 @@
 //! not for fields. The built-in roles are the field's own (TextBrewer calls seven of them adaptor
 //! keys); any type that implements [`Role`] is one more.
 
+use tch::{Kind, Tensor};
+
+use crate::error::Result;
+
 /// A meaning that a tensor, or a list of tensors, can have.
 ///
 /// ```
@@ -27,6 +31,15 @@ pub trait Role: 'static {
 
 /// The label of what does not count, as in PyTorch (`ignore_index`).
 pub const IGNORED: i64 = -100;
+
+/// Which labels are not [`IGNORED`], as booleans. In 8 bits without a sign libtorch takes -100 for 156, which is
+/// a class like any other.
+pub(crate) fn counts(labels: &Tensor) -> Result<Tensor> {
+    match labels.f_kind()? {
+        Kind::Uint8 => Ok(labels.f_ones_like()?.f_to_kind(Kind::Bool)?),
+        _ => Ok(labels.f_ne(IGNORED)?),
+    }
+}
 
 macro_rules! roles {
     ($($(#[doc = $doc:literal])* $role:ident = $name:literal;)*) => {

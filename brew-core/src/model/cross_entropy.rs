@@ -104,9 +104,31 @@ impl CrossEntropy {
     }
 
     fn count_but(&self, labels: &Tensor, ignored: i64) -> Result<Tensor> {
+        // In 8 bits -100 would be another number.
+        let labels = &labels.f_to_kind(Kind::Int64)?;
         let counted = labels.f_ne(ignored)?;
         let Some(weights) = &self.weights else { return Ok(counted.f_to_kind(Kind::Float)?) };
-        let classes = labels.f_to_kind(Kind::Int64)?.f_masked_fill(&counted.f_logical_not()?, 0)?;
+        let classes = labels.f_masked_fill(&counted.f_logical_not()?, 0)?;
         Ok(weights.f_take(&classes).in_stage("class weights")?.f_mul(&counted)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CrossEntropy, Device, Tensor};
+
+    // By hand; -100 in 8 bits without a sign is 156, which is a class here.
+    #[test]
+    fn no_class_of_eight_bits_is_taken_for_a_missing_label() {
+        let labels = Tensor::from_slice(&[156_u8, 3]);
+        let plain = CrossEntropy::default().count(&labels).unwrap();
+        assert_eq!(plain, Tensor::from_slice(&[1.0_f32, 1.0]));
+        let weights = (0..200).map(f64::from);
+        let weighted = CrossEntropy::default().with_weights(weights, 200, Device::Cpu).unwrap();
+        assert_eq!(weighted.count(&labels).unwrap(), Tensor::from_slice(&[156.0_f32, 3.0]));
+        let missing = Tensor::from_slice(&[-100_i8, 3]);
+        assert_eq!(weighted.count(&missing).unwrap(), Tensor::from_slice(&[0.0_f32, 3.0]));
+        let counted = super::super::labelled(&[labels]).unwrap().unwrap();
+        assert_eq!(counted, [plain]);
     }
 }

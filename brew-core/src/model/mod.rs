@@ -34,7 +34,7 @@ use crate::error::{Error, InStage as _, Result};
 use crate::feature::Feature;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
-use crate::role::{IGNORED, Labels, Role as _};
+use crate::role::{Labels, Role as _, counts};
 use crate::row_key::RowKeys;
 
 pub use activation::Activation;
@@ -346,8 +346,10 @@ pub trait Side<B>: Model {
 
 /// 1 for each label that counts, 0 for one of -100; `None` where labels are no integers.
 pub(crate) fn labelled(labels: &[Tensor]) -> Option<Result<Vec<Tensor>>> {
-    let whole = |labels: &Tensor| matches!(labels.kind(), Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8);
-    let one = |labels: &Tensor| Ok(labels.f_ne(IGNORED)?.f_to_kind(Kind::Float)?);
+    let whole = |labels: &Tensor| {
+        matches!(labels.kind(), Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8)
+    };
+    let one = |labels: &Tensor| Ok(counts(labels)?.f_to_kind(Kind::Float)?);
     labels.iter().all(whole).then(|| labels.iter().map(one).collect())
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
-use crate::role::IGNORED;
+use crate::role::counts;
 use crate::words::shape;
 
 /// What the labels of a head are, and so which loss it has: `problem_type` in a `config.json`.
@@ -189,7 +189,7 @@ impl ProblemType {
         };
         Ok(match self {
             ProblemType::SingleLabelClassification => {
-                let outside = outside(0.0, classes as f64 - 1.0)?.f_logical_and(&labels.f_ne(IGNORED)?)?;
+                let outside = outside(0.0, classes as f64 - 1.0)?.f_logical_and(&counts(labels)?)?;
                 first(outside)?.map(|label| {
                     format!(
                         "a label is {label}, and the logits have {classes} classes: labels are 0 to {}, or -100 for what does not count",

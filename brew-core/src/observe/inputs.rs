@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 
 use crate::batch::Batch;
 use crate::error::Result;
-use crate::role::IGNORED;
+use crate::role::counts;
 
 /// As few equal labels may be chance: a masked language model keeps one token in ten as it is.
 const FEWEST: i64 = 4;
@@ -49,7 +49,7 @@ pub(super) fn input_of<B: Batch>(batch: &B, labels: &[Tensor]) -> Result<Inputs>
     if labels.dim() != 2 || labels.f_kind()? != Kind::Int64 {
         return Ok(Inputs::No);
     }
-    let counts = labels.f_ne(IGNORED)?;
+    let counts = counts(labels)?;
     if counts.f_sum(Kind::Int64)?.f_int64_value(&[])? < FEWEST {
         return Ok(Inputs::Unknown);
     }

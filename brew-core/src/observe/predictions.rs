@@ -224,7 +224,12 @@ impl<R: Role> Predictions<R> {
             on_cpu(if wide { values.f_to_kind(Kind::Float)? } else { values })
         });
         let values = values.collect::<Result<Vec<_>>>()?;
-        let labels = labels.into_iter().map(on_cpu).collect::<Result<Vec<_>>>()?;
+        // In 8 bits without a sign the -100 that a shorter batch is padded with would be the class 156.
+        let labels = labels.into_iter().map(|labels| match labels.f_kind()? {
+            Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8 => on_cpu(labels.f_to_kind(Kind::Int64)?),
+            _ => on_cpu(labels),
+        });
+        let labels = labels.collect::<Result<Vec<_>>>()?;
         let mask = match (mask.map(on_cpu).transpose()?, values.first().map(Tensor::size).as_deref()) {
             (Some(mask), _) => Some(mask.f_ne(0)?),
             (None, Some([rows, length, _])) => {

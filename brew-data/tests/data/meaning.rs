@@ -14,7 +14,7 @@ use tempfile::tempdir;
 use crate::batches::{Padded, array, epoch, table};
 use crate::copied::copies;
 
-/// The description that `datasets` 4 writes of these two classes.
+/// The description that `datasets` writes of these two classes.
 const CLASSES: &str = r#"{"names": ["negative", "positive"], "_type": "ClassLabel"}"#;
 
 /// A table with a description of its columns as Python's `datasets` writes it.
@@ -39,7 +39,7 @@ fn labelled() -> Dataset {
     )
 }
 
-// By hand, from the names: `datasets` 4 does the same in `align_labels_with_mapping`.
+// By hand, from the names: `datasets` 5.2 does the same in `align_labels_with_mapping`.
 #[test]
 fn numbers_of_named_classes_are_numbered_by_their_names_in_another_order() {
     let folder = tempdir().unwrap();

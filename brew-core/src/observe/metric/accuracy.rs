@@ -90,6 +90,15 @@ mod tests {
         }
     }
 
+    // By hand; -100 in 8 bits without a sign is 156, which is a class here.
+    #[test]
+    fn no_class_of_eight_bits_is_taken_for_a_missing_label() {
+        let labels = Tensor::from_slice(&[156_u8, 3]);
+        let predicted = Tensor::from_slice(&[7_i64, 3]).one_hot(200).to_kind(tch::Kind::Float);
+        let predictions = Predictions::new(vec![predicted], vec![labels], None).unwrap();
+        assert_eq!(Accuracy.value(&predictions).unwrap(), 0.5);
+    }
+
     // scikit-learn 1.9.1: accuracy_score([0, 1], [0, nan]) is "ValueError: Input y_pred contains NaN."
     #[test]
     fn logits_that_are_nan_are_refused_where_they_count() {

@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 use super::super::predictions::Predictions;
 use crate::error::{Error, InStage, Result};
 use crate::model::ProblemType;
-use crate::role::{IGNORED, Logits, Role};
+use crate::role::{IGNORED, Logits, Role, counts};
 
 /// The classes of a data set, predicted and true.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Classes {
             }
         }
         let predicted = logits.f_argmax(-1, false)?;
-        let mut counts = labels.f_ne(IGNORED)?;
+        let mut counts = counts(labels)?;
         if let Some(mask) = predictions.mask() {
             counts = counts.f_logical_and(mask).in_stage("logits_mask")?;
         }
@@ -127,7 +127,7 @@ pub(crate) fn labels_within_classes<R: Role>(predictions: &Predictions<R>, by_ex
         if classes < 2 || rest != labels.size() || labels.f_kind()? != Kind::Int64 {
             continue;
         }
-        let mut counts = labels.f_ne(IGNORED)?;
+        let mut counts = counts(labels)?;
         if let Some(mask) = predictions.mask().filter(|mask| mask.size() == labels.size()) {
             counts = counts.f_logical_and(mask).in_stage("logits_mask")?;
         }

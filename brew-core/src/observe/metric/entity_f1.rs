@@ -10,7 +10,7 @@ use super::classes::{integers, one_head};
 use super::tags::{Scheme, f1, problem};
 use crate::error::{Error, InStage, Result};
 use crate::observe::Predictions;
-use crate::role::IGNORED;
+use crate::role::counts;
 use crate::words::numbered;
 
 /// F1 over the entities of texts, from classes of tokens: of those whose label is not -100 and that the
@@ -97,7 +97,7 @@ impl EntityF1 {
                 logits.size().last().copied().unwrap_or(0)
             )));
         }
-        let mut counts = labels.f_ne(IGNORED)?;
+        let mut counts = counts(labels)?;
         if let Some(mask) = predictions.mask() {
             counts = counts.f_logical_and(mask).in_stage("logits_mask")?;
         }

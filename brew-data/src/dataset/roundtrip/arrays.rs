@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::cast::AsArray;
 use arrow::array::*;
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::*;
@@ -11,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub(super) fn types() -> impl Strategy<Value = DataType> {
     use DataType::*;
-    let dictionary = |values| Dictionary(Box::new(Int8), Box::new(values));
+    let dictionary = |keys, values| Dictionary(Box::new(keys), Box::new(values));
     let leaf = prop::sample::select(vec![
         Null,
         Boolean,
@@ -32,14 +33,33 @@ pub(super) fn types() -> impl Strategy<Value = DataType> {
         Binary,
         LargeBinary,
         FixedSizeBinary(2),
+        BinaryView,
         Date32,
+        Date64,
+        Time32(TimeUnit::Second),
+        Time64(TimeUnit::Nanosecond),
+        Duration(TimeUnit::Millisecond),
         Timestamp(TimeUnit::Microsecond, None),
-        dictionary(Utf8),
-        dictionary(Int64),
-        dictionary(UInt16),
+        Timestamp(TimeUnit::Nanosecond, Some("Asia/Kolkata".into())),
+        Decimal32(5, 1),
+        Decimal128(38, 2),
+        Decimal256(70, 3),
+        dictionary(Int8, Utf8),
+        dictionary(Int8, Int64),
+        dictionary(UInt16, UInt16),
+        dictionary(Int64, Float32),
+        dictionary(Int8, Boolean),
+        dictionary(UInt16, Timestamp(TimeUnit::Microsecond, None)),
     ]);
     leaf.prop_recursive(3, 8, 3, |inner| {
-        let item = || inner.clone().prop_map(|of| Arc::new(Field::new_list_field(of, true)) as FieldRef);
+        let item = || {
+            let named = (inner.clone(), any::<bool>()).prop_map(|(of, is_named)| match is_named {
+                true => Field::new("entry", of, true)
+                    .with_metadata([("of".to_owned(), "an item".to_owned())]),
+                false => Field::new_list_field(of, true),
+            });
+            named.prop_map(|item| Arc::new(item) as FieldRef)
+        };
         let members = prop::collection::vec(inner.clone(), 1..3).prop_map(|members| {
             let names = members.into_iter().enumerate();
             names.map(|(index, of)| Field::new(format!("m{index}"), of, true)).collect::<Fields>()
@@ -48,9 +68,16 @@ pub(super) fn types() -> impl Strategy<Value = DataType> {
             item().prop_map(List),
             item().prop_map(LargeList),
             item().prop_map(|item| FixedSizeList(item, 2)),
+            inner.clone().prop_map(|of| Map(entries(of), false)),
             members.prop_map(Struct),
         ]
     })
+}
+
+/// The entries of a map of texts to values.
+fn entries(of: DataType) -> FieldRef {
+    let fields = vec![Field::new("keys", DataType::Utf8, false), Field::new("values", of, true)];
+    Arc::new(Field::new_struct("entries", fields, false))
 }
 
 /// Random values of a type; under nulls lies whatever there is.
@@ -61,8 +88,23 @@ pub(super) fn random(of: &DataType, rows: usize, nullable: bool, draws: &mut Cha
     macro_rules! numbers {
         ($type:ty) => {{
             type Native = <$type as ArrowPrimitiveType>::Native;
-            let values = (0..rows).map(|_| draws.next_u64() as Native);
-            Arc::new(PrimitiveArray::<$type>::new(ScalarBuffer::from_iter(values), valid))
+            numbers!($type, |draws: &mut ChaCha8Rng| draws.next_u64() as Native)
+        }};
+        ($type:ty, $draw:expr) => {{
+            let draw = $draw;
+            let values = (0..rows).map(|_| draw(draws));
+            let array = PrimitiveArray::<$type>::new(ScalarBuffer::from_iter(values), valid);
+            Arc::new(array.with_data_type(of.clone()))
+        }};
+    }
+    macro_rules! dictionary {
+        ($type:ty, $values:expr) => {{
+            let length = 1 + draws.next_u32() as usize % 5;
+            let dictionary = random($values, length, nullable, draws);
+            let keys = (0..rows)
+                .map(|_| (draws.next_u32() as usize % length) as <$type as ArrowPrimitiveType>::Native);
+            let keys = PrimitiveArray::<$type>::new(ScalarBuffer::from_iter(keys), valid);
+            Arc::new(DictionaryArray::new(keys, dictionary))
         }};
     }
     let is_null = |row: usize| valid.as_ref().is_some_and(|valid| valid.is_null(row));
@@ -85,7 +127,25 @@ pub(super) fn random(of: &DataType, rows: usize, nullable: bool, draws: &mut Cha
         DataType::UInt32 => numbers!(UInt32Type),
         DataType::UInt64 => numbers!(UInt64Type),
         DataType::Date32 => numbers!(Date32Type),
+        DataType::Date64 => {
+            numbers!(Date64Type, |draws: &mut ChaCha8Rng| 86_400_000 * i64::from(draws.next_u32()))
+        }
+        DataType::Time32(_) => numbers!(Time32SecondType),
+        DataType::Time64(_) => numbers!(Time64NanosecondType),
+        DataType::Duration(_) => numbers!(DurationMillisecondType),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => numbers!(TimestampNanosecondType),
         DataType::Timestamp(..) => numbers!(TimestampMicrosecondType),
+        DataType::Decimal32(..) => {
+            numbers!(Decimal32Type, |draws: &mut ChaCha8Rng| draws.next_u32() as i32 % 100_000)
+        }
+        DataType::Decimal128(..) => {
+            numbers!(Decimal128Type, |draws: &mut ChaCha8Rng| i128::from(draws.next_u64() as i64) << 60)
+        }
+        DataType::Decimal256(..) => {
+            numbers!(Decimal256Type, |draws: &mut ChaCha8Rng| i256::from_i128(
+                i128::from(draws.next_u64() as i64) << 60
+            ))
+        }
         DataType::Float16 => {
             type Half = <Float16Type as ArrowPrimitiveType>::Native;
             let values = (0..rows).map(|_| Half::from_bits(draws.next_u32() as u16));
@@ -105,6 +165,9 @@ pub(super) fn random(of: &DataType, rows: usize, nullable: bool, draws: &mut Cha
         DataType::Binary => Arc::new(BinaryArray::from_iter(
             texts(draws).into_iter().map(|text| text.map(String::into_bytes)),
         )),
+        DataType::BinaryView => Arc::new(BinaryViewArray::from_iter(
+            texts(draws).into_iter().map(|text| text.map(String::into_bytes)),
+        )),
         DataType::LargeBinary => Arc::new(LargeBinaryArray::from_iter(
             texts(draws).into_iter().map(|text| text.map(String::into_bytes)),
         )),
@@ -112,12 +175,11 @@ pub(super) fn random(of: &DataType, rows: usize, nullable: bool, draws: &mut Cha
             let bytes = (0..2 * rows).map(|_| draws.next_u32() as u8).collect::<Vec<_>>();
             Arc::new(FixedSizeBinaryArray::new(2, bytes.into(), valid))
         }
-        DataType::Dictionary(_, values) => {
-            let length = 1 + draws.next_u32() as usize % 5;
-            let dictionary = random(values, length, nullable, draws);
-            let keys = (0..rows).map(|_| (draws.next_u32() as usize % length) as i8);
-            Arc::new(DictionaryArray::new(Int8Array::new(ScalarBuffer::from_iter(keys), valid), dictionary))
-        }
+        DataType::Dictionary(keys, values) => match **keys {
+            DataType::Int8 => dictionary!(Int8Type, values),
+            DataType::UInt16 => dictionary!(UInt16Type, values),
+            _ => dictionary!(Int64Type, values),
+        },
         DataType::List(item) | DataType::LargeList(item) => {
             let lengths: Vec<usize> = (0..rows).map(|_| draws.next_u32() as usize % 4).collect();
             let values = random(item.data_type(), lengths.iter().sum(), item.is_nullable(), draws);
@@ -135,6 +197,12 @@ pub(super) fn random(of: &DataType, rows: usize, nullable: bool, draws: &mut Cha
         DataType::FixedSizeList(item, length) => {
             let values = random(item.data_type(), rows * *length as usize, item.is_nullable(), draws);
             Arc::new(FixedSizeListArray::new(item.clone(), *length, values, valid))
+        }
+        DataType::Map(entries, sorted) => {
+            let lengths: Vec<usize> = (0..rows).map(|_| draws.next_u32() as usize % 3).collect();
+            let within = random(entries.data_type(), lengths.iter().sum(), false, draws);
+            let (within, offsets) = (within.as_struct().clone(), OffsetBuffer::from_lengths(lengths));
+            Arc::new(MapArray::new(entries.clone(), offsets, within, valid, *sorted))
         }
         DataType::Struct(members) => {
             let columns =

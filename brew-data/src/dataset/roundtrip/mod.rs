@@ -84,15 +84,20 @@ fn read(table: &Dataset) -> Vec<(String, Metadata, Vec<Cell>)> {
     table.schema().fields().iter().map(column).collect()
 }
 
-/// The type with dictionaries unpacked, as Arrow's own printing of types shows it.
-fn plain(of: &DataType) -> String {
-    let mut text = of.to_string();
-    while let Some(start) = text.find("Dictionary(Int8, ") {
-        let end = start + text[start..].find(')').unwrap();
-        text.replace_range(end..=end, "");
-        text.replace_range(start..start + "Dictionary(Int8, ".len(), "");
+/// The type with dictionaries unpacked, at any depth.
+fn plain(of: &DataType) -> DataType {
+    let within = |field: &FieldRef| {
+        Arc::new(field.as_ref().clone().with_data_type(plain(field.data_type()))) as FieldRef
+    };
+    match of {
+        DataType::Dictionary(_, values) => plain(values),
+        DataType::List(item) => DataType::List(within(item)),
+        DataType::LargeList(item) => DataType::LargeList(within(item)),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(within(item), *length),
+        DataType::Struct(members) => DataType::Struct(members.iter().map(within).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(within(entries), *sorted),
+        other => other.clone(),
     }
-    text
 }
 
 /// Whether a copy is the table `of` in all but how its dictionaries are kept.
