@@ -31,6 +31,10 @@ where
         self.batches.varies()
     }
 
+    fn reorders(&self) -> bool {
+        self.batches.reorders()
+    }
+
     fn epoch(&self, epoch: u64) -> Result<Walk<'_, B>> {
         self.epoch_from(epoch, 0)
     }

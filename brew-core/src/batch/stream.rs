@@ -39,6 +39,12 @@ pub trait Batches {
         false
     }
 
+    /// Whether rows come in another order than that of the data: shuffled, or together with others of their
+    /// length. A metric that finds what belongs to a row by its place refuses such batches.
+    fn reorders(&self) -> bool {
+        false
+    }
+
     /// Batches in this epoch (from 0), where it is known before it is walked.
     ///
     /// Batches cut by a number of tokens are not as many in every epoch; this says how many there

@@ -25,6 +25,8 @@ pub(super) trait Evaluates<S> {
     fn value(&self, trained: &S) -> Result<f64>;
     /// All problems found with the first two rows and with the rows that hold the data's extremes.
     fn problems(&self, trained: &S) -> Vec<String>;
+    /// The metric's options; compared when a run resumes.
+    fn options(&self) -> serde_json::Value;
     /// What its batches depend on; compared when a run resumes.
     fn settings(&self) -> Result<BTreeMap<String, String>>;
 }
@@ -76,6 +78,11 @@ where
 
     fn problems(&self, trained: &S) -> Vec<String> {
         let student = self.judged.student(trained);
+        if self.metric.reads_order() && self.data.reorders() {
+            return vec![
+                "it finds the answer to an example by its place in the data, and these batches are shuffled or bucketed: evaluate them without `.shuffled(…)` and `.bucketed()`".to_owned(),
+            ];
+        }
         if let Err(error) = two_rows(student, &self.data, &self.metric) {
             // The other rows would only repeat it.
             return vec![error.to_string()];
@@ -90,6 +97,10 @@ where
             checked.err().map(|error| format!("{row}: {error}"))
         };
         extremes.into_iter().filter_map(problem).collect()
+    }
+
+    fn options(&self) -> serde_json::Value {
+        self.metric.options()
     }
 
     fn settings(&self) -> Result<BTreeMap<String, String>> {

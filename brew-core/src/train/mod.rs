@@ -186,7 +186,8 @@ impl<P: Trains> caller::Caller for Student<'_, '_, P> {
 
     fn evaluations(&self) -> Result<Vec<serde_json::Value>> {
         let described = self.evaluations.iter().map(|evaluation| {
-            Ok(serde_json::json!({ "metric": evaluation.metric, "data": evaluation.of.settings()? }))
+            let Evaluation { metric, of } = evaluation;
+            Ok(serde_json::json!({ "metric": metric, "options": of.options(), "data": of.settings()? }))
         });
         described.collect()
     }

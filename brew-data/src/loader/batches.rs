@@ -9,6 +9,7 @@ use brew_core::batch::{Batches, Extreme, FromColumns, Walk};
 use super::column::ColumnReader;
 use super::cut::Lengths;
 use super::make::{Maker, Share};
+use super::order::Order;
 use super::prefetch::{Jobs, Prefetched};
 use super::{Loader, check, extremes};
 use crate::error::{Error, Result};
@@ -100,6 +101,10 @@ impl<B: FromColumns> Batches for Loader<B> {
 
     fn varies(&self) -> bool {
         self.augmentation.is_some()
+    }
+
+    fn reorders(&self) -> bool {
+        self.bucketed || !matches!(self.order, Order::Table)
     }
 
     fn batches_in(&self, epoch: u64) -> brew_core::Result<Option<usize>> {

@@ -9,11 +9,12 @@ use std::path::Path;
 
 use brew_core::cache::{MemoryCache, Payload};
 use brew_core::distill::{student_layer, teacher_layer};
+use brew_core::loss::next_token;
 use brew_core::loss::{
     AdaptiveKl, AlignedUld, Cos, Crd, Dist, Dkd, Gold, HiddenMse, Jsd, KdCe, Kl, Loss, Mft, Nkd, SampledKl,
     SkewKl, SkewReverseKl, Taid, TopK, TopKSemantics, Vid,
 };
-use brew_core::observe::F1;
+use brew_core::observe::{EntityF1, F1, Predictions, Scheme, SquadAnswers, SquadF1};
 use brew_core::plan::{Combine, Projection};
 use brew_core::prelude::*;
 use brew_core::schedule::OneCycle;
@@ -465,6 +466,53 @@ fn every_option_of_the_catalogue_is_in_the_options_of_the_loss() {
         }
     }
     assert!(tried > 100, "only {tried} options were tried");
+}
+
+/// A metric with a setting.
+#[derive(Debug)]
+struct Above(f64);
+
+impl Metric for Above {
+    fn name(&self) -> &'static str {
+        "above"
+    }
+    fn options(&self) -> serde_json::Value {
+        serde_json::json!({ "threshold": self.0 })
+    }
+    fn value(&self, predictions: &Predictions) -> Result<f64> {
+        Ok(predictions.logits()[0].f_gt(self.0)?.f_mean(Kind::Double)?.f_double_value(&[])?)
+    }
+}
+
+// The best student and where a run stops early go by it.
+#[test]
+fn a_metric_with_another_setting_is_refused() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    life(folder.path(), Some(2), |trainer| trainer.evaluate(sentences(1, 4, 9), Above(0.5))).unwrap_err();
+    let other = life(folder.path(), None, |trainer| trainer.evaluate(sentences(1, 4, 9), Above(0.25)));
+    let told = other.unwrap_err().to_string();
+    assert!(told.contains("evaluations[1].options.threshold was 0.5, now it is 0.25"), "{told}");
+    life(folder.path(), None, |trainer| trainer.evaluate(sentences(1, 4, 9), Above(0.5))).unwrap();
+}
+
+#[test]
+fn every_setting_of_a_metric_is_in_its_options() {
+    let tags = ["O", "B-a", "I-a"];
+    let entities = || EntityF1::new(tags).unwrap();
+    let answers = |right: &str| SquadAnswers::new(vec![vec![right.to_owned()]], |_| Ok(Vec::new()));
+    let pairs: [(&str, &dyn Metric, &dyn Metric); 6] = [
+        ("tags", &entities(), &EntityF1::new(["O", "I-a", "B-a"]).unwrap()),
+        ("strict", &entities(), &entities().strict(Scheme::Iob2).unwrap()),
+        ("scheme", &entities().strict(Scheme::Iobes).unwrap(), &entities().strict(Scheme::Iob2).unwrap()),
+        ("answers", &SquadF1::new(&answers("x")), &SquadF1::new(&answers("y"))),
+        ("next_token", &Accuracy, &next_token(Accuracy)),
+        ("within", &next_token(entities()), &next_token(entities().strict(Scheme::Iob2).unwrap())),
+    ];
+    for (setting, without, with) in pairs {
+        assert_eq!(without.name(), with.name(), "{setting}");
+        assert_ne!(without.options(), with.options(), "{setting}");
+    }
 }
 
 #[test]

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 
 use brew_core::batch::Walk;
+use brew_core::loss::{AttentionMse, Cwd, Dkd, HiddenMse, KdCe};
 use brew_core::prelude::*;
+use brew_core::distill::{student_layer, teacher_layer};
+use brew_core::plan::Projection;
+use brew_core::schedule::Weight;
 use brew_core::semantics::Semantics;
-use tests::{Sentence, alone, sentences};
+use brew_core::train::Sgd;
+use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
 
 use crate::support::{Seen, Stream, flat, pipeline};
 
@@ -36,6 +41,59 @@ fn accumulating_more_batches_than_there_are_still_trains_defect_17() {
         Trainer::new(pipeline).accumulate(8).observe(Seen::default()).run(sentences(5, 4, 0)).unwrap();
     assert_eq!(trained.summary().steps, 1);
     assert_ne!(flat(&parameters), before);
+}
+
+/// Rows of a batch.
+fn part(rows: &Sentence, first: i64, count: i64) -> Sentence {
+    let cut = rows.map(&mut |_, tensor| Ok(tensor.narrow(0, first, count))).unwrap();
+    // The same tensors laid out otherwise: every second value of a larger one.
+    cut.map(&mut |_, tensor| Ok(Tensor::stack(&[tensor, &tensor.neg()], -1).select(-1, 0))).unwrap()
+}
+
+// Both windows have batches of several sizes, the last one fewer of them, and rows without a label, one batch
+// of them alone.
+#[test]
+fn windows_of_uneven_batches_train_as_their_rows_in_one_batch() {
+    let _alone = alone();
+    let rows = sentences(1, 12, 3).remove(0);
+    let labels = rows.labels.as_ref().unwrap().index_fill(0, &Tensor::from_slice(&[1_i64, 9, 10, 11]), -100);
+    let mask = rows.mask.index_fill(0, &Tensor::from_slice(&[2_i64, 9]), 0);
+    let rows = Sentence { labels: Some(labels), mask, ..rows };
+    let train = |cuts: &[(i64, i64)], accumulate: usize, scheduled: bool| {
+        let student = Toy::new(1, 6, 1);
+        let parameters = student.parameters();
+        let hard = if scheduled { Weight::decaying(0.7) } else { 0.7.into() };
+        let sides = (Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor));
+        let layer = || hidden(teacher_layer(2), student_layer(1));
+        let pipeline = Distill::new(sides.0, sides.1)
+            .soft_targets(KdCe::at(2.0))
+            .soft_targets(Dkd::at(2.0).weight(0.25))
+            .matching([layer().by(HiddenMse).project(Projection::linear(6, 8).shared("one"))])
+            .matching([layer().by(Cwd::at(2.0)).project(Projection::linear(6, 8).shared("one"))])
+            .matching([attention(teacher_layer(1), student_layer(0)).by(AttentionMse::probabilities())])
+            .hard_labels(hard)
+            .plan()
+            .unwrap();
+        let batches: Vec<Sentence> = cuts.iter().map(|(first, count)| part(&rows, *first, *count)).collect();
+        let trained = Trainer::new(pipeline)
+            .optimizer(Sgd::with_lr(0.3).momentum(0.5))
+            .clip(0.8)
+            .accumulate(accumulate)
+            .epochs(2)
+            .observe(Seen::default())
+            .run(batches)
+            .unwrap();
+        (trained.summary().steps, flat(&parameters), flat(trained.projections()))
+    };
+    for scheduled in [false, true] {
+        let (steps, student, projections) = train(&[(0, 9), (9, 3)], 1, scheduled);
+        let (same, windows, of_windows) = train(&[(0, 5), (5, 1), (6, 3), (9, 2), (11, 1)], 3, scheduled);
+        assert_eq!((steps, same), (4, 4));
+        for (found, expected) in [(windows, student), (of_windows, projections)] {
+            let off = found.iter().zip(&expected).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max);
+            assert!(off < 1e-12, "the weights differ by {off}");
+        }
+    }
 }
 
 #[test]

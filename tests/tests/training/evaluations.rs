@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use brew_core::distill::{student_layer, teacher_layer};
-use brew_core::loss::HiddenMse;
+use brew_core::loss::{HiddenMse, next_token};
 use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::observe::Scheme;
-use brew_core::observe::{EntityF1, F1, Matthews, Pearson, Predictions, SquadAnswers, SquadF1};
+use brew_core::observe::{EntityF1, F1, Matthews, Pearson, Predictions, SquadAnswers, SquadExactMatch, SquadF1};
 use brew_core::prelude::*;
 use brew_core::semantics::Semantics;
 use brew_core::train::MultiTask;
@@ -193,6 +193,29 @@ fn metrics_that_do_not_suit_the_head_are_refused() {
     let answers = SquadAnswers::new(vec![vec!["x".to_owned()]], |_| unreachable!("two rows have no answers"));
     let refused = refusal(&data, &data, SquadF1::new(&answers));
     assert!(refused.contains("logits of starts and of ends"), "{refused}");
+}
+
+/// Its answers would be those to other questions.
+#[test]
+fn a_metric_that_goes_by_the_order_of_the_data_refuses_batches_in_another() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let data = rows(folder.path(), "data.jsonl", None);
+    let answers = SquadAnswers::new(vec![vec!["x".to_owned()]], |_| unreachable!("nothing is evaluated"));
+    let loader = || data.batches::<TextBatch>(8);
+    let said = "these batches are shuffled or bucketed: evaluate them without";
+    for reordered in [loader().shuffled(1), loader().shuffled_in_blocks(1), loader().bucketed()] {
+        let trainer = Trainer::new(bert()).evaluate(reordered, SquadF1::new(&answers));
+        let plain = trainer.observe(Seen::default()).run(loader()).unwrap_err().to_string();
+        assert!(plain.contains("evaluation `squad_f1`: ") && plain.contains(said), "{plain}");
+    }
+    let processed = loader().shuffled(1).processed(|batch: TextBatch| Ok(batch));
+    let trainer = Trainer::new(bert()).evaluate(processed, next_token(SquadExactMatch::new(&answers)));
+    let refused = trainer.observe(Seen::default()).run(loader()).unwrap_err().to_string();
+    assert!(refused.contains("evaluation `exact_match`: ") && refused.contains(said), "{refused}");
+    let in_order = Trainer::new(bert()).evaluate(loader(), SquadF1::new(&answers));
+    let refused = in_order.observe(Seen::default()).run(loader()).unwrap_err().to_string();
+    assert!(!refused.contains(said), "{refused}");
 }
 
 #[test]

@@ -113,6 +113,11 @@ impl Metric for EntityF1 {
         "entity_f1"
     }
 
+    fn options(&self) -> serde_json::Value {
+        let scheme = self.scheme.map(|scheme| format!("{scheme:?}"));
+        serde_json::json!({ "tags": self.tags, "strict": scheme })
+    }
+
     fn value(&self, predictions: &Predictions) -> Result<f64> {
         let (value, counted) = self.counted(predictions)?;
         if counted == 0 { Err(super::classes::nothing_counts("entity_f1")) } else { Ok(value) }

@@ -89,6 +89,18 @@ pub trait Metric<R: Role = Logits>: fmt::Debug {
     /// The name in events and metrics.
     fn name(&self) -> &'static str;
 
+    /// What its value depends on beside the predictions, such as the tags of the classes: a run with other
+    /// options is not resumed. Nothing unless said otherwise.
+    fn options(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    /// Whether it finds what belongs to an example by its place in the data: batches that are shuffled or
+    /// bucketed are then refused.
+    fn reads_order(&self) -> bool {
+        false
+    }
+
     /// The value for these predictions, which are those of a whole data set.
     fn value(&self, predictions: &Predictions<R>) -> Result<f64>;
 

@@ -14,6 +14,14 @@ impl<M: Metric> Metric for Transformed<NextTokenShift, M> {
         self.loss.name()
     }
 
+    fn options(&self) -> serde_json::Value {
+        serde_json::json!({ "next_token": self.loss.options() })
+    }
+
+    fn reads_order(&self) -> bool {
+        self.loss.reads_order()
+    }
+
     fn value(&self, predictions: &Predictions) -> Result<f64> {
         self.loss.value(&shifted(predictions)?)
     }

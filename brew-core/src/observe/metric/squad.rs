@@ -124,13 +124,25 @@ impl SquadAnswers {
     /// `right` holds every right answer of each question, none where it has no answer; `read` gives the
     /// model's answer to each, in the same order.
     ///
-    /// The logits that `read` is given are those of all batches together: evaluate batches that are
-    /// neither shuffled nor bucketed, so that they stand in the order of the data.
+    /// The logits that `read` is given are those of all batches together, in the order of the data: batches
+    /// that are shuffled or bucketed are refused.
     pub fn new(
         right: Vec<Vec<String>>,
         read: impl Fn(&Predictions) -> Result<Vec<String>> + 'static,
     ) -> Self {
         SquadAnswers { right: right.into(), read: Rc::new(read) }
+    }
+
+    /// The right answers, as a hash: what reads them is code.
+    fn options(&self) -> serde_json::Value {
+        let mut hasher = blake3::Hasher::new();
+        for answers in &*self.right {
+            hasher.update(&(answers.len() as u64).to_le_bytes());
+            for answer in answers {
+                hasher.update(&(answer.len() as u64).to_le_bytes()).update(answer.as_bytes());
+            }
+        }
+        serde_json::json!({ "answers": hasher.finalize().to_hex()[..32] })
     }
 
     /// The mean over questions of the best that `compare` says of any right answer.
@@ -197,6 +209,14 @@ impl Metric for SquadExactMatch {
         "exact_match"
     }
 
+    fn options(&self) -> serde_json::Value {
+        self.0.options()
+    }
+
+    fn reads_order(&self) -> bool {
+        true
+    }
+
     fn value(&self, predictions: &Predictions) -> Result<f64> {
         self.0.mean(predictions, exact_match)
     }
@@ -209,6 +229,14 @@ impl Metric for SquadExactMatch {
 impl Metric for SquadF1 {
     fn name(&self) -> &'static str {
         "squad_f1"
+    }
+
+    fn options(&self) -> serde_json::Value {
+        self.0.options()
+    }
+
+    fn reads_order(&self) -> bool {
+        true
     }
 
     fn value(&self, predictions: &Predictions) -> Result<f64> {

@@ -54,8 +54,9 @@ pub(super) fn types() -> impl Strategy<Value = DataType> {
     leaf.prop_recursive(3, 8, 3, |inner| {
         let item = || {
             let named = (inner.clone(), any::<bool>()).prop_map(|(of, is_named)| match is_named {
-                true => Field::new("entry", of, true)
-                    .with_metadata([("of".to_owned(), "an item".to_owned())]),
+                true => {
+                    Field::new("entry", of, true).with_metadata([("of".to_owned(), "an item".to_owned())])
+                }
                 false => Field::new_list_field(of, true),
             });
             named.prop_map(|item| Arc::new(item) as FieldRef)
