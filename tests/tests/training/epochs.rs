@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use brew_core::batch::Walk;
-use brew_core::loss::{AttentionMse, Cwd, Dkd, HiddenMse, KdCe};
-use brew_core::prelude::*;
 use brew_core::distill::{student_layer, teacher_layer};
+use brew_core::loss::{AttentionMse, Cwd, Dkd, HiddenMse, KdCe};
 use brew_core::plan::Projection;
+use brew_core::prelude::*;
 use brew_core::schedule::Weight;
 use brew_core::semantics::Semantics;
 use brew_core::train::Sgd;

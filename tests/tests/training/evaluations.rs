@@ -8,7 +8,9 @@ use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, next_token};
 use brew_core::model::ClassifierOutputAdaptor;
 use brew_core::observe::Scheme;
-use brew_core::observe::{EntityF1, F1, Matthews, Pearson, Predictions, SquadAnswers, SquadExactMatch, SquadF1};
+use brew_core::observe::{
+    EntityF1, F1, Matthews, Pearson, Predictions, SquadAnswers, SquadExactMatch, SquadF1,
+};
 use brew_core::prelude::*;
 use brew_core::semantics::Semantics;
 use brew_core::train::MultiTask;
