@@ -25,6 +25,7 @@ pub mod semantics;
 pub mod side;
 pub mod textbrewer;
 pub mod train;
+pub mod vocabulary;
 pub mod words;
 
 #[doc(hidden)]

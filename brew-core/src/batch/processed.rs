@@ -57,6 +57,8 @@ where
         self.batches.class_names(column)
     }
 
+    // `vocabulary` is not passed on: the function may give a column another name.
+
     fn extremes(&self) -> Result<Vec<Extreme<B>>> {
         let extremes = self.batches.extremes()?.into_iter().map(|Extreme { row, batch }| {
             let batch = (self.process)(batch)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Batch, Extreme, Processed};
 use crate::error::{InStage as _, Result};
 use crate::parameters::bytes_of;
+use crate::vocabulary::Fingerprint;
 
 /// The batches of an epoch, or what is left of them.
 pub type Walk<'d, B> = Box<dyn Iterator<Item = Result<B>> + 'd>;
@@ -78,6 +79,15 @@ pub trait Batches {
     /// # Errors
     /// Data that cannot be read.
     fn class_names(&self, _column: &str) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
+    /// Of which vocabulary the token ids of a column are, where the data says it, as a tokenised table does: a
+    /// run compares it with that of the models which read the column.
+    ///
+    /// # Errors
+    /// Data that cannot be read.
+    fn vocabulary(&self, _column: &str) -> Result<Option<Fingerprint>> {
         Ok(None)
     }
 

@@ -124,11 +124,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             let names = self.pipeline.teachers[*index].class_names();
             // One that is read by name has the student's order.
             let names = if self.orders.0.contains_key(index) { student.clone() } else { names };
-            let whose = if self.pipeline.teachers.len() == 1 {
-                "the teacher".to_owned()
-            } else {
-                format!("teacher {index}")
-            };
+            let whose = self.called(*index);
             sides.extend(names.map(|names| Named {
                 whose,
                 stage: stage_of(plan, owner),
@@ -177,6 +173,15 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             );
         }
         findings
+    }
+
+    /// What messages call a teacher.
+    pub(super) fn called(&self, teacher: usize) -> String {
+        if self.pipeline.teachers.len() == 1 {
+            "the teacher".to_owned()
+        } else {
+            format!("teacher {teacher}")
+        }
     }
 
     fn tell_student(
@@ -240,7 +245,7 @@ fn adaptor_of(plan: &Plan, owner: Owner) -> Option<(StageId, &str)> {
     })
 }
 
-fn stage_of(plan: &Plan, owner: Owner) -> String {
+pub(super) fn stage_of(plan: &Plan, owner: Owner) -> String {
     adaptor_of(plan, owner).map_or_else(String::new, |(_, name)| name.to_owned())
 }
 

@@ -22,6 +22,7 @@ mod shift;
 mod student;
 mod teacher;
 mod teacher_cache;
+pub(crate) mod vocabularies;
 mod window;
 
 use std::collections::BTreeMap;

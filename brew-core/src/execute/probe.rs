@@ -4,6 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::held::Held;
 use super::run::{Inputs, Provided};
+use super::vocabularies::OfColumn;
 use super::{Executor, Keys, reads};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
@@ -46,17 +47,25 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// # Errors
     /// [`Error::Plan`] with every problem: layers that do not exist, widths and lengths that differ,
     /// masks that are not 0 and 1, labels out of range, losses that are not finite, classes of the same
-    /// names in another order.
+    /// names in another order, token ids that two sides take for different tokens.
     pub fn probe<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<Probe> {
-        self.probe_named(batch, None)
+        self.probe_data(batch, None, &|_| Ok(None))
     }
 
-    /// The same over data whose labels have these class names.
+    /// The same over data that names the classes of its labels, and the vocabulary of each column.
     ///
     /// # Errors
     /// Those of [`probe`](Self::probe).
-    pub fn probe_named<B: Feeds<T, A::Batch>>(&self, batch: &B, names: Option<&[String]>) -> Result<Probe> {
-        let classes = self.compare_classes(names);
+    pub fn probe_data<B: Feeds<T, A::Batch>>(
+        &self,
+        batch: &B,
+        names: Option<&[String]>,
+        vocabulary: OfColumn<'_>,
+    ) -> Result<Probe> {
+        let mut classes = self.compare_classes(names);
+        let vocabularies = self.compare_vocabularies(batch, vocabulary)?;
+        classes.problems.extend(vocabularies.problems);
+        classes.notes.extend(vocabularies.notes);
         let start = Findings { found: classes.found, problems: classes.problems };
         let mut findings = self.findings(start, &batch.first_rows(2)?, true)?;
         findings.found.push(format!(

@@ -36,6 +36,7 @@ use crate::parameters::Parameters;
 use crate::pass::Pass;
 use crate::role::{Labels, Role as _, counts};
 use crate::row_key::RowKeys;
+use crate::vocabulary::Vocabulary;
 
 pub use activation::Activation;
 pub use bert::{
@@ -84,31 +85,55 @@ pub trait Model: Send + 'static {
     /// notices it as it resumes, by the student's outputs for two rows, and refuses to go on.
     fn parameters(&self) -> Parameters;
 
+    /// The model that this one wraps: `Some(&self.0)` for a struct around one of brew's. What the wrapper does
+    /// not state itself (identity, problem type, class names, vocabulary) is then that model's, so that
+    /// training can check it. [`parameters`](Self::parameters) and [`save`](Self::save) are the wrapper's own.
+    fn inner(&self) -> Option<&dyn Model> {
+        None
+    }
+
     /// What its output depends on beside its tensors, as values by name: the config, the file that its code
     /// is in. A teacher cache with other values is refused, and so is resuming a run of another teacher.
-    /// Unless said otherwise it is the name of the type; a model around one of brew's passes that one's on.
+    /// The default is the name of the type, with what identifies the [`inner`](Self::inner) model.
     ///
     /// # Errors
     /// A config that cannot be written.
     fn identity(&self) -> Result<BTreeMap<String, String>> {
-        Ok(BTreeMap::from([("type".to_owned(), std::any::type_name::<Self>().to_owned())]))
+        let mut identity = BTreeMap::from([("type".to_owned(), std::any::type_name::<Self>().to_owned())]);
+        if let Some(inner) = self.inner() {
+            identity
+                .extend(inner.identity()?.into_iter().map(|(key, value)| (format!("inner.{key}"), value)));
+        }
+        Ok(identity)
     }
 
-    /// What its labels are and how its logits are read, where it says so.
+    /// What its labels are and how its logits are read, if it says so.
     fn problem_type(&self) -> Option<ProblemType> {
-        None
+        self.inner().and_then(Model::problem_type)
     }
 
-    /// The names of its classes in their order, where they have any (`LABEL_0` is none). Training compares
-    /// them with those of the other models and of the data. A model around one of brew's passes on its
-    /// answer.
+    /// The names of its classes in their order, if they have any (`LABEL_0` is none). Training compares them
+    /// with those of the other models and of the data.
     fn class_names(&self) -> Option<Vec<String>> {
-        None
+        self.inner().and_then(Model::class_names)
+    }
+
+    /// The vocabulary that its token ids belong to, if it is known. Training compares it with those of the
+    /// other models that read the same ids, and with that of the data.
+    ///
+    /// # Errors
+    /// A tokenizer file that cannot be read.
+    fn vocabulary(&self) -> Result<Option<Vocabulary>> {
+        self.inner().map_or(Ok(None), Model::vocabulary)
     }
 
     /// Told to a student before training, where it states no problem type or no names itself: those of the
     /// teachers whose logits it learns from, or else of the data, which a saved model then carries.
-    fn learn_task(&self, _problem: Option<ProblemType>, _names: Option<&[String]>) {}
+    fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
+        if let Some(inner) = self.inner() {
+            inner.learn_task(problem, names);
+        }
+    }
 
     /// Writes the model to a folder; unless said otherwise as [`Parameters::save`] does.
     ///
@@ -172,6 +197,9 @@ impl<M: Model> Model for Arc<Mutex<M>> {
     }
     fn class_names(&self) -> Option<Vec<String>> {
         self.lock().unwrap_or_else(PoisonError::into_inner).class_names()
+    }
+    fn vocabulary(&self) -> Result<Option<Vocabulary>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).vocabulary()
     }
     fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
         self.lock().unwrap_or_else(PoisonError::into_inner).learn_task(problem, names);
@@ -290,6 +318,9 @@ impl<A: Adaptor> Model for Seen<A> {
     fn class_names(&self) -> Option<Vec<String>> {
         self.model.class_names()
     }
+    fn vocabulary(&self) -> Result<Option<Vocabulary>> {
+        self.model.vocabulary()
+    }
     fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
         self.model.learn_task(problem, names);
     }
@@ -336,6 +367,8 @@ pub trait Side<B>: Model {
     fn losses_count(&self, batch: &B) -> Result<Option<Vec<Tensor>>>;
     /// The name of its adaptor.
     fn adaptor_name(&self) -> &'static str;
+    /// The columns of a batch that the model reads; `None` if it may read any.
+    fn columns_read(&self) -> Option<Vec<String>>;
     /// What a teacher cache finds the rows of a batch by.
     fn row_keys(&self, batch: &B) -> Result<RowKeys>;
     /// These rows of a batch.
@@ -391,6 +424,10 @@ impl<B: Batch, A: Adaptor<Batch = B>> Side<B> for Seen<A> {
 
     fn adaptor_name(&self) -> &'static str {
         std::any::type_name::<A>()
+    }
+
+    fn columns_read(&self) -> Option<Vec<String>> {
+        self.model.columns_read()
     }
 
     fn row_keys(&self, batch: &B) -> Result<RowKeys> {

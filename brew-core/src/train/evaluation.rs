@@ -8,6 +8,7 @@ use super::label_names::label_names;
 use crate::adaptor::{Adaptor, Provides};
 use crate::batch::{Batch, Batches, Extreme};
 use crate::error::{Error, Problem, Result};
+use crate::execute::vocabularies::same_vocabulary;
 use crate::model::{Agreement, Model as _, Seen, agreement, listed};
 use crate::observe::{Metric, Predictions, labels_within_classes};
 use crate::role::{Logits, Role};
@@ -124,6 +125,7 @@ where
     if R::NAME == Logits::NAME {
         same_classes(student, data, &first)?;
     }
+    same_vocabulary(student, &first, &|column| data.vocabulary(column))?;
     let predictions = Predictions::kept_by(metric, student, [first.first_rows(2)])?;
     labels_within_classes(&predictions, true)?;
     metric.check(&predictions)

@@ -103,7 +103,8 @@ where
     fn probe(&self) -> Result<Vec<String>> {
         let rows = self.first_two()?;
         let names = label_names::<A>(self.data, rows.student())?;
-        let probe = self.executor.probe_named(rows, names.as_deref())?;
+        let vocabulary = |column: &str| self.data.vocabulary(column);
+        let probe = self.executor.probe_data(rows, names.as_deref(), &vocabulary)?;
         *self.warnings.borrow_mut() = probe.warnings;
         let mut problems = Vec::new();
         for Extreme { row, batch } in self.data.extremes()? {

@@ -17,6 +17,7 @@ mod shards;
 mod splits;
 mod text_as_numbers;
 mod values;
+mod vocabulary;
 mod write;
 
 pub use classes::Classes;
@@ -24,6 +25,7 @@ pub(crate) use features::with_made;
 pub use limit::TooLong;
 pub use recast::Recast;
 pub use splits::Splits;
+pub(crate) use vocabulary::of_vocabulary;
 
 use std::fmt;
 use std::path::Path;

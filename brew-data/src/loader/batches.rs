@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use brew_core::batch::{Batches, Extreme, FromColumns, Walk};
+use brew_core::vocabulary::Fingerprint;
 
 use super::column::ColumnReader;
 use super::cut::Lengths;
@@ -135,6 +136,10 @@ impl<B: FromColumns> Batches for Loader<B> {
 
     fn class_names(&self, column: &str) -> brew_core::Result<Option<Vec<String>>> {
         Ok(self.dataset.class_names(column)?)
+    }
+
+    fn vocabulary(&self, column: &str) -> brew_core::Result<Option<Fingerprint>> {
+        Ok(self.dataset.vocabulary(column)?)
     }
 
     fn extremes(&self) -> brew_core::Result<Vec<Extreme<B>>> {

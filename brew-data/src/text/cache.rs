@@ -15,7 +15,7 @@ use crate::progress::bar;
 pub(super) const CACHE_KEY: &str = "brew.tokens";
 
 /// Increased when the same input would give a different file.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Rows hashed at once; this affects the hash.
 const CHUNK_ROWS: usize = 4096;

@@ -12,7 +12,7 @@ use super::cache::{CACHE_KEY, cached, key_of};
 use super::cells::Cells;
 use super::tokenize::Tokenize;
 use super::tokenizer::Tokenizer;
-use crate::dataset::{Dataset, with_made};
+use crate::dataset::{Dataset, of_vocabulary, with_made};
 use crate::disk::{atomically, seal};
 use crate::error::{Error, Result};
 use crate::progress::bar;
@@ -70,7 +70,12 @@ impl Dataset {
         let (read, copies) = self.copies(&settings.columns(), CHUNK_ROWS)?;
         let carried = settings.carried.iter().map(|name| read.field_with_name(name).cloned());
         let carried = carried.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        let fields: Vec<_> = settings.made().into_iter().chain(carried).collect();
+        let print = tokenizer.vocabulary().fingerprint();
+        let made = settings.made().into_iter().map(|field| match field.name().as_str() {
+            "input_ids" => of_vocabulary(field, &print),
+            _ => field,
+        });
+        let fields: Vec<_> = made.chain(carried).collect();
         let names: Vec<&str> = settings.carried.iter().map(String::as_str).collect();
         let mut metadata = self.metadata_of(&names);
         if let Some(labels) = settings.labels() {

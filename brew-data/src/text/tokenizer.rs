@@ -7,6 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use brew_core::vocabulary::Vocabulary;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{
     Encoding, PostProcessor as _, PostProcessorWrapper, TruncationDirection, TruncationParams,
@@ -133,6 +134,11 @@ impl Tokenizer {
             .with_truncation(Some(truncation))
             .map_err(|error| Error::format(&self.path, error))?;
         Ok(truncated)
+    }
+
+    /// The token of every id, added tokens included.
+    pub fn vocabulary(&self) -> Vocabulary {
+        Vocabulary::new(self.inner.get_vocab(true))
     }
 
     /// Encodes each text, in order, on all cores.

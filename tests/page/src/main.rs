@@ -55,6 +55,9 @@ impl Model for Classifier {
     fn save(&self, folder: &Path) -> Result<()> {
         self.0.save(folder)
     }
+    fn inner(&self) -> Option<&dyn Model> {
+        Some(&self.0) // its class names and vocabulary are checked
+    }
 }
 
 fn main() -> Result<()> {

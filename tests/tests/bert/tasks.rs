@@ -146,7 +146,7 @@ fn probed(
     let pipeline = pipeline(loaded(teacher).seen_by(ClassifierOutputAdaptor), loaded(student));
     let data = data.map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>());
     let executor = Executor::new(&pipeline, 0).unwrap();
-    let probe = executor.probe_named(&batch(Some(&[0, 1, 2, 0])), data.as_deref());
+    let probe = executor.probe_data(&batch(Some(&[0, 1, 2, 0])), data.as_deref(), &|_| Ok(None));
     probe.map(|probe| probe.warnings).map_err(|error| error.to_string())
 }
 
@@ -249,7 +249,7 @@ fn names_that_no_loss_brings_together_are_not_compared() {
     let pipeline = Distill::new(teacher, student).matching(states).plan().unwrap();
     let names = TOXIC.map(str::to_owned);
     let executor = Executor::new(&pipeline, 0).unwrap();
-    executor.probe_named(&batch(None), Some(&names)).unwrap();
+    executor.probe_data(&batch(None), Some(&names), &|_| Ok(None)).unwrap();
 }
 
 #[test]

@@ -18,4 +18,5 @@ mod steps;
 mod support;
 mod tasks;
 mod two_heads;
+mod vocabularies;
 mod watched;

@@ -14,6 +14,7 @@ use crate::model::folder::{CONFIG, companions, copy_companions, read_config, rea
 use crate::model::weights::Weights;
 use crate::model::{Model, ProblemType, identity_of};
 use crate::parameters::{Parameters, WEIGHTS, write_weights};
+use crate::vocabulary::Vocabulary;
 
 impl<H: Head> Bert<H> {
     /// Loads a model that has been trained for this task: a BERT, RoBERTa, XLM-RoBERTa, CamemBERT or
@@ -108,6 +109,10 @@ impl<H: Head> Model for Bert<H> {
 
     fn class_names(&self) -> Option<Vec<String>> {
         own_names(&self.config.id2label).or_else(|| self.learned_names.get().cloned())
+    }
+
+    fn vocabulary(&self) -> Result<Option<Vocabulary>> {
+        Vocabulary::of_files(&self.companions)
     }
 
     fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {

@@ -12,6 +12,7 @@ use crate::model::class_order::own_names;
 use crate::model::folder::{CONFIG, companions, copy_companions, read_config, read_weights};
 use crate::model::{Model, ProblemType, identity_of};
 use crate::parameters::{Parameters, WEIGHTS, write_weights};
+use crate::vocabulary::Vocabulary;
 
 impl<T: Task> BiGru<T> {
     /// The class of this model, as `config.json` names it.
@@ -62,6 +63,10 @@ impl<T: Task> Model for BiGru<T> {
 
     fn class_names(&self) -> Option<Vec<String>> {
         own_names(&self.config.id2label).or_else(|| self.learned_names.get().cloned())
+    }
+
+    fn vocabulary(&self) -> Result<Option<Vocabulary>> {
+        Vocabulary::of_files(&self.companions)
     }
 
     fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {

@@ -1,0 +1,151 @@
+//! Whether everybody who reads the same token ids means the same tokens by them: the data, the student and the
+//! teachers. Compared before the first step, since ids of another vocabulary train without an error.
+
+use tch::{Kind, Tensor};
+
+use super::Executor;
+use super::classes::stage_of;
+use crate::adaptor::Adaptor;
+use crate::batch::{Batch, Feeds};
+use crate::error::{Error, Problem, Result};
+use crate::feature::Feature;
+use crate::model::{Model as _, Seen, Side as _};
+use crate::role::{Labels, Role as _};
+use crate::side::Owner;
+use crate::vocabulary::{Difference, Fingerprint, Vocabulary};
+
+/// The vocabulary that data names for a column.
+pub(crate) type OfColumn<'a> = &'a dyn Fn(&str) -> Result<Option<Fingerprint>>;
+
+/// What the comparison gave.
+#[derive(Debug, Default)]
+pub(super) struct VocabularyFindings {
+    pub(super) problems: Vec<Problem>,
+    /// What may be right, and a person should know.
+    pub(super) notes: Vec<String>,
+}
+
+impl VocabularyFindings {
+    fn compare(&mut self, stage: &str, sides: &str, difference: &Difference, mend: &str) {
+        let Difference { common, other, first } = difference;
+        if *other == 0 {
+            return;
+        }
+        let example = first.as_ref().map_or_else(String::new, |(id, one, other)| {
+            format!(": id {id} is `{one}` to one and `{other}` to the other")
+        });
+        if difference.is_of_two() {
+            let message = format!("{sides} have different vocabularies{example}; {mend}");
+            self.problems.push(Problem::Unfit { stage: stage.to_owned(), message });
+        } else if first.is_some() {
+            self.notes.push(format!("{sides} share a vocabulary but for {other} of {common} ids{example}"));
+        } else {
+            self.notes.push(format!("{sides} share a vocabulary but for some ids"));
+        }
+    }
+}
+
+impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
+    /// Compares the vocabularies of all who read a column of token ids. Models without tokenizer files, and
+    /// columns of which the data names no vocabulary, say nothing.
+    pub(super) fn compare_vocabularies<B: Feeds<T, A::Batch>>(
+        &self,
+        batch: &B,
+        of_column: OfColumn<'_>,
+    ) -> Result<VocabularyFindings> {
+        let mut findings = VocabularyFindings::default();
+        let student = &self.pipeline.student;
+        let read_by_student = columns(student.columns_read(), batch.student());
+        let of_student = student.vocabulary()?;
+        if let Some(own) = &of_student {
+            let stage = stage_of(self.plan(), Owner::Student);
+            compare_with_data(&mut findings, &stage, "the student", own, &read_by_student, of_column)?;
+        }
+        for (index, teacher) in self.pipeline.teachers.iter().enumerate() {
+            // A teacher with a batch of its own reads other columns, whatever their names, and one whose output
+            // is given reads none.
+            if !same_batch(batch) || batch.teacher_output(index).is_some() {
+                continue;
+            }
+            let Some(own) = teacher.vocabulary()? else { continue };
+            let stage = stage_of(self.plan(), Owner::Teacher(index));
+            let read = columns(teacher.columns_read(), batch.student());
+            let whose = self.called(index);
+            let before = findings.problems.len();
+            compare_with_data(&mut findings, &stage, &whose, &own, &read, of_column)?;
+            let Some(of_student) = of_student.as_ref().filter(|_| findings.problems.len() == before) else {
+                continue;
+            };
+            let shared: Vec<&String> = read.iter().filter(|name| read_by_student.contains(name)).collect();
+            if let Some(column) = token_column::<A>(&shared, batch.student())? {
+                let sides = format!("{whose} and the student read the same `{column}`, and");
+                let mend = "tokenise the texts once for each and stream `Both<TeacherBatch, StudentBatch>`, or take a student with the teacher's vocabulary";
+                findings.compare(&stage, &sides, &own.difference(of_student), mend);
+            }
+        }
+        Ok(findings)
+    }
+}
+
+fn compare_with_data(
+    findings: &mut VocabularyFindings,
+    stage: &str,
+    whose: &str,
+    own: &Vocabulary,
+    columns: &[String],
+    of_column: OfColumn<'_>,
+) -> Result<()> {
+    for column in columns {
+        if let Some(print) = of_column(column)? {
+            let sides = format!("{whose} and the tokenizer that made `{column}`");
+            let mend = "tokenise the texts with the tokenizer of this model's folder";
+            findings.compare(stage, &sides, &own.difference_from(&print), mend);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses data whose token ids belong to another vocabulary than the student's.
+pub(crate) fn same_vocabulary<A: Adaptor>(
+    student: &Seen<A>,
+    batch: &A::Batch,
+    of_column: OfColumn<'_>,
+) -> Result<()> {
+    let Some(own) = student.vocabulary()? else { return Ok(()) };
+    let mut findings = VocabularyFindings::default();
+    let read = columns(student.columns_read(), batch);
+    compare_with_data(&mut findings, "", "the student", &own, &read, of_column)?;
+    match findings.problems.into_iter().next() {
+        Some(Problem::Unfit { message, .. }) => Err(Error::invalid(message)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether teacher and student read one and the same batch.
+fn same_batch<T: 'static, S, B: Feeds<T, S>>(batch: &B) -> bool {
+    std::ptr::addr_eq(std::ptr::from_ref(batch.teacher()), std::ptr::from_ref(batch.student()))
+}
+
+/// The columns of the batch that a model reads: all of them if it does not say.
+fn columns<B: Batch>(read: Option<Vec<String>>, batch: &B) -> Vec<String> {
+    let all = batch.tensors().into_iter().map(|(name, _)| name.to_owned());
+    all.filter(|name| read.as_ref().is_none_or(|read| read.contains(name))).collect()
+}
+
+/// The column with token ids among these: integers of shape (batch, length) above 1 that are no labels.
+fn token_column<A: Adaptor>(names: &[&String], batch: &A::Batch) -> Result<Option<String>> {
+    let labels = A::read_batch(Labels::NAME, batch)?.map(Feature::into_tensors).unwrap_or_default();
+    let is_label = |tensor: &Tensor| labels.iter().any(|label| label.data_ptr() == tensor.data_ptr());
+    for (name, tensor) in batch.tensors() {
+        let ids = tensor.dim() == 2 && matches!(tensor.kind(), Kind::Int64 | Kind::Int) && tensor.numel() > 0;
+        if ids
+            && names.iter().any(|read| *read == name)
+            && name != "position_ids"
+            && !is_label(tensor)
+            && tensor.f_max()?.f_int64_value(&[])? > 1
+        {
+            return Ok(Some(name.to_owned()));
+        }
+    }
+    Ok(None)
+}
