@@ -10,5 +10,5 @@ mod trajectory;
 pub use golden::{golden, mask, peer, seq};
 pub use gradient::finite_difference_error;
 pub use lives::{Dice, finished, newest, start};
-pub use toy::{Count, Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, sentences};
+pub use toy::{Count, Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, drawn, sentences};
 pub use trajectory::{read_tensors, recorded_batches, trajectory};

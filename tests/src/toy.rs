@@ -70,6 +70,12 @@ pub fn alone() -> MutexGuard<'static, ()> {
     GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// Normal numbers of deviation 0.5 in float64, from a seed alone: whatever other tests draw from libtorch's
+/// generator meanwhile.
+pub fn drawn(seed: i64, size: &[i64]) -> Tensor {
+    Numbers::from(seed).tensor(size)
+}
+
 /// Embeddings, a few tanh layers, and a head over the mean of what the mask keeps; float64.
 #[derive(Debug)]
 pub struct Toy {
@@ -87,10 +93,7 @@ impl Toy {
     /// A toy with so many layers of so many numbers, for 12 tokens and 3 classes.
     pub fn new(layers: usize, width: i64, seed: i64) -> Self {
         let mut numbers = Numbers::from(seed);
-        let mut normal = |size: [i64; 2]| {
-            let values: Vec<f64> = (0..size[0] * size[1]).map(|_| numbers.normal() * 0.5).collect();
-            Tensor::from_slice(&values).view(size).set_requires_grad(true)
-        };
+        let mut normal = |size: [i64; 2]| numbers.tensor(&size).set_requires_grad(true);
         Toy {
             embeddings: normal([12, width]),
             layers: (0..layers).map(|_| normal([width, width])).collect(),
@@ -213,6 +216,12 @@ impl Numbers {
 
     fn below(&mut self, end: u64) -> i64 {
         (self.next() % end) as i64
+    }
+
+    /// Normal numbers of deviation 0.5 in float64.
+    fn tensor(&mut self, size: &[i64]) -> Tensor {
+        let values: Vec<f64> = (0..size.iter().product()).map(|_: i64| self.normal() * 0.5).collect();
+        Tensor::from_slice(&values).view(size)
     }
 
     /// From the standard normal distribution (Box and Muller).

@@ -8,7 +8,7 @@ use brew_core::loss::KdCe;
 use brew_core::prelude::*;
 use brew_core::tch::nn::{self, ModuleT as _};
 use brew_core::train::NotFinite;
-use tests::{Sentence, ToyOutput, ToyOutputAdaptor, alone, sentences};
+use tests::{Sentence, ToyOutput, ToyOutputAdaptor, alone, drawn, sentences};
 
 use super::support::{Seen as Told, stored};
 
@@ -34,13 +34,18 @@ struct Net {
 
 impl Net {
     fn new(seed: i64, lists: Lists) -> Self {
-        brew_core::tch::manual_seed(seed);
         let variables = nn::VarStore::new(Device::Cpu);
         let root = variables.root();
-        let embeddings = root.randn("embeddings", &[12, 6], 0.0, 1.0);
-        let norm = nn::batch_norm1d(&root / "norm", 6, nn::BatchNormConfig::default());
-        let head = root.randn("head", &[6, 3], 0.0, 1.0);
+        let embeddings = root.zeros("embeddings", &[12, 6]);
+        // tch's default draws the weight.
+        let ones = nn::BatchNormConfig { ws_init: nn::Init::Const(1.0), ..nn::BatchNormConfig::default() };
+        let norm = nn::batch_norm1d(&root / "norm", 6, ones);
+        let head = root.zeros("head", &[6, 3]);
         drop(root);
+        brew_core::tch::no_grad(|| {
+            embeddings.shallow_clone().copy_(&drawn(seed, &[12, 6]));
+            head.shallow_clone().copy_(&drawn(seed + 100, &[6, 3]));
+        });
         let batches = Cell::new(Some(Tensor::from_slice(&[0_i64])));
         Net { variables, embeddings, norm, head, batches, lists, stumbles_at: None }
     }

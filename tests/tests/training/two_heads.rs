@@ -7,6 +7,7 @@ use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::plan::Projection;
 use brew_core::prelude::*;
 use brew_core::semantics::Semantics;
+use tests::drawn;
 
 /// Reviews of movies: two classes.
 #[derive(Batch, Debug)]
@@ -49,14 +50,18 @@ pub(crate) struct Body {
     middle: Tensor,
 }
 
-fn normal(size: [i64; 2]) -> Tensor {
-    (Tensor::randn(size, (Kind::Double, Device::Cpu)) * 0.5).set_requires_grad(true)
+fn normal(seed: i64, size: [i64; 2]) -> Tensor {
+    drawn(seed, &size).set_requires_grad(true)
 }
 
 impl Body {
     pub(crate) fn new(width: i64, seed: i64) -> Self {
-        brew_core::tch::manual_seed(seed);
-        Body { words: normal([12, width]), numbers: normal([4, width]), middle: normal([width, width]) }
+        let seed = 10 * seed;
+        Body {
+            words: normal(seed, [12, width]),
+            numbers: normal(seed + 1, [4, width]),
+            middle: normal(seed + 2, [width, width]),
+        }
     }
 
     fn handle(&self) -> Self {
@@ -79,14 +84,14 @@ pub(crate) struct ProductModel(pub(crate) Body, Tensor);
 impl MovieModel {
     pub(crate) fn on(body: &Body) -> Self {
         let width = body.middle.size()[0];
-        MovieModel(body.handle(), normal([width, 2]))
+        MovieModel(body.handle(), normal(101, [width, 2]))
     }
 }
 
 impl ProductModel {
     pub(crate) fn on(body: &Body) -> Self {
         let width = body.middle.size()[0];
-        ProductModel(body.handle(), normal([width, 5]))
+        ProductModel(body.handle(), normal(102, [width, 5]))
     }
 }
 
@@ -140,10 +145,10 @@ impl Model for ProductModel {
 }
 
 pub(crate) fn movies(batches: usize, rows: i64) -> Vec<Movie> {
-    brew_core::tch::manual_seed(3);
     (0..batches)
-        .map(|_| {
-            let words = Tensor::randint(12, [rows, 5], (Kind::Int64, Device::Cpu));
+        .map(|batch| {
+            let words = drawn(300 + batch as i64, &[rows, 5]);
+            let words = (words * 1000.0).to_kind(Kind::Int64).remainder(12);
             let labels = words.select(1, 0).remainder(2);
             Movie { words, labels }
         })
@@ -151,8 +156,7 @@ pub(crate) fn movies(batches: usize, rows: i64) -> Vec<Movie> {
 }
 
 pub(crate) fn products(batches: usize, rows: i64) -> Vec<Product> {
-    brew_core::tch::manual_seed(4);
-    (0..batches).map(|_| Product { numbers: Tensor::randn([rows, 4], (Kind::Double, Device::Cpu)) }).collect()
+    (0..batches).map(|batch| Product { numbers: drawn(400 + batch as i64, &[rows, 4]) }).collect()
 }
 
 /// The two tasks over one student body, with a match and its projection in both.
