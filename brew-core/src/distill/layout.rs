@@ -8,7 +8,7 @@ use crate::adaptor::Adaptor;
 use crate::loss::{AlsoReads, Masks};
 use crate::model::{self, Seen};
 use crate::plan::{Combine, Flow, LossStage, Plan, Projection, Stage, StageId, StageKind};
-use crate::role::{Labels, Logits, Losses, Role, mask_of};
+use crate::role::{Hidden, Labels, Logits, LogitsMask, Losses, Role, mask_of};
 use crate::semantics::Semantics;
 use crate::side::{Owner, Side};
 
@@ -49,9 +49,15 @@ impl Layout {
         let role = match &reads {
             Reads::Logits { .. } => Logits::NAME,
             Reads::Losses => Losses::NAME,
+            Reads::LastHidden { .. } => Hidden::NAME,
             Reads::Layers { role, .. } => role,
         };
-        let mask = mask_of(role).filter(|_| loss.masks() != Masks::Ignored);
+        let mask = match &reads {
+            // The logits that it makes count where those of the model would.
+            Reads::LastHidden { .. } if self.gives(self.student, LogitsMask::NAME) => Some(LogitsMask::NAME),
+            _ => mask_of(role),
+        };
+        let mask = mask.filter(|_| loss.masks() != Masks::Ignored);
         let masked = mask.is_some_and(|mask| self.gives(self.student, mask));
         let stage = LossStage {
             loss: loss.name().to_owned(),
@@ -74,7 +80,8 @@ impl Layout {
         let feature =
             |layers: Option<&Vec<i64>>| Flow::Feature { role: role.to_owned(), layers: layers.cloned() };
         let (of_teacher, of_student) = match &reads {
-            Reads::Layers { layers: Layers { teacher, student, .. }, .. } => {
+            Reads::Layers { layers: Layers { teacher, student, .. }, .. }
+            | Reads::LastHidden { layers: Layers { teacher, student, .. }, .. } => {
                 (feature(Some(teacher)), feature(Some(student)))
             }
             Reads::Logits { .. } | Reads::Losses => (feature(None), feature(None)),
@@ -117,7 +124,7 @@ impl Layout {
         match reads {
             Reads::Logits { .. } => self.teachers.clone(),
             Reads::Losses => Vec::new(),
-            Reads::Layers { layers, .. } => {
+            Reads::Layers { layers, .. } | Reads::LastHidden { layers, .. } => {
                 self.teachers.get(layers.of.unwrap_or(0)).copied().into_iter().collect()
             }
         }

@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::loss::{HardLabels, Loss, SoftTargets, TargetsRead};
 use crate::model::{Seen, Side};
 use crate::plan::{Balance, Combine, Projection};
-use crate::role::{Hidden, Losses, Role as _};
+use crate::role::Losses;
 use crate::schedule::Weight;
 use crate::semantics::Semantics;
 
@@ -95,15 +95,17 @@ pub(crate) enum Reads {
     Logits { probability_shift: bool, combine: Combine },
     /// The student's own losses.
     Losses,
+    /// The last hidden states, of which a loss makes the logits itself.
+    LastHidden { layers: Layers, probability_shift: bool },
     /// Layers of a role of one teacher and of the student.
     Layers { role: String, layers: Layers, projection: Option<Box<Projection>> },
 }
 
 impl Reads {
     /// The last hidden states of the teacher and of the student.
-    fn last_hidden() -> Self {
+    fn last_hidden(probability_shift: bool) -> Self {
         let layers = Layers { of: None, teacher: vec![-1], student: vec![-1] };
-        Reads::Layers { role: Hidden::NAME.to_owned(), layers, projection: None }
+        Reads::LastHidden { layers, probability_shift }
     }
 }
 
@@ -133,7 +135,7 @@ impl<T, S, L> Distill<T, S, L> {
         let name = loss.name().to_owned();
         let reads = match <K::Loss as SoftTargets<T, S>>::READ {
             TargetsRead::Logits => Reads::Logits { probability_shift, combine },
-            TargetsRead::LastHidden => Reads::last_hidden(),
+            TargetsRead::LastHidden => Reads::last_hidden(probability_shift),
         };
         self.with([Declared { name, weight, loss, reads }])
     }

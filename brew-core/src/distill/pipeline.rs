@@ -191,6 +191,18 @@ fn unfit(declared: &Declared, teachers: usize, shared: &mut BTreeMap<String, Pro
                 ));
             }
         }
+        Reads::LastHidden { probability_shift, .. } => {
+            if teachers > 1 {
+                problems.push(format!(
+                    "it compares the last hidden states of one teacher, and the pipeline has {teachers}: use it with a single teacher"
+                ));
+            }
+            if *probability_shift {
+                problems.push(
+                    "it makes its logits of hidden states, some rows at a time, and a probability shift exchanges scores of logits: leave out `.with_probability_shift()`, or take a loss that reads the logits".to_owned(),
+                );
+            }
+        }
         Reads::Layers { layers, projection, .. } => {
             problems.extend(match layers.of {
                 None if teachers > 1 => Some(format!(

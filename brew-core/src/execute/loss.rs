@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::held::Held;
+use super::reads::Gathered;
 use super::run::Inputs;
 use super::window::Divided;
 use super::{Executor, Window, balance, reads};
@@ -30,14 +31,14 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         window: Option<&Window>,
         held: &mut Held,
     ) -> Result<(Tensor, Vec<Term>)> {
-        let (role, pairs) = reads::gather(self.plan(), id, loss, &self.orders, held)?;
+        let Gathered { role, mask, pairs } = reads::gather(self.plan(), id, loss, &self.orders, held)?;
         let (mut total, mut terms): (Option<Tensor>, _) = (None, Vec::new());
         let heads = pairs.len();
         for (head, (student, teacher)) in pairs.into_iter().enumerate() {
             reads::same_masks(loss, &student, &teacher)?;
             let term = loss.term(&student, &teacher)?;
             let value = match window {
-                Some(window) => window.divide(&term, &Divided { loss, role: &role, head, heads })?,
+                Some(window) => window.divide(&term, &Divided { loss, role: &role, mask, head, heads })?,
                 None => term.mean()?,
             };
             total = Some(match total {

@@ -155,7 +155,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
         let checked = (|| {
             let loss = &*self.weighed(id)?.loss();
-            let (_, pairs) = reads::gather(self.plan(), id, loss, &self.orders, held)?;
+            let reads::Gathered { pairs, .. } = reads::gather(self.plan(), id, loss, &self.orders, held)?;
             for (student, teacher) in pairs {
                 let mismatches = loss.mismatches(&student, &teacher);
                 if !mismatches.is_empty() {

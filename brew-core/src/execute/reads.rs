@@ -74,14 +74,28 @@ pub(super) fn of_head(counts: Option<&[Tensor]>, head: usize, heads: usize) -> O
     }
 }
 
-/// Takes what flows into a loss: the role it compares and the pairs, one a head or one in all.
+/// The roles that say which positions count.
+const MASKS: [&str; 2] = [InputsMask::NAME, LogitsMask::NAME];
+
+/// What flows into a loss.
+pub(super) struct Gathered {
+    /// The role it compares.
+    pub(super) role: String,
+    /// The role of the student's mask, where there is one.
+    pub(super) mask: Option<&'static str>,
+    /// The student's features and the teacher's, one pair a head or one in all.
+    pub(super) pairs: Vec<(Features, Features)>,
+}
+
+/// Takes what flows into a loss.
 pub(super) fn gather(
     plan: &Plan,
     id: StageId,
     loss: &dyn Loss,
     orders: &Orders,
     held: &mut Held,
-) -> Result<(String, Vec<(Features, Features)>)> {
+) -> Result<Gathered> {
+    let mut mask = None;
     let mut compared = String::new();
     let mut student = Side::default();
     let mut teachers: Vec<Side> = Vec::new();
@@ -114,7 +128,10 @@ pub(super) fn gather(
         }
         if let Some(also) = also {
             side.also.insert(also.role, tensors);
-        } else if role == InputsMask::NAME || role == LogitsMask::NAME {
+        } else if let Some(of_side) = MASKS.into_iter().find(|mask| mask == role) {
+            if owner == Owner::Student {
+                mask = Some(of_side);
+            }
             side.masks = tensors;
         } else if role != Labels::NAME && role != TeacherIndex::NAME {
             compared.clone_from(role);
@@ -133,7 +150,7 @@ pub(super) fn gather(
         let teacher = teachers.pop().unwrap_or_default();
         vec![(student.whole()?, teacher.whole()?)]
     };
-    Ok((compared, pairs))
+    Ok(Gathered { role: compared, mask, pairs })
 }
 
 fn owner(plan: &Plan, from: StageId) -> Owner {

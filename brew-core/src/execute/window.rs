@@ -13,7 +13,7 @@ use crate::batch::Batch;
 use crate::error::{InStage, Result};
 use crate::loss::{Average, Loss, Masks, Term, pair_count, row_count, token_count};
 use crate::model::Side;
-use crate::role::{InputsMask, Labels, LogitsMask, Losses, Role, mask_of};
+use crate::role::{InputsMask, Labels, LogitsMask, Losses, Role};
 use crate::semantics::Semantics;
 
 use super::reads::of_head;
@@ -34,6 +34,8 @@ pub(super) struct Divided<'d> {
     pub(super) loss: &'d dyn Loss,
     /// The role that it compares.
     pub(super) role: &'d str,
+    /// The role of the mask that says what of it counts.
+    pub(super) mask: Option<&'static str>,
     /// Which of so many heads it is of.
     pub(super) head: usize,
     pub(super) heads: usize,
@@ -123,7 +125,7 @@ impl Window {
                 None => self.mean_of_means(term),
             };
         }
-        let mask = mask_of(of.role).filter(|_| of.loss.masks() != Masks::Ignored);
+        let mask = of.mask.filter(|_| of.loss.masks() != Masks::Ignored);
         let counted = match term.average {
             Average::Labels => Some(Counted::Labels { under: mask }),
             _ => mask.map(Counted::Mask),

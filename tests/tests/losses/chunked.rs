@@ -9,7 +9,7 @@ use brew_core::role::{Labels, OutputWeight};
 use tests::{Sentence, alone, sentences, seq};
 
 use crate::divergences::divergences;
-use crate::tagger::{Tagger, TagsAdaptor};
+use crate::tagger::{LabelledTagsAdaptor, Tagger, Tags, TagsAdaptor};
 
 /// Hidden states and output matrix of a side, of 12 positions and 23 tokens.
 fn side(width: i64, phase: f64) -> (Tensor, Tensor) {
@@ -276,4 +276,69 @@ fn in_a_plan_it_takes_the_place_of_logits_and_their_loss() {
     for size in [6, 2, 1] {
         assert_same(&trained(size, true), &dense, &format!("batches of {size}"));
     }
+}
+
+/// Of each text the first token is read and not compared, as the question of an answer.
+#[derive(Debug)]
+struct AnswersAdaptor;
+
+#[adaptor(batch = Sentence, output = Tags)]
+impl AnswersAdaptor {
+    fn hidden(output: &Tags) -> &[Tensor] {
+        &output.hidden
+    }
+    fn logits(output: &Tags) -> Option<&Tensor> {
+        output.logits.as_ref()
+    }
+    fn output_weight(output: &Tags) -> &Tensor {
+        &output.weight
+    }
+    fn inputs_mask(batch: &Sentence) -> &Tensor {
+        &batch.mask
+    }
+    fn logits_mask(batch: &Sentence) -> Tensor {
+        batch.mask.slice_scatter(&batch.mask.narrow(1, 0, 1).zeros_like(), 1, 0, 1, 1)
+    }
+}
+
+// The dense loss reads the mask of logits, and so does the one that makes them itself; over accumulated batches too.
+#[test]
+fn a_mask_of_logits_that_is_not_the_inputs_is_the_one_that_counts() {
+    let _alone = alone();
+    let rows = sentences(1, 6, 3).remove(0);
+    let total = |size: i64, is_chunked: bool| {
+        let sides =
+            [(8, 0.7), (5, 0.1)].map(|(width, phase)| Tagger::new(width, phase).seen_by(AnswersAdaptor));
+        let [teacher, student] = sides;
+        let builder = Distill::new(teacher, student);
+        let pipeline = match is_chunked {
+            true => builder.soft_targets(Chunked::of(Kl::at(2.0)).rows(5)).plan().unwrap(),
+            false => builder.soft_targets(Kl::at(2.0)).plan().unwrap(),
+        };
+        let executor = Executor::new(&pipeline, 0).unwrap();
+        let batches: Vec<Sentence> = (0..6 / size)
+            .map(|part| rows.map(&mut |_, tensor| Ok(tensor.narrow(0, part * size, size))).unwrap())
+            .collect();
+        let window = executor.window(&batches).unwrap();
+        let pass = Pass::training(0, Wants::nothing());
+        let value = |batch| executor.run(batch, &pass, Some(&window)).unwrap().total.double_value(&[]);
+        batches.iter().map(value).sum::<f64>()
+    };
+    for size in [6, 3, 1] {
+        let (found, dense) = (total(size, true), total(6, false));
+        assert!((found - dense).abs() < 1e-12, "batches of {size}: {found}, dense {dense}");
+    }
+}
+
+#[test]
+fn what_a_chunked_loss_cannot_do_is_refused_and_not_left_out() {
+    let side = |width| Tagger::new(width, 0.1).seen_by(LabelledTagsAdaptor);
+    let loss = || Chunked::of(Kl::at(1.0));
+    let shifted = Distill::new(side(8), side(5)).soft_targets(loss().with_probability_shift()).plan();
+    let told = shifted.unwrap_err().to_string();
+    assert!(told.contains("`chunked`: it makes its logits of hidden states"), "{told}");
+    assert!(told.contains("leave out `.with_probability_shift()`"), "{told}");
+    let both = Distill::new(vec![side(8), side(8)], side(5)).soft_targets(loss()).plan();
+    let told = both.unwrap_err().to_string();
+    assert!(told.contains("the last hidden states of one teacher, and the pipeline has 2"), "{told}");
 }

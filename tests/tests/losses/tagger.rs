@@ -7,11 +7,11 @@ use tests::{Count, Sentence, seq};
 #[distill(batch = Sentence, inputs_mask = mask, logits_mask = mask)]
 pub(crate) struct Tags {
     #[role(hidden)]
-    hidden: Vec<Tensor>,
+    pub(crate) hidden: Vec<Tensor>,
     #[role(logits)]
-    logits: Option<Tensor>,
+    pub(crate) logits: Option<Tensor>,
     #[role(output_weight)]
-    weight: Tensor,
+    pub(crate) weight: Tensor,
 }
 
 /// Embeddings and an output matrix.

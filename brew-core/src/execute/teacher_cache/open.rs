@@ -13,7 +13,7 @@ use crate::distill::Weighed;
 use crate::error::{Error, Result};
 use crate::model::Side;
 use crate::plan::{Flow, Plan, RecallStage, StageId, StageKind, passes};
-use crate::role::{Logits, OutputWeight, Role, mask_of};
+use crate::role::{InputsMask, Logits, LogitsMask, OutputWeight, Role, mask_of};
 use crate::side::Owner;
 use crate::words::thousands;
 
@@ -183,12 +183,19 @@ fn is_masked(
     role: &str,
     given: impl Fn(&str) -> Result<bool>,
 ) -> Result<bool> {
-    let Some(mask) = mask_of(role) else { return Ok(false) };
-    let reads = plan
-        .inputs(reader)
-        .into_iter()
-        .any(|(_, from, flow)| from == adaptor && matches!(flow, Flow::Feature { role, .. } if role == mask));
-    Ok(reads && given(mask)?)
+    if mask_of(role).is_none() {
+        return Ok(false);
+    }
+    // A loss that makes its logits of hidden states reads the mask of logits.
+    let reads = |mask: &str| {
+        plan.inputs(reader).into_iter().any(|(_, from, flow)| {
+            from == adaptor && matches!(flow, Flow::Feature { role, .. } if role == mask)
+        })
+    };
+    match [InputsMask::NAME, LogitsMask::NAME].into_iter().find(|mask| reads(mask)) {
+        Some(mask) => given(mask),
+        None => Ok(false),
+    }
 }
 
 impl Cached {

@@ -41,7 +41,7 @@ pub(super) fn hidden_mismatches(student: &Features, teacher: &Features) -> Vec<S
     problems.extend(vocabularies.first().and_then(|tokens| one_logit("the logits of a chunk", &[*tokens])));
     match &student.mask {
         Some(mask) if sizes.0.len() == 3 && mask.size() != sizes.0[..2] => problems.push(format!(
-            "the student's `inputs_mask` is {}; it must be (batch, length), here {}",
+            "the student's mask is {}; it must be (batch, length), here {}",
             shape(&mask.size()),
             shape(&sizes.0[..2])
         )),

@@ -24,8 +24,8 @@ pub use with_labels::ChunkedWithLabels;
 /// at a time: value and gradients of the dense loss, and memory for one chunk of logits.
 ///
 /// It reads the last hidden states of both sides, `(batch, length, width)` or `(batch, width)`, each
-/// side's own width, with the student's `inputs_mask` or without, and each side's
-/// [`OutputWeight`], `(vocabulary, width)` of one vocabulary; the logits are
+/// side's own width, with the student's `logits_mask` (its `inputs_mask` where it gives none) or without a
+/// mask, and each side's [`OutputWeight`], `(vocabulary, width)` of one vocabulary; the logits are
 /// hidden x weight^T, in the model's dtype, and the divergence of them is computed in float32 or wider.
 /// Gradients go to the student's hidden states and to its output matrix. Temperature, T squared,
 /// reduction and denominator are the divergence's own.
