@@ -1,4 +1,43 @@
-//! Roles, losses, plan, executor and training loop for distilling neural networks with libtorch.
+//! brew-core distils neural networks: it trains a student to imitate one or more teachers, with libtorch.
+//!
+//! You annotate what your models return and compose teachers, student, and losses with a typed builder. If a loss needs
+//! something the models don't provide, the program does not compile. The result is a plan that you can print and check;
+//! one training loop runs it. brew-core knows nothing about files of data: the crate brew-data turns Arrow data into the
+//! batches it trains on, and a `Vec` of batches works too.
+//!
+//! ```no_run
+//! use brew_core::distill::{student_layer, teacher_layer};
+//! use brew_core::prelude::*;
+//!
+//! # fn example(reviews: Vec<TextBatch>) -> Result<()> {
+//! let teacher = BertForSequenceClassification::from_pretrained("models/teacher", Device::Cpu)?;
+//! let student = BertForSequenceClassification::from_layers_of(&teacher, Keep::every(2))?;
+//! let pipeline = Distill::new(teacher.seen(), student.seen())
+//!     .soft_targets(loss::KdCe::at(8.0))
+//!     .matching([hidden(teacher_layer(6), student_layer(3)).by(loss::HiddenMse)])
+//!     .hard_labels(1.0)
+//!     .plan()?;
+//! println!("{}", pipeline.explain());
+//! let student = Trainer::new(pipeline).optimizer(AdamW::with_lr(1e-4)).epochs(3).run(reviews)?;
+//! student.save("models/student")
+//! # }
+//! ```
+//!
+//! Read these first:
+//!
+//! 1. [`batch`]: what a model reads. [`#[derive(Batch)]`](derive@prelude::Batch) makes a struct of tensors a batch.
+//! 2. [`adaptor`]: what a model returns, and the [`role`] of each part. [`#[distill]`](macro@prelude::distill) annotates
+//!    a model, [`#[adaptor]`](macro@prelude::adaptor) is for adaptors written by hand.
+//! 3. [`model`]: the traits of a model, brew's own BERT family and BiGRU, and TorchScript teachers.
+//! 4. [`mod@distill`]: the builder [`Distill`](distill::Distill), which makes a [`Pipeline`](distill::Pipeline).
+//! 5. [`loss`]: the losses, each with its formula, shapes, and source.
+//! 6. [`train`]: the [`Trainer`](train::Trainer) with its optimizers, precision, checkpoints, and resuming.
+//!
+//! Then, as needed: [`plan`] prints and draws a pipeline, [`observe`] has metrics, progress, and reports, [`cache`] saves
+//! running the teacher in every epoch, [`schedule`] varies learning rates and weights over a run, [`textbrewer`] reads
+//! TextBrewer's configs, and [`execute`] runs a plan on a device. The [`prelude`] has what nearly every program needs.
+//!
+//! Errors name the stage, role, row, file, or key, and say what to do ([`enum@Error`]).
 
 extern crate self as brew_core;
 

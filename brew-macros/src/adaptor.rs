@@ -1,4 +1,4 @@
-//! `#[adaptor]`: an adaptor written by hand, one function a role.
+//! `#[adaptor]`: an adaptor written by hand, one function per role.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -18,7 +18,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let Ok(block) = syn::parse2::<ItemImpl>(item.clone()) else {
         problems.add(syn::Error::new_spanned(
             &item,
-            "`#[adaptor]` goes on an `impl` with one function a role: `fn logits(output: &Prediction) -> &Tensor`",
+            "`#[adaptor]` goes on an `impl` with one function per role: `fn logits(output: &Prediction) -> &Tensor`",
         ));
         let problems = problems.into_compile_errors();
         return quote!(#item #problems);
@@ -126,7 +126,7 @@ fn role_of(
     };
     let role = problems.keep(role);
     if let Some(second) = roles.get(1) {
-        problems.add(syn::Error::new_spanned(second, "a function gives one role: this is its second"));
+        problems.add(syn::Error::new_spanned(second, "a function provides one role; this is its second"));
     }
     if let Some(receiver) = function.sig.receiver() {
         problems.add(syn::Error::new_spanned(
@@ -139,7 +139,7 @@ fn role_of(
     let values: Vec<_> =
         values.into_iter().filter_map(|value| problems.keep(value)).map(|value| value.variable).collect();
     let ReturnType::Type(_, returned) = &function.sig.output else {
-        problems.at(word.span(), format!("`{word}` returns nothing: it must return the role's value, `&Tensor` or `&[Tensor]` for instance"));
+        problems.at(word.span(), format!("`{word}` returns nothing: it must return the role's value, for instance `&Tensor` or `&[Tensor]`"));
         return None;
     };
     let at = returned.span();

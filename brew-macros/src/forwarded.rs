@@ -1,9 +1,8 @@
 //! `#[forwarded]` writes a macro beside a trait that forwards all its methods; `#[forwards]` calls it in a
 //! wrapper's impl for every method that the impl does not write itself.
 //!
-//! A wrapper that forwards by hand compiles without a method that has a default, and answers with the
-//! default in place of what it wraps. Here the methods come from the trait and the exceptions from the
-//! impl, so no method can be forgotten, today's or tomorrow's.
+//! A handwritten wrapper that forgets a method with a default still compiles, and returns the default instead of what
+//! it wraps. Here the methods come from the trait and the exceptions from the impl, so no method can be forgotten.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -23,7 +22,7 @@ pub(crate) fn expand_trait(item: TokenStream) -> TokenStream {
     }
 }
 
-/// The impl with the methods that it lacks; `to` is what they are forwarded to, `|this| this.inner`.
+/// The impl with its missing methods added; `to` is what they are forwarded to, `|this| this.inner`.
 pub(crate) fn expand_impl(to: &TokenStream, item: TokenStream) -> TokenStream {
     match with_forwarded(to, item.clone()) {
         Ok(whole) => whole,
@@ -76,7 +75,7 @@ fn macro_of(item: &ItemTrait) -> TokenStream {
     }
 }
 
-/// Nothing where the method is among the wrapper's own, else the method, forwarded.
+/// The forwarded method, or nothing if the wrapper has its own.
 fn rules_of(of: &Ident, name: &Ident, method: &Signature) -> TokenStream {
     let ident = &method.ident;
     let borrowed = match method.receiver().map(|receiver| &receiver.kind) {

@@ -1,4 +1,4 @@
-//! From what the user gave, role by role, to what an adaptor provides: the rules of one adaptor.
+//! The rules of an adaptor: turns what the user gave, role by role, into what the adaptor provides.
 //!
 //! Fields, columns and functions all end here, so that a rule is written once for the three.
 
@@ -46,7 +46,7 @@ pub(crate) struct Provided {
 pub(crate) enum Value {
     /// One expression, of a tensor or a list.
     Whole(TokenStream),
-    /// One expression a list item, each of a single tensor.
+    /// One expression per list item, each a single tensor.
     Items(Vec<TokenStream>),
 }
 
@@ -94,7 +94,7 @@ fn provided(mut group: Vec<Given>, problems: &mut Problems) -> Option<Provided> 
     Some(Provided { role, value, at, from_batch })
 }
 
-/// Items are numbered from 0 without a gap, each number once.
+/// Checks that items are numbered from 0, without gaps or duplicates.
 fn check_items(role: &Role, items: &[Item], problems: &mut Problems) -> Option<()> {
     let mut sorted = items.to_vec();
     sorted.sort_by_key(|item| item.index);

@@ -1,12 +1,18 @@
-//! Attribute macros of brew: what a model returns, and what each part means to distillation.
+//! brew's macros: they say what a model reads, what it returns, and what each part means to distillation.
 //!
-//! This file holds the doors and their documentation; behind each is a room of ordinary code that
-//! parses, checks and expands. What an expansion needs at run time is a function of
-//! `brew_core::__private`, so that little code is written into a user's crate. All mistakes of one
-//! input are reported at once, at the user's own tokens, and the user's item is always kept.
+//! Use them through `brew_core::prelude`, which exports them. Read them in this order:
 //!
-//! The examples here are pieces of one program; `brew_core::adaptor` and `brew_core::batch` show it
-//! whole, and there it is compiled and run.
+//! 1. [`#[derive(Batch)]`](derive@Batch) on a struct: each field is a column of the data.
+//! 2. [`#[distill]`](macro@distill) on the struct that a model returns: each field has a role. Then on the `impl` with
+//!    `fn forward`: each argument is a column of the batch.
+//! 3. [`#[adaptor]`](macro@adaptor): one function per role, if annotated fields are not enough.
+//!
+//! The examples here are parts of one program. `brew_core::adaptor` and `brew_core::batch` show it in full, compiled and
+//! run as tests.
+//!
+//! All mistakes in an input are reported at once, at the user's own tokens, and the user's item is always kept. This file
+//! has only the entry points and their documentation; each macro has a module that parses, checks, and expands. Code that
+//! an expansion needs at run time is in `brew_core::__private`, so that little is written into the user's crate.
 
 mod adaptor;
 mod batch;
@@ -38,37 +44,37 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// makes the adaptor `PredictionAdaptor`, a unit struct as visible as the output, which provides
-/// these five roles.
+/// generates the adaptor `PredictionAdaptor`, a unit struct with the output's visibility, which provides these five
+/// roles.
 ///
 /// - `batch = Type` is the batch that the model reads: a struct with `#[derive(Batch)]`, or a tuple
 ///   of tensors.
-/// - `role = column` gives a role a column of the batch: its field, or its position in a tuple
-///   (`labels = 1`). `labels = [start, end]` makes a list of several columns.
-/// - `#[role(name)]` gives a field a role; a field may carry several. The table below has the built-in
-///   roles. A role of a user's own is the path of a type that implements `brew_core::role::Role`, and has
-///   at least one `::`, as in `#[role(self::SentenceEmbedding)]`.
-/// - `#[role(logits, item = 0)]` and `item = 1` make a list of several fields, in that order.
+/// - `role = column` assigns a role to a column of the batch: the name of a field, or a position in a tuple
+///   (`labels = 1`). `labels = [start, end]` combines several columns into a list.
+/// - `#[role(name)]` assigns a role to a field; a field may have several. The table below lists the built-in roles. Your
+///   own role is the path of a type that implements `brew_core::role::Role`, with at least one `::`, as in
+///   `#[role(self::SentenceEmbedding)]`.
+/// - `#[role(logits, item = 0)]` and `item = 1` combine several fields into a list, in that order.
 /// - A field is a `Tensor`, a `Vec` or an array of them, or an `Option` of one of these.
 ///
-/// `labels` follow `logits`: both are lists, or both single tensors. A `logits_mask` needs `logits`,
-/// and one mask may serve a whole list. The output has no generic parameters.
+/// `labels` follow `logits`: both are lists, or both are single tensors. A `logits_mask` needs `logits`, and one mask may
+/// serve a whole list. The output must not have generic parameters.
 ///
 /// | role | shape | what it is |
 /// |---|---|---|
 /// | `logits` | `(batch, classes)` or `(batch, length, classes)`; a list for several heads | scores before the softmax |
 /// | `logits_mask` | `(batch, length)`, 0 or 1 | which positions of the logits count |
-/// | `labels` | `(batch,)` or `(batch, length)`, int64; a list where the logits are | the ground truth, classes from 0; -100 where there is none |
+/// | `labels` | `(batch,)` or `(batch, length)`, int64; a list if the logits are | the ground truth, classes from 0; -100 for no label |
 /// | `losses` | `(batch,)`, or a scalar | the model's own hard-label loss, one value per example |
 /// | `attention` | one `(batch, heads, length, length)` per layer | attention maps |
 /// | `hidden` | layers + 1 of `(batch, length, width)` | hidden states, embeddings first |
 /// | `inputs_mask` | `(batch, length)`, 0 or 1 | which input positions are not padding |
-/// | `query`, `key`, `value` | one `(batch, length, heads x head width)` per layer | what attention computes its maps from |
+/// | `query`, `key`, `value` | one `(batch, length, heads x head width)` per layer | the projections that attention works on |
 /// | `embedding` | `(batch, width)` | one vector per example |
 /// | `index` | `(batch,)`, int64 | which row of the data an example is |
 /// | `teacher_index` | `(batch,)`, int64 | which of several teachers an example learns from |
-/// | `output_weight` | `(classes, width)` | the matrix that makes logits of the last hidden states |
-/// | `token_ids` | `(batch, length)`, int64 | the tokens that the logits are about |
+/// | `output_weight` | `(classes, width)` | the matrix that turns the last hidden states into logits |
+/// | `token_ids` | `(batch, length)`, int64 | the tokens that the logits belong to |
 /// | `byte_ends` | `(batch, length)`, int64 | where each token ends in the text, in bytes; -1 outside it |
 ///
 /// # On the `impl` with `fn forward`
@@ -80,26 +86,24 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// keeps the `impl` and writes `Forward<Review>` beside it, which calls `forward` with columns of the
-/// batch.
+/// keeps the `impl` and adds an `impl Forward<Review>`, which calls `forward` with columns of the batch.
 ///
-/// - An argument is given the column of its name. Where `batch` is written as a tuple, the first
-///   argument is given the first column, whatever the names; columns at the end may be left out.
-/// - An argument whose type is a reference to `Pass` is given the pass, wherever it stands.
-/// - A column `Tensor` is passed as `&Tensor` or `Option<&Tensor>`, a column `Option<Tensor>` as
-///   `Option<&Tensor>`.
-/// - `forward` returns the output, or a `Result` of it whose error converts into brew's; the type is
-///   taken for a `Result` by its last path segment.
+/// - Each argument receives the column with its name. If `batch` is written as a tuple, arguments receive the columns in
+///   order, whatever their names; trailing columns may be omitted.
+/// - An argument whose type is a reference to `Pass` receives the pass, in any position.
+/// - A column `Tensor` is passed as `&Tensor` or `Option<&Tensor>`, a column `Option<Tensor>` as `Option<&Tensor>`.
+/// - `forward` returns the output, or a `Result` of it whose error converts into brew's. The macro recognises a `Result`
+///   by the last segment of the type's path.
 /// - Type parameters of the `impl` are bound by `'static`.
 #[proc_macro_attribute]
 pub fn distill(arguments: TokenStream, item: TokenStream) -> TokenStream {
     distill::expand(arguments.into(), item.into()).into()
 }
 
-/// Makes an adaptor of functions, one a role.
+/// Makes an adaptor from functions, one per role.
 ///
-/// For what `#[distill]` on an output cannot say: a part of a tensor, a value computed of two, an
-/// output type of another crate.
+/// Use it for what `#[distill]` on an output cannot express: a part of a tensor, a value computed from two others, or an
+/// output type from another crate.
 ///
 /// ```text
 /// struct StudentView;
@@ -112,24 +116,23 @@ pub fn distill(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// - A function is named after its role; [`macro@distill`] lists the roles. One for a role of a user's own has any name and carries
-///   `#[role(self::SentenceEmbedding)]`. Functions that give no role belong in another `impl`.
-/// - A function takes the batch, the output or both, as references. An argument named `batch` or
-///   `output` (a leading underscore does not matter) is that one; one of another name is known by
-///   its type, if that is written as in the attribute.
-/// - `batch = …` and `output = …` may be left out where some function has an argument of that name.
-/// - A function returns `Tensor`, `&Tensor`, `Vec<Tensor>`, `&[Tensor]` or `[Tensor; N]`, or one of
-///   these in an `Option` or a `Result` with brew's error.
-/// - Roles whose function does not take the output are known before a forward pass.
+/// - A function is named after its role; [`macro@distill`] lists the roles. A function for your own role has any name and
+///   the attribute `#[role(self::SentenceEmbedding)]`. Functions without a role belong in another `impl`.
+/// - A function takes the batch, the output, or both, as references. Arguments are recognised by the names `batch` and
+///   `output` (with or without a leading underscore), else by their type, if it is written as in the attribute.
+/// - `batch = …` and `output = …` may be omitted if some function has an argument of that name.
+/// - A function returns `Tensor`, `&Tensor`, `Vec<Tensor>`, `&[Tensor]`, or `[Tensor; N]`, or one of these in an `Option`
+///   or in a `Result` with brew's error.
+/// - Roles whose function does not take the output are available before a forward pass.
 ///
-/// `labels` follow `logits`: both are lists, or both single tensors. A `logits_mask` needs `logits`,
-/// and one mask may serve a whole list.
+/// `labels` follow `logits`: both are lists, or both are single tensors. A `logits_mask` needs `logits`, and one mask may
+/// serve a whole list.
 #[proc_macro_attribute]
 pub fn adaptor(arguments: TokenStream, item: TokenStream) -> TokenStream {
     adaptor::expand(arguments.into(), item.into()).into()
 }
 
-/// Writes a macro beside a trait of brew's own that forwards all its methods: `forward_loss!` of `Loss`.
+/// Writes a macro next to one of brew's traits that forwards all its methods: `forward_loss!` for `Loss`.
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn forwarded(_: TokenStream, item: TokenStream) -> TokenStream {
@@ -144,7 +147,7 @@ pub fn forwards(to: TokenStream, item: TokenStream) -> TokenStream {
     forwarded::expand_impl(&to.into(), item.into()).into()
 }
 
-/// Makes a batch of a struct: each field is a column of the data, by name.
+/// Makes a struct a batch: each field is a column of the data, by name.
 ///
 /// ```text
 /// #[derive(Batch)]
@@ -156,12 +159,11 @@ pub fn forwards(to: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// - The dtype is one of `i64`, `i32`, `i16`, `i8`, `u8`, `f64`, `f32`, `f16`, `bf16` and `bool`.
-/// - `pad = number` fills rows up to the longest of the batch. It must fit the dtype; a pad travels
-///   as an `f64`, so that one of an `i64` lies within 2^53 on either side of 0. Without it a column
-///   of lists must have rows of one length.
-/// - `nested` says that rows are lists of lists: the tensor is (rows, longest list, longest list in one).
-/// - A field of type `Option<Tensor>` is a column that the data may lack. Both types are known by
-///   their last path segments, so an alias is refused.
+/// - `pad = number` pads rows to the longest of the batch. The number must fit the dtype, and is stored as an `f64`, so for
+///   `i64` it must lie between -2^53 and 2^53. Without `pad`, all rows of a column of lists must have the same length.
+/// - `nested` declares rows that are lists of lists: the tensor has shape (rows, most lists in a row, longest list).
+/// - A field of type `Option<Tensor>` is a column that the data may lack. The macro recognises both types by the last
+///   segment of their path and rejects aliases.
 #[proc_macro_derive(Batch, attributes(column))]
 pub fn batch(input: TokenStream) -> TokenStream {
     batch::expand(input.into()).into()

@@ -1,4 +1,4 @@
-//! Names in messages: what a user may have meant, and what there is to choose from.
+//! Names in messages: what a user may have meant, and the possible choices.
 
 /// `; did you mean …?` for the nearest of the known names, or all of them.
 pub(crate) fn suggest(unknown: &str, known: &[&str]) -> String {

@@ -32,7 +32,7 @@ impl Problems {
         self.0.is_none()
     }
 
-    /// One `compile_error!` a mistake; no tokens without mistakes.
+    /// One `compile_error!` per mistake; empty without mistakes.
     pub(crate) fn into_compile_errors(self) -> TokenStream {
         self.0.map(syn::Error::into_compile_error).unwrap_or_default()
     }

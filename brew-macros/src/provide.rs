@@ -34,14 +34,14 @@ pub(crate) fn output_at(span: Span) -> Ident {
 }
 
 impl AdaptorType<'_> {
-    /// `Adaptor`, and one `Provides` a role.
+    /// `Adaptor`, and one `Provides` per role.
     pub(crate) fn expand(&self, provided: &[Provided]) -> TokenStream {
         let (adaptor, batch, output) = (self.adaptor, self.batch, self.output);
         let (impl_generics, _, where_clause) = self.generics.split_for_impl();
         let names = provided.iter().map(|provided| provided.role.name());
         let provides = provided.iter().map(|provided| {
             let (role, at) = (provided.role.marker(), located(provided.role.span()));
-            // All of it at the role: that is where a path that names no role is shown.
+            // All at the role's span: that is where the compiler reports a path that names no role.
             quote_spanned! {at=>
                 #[automatically_derived]
                 impl #impl_generics ::brew_core::adaptor::Provides<#role> for #adaptor #where_clause {}
@@ -145,8 +145,8 @@ fn arms(provided: &[Provided], from_batch: bool) -> Vec<TokenStream> {
         .collect()
 }
 
-/// Whether a value that needs a forward pass is made of the batch, too. A field that is called `batch`
-/// counts as well, which is on the safe side.
+/// Whether a value that needs a forward pass also reads the batch. A field called `batch` counts as well, which is
+/// harmless.
 fn reads_both(provided: &Provided) -> bool {
     fn names_batch(tokens: TokenStream) -> bool {
         tokens.into_iter().any(|token| match token {
@@ -169,7 +169,7 @@ fn value(provided: &Provided) -> TokenStream {
     }
 }
 
-/// Compiles only where `labels` and `logits_mask` fit `logits`; nothing of it runs.
+/// Code that compiles only if `labels` and `logits_mask` fit `logits`; it never runs.
 fn arity_checks(provided: &[Provided]) -> TokenStream {
     let Some(logits) = provided.iter().find(|provided| provided.role.is("logits")) else {
         return TokenStream::new();
@@ -190,7 +190,7 @@ fn arity_checks(provided: &[Provided]) -> TokenStream {
     quote!(#(#checks)*)
 }
 
-/// An expression of the value's type, or of a list's where the value is made of items.
+/// An expression of the value's type, or of a list's type if the value consists of items.
 fn witness(value: &Value) -> TokenStream {
     match value {
         Value::Whole(value) => value.clone(),

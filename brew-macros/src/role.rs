@@ -1,7 +1,7 @@
-//! Which roles there are: the built-in ones as bare words, a user's own as paths.
+//! The roles: built-in ones are bare words, the user's own are paths.
 //!
-//! A bare word that is no built-in role is a mistake, caught here with a suggestion; a path is left
-//! to the compiler, which knows whether the type it names implements `Role`.
+//! A bare word that is not a built-in role is a mistake, reported here with a suggestion. Paths are left to the compiler,
+//! which knows whether the type implements `Role`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};

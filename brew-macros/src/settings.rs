@@ -1,6 +1,6 @@
 //! The arguments of `#[distill(…)]` and `#[adaptor(…)]`: `batch = Review, labels = labels`.
 //!
-//! A key is `batch`, `output` or a role, and what may stand behind it follows from the key.
+//! A key is `batch`, `output`, or a role, and determines which values it may have.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -16,7 +16,7 @@ use crate::role::{NAMES, Role};
 /// Which keys a macro takes.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Takes {
-    /// `batch` alone.
+    /// Only `batch`.
     Batch,
     /// `batch` and `output`.
     BatchAndOutput,
@@ -35,7 +35,7 @@ pub(crate) struct Settings {
     pub(crate) columns: Vec<(Role, Columns)>,
 }
 
-/// What stands behind a role.
+/// The value of a role.
 pub(crate) enum Columns {
     /// `labels = labels`: one tensor.
     One(Member),
@@ -111,7 +111,7 @@ fn keys(takes: Takes) -> Vec<&'static str> {
     }
 }
 
-/// Goes to the next comma, so that the mistakes behind it are found too.
+/// Skips to the next comma, so that later mistakes are found too.
 fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
         input.parse::<TokenTree>()?;

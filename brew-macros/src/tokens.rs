@@ -1,4 +1,4 @@
-//! Small questions about tokens that several rooms ask.
+//! Questions about tokens that several modules ask.
 
 use proc_macro2::Span;
 use syn::{GenericArgument, GenericParam, Generics, PathArguments, PathSegment, Type, parse_quote};

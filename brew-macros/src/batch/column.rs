@@ -17,7 +17,7 @@ pub(crate) struct Column {
     pub(crate) name: String,
     /// The variant of `tch::Kind`.
     pub(crate) kind: &'static str,
-    /// What fills rows up.
+    /// The value that pads rows.
     pub(crate) pad: Option<f64>,
     /// Whether the data may lack it.
     pub(crate) optional: bool,

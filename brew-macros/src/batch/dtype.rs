@@ -21,7 +21,7 @@ impl Dtype {
     }
 }
 
-/// A pad travels as an `f64`, which holds every whole number up to here.
+/// A pad is stored as an `f64`, which represents every whole number up to here.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// All dtypes.
@@ -50,7 +50,7 @@ impl Dtype {
     /// The pad value of this literal.
     ///
     /// # Errors
-    /// What is no literal, and a value that the dtype cannot hold.
+    /// If it is not a literal, or the dtype cannot hold the value.
     pub(crate) fn pad(&self, value: &Expr) -> syn::Result<f64> {
         let number = number(value)?;
         let (least, greatest) = self.range;
@@ -63,7 +63,7 @@ impl Dtype {
         if !(least..=greatest).contains(&number) {
             return Err(syn::Error::new_spanned(
                 value,
-                format!("a pad of a column of `{}` lies between {least} and {greatest}", self.name),
+                format!("a pad of a column of `{}` must lie between {least} and {greatest}", self.name),
             ));
         }
         Ok(number)

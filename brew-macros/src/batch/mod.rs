@@ -26,7 +26,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         }
     };
     if columns.is_empty() && problems.is_empty() {
-        problems.at(input.ident.span(), "a batch has at least one column");
+        problems.at(input.ident.span(), "a batch needs at least one column");
     }
     if !input.generics.params.is_empty() {
         problems.add(syn::Error::new_spanned(

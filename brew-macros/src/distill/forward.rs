@@ -25,7 +25,7 @@ pub(super) fn expand(arguments: TokenStream, block: &ItemImpl) -> TokenStream {
     quote!(#block #problems #implementation)
 }
 
-/// `Forward`, also beside mistakes where its types are known, so that nothing else fails.
+/// `Forward`, even beside mistakes if its types are known, so that nothing else fails.
 fn implementation(settings: &Settings, block: &ItemImpl, problems: &mut Problems) -> Option<TokenStream> {
     let model = &block.self_ty;
     if let Some((path, _)) = &block.trait_ {
@@ -106,7 +106,7 @@ fn check_receiver(signature: &Signature, problems: &mut Problems) {
     }
 }
 
-/// What `forward` gives back.
+/// What `forward` returns.
 struct Output {
     ty: Type,
     fallible: bool,

@@ -24,7 +24,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             let problems = problems.into_compile_errors();
             quote!(#item #problems)
         }
-        // What does not parse is the compiler's to explain.
+        // The compiler explains what does not parse.
         Err(_) => item,
     }
 }

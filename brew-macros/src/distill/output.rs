@@ -1,4 +1,4 @@
-//! `#[distill]` on an output struct: an adaptor made of the roles of its fields.
+//! `#[distill]` on an output struct: an adaptor made from the roles of its fields.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -29,7 +29,7 @@ pub(super) fn expand(arguments: TokenStream, mut structure: ItemStruct) -> Token
     if given.is_empty() && problems.is_empty() {
         problems.at(
             structure.ident.span(),
-            "no field has a role: an adaptor must provide at least one, `#[role(logits)]` on the field of the logits for instance",
+            "no field has a role: an adaptor must provide at least one: put `#[role(logits)]` on the field of the logits, for instance",
         );
     }
     if !structure.generics.params.is_empty() {
@@ -80,8 +80,7 @@ pub(super) fn expand(arguments: TokenStream, mut structure: ItemStruct) -> Token
     quote!(#definition #problems #stand_in)
 }
 
-/// How each tensor of an output is replaced, where all of its fields are tensors: such an output can
-/// be given with a batch.
+/// Code that replaces each tensor of an output whose fields are all tensors: such an output can come with a batch.
 fn of_tensors(structure: &ItemStruct) -> Option<TokenStream> {
     let all = structure.fields.iter().all(|field| is_of_tensors(&field.ty));
     if !all || structure.fields.is_empty() {
@@ -152,7 +151,7 @@ fn role_and_item(attribute: &Attribute) -> syn::Result<(Role, Option<Item>)> {
         if key != "item" {
             return Err(syn::Error::new(
                 key.span(),
-                "a role may be followed by `item = …` alone; a second role is a second `#[role(…)]`",
+                "a role may be followed only by `item = …`; write a second role as a second `#[role(…)]`",
             ));
         }
         input.parse::<Token![=]>()?;
