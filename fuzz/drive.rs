@@ -1,7 +1,7 @@
 //! What each fuzz target does with its input; brew-data's own tests do the same with mutated files.
 //!
-//! A refusal is fine, a panic is not. What is accepted must hold together: as many rows as were
-//! counted, and arrays whose offsets and text are valid.
+//! Rejecting input is fine, a panic is not. Accepted input must be consistent: as many rows as were counted, and arrays
+//! with valid offsets and text.
 
 use arrow::array::{Array, RecordBatch};
 use arrow::buffer::Buffer;
@@ -13,7 +13,7 @@ use crate::parse::json_rows::JsonRows;
 use crate::parse::store::{block::Block, keys};
 use crate::parse::{infer, json_lines, json_table, squad_keys};
 
-/// Rows, after a look at every value.
+/// The number of rows, after reading every value.
 #[derive(Default)]
 struct Rows(usize);
 
@@ -47,7 +47,7 @@ pub fn delimited(input: &[u8]) {
     assert!(rows.0 > 0, "no row, and no error");
 }
 
-/// CoNLL columns. The first byte says whether lines of comments are left out, and which columns are read.
+/// CoNLL columns. The first byte says whether comment lines are skipped, and which columns are read.
 pub fn conll(input: &[u8]) {
     let Some((choice, text)) = input.split_first() else { return };
     let settings = if choice & 1 == 1 { Conll::new().comments() } else { Conll::new() };
@@ -83,7 +83,7 @@ pub fn json_lines(input: &[u8]) {
     assert_eq!(rows.0, expected);
 }
 
-/// Whether a JSON document has SQuAD's keys: of any bytes, it has or has not.
+/// Whether a JSON document has SQuAD's keys, for any bytes.
 pub fn squad_keys(input: &[u8]) {
     let found = squad_keys::has_its_keys(input).expect("bytes in memory can be read");
     let has = |word: &[u8]| input.windows(word.len()).any(|window| window == word);

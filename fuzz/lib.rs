@@ -1,4 +1,4 @@
-//! brew-data's parsers, as its own files, without the rest of it.
+//! brew-data's parsers, from its source files, without the rest of the crate.
 
 #![allow(dead_code, missing_docs, reason = "the parsers' own crate uses and documents all of them")]
 

@@ -1,5 +1,4 @@
-//! What the example programs share: settings, one way to train, the data they read, and the table at
-//! the end.
+//! What the example programs share: settings, one way to train, the data they read, and the final table.
 //!
 //! Each program in `bin` shows one front door on real data; `sentiment` shows every switch.
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The largest values seen, in kilobytes (of 1024 bytes) as Linux counts them.
 #[derive(Debug, Default)]
 struct Peaks {
-    /// Memory of the process's own: mapped pages of files do not count.
+    /// The process's own memory, without mapped pages of files.
     anonymous: AtomicU64,
     /// All of it.
     resident: AtomicU64,
@@ -24,7 +24,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Begins to sample.
+    /// Starts sampling.
     pub fn start() -> Sampler {
         let peaks = Arc::new(Peaks::default());
         let seen = peaks.clone();
@@ -37,8 +37,8 @@ impl Sampler {
         Sampler { peaks, thread }
     }
 
-    /// The peaks of anonymous and of resident memory, in megabytes of 10^6 bytes; 0 where the system does
-    /// not tell.
+    /// The peaks of anonymous and resident memory, in megabytes of 10^6 bytes; 0 if the system does not report
+    /// them.
     pub fn finish(self) -> (f64, f64) {
         self.peaks.sample();
         self.peaks.stopped.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Sentences of reviews with a rating, as positive and negative texts.
+//! Sentences from reviews with a rating, as positive and negative texts.
 
 use std::path::{Path, PathBuf};
 
@@ -42,12 +42,12 @@ pub struct Reviews {
     pub dev: Dataset,
 }
 
-/// Opens, labels, splits and tokenises the reviews of a file with the columns `id`, `rating`, `text`.
+/// Opens, labels, splits, and tokenises the reviews in a file with the columns `id`, `rating`, and `text`.
 ///
 /// Reviews with rating 0 are dropped; the others are numbered from 0 in the file's order. The label is
-/// whether the rating is above 0; numbers divisible by 10 are the development split. `sample` reviews
-/// of the others, spread evenly over the file, are trained on, and half as many are evaluated on where
-/// that is fewer.
+/// whether the rating is above 0; numbers divisible by 10 are the development split. `sample` of the
+/// others, spread evenly over the file, are the training data, and the development split is cut to half as many if it is
+/// larger.
 pub fn open_reviews(
     file: &Path,
     (tokenizer, max_length): (&Tokenizer, usize),
@@ -72,7 +72,7 @@ pub fn open_reviews(
     Ok(Reviews { train: tokenised(&train)?, dev: tokenised(&dev)? })
 }
 
-/// This many of the rows, evenly spread over all.
+/// This many rows, spread evenly.
 pub fn spread(rows: &[usize], count: usize) -> Vec<usize> {
     let count = count.min(rows.len());
     (0..count).map(|place| rows[place * rows.len() / count]).collect()

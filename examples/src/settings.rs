@@ -1,6 +1,6 @@
 //! The settings that examples have in common, and how an example ends.
 //!
-//! A program whose defaults are others says so with clap's `mut_arg`.
+//! A program with other defaults sets them with clap's `mut_arg`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,13 +16,13 @@ pub struct Training {
     /// Passes over the data for a teacher.
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub teacher_epochs: u64,
-    /// Rows a batch.
+    /// Rows per batch.
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub batch: usize,
-    /// Tokens a row, special ones included; longer ones are cut.
+    /// Tokens per row, including special tokens; longer texts are truncated.
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub max_length: usize,
-    /// Layers of a student; the teacher's number must be a multiple.
+    /// Layers of a student; the teacher's number of layers must be a multiple.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub layers: usize,
     /// Temperature of the soft targets.
@@ -33,7 +33,7 @@ pub struct Training {
     pub seed: u32,
 }
 
-/// Settings of an example beside its data and its task.
+/// Settings of an example, apart from its data and its task.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Settings {
     /// The folder of all-MiniLM-L6-v2, or of another BERT encoder with a tokenizer.
@@ -59,20 +59,20 @@ impl Settings {
         self.run_dir.clone().unwrap_or_else(|| PathBuf::from("runs").join(program)).join(name)
     }
 
-    /// The device, after a line that says which.
+    /// The device; prints which.
     pub fn device(&self) -> Device {
         let device = Device::cuda_if_available();
         println!("device: {device:?}, {} threads", brew_core::tch::get_num_threads());
         device
     }
 
-    /// The seed as new weights take it.
+    /// The seed in the type that new weights take.
     pub fn weights(&self) -> u64 {
         self.training.seed.into()
     }
 }
 
-/// Runs a program; an error is one message on standard error, and a status of 1.
+/// Runs a program; an error prints one message to standard error and exits with status 1.
 pub fn run(program: impl FnOnce() -> Result<()>) -> ExitCode {
     match program() {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! The table that ends an example: teacher, plain student, distilled student.
+//! The final table of an example: teacher, plain student, distilled student.
 
 use brew_core::prelude::*;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
@@ -10,7 +10,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// A table with a column a metric, and the number of parameters.
+    /// A table with one column per metric, and the number of parameters.
     pub fn of(metrics: &[&str]) -> Self {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
@@ -18,7 +18,7 @@ impl Comparison {
         Comparison { table }
     }
 
-    /// Adds a model; a value that is not a number is left open.
+    /// Adds a model; NaN is shown as a dash.
     pub fn add(&mut self, name: &str, values: &[f64], model: &impl Model) {
         let values =
             values.iter().map(|value| if value.is_nan() { "–".to_owned() } else { format!("{value:.4}") });

@@ -1,4 +1,4 @@
-//! Synthetic token ids, out of a formula: a table of any size that is the same each time it is made.
+//! Synthetic token ids from a formula: a table of any size, the same every time.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -14,8 +14,8 @@ use brew_core::{Error, Result, disk};
 /// Tokens written at once, about.
 const CHUNK_TOKENS: u64 = 1 << 20;
 
-/// Rows of token ids, a mask of ones and a label of 0 or 1, as record batches; `length` gives a row's tokens,
-/// `longest` at most.
+/// Record batches with token ids, a mask of ones, and a label of 0 or 1; `length` gives the tokens of a row, at most
+/// `longest`.
 pub fn token_chunks(
     rows: u64,
     longest: u64,
@@ -26,7 +26,7 @@ pub fn token_chunks(
     firsts.map(move |first| chunk(first, rows.min(first + chunk_rows), longest, &length))
 }
 
-/// Writes record batches of [`token_chunks`] as an Arrow IPC file, one after the other.
+/// Writes the record batches of [`token_chunks`] one by one to an Arrow IPC file.
 pub fn write_token_chunks(path: &Path, chunks: impl Iterator<Item = Result<RecordBatch>>) -> Result<()> {
     let failed = |error| Error::file(path, format!("the table cannot be written: {error}"));
     let refused = |path: &Path, error| Error::file(path, error);

@@ -57,10 +57,10 @@ where
     Ok((values, predictions))
 }
 
-/// How many of the teacher's layers one of the student's stands for.
+/// How many of the teacher's layers correspond to one of the student's.
 ///
 /// # Errors
-/// When the student's number does not divide the teacher's.
+/// If the student's number of layers does not divide the teacher's.
 pub fn every(teacher: usize, student: usize) -> Result<usize> {
     match teacher.checked_rem(student) {
         Some(0) => Ok(teacher / student),
@@ -70,8 +70,8 @@ pub fn every(teacher: usize, student: usize) -> Result<usize> {
     }
 }
 
-/// TextBrewer's recipe of hidden states: layer `stride * l` of the teacher with layer `l` of the
-/// student, embeddings included, by their mean squared error.
+/// TextBrewer's recipe for hidden states: matches layer `stride * l` of the teacher with layer `l` of the student,
+/// including embeddings, by mean squared error.
 pub fn matches(layers: usize, stride: usize) -> Vec<Match<role::Hidden>> {
     let layer = |layer: usize| {
         hidden(teacher_layer((stride * layer) as i64), student_layer(layer as i64)).by(HiddenMse)

@@ -1,5 +1,4 @@
-//! Every example runs from its data to its table, with tiny random models on a few rows, and says what
-//! is wrong where something is.
+//! Every example runs from its data to its table, with tiny random models on a few rows, and reports mistakes clearly.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 

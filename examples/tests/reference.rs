@@ -1,7 +1,6 @@
 //! The program `loss` against formulas in PyTorch: `tests/reference.py`.
 //!
-//! The interpreter is `BREW_PYTHON`, or `python3`. Where it has no torch or no safetensors the test says
-//! so and checks nothing.
+//! The interpreter is `BREW_PYTHON`, or `python3`. If it lacks torch or safetensors, the test says so and checks nothing.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 
@@ -9,7 +8,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-/// Prints a line that the test runner does not hold back, as it does what `eprintln!` writes.
+/// Prints a line that the test runner does not capture, unlike `eprintln!`.
 fn say(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }

@@ -1,4 +1,4 @@
-//! `replay` agrees with recorded runs, and sees a recording that was changed.
+//! `replay` agrees with recorded runs, and detects a changed recording.
 //!
 //! `trajectory` was recorded by TextBrewer itself; `recordings` by PyTorch and transformers, with the
 //! script beside them, which repeats `trajectory` to 1e-6.

@@ -1,4 +1,4 @@
-//! The index of an Arrow IPC stream or file, and what it points at.
+//! The index of an Arrow IPC stream or file, and what it points to.
 
 #![no_main]
 

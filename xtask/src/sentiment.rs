@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::failure::Result;
 use crate::{process, workspace};
 
-/// Builds and runs `sentiment` with `arguments`, and then those of `defaults` (pairs of a flag and its
-/// value) whose flags are not among them.
+/// Builds and runs `sentiment` with `arguments`, followed by those `defaults` (pairs of a flag and its value) whose flags
+/// are not among them.
 pub(crate) fn run(arguments: &[String], defaults: &[(&str, String)]) -> Result<()> {
     let mut cargo = workspace::cargo();
     cargo.args(["run", "-p", "examples", "--bin", "sentiment", "--"]);
@@ -19,12 +19,12 @@ pub(crate) fn sources() -> [(&'static str, String); 2] {
     [("--minilm", shown(&workspace::minilm())), ("--data", shown(&workspace::movie_reviews()))]
 }
 
-/// A path below the repository's root, where `sentiment` runs, as a reader would type it.
+/// A path relative to the repository's root, where `sentiment` runs.
 pub(crate) fn shown(path: &Path) -> String {
     path.strip_prefix(workspace::root()).unwrap_or(path).display().to_string()
 }
 
-/// A flag given twice would be refused, so the person's own value wins.
+/// A flag given twice would be an error, so the user's value wins.
 fn with_defaults(arguments: &[String], defaults: &[(&str, String)]) -> Vec<String> {
     let mut all = arguments.to_vec();
     for (flag, value) in defaults {

@@ -1,5 +1,5 @@
-//! Set-up: after it, plain `cargo test -p …` and `cargo run -p examples --bin …` work with no
-//! environment variable. Every other command begins with it; where all is in place it takes no time.
+//! Set-up: after it, plain `cargo test -p …` and `cargo run -p examples --bin …` work without environment variables.
+//! Every other command starts with it; if everything is in place it takes no time.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(crate) fn command() -> Result<()> {
     Ok(())
 }
 
-/// Lays out what is missing, and says nothing if that is nothing.
+/// Sets up what is missing; silent if nothing is.
 pub(crate) fn run() -> Result<()> {
     let brew = workspace::brew();
     fs::create_dir_all(&brew).at("create", &brew)?;
@@ -36,7 +36,7 @@ pub(crate) fn run() -> Result<()> {
     layouts.iter().try_for_each(Layout::make)
 }
 
-/// All that stands in the way of building and of making `layouts`.
+/// Everything that prevents building and setting up `layouts`.
 fn problems(libtorch: &Libtorch, layouts: &[Layout], brew: &Path) -> Vec<String> {
     let mut problems: Vec<String> =
         [libtorch.problem(), machine::compiler_problem()].into_iter().flatten().collect();
@@ -47,14 +47,14 @@ fn problems(libtorch: &Libtorch, layouts: &[Layout], brew: &Path) -> Vec<String>
     }
     if *libtorch == Libtorch::LaidOut && !machine::HAS_A_WHEEL {
         problems.push(
-            "libtorch can be laid out on x86-64 Linux with glibc alone: set LIBTORCH to a libtorch 2.11.0 of your own"
+            "set-up provides libtorch only on x86-64 Linux with glibc: set LIBTORCH to your own libtorch 2.11.0"
                 .into(),
         );
     }
     problems
 }
 
-/// Waits until no other set-up is at work in this repository; the lock ends with the file's handle.
+/// Waits until no other set-up is running in this repository; dropping the file releases the lock.
 fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).at("create", path)?;
     file.lock().at("lock", path)?;

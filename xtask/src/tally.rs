@@ -1,4 +1,4 @@
-//! The sum of what cargo's test runs report: each test binary closes with a line of its own.
+//! The sum of cargo's test reports: each test binary ends with a summary line.
 
 /// How many tests ended in which way.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Tally {
         }
     }
 
-    /// Adds a test that has no closing line of its own.
+    /// Adds a test that has no summary line.
     pub(crate) fn add(&mut self, passed: bool) {
         if passed { self.passed += 1 } else { self.failed += 1 }
     }

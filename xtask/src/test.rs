@@ -1,4 +1,4 @@
-//! Every test of the repository in one command, and one count of them at the end.
+//! Runs all tests of the repository, and prints one total at the end.
 
 use std::io::{BufRead, BufReader, Write, stdout};
 use std::process::{Command, Stdio};
@@ -17,14 +17,14 @@ pub(crate) fn command() -> Result<()> {
 
     let mut workspace = workspace::cargo();
     workspace.args(["test", "--workspace", "--no-fail-fast"]);
-    // A package outside the workspace: what it compiles must not link libtorch, which the workspace's
-    // one choice of features would make it do.
+    // A package outside the workspace: what it compiles must not link libtorch, which the workspace's unified features
+    // would enable.
     let mut compile_fail = workspace::cargo();
     compile_fail.args(["test", "--manifest-path", "tests/compile-fail/Cargo.toml"]);
-    // Not `--target-dir`: the harness calls cargo in its turn, and learns the folder from here alone.
+    // Not `--target-dir`: the harness calls cargo itself, and only learns the folder from this variable.
     compile_fail.env("CARGO_TARGET_DIR", workspace::root().join("target/compile-fail"));
 
-    // Each runs even if those before it fail, so that all failures are seen at once.
+    // Each runs even if an earlier one fails, so that all failures are seen at once.
     let outcomes = [run(workspace, &mut tally), run(compile_fail, &mut tally), page(&mut tally)];
     let seconds = begin.elapsed().as_secs();
     println!("\nAll tests took {} min {} s", seconds / 60, seconds % 60);
@@ -35,22 +35,21 @@ pub(crate) fn command() -> Result<()> {
     outcomes.into_iter().collect()
 }
 
-/// Runs the page of a user, and counts it as one test.
+/// Runs the README's page, and counts it as one test.
 fn page(tally: &mut Tally) -> Result<()> {
-    println!("\nthe page of a user, a program outside the workspace");
+    println!("\nthe README's page, a program outside the workspace");
     let outcome = page::run();
-    println!("the page of a user ... {}", if outcome.is_ok() { "ok" } else { "FAILED" });
+    println!("the README's page ... {}", if outcome.is_ok() { "ok" } else { "FAILED" });
     tally.add(outcome.is_ok());
     outcome
 }
 
-/// Runs tests, shows what they print and counts them.
+/// Runs tests, shows their output, and counts them.
 fn run(mut command: Command, tally: &mut Tally) -> Result<()> {
-    let broken =
-        |error: std::io::Error| Failure::new(format!("cannot pass on what the tests print: {error}"));
+    let broken = |error: std::io::Error| Failure::new(format!("cannot show what the tests print: {error}"));
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| not_started(&command, &error))?;
     if let Some(output) = child.stdout.take() {
-        // By bytes: what a test prints need not be UTF-8.
+        // As bytes: a test's output need not be UTF-8.
         let mut output = BufReader::new(output);
         let mut line = Vec::new();
         while output.read_until(b'\n', &mut line).map_err(broken)? > 0 {

@@ -1,4 +1,4 @@
-//! Where things lie in this repository, and how its own cargo is called.
+//! Where things are in this repository, and how to call its cargo.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ pub(crate) fn root() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-/// What set-up lays out; git does not see it.
+/// What set-up creates; ignored by git.
 pub(crate) fn brew() -> PathBuf {
     root().join(".brew")
 }
@@ -25,7 +25,7 @@ pub(crate) fn minilm() -> PathBuf {
     brew().join("models/all-MiniLM-L6-v2")
 }
 
-/// The labelled movie reviews, shipped with the repository.
+/// The labelled movie reviews that ship with the repository.
 pub(crate) fn movie_reviews() -> PathBuf {
     root().join("data/movie_reviews.parquet")
 }
@@ -35,19 +35,18 @@ pub(crate) fn runs(name: &str) -> PathBuf {
     root().join("runs").join(name)
 }
 
-/// The value of `LIBTORCH`, if the person chose it.
+/// The value of `LIBTORCH`, if the user set it.
 ///
-/// Cargo also sets the variable, from `.cargo/config.toml`, for the programs that it runs: that value
-/// is nobody's choice.
+/// Cargo also sets the variable, from `.cargo/config.toml`, for the programs it runs; that value does not count.
 pub(crate) fn libtorch_of_the_person() -> Option<PathBuf> {
     let value = PathBuf::from(env::var_os("LIBTORCH")?);
     (value != libtorch()).then_some(value)
 }
 
-/// Cargo in the repository's root, seeing the variables that the person's own shell would give it.
+/// Cargo in the repository's root, with the variables of the user's shell.
 ///
-/// A `LIBTORCH` that came from cargo itself is taken out again: torch-sys, which takes minutes to
-/// build, is built again when cargo sees that variable change.
+/// A `LIBTORCH` that came from cargo itself is removed: if cargo sees the variable change, it rebuilds torch-sys, which
+/// takes minutes.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());

@@ -1,6 +1,6 @@
-//! A BiGRU learns from a fine-tuned BERT: another architecture, which has no layers to match.
+//! A BiGRU learns from a fine-tuned BERT: a different architecture, without layers to match.
 //!
-//! Teacher and student read the same tokens; the student begins with the teacher's embeddings.
+//! Teacher and student read the same tokens; the student starts with the teacher's embeddings.
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
@@ -12,7 +12,7 @@ use brew_core::prelude::*;
 use clap::Parser;
 use examples::{Comparison, ReviewsFile, Settings, score, train};
 
-/// Distils a BERT that judges movie reviews into a BiGRU.
+/// Distils a BERT movie-review classifier into a BiGRU.
 #[derive(Debug, Parser)]
 #[command(name = "bigru")]
 #[command(mut_arg("epochs", |arg| arg.default_value("8")))]
@@ -21,7 +21,7 @@ use examples::{Comparison, ReviewsFile, Settings, score, train};
 struct Arguments {
     #[command(flatten)]
     reviews: ReviewsFile,
-    /// Width of the student's states, of either direction.
+    /// Width of the student's states, per direction.
     #[arg(long, value_name = "N", default_value_t = 128)]
     hidden: i64,
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! Several teachers of one task: TextBrewer's MultiTeacherDistiller on movie reviews.
 //!
-//! The teachers differ in the seed of their heads, their dropout and the order of their data. The
-//! student learns from the mean of their logits.
+//! The teachers differ in the seed of their heads, dropout, and data order. The student learns from the mean of their
+//! logits.
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
@@ -48,7 +48,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let supervised = |model: BertForSequenceClassification| {
         Supervised::new(model.seen_by(ClassifierOutputAdaptor)).semantics(Semantics::TextBrewer).plan()
     };
-    // What cannot be is said before anything is trained.
+    // Report mistakes before anything is trained.
     drop(student()?);
     let mut table = Comparison::of(&["accuracy"]);
     let mut teachers = Vec::new();

@@ -1,7 +1,6 @@
-//! Named entities: a tagger of emerging entities (WNUT-17) distilled by TextBrewer's GeneralDistiller.
+//! Named-entity recognition: a tagger for emerging entities (WNUT-17), distilled by TextBrewer's GeneralDistiller.
 //!
-//! The loss on logits is over tokens, so the adaptor has a `logits_mask`; the score is F1 over
-//! entities, as seqeval counts it.
+//! The loss on logits is over tokens, so the adaptor has a `logits_mask`. The score is entity F1, as in seqeval.
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
@@ -21,12 +20,12 @@ use clap::Parser;
 use examples::{Comparison, Settings, every, score, train};
 use serde_json::json;
 
-/// Distils a tagger of named entities and compares it with one that learned from the labels alone.
+/// Distils a named-entity tagger and compares it with one trained only on the labels.
 #[derive(Debug, Parser)]
 #[command(name = "ner")]
 #[command(mut_arg("teacher_epochs", |arg| arg.default_value("3")))]
 struct Arguments {
-    /// Sentences to train on: a token and its tag a line, a blank line after each sentence.
+    /// Sentences to train on: one token and its tag per line, a blank line after each sentence.
     #[arg(long, value_name = "FILE", default_value = "data/wnut17_train.conll")]
     train: PathBuf,
     /// Sentences to evaluate on.
@@ -56,7 +55,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         BertForTokenClassification::from_encoder(&settings.encoder, tags.len(), settings.weights(), device)?
             .classes(tags.clone())
     };
-    // What cannot be is said before anything is trained.
+    // Report mistakes before anything is trained.
     let stride = every(new()?.config().num_hidden_layers, training.layers)?;
     let student = || BertForTokenClassification::from_layers_of(&new()?, Keep::first(training.layers));
     let supervised = |model: BertForTokenClassification| {
@@ -95,8 +94,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The tags, `O` first, and the sentences of both files as tokens with the number of their tag at the
-/// first piece of each word.
+/// The tags, `O` first, and the tokenised sentences of both files, with the number of a word's tag at its first token.
 fn sentences(arguments: &Arguments) -> Result<(Vec<String>, Dataset, Dataset)> {
     let open = |path: &PathBuf| {
         let all = Dataset::open_as(path, Conll::new())?;

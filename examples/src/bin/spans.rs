@@ -1,7 +1,7 @@
-//! Spans that answer questions (XQuAD, English): two logits, of start and end, distilled as a list.
+//! Extractive question answering (XQuAD, English): start and end logits, distilled as a list.
 //!
-//! XQuAD is a development set of 48 articles. Here the articles whose number divides by five are
-//! evaluated on and the others trained on, so that no paragraph is in both. The scores are SQuAD's.
+//! XQuAD is a development set of 48 articles. The articles whose number is divisible by five are the evaluation data and
+//! the others the training data, so no paragraph is in both. The scores are SQuAD's.
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
@@ -17,17 +17,16 @@ use brew_data::{Answers, Format, Questions};
 use clap::Parser;
 use examples::{Comparison, Settings, every, matches, score, train};
 
-/// What a row is here.
+/// What a row is.
 const WINDOW: &str = "Tokens a window of question and text; longer texts are read in several windows";
 
-/// Distils a reader that answers questions and compares it with one that learned from the answers
-/// alone.
+/// Distils a question-answering model and compares it with one trained only on the answers.
 #[derive(Debug, Parser)]
 #[command(name = "spans")]
 #[command(mut_arg("teacher_epochs", |arg| arg.default_value("3")))]
 #[command(mut_arg("max_length", |arg| arg.default_value("128").help(WINDOW)))]
 struct Arguments {
-    /// Questions in the form of SQuAD's JSON.
+    /// Questions in SQuAD's JSON format.
     #[arg(long, value_name = "FILE", default_value = "data/xquad_en.json")]
     data: PathBuf,
     /// Only the first N of the 48 articles.
@@ -45,7 +44,7 @@ fn main() -> ExitCode {
     examples::run(|| run(&arguments))
 }
 
-/// The windows of both splits, and what answers are right on the second.
+/// The windows of both splits, and the right answers of the second.
 struct Data {
     train: Dataset,
     dev: Dataset,
@@ -60,7 +59,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let loader = || windows.batches::<SpanBatch>(training.batch).shuffled(training.seed.into()).bucketed();
     let dev = || dev.batches::<SpanBatch>(64);
     let new = || BertForQuestionAnswering::from_encoder(&settings.encoder, settings.weights(), device);
-    // What cannot be is said before anything is trained.
+    // Report mistakes before anything is trained.
     let stride = every(new()?.config().num_hidden_layers, training.layers)?;
     let student = || BertForQuestionAnswering::from_layers_of(&new()?, Keep::first(training.layers));
     let supervised =

@@ -1,7 +1,7 @@
 //! Two tasks, one student: TextBrewer's MultiTaskDistiller on movie and product reviews.
 //!
-//! Each task has its teacher. The student has one encoder and four scores a text, two of which belong to
-//! each task; one adaptor per task picks them out.
+//! Each task has its own teacher. The student has one encoder and four logits per text, two for each task; one adaptor
+//! per task selects them.
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
@@ -33,14 +33,14 @@ struct Arguments {
     /// 0 for all.
     #[arg(long, value_name = "N", default_value_t = 768)]
     sample: usize,
-    /// How much the sizes of the tasks count when a batch is drawn: 1 for all they are, 0 for nothing.
+    /// How much the tasks' sizes count when a batch is drawn: 1 in proportion, 0 not at all.
     #[arg(long, value_name = "X", default_value_t = 0.5)]
     tau: f64,
     #[command(flatten)]
     settings: Settings,
 }
 
-/// The student's scores for one task: two from number `FIRST` on, with that task's labels.
+/// The student's logits for one task: two, starting at number `FIRST`, with that task's labels.
 struct View<const FIRST: i64>;
 
 #[adaptor(batch = TextBatch, output = ClassifierOutput)]
@@ -82,7 +82,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         let first = BertForSequenceClassification::from_layers_of(&new(4)?, Keep::first(training.layers))?;
         Ok(Arc::new(Mutex::new(first)))
     };
-    // What cannot be is said before anything is trained.
+    // Report mistakes before anything is trained.
     drop(student()?);
     let fine_tune = |title: &str, data: &Reviews| {
         println!("{title}: {} training and {} development reviews", data.train.rows(), data.dev.rows());

@@ -1,4 +1,4 @@
-//! Is the distilled student better than the same student trained plainly? One teacher, three seeds.
+//! Is the distilled student better than the same student trained without a teacher? One teacher, three seeds.
 
 use std::fs;
 use std::path::Path;
@@ -18,12 +18,12 @@ pub(crate) fn command(fresh: bool, arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Runs what has no report yet, and draws the table of all reports.
+/// Runs what has no report yet, and returns the table of all reports.
 fn measure(folder: &Path, fresh: bool, arguments: &[String]) -> Result<String> {
     let stage = |kind, seed| Stage::new(kind, seed, folder, arguments);
     let teacher = stage(Kind::Teacher, 0);
     if fresh || !teacher.is_done()? {
-        // Students depend on the teacher: what is known of students of another one says nothing.
+        // Students depend on the teacher: reports of another teacher's students say nothing.
         if folder.exists() {
             fs::remove_dir_all(folder).at("remove", folder)?;
         }

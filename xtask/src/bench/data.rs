@@ -1,5 +1,5 @@
-//! How fast are the loader and the teacher store, and how much memory do they take? The loader beside
-//! Python's `datasets` and PyTorch's DataLoader on the same file.
+//! Speed and memory of the loader and the teacher store; the loader next to Python's `datasets` and PyTorch's DataLoader
+//! on the same file.
 
 use std::fs;
 use std::path::Path;
@@ -12,13 +12,13 @@ use crate::bench::store;
 use crate::failure::{AtPath, Failure, Result};
 use crate::{machine, process, sentiment, setup, workspace};
 
-/// Rows a batch.
+/// Rows per batch.
 pub(super) const BATCH: &str = "32";
 
 /// The small table, in megabytes.
 const SMALL: u64 = 100;
 
-/// What is measured of the small table: a name, `bench_data`'s way, and Python's where it has one.
+/// What is measured on the small table: a name, `bench_data`'s order, and Python's if it has one.
 const WAYS: [(&str, &str, &str, Option<&str>); 5] = [
     ("Arrow, mapped, sequential", "tokens.arrow", "sequential", Some("sequential")),
     ("Arrow, mapped, shuffled", "tokens.arrow", "shuffled", Some("shuffled")),
@@ -61,7 +61,7 @@ pub(crate) fn command(gigabytes: Option<u64>, seconds: f64) -> Result<()> {
     Ok(())
 }
 
-/// The memory of a large table beside that of the small one; the large file is removed again.
+/// The memory of a large table next to that of the small one; the large file is removed again.
 fn large(folder: &Path, gigabytes: u64, seconds: f64) -> Result<String> {
     let path = folder.join("large.arrow");
     if let Some(problem) = machine::disk_problem(folder, gigabytes * 1000 + 1000) {
@@ -84,7 +84,7 @@ fn large(folder: &Path, gigabytes: u64, seconds: f64) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// One row of the table of memory: 50 MB and 4 bytes per row more than the small table are allowed.
+/// One row of the memory table: 50 MB and 4 bytes per row more than the small table are allowed.
 fn compared(folder: &Path, path: &Path, way: &str, seconds: f64) -> Result<String> {
     let small = read(&folder.join("tokens.arrow"), way, seconds)?;
     let large = read(path, way, seconds)?;
@@ -118,7 +118,7 @@ fn make(path: &Path, megabytes: u64) -> Result<()> {
     process::run(bench_data().arg("make").arg(path).args(["--megabytes", &megabytes.to_string()]))
 }
 
-/// What `bench_data` measures, in a process of its own.
+/// What `bench_data` measures, in a separate process.
 fn read(path: &Path, way: &str, seconds: f64) -> Result<Value> {
     println!("reading {}, {way}", sentiment::shown(path));
     let mut program = bench_data();
@@ -126,7 +126,7 @@ fn read(path: &Path, way: &str, seconds: f64) -> Result<Value> {
     parsed(&mut program)
 }
 
-/// Rows a second of Python's loader: the better of none and of two worker processes.
+/// Rows per second of Python's loader, with zero or two worker processes, whichever is faster.
 fn read_in_python(python: &Path, path: &Path, way: &str, seconds: f64) -> Result<f64> {
     let mut best = 0.0_f64;
     for workers in ["0", "2"] {

@@ -1,4 +1,4 @@
-//! What a measuring program printed: one line of JSON with numbers in it; and the Python to compare with.
+//! Reads what a measuring program printed, one line of JSON with numbers, and finds the Python to compare with.
 
 use std::env;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::failure::{Failure, Result};
 use crate::process;
 
-/// Runs a program whose warnings go to the reader, and reads what it printed.
+/// Runs a program, shows its warnings, and reads what it printed.
 pub(crate) fn parsed(program: &mut Command) -> Result<Value> {
     let output = program.stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| process::not_started(program, &error))?;
@@ -19,7 +19,7 @@ pub(crate) fn parsed(program: &mut Command) -> Result<Value> {
     answer(&output)
 }
 
-/// Runs a program that may well fail, and then says why in one line: how it ended and its last words.
+/// Runs a program that may fail; the error is one line with its exit status and its last output.
 pub(crate) fn parsed_or_reason(program: &mut Command) -> Result<Value, String> {
     let output = program.output().map_err(|error| process::not_started(program, &error).to_string())?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -37,13 +37,13 @@ fn answer(output: &Output) -> Result<Value> {
         .map_err(|error| Failure::new(format!("`{}` is no JSON: {error}", text.trim())))
 }
 
-/// A number of what was measured.
+/// One measured number.
 pub(crate) fn number(measured: &Value, name: &str) -> Result<f64> {
     let number = measured.get(name).and_then(Value::as_f64);
     number.ok_or_else(|| Failure::new(format!("there is no number `{name}` in {measured}")))
 }
 
-/// The Python that can import these, or why there is none.
+/// The Python that can import these modules, or why there is none.
 pub(crate) fn python(modules: &str) -> Result<PathBuf, String> {
     let python = env::var_os("BREW_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
     let imports = format!("import {modules}");
@@ -53,7 +53,7 @@ pub(crate) fn python(modules: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// The number of a count or a size, with a comma at the thousands.
+/// A count or a size, with commas between thousands.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

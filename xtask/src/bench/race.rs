@@ -1,7 +1,7 @@
-//! The race: TextBrewer and brew on the same reviews, from the same teacher and the same initial student, one
-//! run after the other; and which of brew's switches its gain comes from.
+//! The race: TextBrewer and brew on the same reviews, with the same teacher and the same initial student, one run after
+//! the other; and what each of brew's switches gains.
 //!
-//! A run's report is kept, so that an interrupted race goes on.
+//! Reports are kept, so an interrupted race resumes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,27 +18,27 @@ use crate::{process, sentiment, setup, workspace};
 /// What TextBrewer's side needs.
 const MODULES: &str = "pyarrow.parquet, tensorboard, textbrewer, torch, transformers";
 
-/// The same for pip, where no Python has it yet.
+/// The same for pip, if no Python has it yet.
 const REQUIREMENTS: [&str; 5] =
     ["torch==2.11.0", "transformers==5.24.0", "textbrewer", "pyarrow", "tensorboard"];
 
 /// A way to run the recipe.
 struct Way {
-    /// Its row in the table.
+    /// Its name in the table.
     name: &'static str,
-    /// The start of its reports' names.
+    /// The prefix of its reports' names.
     key: &'static str,
-    /// What is added to brew's arguments; `CACHE` stands for a folder that the way's name and the seed give.
+    /// What is added to brew's arguments; `CACHE` stands for a folder named after the way and the seed.
     arguments: &'static [&'static str],
-    /// Whether the cache's folder is emptied first.
+    /// Whether the cache folder is emptied first.
     fills: bool,
-    /// Whether its accuracy is that of all seeds.
+    /// Whether it runs with all seeds.
     all_seeds: bool,
 }
 
 const CACHE: &str = "CACHE";
 
-/// brew's ways, each with one switch more than the one before it.
+/// brew's ways, each with one more switch than the one before.
 const WAYS: [Way; 6] = [
     Way {
         name: "brew, random batches",
@@ -78,7 +78,7 @@ const WAYS: [Way; 6] = [
     },
 ];
 
-/// What a person asked of the race.
+/// The arguments of the race.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
     pub(crate) seeds: u64,
@@ -171,7 +171,7 @@ fn of_textbrewer(python: &Path, folder: &Path, seed: u64, asked: Asked) -> Resul
     })
 }
 
-/// One row per way: means of all its seeds, and the most memory of them.
+/// One row per way: means over its seeds, and the largest memory.
 fn table(rows: &[(&str, Value)], asked: Asked) -> Result<String> {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in rows {
@@ -214,8 +214,8 @@ fn table(rows: &[(&str, Value)], asked: Asked) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// The mean of how many times as fast as TextBrewer a way was with the same seed: those two ran one after the other,
-/// on a machine that may change its speed within hours.
+/// The mean over the seeds of a way's speed divided by TextBrewer's with the same seed: these ran one after the other, on
+/// a machine whose speed may change within hours.
 fn times(all: &[&Value], theirs: &[&Value]) -> Result<Option<f64>> {
     let ratios = all.iter().zip(theirs).map(|(ours, theirs)| {
         Ok(number(ours, "examples_per_second")? / number(theirs, "examples_per_second")?)
@@ -228,12 +228,12 @@ fn mean(all: &[&Value], key: &str) -> Result<f64> {
     Ok(all.iter().map(|measured| number(measured, key)).sum::<Result<f64>>()? / all.len() as f64)
 }
 
-/// What the runs of a way say of themselves, the same in all.
+/// What all runs of a way report alike.
 fn told<'v>(all: &[&'v Value], key: &str) -> &'v str {
     all.first().and_then(|measured| measured.get(key)?.as_str()).unwrap_or_default()
 }
 
-/// The mean time to the evaluation that first reached an accuracy, and how many seeds reached it where not all did.
+/// The mean time to the first evaluation that reached an accuracy, and how many seeds reached it if not all did.
 fn seconds_to(all: &[&Value], accuracy: f64) -> String {
     let reached = |measured: &Value| {
         let mut evaluations = measured.get("evaluations")?.as_array()?.iter();
@@ -254,7 +254,7 @@ fn race(command: &str) -> Command {
     cargo
 }
 
-/// A Python with TextBrewer: the person's own, or one that is made here by pip.
+/// A Python with TextBrewer: the user's, or one that pip sets up here.
 fn with_textbrewer(folder: &Path) -> Result<PathBuf, String> {
     let made = folder.join("python/bin/python");
     let why = match python(MODULES) {
@@ -270,7 +270,7 @@ fn with_textbrewer(folder: &Path) -> Result<PathBuf, String> {
     match made_it {
         Ok(()) => Ok(made),
         Err(failure) => {
-            // What is half made would be taken for whole the next time.
+            // An incomplete folder would be taken for complete next time.
             let _ = fs::remove_dir_all(folder.join("python"));
             Err(failure.to_string())
         }

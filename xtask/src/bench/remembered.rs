@@ -1,4 +1,4 @@
-//! Reports of runs that are kept, so that an interrupted benchmark goes on where it was.
+//! Reports of runs are kept, so an interrupted benchmark resumes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{AtPath, Failure, Result};
 
-/// The place of one run's report, with the arguments that it was, or will be, made with.
+/// Where one run's report is, and the arguments of the run.
 #[derive(Debug)]
 pub(crate) struct Remembered {
     path: PathBuf,
@@ -23,7 +23,7 @@ impl Remembered {
     ///
     /// # Errors
     ///
-    /// If it had other arguments: it may have taken hours, and is not thrown away unasked.
+    /// If it had other arguments: it may have taken hours, so it is not discarded without asking.
     pub(crate) fn found(&self) -> Result<Option<Value>> {
         let Ok(text) = fs::read_to_string(&self.path) else { return Ok(None) };
         let report: Value = serde_json::from_str(&text)
@@ -37,13 +37,13 @@ impl Remembered {
         Ok(Some(report["measured"].clone()))
     }
 
-    /// Keeps what was measured.
+    /// Saves what was measured.
     pub(crate) fn keep(&self, measured: &Value) -> Result<()> {
         let report = json!({ "arguments": self.arguments, "measured": measured });
         fs::write(&self.path, format!("{report:#}\n")).at("write", &self.path)
     }
 
-    /// What an earlier run measured, or a new one, which is then kept.
+    /// What an earlier run measured, or else a new run, which is then saved.
     pub(crate) fn or_run(&self, run: impl FnOnce() -> Result<Value>) -> Result<Value> {
         if let Some(measured) = self.found()? {
             return Ok(measured);

@@ -1,4 +1,4 @@
-//! Reading what `sentiment --report` writes: for each stage it ran, an object of numbers.
+//! Reads what `sentiment --report` writes: an object of numbers for each stage it ran.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
-//! One run of `sentiment` within a benchmark, remembered so that an interrupted benchmark goes on.
+//! One run of `sentiment` within a benchmark, saved so that an interrupted benchmark resumes.
 //!
-//! `sentiment` writes its report; afterwards the arguments are written beside it. A report without them
-//! is that of a run that did not come to its end.
+//! `sentiment` writes its report; afterwards the arguments are written next to it. A report without them belongs to an
+//! interrupted run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::bench::report;
 use crate::failure::{AtPath, Failure, Result};
 use crate::sentiment;
 
-/// What a run trains; the name is `sentiment`'s own.
+/// What a run trains, by `sentiment`'s name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Teacher,
@@ -39,7 +39,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A run whose files go to `folder`; `extra` are arguments of the person's own.
+    /// A run whose files go to `folder`; `extra` are the user's arguments.
     pub(crate) fn new(kind: Kind, seed: u64, folder: &Path, extra: &[String]) -> Stage {
         let name = match kind {
             Kind::Teacher => kind.name().to_owned(),
@@ -53,11 +53,11 @@ impl Stage {
         Stage { kind, arguments, report, done: folder.join(format!("{name}.arguments")) }
     }
 
-    /// Whether an earlier run with the same arguments came to its end.
+    /// Whether an earlier run with the same arguments finished.
     ///
     /// # Errors
     ///
-    /// If one with other arguments did: it may have taken hours, and is not thrown away unasked.
+    /// If one with other arguments did: it may have taken hours, so it is not discarded without asking.
     pub(crate) fn is_done(&self) -> Result<bool> {
         match fs::read_to_string(&self.done) {
             Ok(note) if note == self.note() => Ok(self.report.is_file()),
@@ -69,7 +69,7 @@ impl Stage {
         }
     }
 
-    /// Runs it, whether it is done or not.
+    /// Runs it, even if it is done.
     pub(crate) fn run(&self) -> Result<()> {
         println!("\n== sentiment {}", self.arguments.join(" "));
         for file in [&self.done, &self.report] {
@@ -81,7 +81,7 @@ impl Stage {
         fs::write(&self.done, self.note()).at("write", &self.done)
     }
 
-    /// The accuracy that the report gives.
+    /// The accuracy in the report.
     pub(crate) fn accuracy(&self) -> Result<f64> {
         let text = fs::read_to_string(&self.report).at("read", &self.report)?;
         report::accuracy(&text, self.kind.name(), &self.report)

@@ -1,4 +1,4 @@
-//! Where does the time of a training step go? Beside plain PyTorch on the same batches, in the same run.
+//! The time of a training step by its parts, next to plain PyTorch on the same batches, in the same session.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ pub(crate) const PRECISIONS: [&str; 2] = ["f32", "bf16"];
 /// Layers of the student.
 const LAYERS: &str = "3";
 
-/// The rows of the table: a name, and the part as the programs call it.
+/// The rows of the table: a name, and the programs' name for the part.
 const PARTS: [(&str, &str); 9] = [
     ("teacher, forward", "teacher"),
     ("student, forward", "student"),
@@ -28,7 +28,7 @@ const PARTS: [(&str, &str); 9] = [
     ("**step**", "step"),
 ];
 
-/// What was measured in one precision: brew's numbers, and PyTorch's where there is one.
+/// What was measured in one precision: brew's numbers, and PyTorch's if available.
 struct Measured {
     precision: &'static str,
     ours: Value,
@@ -61,7 +61,7 @@ pub(crate) fn command(precision: Option<&str>, [steps, warm_up, threads]: [u64; 
             Err(_) => None,
         };
         measured.push(Measured { precision, ours, theirs });
-        // After each precision: the next one may take long, on a CPU without instructions for it.
+        // After each precision, since the next may take long on a CPU without instructions for it.
         println!("\n{}\n", table(&measured)?);
     }
     Ok(())
@@ -77,7 +77,7 @@ fn of_pytorch(
     parsed(&mut step_of_pytorch(python, batches, [LAYERS, precision, warm_up, threads]))
 }
 
-/// The same steps in plain PyTorch: layers of the student, precision, steps before those that are measured, threads.
+/// The same steps in plain PyTorch: layers of the student, precision, warm-up steps, threads.
 pub(super) fn step_of_pytorch(python: &Path, batches: &Path, arguments: [&str; 4]) -> Command {
     let mut program = Command::new(python);
     program.args(["-c", concat!(include_str!("memory.py"), include_str!("step.py"))]);
@@ -122,7 +122,7 @@ fn table(measured: &[Measured]) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// brew's number, PyTorch's, and how many times brew's that is.
+/// brew's number, PyTorch's, and their ratio.
 fn cells(ours: f64, theirs: Option<f64>, digits: usize) -> String {
     match theirs {
         Some(theirs) => format!(" {ours:.digits$} | {theirs:.digits$} | {:.2} |", theirs / ours),

@@ -1,4 +1,4 @@
-//! What the teacher store costs: keeping a first epoch's features, and looking up batches of them.
+//! The cost of the teacher store: storing a first epoch's features, and looking up batches of them.
 
 use std::fs;
 use std::path::Path;
@@ -10,21 +10,21 @@ use crate::bench::measured::{number, parsed};
 use crate::failure::{AtPath, Failure, Result};
 use crate::sentiment;
 
-/// What is kept, `bench_data`'s name of it, and how many rows: some hundred megabytes each.
+/// What is stored, `bench_data`'s name for it, and how many rows: some hundred megabytes each.
 const KEPT: [(&str, &str, &str); 3] = [
     ("2 logits, 4 hidden states, float32", "float32", "2048"),
     ("the same in bfloat16", "bfloat16", "2048"),
     ("8 greatest logits of each token", "top-logits", "65536"),
 ];
 
-/// What is done with them, a process each: `bench_data`'s name, and a row's for each pass.
+/// What is done with them, one process each: `bench_data`'s name, and the table's name for each pass.
 const TURNS: [(&str, &[&str]); 3] = [
     ("write", &["write"]),
     ("sequential", &["read, sequential"]),
     ("shuffled", &["read, shuffled", "again, shuffled"]),
 ];
 
-/// Measures it in a folder that is removed again, and draws the table.
+/// Measures in a folder that is removed again, and returns the table.
 pub(super) fn table(folder: &Path) -> Result<String> {
     let mut lines = vec![
         "| teacher store, batches of 32 | | rows per second | MB per second | ms per batch | bytes per row | anonymous memory |"
@@ -57,7 +57,7 @@ fn measure(
     passes.iter().enumerate().map(|(number, pass)| row(name, pass, number, &measured)).collect()
 }
 
-/// One row of the table: a pass of what was measured.
+/// One row of the table: one measured pass.
 fn row(name: &str, pass: &str, index: usize, measured: &Value) -> Result<String> {
     let of_pass = measured.get("passes").and_then(|passes| passes.get(index));
     let of_pass = of_pass.ok_or_else(|| Failure::new(format!("there is no pass {index} in {measured}")))?;

@@ -1,8 +1,8 @@
-//! The table of accuracies, in Markdown so that the README can hold it as it is printed.
+//! The table of accuracies, in Markdown as the README shows it.
 
 use std::fmt::Write;
 
-/// Accuracies of the two students of one seed, between 0 and 1.
+/// Accuracies of the two students with one seed, between 0 and 1.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seed {
     pub(crate) seed: u64,
@@ -14,8 +14,8 @@ pub(crate) struct Seed {
 ///
 /// sqrt(p (1 - p) / n) with p = 0.84 and n = 1,057 is 0.0113.
 const CAVEAT: &str = "\
-The accuracies are over the 1,057 reviews of the dev split. The standard error of one of them is 1.1 \
-points, so that a difference of one seed says little by itself.";
+Accuracies are over the 1,057 reviews of the dev split. The standard error of one accuracy is 1.1 points, so the \
+difference for a single seed says little.";
 
 /// One row per seed, their means, and the teacher's accuracy above.
 pub(crate) fn accuracies(teacher: f64, seeds: &[Seed]) -> String {
@@ -62,6 +62,6 @@ mod tests {
                 "| mean | 0.820 | 0.830 | +1.0 |",
             ]
         );
-        assert!(table.contains("standard error of one of them is 1.1 points"));
+        assert!(table.contains("standard error of one accuracy is 1.1 points"));
     }
 }

@@ -1,8 +1,8 @@
-//! What the loader does with a table of token ids, and the teacher store with a teacher's features: rows a
-//! second and memory, one measurement a process.
+//! Measures rows per second and memory of the loader on a table of token ids, and of the teacher store on a teacher's
+//! features: one measurement per process.
 //!
-//! `cargo xtask bench data` calls it and draws the tables. `make` writes synthetic token ids; `read` walks
-//! them, `store` writes or reads features, and either prints one line of JSON.
+//! `cargo xtask bench data` calls it and draws the tables. `make` writes synthetic token ids; `read`
+//! iterates over them; `store` writes or reads features. The latter two print one line of JSON.
 
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
 
@@ -28,26 +28,26 @@ struct Arguments {
 enum Command {
     /// Writes a table of token ids and prints its rows.
     Make {
-        /// An Arrow IPC file, or Parquet where the name ends with `.parquet`.
+        /// An Arrow IPC file, or Parquet if the name ends with `.parquet`.
         file: PathBuf,
-        /// Megabytes (of 10^6 bytes) as an Arrow IPC file, about.
+        /// Approximate size as an Arrow IPC file, in megabytes of 10^6 bytes.
         #[arg(long, default_value_t = 100)]
         megabytes: u64,
     },
-    /// Walks a table and prints what it measured as JSON.
+    /// Iterates over a table and prints what it measured as JSON.
     Read {
         /// What `make` wrote.
         file: PathBuf,
         /// The order of its rows.
         #[arg(long, value_enum, default_value_t = read::Way::Sequential)]
         way: read::Way,
-        /// Rows a batch.
+        /// Rows per batch.
         #[arg(long, default_value_t = 32)]
         batch: usize,
         /// Threads that make batches.
         #[arg(long, default_value_t = 2)]
         workers: usize,
-        /// Stops after the epoch in which so many seconds have passed, or in the middle of one.
+        /// Stops once N seconds have passed.
         #[arg(long, default_value_t = 5.0)]
         seconds: f64,
     },
@@ -55,7 +55,7 @@ enum Command {
     Store {
         /// The store's folder.
         folder: PathBuf,
-        /// What is kept of a teacher.
+        /// What is stored from a teacher.
         #[arg(long, value_enum)]
         kept: store::Kept,
         /// What is done with it.
@@ -64,7 +64,7 @@ enum Command {
         /// Rows.
         #[arg(long, default_value_t = 2048)]
         rows: u64,
-        /// Rows a batch.
+        /// Rows per batch.
         #[arg(long, default_value_t = 32)]
         batch: usize,
     },

@@ -1,4 +1,4 @@
-//! Walking a table as training does, with a clock and a look at the memory.
+//! Iterates over a table as training does, and measures time and memory.
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,16 +18,15 @@ pub(crate) enum Way {
     Sequential,
     /// Any order.
     Shuffled,
-    /// Any order, with rows of like length together.
+    /// Any order, with rows of similar length together.
     Bucketed,
     /// Any order inside blocks.
     Blocks,
 }
 
-/// Opens the table, walks it until the time is over, and says what was measured.
+/// Opens the table, iterates over it until the time is over, and reports what was measured.
 ///
-/// The clock starts at the first batch: how long that one took is told apart. The memory is looked at from
-/// the beginning.
+/// The clock starts after the first batch, whose time is reported separately. Memory is sampled from the start.
 pub(crate) fn measure(path: &Path, way: Way, batch: usize, workers: usize, seconds: f64) -> Result<Value> {
     let sampler = Sampler::start();
     let opened = Instant::now();

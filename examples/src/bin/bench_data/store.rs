@@ -1,7 +1,7 @@
-//! The teacher store: what it costs to keep a first epoch's rows, and to look up batches of them.
+//! The teacher store: the cost of storing the rows of a first epoch, and of looking up batches.
 //!
-//! Rows are as long as those of `make`. Their values are those of a few rows over and over: what they are
-//! is all the same to the store, and making them would cost more than keeping them.
+//! Rows have the lengths of `make`. They repeat the values of a few rows: the values do not matter to the store, and
+//! computing new ones would cost more than storing them.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -18,16 +18,16 @@ use serde_json::{Value, json};
 use crate::make::{LONGEST, length};
 use examples::{Sampler, mixed};
 
-/// Hidden states: the embeddings' and three layers', as a student of three layers matches them.
+/// Hidden states: embeddings and three layers, as matched by a student of three layers.
 const LAYERS: [i64; 4] = [0, 2, 4, 6];
 
 /// Their width.
 const WIDTH: usize = 384;
 
-/// Logits that are kept of each token's.
+/// Logits stored per token.
 const TOP: usize = 8;
 
-/// What is kept of a teacher.
+/// What is stored from a teacher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kept {
     /// Two logits, and four hidden states of width 384 in float32.
@@ -43,9 +43,9 @@ pub(crate) enum Kept {
 pub(crate) enum Turn {
     /// Writes them into an empty folder, batch by batch.
     Write,
-    /// Reads each once in the order they were written.
+    /// Reads each row once, in the order of writing.
     Sequential,
-    /// Reads each twice in random orders; the second time the blocks have been checked.
+    /// Reads each row twice, in random orders; the second time, the blocks have already been checked.
     Shuffled,
 }
 
@@ -63,7 +63,7 @@ impl Kept {
         }
     }
 
-    /// Name, dtype kept, dtype given, sizes, and whether the first of them is the row's tokens.
+    /// Name, stored dtype, returned dtype, sizes, and whether the first size is the number of tokens.
     fn parts(self, tokens: usize) -> Vec<(String, Kind, Kind, Vec<usize>, bool)> {
         let kind = self.kind();
         match self {
@@ -105,7 +105,7 @@ impl Kept {
         TeacherStore::at(folder).keeping(self.payload()).open("", &self.card())
     }
 
-    /// A row whose values begin somewhere in `values`.
+    /// A row whose values start somewhere in `values`.
     fn row(self, number: u64, values: &[u8]) -> Row<'_> {
         let tokens = length(number) as usize;
         let parts = self.parts(tokens).into_iter().map(|(name, kind, given, shape, is_cut)| {
@@ -124,7 +124,7 @@ impl Kept {
     }
 }
 
-/// Bytes from which rows take theirs.
+/// Bytes from which rows take their values.
 fn values() -> Vec<u8> {
     let longest = LONGEST as usize * WIDTH * 4 + 8 * 256;
     // Small positive numbers in float32 and in bfloat16 alike.
@@ -133,7 +133,7 @@ fn values() -> Vec<u8> {
         .collect()
 }
 
-/// Where a row's bytes begin, so that no two neighbours are the same.
+/// Where a row's bytes start, so that no two neighbours are equal.
 fn start(row: u64) -> usize {
     8 * (row % 256) as usize
 }
@@ -145,7 +145,7 @@ fn key(row: u64) -> RowKey {
     RowKey(key)
 }
 
-/// Writes or reads so many rows, and says what was measured.
+/// Writes or reads this many rows, and reports what was measured.
 pub(crate) fn measure(folder: &Path, kept: Kept, turn: Turn, rows: u64, batch: usize) -> Result<Value> {
     let sampler = Sampler::start();
     let measured = match turn {
@@ -181,7 +181,7 @@ fn shuffled(rows: u64, epoch: u64) -> Vec<u64> {
     brew_data::epoch_order(rows as u32, 1, epoch).into_iter().map(u64::from).collect()
 }
 
-/// Seconds to keep the rows, the last of them on disk.
+/// Seconds until the last row is on disk.
 fn write(folder: &Path, kept: Kept, rows: u64, batch: usize) -> Result<Vec<f64>> {
     let values = values();
     let store = kept.open(folder)?;

@@ -1,11 +1,11 @@
-//! The batches as one safetensors file, so that another program trains on the same.
+//! Writes the batches to one safetensors file, so that another program can train on them.
 
 use std::path::Path;
 
 use brew_core::prelude::*;
 use safetensors::tensor::{Dtype, TensorView};
 
-/// Writes the first so many batches of the first epoch: `input_ids` and `attention_mask`
+/// Writes the first N batches of the first epoch: `input_ids` and `attention_mask`
 /// `(batches, rows, length)`, `labels` `(batches, rows)`, all int64.
 pub(crate) fn write(file: &Path, batches: &impl Batches<Batch = TextBatch>, count: u64) -> Result<()> {
     let (mut ids, mut masks, mut labels) = (Vec::new(), Vec::new(), Vec::new());

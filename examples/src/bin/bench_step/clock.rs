@@ -12,8 +12,8 @@ use tracing::{Metadata, Subscriber};
 /// The span that holds all others.
 const STEP: &str = "step";
 
-/// The parts of a step that are told by themselves; what else there is, the losses and the waiting for data
-/// among it, is everything else.
+/// The parts of a step that are reported separately; the rest, including losses and waiting for data, is "everything
+/// else".
 const PARTS: [&str; 5] = ["teacher", "student", "backward", "clip", "optimizer"];
 
 /// Listens to the spans of brew's loop.
@@ -25,13 +25,13 @@ struct Times {
     names: Vec<&'static str>,
     /// The spans that are entered, outermost first.
     open: Vec<(&'static str, Instant)>,
-    /// The time in each span of the step that is under way, by name.
+    /// The time in each span of the current step, by name.
     parts: BTreeMap<&'static str, Duration>,
     steps: Vec<BTreeMap<&'static str, Duration>>,
 }
 
 impl Clock {
-    /// Listens from now on.
+    /// Starts listening.
     pub(crate) fn listen() -> Result<Self> {
         let clock = Clock::default();
         tracing::subscriber::set_global_default(clock.clone())
@@ -43,7 +43,7 @@ impl Clock {
         with(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The median of each part over all steps but the first so many, in milliseconds.
+    /// The median of each part in milliseconds, over all steps after the warm-up.
     pub(crate) fn report(&self, warm_up: u64) -> Result<Value> {
         let steps = self.times(|times| std::mem::take(&mut times.steps));
         let steps = steps.get(warm_up as usize..).unwrap_or_default();
@@ -81,7 +81,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The most memory that the process had, where the system tells.
+/// The peak memory of the process, if the system reports it.
 fn peak_megabytes() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

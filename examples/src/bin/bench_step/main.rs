@@ -1,8 +1,7 @@
-//! Where the time of one training step goes: the movie-review recipe in the real loop, one measurement a
-//! process.
+//! Measures the parts of a training step: the movie-review recipe in the real loop, one measurement per process.
 //!
-//! `cargo xtask bench step` and `bench growth` call it and draw tables beside plain PyTorch. The loop itself
-//! says where it is, by its `tracing` spans; this program only listens. It prints one line of JSON.
+//! `cargo xtask bench step` and `bench growth` call it and draw tables beside plain PyTorch. The program
+//! listens to the loop's own `tracing` spans and prints one line of JSON.
 
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
 
@@ -24,7 +23,7 @@ use crate::clock::Clock;
 #[derive(Debug, Parser)]
 #[command(name = "bench_step")]
 struct Arguments {
-    /// The encoder that the teacher is made of.
+    /// The encoder that the teacher is made from.
     #[arg(long, default_value = ".brew/models/all-MiniLM-L6-v2")]
     minilm: PathBuf,
     /// The reviews.
@@ -36,38 +35,38 @@ struct Arguments {
     /// Computes in bfloat16.
     #[arg(long)]
     bf16: bool,
-    /// Computes the activations of the student's layers again in the backward pass.
+    /// Recomputes the activations of the student's layers in the backward pass.
     #[arg(long)]
     gradient_checkpointing: bool,
-    /// Rows a batch.
+    /// Rows per batch.
     #[arg(long, default_value_t = 32)]
     batch: usize,
-    /// Tokens a row; shorter ones are padded, longer ones cut.
+    /// Tokens per row; shorter rows are padded, longer ones truncated.
     #[arg(long, default_value_t = 64)]
     length: usize,
-    /// Layers of the student; those of the teacher are a multiple of it.
+    /// Layers of the student; the teacher's number of layers must be a multiple.
     #[arg(long, default_value_t = 3)]
     layers: usize,
-    /// Steps that are measured.
+    /// Measured steps.
     #[arg(long, default_value_t = 30)]
     steps: u64,
-    /// Steps before them.
+    /// Warm-up steps.
     #[arg(long, default_value_t = 5)]
     warm_up: u64,
-    /// Threads of libtorch; all cores unless this is said.
+    /// Threads of libtorch [default: all cores].
     #[arg(long)]
     threads: Option<i32>,
-    /// Writes the batches here too, as safetensors, for another program to train on the same.
+    /// Also writes the batches here, as safetensors, so that another program can train on them.
     #[arg(long)]
     batches: Option<PathBuf>,
-    /// Trains on so many rows of synthetic token ids, none of them padded, in place of the reviews; also reports
-    /// the peak of anonymous memory.
+    /// Trains on N rows of unpadded synthetic token ids instead of the reviews; also reports the peak of anonymous
+    /// memory.
     #[arg(long, value_name = "ROWS")]
     synthetic_rows: Option<u64>,
-    /// Layers of the teacher, whose weights are then drawn anew.
+    /// Layers of the teacher, whose weights are then random.
     #[arg(long, value_name = "LAYERS")]
     teacher_layers: Option<usize>,
-    /// Measures nothing: prints `true` where the device is fast at bfloat16, else `false`.
+    /// Measures nothing: prints `true` if the device is fast at bfloat16, else `false`.
     #[arg(long, exclusive = true)]
     is_fast_at_bf16: bool,
 }

@@ -44,7 +44,7 @@ pub(crate) fn pipeline(arguments: &Arguments) -> Result<Recipe> {
         .plan()
 }
 
-/// The run, with a run folder as a person's own run has one.
+/// The run, with a run folder like any user's.
 pub(crate) fn trainer(pipeline: Recipe, arguments: &Arguments) -> Trainer<'static, Recipe> {
     let precision = if arguments.bf16 { Precision::Bf16 } else { Precision::F32 };
     Trainer::new(pipeline)
@@ -59,7 +59,7 @@ pub(crate) fn trainer(pipeline: Recipe, arguments: &Arguments) -> Trainer<'stati
         .observe(Silent)
 }
 
-/// In place of the progress bar, which is for a person.
+/// Replaces the progress bar.
 struct Silent;
 
 impl Observer for Silent {

@@ -1,4 +1,4 @@
-//! What is measured where the reviews and MiniLM do not reach: so many rows, so many layers, out of generators.
+//! Synthetic data and models, for numbers of rows and layers beyond those of the reviews and MiniLM.
 
 use brew_core::prelude::*;
 use brew_data::prelude::*;
@@ -6,7 +6,7 @@ use examples::{token_chunks, write_token_chunks};
 
 use crate::Arguments;
 
-/// So many rows of token ids, all of the full length, in a file that is written once.
+/// This many rows of token ids, all of full length, in a file that is written once.
 pub(crate) fn tokens(arguments: &Arguments, rows: u64) -> Result<Dataset> {
     let length = arguments.length as u64;
     let file = arguments.run_dir.join(format!("tokens-{length}-{rows}.arrow"));
@@ -16,8 +16,8 @@ pub(crate) fn tokens(arguments: &Arguments, rows: u64) -> Result<Dataset> {
     Ok(Dataset::open(file)?)
 }
 
-/// A model of the same sizes with so many layers, whose matrices are drawn from N(0, 0.02), as a new model's
-/// are; biases and layer norms stay.
+/// A model of the same sizes with this many layers. Its matrices are drawn from N(0, 0.02), like a new model's; biases
+/// and layer norms are kept.
 pub(crate) fn with_layers(
     model: &BertForSequenceClassification,
     layers: usize,

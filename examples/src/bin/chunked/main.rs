@@ -1,12 +1,12 @@
-//! Measures the chunked loss against the dense one: peak memory and time of a forward and a backward pass
-//! from hidden states and output matrices, each point in a process of its own.
+//! Compares the chunked loss with the dense one: peak memory and time of a forward and a backward pass from hidden states
+//! and output matrices, one process per point.
 //!
 //! ```sh
 //! cargo run -p examples --bin chunked
 //! ```
 //!
 //! Vocabulary 32,000; a student 256 wide and a teacher 512 wide; float32, on one thread. The peak is the
-//! process's own (`VmHWM`), less what it held before the pass: weights, hidden states and libtorch itself.
+//! process's own (`VmHWM`), minus what it held before the pass: weights, hidden states, and libtorch itself.
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
@@ -22,7 +22,7 @@ const VOCABULARY: i64 = 32_000;
 const STUDENT: i64 = 256;
 const TEACHER: i64 = 512;
 const ROWS: [i64; 5] = [256, 512, 1024, 2048, 4096];
-/// The fastest of so many passes counts.
+/// Number of passes, of which the fastest counts.
 const PASSES: usize = 3;
 
 fn main() -> ExitCode {
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs every point and prints a table of them.
+/// Runs every point and prints a table.
 fn table() -> Result<()> {
     println!("| rows | dense, MB | chunked, MB | dense, s | chunked, s |");
     println!("|---:|---:|---:|---:|---:|");

@@ -8,7 +8,7 @@ use brew_core::{disk, tch};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
-/// Each dtype of a file with libtorch's own.
+/// Each dtype of a file with libtorch's.
 const KINDS: [(Dtype, Kind); 10] = [
     (Dtype::F64, Kind::Double),
     (Dtype::F32, Kind::Float),

@@ -1,4 +1,4 @@
-//! From the keys of a file to what a loss reads.
+//! Turns the keys of a file into what a loss reads.
 //!
 //! | key | what it is |
 //! |---|---|
@@ -7,9 +7,9 @@
 //! | `logits_mask`, `inputs_mask` | which positions count, for both sides; `teacher.inputs_mask` for one |
 //! | `labels`, `index` | the classes, and the rows of the data |
 //! | `teacher.classes`, `teacher.logits`, `teacher.logsumexp` | the top k of a teacher's logits, for losses that take them |
-//! | `loss.NAME` | what a loss learns, carries or draws, in place of values from a seed |
+//! | `loss.NAME` | what a loss learns, carries, or draws, instead of values from a seed |
 //!
-//! Everything that is missing, and everything nobody reads, is reported at once.
+//! All missing and all unused keys are reported at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,11 +20,11 @@ use brew_core::role::{Index, Labels, Logits, Role as _, mask_of};
 use brew_core::side::Side;
 use brew_core::words::suggest;
 
-/// The tensors of a file, until all are taken.
+/// The tensors of a file that have not been taken yet.
 pub(crate) struct Inputs {
     tensors: BTreeMap<String, Tensor>,
     taken: Vec<String>,
-    /// The student's tensors that a gradient is asked of.
+    /// The student's tensors that need a gradient.
     pub(crate) leaves: BTreeMap<String, Tensor>,
     pub(crate) problems: Vec<String>,
 }
@@ -34,7 +34,7 @@ impl Inputs {
         Inputs { tensors, taken: Vec::new(), leaves: BTreeMap::new(), problems: Vec::new() }
     }
 
-    /// What both sides read, once a role that the file has.
+    /// What both sides read, once per role that the file has.
     pub(crate) fn pairs(&mut self, entry: &Entry, loss: &dyn Loss) -> Result<Vec<(Features, Features)>> {
         let of = |role: &&&str| {
             let is_of = |key: &String| side_key(key).is_some_and(|(_, found, _)| found == **role);
@@ -88,7 +88,7 @@ impl Inputs {
         Ok(read)
     }
 
-    /// The keys of a side's layers in order; those that a file must have where they are missing.
+    /// The keys of a side's layers in order, or the keys that the file should have.
     fn layers(&mut self, side: &str, role: &str, entry: &Entry) -> Vec<String> {
         let mut found: Vec<(i64, String)> = self
             .tensors
@@ -119,7 +119,7 @@ impl Inputs {
         keys
     }
 
-    /// The tensor of a key; of the student, if it holds numbers with a point, a leaf of the graph.
+    /// The tensor of a key; a floating-point tensor of the student becomes a leaf of the graph.
     pub(crate) fn take(&mut self, key: &str, side: Side) -> Result<Option<Tensor>> {
         let Some(tensor) = self.tensors.get(key) else {
             self.problems.push(format!("`{key}` is missing"));
@@ -137,7 +137,7 @@ impl Inputs {
         Ok(Some(leaf))
     }
 
-    /// The tensor under `loss.NAME`, where there is one.
+    /// The tensor under `loss.NAME`, if any.
     pub(crate) fn kept(&mut self, name: &str) -> Option<Tensor> {
         let key = format!("loss.{name}");
         let tensor = self.tensors.get(&key)?.shallow_clone();
@@ -150,7 +150,7 @@ impl Inputs {
         self.leaves.values().any(|leaf| leaf.kind() == Kind::Double)
     }
 
-    /// Notes the keys that nobody took.
+    /// Reports the keys that nobody took.
     pub(crate) fn finish(&mut self, entry: &Entry) {
         let known: BTreeSet<String> = self.taken.iter().cloned().chain(keys_of(entry)).collect();
         for key in self.tensors.keys().filter(|key| !self.taken.contains(key)) {

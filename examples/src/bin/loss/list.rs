@@ -4,7 +4,7 @@ use brew_core::loss::catalogue::{Entry, KeptKind, LayersRead, OptionKind, entrie
 
 use crate::inputs::keys_of;
 
-/// Every loss of the catalogue, a paragraph each.
+/// Every loss of the catalogue, one paragraph per loss.
 pub(crate) fn text() -> String {
     entries().map(|entry| described(entry) + "\n").chain([format!("{KEYS}\n")]).collect()
 }
@@ -47,7 +47,7 @@ fn described(entry: &Entry) -> String {
     text
 }
 
-/// What a loss reads beside its features.
+/// What a loss reads besides its features.
 fn also(entry: &Entry) -> String {
     let required = |row: &&brew_core::loss::catalogue::OptionRow| {
         matches!(row.kind, OptionKind::Required(_) | OptionKind::Pairs)

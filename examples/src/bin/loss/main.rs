@@ -1,5 +1,5 @@
-//! Computes one loss of the catalogue on tensors of a safetensors file, with its gradients, so that
-//! anyone can hold it against another implementation.
+//! Computes one loss of the catalogue, with its gradients, on tensors of a safetensors file, to compare it with another
+//! implementation.
 //!
 //! ```sh
 //! loss --list
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It prints `{"value": …}` and writes the gradient of each of the student's tensors, and of what the
-//! loss learns, under the tensor's own key and in its dtype. See [`inputs`] for the keys.
+//! loss learns, under the tensor's key and in its dtype. See [`inputs`] for the keys.
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 

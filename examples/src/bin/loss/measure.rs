@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 
 use crate::inputs::Inputs;
 
-/// What a loss learns starts from this seed where the file does not say.
+/// The seed for what a loss learns, if the file has no values.
 const SEED: i64 = 0;
 
-/// What came out.
+/// The result.
 pub(crate) struct Measured {
     pub(crate) value: f64,
     /// Under the keys of the inputs; what the loss learns is under `loss.NAME`.
@@ -78,7 +78,7 @@ pub(crate) fn measure(
     Ok(Measured { value, gradients })
 }
 
-/// Gives a loss what the file has of what it learns and carries.
+/// Gives a loss its learned and carried state from the file.
 fn fill(learns: &mut dyn Learns, inputs: &mut Inputs) -> Result<()> {
     let _guard = tch::no_grad_guard();
     for (name, parameter) in learns.parameters().iter() {

@@ -1,4 +1,4 @@
-//! The time of training alone: evaluations between epochs do not count, the cache's writing does.
+//! The time spent training, including writing the cache but not evaluating.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ pub(crate) struct Evaluation {
     pub(crate) agreement: f64,
 }
 
-/// What a run's events told.
+/// What a run's events report.
 #[derive(Debug, Default)]
 pub(crate) struct Times {
     pub(crate) seconds: f64,
@@ -28,7 +28,7 @@ pub(crate) struct Times {
     last: Option<Instant>,
 }
 
-/// An observer whose times outlast the run.
+/// An observer whose times outlive the run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Clock(pub(crate) Rc<RefCell<Times>>);
 

@@ -1,7 +1,7 @@
-//! The side of brew in the race against TextBrewer: one run a process, what it measured as JSON.
+//! brew's side of the race against TextBrewer: each process makes one run and prints what it measured as JSON.
 //!
-//! `cargo xtask bench race` calls it and draws the table. `start` writes the student that both sides begin
-//! with; `run` distils it on the movie reviews.
+//! `cargo xtask bench race` calls it and draws the table. `start` writes the initial student
+//! of both sides; `run` distils it on the movie reviews.
 
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
 
@@ -24,7 +24,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Writes the student that both sides begin with: the encoder's first layers and a new head.
+    /// Writes the initial student of both sides: the encoder's first layers and a new head.
     Start(start::Arguments),
     /// Distils that student from a fine-tuned teacher.
     Run(run::Arguments),

@@ -32,16 +32,16 @@ pub(crate) struct Arguments {
     /// Where tokens are kept.
     #[arg(long, value_name = "DIR")]
     tokens: PathBuf,
-    /// The teacher's cache; none is kept without this.
+    /// The teacher's cache [default: none].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// The dtype of what is cached.
+    /// The dtype of cached features.
     #[arg(long, value_enum, default_value_t = Floats::F32)]
     cached: Floats,
     /// The dtype of the models.
     #[arg(long, value_enum, default_value_t = Floats::F32)]
     precision: Floats,
-    /// How batches are put together.
+    /// How rows are grouped into batches.
     #[arg(long, value_enum, default_value_t = Order::Bucketed)]
     order: Order,
     #[arg(long, value_name = "N", default_value_t = 2)]
@@ -52,10 +52,10 @@ pub(crate) struct Arguments {
     epochs: u64,
     #[arg(long, value_name = "N", default_value_t = 32)]
     batch: usize,
-    /// Moves of the embeddings the rows in use alone.
+    /// Updates only the embedding rows in use.
     #[arg(long)]
     sparse_embedding_updates: bool,
-    /// Only so many training reviews, spread evenly.
+    /// Only N training reviews, spread evenly.
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
 }
@@ -65,7 +65,7 @@ pub(crate) struct Arguments {
 enum Order {
     /// Any rows in a batch, as PyTorch's DataLoader does.
     Random,
-    /// Rows of like length in a batch.
+    /// Batches of rows with similar lengths.
     Bucketed,
 }
 
@@ -92,7 +92,7 @@ impl Metric for Agreement {
     }
 }
 
-/// Distils, and tells what it took.
+/// Distils, and reports what it took.
 pub(crate) fn run(arguments: &Arguments) -> Result<Value> {
     let sampler = Sampler::start();
     brew_core::tch::set_num_threads(arguments.threads);

@@ -1,10 +1,10 @@
-//! How far numbers are from the recorded ones, printed line by line and judged together.
+//! Differences from the recorded numbers: printed line by line, judged together.
 
 use std::collections::BTreeMap;
 
 use brew_core::prelude::{Kind, Result, Tensor};
 
-/// What is compared, and what was farther off than allowed.
+/// What is compared, and what exceeded the tolerance.
 pub(crate) struct Comparison {
     tolerance: f64,
     judged: usize,
@@ -17,8 +17,8 @@ impl Comparison {
         Comparison { tolerance, judged: 0, failed: Vec::new(), largest: 0.0 }
     }
 
-    /// For every loss the largest |a - b| / max(|b|, 1e-6) over the batches; those that what no loss depends
-    /// on decides are printed, not judged, and where the recording has no number there is nothing to judge.
+    /// For every loss, the largest |a - b| / max(|b|, 1e-6) over the batches. Losses that depend on free parameters
+    /// are printed but not judged; batches whose recorded loss is not a number are not judged either.
     pub(crate) fn losses(
         &mut self,
         is_free: impl Fn(&str) -> bool,
@@ -69,7 +69,7 @@ impl Comparison {
         self.fail(missing);
     }
 
-    /// For every tensor max|a - b| / max|b|; those that no loss depends on are printed, not judged.
+    /// For every tensor, max|a - b| / max|b|; tensors that no loss depends on are printed but not judged.
     pub(crate) fn tensors(
         &mut self,
         what: &str,
@@ -99,7 +99,7 @@ impl Comparison {
         Ok(())
     }
 
-    /// The verdict: whether all that was judged is within the tolerance.
+    /// The verdict: whether everything that is judged is within the tolerance.
     pub(crate) fn finish(self) -> bool {
         for failure in &self.failed {
             println!("FAILED: {failure}");
@@ -134,12 +134,12 @@ impl Comparison {
     }
 }
 
-/// |a - b| / max(|b|, 1e-6); 0 where both are one infinity.
+/// |a - b| / max(|b|, 1e-6); 0 if both are the same infinity.
 fn off_by(found: f64, expected: f64) -> f64 {
     if found == expected { 0.0 } else { (found - expected).abs() / expected.abs().max(1e-6) }
 }
 
-/// max|a - b| / max|b|; 0 where both are 0 everywhere.
+/// max|a - b| / max|b|; 0 if both are 0 everywhere.
 fn relative(found: &Tensor, expected: &Tensor) -> Result<f64> {
     let (found, expected) = (found.f_to_kind(Kind::Double)?, expected.f_to_kind(Kind::Double)?);
     let difference = found.f_sub(&expected)?.f_abs()?.f_max()?.f_double_value(&[])?;

@@ -1,12 +1,11 @@
-//! A recorded run of TextBrewer's `GeneralDistiller`, trained again with brew and compared with it
-//! number by number.
+//! Trains a recorded run of TextBrewer's `GeneralDistiller` again with brew, and compares every number.
 //!
 //! `replay DIR` reads a folder with `teacher`, `student_init` and `student_final` (Hugging Face
 //! folders), `batches.safetensors`, `distill.json`, `train.json`, `projections_init.safetensors`,
 //! `projections_final.safetensors` and `expected.json`. It trains for one epoch in TextBrewer's
 //! semantics, over the batches in the file's order, on the CPU, and prints how far each loss and each
-//! tensor of the final student is from the recording. It fails where one is farther than the tolerance.
-//! Without recorded losses it prints its own, one JSON object a batch.
+//! tensor of the final student is from the recording. It fails if any difference exceeds the tolerance. Without recorded
+//! losses it prints its own, one JSON object per batch.
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
@@ -47,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether everything is within the tolerance; one arm a head.
+/// Whether everything is within the tolerance; one arm per head.
 fn replay(folder: &Path, tolerance: f64) -> Result<bool> {
     let head = head(&folder.join("student_init"))?;
     let recording = recording::Recording::read(folder)?;

@@ -50,8 +50,7 @@ impl Recording {
         })
     }
 
-    /// How many batches the recorded run made steps of. TextBrewer throws away what is left over of
-    /// an epoch.
+    /// How many batches the recorded run used for steps. TextBrewer discards the incomplete rest of an epoch.
     pub(crate) fn batches(&self) -> Result<usize> {
         let recorded = self.columns.values().filter_map(|column| column.size().first().copied()).min();
         let recorded = recorded.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
@@ -81,7 +80,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&text).map_err(|error| Error::file(path, error))
 }
 
-/// Reads JSON as Python's `json` writes it: a loss may be `NaN` or `Infinity`, which JSON has not and JSON5 has.
+/// Reads JSON as Python's `json` writes it: a loss may be `NaN` or `Infinity`, which JSON5 has but JSON does not.
 fn read_python<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
     json5::from_str(&text).map_err(|error| Error::file(path, error))

@@ -1,4 +1,4 @@
-//! One epoch over the recorded batches, with every batch's losses kept.
+//! Trains one epoch over the recorded batches and records every batch's losses.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use crate::recording::{Recording, read_tensors};
 /// The losses of one batch, by TextBrewer's names.
 type Row = Vec<(String, f64)>;
 
-/// The factors of the learning rate as they were recorded.
+/// The recorded learning-rate factors.
 #[derive(Debug)]
 struct Table(Vec<f64>);
 
@@ -49,7 +49,7 @@ impl Observer for Keep {
     }
 }
 
-/// Trains and compares; whether everything is within the tolerance.
+/// Trains and compares; returns whether everything is within the tolerance.
 pub(crate) fn run<A: Adaptor>(
     recording: &Recording,
     tolerance: f64,
@@ -111,7 +111,7 @@ where
     Ok(comparison.finish())
 }
 
-/// A loss of the plan with the name that TextBrewer logs it under.
+/// A loss of the plan, with the name under which TextBrewer logs it.
 struct NamedLoss {
     stage: String,
     name: String,
@@ -119,7 +119,7 @@ struct NamedLoss {
     of_match: Option<usize>,
 }
 
-/// The losses of the plan; its matches come in the order of the config.
+/// The losses of the plan; matches are in the order of the config.
 fn losses(recording: &Recording, plan: &Plan) -> Vec<NamedLoss> {
     let mut matches = recording.distill.intermediate_matches.iter().enumerate();
     let mut losses = Vec::new();
@@ -144,7 +144,7 @@ fn losses(recording: &Recording, plan: &Plan) -> Vec<NamedLoss> {
     losses
 }
 
-/// The names of the recorded projections' parameters, and those of the plan's: those of match i are
+/// The names of the recorded projections' parameters, and of the plan's: those of match i are
 /// `match{i}.weight`, or `match{i}.0.weight` where an activation follows the linear map.
 fn projections(losses: &[NamedLoss], config: &DistillationConfig) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
@@ -162,13 +162,13 @@ fn projections(losses: &[NamedLoss], config: &DistillationConfig) -> BTreeMap<St
     names
 }
 
-/// Recorded projections under the plan's names; a name that is not known stays, and is reported.
+/// Recorded projections under the plan's names; unknown names are kept, and reported.
 fn renamed(path: &Path, names: &BTreeMap<String, String>) -> Result<BTreeMap<String, Tensor>> {
     let tensors = read_tensors(path)?.into_iter();
     Ok(tensors.map(|(name, tensor)| (names.get(&name).cloned().unwrap_or(name), tensor)).collect())
 }
 
-/// The recorded batches that make steps.
+/// The recorded batches that are used for steps.
 fn batches<B: FromColumns>(recording: &Recording) -> Result<Vec<B>> {
     (0..i64::try_from(recording.batches()?).unwrap_or(i64::MAX))
         .map(|index| {

@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     /// The reviews: a Parquet file, or a TSV file of id, rating and text without a header.
     #[arg(long, value_name = "FILE")]
     pub(crate) data: PathBuf,
-    /// What to train; a student that is distilled needs the teacher of an earlier stage.
+    /// What to train; distilling needs the teacher of an earlier run of the teacher stage.
     #[arg(long, value_enum, default_value = "all")]
     pub(crate) stage: StageName,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// Where models, metrics and tokens are kept.
     #[arg(long, value_name = "DIR", default_value = "runs/sentiment")]
     pub(crate) run_dir: PathBuf,
-    /// Begins each stage anew; without it a stage that was cut off goes on.
+    /// Starts each stage from scratch; without this, an interrupted stage resumes.
     #[arg(long)]
     pub(crate) fresh: bool,
     /// Writes accuracy, speed and size of each stage to this JSON file.
@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
 pub(crate) enum StageName {
     /// Fine-tunes the whole encoder.
     Teacher,
-    /// Trains the student on the labels alone.
+    /// Trains the student on the labels only.
     Plain,
     /// Trains the same student with the teacher.
     Distill,
@@ -86,7 +86,7 @@ pub(crate) enum Precision {
     Bf16,
     /// float16.
     F16,
-    /// bfloat16 where the device is fast at it, else float32.
+    /// bfloat16 if the device is fast at it, else float32.
     Auto,
 }
 

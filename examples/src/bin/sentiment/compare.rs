@@ -1,4 +1,4 @@
-//! The table that compares the three models, and the distilled student's word on some sentences.
+//! The table that compares the three models, and the distilled student's predictions for some sentences.
 
 use std::time::Instant;
 
@@ -71,7 +71,7 @@ fn texts<'s>(setting: &'s Setting<'_>, count: usize) -> Vec<&'s str> {
     setting.reviews.dev_texts.iter().take(count).map(String::as_str).collect()
 }
 
-/// The median time from text to prediction, in milliseconds, after three runs that do not count.
+/// The median time from text to prediction in milliseconds, after three warm-up runs.
 fn latency(classifier: &TextClassifier, texts: &[&str], runs: usize) -> Result<f64> {
     let mut times = Vec::with_capacity(runs);
     for run in 0..runs + 3 {

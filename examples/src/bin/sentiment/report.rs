@@ -1,4 +1,4 @@
-//! The report: a JSON object a stage, added to what the file holds of other stages.
+//! The report: one JSON object per stage, added to those of other stages in the file.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use brew_core::observe::Summary;
 use brew_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
-/// Adds a stage to the report, in place of what it said of that stage before.
+/// Adds a stage to the report, replacing its earlier entry.
 pub(crate) fn write(
     path: &Path,
     stage: &str,
@@ -29,7 +29,7 @@ pub(crate) fn write(
     brew_core::disk::write(path, format!("{:#}\n", Value::Object(report)).as_bytes())
 }
 
-/// What the report holds so far; nothing where there is none yet.
+/// The report so far; empty if there is none yet.
 pub(crate) fn read(path: &Path) -> Result<Map<String, Value>> {
     match fs::read_to_string(path) {
         Ok(text) => serde_json::from_str(&text).map_err(|error| {

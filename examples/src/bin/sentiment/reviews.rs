@@ -1,4 +1,4 @@
-//! The reviews: neutral ones dropped, labelled, split, tokenised.
+//! Prepares the reviews: drops neutral ones, labels, splits, and tokenises.
 
 use brew_core::Result;
 use brew_data::Layout;

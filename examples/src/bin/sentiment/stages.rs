@@ -62,8 +62,8 @@ const CLASSES: [&str; 2] = ["negative", "positive"];
 
 type Reviewer = Pipeline<TextBatch, ClassifierOutputAdaptor>;
 
-/// Lays the plan of each stage and looks at its settings, with the encoder in the place of a teacher that is
-/// not trained yet: what cannot work is said before the first stage, all at once.
+/// Builds the plan of each stage and checks its settings, with the encoder in place of a teacher that is not trained yet:
+/// everything that cannot work is reported before the first stage, at once.
 pub(crate) fn check(stages: &[StageName], setting: &Setting<'_>) -> Result<()> {
     let report = setting.arguments.report.iter().map(|path| report::read(path).map(drop));
     let of_stages = stages.iter().map(|stage| {

@@ -1,8 +1,7 @@
-//! A teacher that only Python has: traced to TorchScript there, it teaches a student here.
+//! A teacher that only exists in Python: traced to TorchScript there, it teaches a student here.
 //!
-//! `trace.py` beside this file fine-tunes nothing: it traces the model of a Hugging Face folder. So that
-//! the example needs no model from elsewhere, a teacher is fine-tuned here first and saved as such a
-//! folder; Python then makes `teacher.pt` of it.
+//! `trace.py` next to this file traces the model of a Hugging Face folder. To need no external model, the example first
+//! fine-tunes a teacher and saves it as such a folder; Python then converts it to `teacher.pt`.
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
@@ -16,7 +15,7 @@ use brew_core::prelude::*;
 use clap::Parser;
 use examples::{Comparison, ReviewsFile, Settings, every, matches, score, train};
 
-/// The script that traces a model, as it stands beside this file.
+/// The script next to this file that traces a model.
 const TRACE: &str = include_str!("trace.py");
 
 /// Traces a teacher in Python and distils it.
@@ -29,7 +28,7 @@ struct Arguments {
     /// python3].
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
-    /// A module that has been traced already; then Python is not needed.
+    /// An already traced module; Python is then not needed.
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
     #[command(flatten)]
@@ -57,7 +56,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let dev = || reviews.dev.batches::<TextBatch>(64).bucketed();
     let new =
         || BertForSequenceClassification::from_encoder(&settings.encoder, 2, settings.weights(), device);
-    // What cannot be is said before anything is trained.
+    // Report mistakes before anything is trained.
     let stride = every(new()?.config().num_hidden_layers, training.layers)?;
     let supervised =
         |model: BertForSequenceClassification| Supervised::new(model.seen_by(ClassifierOutputAdaptor)).plan();
@@ -97,7 +96,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Says so early where this Python cannot trace.
+/// Fails early if this Python cannot trace.
 fn has_torch(python: &Path) -> Result<()> {
     let found = Command::new(python).args(["-c", "import torch, transformers"]).output();
     if found.is_ok_and(|output| output.status.success()) {
@@ -110,7 +109,7 @@ fn has_torch(python: &Path) -> Result<()> {
     )))
 }
 
-/// Lets Python trace the model of a folder; the module is beside it.
+/// Traces the model of a folder with Python; the module is written next to the folder.
 fn trace(python: &Path, folder: &Path) -> Result<PathBuf> {
     println!("\ntracing the teacher in Python");
     let module = folder.with_extension("pt");

@@ -1,13 +1,13 @@
-//! What is varied, one size at a time, and what is held meanwhile.
+//! What is varied, one size at a time, and what stays fixed meanwhile.
 
 use crate::bench::measured::grouped;
 
 /// The sizes of one measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Point {
-    /// Tokens a row.
+    /// Tokens per row.
     pub(super) length: u64,
-    /// Rows a batch.
+    /// Rows per batch.
     pub(super) batch: u64,
     /// Layers of the student; the teacher has twice as many.
     pub(super) layers: u64,
@@ -15,20 +15,20 @@ pub(super) struct Point {
     pub(super) rows: u64,
 }
 
-/// Where all axes meet.
+/// The point that all axes share.
 pub(super) const BASE: Point = Point { length: 64, batch: 32, layers: 3, rows: 10_000 };
 
-/// One size that is varied.
+/// One size to vary.
 #[derive(Debug)]
 pub(super) struct Axis {
-    /// The name in the picture's file.
+    /// The name in the chart's file.
     pub(super) name: &'static str,
-    /// What its values count.
+    /// What its values count, for titles.
     pub(super) title: &'static str,
     pub(super) values: &'static [u64],
     /// The base with another value.
     at: fn(u64) -> Point,
-    /// Whether there is data on it alone: PyTorch is not compared then, and the waiting for data is told.
+    /// Whether it varies the data: then PyTorch is not compared, and the time waiting for data is reported.
     pub(super) is_of_data: bool,
 }
 
@@ -80,7 +80,7 @@ impl Point {
         self.length * self.batch
     }
 
-    /// How long a run takes, roughly, in times of any unit: to start takes about as long as the base's steps.
+    /// Roughly how long a run takes, in arbitrary units: starting takes about as long as the base's steps.
     pub(super) fn cost(self) -> f64 {
         (self.tokens() * self.layers + BASE.tokens() * BASE.layers) as f64
     }

@@ -1,8 +1,8 @@
 //! How cost grows: one step over lengths, batches, layers and rows of data, as microseconds per token and peak
-//! anonymous memory, in tables and pictures.
+//! anonymous memory, in tables and charts.
 //!
-//! Every point is a process of its own, and its report is kept, so that an interrupted bench goes on. A point
-//! that fails is told with its reason, and is tried again the next time.
+//! Every point is a separate process, and its report is kept, so an interrupted bench resumes. A point that fails is shown
+//! with its reason, and is tried again next time.
 
 mod axis;
 mod plot;
@@ -23,18 +23,18 @@ use crate::bench::step::bench_step;
 use crate::failure::{AtPath, Failure, Result};
 use crate::{sentiment, setup, workspace};
 
-/// What a person asked of the bench.
+/// The arguments of the bench.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) steps: u64,
     pub(crate) warm_up: u64,
     pub(crate) threads: u64,
     pub(crate) fresh: bool,
-    /// The folder of the pictures.
+    /// The folder for the charts.
     pub(crate) out: Option<PathBuf>,
 }
 
-/// What a point came to: numbers, or why there are none.
+/// The outcome of a point: numbers, or why there are none.
 type Outcome = Result<Measured, String>;
 
 /// All that was measured.
@@ -71,7 +71,7 @@ pub(crate) fn command(asked: &Asked) -> Result<()> {
     Ok(())
 }
 
-/// What is measured here; what is left out is said.
+/// What is measured on this machine; prints what is left out.
 fn series(no_python: Option<&String>) -> Result<Vec<Series>> {
     let mut series = vec![Series::BrewF32];
     match parsed(bench_step().arg("--is-fast-at-bf16"))? {
@@ -85,18 +85,18 @@ fn series(no_python: Option<&String>) -> Result<Vec<Series>> {
     Ok(series)
 }
 
-/// The series that are measured on an axis.
+/// The series measured on an axis.
 fn on(axis: &Axis, series: &[Series]) -> Vec<Series> {
     series.iter().copied().filter(|series| !axis.is_of_data || *series != Series::PyTorchF32).collect()
 }
 
-/// The runs in the order in which they are made: brew's in float32 writes the batches that PyTorch reads.
+/// The runs in order: brew's in float32 writes the batches that PyTorch reads.
 fn runs(folder: &Path, series: &[Series], asked: &Asked) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for axis in &AXES {
         for (_, point) in axis.points() {
             for series in on(axis, series) {
-                // The base is a point of every axis.
+                // Every axis contains the base.
                 if !runs.iter().any(|run| (run.series, run.point) == (series, point)) {
                     runs.push(Run::new(folder, series, point, asked));
                 }
@@ -122,14 +122,14 @@ fn measure(folder: &Path, series: &[Series], asked: &Asked, python: &Path) -> Re
         println!("{}: {}, {}", progress.told(), run.series.name(), run.point.told());
         let outcome = progress.timed(|| run.measure(folder, asked, python))?;
         if let Err(reason) = &outcome {
-            println!("it failed, and the others go on: {reason}");
+            println!("failed, continuing with the others: {reason}");
         }
         outcomes.push((run.series, run.point, outcome));
     }
     Ok(outcomes)
 }
 
-/// What a series came to at a point.
+/// The outcome of a series at a point.
 fn outcome(outcomes: &Outcomes, series: Series, point: Point) -> Option<&Outcome> {
     let found = outcomes.iter().find(|(of, at, _)| (*of, *at) == (series, point));
     found.map(|(_, _, outcome)| outcome)

@@ -1,6 +1,6 @@
-//! The picture of an axis as SVG: a panel for the time of a token and one for memory, one line per series.
+//! The chart of an axis as SVG: one panel for time per token and one for memory, one line per series.
 //!
-//! It brings its own white ground, for pages of any colour, and needs no fonts: whoever shows it has some.
+//! It has its own white background, for pages of any colour, and embeds no fonts.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -16,7 +16,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Width and height.
 const SIZE: (u32, u32) = (960, 400);
-/// Height of the strip that says which line is whose.
+/// Height of the legend.
 const LEGEND: i32 = 40;
 const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const RULES: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
@@ -30,10 +30,10 @@ fn colour(series: Series) -> RGBColor {
     }
 }
 
-/// A line: whose it is, and its points.
+/// A line: its series and its points.
 type Line = (Series, Vec<(f64, f64)>);
 
-/// Draws what was measured on an axis; points that failed are missing.
+/// Draws what was measured on an axis, without failed points.
 pub(super) fn of(axis: &Axis, series: &[Series], outcomes: &Outcomes) -> Result<String> {
     let lines = |of: fn(&Measured) -> f64| -> Vec<Line> {
         let measured = |series: Series| {
@@ -47,7 +47,7 @@ pub(super) fn of(axis: &Axis, series: &[Series], outcomes: &Outcomes) -> Result<
     let (times, memory) = (lines(|measured| measured.microseconds), lines(|measured| measured.megabytes));
     let mut svg = String::new();
     draw(&mut svg, axis, &times, &memory).map_err(|error| {
-        Failure::new(format!("the picture of the axis `{}` cannot be drawn: {error}", axis.name))
+        Failure::new(format!("cannot draw the chart of the axis `{}`: {error}", axis.name))
     })?;
     Ok(svg)
 }
@@ -69,7 +69,7 @@ fn draw(
     Ok(())
 }
 
-/// Which colour is whose, once for both panels.
+/// The legend, once for both panels.
 fn legend(strip: &Area<'_>, lines: &[Line]) -> Result<(), Box<dyn std::error::Error>> {
     const APART: i32 = 150;
     let first = (SIZE.0 as i32 - APART * lines.len() as i32) / 2;
@@ -90,7 +90,7 @@ fn panel(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let ticks: Vec<f64> = axis.values.iter().map(|value| *value as f64).collect();
     let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
-    // A little room at both ends, the same share of the axis whatever its span.
+    // A margin at both ends, the same share of any axis.
     let room = (last / first).powf(0.05);
     let x = (first / room..last * room).log_scale().with_key_points(ticks);
     let highest = lines.iter().flat_map(|(_, points)| points).map(|(_, value)| *value).fold(0.0, f64::max);
@@ -122,7 +122,7 @@ fn panel(
     Ok(())
 }
 
-/// A number on an axis from 0: whole where it is, else with two digits behind the point.
+/// A number on an axis from 0: whole numbers without, others with two decimals.
 fn tick(value: f64) -> String {
     let whole = value.round();
     if (value - whole).abs() < 1e-6 { grouped(whole as u64) } else { format!("{value:.2}") }

@@ -1,17 +1,17 @@
-//! Which run of how many it is, and how long the rest takes, by what the runs so far took.
+//! Progress of the bench: which run it is, and how long the rest takes, estimated from the runs so far.
 
 use std::time::Instant;
 
 use super::Outcome;
 use crate::failure::Result;
 
-/// Where the bench stands.
+/// Progress of the bench.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// What each run costs, in times of any unit.
+    /// The cost of each run, in arbitrary units.
     costs: Vec<f64>,
     done: usize,
-    /// Cost and seconds of the runs that did not fail: one that failed did not do all its work.
+    /// Cost and seconds of successful runs: a failed one did not do all its work.
     measured: (f64, f64),
 }
 
@@ -20,7 +20,7 @@ impl Progress {
         Progress { costs, done: 0, measured: (0.0, 0.0) }
     }
 
-    /// The run that is about to begin.
+    /// The next run.
     pub(super) fn told(&self) -> String {
         let place = format!("run {} of {}", self.done + 1, self.costs.len());
         match self.seconds_left() {

@@ -1,4 +1,4 @@
-//! One measurement: a process of brew or of PyTorch at one point, remembered.
+//! One measurement: a process of brew or PyTorch at one point, with its saved report.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(super) enum Series {
 }
 
 impl Series {
-    /// The series in tables and pictures.
+    /// The series' name in tables and charts.
     pub(super) fn name(self) -> &'static str {
         match self {
             Series::BrewF32 => "brew, f32",
@@ -41,12 +41,12 @@ impl Series {
     }
 }
 
-/// What a run says.
+/// What a run reports.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Measured {
-    /// Microseconds a token of the median step.
+    /// Microseconds per token of the median step.
     pub(super) microseconds: f64,
-    /// Of which waiting for data, at the median.
+    /// Of these, waiting for data, at the median.
     pub(super) waiting: f64,
     /// The peak of anonymous memory, in megabytes of 10^6 bytes.
     pub(super) megabytes: f64,
@@ -64,7 +64,7 @@ impl Measured {
     }
 }
 
-/// A measurement that is to be made, or is remembered.
+/// A measurement to make, or a saved one.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) series: Series,
@@ -86,9 +86,9 @@ impl Run {
         self.report.found()?.map(|report| Measured::read(&report, self.point)).transpose()
     }
 
-    /// Makes the measurement and keeps its report; only what the other runs would fail on too is an error.
+    /// Measures and saves the report; only what would make the other runs fail too is an error.
     pub(super) fn measure(&self, folder: &Path, asked: &Asked, python: &Path) -> Result<Outcome> {
-        // brew would move the last run aside, a quarter of a gigabyte each time.
+        // Otherwise brew would move the last run aside, a quarter of a gigabyte each time.
         let run = folder.join("run");
         if run.exists() {
             fs::remove_dir_all(&run).at("remove", &run)?;

@@ -1,5 +1,5 @@
-//! The table of an axis, in Markdown: time of a token (and, over rows of data, how much of it is waiting for
-//! them) and peak anonymous memory of each series, or why there are none.
+//! The table of an axis, in Markdown: time per token (and, for rows of data, the part spent waiting for data) and peak
+//! anonymous memory of each series, or why there are none.
 
 use super::axis::Axis;
 use super::run::{Measured, Series};
@@ -32,7 +32,7 @@ fn cells_of(outcome: &Outcome, is_of_data: bool) -> String {
         Ok(Measured { microseconds, waiting: waited, megabytes }) => {
             format!(" {microseconds:.1} |{} {megabytes:.0} |", waiting(&format!("{waited:.2}")))
         }
-        // A bar would end the cell.
+        // A vertical bar would end the cell.
         Err(reason) => format!(" failed: {} |{} – |", reason.replace('|', "\\|"), waiting("–")),
     }
 }
