@@ -38,7 +38,7 @@ impl Layout {
                 add_model(&mut plan, batch, name, kind, Owner::Teacher(index), teacher.roles())
             })
             .collect();
-        let roles = <Seen<A> as model::Side<A::Batch>>::roles(student);
+        let roles = <Seen<A> as model::ErasedModel<A::Batch>>::roles(student);
         let student =
             add_model(&mut plan, batch, "student".to_owned(), StageKind::Student, Owner::Student, roles);
         Layout { plan, teachers, student, terms: Vec::new(), shared: BTreeMap::new() }

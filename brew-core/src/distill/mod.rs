@@ -18,7 +18,7 @@ use std::marker::PhantomData;
 use crate::adaptor::{Adaptor, Gives};
 use crate::error::Result;
 use crate::loss::{HardLabels, Loss, SoftTargets, TargetsRead};
-use crate::model::{Seen, Side};
+use crate::model::{ErasedModel, Seen};
 use crate::plan::{Balance, Combine, Projection};
 use crate::role::Losses;
 use crate::schedule::Weight;
@@ -188,4 +188,4 @@ impl Declared {
 }
 
 /// The sides of a pipeline's teachers, in order.
-pub(crate) type Sides<B> = Vec<Box<dyn Side<B>>>;
+pub(crate) type Sides<B> = Vec<Box<dyn ErasedModel<B>>>;

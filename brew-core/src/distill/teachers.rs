@@ -1,7 +1,7 @@
 //! One teacher or many: a role is given by all of them if each gives it.
 
 use crate::adaptor::{Adaptor, Gives, Provides};
-use crate::model::{Seen, Side};
+use crate::model::{ErasedModel, Seen};
 use crate::role::Role;
 
 /// One or several teachers that read the same batches.
@@ -14,7 +14,7 @@ pub trait Teachers {
     /// What they read.
     type Batch: 'static;
     /// Each with its adaptor erased, in the order they were joined.
-    fn into_sides(self) -> Vec<Box<dyn Side<Self::Batch>>>;
+    fn into_sides(self) -> Vec<Box<dyn ErasedModel<Self::Batch>>>;
 }
 
 /// Says that one of several teachers may give a role: where they share an adaptor it is known that it
@@ -36,7 +36,7 @@ impl<R: Role, H: Gives<R>, T: Gives<R>> Gives<R> for And<H, T> {}
 
 impl<A: Adaptor> Teachers for Seen<A> {
     type Batch = A::Batch;
-    fn into_sides(self) -> Vec<Box<dyn Side<A::Batch>>> {
+    fn into_sides(self) -> Vec<Box<dyn ErasedModel<A::Batch>>> {
         vec![Box::new(self)]
     }
 }
@@ -44,7 +44,7 @@ impl<A: Adaptor> Teachers for Seen<A> {
 /// Checkpoints of one model.
 impl<A: Adaptor> Teachers for Vec<Seen<A>> {
     type Batch = A::Batch;
-    fn into_sides(self) -> Vec<Box<dyn Side<A::Batch>>> {
+    fn into_sides(self) -> Vec<Box<dyn ErasedModel<A::Batch>>> {
         self.into_iter().flat_map(Teachers::into_sides).collect()
     }
 }
@@ -55,7 +55,7 @@ pub struct And<H, T>(H, T);
 
 impl<H: Teachers, T: Teachers<Batch = H::Batch>> Teachers for And<H, T> {
     type Batch = H::Batch;
-    fn into_sides(self) -> Vec<Box<dyn Side<H::Batch>>> {
+    fn into_sides(self) -> Vec<Box<dyn ErasedModel<H::Batch>>> {
         let mut sides = self.0.into_sides();
         sides.extend(self.1.into_sides());
         sides

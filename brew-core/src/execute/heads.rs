@@ -14,7 +14,7 @@ use crate::plan::{Combine, LossStage};
 
 /// Features and masks of one side.
 #[derive(Default)]
-pub(super) struct Side {
+pub(super) struct RolesOfSide {
     pub(super) features: Vec<Tensor>,
     pub(super) masks: Vec<Tensor>,
     /// The student's, for a probability shift or to combine teachers by.
@@ -25,7 +25,7 @@ pub(super) struct Side {
     pub(super) also: BTreeMap<&'static str, Vec<Tensor>>,
 }
 
-impl Side {
+impl RolesOfSide {
     pub(super) fn whole(self) -> Result<Features> {
         let also = self.also_of_head(0)?;
         Ok(Features { tensors: self.features, mask: self.masks.into_iter().next(), also })
@@ -69,8 +69,8 @@ pub(super) fn by_head(
     role: &str,
     stage: &LossStage,
     loss: &dyn Loss,
-    student: Side,
-    teachers: Vec<Side>,
+    student: RolesOfSide,
+    teachers: Vec<RolesOfSide>,
 ) -> Result<Vec<(Features, Features)>> {
     let heads = student.features.len();
     if heads == 0 {
@@ -125,7 +125,12 @@ pub(super) fn by_head(
 }
 
 /// Teachers that are combined must mask the same positions: each is held against the student.
-fn teachers_mask_alike(loss: &dyn Loss, student: &Features, teachers: &[Side], head: usize) -> Result<()> {
+fn teachers_mask_alike(
+    loss: &dyn Loss,
+    student: &Features,
+    teachers: &[RolesOfSide],
+    head: usize,
+) -> Result<()> {
     for (index, teacher) in teachers.iter().enumerate() {
         let read = Features { mask: teacher.mask(head), ..Features::default() };
         same_masks(loss, student, &read)
@@ -138,7 +143,7 @@ fn teachers_mask_alike(loss: &dyn Loss, student: &Features, teachers: &[Side], h
 pub(super) const TOP_LOGITS: usize = 3;
 
 /// One pair a head, of a teacher whose logits are known as the top k alone.
-fn top_logits(student: &Side, teacher: &Side) -> Result<Vec<(Features, Features)>> {
+fn top_logits(student: &RolesOfSide, teacher: &RolesOfSide) -> Result<Vec<(Features, Features)>> {
     let heads = teacher.features.chunks_exact(TOP_LOGITS).enumerate();
     heads
         .map(|(head, top)| {

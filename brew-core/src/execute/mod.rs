@@ -35,7 +35,7 @@ use crate::cache::RowKeys;
 use crate::distill::{Pipeline, Weighed};
 use crate::error::{Error, InStage, Problem, Result};
 use crate::loss::Place;
-use crate::model::{Model as _, Side};
+use crate::model::{ErasedModel, Model as _};
 use crate::native::Autocast;
 use crate::parameters::Parameters;
 use crate::pass::Wants;
@@ -202,7 +202,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         self.precision.map(|kind| Autocast::enter(self.device, kind)).transpose()
     }
 
-    fn teacher(&self, index: usize) -> Result<&dyn Side<T>> {
+    fn teacher(&self, index: usize) -> Result<&dyn ErasedModel<T>> {
         let teachers = &self.pipeline.teachers;
         teachers.get(index).map(|teacher| &**teacher).ok_or_else(|| {
             Error::invalid(format!(
@@ -212,7 +212,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         })
     }
 
-    fn student(&self) -> &dyn Side<A::Batch> {
+    fn student(&self) -> &dyn ErasedModel<A::Batch> {
         &self.pipeline.student
     }
 

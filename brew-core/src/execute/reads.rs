@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::classes::Orders;
-use super::heads::{Side, by_head};
+use super::heads::{RolesOfSide, by_head};
 use super::held::Held;
 use crate::error::{Error, Result};
 use crate::feature::Feature;
@@ -97,8 +97,8 @@ pub(super) fn gather(
 ) -> Result<Gathered> {
     let mut mask = None;
     let mut compared = String::new();
-    let mut student = Side::default();
-    let mut teachers: Vec<Side> = Vec::new();
+    let mut student = RolesOfSide::default();
+    let mut teachers: Vec<RolesOfSide> = Vec::new();
     for (flow, from, kind) in plan.inputs(id) {
         let Flow::Feature { role, .. } = kind else { continue };
         let Some(tensors) = held.flows.remove(&flow) else {
@@ -116,7 +116,7 @@ pub(super) fn gather(
         let side = match owner {
             Owner::Student => &mut student,
             Owner::Teacher(index) => {
-                teachers.resize_with(teachers.len().max(index + 1), Side::default);
+                teachers.resize_with(teachers.len().max(index + 1), RolesOfSide::default);
                 &mut teachers[index]
             }
         };

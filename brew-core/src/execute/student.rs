@@ -11,7 +11,7 @@ use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
 use crate::error::{Error, Result};
 use crate::feature::Feature;
-use crate::model::{Side, labelled};
+use crate::model::{ErasedModel, labelled};
 use crate::plan::{Flow, StageId};
 use crate::role::{Labels, Losses, Role};
 
@@ -93,7 +93,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
 
 /// Adds the range of the batch's labels to a student's error: libtorch names a label that is out of
 /// bounds, not where it came from.
-fn with_label_range<B: 'static>(error: Error, student: &dyn Side<B>, batch: &B) -> Error {
+fn with_label_range<B: 'static>(error: Error, student: &dyn ErasedModel<B>, batch: &B) -> Error {
     let labels = student.read_batch(Labels::NAME, batch).ok().flatten().map(Feature::into_tensors);
     let range = labels.and_then(|labels| {
         let labels = labels.into_iter().next()?.f_to_kind(tch::Kind::Double).ok()?;

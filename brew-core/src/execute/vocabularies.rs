@@ -9,7 +9,7 @@ use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
 use crate::error::{Error, Problem, Result};
 use crate::feature::Feature;
-use crate::model::{Model as _, Seen, Side as _};
+use crate::model::{ErasedModel as _, Model as _, Seen};
 use crate::role::{Labels, Role as _};
 use crate::side::Owner;
 use crate::vocabulary::{Difference, Fingerprint, Vocabulary};

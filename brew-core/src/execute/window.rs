@@ -12,7 +12,7 @@ use crate::adaptor::Adaptor;
 use crate::batch::Batch;
 use crate::error::{InStage, Result};
 use crate::loss::{Average, Loss, Masks, Term, pair_count, row_count, token_count};
-use crate::model::Side;
+use crate::model::ErasedModel;
 use crate::role::{InputsMask, Labels, LogitsMask, Losses, Role};
 use crate::semantics::Semantics;
 
@@ -75,7 +75,7 @@ struct Counts {
 
 impl BatchCounts {
     /// Counts a batch of the student's.
-    pub(super) fn of<A: Adaptor>(student: &dyn Side<A::Batch>, batch: &A::Batch) -> Result<Self> {
+    pub(super) fn of<A: Adaptor>(student: &dyn ErasedModel<A::Batch>, batch: &A::Batch) -> Result<Self> {
         let mut counts = BTreeMap::new();
         for counted in COUNTED {
             if let Some(found) = counted.of::<A>(batch)? {

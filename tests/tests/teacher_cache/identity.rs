@@ -8,7 +8,7 @@ use brew_core::adaptor::Provides;
 use brew_core::cache::MemoryCache;
 use brew_core::loss::KdMse;
 use brew_core::model::ClassifierOutputAdaptor;
-use brew_core::model::Side as _;
+use brew_core::model::ErasedModel as _;
 use brew_core::prelude::*;
 use tests::{Count, alone};
 

@@ -11,7 +11,7 @@ use crate::batch::{Batches, Feeds};
 use crate::cache::{Card, Keep, Payload, RowKeys, TeacherCache, weights_hash};
 use crate::distill::Weighed;
 use crate::error::{Error, Result};
-use crate::model::Side;
+use crate::model::ErasedModel;
 use crate::plan::{Flow, Plan, RecallStage, StageId, StageKind, passes};
 use crate::role::{InputsMask, Logits, LogitsMask, OutputWeight, Role, mask_of};
 use crate::side::Owner;
@@ -103,7 +103,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// # Errors
     /// Those of libtorch, and of an identity.
     pub(crate) fn teachers(&self) -> Result<Vec<BTreeMap<String, String>>> {
-        let values = |teacher: &dyn Side<T>| -> Result<_> {
+        let values = |teacher: &dyn ErasedModel<T>| -> Result<_> {
             let mut values = teacher.identity()?;
             values.insert("tensors (hash)".to_owned(), weights_hash(teacher)?);
             values.insert("adaptor".to_owned(), teacher.adaptor_name().to_owned());
@@ -113,7 +113,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     }
 
     /// Whose rows they are, as far as teacher, adaptor and batch say.
-    fn card(&self, teacher: &dyn Side<T>, keys: &RowKeys) -> Result<Card> {
+    fn card(&self, teacher: &dyn ErasedModel<T>, keys: &RowKeys) -> Result<Card> {
         Ok(Card {
             weights: weights_hash(teacher)?,
             model: teacher.identity()?,
@@ -128,7 +128,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     fn keeps(
         &self,
         adaptor: StageId,
-        teacher: &dyn Side<T>,
+        teacher: &dyn ErasedModel<T>,
         batch: &T,
         payload: &Payload,
     ) -> Result<Vec<Keep>> {

@@ -1,0 +1,55 @@
+//! One model with several owners behind a lock: the student of several tasks, or one that its owner keeps.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tch::Tensor;
+
+use super::{Forward, Model, ProblemType};
+use crate::error::Result;
+use crate::parameters::Parameters;
+use crate::pass::Pass;
+use crate::vocabulary::Vocabulary;
+
+// One model in several hands: the student of several tasks, or one that its owner keeps. A tensor may be sent
+// to another thread, and not be used by two at once: so a lock, which costs nothing where nobody waits for it.
+// What a panic elsewhere left behind are still the model's tensors.
+impl<M: Model> Model for Arc<Mutex<M>> {
+    fn parameters(&self) -> Parameters {
+        self.lock().unwrap_or_else(PoisonError::into_inner).parameters()
+    }
+    fn identity(&self) -> Result<BTreeMap<String, String>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).identity()
+    }
+
+    fn problem_type(&self) -> Option<ProblemType> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).problem_type()
+    }
+    fn class_names(&self) -> Option<Vec<String>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).class_names()
+    }
+    fn vocabulary(&self) -> Result<Option<Vocabulary>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).vocabulary()
+    }
+    fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
+        self.lock().unwrap_or_else(PoisonError::into_inner).learn_task(problem, names);
+    }
+    fn save(&self, folder: &Path) -> Result<()> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).save(folder)
+    }
+}
+
+impl<B, M: Forward<B> + Send> Forward<B> for Arc<Mutex<M>> {
+    type Output = M::Output;
+    fn run(&self, batch: &B, pass: &Pass) -> Result<M::Output> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).run(batch, pass)
+    }
+    fn reads(&self) -> Option<Vec<String>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).reads()
+    }
+
+    fn losses_count(&self, batch: &B) -> Result<Option<Vec<Tensor>>> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).losses_count(batch)
+    }
+}
