@@ -1,4 +1,4 @@
-//! What the macros' expansions call. Not for people: nothing here is stable.
+//! Functions that the macros' expansions call. Not public API: nothing here is stable.
 
 use tch::Tensor;
 
@@ -6,7 +6,7 @@ use crate::batch::FromColumns;
 use crate::error::Result;
 use crate::feature::{Arity, Feature, LikeLogits, List, RoleValue, Single};
 
-/// What reading a role gives; `None` where the value is absent.
+/// The result of reading a role; `None` if the value is absent.
 pub type Read = Result<Option<Feature>>;
 
 /// Reads one value; the bound is what a user sees when a type cannot have a role.
@@ -14,22 +14,22 @@ pub fn feature<V: RoleValue>(value: V) -> Read {
     value.feature()
 }
 
-/// Compiles where the labels are a list if the logits are one; never called.
+/// Compiles if logits and labels are both lists or both not; never called.
 pub fn labels_follow<L: RoleValue, V: RoleValue>(_logits: L, _labels: V)
 where
     V::Arity: LikeLogits<L::Arity>,
 {
 }
 
-/// Compiles where there are not more masks than logits; never called.
+/// Compiles unless masks are a list and logits are not; never called.
 pub fn mask_fits<L: RoleValue, V: RoleValue>(_logits: L, _mask: V)
 where
     V::Arity: Masks<L::Arity>,
 {
 }
 
-/// Says that one mask serves one tensor of logits or a whole list, and that a list of masks needs a
-/// list of logits.
+/// Marks that one mask can serve one tensor of logits or a whole list, and that a list of masks needs a list
+/// of logits.
 #[diagnostic::on_unimplemented(
     message = "`logits_mask` is a list, `logits` are one tensor",
     label = "a list of masks needs a list of logits",
@@ -39,7 +39,7 @@ pub trait Masks<L: Arity> {}
 impl<L: Arity> Masks<L> for Single {}
 impl Masks<List> for List {}
 
-/// Says that a value can be an item of a list.
+/// Marks that a value can be an item of a list.
 #[diagnostic::on_unimplemented(
     message = "an item of a list must be a single tensor",
     label = "this is a list itself",
@@ -56,7 +56,7 @@ where
     value.feature()
 }
 
-/// Several items of one role as one list; absent where any of them is.
+/// Several items of one role as one list; absent if any of them is.
 pub fn items<const N: usize>(items: [Read; N]) -> Read {
     let mut tensors = Vec::with_capacity(N);
     for item in items {
@@ -68,7 +68,7 @@ pub fn items<const N: usize>(items: [Read; N]) -> Read {
     Ok(Some(Feature::Many(tensors)))
 }
 
-/// A forward function's argument, made of a column of the batch.
+/// A forward function's argument, taken from a column of the batch.
 #[diagnostic::on_unimplemented(
     message = "a column of type `{C}` cannot be passed as `{Self}`",
     label = "this argument and the column of its name differ",
@@ -102,12 +102,12 @@ pub fn argument<'a, C, A: Argument<'a, C>>(column: &'a C) -> A {
     A::of(column)
 }
 
-/// What a forward function returned, with brew's error in place of its own.
+/// The result of a forward function, with its error converted to brew's.
 pub fn returned<T, E: Into<crate::Error>>(result: std::result::Result<T, E>) -> Result<T> {
     result.map_err(Into::into)
 }
 
-/// What fills up the rows of a declared column.
+/// The pad value of a declared column.
 pub fn pad_of<B: FromColumns>(column: &str) -> Option<f64> {
     B::COLUMNS.iter().find(|declared| declared.name == column).and_then(|declared| declared.pad)
 }

@@ -1,7 +1,7 @@
-//! Writing files so that a crash never leaves half of one.
+//! Atomic writes of files and folders: a crash never leaves half of one.
 //!
-//! A file is written under a temporary name in the same folder, synced, and renamed: whoever reads
-//! the folder finds the old file or the new one.
+//! A file is written under a temporary name in the same folder, synced, and renamed: a reader of the folder
+//! finds either the old file or the new one.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -9,21 +9,20 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Writes a whole file in one step, over an older one of the same name. A folder that is missing is
-/// made.
+/// Writes a file atomically, replacing any of the same name. Creates the folder if it is missing.
 ///
 /// # Errors
-/// [`Error::File`] with the reason; an older file is then still there.
+/// [`Error::File`] with the reason; an older file is then unchanged.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let refused = |_: &Path, error| Error::file(path, format!("cannot be written: {error}"));
     write_with(path, refused, |file| file.write_all(bytes).map_err(|error| refused(path, error)))
 }
 
-/// As [`write()`], of what `write` writes, piece by piece, with an error of the caller's own; `refused`
-/// makes one of what the system refuses.
+/// Like [`write()`], but the closure `write` writes the contents piece by piece, with the caller's own error
+/// type; `refused` converts errors of the system to it.
 ///
 /// # Errors
-/// The first of them; an older file is then still there.
+/// The first error; an older file is then unchanged.
 pub fn write_with<E>(
     path: &Path,
     refused: impl Fn(&Path, io::Error) -> E,
@@ -32,7 +31,7 @@ pub fn write_with<E>(
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|error| refused(folder, error))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Two processes, or two threads of one, may make the same file at the same time.
+    // Two processes or threads may write the same file at the same time.
     let owner = format!("{}-{:?}", std::process::id(), std::thread::current().id());
     let temporary = folder.join(format!(".{name}.{}.tmp", owner.replace(['(', ')'], "")));
     let outcome = File::create(&temporary).map_err(|error| refused(&temporary, error)).and_then(|file| {
@@ -46,23 +45,23 @@ pub fn write_with<E>(
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| refused(folder, error))
     });
     if outcome.is_err() {
-        // The first error is the one to tell; a leftover file harms nobody.
+        // The first error is the one to report; a leftover file is harmless.
         let _ = fs::remove_file(&temporary);
     }
     outcome
 }
 
-/// Writes a whole folder in one step: `write` fills a folder of a temporary name, which is then renamed.
-/// A folder of that name that is there already is replaced, once the new one is whole.
+/// Writes a folder atomically: `write` fills a folder with a temporary name, which is then renamed. An
+/// existing folder of that name is replaced once the new one is complete.
 ///
 /// # Errors
-/// The first that `write` gives, or [`Error::File`] with what the system refuses; an older folder is
-/// then still there.
+/// The first error of `write`, or [`Error::File`] for errors of the system; an older folder is then
+/// unchanged.
 pub fn write_folder(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     let refused = |path: &Path, error: io::Error| Error::file(path, format!("cannot be written: {error}"));
-    // What a crash left under this name is no part of what is written now.
+    // Leftovers of a crash under this name must not become part of the new folder.
     let emptied = if temporary.exists() { fs::remove_dir_all(&temporary) } else { Ok(()) };
     let made = emptied.and_then(|()| fs::create_dir_all(&temporary));
     let outcome = made.map_err(|error| refused(&temporary, error)).and_then(|()| {
@@ -75,7 +74,7 @@ pub fn write_folder(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Res
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(|error| refused(parent, error))
     });
     if outcome.is_err() {
-        // The first error is the one to tell; a leftover folder harms nobody.
+        // The first error is the one to report; a leftover folder is harmless.
         let _ = fs::remove_dir_all(&temporary);
     }
     outcome
@@ -98,7 +97,7 @@ mod tests {
     fn a_folder_is_there_whole_or_as_it_was_before() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("step-1");
-        // What a process of the same number left behind when it died.
+        // Left behind by a dead process with the same id.
         let left = place.path().join(format!(".step-1.{}.tmp", std::process::id()));
         fs::create_dir(&left).unwrap();
         fs::write(left.join("half"), "of something").unwrap();

@@ -1,7 +1,7 @@
-//! The values that adaptors give out: one tensor or a list, always owned handles.
+//! The values that adaptors return: one tensor or a list, always as owned handles.
 //!
-//! A handle (`shallow_clone`) shares the data, so taking one costs nothing; what it buys is that
-//! the model's whole output can be dropped as soon as the wanted layers have been picked.
+//! A handle (`shallow_clone`) shares the data, so it costs nothing, and it allows the model's whole output to
+//! be dropped as soon as the wanted layers have been picked.
 
 use tch::Tensor;
 
@@ -12,7 +12,7 @@ use crate::error::Result;
 pub enum Feature {
     /// A role with one tensor.
     One(Tensor),
-    /// A role with a list of tensors, one a layer or one a head.
+    /// A role with a list of tensors, one per layer or per head.
     Many(Vec<Tensor>),
 }
 
@@ -25,7 +25,7 @@ impl Feature {
         }
     }
 
-    /// How many tensors there are.
+    /// The number of tensors.
     pub fn count(&self) -> usize {
         match self {
             Feature::One(_) => 1,
@@ -45,7 +45,7 @@ pub trait Arity {}
 impl Arity for Single {}
 impl Arity for List {}
 
-/// What a field with a role, or a function of an adaptor, may be.
+/// The types that a field with a role may have and that an adaptor's function may return.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not something a role can return",
     label = "a role returns `Tensor`, `&Tensor`, `Vec<Tensor>`, `&[Tensor]` or `[Tensor; N]`",
@@ -54,7 +54,7 @@ impl Arity for List {}
 pub trait RoleValue {
     /// Whether it is one tensor or a list.
     type Arity: Arity;
-    /// The value as owned handles; `None` where it is absent.
+    /// The value as owned handles; `None` if absent.
     fn feature(self) -> Result<Option<Feature>>;
 }
 
@@ -96,7 +96,7 @@ where
     }
 }
 
-/// Says that `logits`, and what follows it, are all lists or all single tensors.
+/// Marks that `logits` and the roles that follow them are all lists or all single tensors.
 #[diagnostic::on_unimplemented(
     message = "`labels` follow `logits`: both must be lists, or both single tensors",
     label = "this role and `logits` differ: one is a list, the other one tensor",

@@ -1,13 +1,13 @@
-//! Floating-point numbers in JSON, which has neither NaN nor infinity.
+//! Reads and writes floating-point numbers in JSON, including NaN and infinity.
 //!
-//! serde_json writes those as `null`, which is read back as no number at all. Here they are the texts `"NaN"`,
-//! `"Infinity"` and `"-Infinity"`, which Python's `float` and JavaScript's `Number` read too; a number that is
-//! finite is a JSON number of as many digits as it takes to have the same bits back.
+//! serde_json writes non-finite numbers as `null`, which cannot be read back as a number. Here they are the
+//! strings `"NaN"`, `"Infinity"` and `"-Infinity"`, which Python's `float` and JavaScript's `Number` also
+//! accept; a finite number has as many digits as needed to restore the same bits.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// A number of floating point, finite or not, as it stands in JSON.
+/// A floating-point number, finite or not, as represented in JSON.
 #[derive(Debug, Clone, Copy)]
 struct Float(f64);
 
@@ -23,12 +23,13 @@ impl Serialize for Float {
 impl<'de> Deserialize<'de> for Float {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let found = Value::deserialize(deserializer)?;
-        let wrong = || serde::de::Error::custom(format!("{found} is no number, nor \"NaN\" or \"Infinity\""));
+        let wrong =
+            || serde::de::Error::custom(format!("{found} is neither a number nor \"NaN\" or \"Infinity\""));
         number(&found).map(Float).ok_or_else(wrong)
     }
 }
 
-/// What stands for a number that JSON does not have.
+/// The string for a number that JSON does not have.
 fn text_of(number: f64) -> Option<&'static str> {
     match number {
         _ if number.is_nan() => Some("NaN"),
@@ -43,7 +44,7 @@ pub(crate) fn value(number: f64) -> Value {
     text_of(number).map_or_else(|| Value::from(number), Value::from)
 }
 
-/// The number of a JSON value that [`value`] gave; `None` where it is something else.
+/// The number in a JSON value made by [`value`]; `None` for anything else.
 pub(crate) fn number(value: &Value) -> Option<f64> {
     match value.as_str() {
         None => value.as_f64(),
@@ -54,7 +55,7 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// For `#[serde(with = "…")]` of a field.
+/// For `#[serde(with = "…")]` on a field.
 pub(crate) mod float {
     use super::*;
 
@@ -110,7 +111,7 @@ mod tests {
         many: Vec<f64>,
     }
 
-    /// Bits, with one NaN for all.
+    /// The bits, with all NaNs equal.
     fn bits(number: f64) -> u64 {
         if number.is_nan() { f64::NAN.to_bits() } else { number.to_bits() }
     }
@@ -135,7 +136,7 @@ mod tests {
             f64::from(0.1_f32),
             f64::from(f32::MIN_POSITIVE / 2.0),
         ];
-        // Quotients and roots, such as accuracies and learning rates are.
+        // Quotients and roots, like accuracies and learning rates.
         numbers.extend((1..2_000_u32).map(|number| f64::from(number) / 2_003.0));
         numbers.extend((1..2_000_u32).map(|number| 1e-5 * f64::from(number).sqrt()));
         for number in &numbers {
@@ -156,7 +157,7 @@ mod tests {
         for wrong in ["null", "\"high\"", "[1]"] {
             let text = format!("{{\"one\": {wrong}, \"perhaps\": null, \"many\": []}}");
             let error = serde_json::from_str::<Held>(&text).err().unwrap().to_string();
-            assert!(error.contains("is no number"), "{wrong}: {error}");
+            assert!(error.contains("is neither a number"), "{wrong}: {error}");
         }
     }
 }

@@ -73,7 +73,8 @@ pub mod __private;
 pub use error::{Error, Result};
 pub use tch;
 
-/// What nearly every program that distils needs in scope; all else is imported by its path (`loss::ReverseKl`).
+/// The items that nearly every distillation program needs; import everything else by its path
+/// (`loss::ReverseKl`).
 pub mod prelude {
     pub use crate::adaptor::Adaptor;
     pub use crate::batch::{Batch, Batches};

@@ -1,7 +1,7 @@
-//! What a forward pass is for: training or not, which features are wanted, at which step.
+//! The purpose of a forward pass: training or evaluation, the wanted features, and the step.
 //!
-//! The plan knows which features its losses read. Models are told through [`Pass::wants`], so that
-//! hidden states nobody matches are not kept and attention runs fused when its maps are not wanted.
+//! The plan knows which features its losses read, and tells models through [`Pass::wants`], so that unused
+//! hidden states are not kept and attention runs fused if its maps are not wanted.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::role::Role;
 
-/// The circumstances of one forward pass.
+/// The context of one forward pass.
 #[derive(Debug, Clone)]
 pub struct Pass {
     training: bool,
@@ -23,35 +23,36 @@ pub struct Pass {
     argument: Option<Argument>,
 }
 
-/// A value of the user's own for every forward pass.
+/// A user-defined value that every forward pass receives.
 pub(crate) type Argument = Arc<dyn Any + Send + Sync>;
 
 impl Pass {
-    /// A pass of training: dropout is on.
+    /// A training pass: dropout is on.
     pub fn training(step: u64, wants: Wants) -> Self {
         Pass { training: true, step, wants, ..Pass::evaluation(Wants::nothing()) }
     }
 
-    /// The same pass in a run of so many optimizer steps, which is what schedules of weights go by.
+    /// The same pass in a run of this many optimizer steps, over which weights are scheduled.
     #[must_use]
     pub fn of_steps(self, steps: u64) -> Self {
         Pass { steps, ..self }
     }
 
-    /// The same pass, whose model is asked to keep the activations of none of its layers: see
-    /// [`Trainer::gradient_checkpointing`](crate::train::Trainer::gradient_checkpointing).
+    /// The same pass with gradient checkpointing, which asks the model not to store its layers' activations:
+    /// see [`Trainer::gradient_checkpointing`](crate::train::Trainer::gradient_checkpointing).
     #[must_use]
     pub fn recomputing(self, recomputes: bool) -> Self {
         Pass { recomputes, ..self }
     }
 
-    /// The same pass, whose model is asked for sparse gradients of its embeddings: of the rows in use alone.
+    /// The same pass, asking the model for sparse gradients of its embeddings, which cover only the rows in
+    /// use.
     #[must_use]
     pub fn with_sparse_gradients(self, sparse_gradients: bool) -> Self {
         Pass { sparse_gradients, ..self }
     }
 
-    /// A pass of evaluation: dropout is off.
+    /// An evaluation pass: dropout is off.
     pub fn evaluation(wants: Wants) -> Self {
         Pass {
             training: false,
@@ -64,13 +65,13 @@ impl Pass {
         }
     }
 
-    /// The same pass without dropout, with other wishes: what a teacher is given.
+    /// The same pass for a teacher: without dropout, and with these wants.
     pub(crate) fn for_teacher(&self, wants: Wants) -> Self {
         Pass { training: false, recomputes: false, wants, ..self.clone() }
     }
 
-    /// The same pass with other wishes. A model around another passes its own pass on this way where it
-    /// needs features that the plan does not ask it for:
+    /// The same pass with these wants. A model that wraps another can use it to request features that the
+    /// plan does not ask for:
     ///
     /// ```
     /// use brew_core::prelude::*;
@@ -92,51 +93,51 @@ impl Pass {
         Pass { wants, ..self.clone() }
     }
 
-    /// The same pass with what the pipeline hands to every forward pass.
+    /// The same pass with the pipeline's forward argument.
     pub(crate) fn with_argument(&self, argument: Option<Argument>) -> Self {
         Pass { argument, ..self.clone() }
     }
 
     /// The value that [`Pipeline::forward_argument`](crate::distill::Pipeline::forward_argument) was given,
-    /// where it is of this type.
+    /// if it has this type.
     pub fn argument<V: Any>(&self) -> Option<&V> {
         self.argument.as_deref()?.downcast_ref()
     }
 
-    /// Whether dropout and its like are on.
+    /// Whether dropout and similar training behaviour is on.
     pub fn is_training(&self) -> bool {
         self.training
     }
 
-    /// The optimizer step this pass belongs to, from 0.
+    /// The optimizer step that this pass belongs to, from 0.
     pub fn step(&self) -> u64 {
         self.step
     }
 
-    /// The optimizer steps of the whole run; 0 where nobody said.
+    /// The optimizer steps of the whole run; 0 if unknown.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Whether the model is to compute the activations of its layers again in the backward pass, by
-    /// [`recomputed`](crate::native::recomputed), rather than keep them.
+    /// Whether the model should recompute its layers' activations in the backward pass, with
+    /// [`recomputed`](crate::native::recomputed), instead of storing them.
     pub fn recomputes(&self) -> bool {
         self.recomputes
     }
 
-    /// Whether the gradient of an embedding is to be sparse, as `sparse` of
-    /// [`Tensor::f_embedding`](tch::Tensor::f_embedding) makes it; a dense one serves too.
+    /// Whether the gradient of an embedding should be sparse (the `sparse` argument of
+    /// [`Tensor::f_embedding`](tch::Tensor::f_embedding)); a dense gradient also works.
     pub fn sparse_gradients(&self) -> bool {
         self.sparse_gradients
     }
 
-    /// Which features somebody reads.
+    /// The features that are read.
     pub fn wants(&self) -> &Wants {
         &self.wants
     }
 }
 
-/// The features that somebody reads, by role and layer.
+/// The features that are read, by role and layer.
 ///
 /// ```
 /// use brew_core::prelude::*;
@@ -157,19 +158,19 @@ enum Layers {
 }
 
 impl Wants {
-    /// Nobody reads anything.
+    /// No features.
     pub fn nothing() -> Self {
         Self::default()
     }
 
-    /// The whole role is read, too.
+    /// Adds a whole role.
     #[must_use]
     pub fn and_role(mut self, role: impl Into<String>) -> Self {
         self.0.insert(role.into(), Layers::All);
         self
     }
 
-    /// This layer of the role is read, too; negative layers count from the end.
+    /// Adds this layer of the role; negative layers count from the end.
     #[must_use]
     pub fn and_layer(mut self, role: impl Into<String>, layer: i64) -> Self {
         match self.0.entry(role.into()).or_insert_with(|| Layers::These(BTreeSet::new())) {
@@ -181,15 +182,15 @@ impl Wants {
         self
     }
 
-    /// Whether anybody reads any part of the role.
+    /// Whether any part of the role is read.
     pub fn role<R: Role>(&self) -> bool {
         self.0.contains_key(R::NAME)
     }
 
-    /// Whether anybody reads this layer, of a role that has `layers` of them.
+    /// Whether this layer is read, in a role with `layers` layers.
     ///
-    /// A model that does not keep a layer puts an undefined tensor (`Tensor::new()`) in its place,
-    /// so that the others keep their numbers.
+    /// A model that does not keep a layer puts an undefined tensor (`Tensor::new()`) in its place, so that
+    /// the others keep their indices.
     pub fn layer<R: Role>(&self, layer: usize, layers: usize) -> bool {
         let (Ok(index), Ok(count)) = (i64::try_from(layer), i64::try_from(layers)) else { return false };
         match self.0.get(R::NAME) {

@@ -1,8 +1,8 @@
-//! What a tensor means to distillation.
+//! Roles: what a tensor means to distillation.
 //!
-//! Models return what they like; a [`Role`] says what each part is for, and losses ask for roles,
-//! not for fields. The built-in roles are the field's own (TextBrewer calls seven of them adaptor
-//! keys); any type that implements [`Role`] is one more.
+//! Models can return any type; a [`Role`] says what each part of it is for, and losses read roles, not
+//! fields. The built-in roles are those common in distillation (TextBrewer calls seven of them adaptor keys);
+//! any type that implements [`Role`] adds one.
 
 use tch::{Kind, Tensor};
 
@@ -29,7 +29,7 @@ pub trait Role: 'static {
     const NAME: &'static str;
 }
 
-/// The label of what does not count, as in PyTorch (`ignore_index`).
+/// The label of positions that do not count, as in PyTorch (`ignore_index`).
 pub const IGNORED: i64 = -100;
 
 /// Which labels are not [`IGNORED`], as booleans. In 8 bits without a sign libtorch takes -100 for 156, which is
@@ -56,46 +56,46 @@ macro_rules! roles {
 }
 
 roles! {
-    /// Scores before the softmax: `(batch, classes)` or `(batch, length, classes)`; a list where a
-    /// model has several heads (start and end of a span).
+    /// Scores before the softmax: `(batch, classes)` or `(batch, length, classes)`; a list if a model has
+    /// several heads (start and end of a span).
     Logits = "logits";
-    /// Which positions of the logits count: `(batch, length)`, 0 or 1; one may serve a whole list.
+    /// Which positions of the logits count: `(batch, length)`, 0 or 1; one mask may serve a whole list.
     LogitsMask = "logits_mask";
-    /// The ground truth: `(batch,)` or `(batch, length)`, classes from 0; a list where logits are.
+    /// The ground truth: `(batch,)` or `(batch, length)`, classes from 0; a list if the logits are.
     Labels = "labels";
     /// The model's own hard-label loss: one value per label, `(batch,)` or `(batch, length)`, or a scalar
-    /// that is their mean over what counts; several are added up. Where the adaptor gives integer
-    /// [`Labels`] of its shape (or of any, for a scalar), one whose label is -100 does not count; a model
-    /// may say otherwise by [`Forward::losses_count`](crate::model::Forward::losses_count).
+    /// that is their mean over what counts; several are added up. If the adaptor provides integer [`Labels`]
+    /// of the same shape (for a scalar: of any shape), values with label -100 do not count; a model can
+    /// override this with [`Forward::losses_count`](crate::model::Forward::losses_count).
     Losses = "losses";
-    /// Attention maps, one a layer: `(batch, heads, length, length)`.
+    /// Attention maps, one per layer: `(batch, heads, length, length)`.
     Attention = "attention";
     /// Hidden states, embeddings first: layers + 1 tensors of `(batch, length, width)`.
     Hidden = "hidden";
     /// Which input positions are not padding: `(batch, length)`, 0 or 1.
     InputsMask = "inputs_mask";
-    /// Query vectors, one tensor a layer: `(batch, length, heads x head width)`.
+    /// Query vectors, one tensor per layer: `(batch, length, heads x head width)`.
     Query = "query";
-    /// Key vectors, one tensor a layer: `(batch, length, heads x head width)`.
+    /// Key vectors, one tensor per layer: `(batch, length, heads x head width)`.
     Key = "key";
-    /// Value vectors, one tensor a layer: `(batch, length, heads x head width)`.
+    /// Value vectors, one tensor per layer: `(batch, length, heads x head width)`.
     Value = "value";
-    /// One vector an example, such as a sentence embedding: `(batch, width)`.
+    /// One vector per example, such as a sentence embedding: `(batch, width)`.
     Embedding = "embedding";
-    /// Which row of the data an example is, from 0, whatever the order of the epoch: `(batch,)`, int64.
+    /// The example's row in the data, from 0, independent of the epoch's order: `(batch,)`, int64.
     Index = "index";
-    /// Which of several teachers an example learns from, counted from 0: `(batch,)`, int64.
+    /// The teacher, among several, that an example learns from, counted from 0: `(batch,)`, int64.
     TeacherIndex = "teacher_index";
-    /// The matrix that makes logits of the last hidden states: `(classes, width)`.
+    /// The matrix that maps the last hidden states to logits: `(classes, width)`.
     OutputWeight = "output_weight";
-    /// The tokens that the logits are about: `(batch, length)`, int64.
+    /// The tokens that the logits belong to: `(batch, length)`, int64.
     TokenIds = "token_ids";
-    /// Where each token ends in the text, in bytes of its UTF-8 from the start of the text that both
-    /// sides read: `(batch, length)`, int64; -1 for what is no part of it.
+    /// Where each token ends in the text, in bytes of its UTF-8 from the start of the text that both sides
+    /// read: `(batch, length)`, int64; -1 for tokens that are not part of it.
     ByteEnds = "byte_ends";
 }
 
-/// The role that says which positions of another count; `None` for roles without positions.
+/// The mask role that says which positions of a role count; `None` for roles without positions.
 pub fn mask_of(role: &str) -> Option<&'static str> {
     match role {
         Logits::NAME => Some(LogitsMask::NAME),

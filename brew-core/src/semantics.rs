@@ -1,4 +1,4 @@
-//! The two sets of numeric rules: the textbook's and TextBrewer's.
+//! The two sets of numeric rules: exact and TextBrewer's.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Semantics {
-    /// The textbook's: projections are clipped with the student, weight decay spares biases and
-    /// norms, a window of accumulated batches divides by what the whole window counts, and the
-    /// schedule of a weight multiplies it.
+    /// The textbook's rules: projections are clipped together with the student, weight decay exempts biases
+    /// and norms, a window of accumulated batches divides by the counts of the whole window, and a weight's
+    /// schedule multiplies the weight.
     #[default]
     Exact,
-    /// TextBrewer's: only the student is clipped, weight decay reaches every parameter, a window is
-    /// the mean of its batches' means, and the value of a weight's schedule stands in its place after
-    /// the first step.
+    /// TextBrewer's rules: only the student is clipped, weight decay applies to every parameter, a window is
+    /// the mean of its batches' means, and a weight's schedule replaces the weight after the first step.
     TextBrewer,
 }

@@ -1,12 +1,12 @@
-//! Whose: the sides of a distillation, with or without the number of a teacher.
+//! The sides of a distillation, teacher and student, with or without a teacher's index.
 
 use serde::{Deserialize, Serialize};
 
-/// Whose features: a teacher's or the student's.
+/// The owner of features: a teacher or the student.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
-    /// The teacher of this index.
+    /// The teacher with this index.
     Teacher(usize),
     /// The student.
     Student,

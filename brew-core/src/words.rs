@@ -1,8 +1,8 @@
-//! Words that messages share: lists with numbers, shapes, thousands, and the nearest name.
+//! Formatting for messages: numbered lists, shapes, thousands, and suggestions of the nearest name.
 
 use std::fmt;
 
-/// "title:" and one numbered line per item; a single item stands on the title's own line.
+/// "title:" and one numbered line per item; a single item is on the title's line.
 pub(crate) fn numbered(title: &str, items: &[impl fmt::Display]) -> String {
     match items {
         [one] => format!("{title}: {one}"),
@@ -15,7 +15,7 @@ pub(crate) fn numbered(title: &str, items: &[impl fmt::Display]) -> String {
     }
 }
 
-/// `; did you mean …?` for the nearest of the known names, or the list of them.
+/// `; did you mean …?` with the nearest known name, or the list of all of them.
 pub fn suggest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let nearest = known.iter().map(|name| (strsim::damerau_levenshtein(unknown, name), *name)).min();

@@ -47,7 +47,7 @@ fn a_balance_of_a_loss_that_is_not_there_is_refused() {
     let error = declared(Balance::magnitude_of("hard_label")).unwrap_err().to_string();
     assert!(
         error.ends_with(
-            "the losses are scaled to `hard_label`, which is none of them; did you mean `hard_labels`?"
+            "the losses are scaled to `hard_label`, but no loss has that name; did you mean `hard_labels`?"
         ),
         "{error}"
     );

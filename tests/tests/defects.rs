@@ -163,7 +163,7 @@ fn a_negative_label_is_no_class_defect_6() {
     let ignored = value(&pipeline(), &labels([-100, -100])).unwrap();
     assert_eq!(ignored, value(&plain, &labels([0, 0])).unwrap());
     let error = value(&pipeline(), &labels([0, -1])).unwrap_err().to_string();
-    assert!(error.contains("a label is -1") && error.contains("or -100 for what does not count"), "{error}");
+    assert!(error.contains("a label is -1") && error.contains("or -100 to ignore a position"), "{error}");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn all_problems_of_a_builder_come_at_once() {
     expect_test::expect![[r#"
         the pipeline cannot run, 3 problems:
           1. stage `kd_ce`: the temperature is -1; it must be finite and above 0 (1 leaves the logits as they are)
-          2. two stages are named `hidden_mse_t0_s0`: metrics and checkpoints need names of their own; give one another with `.named("…")`
+          2. two stages are named `hidden_mse_t0_s0`: metrics and checkpoints need unique names; rename one with `.named("…")`
           3. stage `hard_labels`: its weight is NaN; it must be finite"#]]
     .assert_eq(&error.to_string());
 }
@@ -100,6 +100,6 @@ fn a_plan_from_elsewhere_is_checked_by_the_same_rules() {
           2. stages wait for one another: student -> student adaptor -> projection
           3. stage `student` reads a batch, but has 2 inputs
           4. stage `projection` reads `hiden`, which `student adaptor` does not provide; did you mean `hidden`?
-          5. stage `projection`: a projection from 0 to 8; both widths must be at least 1"#]]
+          5. stage `projection`: it projects from 0 to 8; both widths must be at least 1"#]]
     .assert_eq(&plan.check().unwrap_err().to_string());
 }

@@ -116,7 +116,7 @@ fn all_that_is_wrong_with_given_projections_comes_at_once() {
         .unwrap_err();
     expect_test::expect![[r#"
         the projections cannot start from these tensors, 3 problems:
-          1. `projection_frist.bias` has no place there; did you mean `projection_first.bias`?
+          1. `projection_frist.bias` is unknown; did you mean `projection_first.bias`?
           2. `projection_first.bias` is missing
           3. `projection_second.bias` is [6], it must be [8]"#]]
     .assert_eq(&error.to_string());
@@ -204,6 +204,8 @@ fn a_loss_over_the_whole_batch_warns_where_batches_are_accumulated() {
     assert!(warnings(1).is_empty());
     assert_eq!(
         warnings(2),
-        ["`kd_ce` depends on all rows of a batch: 2 accumulated batches are not one batch of as many rows"]
+        [
+            "`kd_ce` depends on all rows of a batch: 2 accumulated batches do not give the same loss as one large batch"
+        ]
     );
 }

@@ -1,6 +1,6 @@
-//! The rows of a data set that ask most of a model: those with the smallest and the largest integers of each
-//! column, and the first with -100, which only a label may be. What a model cannot take anywhere in the data it
-//! cannot take there.
+//! The extreme rows of a data set: those with the smallest and the largest integers of each column, and the
+//! first with -100, which is valid only as a label. A model that accepts these rows accepts all integers in
+//! the data.
 
 use tch::{Kind, Tensor};
 
@@ -11,20 +11,20 @@ use crate::role::IGNORED;
 /// A row that holds an extreme of the data, as [`Batches::extremes`](super::Batches::extremes) gives it.
 #[derive(Debug)]
 pub struct Extreme<B> {
-    /// Where the row is, and what it holds: ``dev.jsonl, row 7: the largest `input_ids`, 30521``.
+    /// The row's location and its extremes: ``dev.jsonl, row 7: the largest `input_ids`, 30521``.
     pub row: String,
-    /// Two rows: the row twice, or beside another whose list pads its empty one.
+    /// Two rows: the row twice, or, if its list is empty, the row with another one that makes it padded.
     pub batch: B,
 }
 
-/// What stands out in a column.
+/// The kind of extreme in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
     /// But for -100.
     Smallest,
     /// But for -100.
     Largest,
-    /// -100, which is a label that does not count, and in any other column a number as any other.
+    /// -100: a label that does not count; in any other column an ordinary number.
     Ignored,
 }
 
@@ -39,16 +39,16 @@ impl Found {
     }
 }
 
-/// The first row of a column that has the smallest value so far, the largest, or -100.
+/// The first row with a column's smallest or largest value so far, or with -100.
 struct Found {
     column: &'static str,
     what: What,
     value: i64,
-    /// The batch and its row.
+    /// The index of the batch and of the row in it.
     place: (usize, i64),
 }
 
-/// The extremes of batches that are in memory.
+/// The extremes of batches in memory.
 pub(super) fn of_batches<B: Batch>(batches: &[B]) -> Result<Vec<Extreme<B>>> {
     let mut found: Vec<Found> = Vec::new();
     for (number, batch) in batches.iter().enumerate() {
@@ -115,7 +115,7 @@ mod tests {
     use super::super::Batches as _;
     use super::{Kind, Tensor};
 
-    // By hand: -7 and the first -100 stand in row 1 of batch 0, 9 in row 0 of batch 1; floats are not looked at.
+    // By hand: -7 and the first -100 are in row 1 of batch 0, 9 is in row 0 of batch 1; floats are ignored.
     #[test]
     fn the_smallest_and_largest_integers_and_the_first_ignored_one_are_found_by_batch_and_row() {
         let ids = |ids: &[i64]| Tensor::from_slice(ids).view([2, 2]);

@@ -1,4 +1,4 @@
-//! What feeds a pipeline: one batch for both sides, or one for the teachers and one for the student.
+//! The batches of a pipeline: one for both sides, or one for the teachers and one for the student.
 
 use std::any::Any;
 
@@ -7,25 +7,26 @@ use tch::Device;
 use super::Batch;
 use crate::error::Result;
 
-/// Batches for a teacher and a student that read different ones: other tokenizers, other lengths.
+/// A pair of batches for teachers and a student that read different inputs, such as from different
+/// tokenizers.
 #[derive(Debug)]
 pub struct Both<T, S> {
-    /// What every teacher reads.
+    /// The batch that every teacher reads.
     pub teacher: T,
-    /// What the student reads; it has the same rows in the same order.
+    /// The batch that the student reads, with the same rows in the same order.
     pub student: S,
 }
 
-/// A batch that serves teachers which read `T` and a student which reads `S`.
+/// A batch that can feed teachers that read `T` and a student that reads `S`.
 #[diagnostic::on_unimplemented(
     message = "batches of `{Self}` do not feed this pipeline: its teachers read `{T}`, its student reads `{S}`",
     label = "batches of another type than the models read",
     note = "where teacher and student read different batches, stream `Both<TeacherBatch, StudentBatch>`"
 )]
 pub trait Feeds<T, S>: Send {
-    /// What the teachers read.
+    /// The batch that the teachers read.
     fn teacher(&self) -> &T;
-    /// What the student reads.
+    /// The batch that the student reads.
     fn student(&self) -> &S;
     /// The first `rows` rows of both.
     fn first_rows(&self, rows: usize) -> Result<Self>
@@ -35,8 +36,8 @@ pub trait Feeds<T, S>: Send {
     fn to_device(&self, device: Device) -> Result<Self>
     where
         Self: Sized;
-    /// What this teacher (from 0) makes of the batch, where the batch brings it along: then the teacher
-    /// does not run. See [`WithTeacherOutput`](super::WithTeacherOutput).
+    /// The output of this teacher (from 0), if the batch brings it: then the teacher does not run. See
+    /// [`WithTeacherOutput`](super::WithTeacherOutput).
     fn teacher_output(&self, _teacher: usize) -> Option<&dyn Any> {
         None
     }

@@ -1,5 +1,4 @@
-//! Batches that bring a teacher's output along, so that the teacher does not run (TextBrewer's
-//! `teacher_cache`).
+//! Batches that bring a teacher's output, so that the teacher does not run (TextBrewer's `teacher_cache`).
 //!
 //! ```
 //! use brew_core::batch::WithTeacherOutput;
@@ -32,17 +31,17 @@ use tch::{Device, Tensor};
 use super::Feeds;
 use crate::error::Result;
 
-/// What a model returns, as tensors that can be cut and moved with their batch.
+/// A model's output as tensors that can be sliced and moved together with their batch.
 ///
-/// `#[distill]` writes it for a struct whose fields are all tensors, and options and lists of them;
-/// for another it is a few lines, which map each tensor.
+/// `#[distill]` implements it for a struct whose fields are tensors, or options or lists of them; for other
+/// types it takes a few lines that map each tensor.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be given with a batch",
     label = "its tensors are not known",
     note = "`#[distill(batch = …)]` on a struct of tensors makes it known; else write `impl brew_core::batch::Output for {Self}`"
 )]
 pub trait Output: Sized + Send + 'static {
-    /// The same output with each of its tensors replaced by what `change` makes of it.
+    /// The same output with `change` applied to each of its tensors.
     ///
     /// # Errors
     /// Those of `change`.
@@ -67,10 +66,10 @@ impl<O: Output> Output for Vec<O> {
     }
 }
 
-/// A batch, or [`Both`](super::Both) batches, with what teachers make of it.
+/// A batch, or [`Both`](super::Both) batches, together with teachers' outputs.
 ///
-/// The teachers whose output is given do not run; their adaptors read what is given. It works with any
-/// distiller, any role and any loss.
+/// Teachers whose output is given do not run; their adaptors read the given output. This works with any
+/// distiller, role and loss.
 #[derive(Debug)]
 pub struct WithTeacherOutput<F, O> {
     batch: F,
@@ -83,8 +82,8 @@ impl<F, O: Output> WithTeacherOutput<F, O> {
         Self::of_each(batch, [output])
     }
 
-    /// The outputs of several teachers of one type, in the order in which they were joined; those after
-    /// the last run.
+    /// The outputs of several teachers of one type, in the teachers' order; teachers without an output here
+    /// do run.
     pub fn of_each(batch: F, outputs: impl IntoIterator<Item = O>) -> Self {
         WithTeacherOutput { batch, outputs: outputs.into_iter().collect() }
     }
@@ -99,7 +98,7 @@ impl<T, S, F: Feeds<T, S>, O: Output> Feeds<T, S> for WithTeacherOutput<F, O> {
     }
     fn first_rows(&self, rows: usize) -> Result<Self> {
         let batch = self.batch.first_rows(rows)?;
-        // A scalar is of the whole batch; what a model did not keep is undefined.
+        // A scalar belongs to the whole batch; a tensor that the model did not keep is undefined.
         let cut = &mut |tensor: &Tensor| match tensor.defined() && tensor.dim() > 0 {
             true => {
                 let there = tensor.size().first().copied().unwrap_or(0);

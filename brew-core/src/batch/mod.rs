@@ -1,8 +1,8 @@
 //! A batch: tensors with names (or positions), all with the same number of rows.
 //!
-//! A loader collates columns; [`FromColumns`] (derived: `#[derive(Batch)]`) makes the user's own
-//! struct of them, after the loader has checked names and dtypes against [`FromColumns::COLUMNS`].
-//! Tuples of tensors are batches too, dispatched by position.
+//! A loader collates columns; [`FromColumns`] (derived with `#[derive(Batch)]`) turns them into the user's
+//! own struct, after the loader has checked names and dtypes against [`FromColumns::COLUMNS`]. Tuples of
+//! tensors are batches too, with fields by position.
 //!
 //! ```
 //! use brew_core::batch::{Columns, FromColumns};
@@ -62,20 +62,20 @@ pub trait Batch: Sized + Send + 'static {
     /// The tensors that are present, with the names of their fields (or positions).
     fn tensors(&self) -> Vec<(&'static str, &Tensor)>;
 
-    /// The same batch with each present tensor replaced by what `change` makes of it.
+    /// The same batch with `change` applied to each tensor that is present.
     fn map(&self, change: &mut dyn FnMut(&'static str, &Tensor) -> Result<Tensor>) -> Result<Self>;
 
-    /// The tensor of this name, where it is present.
+    /// The tensor of this name, if present.
     fn column(&self, name: &str) -> Option<&Tensor> {
         self.tensors().into_iter().find(|(column, _)| *column == name).map(|(_, tensor)| tensor)
     }
 
-    /// What fills up the rows of the column of this name; `None` where nothing does, or nobody said.
+    /// The pad value of the column of this name; `None` if it has none or it is unknown.
     fn pad(_column: &str) -> Option<f64> {
         None
     }
 
-    /// Number of examples: the first dimension of the first tensor; 0 without any.
+    /// The number of examples: the first dimension of the first tensor; 0 without tensors.
     fn rows(&self) -> usize {
         self.tensors()
             .first()
@@ -84,13 +84,13 @@ pub trait Batch: Sized + Send + 'static {
             .unwrap_or(0)
     }
 
-    /// The first `rows` rows, or all where there are fewer.
+    /// The first `rows` rows, or all if there are fewer.
     fn first_rows(&self, rows: usize) -> Result<Self> {
         let length = i64::try_from(rows.min(self.rows())).unwrap_or(i64::MAX);
         self.map(&mut |name, tensor| tensor.f_narrow(0, 0, length).in_stage(name))
     }
 
-    /// The batch on a device; tensors that are there already are shared, not copied.
+    /// The batch on a device; tensors already there are shared, not copied.
     fn to_device(&self, device: Device) -> Result<Self> {
         self.map(&mut |name, tensor| tensor.f_to_device(device).in_stage(name))
     }
@@ -103,16 +103,16 @@ pub struct Column {
     pub name: &'static str,
     /// The dtype of the tensor.
     pub kind: Kind,
-    /// What fills rows up to the longest of the batch; without it a list column must have rows of
-    /// one length.
+    /// The value that pads rows to the longest of the batch; without it all rows of a list column must have
+    /// the same length.
     pub pad: Option<f64>,
-    /// The data may lack it: the field is an `Option`.
+    /// Whether the data may lack the column: the field is an `Option`.
     pub optional: bool,
-    /// Rows are lists of lists: the tensor is (rows, longest list, longest list in one).
+    /// Whether rows are lists of lists: the tensor is (rows, longest outer list, longest inner list).
     pub nested: bool,
 }
 
-/// A batch that can be made of named columns.
+/// A batch that can be built from named columns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be filled from columns of data",
     label = "its columns have no names and dtypes",
@@ -122,7 +122,7 @@ pub trait FromColumns: Batch {
     /// The columns in the order of the fields.
     const COLUMNS: &'static [Column];
 
-    /// Takes its columns out of `columns`; what it does not declare is left.
+    /// Takes its columns out of `columns`; undeclared columns are left there.
     fn from_columns(columns: &mut Columns) -> Result<Self>;
 }
 
@@ -136,7 +136,7 @@ impl Columns {
         Self::default()
     }
 
-    /// Adds a column, in place of one of the same name.
+    /// Adds a column, replacing any of the same name.
     pub fn insert(&mut self, name: impl Into<String>, tensor: Tensor) {
         self.0.insert(name.into(), tensor);
     }

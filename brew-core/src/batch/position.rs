@@ -1,4 +1,4 @@
-//! Where a run stands in its data, as a few numbers that survive a restart.
+//! A run's position in its data, as a few numbers that survive a restart.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::{Batches, Walk};
 use crate::error::{Error, Result};
 
-/// The next batch of a stream, and what the stream's batches depend on.
+/// The next batch of a stream, and the settings that the stream's batches depend on.
 ///
-/// It counts the batches that were handed out, not those that were made ahead. Nothing of the data is
-/// in it: the order of an epoch is computed again.
+/// It counts the batches that were handed out, not those that were prefetched. It stores none of the data:
+/// the order of an epoch is recomputed.
 ///
 /// ```
 /// use brew_core::batch::{Batches, Position};
@@ -34,14 +34,14 @@ use crate::error::{Error, Result};
 pub struct Position {
     /// The epoch, from 0.
     pub epoch: u64,
-    /// The next batch of that epoch, from 0: as many were handed out.
+    /// The next batch of that epoch, from 0: the number of batches handed out.
     pub batch: usize,
     /// What the batches depend on: see [`Batches::settings`].
     pub settings: BTreeMap<String, String>,
 }
 
 impl Position {
-    /// Before the first batch of the first epoch.
+    /// The position before the first batch of the first epoch.
     ///
     /// # Errors
     /// Data that cannot be read.
@@ -58,16 +58,16 @@ impl Position {
         Ok(Counted { position: self.clone(), batches: data.epoch_from(self.epoch, self.batch)? })
     }
 
-    /// Before the first batch of the epoch after this one.
+    /// The position before the first batch of the next epoch.
     #[must_use]
     pub fn next_epoch(&self) -> Self {
         Position { epoch: self.epoch + 1, batch: 0, settings: self.settings.clone() }
     }
 
-    /// Whether these data, walked with these settings, are those that the position was taken in.
+    /// Checks that this data and its settings are those in which the position was taken.
     ///
     /// # Errors
-    /// Data or settings that differ, each by name with both values.
+    /// Every difference in data or settings, by name with both values.
     pub fn check<D: Batches + ?Sized>(&self, data: &D) -> Result<()> {
         let found = data.settings()?;
         let names: std::collections::BTreeSet<&String> = self.settings.keys().chain(found.keys()).collect();
@@ -83,7 +83,7 @@ impl Position {
             return Ok(());
         }
         Err(Error::invalid(format!(
-            "the run cannot go on over other batches than it began with; {}; \
+            "the run cannot resume: the data or its settings have changed: {}; \
              give it the same data and settings, or start a new run",
             differing.join("; ")
         )))
@@ -103,7 +103,7 @@ impl<B> std::fmt::Debug for Counted<'_, B> {
 }
 
 impl<B> Counted<'_, B> {
-    /// Where the next batch is.
+    /// The position of the next batch.
     pub fn state(&self) -> &Position {
         &self.position
     }
@@ -114,7 +114,7 @@ impl<B> Iterator for Counted<'_, B> {
 
     fn next(&mut self) -> Option<Result<B>> {
         let batch = self.batches.next()?;
-        // A batch that could not be made was not handed out.
+        // A batch that failed was not handed out.
         self.position.batch += usize::from(batch.is_ok());
         Some(batch)
     }

@@ -1,11 +1,11 @@
-//! A stream whose batches go through a function first (TextBrewer's `batch_postprocessor`).
+//! A stream that applies a function to every batch (TextBrewer's `batch_postprocessor`).
 
 use std::collections::BTreeMap;
 
 use super::{Batches, Extreme, Walk};
 use crate::error::{Error, Result};
 
-/// A stream of batches, each put through a function: see [`Batches::processed`].
+/// A stream that applies a function to every batch: see [`Batches::processed`].
 #[derive(Debug)]
 pub struct Processed<D, F> {
     pub(super) batches: D,
@@ -48,7 +48,7 @@ where
         Ok(Box::new(batches.map(move |(index, batch)| {
             (self.process)(batch?).map_err(|error| {
                 let batch = first + index;
-                Error::other(format!("epoch {epoch}, batch {batch}: what was to be made of it: {error}"))
+                Error::other(format!("epoch {epoch}, batch {batch}: `.processed(…)` failed: {error}"))
             })
         })))
     }

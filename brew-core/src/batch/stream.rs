@@ -1,4 +1,4 @@
-//! Streams of batches, one epoch after another, from any batch on.
+//! Streams of batches, epoch after epoch, starting from any batch.
 
 use std::collections::BTreeMap;
 
@@ -7,49 +7,46 @@ use crate::error::{InStage as _, Result};
 use crate::parameters::bytes_of;
 use crate::vocabulary::Fingerprint;
 
-/// The batches of an epoch, or what is left of them.
+/// The batches of an epoch, or the remaining ones.
 pub type Walk<'d, B> = Box<dyn Iterator<Item = Result<B>> + 'd>;
 
-/// Batches that stand for the values of a `Vec` of them.
+/// The number of batches that are hashed to identify a `Vec` of batches.
 const SAMPLED_BATCHES: usize = 64;
 
-/// A stream of batches that can be walked again, one epoch after another, and gone on with in the
-/// middle of one.
+/// A stream of batches that can be read epoch after epoch and resumed in the middle of one.
 ///
-/// brew-data implements it over Arrow data; a `Vec` of batches is one too. Where a run stands in a
-/// stream is a [`Position`](super::Position).
+/// brew-data implements it for Arrow data; a `Vec` of batches is a stream too. A run's place in a stream is a
+/// [`Position`](super::Position).
 pub trait Batches {
-    /// What it yields.
+    /// The type of its batches.
     type Batch;
 
-    /// Batches in every epoch, where all epochs have the same number and it is known before they are
-    /// walked.
+    /// Batches per epoch, if all epochs have the same number and it is known in advance.
     fn batches_per_epoch(&self) -> Option<usize>;
 
-    /// Examples in every epoch, where it is known.
+    /// Examples per epoch, if known.
     fn rows(&self) -> Option<usize>;
 
-    /// The batches of this epoch (from 0), in an order that depends on the epoch alone.
+    /// The batches of this epoch (from 0), in an order that depends only on the epoch.
     ///
     /// # Errors
     /// Data that cannot be read, or that does not fill the batch's columns.
     fn epoch(&self, epoch: u64) -> Result<Walk<'_, Self::Batch>>;
 
-    /// Whether a row is another in every epoch, as augmented rows are.
+    /// Whether rows differ from epoch to epoch, as augmented rows do.
     fn varies(&self) -> bool {
         false
     }
 
-    /// Whether rows come in another order than that of the data: shuffled, or together with others of their
-    /// length. A metric that finds what belongs to a row by its place refuses such batches.
+    /// Whether rows come in a different order than in the data: shuffled, or bucketed by length. A metric that
+    /// looks rows up by their position refuses such batches.
     fn reorders(&self) -> bool {
         false
     }
 
-    /// Batches in this epoch (from 0), where it is known before it is walked.
+    /// Batches in this epoch (from 0), if known in advance.
     ///
-    /// Batches cut by a number of tokens are not as many in every epoch; this says how many there
-    /// are.
+    /// If batches are cut by a number of tokens, their number differs between epochs; this method returns it.
     ///
     /// # Errors
     /// Data that cannot be read.
@@ -57,11 +54,10 @@ pub trait Batches {
         Ok(self.batches_per_epoch())
     }
 
-    /// The batches of this epoch from the one numbered `batch` (from 0) on; none where the epoch has no
-    /// more.
+    /// The batches of this epoch from number `batch` (from 0) on; empty if the epoch has no more.
     ///
-    /// The same batches as [`Batches::epoch`] gives after `batch` of them. Unless a stream knows better
-    /// those are made and dropped.
+    /// These are the batches that [`Batches::epoch`] yields after the first `batch`. The default
+    /// implementation makes the skipped batches and drops them.
     ///
     /// # Errors
     /// Those of [`Batches::epoch`]; an error in a batch that is skipped.
@@ -73,8 +69,8 @@ pub trait Batches {
         Ok(batches)
     }
 
-    /// The names of the classes of a column of labels, in the order of their numbers, where the data says
-    /// them: a run compares them with the names that its models have.
+    /// The class names of a label column, in the order of their numbers, if the data has them: a run compares
+    /// them with its models' class names.
     ///
     /// # Errors
     /// Data that cannot be read.
@@ -82,8 +78,8 @@ pub trait Batches {
         Ok(None)
     }
 
-    /// Of which vocabulary the token ids of a column are, where the data says it, as a tokenised table does: a
-    /// run compares it with that of the models which read the column.
+    /// The vocabulary of a column's token ids, if the data states it, as a tokenised table does: a run compares
+    /// it with the vocabulary of the models that read the column.
     ///
     /// # Errors
     /// Data that cannot be read.
@@ -91,11 +87,11 @@ pub trait Batches {
         Ok(None)
     }
 
-    /// The rows with the smallest and the largest integers of each column, -100 aside, with the first -100 of
-    /// each, and with the longest list; none where nobody knows them without walking the data.
+    /// The rows with each column's smallest and largest integers other than -100, with its first -100, and
+    /// with its longest list; empty if finding them would require reading the data.
     ///
-    /// Before the first step they go through the models, so that a token without an embedding, a text longer
-    /// than the model's positions or a label beyond the classes is found wherever it is.
+    /// Before the first step the models run on these rows, so that a token without an embedding, a text
+    /// longer than the model's positions or a label out of range is found anywhere in the data.
     ///
     /// # Errors
     /// Data that cannot be read.
@@ -103,9 +99,9 @@ pub trait Batches {
         Ok(Vec::new())
     }
 
-    /// What the batches depend on (the data, the seed, the batch size, …) as values by name: a run that
-    /// resumed under other values would not see the same batches, and is refused. A stream that says nothing
-    /// here, and the function of [`Batches::processed`], are compared by their first two rows alone.
+    /// Everything that the batches depend on (data, seed, batch size, …) as named values: a run that resumed
+    /// with other values would see different batches, and is refused. A stream that returns nothing here is
+    /// compared only by its first two rows, and so is the function of [`Batches::processed`].
     ///
     /// # Errors
     /// Data that cannot be read.
@@ -113,8 +109,8 @@ pub trait Batches {
         Ok(BTreeMap::new())
     }
 
-    /// The same stream with every batch put through a function before anything else sees it, which may
-    /// make another type of it (TextBrewer's `batch_postprocessor`). An error names the batch.
+    /// The same stream with a function applied to every batch before anything else sees it; it may change the
+    /// batch's type (TextBrewer's `batch_postprocessor`). An error names the batch.
     ///
     /// ```
     /// use brew_core::prelude::*;
@@ -145,8 +141,8 @@ impl<B: Batch> Batches for Vec<B> {
         Some(self.iter().map(Batch::rows).sum())
     }
 
-    /// Their number and a hash of up to 64 of them, which lie evenly: another batch size, another order and
-    /// other data are noticed, and so is a value that was changed, if it is in one of those.
+    /// The number of batches and a hash of up to 64 evenly spaced ones: detects a different batch size, order
+    /// or data set, and a changed value if it lies in one of those batches.
     fn settings(&self) -> Result<BTreeMap<String, String>> {
         let mut hasher = blake3::Hasher::new();
         let sampled = self.len().min(SAMPLED_BATCHES);

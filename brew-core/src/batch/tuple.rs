@@ -1,4 +1,4 @@
-//! Tuples of tensors as batches, dispatched by position.
+//! Tuples of tensors as batches, with fields by position.
 
 use tch::Tensor;
 
@@ -7,9 +7,9 @@ use crate::error::Result;
 
 /// A field of a tuple batch: `Tensor` or `Option<Tensor>`.
 pub trait Field: Sized + Send + 'static {
-    /// The tensor, where it is present.
+    /// The tensor, if present.
     fn tensor(&self) -> Option<&Tensor>;
-    /// The same field with its tensor replaced, where it is present.
+    /// The same field with its tensor replaced, if present.
     fn map(&self, change: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<Self>;
 }
 

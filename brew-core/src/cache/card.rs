@@ -1,4 +1,5 @@
-//! What a cache belongs to: which teacher, seen how, fed with what, and which features are kept.
+//! The identity of a cache: which teacher filled it, through which adaptor and inputs, and which features it
+//! stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,23 +12,23 @@ use crate::model::Model;
 use crate::role::{Logits, Role, mask_of};
 use crate::row_key::bytes;
 
-/// A part of a teacher's features that is kept: one layer of a role, or all of it.
+/// A stored part of a teacher's features: one layer of a role, or the whole role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Keep {
     /// The role.
     pub role: String,
-    /// The layer, as the pipeline counts it; the whole role where there is none.
+    /// The layer, as the pipeline counts it; `None` for the whole role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<i64>,
-    /// Whether its positions of padding are kept: where a loss reads them, because no mask says that
-    /// they are padding.
+    /// Whether padding positions are stored too: needed when a loss reads them because no mask marks them as
+    /// padding.
     #[serde(default)]
     pub padding: bool,
 }
 
 impl Keep {
-    /// Whether what this keeps is enough for the other.
+    /// Whether this stores everything that `wanted` needs.
     fn serves(&self, wanted: &Keep) -> bool {
         self.role == wanted.role
             && self.padding == wanted.padding
@@ -41,7 +42,7 @@ impl fmt::Display for Keep {
         if let Some(layer) = self.layer {
             write!(formatter, "[{layer}]")?;
         }
-        // What is usual needs no words: padding is cut off where losses read a mask with the role.
+        // Only the unusual case is mentioned: normally padding is cut if losses read a mask with the role.
         let is_masked = self.role != Logits::NAME && mask_of(&self.role).is_some();
         match (self.padding, is_masked) {
             (true, true) => formatter.write_str(" with its padding"),
@@ -51,13 +52,13 @@ impl fmt::Display for Keep {
     }
 }
 
-/// What the rows of a cache belong to.
+/// The identity of a cache's rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
     /// The hash of the teacher's weights: BLAKE3 over names, shapes, dtypes and values.
     pub weights: String,
-    /// What its output depends on beside them: see [`Model::identity`].
+    /// What else its output depends on: see [`Model::identity`].
     pub model: BTreeMap<String, String>,
     /// The dtype that the teacher computes in: `Float`, or that of mixed precision.
     pub precision: String,
@@ -65,15 +66,15 @@ pub struct Card {
     pub adaptor: String,
     /// The columns that the teacher reads.
     pub inputs: Vec<String>,
-    /// What is kept of a feature.
+    /// What is stored of a feature.
     pub payload: Payload,
-    /// Which features are kept.
+    /// Which features are stored.
     pub keeps: BTreeSet<Keep>,
 }
 
 impl Card {
-    /// Why rows that belong to this card cannot serve a pipeline that asks for the other: each
-    /// difference with both sides' values. Keeping more than is asked for is none.
+    /// Why rows with this card cannot serve a pipeline that asks for the other: every difference, with both
+    /// values. Storing more features than asked for is not a difference.
     pub fn refusals(&self, asked: &Card) -> Vec<String> {
         let pairs = [
             ("the teacher's weights (hash)", &self.weights, &asked.weights),
@@ -108,7 +109,7 @@ impl Card {
         if !lacking.is_empty() {
             let kept: Vec<String> = self.keeps.iter().map(ToString::to_string).collect();
             refusals.push(format!(
-                "the features kept: `{}` in the cache, this pipeline also reads `{}`",
+                "the stored features: `{}` in the cache, but this pipeline also reads `{}`",
                 kept.join(", "),
                 lacking.join(", ")
             ));

@@ -1,4 +1,4 @@
-//! Features held against features of the same rows: equal but for round-off, or where they differ.
+//! Compares two sets of features of the same rows: equal up to round-off, or the first difference.
 
 use tch::{Kind, Tensor};
 
@@ -6,8 +6,8 @@ use super::gather::{Part, Recalled};
 use crate::error::Result;
 use crate::role::{Logits, Role};
 
-/// How far two values may be apart that are the same but for round-off: `relative` of the largest value
-/// beside them, or of `floor` where that is smaller.
+/// How far two values may differ and still count as equal up to round-off: `relative` times the largest value
+/// in their row, or times `floor` if that is larger.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Tolerance {
     relative: f64,
@@ -15,8 +15,8 @@ pub(crate) struct Tolerance {
 }
 
 impl Tolerance {
-    /// That of values in a dtype. It is far above the round-off that another batch size brings, and far
-    /// below what another row or another teacher does.
+    /// The tolerance for values of a dtype. It is far above the round-off that a different batch size causes,
+    /// and far below the difference to another row or another teacher.
     pub(crate) fn of(kind: Kind) -> Self {
         match kind {
             Kind::Double => Tolerance { relative: 1e-6, floor: 1e-3 },
@@ -26,7 +26,7 @@ impl Tolerance {
         }
     }
 
-    /// The wider of two.
+    /// The wider of two tolerances.
     pub(crate) fn or_wider(self, other: Option<Self>) -> Self {
         match other {
             Some(other) if self.relative > 0.0 && other.relative > self.relative => other,
@@ -35,21 +35,21 @@ impl Tolerance {
     }
 }
 
-/// Two values that are not the same.
+/// Two values that differ.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Difference {
     /// The tensor, such as `hidden/2`.
     pub(crate) part: String,
     /// The row in the batch, from 0.
     pub(crate) row: usize,
-    /// The one's value.
+    /// The value on the first side.
     pub(crate) first: f64,
-    /// The other's.
+    /// The value on the second side.
     pub(crate) second: f64,
 }
 
 impl Recalled {
-    /// These rows of it.
+    /// Only these rows.
     pub(crate) fn of_rows(&self, rows: &[i64]) -> Result<Self> {
         let part = |(name, part): (&String, &Part)| -> Result<(String, Part)> {
             let rows = Tensor::f_from_slice(rows)?.f_to_device(part.tensor.device())?;
@@ -58,7 +58,7 @@ impl Recalled {
         Ok(Recalled(self.0.iter().map(part).collect::<Result<_>>()?))
     }
 
-    /// The first value that is not the other's by more than round-off, of the positions that both have.
+    /// The first difference beyond round-off, among the positions that both sides have.
     pub(crate) fn difference(
         &self,
         other: &Recalled,
@@ -66,7 +66,7 @@ impl Recalled {
     ) -> Result<Option<Difference>> {
         for (name, mine) in &self.0 {
             let Some(theirs) = other.0.get(name) else { continue };
-            // Of values as good as equal either may come first among the greatest logits.
+            // Nearly equal logits may swap places among the top k.
             if is_classes(name, mine.kept) {
                 continue;
             }
@@ -86,12 +86,12 @@ impl Recalled {
     }
 }
 
-/// Whether a part is the classes of the greatest logits.
+/// Whether a part holds the classes of the top logits.
 fn is_classes(name: &str, kept: Kind) -> bool {
     kept == Kind::Int && name.split_once('/').is_some_and(|(role, _)| role == Logits::NAME)
 }
 
-/// The row of the values that are furthest apart and both values, where that is too far.
+/// The row and both values of the largest difference, if it exceeds the tolerance.
 fn apart(first: &Tensor, second: &Tensor, tolerance: Tolerance) -> Result<Option<(usize, f64, f64)>> {
     let wide =
         |tensor: &Tensor| Ok::<_, crate::error::Error>(tensor.f_to_kind(Kind::Double)?.f_reshape([-1])?);
@@ -110,8 +110,8 @@ fn apart(first: &Tensor, second: &Tensor, tolerance: Tolerance) -> Result<Option
     )))
 }
 
-/// |a - b| of each value, in float64: 0 where both are the same NaN or infinity, and infinite where one side alone
-/// has one, which is as far apart as can be.
+/// |a - b| of each value, in float64: 0 where both are the same NaN or infinity, and infinite where only one
+/// side is NaN or infinite.
 pub(crate) fn distances(first: &Tensor, second: &Tensor) -> Result<Tensor> {
     let same =
         first.f_eq_tensor(second)?.f_logical_or(&first.f_isnan()?.f_logical_and(&second.f_isnan()?)?)?;
@@ -119,12 +119,12 @@ pub(crate) fn distances(first: &Tensor, second: &Tensor) -> Result<Tensor> {
     Ok(apart.f_nan_to_num(f64::INFINITY, f64::INFINITY, f64::INFINITY)?)
 }
 
-/// The largest finite |a| of a tensor with values.
+/// The largest finite |a| of a non-empty tensor.
 pub(crate) fn largest(tensor: &Tensor) -> Result<f64> {
     Ok(tensor.f_nan_to_num(0.0, 0.0, 0.0)?.f_abs()?.f_max()?.f_double_value(&[])?)
 }
 
-/// The values of a tensor within a smaller shape of the same rank; `None` where there are none.
+/// The values of a tensor within a smaller shape of the same rank; `None` if there are none.
 fn corner(tensor: &Tensor, shape: &[i64]) -> Result<Option<Tensor>> {
     if tensor.dim() != shape.len() || shape.contains(&0) {
         return Ok(None);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_value_near_zero_is_held_against_the_floor() {
-        // 1e-6 is the round-off of activations of about 1; a value of 1e-6 is nothing.
+        // 1e-6 is the round-off of activations of about 1, so a value of 1e-6 counts as zero.
         assert_eq!(found(&[1e-6, 0.0], &[2e-6, 0.0]), None);
         assert!(found(&[1e-3, 0.0], &[2e-3, 0.0]).is_some());
     }

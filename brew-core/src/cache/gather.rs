@@ -1,4 +1,4 @@
-//! Rows put together to a batch's tensors, each with padding behind it.
+//! Assembles cached rows into a batch's tensors, padding each row at its end.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::row::{self, Row};
 use crate::error::{Error, InStage, Result};
 use crate::row_key::RowKey;
 
-/// The features of a batch while its rows are put together.
+/// The features of a batch while its rows are being assembled.
 #[derive(Debug)]
 pub(crate) struct Gather<'w> {
     wanted: &'w [Keep],
@@ -25,21 +25,21 @@ struct Gathered {
     name: String,
     kind: Kind,
     given: Kind,
-    /// The sizes of a row with its padding.
+    /// The shape of a padded row.
     shape: Vec<usize>,
     whole: Tensor,
 }
 
 impl<'w> Gather<'w> {
-    /// Of so many rows at this padded length, for this device.
+    /// For this many rows at this padded length, on this device.
     pub(crate) fn new(wanted: &'w [Keep], rows: usize, length: usize, device: Device) -> Self {
         Gather { wanted, rows, length, device, parts: Vec::new() }
     }
 
-    /// Puts a row in its place.
+    /// Copies a row to its position.
     ///
     /// # Errors
-    /// A row whose tensors are not those of the rows before it; those of libtorch.
+    /// A row whose tensors do not match the rows before it; errors of libtorch.
     pub(crate) fn put(&mut self, position: usize, row: &Row<'_>) -> Result<()> {
         if self.parts.is_empty() {
             let wanted = row.parts.iter().filter(|part| self.wants(&part.name));
@@ -52,7 +52,7 @@ impl<'w> Gather<'w> {
         let count = row.parts.iter().filter(|part| self.wants(&part.name)).count();
         if count != self.parts.len() {
             return Err(Error::invalid(format!(
-                "a cached row has {count} tensors, and the row before it has {}",
+                "a cached row has {count} tensors, but the row before it has {}",
                 self.parts.len()
             )));
         }
@@ -69,8 +69,8 @@ impl<'w> Gather<'w> {
         self.wanted.iter().any(|keep| keeps(keep, name))
     }
 
-    /// Zeros for all rows. They take the dtype that the teacher gave at once, or on another device,
-    /// since what is kept may be smaller to copy there.
+    /// Zeros for all rows. On the CPU they have the teacher's dtype at once; for another device the stored
+    /// dtype, which may be smaller to copy, is converted there.
     fn place_for(&self, part: &row::Part<'_>) -> Result<Gathered> {
         let mut shape = part.shape.clone();
         part.cut
@@ -89,7 +89,7 @@ impl<'w> Gather<'w> {
         })
     }
 
-    /// The tensors by name, `(rows, …)`, in the dtype that the teacher gave.
+    /// The tensors by name, `(rows, …)`, in the teacher's dtype.
     ///
     /// # Errors
     /// Those of libtorch.
@@ -103,7 +103,7 @@ impl<'w> Gather<'w> {
     }
 }
 
-/// Whether a tensor of this name, such as `hidden/2`, is one of what is kept.
+/// Whether a tensor of this name, such as `hidden/2`, belongs to this feature.
 fn keeps(keep: &Keep, name: &str) -> bool {
     name.split_once('/').is_some_and(|(role, index)| {
         keep.role == role && keep.layer.is_none_or(|layer| index.parse() == Ok(layer))
@@ -120,7 +120,7 @@ impl Gathered {
             });
         if !fits {
             return Err(Error::invalid(format!(
-                "a cached row of `{}` is {:?} {:?}, which does not fit a batch of {:?} {:?}",
+                "a cached row of `{}` is {:?} {:?} and does not fit a batch of {:?} {:?}",
                 self.name, part.kind, part.shape, self.kind, self.shape
             )));
         }
@@ -135,21 +135,21 @@ impl Gathered {
     }
 }
 
-/// A size as libtorch takes it, which refuses what does not fit.
+/// A size as an `i64`; an overflowing one becomes a value that libtorch refuses.
 fn size(size: usize) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
-/// The features of a batch that were read from a cache; it stands where the teacher's output would.
+/// The features of a batch, read from a cache; they replace the teacher's output.
 #[derive(Debug)]
 pub struct Recalled(pub(super) BTreeMap<String, Part>);
 
-/// One tensor of them.
+/// One tensor of recalled features.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// The dtype that the cache has it in.
+    /// The dtype in which the cache stores it.
     pub(super) kept: Kind,
-    /// `(rows, …)`, in the dtype that the teacher gave.
+    /// `(rows, …)`, in the teacher's dtype.
     pub(super) tensor: Tensor,
 }
 
@@ -157,8 +157,8 @@ impl Recalled {
     /// Reads the wanted features of a batch's rows, padded to a length.
     ///
     /// # Errors
-    /// A row that is not there or cannot be read; rows whose tensors do not fit one batch; a device
-    /// without memory for them.
+    /// A row that is missing or unreadable; rows whose tensors do not fit one batch; a device
+    /// without enough memory.
     pub fn read(
         rows: &dyn CachedRows,
         wanted: &[Keep],
@@ -171,15 +171,15 @@ impl Recalled {
         gather.finish()
     }
 
-    /// The tensors, `(rows, …)` in the dtype that the teacher gave, by names such as `hidden/2`.
+    /// The tensors, `(rows, …)` in the teacher's dtype, by names such as `hidden/2`.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.0.iter().map(|(name, part)| (name.as_str(), &part.tensor))
     }
 
-    /// The tensors of a flow: layers in their order, or all of the role.
+    /// The tensors of a flow: the layers in order, or all tensors of the role.
     ///
     /// # Errors
-    /// One that is not there.
+    /// A missing tensor.
     pub(crate) fn flow(&self, role: &str, layers: Option<&[i64]>) -> Result<Vec<Tensor>> {
         let one = |index: i64| self.0.get(&format!("{role}/{index}")).map(|part| part.tensor.shallow_clone());
         match layers {
@@ -195,11 +195,11 @@ impl Recalled {
     }
 }
 
-/// A tensor of these bytes.
+/// A tensor from these bytes.
 fn tensor(bytes: &[u8], sizes: &[i64], kind: Kind) -> Result<Tensor> {
     let width = i64::try_from(kind.elt_size_in_bytes()).unwrap_or(i64::MAX);
     let claimed = sizes.iter().try_fold(width, |bytes, size| bytes.checked_mul(*size));
-    // libtorch takes the sizes on trust and would read on behind the bytes.
+    // libtorch trusts the sizes and would read past the end of the bytes.
     if claimed != i64::try_from(bytes.len()).ok() {
         return Err(Error::invalid(format!("{} bytes are not a tensor of {sizes:?} {kind:?}", bytes.len())));
     }

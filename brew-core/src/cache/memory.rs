@@ -1,4 +1,4 @@
-//! The cache in memory: for teachers whose features fit there.
+//! The teacher cache in memory, for features that fit there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 
 /// Teachers' features in memory (TextBrewer's `is_caching_logits`, for any role).
 ///
-/// Clones share their rows: give one to each of several students. Rows are found by what they hold, so
-/// epochs go on shuffling rows, and a second run finds those of the first.
+/// Clones share their rows: give a clone to each of several students. Rows are looked up by content, so
+/// epochs can still be shuffled, and a second run finds the rows of the first.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryCache {
     payload: Payload,
@@ -17,12 +17,12 @@ pub struct MemoryCache {
 }
 
 impl MemoryCache {
-    /// An empty cache that keeps features as the teacher gives them.
+    /// An empty cache that stores features exactly as the teacher computes them.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty cache that keeps less of them.
+    /// An empty cache that stores only this part of the features.
     pub fn keeping(payload: Payload) -> Self {
         MemoryCache { payload, ..Self::default() }
     }
@@ -44,7 +44,7 @@ impl TeacherCache for MemoryCache {
         let refusals = stored.refusals(card);
         if !refusals.is_empty() {
             return Err(Error::invalid(format!(
-                "the cache in memory belongs to another pipeline; {}; give this one a cache of its own",
+                "the cache in memory belongs to a different pipeline; {}; give this pipeline its own cache",
                 refusals.join("; ")
             )));
         }
@@ -52,13 +52,13 @@ impl TeacherCache for MemoryCache {
     }
 }
 
-/// Whose rows, and the rows.
+/// The card of a teacher, and its rows.
 type Teacher = (Card, Arc<Rows>);
 
 /// The rows of one teacher by their keys.
 type Rows = Mutex<HashMap<RowKey, Arc<Row<'static>>>>;
 
-/// The rows of one teacher at work.
+/// The opened rows of one teacher.
 #[derive(Debug)]
 struct Opened {
     keeps: BTreeSet<Keep>,
@@ -103,7 +103,7 @@ impl CachedRows for Opened {
     }
 }
 
-/// A panic of another thread left the rows as they were.
+/// Ignores poisoning: a panic in another thread cannot have left the rows inconsistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

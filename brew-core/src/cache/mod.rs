@@ -1,17 +1,18 @@
-//! The teacher cache: a teacher's features, row by row, so that it runs once and not in every epoch.
+//! The teacher cache: stores a teacher's features row by row, so that the teacher runs once instead of in
+//! every epoch.
 //!
-//! Rows are found by what the teacher reads of them ([`RowKey`]), not by their place: so a cache that one
-//! student's first epoch filled serves other batch sizes, orders, buckets and students. It keeps the
-//! features that the pipeline's losses read of that teacher and nothing else, without their padding.
-//! Whose rows it holds stands on its [`Card`], and rows of another teacher are refused.
+//! Rows are looked up by the teacher's inputs ([`RowKey`]), not by position: a cache filled in one student's
+//! first epoch also serves other batch sizes, orders, buckets and students. It stores only the features that
+//! the pipeline's losses read from that teacher, without padding. A [`Card`] records which teacher the rows
+//! belong to; rows of another teacher are refused.
 //!
-//! What neither key nor card can know, such as code of the user's own, shows in the values: of the first,
-//! second, fourth, eighth … batch that is read the teacher computes two rows again. A row that is not what
-//! it gives ends the run with an error that names the row.
+//! Changes that neither key nor card can see, such as in the user's code, are detected by value: for the
+//! first, second, fourth, eighth … batch read from the cache, the teacher recomputes two rows. If a row
+//! differs, the run ends with an error that names the row.
 //!
-//! What flows from a cached teacher is what the cache holds, in the epoch that fills it as in all others.
+//! A cached teacher's features always come from the cache, even in the epoch that fills it.
 //!
-//! [`MemoryCache`] is here; brew-data has one on disk, and lets a path stand for it.
+//! [`MemoryCache`] is here; brew-data adds a cache on disk, which a path stands for.
 //!
 //! ```no_run
 //! # use brew_core::prelude::*;
@@ -53,45 +54,46 @@ pub(crate) use compare::{Difference, Tolerance, distances, largest};
 pub(crate) use gather::Gather;
 pub(crate) use row::Whole;
 
-/// Where the features of a pipeline's teachers are kept.
+/// A store for the features of a pipeline's teachers.
 pub trait TeacherCache: fmt::Debug {
     /// What is kept of a feature.
     fn payload(&self) -> Payload;
 
-    /// Where it is, for messages.
+    /// The location of the cache, for messages.
     fn place(&self) -> String;
 
-    /// The rows of one teacher. Its name tells it from others of the run: empty for the only one, else
-    /// such as `teacher-0`, or `movies` or `movies/teacher-0` in a task.
+    /// Opens the rows of one teacher. The name distinguishes the teachers of a run: empty if there is only
+    /// one, else such as `teacher-0`, or in a task `movies` or `movies/teacher-0`.
     ///
     /// # Errors
-    /// Rows that belong to another [`Card`]: see [`Card::refusals`]. A place that cannot be opened.
+    /// Rows that belong to a different [`Card`]: see [`Card::refusals`]. A location that cannot be
+    /// opened.
     fn open(&self, teacher: &str, card: &Card) -> Result<Arc<dyn CachedRows>>;
 }
 
-/// The rows of one teacher. Several threads may read.
+/// The rows of one teacher. Several threads may read at the same time.
 pub trait CachedRows: fmt::Debug + Send + Sync {
-    /// The features that its rows were opened for first: a pipeline that reads fewer of them adds rows
-    /// under keys of its own.
+    /// The features that its rows were first opened for: a pipeline that reads fewer features adds rows under
+    /// separate keys.
     fn keeps(&self) -> BTreeSet<Keep>;
 
-    /// Whether a row is there, whether or not it would outlast the process.
+    /// Whether a row exists, flushed or not.
     fn has(&self, key: &RowKey) -> bool;
 
-    /// Shows the row of each key with the key's position.
+    /// Calls `show` with the position and row of each key.
     ///
     /// # Errors
-    /// A row that is not there, by its key; rows that cannot be read, by file and block: they are not
-    /// there any more afterwards.
+    /// A missing row, by its key; unreadable rows, by file and block: those count as missing
+    /// afterwards.
     fn read(&self, keys: &[RowKey], show: &mut dyn FnMut(usize, &Row<'_>) -> Result<()>) -> Result<()>;
 
-    /// Keeps rows; one that is there already stays as it is.
+    /// Stores rows; an existing row is left unchanged.
     ///
     /// # Errors
     /// A place that cannot be written.
     fn add(&self, rows: &mut dyn Iterator<Item = (RowKey, Row<'_>)>) -> Result<()>;
 
-    /// Makes all rows that were added outlast this process, where the cache does.
+    /// Persists all added rows, if the cache is persistent.
     ///
     /// # Errors
     /// A place that cannot be written.
@@ -100,11 +102,11 @@ pub trait CachedRows: fmt::Debug + Send + Sync {
     /// What it holds.
     fn size(&self) -> CacheSize;
 
-    /// What a person should know since the last call.
+    /// The warnings since the last call.
     fn warnings(&self) -> Vec<String>;
 }
 
-/// What a cache holds of one teacher.
+/// The size of a cache for one teacher.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CacheSize {
     /// Rows.
@@ -113,43 +115,43 @@ pub struct CacheSize {
     pub bytes: u64,
 }
 
-/// What a cache did for one teacher since it was last asked.
+/// A cache's statistics for one teacher since the last report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheReport {
     /// Which of the pipeline's teachers, from 0.
     pub teacher: usize,
-    /// What messages call it.
+    /// The name used in messages.
     pub name: String,
-    /// Rows that were read, so that the teacher did not run.
+    /// Rows that were read from the cache instead of running the teacher.
     pub found: u64,
-    /// Rows that the teacher ran on.
+    /// Rows that the teacher computed.
     pub computed: u64,
-    /// Rows that are kept now.
+    /// Rows stored now.
     pub rows: usize,
     /// Bytes of them, in memory or on disk.
     pub bytes: u64,
 }
 
-/// The error of a lookup that finds nothing.
+/// The error for a row that is not in the cache.
 pub fn missing(position: usize, key: &RowKey, place: &str) -> Error {
     Error::invalid(format!(
         "row {position} of the batch, whose key is {key}, is not in the teacher cache ({place})"
     ))
 }
 
-/// What can be given to [`Trainer::teacher_cache`](crate::train::Trainer::teacher_cache): a cache, or
-/// what another crate makes one of; `Via` keeps their implementations apart.
+/// Accepted by [`Trainer::teacher_cache`](crate::train::Trainer::teacher_cache): a cache, or a value that
+/// another crate converts into one; `Via` keeps the implementations from overlapping.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a teacher cache",
     label = "neither a cache nor a place for one",
     note = "give a `MemoryCache`; a path is a cache on disk where the program depends on brew-data"
 )]
 pub trait IntoTeacherCache<Via = Itself> {
-    /// The cache. Nothing is opened yet.
+    /// Converts to a cache, without opening anything yet.
     fn into_teacher_cache(self) -> Box<dyn TeacherCache>;
 }
 
-/// Marks what is a cache itself.
+/// The `Via` of values that are caches themselves.
 #[derive(Debug)]
 pub struct Itself;
 

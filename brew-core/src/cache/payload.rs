@@ -1,11 +1,11 @@
-//! What is kept of a teacher's features: all of them as they are, or less.
+//! The payload: how much of a teacher's features a cache stores.
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
 
-/// What is kept of a teacher's features.
+/// Which part of a teacher's features is stored, and in which dtype.
 ///
 /// ```
 /// use brew_core::cache::Payload;
@@ -18,16 +18,16 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payload {
-    /// The dtype of floats; that of the teacher where there is none.
+    /// The dtype of floats; `None` for the teacher's.
     #[serde(default, with = "dtype", skip_serializing_if = "Option::is_none")]
     floats: Option<Kind>,
-    /// How many logits of a row or position; all where there is none.
+    /// How many logits per row or position; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     top_logits: Option<usize>,
 }
 
 impl Payload {
-    /// Everything, in the dtype that the teacher gives: read back to the last bit.
+    /// Everything, in the teacher's dtype: bit-identical when read back.
     pub fn whole() -> Self {
         Payload::default()
     }
@@ -38,47 +38,46 @@ impl Payload {
         Payload { floats: Some(kind), ..self }
     }
 
-    /// Of logits the `k` greatest with their classes, and the logsumexp of all of them, which gives the
-    /// mass of the rest at T = 1. Losses over top logits alone can read them.
+    /// Of logits only the `k` greatest with their classes, and the logsumexp of all logits, which gives the
+    /// mass of the rest at T = 1. Only losses over top logits can read them.
     #[must_use]
     pub fn top_logits(self, k: usize) -> Self {
         Payload { top_logits: Some(k), ..self }
     }
 
-    /// Whether logits are kept as the top k of them.
+    /// Whether only the top k logits are stored.
     pub(crate) fn is_top(&self) -> bool {
         self.top_logits.is_some()
     }
 
-    /// What is wrong with it, each with its mend.
+    /// The problems of these settings, each with its fix.
     pub(crate) fn problems(&self) -> Vec<String> {
         let kind = self
             .floats
             .filter(|kind| !matches!(kind, Kind::Double | Kind::Float | Kind::Half | Kind::BFloat16));
-        let kind =
-            kind.map(|kind| format!("features cannot be kept in {kind:?}: keep floats in a float dtype"));
+        let kind = kind.map(|kind| format!("features cannot be stored as {kind:?}: use a float dtype"));
         let top = self
             .top_logits
             .filter(|k| *k == 0)
-            .map(|_| "the 0 greatest logits are none: keep 1 or more".to_owned());
+            .map(|_| "the number of top logits is 0: use at least 1".to_owned());
         kind.into_iter().chain(top).collect()
     }
 
-    /// The dtype that a tensor of this dtype is kept in.
+    /// The stored dtype for a tensor of this dtype.
     pub(super) fn kept(&self, given: Kind, is_classes: bool) -> Kind {
         match given {
             Kind::Double | Kind::Float | Kind::Half | Kind::BFloat16 => self.floats.unwrap_or(given),
-            // Class numbers of the top logits; there are never more than fit.
+            // Class indices of the top logits always fit.
             Kind::Int64 if is_classes => Kind::Int,
             other => other,
         }
     }
 
-    /// Logits as they flow and are kept: as they are, or three tensors a head (classes int64 and their
-    /// logits, `(…, k)`, and the logsumexp of all, `(…)`).
+    /// Logits in the form in which they flow and are stored: unchanged, or as three tensors per head
+    /// (classes, int64, and their logits, `(…, k)`; the logsumexp of all logits, `(…)`).
     ///
     /// # Errors
-    /// Fewer classes than are to be kept.
+    /// Fewer classes than logits to store.
     pub(crate) fn of_logits(&self, logits: Vec<Tensor>) -> Result<Vec<Tensor>> {
         let Some(k) = self.top_logits else { return Ok(logits) };
         let mut top = Vec::with_capacity(3 * logits.len());
@@ -87,7 +86,7 @@ impl Payload {
             let k = i64::try_from(k).unwrap_or(i64::MAX);
             if k > classes {
                 return Err(Error::invalid(format!(
-                    "the cache is to keep the {k} greatest logits, and the teacher gives {classes}: keep fewer, or all"
+                    "the cache should store the {k} greatest logits, but the teacher has only {classes}: store fewer, or all"
                 )));
             }
             let (values, indices) = logits.f_topk(k, -1, true, true)?;
@@ -110,7 +109,7 @@ impl std::fmt::Display for Payload {
     }
 }
 
-/// Names of dtypes as files hold them.
+/// Names of dtypes in files.
 pub mod dtype {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
     use tch::Kind;
@@ -128,12 +127,12 @@ pub mod dtype {
         ("bool", Kind::Bool),
     ];
 
-    /// The name of a dtype; `None` for one that no cache keeps.
+    /// The name of a dtype; `None` if caches do not support it.
     pub fn name(kind: Kind) -> Option<&'static str> {
         NAMES.iter().find(|(_, known)| *known == kind).map(|(name, _)| *name)
     }
 
-    /// The dtype of a name.
+    /// The dtype with this name.
     pub fn named(name: &str) -> Option<Kind> {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
     }

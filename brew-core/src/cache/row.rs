@@ -1,4 +1,4 @@
-//! One row's features as bytes, cut out of a batch's tensors without their padding.
+//! The features of one row as bytes, cut from a batch's tensors without padding.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::row_key::{RowKey, RowKeys, bytes};
 pub struct Row<'a> {
     /// Positions that are not padding.
     pub tokens: usize,
-    /// The length that the row was padded to when it was kept.
+    /// The length that the row was padded to when it was stored.
     pub length: usize,
     /// The tensors.
     pub parts: Vec<Part<'a>>,
@@ -24,17 +24,17 @@ pub struct Row<'a> {
 /// One tensor of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part<'a> {
-    /// Role and layer, or role and place in its list: `hidden/2`.
+    /// Role and layer, or role and index in its list: `hidden/2`.
     pub name: Cow<'a, str>,
-    /// The dtype it is kept in.
+    /// The stored dtype.
     pub kind: Kind,
-    /// The dtype that the teacher gave.
+    /// The teacher's dtype.
     pub given: Kind,
-    /// The sizes without the batch's dimension.
+    /// The shape without the batch dimension.
     pub shape: Vec<usize>,
-    /// The dimensions of `shape` that were cut to the row's tokens.
+    /// The dimensions of `shape` that were cut to the row's number of tokens.
     pub cut: Cow<'a, [usize]>,
-    /// The values in the machine's byte order, the last dimension fastest.
+    /// The values in native byte order, last dimension fastest.
     pub bytes: Cow<'a, [u8]>,
 }
 
@@ -53,7 +53,7 @@ impl Part<'_> {
 }
 
 impl Row<'_> {
-    /// Bytes of values.
+    /// The number of bytes of the values.
     pub fn size(&self) -> usize {
         self.parts.iter().map(|part| part.bytes.len()).sum()
     }
@@ -64,8 +64,8 @@ impl Row<'_> {
         Row { parts, tokens: self.tokens, length: self.length }
     }
 
-    /// The key to keep the row under: where a part's size follows the padded length, the row serves
-    /// that length alone.
+    /// The key to store the row under: if a part's size depends on the padded length, the row serves only
+    /// that length.
     pub fn key(&self, key: RowKey) -> RowKey {
         let follows = |part: &Part<'_>| part.cut.is_empty() && part.shape.contains(&self.length);
         let is_bound = self.length > 0 && self.parts.iter().any(follows);
@@ -80,16 +80,16 @@ pub(crate) struct Whole {
     kind: Kind,
     given: Kind,
     shape: Vec<usize>,
-    /// The dimensions of `shape` that follow the length and are cut.
+    /// The dimensions of `shape` that run over the length and are cut.
     cut: Vec<usize>,
     bytes: Vec<u8>,
 }
 
 impl Whole {
-    /// The parts of a kept feature: its tensors, `(rows, …)` each.
+    /// The parts of a stored feature: its tensors, each `(rows, …)`.
     ///
     /// # Errors
-    /// A tensor without a row for each row of the batch, or of another length.
+    /// A tensor whose number of rows or length differs from the batch's.
     pub(crate) fn of(
         keep: &Keep,
         tensors: &[Tensor],
@@ -109,13 +109,13 @@ impl Whole {
                 sizes.iter().skip(1).map(|size| usize::try_from(*size).unwrap_or(0)).collect();
             if sizes.first() != Some(&(keys.keys.len() as i64)) {
                 return Err(Error::invalid(format!(
-                    "`{}` is {}, which is not one value a row of the batch's {}: it cannot be cached",
+                    "`{}` is {}, which is not one value per row for the batch's {} rows: it cannot be cached",
                     keep.role,
                     crate::words::shape(&sizes),
                     keys.keys.len()
                 )));
             }
-            // The third of the top logits' tensors has a dimension less.
+            // The third tensor of the top logits has one dimension less.
             let rank = shape.len() + usize::from(is_top && index % 3 == 2);
             let cut = if keep.padding { &[] } else { length_dimensions(&keep.role, rank) };
             if let Some(dimension) = cut.iter().find(|dimension| shape.get(**dimension) != Some(&keys.length))
@@ -139,7 +139,7 @@ impl Whole {
         self.shape.iter().product::<usize>() * self.kind.elt_size_in_bytes()
     }
 
-    /// The part of one row, of which so many positions are not padding.
+    /// The part of one row, with this many positions that are not padding.
     pub(crate) fn row(&self, row: usize, tokens: usize) -> Part<'_> {
         let mut shape = self.shape.clone();
         for dimension in &self.cut {
@@ -170,7 +170,7 @@ impl Whole {
     }
 }
 
-/// The dimensions of a row's part that are as long as its text, where a mask covers its padding.
+/// The dimensions of a row's part that run over its tokens, if a mask covers its padding.
 fn length_dimensions(role: &str, rank: usize) -> &'static [usize] {
     match (role, rank) {
         (Hidden::NAME | Query::NAME | Key::NAME | Value::NAME | Logits::NAME, 2) => &[0],
@@ -179,10 +179,10 @@ fn length_dimensions(role: &str, rank: usize) -> &'static [usize] {
     }
 }
 
-/// Calls `copy` with the place of each contiguous run of a smaller array in its own bytes and in those
-/// of a larger one of the same rank, and with its length.
+/// Calls `copy` for each contiguous run of a smaller array, with the run's offset in the smaller and in a
+/// larger array of the same rank, and its length.
 pub(super) fn runs(small: &[usize], large: &[usize], size: usize, mut copy: impl FnMut(usize, usize, usize)) {
-    // What lies behind the last dimension that differs is contiguous in both.
+    // Everything after the last differing dimension is contiguous in both.
     let Some(last) = (0..small.len()).rev().find(|dimension| small[*dimension] != large[*dimension]) else {
         copy(0, 0, small.iter().product::<usize>() * size);
         return;

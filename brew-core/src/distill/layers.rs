@@ -1,43 +1,43 @@
-//! Choices of layers: one, two or any number, of the teacher, of one of several teachers, of the student.
+//! Choosing layers: one, two or any number, of the teacher, of one of several teachers, or of the student.
 
 use crate::loss::{ManyLayers, OneLayer, TwoLayers};
 
-/// A layer of a teacher, or two of them: an index of its adaptor's list, from the end if negative.
+/// Chosen layers of a teacher: indices into its adaptor's list, from the end if negative.
 #[derive(Debug, Clone, Copy)]
 pub struct TeacherLayer<L>(L);
 /// One of several teachers: see [`teacher`].
 #[derive(Debug, Clone, Copy)]
 pub struct OneTeacher(usize);
-/// A choice of layers of one of several teachers.
+/// Chosen layers of one of several teachers.
 #[derive(Debug, Clone, Copy)]
 pub struct Of<L> {
     teacher: usize,
     layers: L,
 }
-/// A layer of the student, or two of them.
+/// Layers of the student.
 #[derive(Debug, Clone, Copy)]
 pub struct StudentLayer<L>(L);
 
-/// A layer of the teacher: `teacher_layer(4)`, or two for losses that compare pairs:
-/// `teacher_layer([0, 4])`. Hidden states count from the embeddings, which are layer 0.
+/// A layer of the teacher: `teacher_layer(4)`, or two for losses that compare pairs: `teacher_layer([0, 4])`.
+/// For hidden states, layer 0 is the embeddings.
 pub fn teacher_layer<L: LayerChoice>(layer: L) -> TeacherLayer<L> {
     TeacherLayer(layer)
 }
 
-/// One of several teachers, counted from 0 in the order in which they were joined:
-/// `hidden(teacher(1).layer(4), student_layer(2)).by(HiddenMse)`.
+/// One of several teachers, counted from 0 in the order they were given: `hidden(teacher(1).layer(4),
+/// student_layer(2)).by(HiddenMse)`.
 pub fn teacher(index: usize) -> OneTeacher {
     OneTeacher(index)
 }
 
 impl OneTeacher {
-    /// A layer of this teacher, or two of them, as [`teacher_layer`] takes them.
+    /// A layer of this teacher, or two, as in [`teacher_layer`].
     pub fn layer<L: LayerChoice<Whose = TheTeacher>>(self, layer: L) -> TeacherLayer<Of<L>> {
         TeacherLayer(Of { teacher: self.0, layers: layer })
     }
 }
 
-/// A layer of the student, or two of them.
+/// Layers of the student.
 pub fn student_layer<L: LayerChoice>(layer: L) -> StudentLayer<L> {
     StudentLayer(layer)
 }
@@ -60,9 +60,9 @@ pub trait LayerChoice {
     type Shape;
     /// [`TheTeacher`] or [`OneOfThem`].
     type Whose;
-    /// How the student's layers beside them are chosen.
+    /// The type of the corresponding choice of the student's layers.
     type Student: LayerChoice<Shape = Self::Shape>;
-    /// The teacher that was chosen with them.
+    /// The chosen teacher.
     fn teacher(&self) -> Option<usize> {
         None
     }
@@ -112,14 +112,14 @@ impl LayerChoice for Vec<i64> {
 /// The layers that a match compares.
 #[derive(Debug)]
 pub(crate) struct Layers {
-    /// Which of several teachers.
+    /// The index of the teacher, if there are several.
     pub(crate) of: Option<usize>,
     pub(crate) teacher: Vec<i64>,
     pub(crate) student: Vec<i64>,
 }
 
 impl Layers {
-    /// The layers of these choices.
+    /// Combines the chosen layers of both sides.
     pub(super) fn of<L: LayerChoice>(
         TeacherLayer(teacher): &TeacherLayer<L>,
         StudentLayer(student): &StudentLayer<L::Student>,
@@ -127,7 +127,7 @@ impl Layers {
         Layers { of: teacher.teacher(), teacher: teacher.indices(), student: student.indices() }
     }
 
-    /// The name of a match that was given none.
+    /// The default name of a match.
     pub(crate) fn name(&self, loss: &str) -> String {
         let of = self.of.map(|teacher| format!("teacher{teacher}_")).unwrap_or_default();
         format!("{loss}_{of}t{}_s{}", joined(&self.teacher), joined(&self.student))

@@ -1,4 +1,4 @@
-//! Laying a plan: the stages and flows of what the builder collected, one loss after another.
+//! Builds a plan's stages and flows from what the builder collected, one loss after another.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use crate::role::{Hidden, Labels, Logits, LogitsMask, Losses, Role, mask_of};
 use crate::semantics::Semantics;
 use crate::side::{Owner, Side};
 
-/// Lays stages one after another.
+/// A plan under construction.
 pub(super) struct Layout {
     plan: Plan,
     teachers: Vec<StageId>,
     student: StageId,
     terms: Vec<StageId>,
-    /// Projections that matches share, by name.
+    /// Shared projections, by name.
     shared: BTreeMap<String, StageId>,
 }
 
@@ -102,7 +102,7 @@ impl Layout {
         let shifted = matches!(reads, Reads::Logits { probability_shift: true, .. });
         let labels = shifted.then_some(Labels::NAME).filter(|labels| guide != Some(labels));
         let of_the_student = |role| AlsoReads { side: Side::Student, role };
-        // A loss that reads one of them itself has it once.
+        // Without duplicates if the loss reads one of them itself.
         let guides = [labels, guide].into_iter().flatten().map(of_the_student);
         let guides: Vec<_> = guides.filter(|guide| !loss.also_reads().contains(guide)).collect();
         for also in loss.also_reads().iter().chain(&guides) {
@@ -119,7 +119,7 @@ impl Layout {
         (id, Weighed::new(loss, weight))
     }
 
-    /// The adaptors of the teachers whose features a loss reads: all of them for logits, one for layers.
+    /// The adaptors of the teachers whose features a loss reads: all teachers for logits, one for layers.
     fn teachers_of(&self, reads: &Reads) -> Vec<StageId> {
         match reads {
             Reads::Logits { .. } => self.teachers.clone(),
@@ -130,7 +130,7 @@ impl Layout {
         }
     }
 
-    /// The stage of a projection: a match's own, or the one that matches share.
+    /// The stage of a projection: the match's own, or a shared one.
     fn projection(&mut self, of: &str, projection: &Projection) -> StageId {
         let name = projection.shared.as_deref().unwrap_or(of);
         if let Some(shared) = projection.shared.as_ref().and_then(|shared| self.shared.get(shared)) {
@@ -164,7 +164,7 @@ impl Layout {
     }
 }
 
-/// Adds a model and its adaptor; what it returns is the adaptor.
+/// Adds a model and its adaptor; returns the adaptor's stage.
 fn add_model(
     plan: &mut Plan,
     batch: StageId,

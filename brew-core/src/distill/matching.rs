@@ -1,4 +1,4 @@
-//! Matches: which layer of the teacher a layer of the student learns from, and by which loss.
+//! Matches: pairs of teacher and student layers, and the loss between them.
 //!
 //! ```
 //! use brew_core::prelude::*;
@@ -26,7 +26,7 @@ use crate::plan::Projection;
 use crate::role::{Attention, Hidden, Role};
 use crate::schedule::Weight;
 
-/// Layers of both sides, without a loss yet.
+/// A pair of layer choices, not yet with a loss.
 #[must_use = "finish it with `.by(loss)`"]
 #[derive(Debug)]
 pub struct Pair<R, Shape, Whose = TheTeacher> {
@@ -35,7 +35,7 @@ pub struct Pair<R, Shape, Whose = TheTeacher> {
     whose: PhantomData<fn() -> Whose>,
 }
 
-/// A match: layers of both sides and the loss between them.
+/// A match: layers of both sides, and the loss between them.
 #[must_use = "pass it to `.matching(…)`"]
 #[derive(Debug)]
 pub struct Match<R, Whose = TheTeacher> {
@@ -47,7 +47,7 @@ pub struct Match<R, Whose = TheTeacher> {
     kind: PhantomData<fn() -> (R, Whose)>,
 }
 
-/// Layers of hidden states.
+/// Pairs layers of hidden states.
 pub fn hidden<L: LayerChoice>(
     teacher: TeacherLayer<L>,
     student: StudentLayer<L::Student>,
@@ -55,7 +55,7 @@ pub fn hidden<L: LayerChoice>(
     features(teacher, student)
 }
 
-/// Layers of attention maps.
+/// Pairs layers of attention maps.
 pub fn attention<L: LayerChoice>(
     teacher: TeacherLayer<L>,
     student: StudentLayer<L::Student>,
@@ -63,7 +63,7 @@ pub fn attention<L: LayerChoice>(
     features(teacher, student)
 }
 
-/// Layers of any role, such as a user's own: `features::<my::Queries, _>(…)`.
+/// Pairs layers of any role, such as your own: `features::<my::Queries, _>(…)`.
 pub fn features<R: Role, L: LayerChoice>(
     teacher: TeacherLayer<L>,
     student: StudentLayer<L::Student>,
@@ -87,23 +87,23 @@ impl<R: Role, Shape, Whose> Pair<R, Shape, Whose> {
 }
 
 impl<R: Role, Whose> Match<R, Whose> {
-    /// The name in plans and metrics: the loss and the layers, unless [`Match::named`] otherwise.
+    /// The name in plans and metrics: by default the loss and the layers; see [`Match::named`].
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Gives it a name, where two matches would have the same.
+    /// Sets its name; needed if two matches would otherwise have the same name.
     pub fn named(self, name: impl Into<String>) -> Self {
         Match { name: name.into(), ..self }
     }
 
-    /// Its factor in the sum; 1 unless said otherwise. It may change over the run:
-    /// `.weight(Weight::growing(0.5))`. Said again it multiplies, schedules too.
+    /// Its weight in the sum; default 1. It may change over the run: `.weight(Weight::growing(0.5))`.
+    /// Repeated calls multiply, schedules included.
     pub fn weight(self, weight: impl Into<Weight>) -> Self {
         Match { weight: weight.into().times(&self.weight), ..self }
     }
 
-    /// Sends the student's features through a learned projection first: this match's own, or one that it
+    /// First applies a learned projection to the student's features: this match's own, or one that it
     /// [shares](Projection::shared) with others, `.project(&body)`.
     pub fn project(self, projection: impl Into<Projection>) -> Self {
         Match { projection: Some(projection.into()), ..self }
@@ -117,7 +117,7 @@ impl<R: Role, Whose> Match<R, Whose> {
     }
 }
 
-/// What `.matching` takes: one match, an array or a `Vec` of them.
+/// The argument of `.matching`: one match, an array or a `Vec` of matches.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a match",
     label = "not a match yet",

@@ -1,7 +1,7 @@
-//! The builder: teachers, a student and losses become a pipeline, checked by the compiler.
+//! The builder: combines teachers, a student and losses into a pipeline, checked at compile time.
 //!
-//! Every bound sits on a method or on its argument, so that a missing role is reported at the loss
-//! that reads it. What types cannot know (layers, widths, classes) is checked on two rows before the
+//! Every trait bound is on a method or its argument, so that a missing role is reported at the loss that
+//! reads it. Whatever types cannot express (layers, widths, classes) is checked with two rows before the
 //! first step: see [`crate::execute::Probe`].
 
 mod layers;
@@ -46,7 +46,7 @@ pub struct NoLoss;
 #[derive(Debug)]
 pub struct SomeLoss;
 
-/// Says that a pipeline has a loss.
+/// Marks a builder that has a loss.
 #[diagnostic::on_unimplemented(
     message = "the pipeline has no loss",
     label = "add one of `.soft_targets(…)`, `.matching(…)`, `.hard_labels(…)` before this"
@@ -88,10 +88,10 @@ pub(crate) struct Declared {
     pub(crate) reads: Reads,
 }
 
-/// Where a loss's features come from.
+/// Where a loss reads its features from.
 #[derive(Debug)]
 pub(crate) enum Reads {
-    /// The logits of every teacher and of the student; with a probability shift also its labels.
+    /// The logits of every teacher and of the student; with a probability shift also the student's labels.
     Logits { probability_shift: bool, combine: Combine },
     /// The student's own losses.
     Losses,
@@ -110,7 +110,7 @@ impl Reads {
 }
 
 impl<T: Teachers, A: Adaptor> Distill<T, Seen<A>> {
-    /// Distils these teachers (one, a `Vec` of one kind, or `a.and(b)`) into this student.
+    /// Distils these teachers (one, a `Vec` of the same type, or `a.and(b)`) into this student.
     pub fn new(teachers: T, student: Seen<A>) -> Self {
         let (semantics, balance) = (Semantics::default(), Balance::default());
         Distill { teachers, student, losses: Vec::new(), semantics, balance, state: PhantomData }
@@ -124,8 +124,8 @@ impl<T, S, L> Distill<T, S, L> {
         Distill { teachers, student, losses, semantics, balance, state: PhantomData }
     }
 
-    /// Adds a loss on logits. Several teachers' logits are averaged first, as TextBrewer does, or combined
-    /// as [`combining`](WithWeight::combining) says.
+    /// Adds a loss on logits. Several teachers' logits are first averaged, as in TextBrewer, or combined by
+    /// the policy given to [`combining`](WithWeight::combining).
     pub fn soft_targets<K: Targets>(self, loss: K) -> Distill<T, S, SomeLoss>
     where
         K::Loss: SoftTargets<T, S>,
@@ -154,7 +154,7 @@ impl<T, S, L> Distill<T, S, L> {
         self.with([Declared::hard_labels(weight.into())])
     }
 
-    /// The numeric rules to run with; [`Semantics::Exact`] unless said otherwise.
+    /// The numeric rules to run with; default [`Semantics::Exact`].
     pub fn semantics(self, semantics: Semantics) -> Self {
         Distill { semantics, ..self }
     }
@@ -167,10 +167,10 @@ impl<T, S, L> Distill<T, S, L> {
 }
 
 impl<T: Teachers, A: Adaptor, L> Distill<T, Seen<A>, L> {
-    /// Lays the plan and checks it.
+    /// Builds the plan and checks it.
     ///
     /// # Errors
-    /// [`crate::Error::Plan`] with everything that is wrong with the plan or with a loss's options.
+    /// [`crate::Error::Plan`] with every problem of the plan and of the losses' options.
     pub fn plan(self) -> Result<Pipeline<T::Batch, A>>
     where
         L: HasLoss,
@@ -187,5 +187,5 @@ impl Declared {
     }
 }
 
-/// The sides of a pipeline's teachers, in order.
+/// A pipeline's teachers, type-erased, in order.
 pub(crate) type Sides<B> = Vec<Box<dyn ErasedModel<B>>>;

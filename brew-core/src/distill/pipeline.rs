@@ -1,4 +1,4 @@
-//! A pipeline: the plan with its parts, laid from what the builder collected.
+//! A pipeline: the plan together with its models and losses, as assembled by the builder.
 
 use std::any::Any;
 use std::cell::{Ref, RefCell};
@@ -18,12 +18,12 @@ use crate::schedule::Weight;
 use crate::semantics::Semantics;
 use crate::side::Side;
 
-/// A plan with the models and losses that its stages stand for.
+/// A plan with the models and losses of its stages.
 ///
 /// Its teachers read `T`, its student is seen by `A`.
 ///
-/// A pipeline is `Send`: laid on one thread, it may be trained on another, so that a program stays
-/// responsive meanwhile.
+/// A pipeline is `Send`: it can be built on one thread and trained on another, so that the program stays
+/// responsive.
 pub struct Pipeline<T, A: Adaptor> {
     pub(crate) plan: Plan,
     pub(crate) teachers: Sides<T>,
@@ -33,10 +33,10 @@ pub struct Pipeline<T, A: Adaptor> {
     pub(crate) argument: Option<Argument>,
 }
 
-/// A loss with its factor in the sum.
+/// A loss with its weight in the sum.
 pub(crate) struct Weighed {
-    /// Steps move what a loss carries while pipeline and executor are shared. Borrowed for one call at a
-    /// time.
+    /// In a `RefCell` because steps update a loss's state while pipeline and executor are shared; borrowed
+    /// for one call at a time.
     loss: RefCell<Box<dyn Loss>>,
     pub(crate) weight: Weight,
 }
@@ -46,12 +46,12 @@ impl Weighed {
         Weighed { loss: RefCell::new(loss), weight }
     }
 
-    /// The loss. Let go of it before [`Weighed::learns`].
+    /// The loss. Release the borrow before calling [`Weighed::learns`].
     pub(crate) fn loss(&self) -> Ref<'_, dyn Loss> {
         Ref::map(self.loss.borrow(), |loss| &**loss)
     }
 
-    /// Does this with what learns or carries something, if the loss does.
+    /// Applies a function to the loss's learned or carried state, if it has any.
     pub(crate) fn learns<R>(&self, work: impl FnOnce(&mut dyn Learns) -> R) -> Option<R> {
         self.loss.borrow_mut().learns().map(work)
     }
@@ -64,12 +64,12 @@ impl<T, A: Adaptor> fmt::Debug for Pipeline<T, A> {
 }
 
 impl<T: 'static, A: Adaptor> Pipeline<T, A> {
-    /// The plan: plain data, to print, draw, compare and write.
+    /// The plan as plain data, to print, draw, compare or write.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// What is declared, as a table; nothing has run yet.
+    /// The declared stages as a table; works before anything has run.
     pub fn explain(&self) -> String {
         self.plan.explain()
     }
@@ -88,23 +88,23 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
     /// # }
     /// ```
     ///
-    /// A run that resumes cannot compare it, except by what the models then give for two rows.
+    /// A resumed run can compare it only through the models' outputs for two rows.
     #[must_use]
     pub fn forward_argument(self, value: impl Any + Send + Sync) -> Self {
         Pipeline { argument: Some(Arc::new(value)), ..self }
     }
 
-    /// The student, as it stands.
+    /// The current student.
     pub fn student(&self) -> &Seen<A> {
         &self.student
     }
 
-    /// What a person should know before the first step of a run that accumulates so many batches.
+    /// Notes to the user before the first step of a run with this accumulation.
     pub(crate) fn warnings_of_window(&self, accumulation: usize) -> Vec<String> {
         let mut warnings = self.warnings.clone();
         if accumulation > 1 && self.plan.semantics() == Semantics::Exact {
             warnings.extend(self.whole_batch_losses().map(|name| {
-                format!("`{name}` depends on all rows of a batch: {accumulation} accumulated batches are not one batch of as many rows")
+                format!("`{name}` depends on all rows of a batch: {accumulation} accumulated batches do not give the same loss as one large batch")
             }));
         }
         warnings
@@ -116,7 +116,7 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         self.plan.stages().filter(move |(id, _)| whole(id)).map(|(_, stage)| stage.name.as_str())
     }
 
-    /// The same pipeline with its losses balanced otherwise.
+    /// The same pipeline with a different balance of its losses.
     pub(crate) fn balanced(mut self, balance: Balance) -> Result<Self> {
         self.plan.set_balance(balance);
         self.plan.check()?;
@@ -127,7 +127,7 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         self.student
     }
 
-    /// Lays the plan and checks it; `problems` are those that were found before.
+    /// Builds the plan and checks it; `problems` are those found earlier.
     pub(crate) fn lay(
         teachers: Sides<T>,
         student: Seen<A>,
@@ -161,7 +161,7 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
             }
             Ok(()) => Err(Error::Plan(problems)),
             Err(Error::Plan(found)) => {
-                // Where a loss was refused its absence is not another problem, nor that of its term.
+                // If a loss was refused, do not also report that it or its term is missing.
                 let refused = !problems.is_empty();
                 let follows = |problem: &Problem| {
                     matches!(problem, Problem::NoLoss)
@@ -175,8 +175,8 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
     }
 }
 
-/// What keeps a loss from being laid, each with its mend; `shared` are the projections that matches
-/// before it share.
+/// The problems that keep a loss out of the plan, each with its fix; `shared` are the shared projections of
+/// earlier matches.
 fn unfit(declared: &Declared, teachers: usize, shared: &mut BTreeMap<String, Projection>) -> Vec<String> {
     let mut problems = Vec::new();
     match &declared.reads {
@@ -186,7 +186,7 @@ fn unfit(declared: &Declared, teachers: usize, shared: &mut BTreeMap<String, Pro
             let of_teacher = declared.loss.also_reads().iter().find(|also| also.side == Side::Teacher);
             if let Some(also) = of_teacher.filter(|_| teachers > 1) {
                 problems.push(format!(
-                    "it reads `{}` of one teacher, and the pipeline has {teachers}: use it with a single teacher",
+                    "it reads `{}` of one teacher, but the pipeline has {teachers}: use it with a single teacher",
                     also.role
                 ));
             }
@@ -206,11 +206,11 @@ fn unfit(declared: &Declared, teachers: usize, shared: &mut BTreeMap<String, Pro
         Reads::Layers { layers, projection, .. } => {
             problems.extend(match layers.of {
                 None if teachers > 1 => Some(format!(
-                    "it reads layers of one teacher, and the pipeline has {teachers}: say which, `teacher(0).layer({})` in place of `teacher_layer`, or `\"teacher\": 0` in a config",
+                    "it reads layers of one teacher, but the pipeline has {teachers}: say which, `teacher(0).layer({})` in place of `teacher_layer`, or `\"teacher\": 0` in a config",
                     layers.teacher.first().copied().unwrap_or(0)
                 )),
                 Some(index) if index >= teachers => Some(format!(
-                    "it reads layers of teacher {index}, and the pipeline has {teachers}, counted from 0"
+                    "it reads layers of teacher {index}, but the pipeline has {teachers}, counted from 0"
                 )),
                 _ => None,
             });
@@ -222,7 +222,7 @@ fn unfit(declared: &Declared, teachers: usize, shared: &mut BTreeMap<String, Pro
             let first = shared.entry(name).or_insert_with(|| (**projection).clone());
             if *first != **projection {
                 problems.push(format!(
-                    "the projection that it shares is {projection:?}, and another match declared {first:?} under this name: declare one, or give it another name"
+                    "it shares the projection {projection:?}, but another match declared {first:?} under this name: declare the same projection, or use another name"
                 ));
             }
         }

@@ -1,4 +1,4 @@
-//! Matches that belong together: what a paper distils between layers, as one call.
+//! Recipes: the layer matches of a paper in one call.
 //!
 //! ```
 //! use brew_core::distill::{minilm_v2, tiny_bert};
@@ -22,8 +22,8 @@ use crate::role::{Attention, Hidden, Key, Query, Role, Value};
 /// Matches of several layers of one role.
 pub type MatchesOf<R> = Vec<Match<R, TheTeacher>>;
 
-/// TinyBERT's first stage: embeddings and hidden states, through a projection where the widths differ,
-/// and attention maps of probabilities (Jiao et al., "TinyBERT", 2020). Its second stage is
+/// TinyBERT's first stage: embeddings and hidden states, with a projection if the widths differ, and
+/// attention maps of probabilities (Jiao et al., "TinyBERT", 2020). Its second stage is
 /// `.soft_targets(KdCe::at(1.0))` alone.
 pub fn tiny_bert(
     map: &LayerMap,
@@ -44,9 +44,9 @@ pub fn tiny_bert(
     (of_hidden.collect(), of_attention.collect())
 }
 
-/// MiniLMv2: the relations of queries, keys and values of a layer of each side, in so many relation
-/// heads (Wang et al., "MiniLMv2", 2021). The student's is its last layer; of a large teacher an upper
-/// middle one is better than the last.
+/// MiniLMv2: the relations of queries, keys and values of one layer per side, split into `heads` relation
+/// heads (Wang et al., "MiniLMv2", 2021). Use the student's last layer; for a large teacher an upper middle
+/// layer works better than the last.
 pub fn minilm_v2(
     teacher: i64,
     student: i64,

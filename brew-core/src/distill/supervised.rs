@@ -1,4 +1,4 @@
-//! Training without a teacher: the student's own loss is the only one.
+//! Training without a teacher: the model's own loss is the only one.
 
 use super::{Declared, Pipeline};
 use crate::adaptor::{Adaptor, Provides};
@@ -7,8 +7,8 @@ use crate::model::Seen;
 use crate::role::Losses;
 use crate::semantics::Semantics;
 
-/// Builds a pipeline that trains one model on its labels: how teachers are fine-tuned and plain
-/// students made, over the same plan and the same loop as distillation.
+/// Builds a pipeline that trains one model on its labels, for fine-tuning teachers and training baseline
+/// students, with the same plan and loop as distillation.
 ///
 /// ```no_run
 /// # use brew_core::prelude::*;
@@ -34,20 +34,20 @@ impl<A: Adaptor> Supervised<A> {
         Supervised { model, semantics: Semantics::default() }
     }
 
-    /// The numeric rules to run with; [`Semantics::Exact`] unless said otherwise.
+    /// The numeric rules to run with; default [`Semantics::Exact`].
     pub fn semantics(self, semantics: Semantics) -> Self {
         Supervised { semantics, ..self }
     }
 
-    /// Lays the plan and checks it.
+    /// Builds the plan and checks it.
     ///
     /// # Errors
-    /// [`crate::Error::Plan`] with everything that is wrong with the plan.
+    /// [`crate::Error::Plan`] with every problem of the plan.
     pub fn plan(self) -> Result<Pipeline<A::Batch, A>> {
         self.lay(Vec::new())
     }
 
-    /// The same with problems that were found before.
+    /// The same, with problems found earlier.
     pub(crate) fn lay(self, problems: Vec<Problem>) -> Result<Pipeline<A::Batch, A>> {
         let losses = vec![Declared::hard_labels(1.0.into())];
         Pipeline::lay(Vec::new(), self.model, losses, self.semantics, problems)

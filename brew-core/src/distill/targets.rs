@@ -1,4 +1,4 @@
-//! Losses on logits as the builder takes them, with their weights.
+//! The arguments of `.soft_targets`: losses on logits with their weights and other options.
 
 use crate::adaptor::Gives;
 use crate::loss::Loss;
@@ -6,8 +6,8 @@ use crate::plan::Combine;
 use crate::role::Labels;
 use crate::schedule::Weight;
 
-/// What `.soft_targets` takes: a loss, perhaps with what else is said of it. That the loss is one on logits
-/// says [`SoftTargets`](crate::loss::SoftTargets).
+/// The argument of `.soft_targets`: a loss, optionally with a weight and other options.
+/// [`SoftTargets`](crate::loss::SoftTargets) marks the losses on logits.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss",
     label = "not a loss",
@@ -17,27 +17,28 @@ use crate::schedule::Weight;
 pub trait Targets {
     /// The loss itself.
     type Loss: Loss;
-    /// What of the student is read beside what the loss reads: [`NothingElse`], or its [`StudentLabels`].
+    /// What is read from the student in addition to the loss's own inputs: [`NothingElse`] or
+    /// [`StudentLabels`].
     type Also;
-    /// The loss with what else was said of it.
+    /// The loss with its options.
     #[doc(hidden)]
     fn into_target(self) -> SoftTarget;
 }
 
-/// Says that a student `S` gives what is read beside what a loss reads.
+/// Marks that a student `S` provides the additional inputs.
 pub trait GivenBy<S> {}
 
-/// Nothing is.
+/// No additional inputs.
 #[derive(Debug)]
 pub struct NothingElse;
-/// The student's labels are, to put the teacher right.
+/// The student's labels, to correct the teacher.
 #[derive(Debug)]
 pub struct StudentLabels;
 
 impl<S> GivenBy<S> for NothingElse {}
 impl<S: Gives<Labels>> GivenBy<S> for StudentLabels {}
 
-/// A loss on logits with what else was said of it.
+/// A loss on logits with its options.
 #[derive(Debug)]
 pub struct SoftTarget {
     pub(super) loss: Box<dyn Loss>,
@@ -71,7 +72,7 @@ impl<K: Targets> Targets for Weighted<K> {
     }
 }
 
-/// A loss that reads the teacher's logits with the highest score exchanged with that of the label.
+/// A loss that reads the teacher's logits with the highest score swapped with the label's score.
 #[derive(Debug, Clone)]
 pub struct Shifted<K>(K);
 
@@ -83,7 +84,7 @@ impl<K: Targets> Targets for Shifted<K> {
     }
 }
 
-/// A loss that reads several teachers' logits combined otherwise than by their mean.
+/// A loss with its own policy for combining several teachers' logits.
 #[derive(Debug, Clone)]
 pub struct Combined<K> {
     loss: K,
@@ -98,17 +99,17 @@ impl<K: Targets> Targets for Combined<K> {
     }
 }
 
-/// Weighs a loss, or says what it learns from.
+/// Sets a loss's weight or changes what it learns from.
 pub trait WithWeight: Sized {
-    /// The same loss with this factor in the sum, which may change over the run:
-    /// `KdCe::at(8.0).weight(Weight::decaying(1.0))`. Said again it multiplies, schedules too.
+    /// The same loss with this weight in the sum, which may change over the run:
+    /// `KdCe::at(8.0).weight(Weight::decaying(1.0))`. Repeated calls multiply, schedules included.
     fn weight(self, weight: impl Into<Weight>) -> Weighted<Self> {
         Weighted { loss: self, weight: weight.into() }
     }
 
-    /// The same loss with a teacher that is never wrong: where its highest score is not that of the
-    /// student's label, the two are exchanged (TextBrewer's `probability_shift`; Wen, Lai and Qian,
-    /// "Preparing Lessons", 2019). A negative label, such as -100, leaves its row as it is.
+    /// The same loss with a teacher that is never wrong: if its highest score is not that of the student's
+    /// label, the two are swapped (TextBrewer's `probability_shift`; Wen, Lai and Qian, "Preparing Lessons",
+    /// 2019). A row with a negative label, such as -100, is unchanged.
     fn with_probability_shift(self) -> Shifted<Self> {
         Shifted(self)
     }

@@ -1,4 +1,4 @@
-//! One teacher or many: a role is given by all of them if each gives it.
+//! One or several teachers: they provide a role if each of them does.
 
 use crate::adaptor::{Adaptor, Gives, Provides};
 use crate::model::{ErasedModel, Seen};
@@ -11,14 +11,14 @@ use crate::role::Role;
     note = "join a model to an adaptor: `model.seen_by(PredictionAdaptor)`; several: a `Vec` of them, or `first.and(second)`"
 )]
 pub trait Teachers {
-    /// What they read.
+    /// The batch that they read.
     type Batch: 'static;
-    /// Each with its adaptor erased, in the order they were joined.
+    /// The teachers with their adaptors' types erased, in order.
     fn into_sides(self) -> Vec<Box<dyn ErasedModel<Self::Batch>>>;
 }
 
-/// Says that one of several teachers may give a role: where they share an adaptor it is known that it
-/// does, and where each has its own the plan checks the one that was chosen.
+/// Marks that one of several teachers may provide a role: if they share an adaptor the compiler knows; if
+/// each has its own, the plan checks the chosen one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not give the role `{R}`",
     label = "the loss needs `{R}` of the teacher that was chosen and of the student",
@@ -64,7 +64,7 @@ impl<H: Teachers, T: Teachers<Batch = H::Batch>> Teachers for And<H, T> {
 
 /// Joins teachers.
 pub trait AndMore: Teachers + Sized {
-    /// These teachers and another, which reads the same batches.
+    /// These teachers and another that reads the same batches.
     fn and<T: Teachers<Batch = Self::Batch>>(self, another: T) -> And<Self, T> {
         And(self, another)
     }

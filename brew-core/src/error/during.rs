@@ -1,9 +1,9 @@
-//! What was being done as something went wrong.
+//! The activity during which an error occurred.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// What was being done.
+/// The activity during which an error occurred.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum During {
@@ -11,7 +11,7 @@ pub enum During {
     Task(String),
     /// A batch was run.
     Batch {
-        /// Its task, where there are several.
+        /// Its task, if there are several.
         task: Option<String>,
         /// The epoch of the data, from 0.
         epoch: u64,
@@ -20,24 +20,24 @@ pub enum During {
     },
     /// The student was evaluated.
     Evaluation {
-        /// After this optimizer step.
+        /// The number of optimizer steps done.
         step: u64,
-        /// The checkpoint that holds the steps up to there.
+        /// The checkpoint with all steps so far.
         saved: Option<PathBuf>,
     },
     /// The function of [`on_checkpoint`](crate::train::Trainer::on_checkpoint) was called.
     Callback {
-        /// After this optimizer step.
+        /// The number of optimizer steps done.
         step: u64,
     },
 }
 
 impl During {
-    /// What is said behind the error.
+    /// The advice that follows the error.
     pub(super) fn after(&self) -> String {
         match self {
             During::Evaluation { saved: Some(path), .. } => format!(
-                "; the steps up to there are in {}: run again to resume with this evaluation",
+                "; the steps so far are in {}: run again to resume with this evaluation",
                 path.display()
             ),
             _ => String::new(),

@@ -1,12 +1,12 @@
-//! What keeps a plan from running, one variant per kind, so that all of them can be listed at once.
+//! The problems that keep a plan from running, one variant per kind, so that all can be listed at once.
 
 use std::fmt;
 
-/// Something that keeps a plan from running.
+/// A problem that keeps a plan from running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// A stage reads a role that the adaptor it reads from does not give.
+    /// A stage reads a role that its adaptor does not provide.
     MissingRole {
         /// The stage that reads.
         stage: String,
@@ -14,7 +14,7 @@ pub enum Problem {
         role: String,
         /// The adaptor.
         adaptor: String,
-        /// The nearest role it gives, as a question.
+        /// The nearest role that it provides, as a question.
         hint: String,
     },
     /// Stages wait for one another.
@@ -27,23 +27,23 @@ pub enum Problem {
         stage: String,
         /// What its kind reads.
         reads: String,
-        /// How many flows it was given.
+        /// The number of flows it has.
         given: usize,
     },
-    /// A setting of a config that cannot be used; the text names its key and its value.
+    /// An invalid setting in a config; the text names its key and value.
     Config(String),
     /// A problem of one of several tasks.
     Task {
         /// The task.
         task: String,
-        /// What is wrong, and the mend.
+        /// The problem, and its fix.
         message: String,
     },
-    /// An evaluation that cannot be made: its batches, its metric and the student do not suit one another.
+    /// An impossible evaluation: its batches, metric and student do not fit together.
     Evaluation {
         /// The metric.
         metric: String,
-        /// What is wrong, where it is, and the mend.
+        /// The problem, where it is, and its fix.
         message: String,
     },
     /// No loss: nothing would be learned.
@@ -52,7 +52,7 @@ pub enum Problem {
     Unfit {
         /// The stage.
         stage: String,
-        /// What is wrong, and the mend.
+        /// The problem, and its fix.
         message: String,
     },
 }
@@ -66,7 +66,7 @@ impl fmt::Display for Problem {
             Problem::Cycle(names) => write!(formatter, "stages wait for one another: {}", names.join(" -> ")),
             Problem::SameName(name) => write!(
                 formatter,
-                "two stages are named `{name}`: metrics and checkpoints need names of their own; give one another with `.named(\"…\")`"
+                "two stages are named `{name}`: metrics and checkpoints need unique names; rename one with `.named(\"…\")`"
             ),
             Problem::Inputs { stage, reads, given } => {
                 write!(formatter, "stage `{stage}` reads {reads}, but has {given} inputs")

@@ -1,9 +1,9 @@
-//! The stages that an error comes from: named once, outermost first.
+//! Adds the stages that an error comes from, each named once, outermost first.
 
 use super::{Error, Result};
 
 impl Error {
-    /// The stages that it names, where it is of a kind that names them, and its message.
+    /// Its stages and message, if it is of a kind that has stages.
     fn stages(&mut self) -> Option<(&mut Vec<String>, &mut String)> {
         match self {
             Error::Torch { stages, message }
@@ -13,7 +13,7 @@ impl Error {
         }
     }
 
-    /// What it says to a reader who was told this stage's name: the parts in the stage, and the message.
+    /// The message for a reader who already knows this stage: the parts within the stage, and the message.
     pub(crate) fn within(mut self, stage: &str) -> String {
         if matches!(self, Error::OutOfMemory { .. }) {
             return self.to_string();
@@ -28,8 +28,8 @@ impl Error {
 
 /// Adds the name of a stage to an error.
 pub trait InStage<T> {
-    /// Names the stage, model part or tensor that was being worked on. Names that were added before, further
-    /// in, are kept behind this one; the same name is said once.
+    /// Names the stage, model part or tensor being processed. Inner names that were added earlier follow this
+    /// one; a repeated name appears once.
     fn in_stage(self, stage: &str) -> Result<T>;
 }
 
@@ -47,7 +47,7 @@ impl<T, E: Into<Error>> InStage<T> for std::result::Result<T, E> {
     }
 }
 
-/// "stage `student`, `embeddings`: ", or nothing where no stage is known.
+/// "stage `student`, `embeddings`: ", or nothing if no stage is known.
 pub(super) fn in_stages(stages: &[String]) -> String {
     if stages.is_empty() { String::new() } else { format!("stage {}: ", quoted(stages)) }
 }

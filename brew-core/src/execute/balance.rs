@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use crate::error::{Error, Result};
 use crate::plan::{Balance, OptimizerChanges, Plan, StageKind};
 
-/// A term on its way into the sum.
+/// A term to add to the sum.
 pub(super) struct Weighed {
     /// The name of the loss's stage.
     pub(super) name: String,
@@ -15,16 +15,16 @@ pub(super) struct Weighed {
     pub(super) weight: f64,
 }
 
-/// The logarithms of the variances of a plan's terms, where they are learned.
+/// The log variances of a plan's terms, if they are learned.
 #[derive(Debug, Default)]
 pub(super) struct Variances(Vec<(String, Tensor)>);
 
-/// What is learned is never decayed: that would draw every variance to 1.
+/// Log variances are not decayed: weight decay would draw every variance to 1.
 pub(super) const NO_DECAY: OptimizerChanges =
     OptimizerChanges { learning_rate: None, betas: None, epsilon: None, weight_decay: Some(0.0) };
 
 impl Variances {
-    /// A variance of 1 for each loss of a plan that learns them.
+    /// Starts every loss at variance 1, if the plan learns variances.
     pub(super) fn new(plan: &Plan, (kind, device): (Kind, Device)) -> Result<Self> {
         if *plan.balance() != Balance::Uncertainty {
             return Ok(Variances::default());
@@ -37,7 +37,7 @@ impl Variances {
         Ok(Variances(made.collect::<Result<_>>()?))
     }
 
-    /// Each under `balance.` and its loss's name.
+    /// Each is named `balance.` followed by its loss's name.
     pub(super) fn parameters(&self) -> Vec<(String, Tensor)> {
         let named = |(name, variance): &(String, Tensor)| {
             (format!("balance.{name}.log_variance"), variance.shallow_clone())
@@ -53,14 +53,13 @@ impl Variances {
     }
 }
 
-/// The balanced sum. `share` is the part of an optimizer step that this batch is.
+/// The balanced sum. `share` is this batch's share of the optimizer step.
 pub(super) fn sum(balance: &Balance, variances: &Variances, terms: &[Weighed], share: f64) -> Result<Tensor> {
     let mut parts = Vec::with_capacity(terms.len());
     let reference = match balance {
         Balance::MagnitudeOf(name) => {
             let found = terms.iter().find(|term| term.name == *name);
-            let term =
-                found.ok_or_else(|| Error::invalid(format!("there is no loss `{name}` to scale to")))?;
+            let term = found.ok_or_else(|| Error::invalid(format!("no loss `{name}` to scale to")))?;
             Some(term.value.f_detach()?.f_abs()?)
         }
         Balance::Weights | Balance::Uncertainty => None,

@@ -1,5 +1,4 @@
-//! What teachers, student and data say of their classes: compared before the first step, and brought into
-//! one order where that is asked for.
+//! Class names of teachers, student and data: compared before the first step, and reordered on request.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +14,7 @@ use crate::plan::{Flow, Plan, StageId, StageKind};
 use crate::role::{Labels, Logits, Losses, Role};
 use crate::side::Owner;
 
-/// For each teacher that is read by name, its class in the place of each of the student's.
+/// For each teacher read by class name: the teacher's class for each class of the student.
 #[derive(Debug, Default)]
 pub(super) struct Orders(BTreeMap<usize, Vec<i64>>);
 
@@ -23,7 +22,7 @@ impl Orders {
     /// The orders of a pipeline's teachers.
     ///
     /// # Errors
-    /// Classes without names, and names that are not the same on both sides; of all teachers at once.
+    /// Classes without names, and names that differ between the two sides; for all teachers at once.
     pub(super) fn of<T: 'static, A: Adaptor>(pipeline: &Pipeline<T, A>) -> Result<Self> {
         let mut orders = BTreeMap::new();
         let mut problems = Vec::new();
@@ -39,13 +38,13 @@ impl Orders {
                         continue;
                     }
                     None => format!(
-                        "its classes cannot be found by name: they are {}, and the student's {}; both must name the same classes",
+                        "its classes cannot be matched by name: they are {}, and the student's are {}; both must name the same classes",
                         listed(&names),
                         listed(wanted)
                     ),
                 },
                 (None, _) => {
-                    "its classes cannot be found by name: they have none; leave out `.classes_by_name()`, or add names to `id2label` of its config.json".to_owned()
+                    "its classes cannot be matched by name: they have no names; remove `.classes_by_name()`, or add names to `id2label` in its config.json".to_owned()
                 }
                 (_, None) => {
                     "its classes cannot be put in the student's order: the student's have no names; give them with `.classes([…])`".to_owned()
@@ -81,36 +80,36 @@ fn in_order(logits: &Tensor, order: &[i64]) -> Result<Tensor> {
     let classes = logits.size().last().copied().unwrap_or(0);
     if usize::try_from(classes) != Ok(order.len()) {
         return Err(Error::invalid(format!(
-            "a teacher names {} classes, and its logits have {classes}",
+            "a teacher names {} classes, but its logits have {classes}",
             order.len()
         )));
     }
     Ok(logits.f_index_select(-1, &Tensor::f_from_slice(order)?.f_to_device(logits.device())?)?)
 }
 
-/// What the comparison of all sides gave.
+/// The result of comparing all sides.
 #[derive(Debug, Default)]
 pub(super) struct ClassFindings {
     pub(super) problems: Vec<Problem>,
-    /// What may be right, and a person should know.
+    /// Notes to the user about things that may be intended.
     pub(super) notes: Vec<String>,
-    /// What the student was told of its task.
+    /// What the student took over from its teachers or the data.
     pub(super) found: Vec<String>,
 }
 
 /// One side with names for its classes.
 struct Named {
     whose: String,
-    /// The stage that a problem is of.
+    /// The stage that a problem is reported for.
     stage: String,
     owner: Option<Owner>,
     names: Vec<String>,
 }
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// Compares the names of all sides that take part in the same losses: teachers whose logits are read,
-    /// the student, and the data (`data`: the names of its labels) where a loss reads labels. A student that
-    /// states neither names nor problem type is told those of its teachers, or else of the data.
+    /// Compares the class names of all sides that take part in the same losses: teachers whose logits are
+    /// read, the student, and the data (`data`: the names of its labels) if a loss reads labels. A student
+    /// that states neither names nor problem type takes over those of its teachers, or else of the data.
     pub(super) fn compare_classes(&self, data: Option<&[String]>) -> ClassFindings {
         let mut findings = ClassFindings::default();
         let plan = self.plan();
@@ -122,7 +121,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         for index in &teachers {
             let owner = Owner::Teacher(*index);
             let names = self.pipeline.teachers[*index].class_names();
-            // One that is read by name has the student's order.
+            // A teacher that is read by name has the student's order.
             let names = if self.orders.0.contains_key(index) { student.clone() } else { names };
             let whose = self.called(*index);
             sides.extend(names.map(|names| Named {
@@ -155,7 +154,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                         .problems
                         .push(Problem::Unfit { stage: one.stage.clone(), message: refusal(one, other) }),
                     Agreement::OtherNames => findings.notes.push(format!(
-                        "the classes of {} are {}, those of {} {}: they are taken for the same classes in this order",
+                        "the classes of {} are {}, those of {} are {}: they are assumed to be the same classes in this order",
                         one.whose,
                         listed(&one.names),
                         other.whose,
@@ -198,7 +197,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             (of_teachers, None) => of_teachers,
             (Some(of_teachers), Some(own)) if own != of_teachers => {
                 findings.notes.push(format!(
-                    "`problem_type` is {of_teachers} for the teacher and {own} for the student, whose logits are compared"
+                    "`problem_type` is {of_teachers} for the teacher but {own} for the student, and their logits are compared"
                 ));
                 None
             }
@@ -229,7 +228,7 @@ fn refusal(one: &Named, other: &Named) -> String {
         }
     };
     format!(
-        "the classes of {} are {}, those of {} {}: the same name stands for different classes; {mend}",
+        "the classes of {} are {}, those of {} are {}: the same name stands for different classes; {mend}",
         one.whose,
         listed(&one.names),
         other.whose,
@@ -249,7 +248,7 @@ pub(super) fn stage_of(plan: &Plan, owner: Owner) -> String {
     adaptor_of(plan, owner).map_or_else(String::new, |(_, name)| name.to_owned())
 }
 
-/// Whether a loss reads one of these roles of a side.
+/// Whether a loss reads one of these roles from a side.
 fn gives(plan: &Plan, owner: Owner, roles: &[&str]) -> bool {
     let Some((adaptor, _)) = adaptor_of(plan, owner) else { return false };
     let read = |flow: &Flow| matches!(flow, Flow::Feature { role, .. } if roles.contains(&role.as_str()));

@@ -1,4 +1,4 @@
-//! Several teachers' logits as one: the formulas of [`Combine`].
+//! Combines several teachers' logits: the formulas of [`Combine`].
 
 use tch::Tensor;
 
@@ -8,16 +8,17 @@ use crate::loss::wide;
 use crate::plan::Combine;
 use crate::words::shape;
 
-/// What a row may bring along for its teachers to be combined by.
+/// Per-row inputs that decide how the teachers are combined.
 #[derive(Debug, Default)]
 pub(super) struct Guides<'g> {
-    /// Of the logits' shape but for the classes; a negative one is none.
+    /// The logits' shape without the class dimension; negative means no label.
     pub(super) labels: Option<&'g Tensor>,
-    /// Which teacher a row learns from, `(batch,)` or of the labels' shape, int64.
+    /// The teacher that each row learns from, `(batch,)` or the labels' shape, int64.
     pub(super) teacher: Option<&'g Tensor>,
 }
 
-/// The logits that a loss compares: `(batch, classes)` or `(batch, length, classes)`, as every teacher's.
+/// The combined logits that a loss compares: `(batch, classes)` or `(batch, length, classes)`, like each
+/// teacher's.
 pub(super) fn combine(
     policy: &Combine,
     temperature: Option<f64>,
@@ -27,7 +28,7 @@ pub(super) fn combine(
     let all = stacked(logits)?;
     if policy.mixes_probabilities() && all.size().last() == Some(&1) {
         return Err(Error::invalid(format!(
-            "the teachers' logits are {}, and `{policy}` mixes probabilities: that of one logit is 1 whatever a teacher says; combine by `mean_of_logits` or `weighted`",
+            "the teachers' logits are {}, and `{policy}` mixes probabilities: with a single logit the probability is always 1; combine by `mean_of_logits` or `weighted`",
             shape(&logits.first().map(|logits| logits.size()).unwrap_or_default())
         )));
     }
@@ -48,8 +49,9 @@ pub(super) fn combine(
             mixed(&Tensor::f_full(&rows()?, 1.0 / teachers, (all.kind(), all.device()))?)
         }
         Combine::ByConfidence => {
-            let labels =
-                guides.labels.ok_or_else(|| Error::invalid("`by_confidence` was given no labels"))?;
+            let labels = guides
+                .labels
+                .ok_or_else(|| Error::invalid("`by_confidence` needs labels, and none were given"))?;
             mixed(&by_confidence(&all, labels)?)
         }
         Combine::ByEntropy => {
@@ -59,15 +61,15 @@ pub(super) fn combine(
             mixed(&sureness.f_div(&sureness.f_sum_dim_intlist(0, true, None)?)?)
         }
         Combine::RoutedByExample => {
-            let teacher = guides
-                .teacher
-                .ok_or_else(|| Error::invalid("`routed_by_example` was given no `teacher_index`"))?;
+            let teacher = guides.teacher.ok_or_else(|| {
+                Error::invalid("`routed_by_example` needs `teacher_index`, and none was given")
+            })?;
             routed(&all, teacher)
         }
     }
 }
 
-/// An entropy below this, in nats, is taken for it: a teacher that is sure beyond it outweighs no other.
+/// Entropies, in nats, are clamped to at least this: a teacher that is surer still gains no more weight.
 const SUREST: f64 = 1e-6;
 
 /// `(teachers, batch, …, classes)`, in float32 or wider.
@@ -75,7 +77,7 @@ fn stacked(logits: &[&Tensor]) -> Result<Tensor> {
     let first = logits.first().map(|logits| logits.size()).unwrap_or_default();
     if let Some(index) = logits.iter().position(|logits| logits.size() != first) {
         return Err(Error::invalid(format!(
-            "the logits of teacher 0 are {}, those of teacher {index} {}: teachers are combined row by row and class by class",
+            "the logits of teacher 0 are {}, those of teacher {index} are {}: teachers can only be combined if their logits have the same shape",
             shape(&first),
             shape(&logits[index].size())
         )));
@@ -108,20 +110,20 @@ fn by_confidence(all: &Tensor, labels: &Tensor) -> Result<Tensor> {
         .f_gather(-1, &label.f_expand(&sizes, false)?, false)?
         .f_squeeze_dim(-1)?
         .f_neg()?;
-    // Two teachers that exclude the label would be infinity less infinity.
+    // Two teachers that rule out the label would give infinity minus infinity.
     let share = cross_entropy.f_clamp_max(1e30)?.f_softmax(0, None)?;
     let weights = share.f_neg()?.f_add_scalar(1.0)?.f_div_scalar((teachers - 1).max(1) as f64)?;
     Ok(weights.f_masked_fill(&labels.f_lt(0)?.f_unsqueeze(0)?, 1.0 / teachers as f64)?)
 }
 
-/// Each row's own teacher.
+/// Picks each row's own teacher.
 fn routed(all: &Tensor, teacher: &Tensor) -> Result<Tensor> {
     let sizes = all.size();
     let (teachers, rows) = (sizes[0], &sizes[1..sizes.len() - 1]);
     let found = teacher.size();
     if found != rows && found != rows[..1] {
         return Err(Error::invalid(format!(
-            "`teacher_index` is {}; it must be one number a row, {}",
+            "`teacher_index` is {}; it must be one number per row, {}",
             shape(&found),
             shape(&rows[..1])
         )));
@@ -132,7 +134,7 @@ fn routed(all: &Tensor, teacher: &Tensor) -> Result<Tensor> {
         let row = first.f_int64_value(&[0])?;
         let index = teacher.f_masked_select(&outside)?.f_int64_value(&[0])?;
         return Err(Error::invalid(format!(
-            "`teacher_index` of row {row} of the batch is {index}, and there are {teachers} teachers, counted from 0"
+            "`teacher_index` of row {row} of the batch is {index}, but there are {teachers} teachers, counted from 0"
         )));
     }
     let mut index = teacher.f_unsqueeze(0)?;

@@ -1,5 +1,5 @@
-//! From the features of all sides to pairs, one a head of the logits: masks and labels go with their
-//! head, and several teachers become one.
+//! Turns the features of all sides into one pair per head: assigns masks and labels to their head, and
+//! combines several teachers into one.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ use crate::plan::{Combine, LossStage};
 pub(super) struct RolesOfSide {
     pub(super) features: Vec<Tensor>,
     pub(super) masks: Vec<Tensor>,
-    /// The student's, for a probability shift or to combine teachers by.
+    /// The student's labels, for a probability shift or to combine teachers.
     pub(super) labels: Vec<Tensor>,
-    /// The student's, to combine teachers by.
+    /// The student's `teacher_index`, to combine teachers.
     pub(super) teacher: Vec<Tensor>,
-    /// What else the loss reads, one a head or one for all.
+    /// Other roles that the loss reads: one tensor per head, or one for all.
     pub(super) also: BTreeMap<&'static str, Vec<Tensor>>,
 }
 
@@ -31,14 +31,14 @@ impl RolesOfSide {
         Ok(Features { tensors: self.features, mask: self.masks.into_iter().next(), also })
     }
 
-    /// What else the loss reads for a head: one value serves all of them, or each has its own.
+    /// The other roles that the loss reads for a head: one tensor for all heads, or one per head.
     fn also_of_head(&self, head: usize) -> Result<BTreeMap<&'static str, Tensor>> {
         let one = |(role, tensors): (&&'static str, &Vec<Tensor>)| {
             let index = if tensors.len() == 1 { 0 } else { head };
             match tensors.get(index) {
                 Some(tensor) => Ok((*role, tensor.shallow_clone())),
                 None => Err(Error::invalid(format!(
-                    "the adaptor gives {} `{role}`: give one for all `logits`, or one each",
+                    "the adaptor returns {} `{role}`: return one for all `logits`, or one for each",
                     tensors.len()
                 ))),
             }
@@ -46,7 +46,7 @@ impl RolesOfSide {
         self.also.iter().map(one).collect()
     }
 
-    /// What rows bring along for a head's teachers to be combined by.
+    /// The per-row inputs that decide how a head's teachers are combined.
     fn guides(&self, head: usize) -> Guides<'_> {
         let index = if self.teacher.len() == 1 { 0 } else { head };
         Guides { labels: self.labels.get(head), teacher: self.teacher.get(index) }
@@ -57,14 +57,14 @@ impl RolesOfSide {
         Ok(Features { tensors: features, mask: self.mask(head), also: self.also_of_head(head)? })
     }
 
-    /// The mask of a head: one serves all of them, or each has its own.
+    /// The mask of a head: one for all heads, or one per head.
     fn mask(&self, head: usize) -> Option<Tensor> {
         let index = if self.masks.len() == 1 { 0 } else { head };
         self.masks.get(index).map(Tensor::shallow_clone)
     }
 }
 
-/// One pair a head; several teachers' logits are combined.
+/// One pair per head; several teachers' logits are combined.
 pub(super) fn by_head(
     role: &str,
     stage: &LossStage,
@@ -81,7 +81,7 @@ pub(super) fn by_head(
     {
         if !matches!(side.masks.len(), 0 | 1) && side.masks.len() != heads {
             return Err(Error::invalid(format!(
-                "{owner} gives {} masks for {heads} `{role}`: give one mask for all, or one each",
+                "{owner} gives {} masks for {heads} `{role}`: give one mask for all, or one for each",
                 side.masks.len()
             )));
         }
@@ -94,7 +94,7 @@ pub(super) fn by_head(
     }
     if let Some(teacher) = teachers.iter().find(|teacher| teacher.features.len() != heads) {
         return Err(Error::invalid(format!(
-            "the student gives {heads} `{role}`, a teacher {}: both must have the same heads",
+            "the student gives {heads} `{role}`, a teacher gives {}: both must have the same heads",
             teacher.features.len()
         )));
     }
@@ -124,7 +124,7 @@ pub(super) fn by_head(
         .collect()
 }
 
-/// Teachers that are combined must mask the same positions: each is held against the student.
+/// Combined teachers must mask the same positions: each is compared with the student.
 fn teachers_mask_alike(
     loss: &dyn Loss,
     student: &Features,
@@ -139,10 +139,10 @@ fn teachers_mask_alike(
     Ok(())
 }
 
-/// The tensors of one head's logits where some of them are known.
+/// The number of tensors per head when only the top logits are known.
 pub(super) const TOP_LOGITS: usize = 3;
 
-/// One pair a head, of a teacher whose logits are known as the top k alone.
+/// One pair per head, for a teacher of which only the top k logits are known.
 fn top_logits(student: &RolesOfSide, teacher: &RolesOfSide) -> Result<Vec<(Features, Features)>> {
     let heads = teacher.features.chunks_exact(TOP_LOGITS).enumerate();
     heads

@@ -1,4 +1,4 @@
-//! What waits for its readers while a batch goes through the plan.
+//! Intermediate results that wait for their readers while a batch runs through the plan.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ pub(super) struct Held {
     pub(super) counts: OwnCounts,
 }
 
-/// What the student's own losses of a batch count.
+/// The counts of the student's own losses for a batch.
 #[derive(Default)]
 pub(super) struct OwnCounts {
     pub(super) losses: Option<Vec<Tensor>>,
@@ -26,7 +26,7 @@ pub(super) struct OwnCounts {
 }
 
 impl Held {
-    /// Distinct tensors among the flows; handles of one tensor count once.
+    /// The number of distinct tensors among the flows; handles of one tensor count once.
     pub(super) fn tensors(&self) -> usize {
         let pointers = self.flows.values().flatten().map(|tensor| tensor.data_ptr() as usize);
         pointers.collect::<BTreeSet<_>>().len()

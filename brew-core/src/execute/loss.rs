@@ -1,4 +1,4 @@
-//! The stages of losses and of their sum.
+//! Runs the stages of losses and of their sum.
 
 use tch::Tensor;
 
@@ -13,17 +13,17 @@ use crate::loss::{Loss, Term};
 use crate::plan::StageId;
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// The value of a loss: its terms, each divided, added up.
+    /// The value of a loss: the sum of its terms, each divided by its count.
     pub(super) fn loss(&self, id: StageId, window: Option<&Window>, held: &mut Held) -> Result<Tensor> {
         let weighed = self.weighed(id)?;
         let (value, terms) = self.terms(id, &*weighed.loss(), window, held)?;
-        // Only a pass that trains is part of a step.
+        // Only a training pass is part of a step.
         let mut of_step = terms.iter().filter(|term| term.sum.requires_grad());
         weighed.learns(|learns| of_step.try_for_each(|term| learns.after_term(term))).transpose()?;
         Ok(value)
     }
 
-    /// The value of a loss, and the terms that it is made of: one per head.
+    /// The value of a loss and its terms: one per head.
     fn terms(
         &self,
         id: StageId,
@@ -47,7 +47,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             });
             terms.push(term);
         }
-        let total = total.ok_or_else(|| Error::invalid("a loss was given nothing to compare"))?;
+        let total = total.ok_or_else(|| Error::invalid("a loss has nothing to compare"))?;
         Ok((total, terms))
     }
 
@@ -62,7 +62,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             let weighed = |value| balance::Weighed { name: name.clone(), value, weight };
             terms.extend(values.into_iter().map(weighed));
         }
-        // The part of an optimizer step that this batch is.
+        // This batch's share of the optimizer step.
         let share = inputs.window.map_or(1.0, Window::share);
         balance::sum(self.plan().balance(), &self.variances, &terms, share)
     }

@@ -1,11 +1,11 @@
-//! The executor: a plan on a device. The only room where the plan meets tensors.
+//! The executor: runs a plan on a device. Only here does a plan meet tensors.
 //!
-//! Stages run in the plan's order. Each flow between two stages holds handles of its own, which the
-//! reading stage takes away: so a tensor is dropped after its last reader, and a model's output as
-//! soon as its adaptor has picked the features somebody wants.
+//! Stages run in the plan's order. Each flow between two stages holds its own tensor handles, which the
+//! reading stage consumes: a tensor is therefore dropped after its last reader, and a model's output as soon
+//! as its adaptor has extracted the wanted features.
 //!
-//! `run` is the walk: one match over the kinds of stages. What a kind does is in `teacher`, `student`,
-//! `loss` and `teacher_cache`; `probe` takes the same walk with two rows, and collects what goes wrong.
+//! `run` walks the plan with one match over the kinds of stages. The kinds are implemented in `teacher`,
+//! `student`, `loss` and `teacher_cache`; `probe` walks the plan with two rows and collects every problem.
 
 mod balance;
 mod classes;
@@ -55,7 +55,7 @@ pub(crate) type Keys = BTreeMap<usize, RowKeys>;
 #[derive(Debug)]
 pub struct Executor<'p, T: 'static, A: Adaptor> {
     pipeline: &'p Pipeline<T, A>,
-    /// What is run: the pipeline's plan, with the stages that the run added.
+    /// The plan that runs: the pipeline's, with the stages that the run added.
     plan: Plan,
     order: Vec<StageId>,
     orders: classes::Orders,
@@ -68,7 +68,7 @@ pub struct Executor<'p, T: 'static, A: Adaptor> {
 }
 
 impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
-    /// Prepares a pipeline: freezes its teachers and makes its projections from this seed.
+    /// Prepares a pipeline: freezes its teachers and initializes its projections from this seed.
     pub fn new(pipeline: &'p Pipeline<T, A>, seed: i64) -> Result<Self> {
         pipeline.plan.check()?;
         let order = order_of(&pipeline.plan)?;
@@ -109,7 +109,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             .filter_map(|(id, part)| self.plan().stage(*id).map(|stage| (stage.name.as_str(), part)))
     }
 
-    /// Their weights, with the names of their stages.
+    /// The losses' weights, with the names of their stages.
     pub(crate) fn weights(&self) -> impl Iterator<Item = (&str, &Weight)> {
         self.pipeline
             .losses
@@ -117,7 +117,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             .filter_map(|(id, part)| self.plan().stage(*id).map(|stage| (stage.name.as_str(), &part.weight)))
     }
 
-    /// What is learned beside the student: projections, and what losses learn, each under its stage's
+    /// The parameters learned beside the student's: those of projections and losses, each under its stage's
     /// name.
     pub fn learned(&self) -> Parameters {
         let of_losses = self.losses().flat_map(|(stage, loss)| named(stage, &learned(loss)));
@@ -127,7 +127,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         Parameters::new(projections.into_iter().chain(of_losses).chain(self.variances.parameters()))
     }
 
-    /// The same in groups, with what each changes of the optimizer's settings.
+    /// The same in groups, each with its changes to the optimizer's settings.
     pub(crate) fn learned_groups(&self) -> impl Iterator<Item = (OptimizerChanges, Parameters)> {
         let of_losses = self.losses().map(|(stage, loss)| {
             (OptimizerChanges::default(), Parameters::new(named(stage, &learned(loss))))
@@ -136,21 +136,22 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         self.projections.groups().chain(of_losses).chain([variances])
     }
 
-    /// Takes these parameters in place of its own where a projection has one of that name and size: so
-    /// several plans train one projection.
+    /// Replaces the parameters of its projections with these where name and size match, so that several plans
+    /// train one projection.
     pub(crate) fn share_projections(&mut self, with: &Parameters) {
         self.projections.share(with);
     }
 
-    /// Lets teachers and student compute in a low precision, by autocast; `None` is float32. The
-    /// teachers' weights are held in it from now on; the student's, projections and losses stay wide.
+    /// Makes teachers and student compute in low precision, by autocast; `None` is float32. The teachers'
+    /// weights are converted to it permanently; the weights of the student, projections and losses stay in
+    /// float32.
     pub fn compute_in(&mut self, kind: Option<Kind>) -> Result<()> {
         self.precision = kind;
         let (Some(kind), _guard) = (kind, tch::no_grad_guard()) else { return Ok(()) };
         for teacher in &self.pipeline.teachers {
             // Buffers keep their dtype, as autocast expects of running statistics.
             for (name, weight) in teacher.parameters().without_buffers() {
-                // A weight that two layers share has one handle's change already.
+                // A weight that two layers share may already be converted.
                 if weight.kind() == Kind::Float {
                     weight.shallow_clone().f_set_data(&weight.f_to_kind(kind)?).in_stage(name)?;
                 }
@@ -164,35 +165,35 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         &self.projections
     }
 
-    /// The plan that is run: what was declared, and the stages that the run added.
+    /// The plan that runs: the declared stages and those that the run added.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// What was declared.
+    /// The pipeline as declared.
     pub(crate) fn pipeline(&self) -> &Pipeline<T, A> {
         self.pipeline
     }
 
-    /// Runs another plan from now on, which a pass made of this one.
+    /// Switches to a plan that a pass made from the current one.
     fn run_plan(&mut self, plan: Plan) -> Result<()> {
         self.order = order_of(&plan)?;
         self.plan = plan;
         Ok(())
     }
 
-    /// What a batch counts in a window of several.
+    /// The counts of a batch in a window of several batches.
     pub fn counts<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<BatchCounts> {
         BatchCounts::of::<A>(&self.pipeline.student, batch.student())
     }
 
-    /// What the batches of one optimizer step count together.
+    /// The combined counts of the batches of one optimizer step.
     pub fn window<B: Feeds<T, A::Batch>>(&self, batches: &[B]) -> Result<Window> {
         let counts = batches.iter().map(|batch| self.counts(batch)).collect::<Result<Vec<_>>>()?;
         Window::sum(self.plan().semantics(), batches.len(), &counts.iter().collect::<Vec<_>>())
     }
 
-    /// What the adaptor of a model reads of it.
+    /// What a model's adaptor reads from its output.
     fn wants_of(&self, model: StageId) -> Wants {
         let adaptors = self.plan().outputs(model);
         adaptors.first().map(|(_, adaptor, _)| self.plan().wants(*adaptor)).unwrap_or_default()
@@ -206,7 +207,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
         let teachers = &self.pipeline.teachers;
         teachers.get(index).map(|teacher| &**teacher).ok_or_else(|| {
             Error::invalid(format!(
-                "the plan runs teacher {index}, and the pipeline has {}, counted from 0",
+                "the plan runs teacher {index}, but the pipeline has {}, counted from 0",
                 teachers.len()
             ))
         })
@@ -227,12 +228,12 @@ fn order_of(plan: &Plan) -> Result<Vec<StageId>> {
     plan.order().map_err(|names| Error::Plan(vec![Problem::Cycle(names)]))
 }
 
-/// What a loss learns.
+/// The parameters that a loss learns.
 fn learned(loss: &Weighed) -> Parameters {
     loss.learns(|learns| learns.parameters()).unwrap_or_default()
 }
 
-/// What a loss learns, under its stage's name.
+/// The parameters that a loss learns, under its stage's name.
 fn named(stage: &str, parameters: &Parameters) -> Vec<(String, Tensor)> {
     let under = |(name, tensor): (&str, &Tensor)| (format!("{stage}.{name}"), tensor.shallow_clone());
     parameters.iter().map(under).collect()

@@ -1,4 +1,5 @@
-//! What the student gives for a few rows: by it a run that resumes notices state that its model did not name.
+//! The student's outputs for a few rows: a resumed run compares them to detect state that the model did not
+//! list.
 
 use tch::Tensor;
 
@@ -13,11 +14,10 @@ use crate::plan::StageKind;
 use crate::side::Owner;
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// The student's features that the plan reads, in evaluation mode: those of floating point, by role and
-    /// place.
+    /// The student's floating-point features that the plan reads, in evaluation mode, by role and index.
     pub(crate) fn student_outputs<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<Vec<(String, Tensor)>> {
         let _guard = tch::no_grad_guard();
-        // A model that draws in evaluation mode too draws the same every time.
+        // A model that also draws random numbers in evaluation mode draws the same ones every time.
         tch::manual_seed(0);
         let pass = Pass::evaluation(Wants::nothing());
         let inputs = Inputs { batch, keys: &Keys::new(), pass: &pass, window: None };

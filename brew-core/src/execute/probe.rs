@@ -1,4 +1,5 @@
-//! Two rows through the plan before the first step: everything that types cannot know, all at once.
+//! The probe: runs two rows through the plan before the first step to check everything that types cannot, all
+//! at once.
 
 use tch::{Kind, Tensor};
 
@@ -18,16 +19,16 @@ use crate::role::{InputsMask, Labels, Logits, LogitsMask, Role};
 use crate::side::Owner;
 use crate::words::thousands;
 
-/// What two rows of the data showed.
+/// The findings from two rows of the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// One line a finding, such as ``student adaptor: `hidden` 7 x (2, 40, 384)``.
+    /// One line per finding, such as ``student adaptor: `hidden` 7 x (2, 40, 384)``.
     pub found: Vec<String>,
-    /// What may be right, and a person should know, such as classes of other names on two sides.
+    /// Things that may be intended but deserve a warning, such as classes with different names on two sides.
     pub warnings: Vec<String>,
 }
 
-/// What goes on being collected while the stages run.
+/// Collected while the stages run.
 #[derive(Default)]
 struct Findings {
     found: Vec<String>,
@@ -45,14 +46,14 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// Runs every stage on the first two rows, without gradients, and reports all problems at once.
     ///
     /// # Errors
-    /// [`Error::Plan`] with every problem: layers that do not exist, widths and lengths that differ,
-    /// masks that are not 0 and 1, labels out of range, losses that are not finite, classes of the same
-    /// names in another order, token ids that two sides take for different tokens.
+    /// [`Error::Plan`] with every problem: layers that do not exist, widths and lengths that differ, masks with
+    /// values other than 0 and 1, labels out of range, non-finite losses, classes of the same names in a
+    /// different order, token ids that stand for different tokens on two sides.
     pub fn probe<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<Probe> {
         self.probe_data(batch, None, &|_| Ok(None))
     }
 
-    /// The same over data that names the classes of its labels, and the vocabulary of each column.
+    /// The same for data that names the classes of its labels and the vocabulary of each column.
     ///
     /// # Errors
     /// Those of [`probe`](Self::probe).
@@ -83,8 +84,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
     }
 
-    /// Whether the models and the adaptors take this row: what is wrong, by stage, each after where the row
-    /// is. No loss is computed, since what two equal rows give says little.
+    /// Whether models and adaptors accept this row: the problems by stage, each with the row's location. No
+    /// loss is computed, since its value for two equal rows says little.
     pub(crate) fn probe_row<B: Feeds<T, A::Batch>>(&self, row: &str, batch: &B) -> Result<Vec<Problem>> {
         let problems = self.findings(Findings::default(), batch, false)?.problems.into_iter().map(
             |problem| match problem {
@@ -130,13 +131,13 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 Ok(Provided::Features(features)) => {
                     for (flow, feature) in features {
                         match feature {
-                            // Where what is projected failed before, nothing comes out.
+                            // If the input of a projection failed earlier, there is no output.
                             Ok(feature) => drop(held.flows.insert(flow, feature)),
                             Err(error) => findings.problem(stage, error),
                         }
                     }
                 }
-                // Where a model failed there is nothing to adapt.
+                // If a model failed, its adaptor has nothing to read.
                 Err(_) if matches!(stage.kind, StageKind::Adaptor { .. }) => continue,
                 Err(error) => findings.problem(stage, error),
                 Ok(_) => {}
@@ -149,7 +150,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     }
 
     fn probe_loss(&self, id: StageId, stage: &Stage, held: &mut Held, findings: &mut Findings) {
-        // A loss whose inputs failed before says nothing more.
+        // If a loss's inputs failed earlier, the loss adds no further problem.
         if self.plan().inputs(id).iter().any(|(flow, ..)| !held.flows.contains_key(flow)) {
             return;
         }
@@ -167,7 +168,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 reads::same_masks(loss, &student, &teacher)?;
                 let value = loss.term(&student, &teacher)?.mean()?.f_double_value(&[])?;
                 if !value.is_finite() {
-                    return Err(Error::invalid(format!("its value on the first two rows is {value}")));
+                    return Err(Error::invalid(format!("its value for the first two rows is {value}")));
                 }
             }
             Ok(())
@@ -177,7 +178,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
     }
 
-    /// Labels lie in 0 to classes - 1, or are -100, which no loss counts.
+    /// Checks that labels lie in 0 to classes - 1, or are -100, which no loss counts.
     fn check_labels<B: Feeds<T, A::Batch>>(
         &self,
         stage: &Stage,
@@ -202,12 +203,12 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
     }
 
-    /// The student's masks are 0 and 1, whether a loss reads them or its model alone.
+    /// Checks that the student's masks are 0 and 1, even if only its model reads them.
     fn check_masks<B: Feeds<T, A::Batch>>(&self, batch: &B, held: &Held, id: StageId) -> Result<()> {
         let model = self.plan().inputs(id).into_iter().find_map(|(_, from, _)| held.outputs.get(&from));
         let Some(output) = model else { return Ok(()) };
         for role in [InputsMask::NAME, LogitsMask::NAME] {
-            // What cannot be read is said where it is read.
+            // A mask that cannot be read is reported where it is read.
             let Ok(Some(masks)) = self.student().read(role, batch.student(), &**output) else { continue };
             for mask in masks.into_tensors() {
                 zeros_and_ones(&format!("the student's `{role}`"), &mask)?;
@@ -238,13 +239,13 @@ fn batch_found<B: Batch>(batch: &B) -> String {
     format!("batch: {}", columns.join(", "))
 }
 
-/// What is wrong with labels beside logits, whose model may state their problem type.
+/// The mismatch between labels and logits, if there is one; the model may state the problem type.
 fn labels_misfit(stated: Option<ProblemType>, logits: &Tensor, labels: &Tensor) -> Result<Option<String>> {
     let classes = logits.size().last().copied().unwrap_or(0);
     let problem = match (ProblemType::of(stated, &logits.size(), labels), labels.kind()) {
         (Ok(problem), _) => problem,
         (Err(error), _) if stated.is_some() => return Ok(Some(error.to_string())),
-        // The labels of a loss of one's own may have any shape; integers are still classes.
+        // Labels of a custom loss may have any shape; integers are still classes.
         (Err(_), Kind::Int64 | Kind::Int) => ProblemType::SingleLabelClassification,
         (Err(_), _) => return Ok(None),
     };

@@ -1,4 +1,5 @@
-//! Learned projections: made from the seed, applied to the student's features, trained with it.
+//! Learned projections: initialized from the seed, applied to the student's features, and trained with the
+//! student.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +23,7 @@ struct Weights {
 }
 
 impl Projections {
-    /// Weights from N(0, 0.02), biases 0, drawn in the plan's order, in float32 or in the float64 of
-    /// the student.
+    /// Weights from N(0, 0.02), biases 0, drawn in the plan's order; float64 if the student is, else float32.
     pub(super) fn new(plan: &Plan, (kind, device): (Kind, Device), seed: i64) -> Result<Self> {
         let mut made = BTreeMap::new();
         for (id, stage) in plan.stages() {
@@ -32,7 +32,7 @@ impl Projections {
                 tch::manual_seed(seed);
             }
             let options = (kind, Device::Cpu);
-            // Drawn on the CPU, so that every device starts from the same numbers.
+            // Drawn on the CPU, so that the initial values do not depend on the device.
             let weight =
                 Tensor::f_randn([projection.teacher, projection.student], options)?.f_mul_scalar(0.02)?;
             let bias = Tensor::f_zeros([projection.teacher], options)?;
@@ -55,13 +55,12 @@ impl Projections {
         Parameters::new(self.0.values().flat_map(Weights::named))
     }
 
-    /// The parameters of each, with the settings of the optimizer that are its own.
+    /// The parameters of each projection, with its own optimizer settings.
     pub(crate) fn groups(&self) -> impl Iterator<Item = (OptimizerChanges, Parameters)> {
         self.0.values().map(|weights| (weights.optimizer, Parameters::new(weights.named())))
     }
 
-    /// Gives the parameters of projections these values in place of the ones drawn from the seed: every
-    /// parameter, by its name.
+    /// Replaces the initial values drawn from the seed with these: every parameter, by its name.
     pub(crate) fn start(parameters: &Parameters, given: &BTreeMap<String, Tensor>) -> Result<()> {
         let own = |name: &str| parameters.iter().find(|(known, _)| *known == name);
         let in_own_dtype = given.iter().map(|(name, value)| {
@@ -75,7 +74,7 @@ impl Projections {
         parameters.take(&given, "the projections cannot start from these tensors")
     }
 
-    /// Takes these tensors themselves in place of its own, where name and size are equal.
+    /// Shares these tensors in place of its own where name and size match.
     pub(super) fn share(&mut self, with: &Parameters) {
         for weights in self.0.values_mut() {
             let [(weight, _), (bias, _)] = weights.named();
@@ -88,17 +87,17 @@ impl Projections {
         }
     }
 
-    /// Brings a feature of the student to the teacher's width.
+    /// Projects a feature of the student to the teacher's width.
     pub(super) fn apply(&self, id: StageId, feature: &Tensor) -> Result<Tensor> {
         let weights =
-            self.0.get(&id).ok_or_else(|| Error::invalid("the plan has a projection without weights"))?;
+            self.0.get(&id).ok_or_else(|| Error::invalid("a projection in the plan has no weights"))?;
         let width = feature.size().last().copied().unwrap_or(0);
         let [_, expected] = weights.weight.size()[..] else {
             return Err(Error::invalid("a projection is a matrix"));
         };
         if width != expected {
             return Err(Error::invalid(format!(
-                "the projection takes features {expected} wide, the student's are {width} wide: its first number is the student's width"
+                "the projection takes features of width {expected}, but the student's have width {width}: its first number is the student's width"
             )));
         }
         let projected =

@@ -1,4 +1,4 @@
-//! From flows to what a loss reads: layers picked, sides told apart.
+//! From the plan's flows to a loss's inputs: picks layers and separates the sides.
 
 use tch::Tensor;
 
@@ -12,11 +12,11 @@ use crate::plan::{Flow, Plan, StageId, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Losses, Role, TeacherIndex};
 use crate::side::Owner;
 
-/// The wanted layers of a feature, in the order they are wanted; all of it without layers.
+/// The requested layers of a feature, in the requested order; the whole feature if `layers` is `None`.
 pub(super) fn pick(role: &str, feature: Option<Feature>, layers: Option<&[i64]>) -> Result<Vec<Tensor>> {
     let Some(feature) = feature else {
         return Err(Error::invalid(format!(
-            "`{role}` is absent: the model or the batch left it out (hard labels need the batch's labels)"
+            "`{role}` is missing: neither the model nor the batch provided it (hard labels need the batch's labels)"
         )));
     };
     let tensors = feature.into_tensors();
@@ -28,7 +28,7 @@ pub(super) fn pick(role: &str, feature: Option<Feature>, layers: Option<&[i64]>)
             let index = if layer < 0 { layer + i64::try_from(count).unwrap_or(i64::MAX) } else { layer };
             let tensor = usize::try_from(index).ok().and_then(|index| tensors.get(index)).ok_or_else(|| {
                 Error::invalid(format!(
-                    "layer {layer} of `{role}` does not exist: the adaptor gives {count}, 0 to {}",
+                    "no layer {layer} of `{role}`: the adaptor gives {count}, 0 to {}",
                     count.saturating_sub(1)
                 ))
             })?;
@@ -36,15 +36,14 @@ pub(super) fn pick(role: &str, feature: Option<Feature>, layers: Option<&[i64]>)
                 Ok(tensor.shallow_clone())
             } else {
                 Err(Error::invalid(format!(
-                    "layer {layer} of `{role}` is empty: the model did not keep it although `pass.wants()` names it"
+                    "layer {layer} of `{role}` is empty: the model did not keep it although `pass.wants()` asks for it"
                 )))
             }
         })
         .collect()
 }
 
-/// A model's own losses, each with what its values count; a scalar of which nobody says that counts once
-/// per row.
+/// A model's own losses, each with the counts of its values; a scalar without counts counts once per row.
 pub(super) fn own_losses(
     losses: Vec<Tensor>,
     counts: Option<&[Tensor]>,
@@ -65,7 +64,7 @@ pub(super) fn own_losses(
     losses.into_iter().enumerate().map(own).collect()
 }
 
-/// What the values of one of so many losses count: one tensor serves all of them, or each has its own.
+/// The counts of one loss among `heads`: one tensor for all losses, or one for each.
 pub(super) fn of_head(counts: Option<&[Tensor]>, head: usize, heads: usize) -> Option<&Tensor> {
     match counts? {
         [one] => Some(one),
@@ -142,11 +141,11 @@ pub(super) fn gather(
         own_losses(student.features, held.counts.losses.as_deref(), held.counts.rows)?
     } else if compared == Logits::NAME {
         let Some(StageKind::Loss(stage)) = plan.stage(id).map(|stage| &stage.kind) else {
-            return Err(Error::invalid("what reads logits is not a loss"));
+            return Err(Error::invalid("a stage that reads logits is not a loss"));
         };
         by_head(&compared, stage, loss, student, teachers)?
     } else {
-        // The one that it reads is the last that anything arrived of.
+        // The teacher that it reads is the last one for which anything arrived.
         let teacher = teachers.pop().unwrap_or_default();
         vec![(student.whole()?, teacher.whole()?)]
     };
@@ -157,13 +156,13 @@ fn owner(plan: &Plan, from: StageId) -> Owner {
     match plan.stage(from).map(|stage| &stage.kind) {
         Some(StageKind::Adaptor { owner, .. }) => *owner,
         Some(StageKind::Recall(recall)) => Owner::Teacher(recall.teacher),
-        // Only the student's features are projected.
+        // Projections only apply to the student's features.
         _ => Owner::Student,
     }
 }
 
-/// Checks that both sides mask the same positions, where the loss compares position with position;
-/// names the first row that differs.
+/// Checks that both sides mask the same positions if the loss compares position by position; names the first
+/// row that differs.
 pub(super) fn same_masks(loss: &dyn Loss, student: &Features, teacher: &Features) -> Result<()> {
     if loss.masks() != Masks::Same {
         return Ok(());
@@ -174,7 +173,7 @@ pub(super) fn same_masks(loss: &dyn Loss, student: &Features, teacher: &Features
     }
     if of_student.size() != of_teacher.size() {
         return Err(Error::invalid(format!(
-            "the student's mask is {:?}, the teacher's {:?}: both sides must read the same rows at the same length",
+            "the student's mask is {:?}, the teacher's is {:?}: both sides must read the same rows at the same length",
             of_student.size(),
             of_teacher.size()
         )));

@@ -1,4 +1,4 @@
-//! One pass over the plan: a batch goes in, losses come out.
+//! One pass over the plan: runs a batch and returns its losses.
 
 use std::any::Any;
 
@@ -14,7 +14,7 @@ use crate::pass::Pass;
 use crate::plan::{FlowId, Stage, StageId, StageKind};
 use crate::side::Owner;
 
-/// What one run of a plan gives.
+/// The result of one pass over a plan.
 #[derive(Debug)]
 pub struct StepLosses {
     /// The weighted sum, a scalar with the gradient.
@@ -23,22 +23,22 @@ pub struct StepLosses {
     pub terms: Vec<(String, Tensor)>,
 }
 
-/// What a batch is run with.
+/// The inputs of one pass.
 pub(super) struct Inputs<'a, B> {
     pub(super) batch: &'a B,
-    /// The keys of its rows, for the teachers that have a cache.
+    /// The keys of the batch's rows, for the teachers that have a cache.
     pub(super) keys: &'a Keys,
     pub(super) pass: &'a Pass,
-    /// What to divide losses by, where the batch is one of several.
+    /// What to divide losses by, if the batch is one of several in a step.
     pub(super) window: Option<&'a Window>,
 }
 
-/// What flows out of a stage, each flow with its own error.
+/// The outputs of a stage, each flow with its own error.
 pub(super) type Features = Vec<(FlowId, Result<Vec<Tensor>>)>;
 
-/// What a stage provides.
+/// The result of a stage.
 pub(super) enum Provided {
-    /// Nothing that anybody holds.
+    /// Nothing that a later stage reads.
     Nothing,
     /// A model's output.
     Output(Box<dyn Any>),
@@ -51,11 +51,11 @@ pub(super) enum Provided {
 }
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// One pass over the plan. The wishes of `pass` are replaced by the plan's own; teachers never
-    /// train. `window` says what to divide by where the batch is one of several.
+    /// One pass over the plan. The `wants` of `pass` are replaced by the plan's own; teachers never train.
+    /// `window` says what to divide by if the batch is one of several in a step.
     ///
     /// # Errors
-    /// The first that a stage meets, with the stage's name.
+    /// The first error of a stage, with the stage's name.
     pub fn run<B: Feeds<T, A::Batch>>(
         &self,
         batch: &B,
@@ -65,7 +65,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         self.run_watched(batch, pass, window, &mut |_, _| {})
     }
 
-    /// The same, calling `watch` after each stage with the number of tensors that are held for later ones.
+    /// The same, calling `watch` after each stage with the number of tensors held for later stages.
     #[doc(hidden)]
     pub fn run_watched<B: Feeds<T, A::Batch>>(
         &self,

@@ -1,4 +1,4 @@
-//! The stages of the student: its forward pass, what its adaptor reads, and the projections of that.
+//! Runs the stages of the student: its forward pass, its adaptor, and the projections of its features.
 
 use std::any::Any;
 
@@ -16,7 +16,7 @@ use crate::plan::{Flow, StageId};
 use crate::role::{Labels, Losses, Role};
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// The student's forward pass, as a part of a step.
+    /// The student's forward pass within a step.
     pub(super) fn study<B: Feeds<T, A::Batch>>(
         &self,
         id: StageId,
@@ -26,7 +26,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         self.student_output(id, inputs)
     }
 
-    /// The same without a span, for passes that are no part of a step.
+    /// The same without a tracing span, for passes outside of steps.
     pub(super) fn student_output<B: Feeds<T, A::Batch>>(
         &self,
         id: StageId,
@@ -38,7 +38,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         student.forward(batch, &pass).map_err(|error| with_label_range(error, student, batch))
     }
 
-    /// What the student's adaptor reads of its output, which is dropped afterwards.
+    /// Extracts the student's features from its output, which is dropped afterwards.
     pub(super) fn student_features<B: Feeds<T, A::Batch>>(
         &self,
         id: StageId,
@@ -61,7 +61,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         Ok(features)
     }
 
-    /// What the student's own losses count; labels that the model gives itself are known only now.
+    /// The counts of the student's own losses; labels that the model itself provides are known only now.
     fn own_counts(&self, batch: &A::Batch, output: &dyn Any) -> Result<OwnCounts> {
         let losses = match self.student().losses_count(batch)? {
             Some(counts) => Some(counts),
@@ -77,7 +77,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// The student's features at the teacher's width.
     pub(super) fn project(&self, id: StageId, held: &mut Held) -> Result<Features> {
         let inputs = self.plan().inputs(id);
-        // What goes in first comes out first: a projection may serve several losses.
+        // Inputs and outputs have the same order: a projection may serve several losses.
         let outputs = self.plan().outputs(id);
         let paired = inputs
             .iter()
@@ -91,8 +91,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     }
 }
 
-/// Adds the range of the batch's labels to a student's error: libtorch names a label that is out of
-/// bounds, not where it came from.
+/// Adds the range of the batch's labels to a student's error: libtorch reports a label that is out of bounds,
+/// but not its origin.
 fn with_label_range<B: 'static>(error: Error, student: &dyn ErasedModel<B>, batch: &B) -> Error {
     let labels = student.read_batch(Labels::NAME, batch).ok().flatten().map(Feature::into_tensors);
     let range = labels.and_then(|labels| {

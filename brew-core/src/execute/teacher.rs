@@ -1,7 +1,7 @@
-//! The stages of a teacher: where its features come from, and who reads them.
+//! Runs the stages of a teacher: decides where its features come from and passes them on to their readers.
 //!
-//! A teacher's features are made by its forward pass, given by the batch, or recalled from a cache. That is
-//! decided once per batch, at the stage of the teacher ([`Origin`]); its adaptor and its cache follow it.
+//! A teacher's features are computed by its forward pass, given by the batch, or recalled from a cache. The
+//! teacher's stage decides this once per batch ([`Origin`]); its adaptor and cache follow that decision.
 
 use std::any::Any;
 
@@ -22,14 +22,14 @@ use crate::plan::{Flow, FlowId, StageId, StageKind};
 pub(super) enum Origin {
     /// The teacher ran.
     Made,
-    /// The batch brought the teacher's output along.
+    /// The batch brought the teacher's output.
     Given,
     /// A cache had them for every row.
     Recalled(Recalled),
 }
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// Decides where the features come from, and runs the teacher where they must be made.
+    /// Decides where the features come from, and runs the teacher if they must be computed.
     pub(super) fn teach<B: Feeds<T, A::Batch>>(
         &self,
         id: StageId,
@@ -53,7 +53,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         self.teacher(index)?.forward(inputs.batch.teacher(), &pass).map(Provided::Output)
     }
 
-    /// What the adaptor of a teacher reads: of what was made or given, else of the batch alone.
+    /// The features that a teacher's adaptor reads: from the computed or given output, else from the batch
+    /// alone.
     pub(super) fn teacher_features<B: Feeds<T, A::Batch>>(
         &self,
         id: StageId,
@@ -78,7 +79,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 Some(output) if is_kept || !self.is_cached(index) => {
                     self.teacher(index)?.read(role, inputs.batch.teacher(), output)
                 }
-                // What the batch alone gives is the same in every pass, whether or not the teacher ran.
+                // Features read from the batch alone do not depend on whether the teacher ran.
                 _ => self.teacher(index)?.read_batch(role, inputs.batch.teacher()),
             };
             features.push((flow, feature.and_then(|feature| reads::pick(role, feature, layers.as_deref()))));
@@ -86,8 +87,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         Ok(features)
     }
 
-    /// What a teacher's cache holds of the batch: read from it, or kept just now. What the batch brought
-    /// along is not the teacher's own to keep, and goes through.
+    /// The cached features of a batch, either read from the cache or just stored. Given outputs are passed
+    /// through and not stored, since the teacher did not compute them.
     pub(super) fn recall<B: Feeds<T, A::Batch>>(
         &self,
         id: StageId,
@@ -115,7 +116,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
     }
 
-    /// A value for each feature that flows out of a stage.
+    /// A value for each output feature of a stage.
     fn flows_out(
         &self,
         id: StageId,
@@ -128,7 +129,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         self.plan().outputs(id).into_iter().filter_map(of_flow).collect()
     }
 
-    /// The output that an adaptor reads, taken from what is held.
+    /// Takes the output that an adaptor reads from the held results.
     pub(super) fn output_of(&self, adaptor: StageId, held: &mut Held) -> Option<Box<dyn Any>> {
         let inputs = self.plan().inputs(adaptor);
         let model = inputs.into_iter().find(|(_, _, flow)| matches!(flow, Flow::Output));

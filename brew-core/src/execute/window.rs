@@ -1,8 +1,8 @@
-//! What a window of accumulated batches counts, known before any of them is run.
+//! The counts of a window of accumulated batches, known before any of them runs.
 //!
-//! A loss over a window divides by the rows, tokens or pairs of the whole window, so that one batch of 16
-//! and four of 4 give the same gradient whatever their padding. Masks that a model makes itself are
-//! not known beforehand; a loss over such a mask averages the batches' own means instead.
+//! A loss over a window divides by the rows, tokens or pairs of the whole window, so that one batch of 16 and
+//! four of 4 give the same gradient whatever their padding. Masks that a model itself computes are not known
+//! in advance; a loss over such a mask averages the batches' means instead.
 
 use std::collections::BTreeMap;
 
@@ -18,31 +18,31 @@ use crate::semantics::Semantics;
 
 use super::reads::of_head;
 
-/// What the batches of one optimizer step count together.
+/// The combined counts of the batches of one optimizer step.
 #[derive(Debug)]
 pub struct Window {
     semantics: Semantics,
     batches: usize,
     rows: f64,
     counts: BTreeMap<Counted, Counts>,
-    /// Of each of the student's own losses, where that is known beforehand.
+    /// The counts of the student's own losses, if known in advance.
     losses: Option<Vec<Tensor>>,
 }
 
-/// What a term is to be divided for.
+/// Identifies the term to divide.
 pub(super) struct Divided<'d> {
     pub(super) loss: &'d dyn Loss,
     /// The role that it compares.
     pub(super) role: &'d str,
     /// The role of the mask that says what of it counts.
     pub(super) mask: Option<&'static str>,
-    /// Which of so many heads it is of.
+    /// The index of its head, and the number of heads.
     pub(super) head: usize,
     pub(super) heads: usize,
 }
 
-/// What is counted: of masks the ones, of labels those at 0 or above, by themselves and where the mask of
-/// what a loss compares is 1.
+/// What is counted: the ones of a mask, or the labels at 0 or above, alone or where the mask of the compared
+/// role is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Counted {
     Mask(&'static str),
@@ -57,7 +57,8 @@ const COUNTED: [Counted; 5] = [
     Counted::Labels { under: Some(LogitsMask::NAME) },
 ];
 
-/// What one batch counts: its rows, and the positions of the masks and labels that it gives itself.
+/// The counts of one batch: its rows, and the positions of the masks and labels that the batch itself
+/// provides.
 #[derive(Debug)]
 pub struct BatchCounts {
     rows: usize,
@@ -65,7 +66,7 @@ pub struct BatchCounts {
     losses: Option<Vec<Tensor>>,
 }
 
-/// What one mask counts, float32 scalars.
+/// The counts of one mask, float32 scalars.
 #[derive(Debug)]
 struct Counts {
     rows: Tensor,
@@ -74,7 +75,7 @@ struct Counts {
 }
 
 impl BatchCounts {
-    /// Counts a batch of the student's.
+    /// Counts a batch of the student.
     pub(super) fn of<A: Adaptor>(student: &dyn ErasedModel<A::Batch>, batch: &A::Batch) -> Result<Self> {
         let mut counts = BTreeMap::new();
         for counted in COUNTED {
@@ -90,9 +91,9 @@ impl BatchCounts {
 }
 
 impl Window {
-    /// Adds up what the batches of one task count, in a window of so many `batches` of all tasks. Where
-    /// the window has batches of other tasks too, the task's loss over its own rows is multiplied by its
-    /// share of the batches.
+    /// Adds up the counts of one task's batches, in a window of `batches` batches of all tasks. If the window
+    /// also has batches of other tasks, the task's loss over its own rows is multiplied by its share of the
+    /// batches.
     pub fn sum(semantics: Semantics, batches: usize, of_batches: &[&BatchCounts]) -> Result<Self> {
         let share = of_batches.len() as f64 / batches.max(1) as f64;
         let rows: f64 = of_batches.iter().map(|batch| batch.rows as f64).sum();
@@ -109,7 +110,7 @@ impl Window {
         Ok(Window { semantics, batches, rows: rows / share, counts, losses })
     }
 
-    /// The part of the window that one batch is.
+    /// One batch's share of the window.
     pub(super) fn share(&self) -> f64 {
         1.0 / self.batches.max(1) as f64
     }
@@ -170,7 +171,7 @@ impl Counts {
     }
 }
 
-/// What the values of each loss count in all batches together; `None` where batches differ in their losses.
+/// The counts of each loss in all batches together; `None` if batches have different losses.
 fn sum_by_head(batches: &[&[Tensor]], share: f64) -> Option<Result<Vec<Tensor>>> {
     let heads = batches.first()?.len();
     let alike = batches.iter().all(|batch| batch.len() == heads);
@@ -181,17 +182,17 @@ fn sum_by_head(batches: &[&[Tensor]], share: f64) -> Option<Result<Vec<Tensor>>>
     alike.then(|| (0..heads).map(total).collect())
 }
 
-/// The positions that the inputs' mask of a batch keeps, an int64 scalar on its device; `None` where the
-/// batch alone does not give the mask.
+/// The positions that the inputs' mask of a batch keeps, an int64 scalar on its device; `None` if the batch
+/// alone does not provide the mask.
 pub(crate) fn tokens<A: Adaptor>(batch: &A::Batch) -> Result<Option<Tensor>> {
     let mask = alone::<A>(InputsMask::NAME, batch)?;
     mask.map(|mask| token_count(&mask, Kind::Int64).in_stage(InputsMask::NAME)).transpose()
 }
 
 impl Counted {
-    /// What it comes to in a batch; `None` where the batch alone does not give it.
+    /// The counts in a batch; `None` if the batch alone does not provide them.
     fn of<A: Adaptor>(self, batch: &A::Batch) -> Result<Option<Counts>> {
-        // Several masks, one per head, each have a count of their own: they average by themselves.
+        // With one mask per head, each head has its own count and averages separately.
         let (role, mask) = match self {
             Counted::Mask(role) => (role, alone::<A>(role, batch)?),
             Counted::Labels { under } => (Labels::NAME, labelled::<A>(under, batch)?),
@@ -200,7 +201,7 @@ impl Counted {
     }
 }
 
-/// Which labels count, of those that the batch alone gives: where a mask is read, under it.
+/// Which labels of the batch count: if a mask is read, only those under the mask.
 fn labelled<A: Adaptor>(under: Option<&'static str>, batch: &A::Batch) -> Result<Option<Tensor>> {
     let Some(labels) = alone::<A>(Labels::NAME, batch)? else { return Ok(None) };
     let counts = labels.f_ge(0)?;
@@ -209,13 +210,13 @@ fn labelled<A: Adaptor>(under: Option<&'static str>, batch: &A::Batch) -> Result
         Some(mask) if mask.size() == labels.size() => {
             Ok(Some(counts.f_logical_and(&mask.f_to_kind(Kind::Bool)?)?))
         }
-        // A mask that the model makes, or one per head, is not known here.
+        // A mask that the model computes, or one per head, is not known here.
         _ if labels.dim() > 1 && A::ROLES.contains(&role) => Ok(None),
         _ => Ok(Some(counts)),
     }
 }
 
-/// The one tensor that the batch alone gives for a role.
+/// The tensor that the batch alone provides for a role.
 fn alone<A: Adaptor>(role: &'static str, batch: &A::Batch) -> Result<Option<Tensor>> {
     let Some(tensors) = A::read_batch(role, batch)? else { return Ok(None) };
     Ok(<[Tensor; 1]>::try_from(tensors.into_tensors()).ok().map(|[tensor]| tensor))

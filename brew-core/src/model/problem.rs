@@ -192,7 +192,7 @@ impl ProblemType {
                 let outside = outside(0.0, classes as f64 - 1.0)?.f_logical_and(&counts(labels)?)?;
                 first(outside)?.map(|label| {
                     format!(
-                        "a label is {label}, and the logits have {classes} classes: labels are 0 to {}, or -100 for what does not count",
+                        "a label is {label}, but the logits have {classes} classes: labels are 0 to {}, or -100 to ignore a position",
                         classes - 1
                     )
                 })

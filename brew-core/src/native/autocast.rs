@@ -1,4 +1,4 @@
-//! Autocast: matrix products in a low precision, with what needs it in float32.
+//! Autocast: matrix products in low precision, everything that needs more in float32.
 
 use std::ffi::c_int;
 use std::marker::PhantomData;
@@ -8,11 +8,12 @@ use tch::{Device, Kind};
 use super::ffi;
 use crate::error::{Error, Result};
 
-/// While it lives, this thread computes matrix products of float32 tensors in a low precision, and what
-/// loses too much by it (softmaxes, norms, losses on CUDA) in float32: PyTorch's `torch.autocast`.
+/// A guard: while it lives, this thread computes matrix products of float32 tensors in low precision, and
+/// operations that would lose too much by it (softmaxes, norms, losses on CUDA) in float32: PyTorch's
+/// `torch.autocast`.
 ///
-/// The low-precision copies of weights are kept until the outermost guard is dropped; drop it before an
-/// optimizer's step, or a copy is used that is a step old.
+/// The low-precision copies of weights are cached until the outermost guard is dropped; drop it before an
+/// optimizer step, or the copies become stale.
 #[must_use = "autocast ends when this is dropped"]
 #[derive(Debug)]
 pub struct Autocast {
@@ -27,7 +28,7 @@ impl Autocast {
     /// Begins autocast for a device with [`Kind::BFloat16`] or [`Kind::Half`].
     ///
     /// # Errors
-    /// On another dtype, and on devices other than the CPU and CUDA.
+    /// Other dtypes, and devices other than the CPU and CUDA.
     pub fn enter(device: Device, kind: Kind) -> Result<Self> {
         let cuda = match device {
             Device::Cpu => false,
@@ -46,7 +47,7 @@ impl Autocast {
 
 impl Drop for Autocast {
     fn drop(&mut self) {
-        // Neither can fail with values that libtorch gave itself, and a drop has nowhere to tell.
+        // Neither can fail with values that libtorch itself returned, and a drop cannot report an error.
         let _ = ffi::set_autocast(self.cuda, self.was_enabled, self.was_kind);
         let _ = ffi::leave_autocast();
     }

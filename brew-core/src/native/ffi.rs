@@ -1,7 +1,7 @@
-//! The only unsafe FFI of the crate: the C functions of `native/`, each behind a safe one.
+//! The crate's only unsafe FFI: safe wrappers around the C functions in `native/`.
 //!
-//! What all of them have in common: a pointer to a tensor comes from a [`Tensor`] that is borrowed for
-//! the whole call, the shim reads it and keeps none, and every exception of C++ comes back as a message.
+//! For all of them: a pointer to a tensor comes from a [`Tensor`] that is borrowed for the whole call, the
+//! shim does not keep the pointer, and every C++ exception is returned as a message.
 
 #![expect(unsafe_code, reason = "calls into the native shim; each block says why it is sound")]
 
@@ -89,12 +89,11 @@ unsafe extern "C" {
     fn brew_recompute_end() -> *mut c_char;
 }
 
-/// Keeps the shim in every program that links this crate, whatever it calls: what opens CUDA runs as the
-/// program starts.
+/// Keeps the linker from dropping the shim: its code that opens CUDA runs at program start.
 #[used]
 static KEPT: unsafe extern "C" fn(*mut c_int) -> *mut c_char = brew_load_cuda;
 
-/// The message that a function of the shim returned, as an error that names what was done.
+/// Converts the message that a shim function returned into an error that names the operation.
 fn told(what: &str, message: *mut c_char) -> Result<()> {
     if message.is_null() {
         return Ok(());
@@ -117,13 +116,13 @@ fn raws(tensors: &[Tensor]) -> Vec<Raw> {
     tensors.iter().map(raw).collect()
 }
 
-/// A tensor that the shim made for its caller.
+/// Takes ownership of a tensor that the shim created.
 fn owned(raw: Raw) -> Tensor {
     // SAFETY: the shim put the pointer of a new tensor there, which nobody else holds.
     unsafe { Tensor::from_ptr(raw) }
 }
 
-/// Sets autocast of this thread; returns what it was: whether it was on, and the dtype's number.
+/// Sets this thread's autocast; returns the previous state: whether it was on, and the dtype's number.
 pub(super) fn set_autocast(cuda: bool, enabled: bool, kind: c_int) -> Result<(bool, c_int)> {
     let (mut was_enabled, mut was_kind) = (0, 0);
     // SAFETY: both pointers are to locals that outlive the call.
@@ -134,19 +133,19 @@ pub(super) fn set_autocast(cuda: bool, enabled: bool, kind: c_int) -> Result<(bo
     Ok((was_enabled != 0, was_kind))
 }
 
-/// One level deeper into autocast.
+/// Enters a nested level of autocast.
 pub(super) fn enter_autocast() -> Result<()> {
     // SAFETY: it takes nothing.
     told("autocast", unsafe { brew_autocast_enter() })
 }
 
-/// One level back; the outermost drops the copies of weights.
+/// Leaves a level of autocast; leaving the outermost drops the copies of weights.
 pub(super) fn leave_autocast() -> Result<()> {
     // SAFETY: it takes nothing.
     told("autocast", unsafe { brew_autocast_leave() })
 }
 
-/// The number that libtorch has for a dtype.
+/// libtorch's number for a dtype.
 pub(super) fn kind_number(kind: Kind) -> Option<c_int> {
     match kind {
         Kind::Half => Some(5),
@@ -155,25 +154,25 @@ pub(super) fn kind_number(kind: Kind) -> Option<c_int> {
     }
 }
 
-/// The lists of one call of a fused optimizer, one item a parameter.
+/// The lists of one call of a fused optimizer, one item per parameter.
 #[derive(Debug)]
 pub(crate) struct Adam<'t> {
     pub(crate) parameters: &'t [Tensor],
     pub(crate) gradients: &'t [Tensor],
     pub(crate) first_moments: &'t [Tensor],
     pub(crate) second_moments: &'t [Tensor],
-    /// The number of this step, from 1: float32 scalars.
+    /// The step numbers, from 1: float32 scalars.
     pub(crate) steps: &'t [Tensor],
 }
 
-/// The numbers of Adam and AdamW.
+/// The hyperparameters of Adam and AdamW.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdamNumbers {
     pub(crate) learning_rate: f64,
     pub(crate) betas: (f64, f64),
     pub(crate) weight_decay: f64,
     pub(crate) epsilon: f64,
-    /// AdamW's decay of the weights, in place of an addition to the gradient.
+    /// Whether weight decay is decoupled (AdamW) instead of added to the gradient.
     pub(crate) decoupled: bool,
 }
 
@@ -206,7 +205,7 @@ pub(crate) fn fused_adam(lists: &Adam<'_>, numbers: AdamNumbers) -> Result<()> {
     told("fused Adam", message)
 }
 
-/// The numbers of stochastic gradient descent.
+/// The hyperparameters of stochastic gradient descent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SgdNumbers {
     pub(crate) learning_rate: f64,
@@ -215,8 +214,8 @@ pub(crate) struct SgdNumbers {
     pub(crate) weight_decay: f64,
 }
 
-/// One step of stochastic gradient descent over all parameters, in place; `momenta` may be empty
-/// where the momentum is 0.
+/// One step of stochastic gradient descent over all parameters, in place; `momenta` may be empty if the
+/// momentum is 0.
 pub(crate) fn fused_sgd(
     parameters: &[Tensor],
     gradients: &[Tensor],
@@ -245,7 +244,7 @@ pub(crate) fn fused_sgd(
     told("fused SGD", message)
 }
 
-/// The L2 norm over all tensors together, a scalar on their device; nothing is read from it.
+/// The L2 norm over all tensors together, a scalar on their device; does not synchronize.
 pub(crate) fn global_norm(tensors: &[Tensor]) -> Result<Tensor> {
     let (list, mut norm) = (raws(tensors), std::ptr::null_mut());
     // SAFETY: an array of pointers to borrowed tensors, and a place for the result.
@@ -253,7 +252,7 @@ pub(crate) fn global_norm(tensors: &[Tensor]) -> Result<Tensor> {
     Ok(owned(norm))
 }
 
-/// Leaves parameters without a gradient.
+/// Removes the gradients of parameters.
 pub(crate) fn clear_gradients(parameters: &[&Tensor]) -> Result<()> {
     let list: Vec<Raw> = parameters.iter().map(|parameter| raw(parameter)).collect();
     // SAFETY: an array of pointers to borrowed tensors.
@@ -267,7 +266,7 @@ pub(crate) fn multiply_all(tensors: &[Tensor], factor: &Tensor) -> Result<()> {
     told("multiply", unsafe { brew_multiply_all(list.as_ptr(), list.len(), raw(factor)) })
 }
 
-/// Multiplies gradients by a scalar in place, and sets `found_infinite` to 1 where one is not finite.
+/// Multiplies gradients by a scalar in place, and sets `found_infinite` to 1 if any is not finite.
 pub(crate) fn unscale(gradients: &[Tensor], found_infinite: &Tensor, inverse_scale: &Tensor) -> Result<()> {
     let list = raws(gradients);
     // SAFETY: an array of pointers to borrowed tensors, and two more.
@@ -275,7 +274,7 @@ pub(crate) fn unscale(gradients: &[Tensor], found_infinite: &Tensor, inverse_sca
     told("unscale", message)
 }
 
-/// Changes the scale of a loss after a step: `scale` and `growth_tracker` in place.
+/// Updates the loss scale after a step: `scale` and `growth_tracker` in place.
 pub(crate) fn update_scale(
     scale: &Tensor,
     growth_tracker: &Tensor,
@@ -289,7 +288,7 @@ pub(crate) fn update_scale(
     told("scale of the loss", message)
 }
 
-/// Dropout on the CPU, plus a residual of the same shape and dtype where there is one: see `dropout.cpp`.
+/// Dropout on the CPU, plus a residual of the same shape and dtype if given: see `dropout.cpp`.
 pub(crate) fn dropout(input: &Tensor, residual: Option<&Tensor>, probability: f64) -> Result<Tensor> {
     let mut output = std::ptr::null_mut();
     let residual = residual.map_or(std::ptr::null_mut(), raw);
@@ -325,19 +324,19 @@ pub(super) fn set_generator_state(device: c_int, state: &Tensor) -> Result<()> {
     told("generator", unsafe { brew_set_generator_state(device, raw(state)) })
 }
 
-/// Algorithms that give the same bits every time, or an error where there is none.
+/// Uses only deterministic algorithms; operations without one become errors.
 pub(super) fn set_deterministic(enabled: bool) -> Result<()> {
     // SAFETY: it takes a number.
     told("deterministic algorithms", unsafe { brew_set_deterministic(enabled.into()) })
 }
 
-/// TF32 for float32 products on CUDA.
+/// Enables TF32 for float32 products on CUDA.
 pub(super) fn set_tf32(enabled: bool) -> Result<()> {
     // SAFETY: it takes a number.
     told("TF32", unsafe { brew_set_tf32(enabled.into()) })
 }
 
-/// Bytes of a CUDA device: in use, at most in use, held by the allocator.
+/// Bytes of a CUDA device: in use, peak in use, held by the allocator.
 pub(super) fn cuda_memory(device: c_int) -> Result<[i64; 3]> {
     let (mut allocated, mut peak, mut reserved) = (0, 0, 0);
     // SAFETY: three places for the results.
@@ -346,7 +345,7 @@ pub(super) fn cuda_memory(device: c_int) -> Result<[i64; 3]> {
     Ok([allocated, peak, reserved])
 }
 
-/// Opens libtorch_cuda where it lies beside libtorch_cpu; whether it does.
+/// Opens libtorch_cuda if it exists beside libtorch_cpu; returns whether it does.
 pub(super) fn load_cuda() -> Result<bool> {
     let mut found = 0;
     // SAFETY: a place for the result.
@@ -354,11 +353,11 @@ pub(super) fn load_cuda() -> Result<bool> {
     Ok(found != 0)
 }
 
-/// Runs a part of a model again, on whatever thread the backward pass is.
+/// Reruns a part of a model, on the thread of the backward pass.
 pub(super) type Again = Box<dyn Fn() -> Result<()> + Send>;
 
-/// Lets what is saved for a backward pass on this thread belong to a part that `again` computes, until
-/// [`end_recomputed`].
+/// Until [`end_recomputed`], tensors that this thread saves for the backward pass belong to a part that
+/// `again` recomputes.
 pub(super) fn begin_recomputed(device: c_int, again: Again) -> Result<()> {
     // A box of a box: a pointer to a trait object has two words, and C has one.
     let context = Box::into_raw(Box::new(again)).cast::<c_void>();
@@ -367,13 +366,13 @@ pub(super) fn begin_recomputed(device: c_int, again: Again) -> Result<()> {
     told("gradient checkpointing", unsafe { brew_recompute_begin(device, run_again, drop_again, context) })
 }
 
-/// What is saved from now on is kept as ever.
+/// From now on, saved tensors are kept as usual.
 pub(super) fn end_recomputed() -> Result<()> {
     // SAFETY: it takes nothing.
     told("gradient checkpointing", unsafe { brew_recompute_end() })
 }
 
-/// What the shim calls; a panic goes no further, since it must not cross into C++.
+/// Called by the shim; stops panics, which must not cross into C++.
 unsafe extern "C" fn run_again(context: *mut c_void, message: *mut c_char, capacity: usize) -> c_int {
     // SAFETY: the pointer that `begin_recomputed` made, which `drop_again` has not seen yet.
     let again = unsafe { &*context.cast::<Again>() };
@@ -393,9 +392,8 @@ unsafe extern "C" fn run_again(context: *mut c_void, message: *mut c_char, capac
     1
 }
 
-/// What the shim calls when nobody can ask for the part any more.
+/// Called by the shim when the part can no longer be needed.
 unsafe extern "C" fn drop_again(context: *mut c_void) {
-    // SAFETY: the pointer that `begin_recomputed` made, once. A panic in a drop ends the process: it has
-    // nowhere to go.
+    // SAFETY: the pointer that `begin_recomputed` made, once. A panic in a drop aborts the process.
     drop(unsafe { Box::from_raw(context.cast::<Again>()) });
 }

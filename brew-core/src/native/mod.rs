@@ -1,8 +1,7 @@
-//! What libtorch can do and tch does not offer, by a small shim of C++ (`native/` beside `src/`):
-//! autocast with a chosen dtype, fused optimizers over lists, generators' states, determinism, activations
-//! that are computed again.
+//! Features of libtorch that tch does not expose, through a small C++ shim (`native/` beside `src/`):
+//! autocast with a chosen dtype, fused optimizers, generator states, determinism, gradient checkpointing.
 //!
-//! All unsafe FFI stands in one file, `ffi.rs`; the rest of this room, and of the crate, is safe.
+//! All unsafe FFI is in `ffi.rs`; the rest of this module, and of the crate, is safe.
 //!
 //! ```
 //! use brew_core::native::{Autocast, generator_state, set_generator_state};
@@ -38,7 +37,7 @@ pub use recompute::recomputed;
 /// The state of a device's default generator, a uint8 tensor on the CPU.
 ///
 /// # Errors
-/// On a CUDA device that is not there, and on devices other than CPU and CUDA.
+/// A missing CUDA device, and devices other than CPU and CUDA.
 pub fn generator_state(device: Device) -> Result<Tensor> {
     ffi::generator_state(number(device)?)
 }
@@ -46,19 +45,19 @@ pub fn generator_state(device: Device) -> Result<Tensor> {
 /// Sets the state of a device's default generator to one that [`generator_state`] gave.
 ///
 /// # Errors
-/// Where the tensor is no state of such a generator, and as [`generator_state`].
+/// A tensor that is not the state of such a generator, and those of [`generator_state`].
 pub fn set_generator_state(device: Device, state: &Tensor) -> Result<()> {
     ffi::set_generator_state(number(device)?, state)
 }
 
-/// Lets libtorch use only algorithms that give the same bits every time; an operation that has none is
-/// then an error with its name. On the CPU brew's own operations have one each.
+/// Restricts libtorch to deterministic algorithms; an operation without one then fails with an error that
+/// names it. All of brew's own operations have one on the CPU.
 pub fn set_deterministic(enabled: bool) -> Result<()> {
     ffi::set_deterministic(enabled)
 }
 
-/// Lets CUDA multiply float32 with a mantissa of 10 bits (TF32), which is faster and less exact. Off
-/// unless switched on.
+/// Lets CUDA multiply float32 with a mantissa of 10 bits (TF32), which is faster and less exact. Off by
+/// default.
 pub fn set_tf32(enabled: bool) -> Result<()> {
     ffi::set_tf32(enabled)
 }
@@ -66,9 +65,9 @@ pub fn set_tf32(enabled: bool) -> Result<()> {
 /// The memory of a CUDA device as libtorch's allocator counts it, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CudaMemory {
-    /// In tensors now.
+    /// In use by tensors now.
     pub allocated: u64,
-    /// The most that was in tensors at one time.
+    /// Peak use by tensors.
     pub peak: u64,
     /// Held by the allocator, in use or not.
     pub reserved: u64,
@@ -77,39 +76,39 @@ pub struct CudaMemory {
 /// The memory of this CUDA device.
 ///
 /// # Errors
-/// Where there is no such device.
+/// A missing device.
 pub fn cuda_memory(device: usize) -> Result<CudaMemory> {
-    let device = i32::try_from(device).map_err(|_| Error::invalid("there are not that many CUDA devices"))?;
+    let device = i32::try_from(device).map_err(|_| Error::invalid("the CUDA device index is too large"))?;
     let [allocated, peak, reserved] = ffi::cuda_memory(device)?.map(i64::unsigned_abs);
     Ok(CudaMemory { allocated, peak, reserved })
 }
 
-/// Whether libtorch has CUDA, which was opened as the program started.
+/// Whether libtorch has CUDA, which is opened at program start.
 ///
-/// A program links libtorch_cuda only if it calls something of it by name, so it is opened at run time,
-/// beside libtorch_cpu: one binary serves machines with and without a GPU, and
-/// `Device::cuda_if_available()` knows.
+/// A program links libtorch_cuda only if it references one of its symbols, so it is opened at run time, from
+/// beside libtorch_cpu: one binary works on machines with and without a GPU, and
+/// `Device::cuda_if_available()` is correct on both.
 ///
 /// # Errors
-/// Where libtorch_cuda is there and cannot be opened: the first library that it misses.
+/// libtorch_cuda exists but cannot be opened: names the first missing library.
 pub fn load_cuda() -> Result<bool> {
     static LOADED: OnceLock<Result<bool, String>> = OnceLock::new();
     let loaded = LOADED.get_or_init(|| ffi::load_cuda().map_err(|error| error.to_string()));
     loaded.clone().map_err(Error::other)
 }
 
-/// The device's number as the shim counts.
+/// The device's number in the shim.
 fn number(device: Device) -> Result<i32> {
     match device {
         Device::Cpu => Ok(-1),
         Device::Cuda(index) => {
-            i32::try_from(index).map_err(|_| Error::invalid("there are not that many CUDA devices"))
+            i32::try_from(index).map_err(|_| Error::invalid("the CUDA device index is too large"))
         }
         other => Err(Error::invalid(format!("{other:?} has no generator here: use the CPU or CUDA"))),
     }
 }
 
-/// Tests that seed the CPU's generator or draw from it take turns: a process has one.
+/// A lock for tests that seed the CPU's generator or draw from it: a process has only one.
 #[cfg(test)]
 pub(crate) fn generator_alone() -> std::sync::MutexGuard<'static, ()> {
     static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
@@ -171,7 +170,7 @@ mod tests {
 
     #[test]
     fn determinism_is_switched_for_the_process() {
-        // An operation without a deterministic form on the CPU: PyTorch's documentation of
+        // An operation without a deterministic implementation on the CPU: PyTorch's documentation of
         // `use_deterministic_algorithms` lists `put_` with `accumulate=False`.
         let put = || {
             let index = Tensor::from_slice(&[0_i64, 0]);

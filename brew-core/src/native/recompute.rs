@@ -1,4 +1,4 @@
-//! Gradient checkpointing: activations that are computed again in the backward pass rather than kept.
+//! Gradient checkpointing: recomputes activations in the backward pass instead of storing them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,15 +7,15 @@ use tch::Device;
 use super::{ffi, number};
 use crate::error::Result;
 
-/// Runs a part of a model without keeping what its backward pass needs: the backward pass runs the part
-/// again, with the same dropout and under the same autocast, and frees each tensor after its reader.
+/// Runs a part of a model without storing what its backward pass needs: the backward pass reruns the part,
+/// with the same dropout and autocast, and frees each tensor after its reader.
 ///
-/// Memory goes down by the part's activations and time up by its forward pass. The graph stays the same, so
-/// that losses and gradients are equal to the last bit. (Chen et al. 2016, "Training deep nets with
+/// This saves the memory of the part's activations and costs one more forward pass of the part. The graph
+/// stays the same, so losses and gradients are bit-identical. (Chen et al. 2016, "Training deep nets with
 /// sublinear memory cost"; PyTorch's `torch.utils.checkpoint` with `use_reentrant=False`.)
 ///
-/// The part must do the same each time it is run, draw its random numbers from the `device`'s default
-/// generator alone, and lie in no other such part.
+/// The part must do the same each time it runs, draw random numbers only from the `device`'s default
+/// generator, and not be nested in another such part.
 ///
 /// ```
 /// use brew_core::native::recomputed;
@@ -30,10 +30,10 @@ use crate::error::Result;
 /// ```
 ///
 /// # Errors
-/// Those of the part, here or, as it is run again, in the backward pass; on devices other than the CPU and
-/// CUDA; inside another such part.
+/// Those of the part, now or when it is rerun in the backward pass; devices other than the CPU and
+/// CUDA; nesting in another such part.
 pub fn recomputed<R: 'static>(device: Device, part: impl Fn() -> Result<R> + Send + 'static) -> Result<R> {
-    // One handle for now and one for later; only one of them runs at a time.
+    // One handle for now and one for the backward pass; only one of them runs at a time.
     let now = Arc::new(Mutex::new(part));
     let later = Arc::clone(&now);
     let again = move || (later.lock().unwrap_or_else(PoisonError::into_inner))().map(drop);
@@ -43,12 +43,12 @@ pub fn recomputed<R: 'static>(device: Device, part: impl Fn() -> Result<R> + Sen
     part()
 }
 
-/// Ends what was begun, in a panic too.
+/// Ends the recomputed part, also on panic.
 struct Ends;
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        // It only lets go of a handle, and a drop has nowhere to tell.
+        // It only releases a handle, and a drop cannot report an error.
         let _ = ffi::end_recomputed();
     }
 }
@@ -66,7 +66,7 @@ mod tests {
         Tensor::from_slice(&numbers).view([8, 8]).set_requires_grad(true)
     }
 
-    /// Two layers with dropout over a handle of a weight, under autocast where asked for.
+    /// Two layers with dropout over a handle of a weight, under autocast if `kind` is given.
     fn layers(weight: Tensor, kind: Option<Kind>) -> impl Fn() -> Result<Tensor> + Send + 'static {
         move || {
             let hidden = weight.f_linear(&weight, None::<Tensor>)?.f_gelu("none")?.f_dropout(0.5, true)?;

@@ -1,7 +1,7 @@
-//! Whether labels are a copy of what the model reads, as those of causal language models often are:
-//! transformers' models are given `labels = input_ids` and shift them by themselves.
+//! Detects labels that are a copy of the model's input, as is common for causal language models:
+//! transformers' models receive `labels = input_ids` and shift the labels themselves.
 //!
-//! Compared with the logits of its own position such a label is no measure of anything.
+//! Comparing such a label with the logits of its own position measures nothing.
 
 use tch::{Kind, Tensor};
 
@@ -9,17 +9,17 @@ use crate::batch::Batch;
 use crate::error::Result;
 use crate::role::counts;
 
-/// As few equal labels may be chance: a masked language model keeps one token in ten as it is.
+/// Fewer equal labels than this may be chance: a masked language model leaves one token in ten unchanged.
 const FEWEST: i64 = 4;
 
-/// What is known of some labels.
+/// What some labels show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Inputs {
     /// Too few labels count to tell.
     Unknown,
-    /// They are other numbers than any column that the model could read.
+    /// The labels differ from every column that the model could read.
     No,
-    /// Every label that counts is that of this column at its place.
+    /// Every label that counts equals this column at the same position.
     Copy(&'static str),
 }
 
@@ -31,7 +31,7 @@ impl Inputs {
         }
     }
 
-    /// What is known of all batches: one that is no copy decides.
+    /// Combines the results of all batches: one batch that is not a copy decides.
     pub(super) fn of_all(parts: impl Iterator<Item = Inputs>) -> Inputs {
         parts.fold(Inputs::Unknown, |known, part| match (known, part) {
             (Inputs::No, _) | (_, Inputs::No) => Inputs::No,
@@ -41,9 +41,9 @@ impl Inputs {
     }
 }
 
-/// Holds the labels of one head, `(batch, length)`, against the columns of integers of that shape. A column
-/// that is the labels themselves is what the model reads where it is named `input_ids`, or where the batch
-/// has no other but masks.
+/// Compares the labels of one head, `(batch, length)`, with the integer columns of that shape. A column that
+/// is the labels themselves counts as the model's input if it is named `input_ids`, or if all other columns
+/// of the batch are masks.
 pub(super) fn input_of<B: Batch>(batch: &B, labels: &[Tensor]) -> Result<Inputs> {
     let [labels] = labels else { return Ok(Inputs::No) };
     if labels.dim() != 2 || labels.f_kind()? != Kind::Int64 {
@@ -57,7 +57,7 @@ pub(super) fn input_of<B: Batch>(batch: &B, labels: &[Tensor]) -> Result<Inputs>
     let mut itself = None;
     for (name, column) in batch.tensors() {
         if column.size() != labels.size() || column.f_kind()? != Kind::Int64 {
-            // Features of tokens, or of images, may be what the model reads.
+            // The model may instead read features of tokens or images.
             others |= column.dim() > 1 && column.size() != labels.size();
             continue;
         }

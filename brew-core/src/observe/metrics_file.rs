@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: one JSON object a line for every logged step and every evaluation.
+//! `metrics.jsonl`: one JSON object per line, for every logged step and every evaluation.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -14,9 +14,10 @@ use crate::json;
 /// Writes events as JSON lines.
 ///
 /// A step is `{"event": "step", "step": 10, "epoch": 0, "learning_rate": …, "examples_per_second": …,
-/// "tokens_per_second": …, "losses": {"total": …, "kd_ce": …}}`, an evaluation `{"event": "evaluation", "step": …, "epoch": …,
-/// "accuracy": …}`; tokens are `null` where the batches have no mask, and a number that
-/// is not finite is `"NaN"`, `"Infinity"` or `"-Infinity"`. Each line is written whole and at once, so that another program can follow.
+/// "tokens_per_second": …, "losses": {"total": …, "kd_ce": …}}`, an evaluation `{"event": "evaluation",
+/// "step": …, "epoch": …, "accuracy": …}`; tokens are `null` if the batches have no mask, and a non-finite
+/// number is `"NaN"`, `"Infinity"` or `"-Infinity"`. Each line is written in one piece, so that another
+/// program can follow the file.
 #[derive(Debug)]
 pub struct MetricsFile {
     path: PathBuf,
@@ -24,19 +25,19 @@ pub struct MetricsFile {
 }
 
 impl MetricsFile {
-    /// Starts a file; one that is there already is an error, never overwritten.
+    /// Creates the file; an existing one is an error and never overwritten.
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create_new(path).map_err(|error| Error::file(path, error))?;
         Ok(MetricsFile { path: path.to_owned(), file: Some(file) })
     }
 
-    /// Goes on with the file of a run whose last checkpoint was after this optimizer step: lines of later
-    /// steps, and one that was cut off, are dropped, since those steps are made again.
+    /// Continues the file of a run whose last checkpoint was after this optimizer step: lines of later steps,
+    /// and a truncated line, are dropped, since those steps are repeated.
     pub fn resume(path: &Path, step: u64) -> Result<Self> {
         Self::resume_at(path, step, true)
     }
 
-    /// As [`MetricsFile::resume`]; where that step is still to be evaluated, lines of its evaluation are
+    /// Like [`MetricsFile::resume`]; if that step's evaluation is still pending, lines of its evaluation are
     /// dropped too.
     pub(crate) fn resume_at(path: &Path, step: u64, evaluated: bool) -> Result<Self> {
         let text = match std::fs::read(path) {
@@ -60,7 +61,7 @@ impl MetricsFile {
         if let Err(error) = file.write_all(format!("{value}\n").as_bytes()) {
             let _ = writeln!(
                 std::io::stderr(),
-                "warning: {}: {error}; no more metrics are written",
+                "warning: {}: {error}; no further metrics are written",
                 self.path.display()
             );
             self.file = None;

@@ -1,9 +1,9 @@
-//! Events of a run and who listens: the loop tells, observers show.
+//! Observing a run: the loop emits events, and observers show or record them.
 //!
-//! An observer cannot stop a run: what it cannot do it says once, on standard error.
+//! An observer cannot stop a run: it reports its own failures once, on standard error.
 //!
-//! Where the time of a run goes, its spans say, which any subscriber of the crate `tracing` can follow. At
-//! the level `DEBUG` each optimizer step is a span `step` (with its `number`, from 1), and in it are
+//! Tracing spans show where the time of a run goes; any subscriber of the crate `tracing` can follow them. At
+//! level `DEBUG` each optimizer step is a span `step` (with its `number`, from 1) that contains
 //!
 //! | span | what it covers |
 //! |---|---|
@@ -13,11 +13,11 @@
 //! | `loss` (`name`) | one loss of the plan, forward |
 //! | `backward` | the gradients of one batch |
 //! | `clip` | the gradients' global norm, and scaling them |
-//! | `optimizer` | the update of the student and of what is learned beside it |
+//! | `optimizer` | the update of the student and of the parameters learned beside it |
 //!
-//! at the level `INFO` there are `evaluation` and `checkpoint` (each with its `step`), between the steps. On
-//! a GPU a span ends when its work is asked for, not when it is done. A span that nobody listens to costs
-//! some nanoseconds.
+//! At level `INFO` there are `evaluation` and `checkpoint` (each with its `step`), between the steps. On a
+//! GPU a span ends when its work is queued, not when it is done. A span without subscribers costs a few
+//! nanoseconds.
 
 mod inputs;
 mod metric;
@@ -43,29 +43,29 @@ pub use progress::Progress;
 pub use report::Report;
 pub use tensorboard::TensorBoard;
 
-/// What happens in a run.
+/// An event of a run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Two rows went through; the first step follows.
+    /// The probe passed; the first step follows.
     Started {
-        /// The plan that is run; of several tasks the first one's.
+        /// The plan that runs; with several tasks that of the first.
         plan: &'a Plan,
-        /// What the two rows showed, a line each.
+        /// The findings of the probe, one line each.
         found: &'a [String],
         /// Optimizer steps in the whole run.
         steps: u64,
-        /// Epochs in the whole run; `None` where it goes by optimizer steps.
+        /// Epochs in the whole run; `None` for a run of optimizer steps.
         epochs: Option<u64>,
     },
-    /// The run goes on from a checkpoint; it follows [`Event::Started`].
+    /// The run resumes from a checkpoint; follows [`Event::Started`].
     Resumed {
-        /// The optimizer steps that are done.
+        /// The optimizer steps already done.
         step: u64,
         /// The checkpoint.
         checkpoint: &'a Path,
     },
-    /// A batch of an optimizer step went through; only on steps that are logged.
+    /// A batch of an optimizer step is done; only on logged steps.
     Batch(&'a BatchReport),
     /// An optimizer step is done.
     Step(&'a StepReport),
@@ -75,22 +75,22 @@ pub enum Event<'a> {
         epoch: u64,
         /// Optimizer steps so far.
         step: u64,
-        /// The metric's name; of several tasks `task/metric`.
+        /// The metric's name; with several tasks `task/metric`.
         metric: &'a str,
         /// Its value.
         value: f64,
     },
-    /// So much came from a teacher's cache since it was last told: after each epoch, in a run of steps
-    /// at each checkpoint.
+    /// Statistics of a teacher's cache since the last such event: after each epoch, or in a run of steps at
+    /// each checkpoint.
     TeacherCache {
         /// Optimizer steps so far.
         step: u64,
-        /// What the cache did.
+        /// The cache's statistics.
         report: &'a CacheReport,
     },
-    /// Something was written.
+    /// A file or folder was written.
     Saved(&'a Path),
-    /// Something a person should know, though the run goes on.
+    /// A warning to the user; the run continues.
     Warning(&'a str),
     /// The run is over.
     Finished(&'a Summary),
@@ -107,15 +107,15 @@ pub struct StepReport {
     pub steps: u64,
     /// The learning rate of this step.
     pub learning_rate: f64,
-    /// `total` and each loss before its weight, of several tasks as `task/loss`; only on steps that are
-    /// logged, since reading a value makes the device wait.
+    /// `total` and each loss before weighting, with several tasks as `task/loss`; only on logged steps, since
+    /// reading a value synchronizes with the device.
     pub losses: Option<Vec<(String, f64)>>,
-    /// Examples a second, over the run so far.
+    /// Examples per second, over the run so far.
     pub examples_per_second: f64,
-    /// Tokens a second that the inputs' mask keeps, over the run so far; only on steps that are logged, and
-    /// where the student's adaptor reads `inputs_mask` of the batch.
+    /// Tokens per second, counting those that the inputs' mask keeps, over the run so far; only on logged
+    /// steps, and if the student's adaptor reads `inputs_mask` from the batch.
     pub tokens_per_second: Option<f64>,
-    /// Bytes of memory in use: of the GPU where the student is on one, else of the process.
+    /// Bytes of memory in use: on the GPU if the student is on one, else by the process.
     pub memory: Option<u64>,
 }
 
@@ -130,48 +130,47 @@ pub struct BatchReport {
     pub index: usize,
     /// How many batches the window has.
     pub batches: usize,
-    /// Its share of the step's losses: `total` and each loss before its weight. In TextBrewer's
-    /// semantics `batches` times the share is the batch's own mean.
+    /// Its share of the step's losses: `total` and each loss before weighting. In TextBrewer's semantics
+    /// `batches` times the share is the batch's own mean.
     pub losses: Vec<(String, f64)>,
 }
 
-/// What a run did. In JSON, as in `summary.json`, a number that is not finite is `"NaN"`, `"Infinity"` or
+/// The summary of a run. In JSON, as in `summary.json`, a non-finite number is `"NaN"`, `"Infinity"` or
 /// `"-Infinity"`.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
     /// Optimizer steps.
     pub steps: u64,
-    /// Examples the student saw, each epoch's counted.
+    /// Examples the student saw, counted in every epoch.
     pub examples: u64,
-    /// Tokens among them that the inputs' mask keeps; `None` where the student's adaptor reads no
-    /// `inputs_mask` of the batch.
+    /// Tokens in them that the inputs' mask keeps; `None` if the student's adaptor does not read
+    /// `inputs_mask` from the batch.
     #[serde(default)]
     pub tokens: Option<u64>,
-    /// Seconds of training, evaluation left out.
+    /// Seconds of training, without evaluation.
     #[serde(with = "crate::json::float")]
     pub seconds: f64,
-    /// Examples a second of training.
+    /// Examples per second of training.
     #[serde(with = "crate::json::float")]
     pub examples_per_second: f64,
-    /// Tokens a second of training, where they are counted.
+    /// Tokens per second of training, if they are counted.
     #[serde(default, with = "crate::json::optional")]
     pub tokens_per_second: Option<f64>,
-    /// Every metric in the order it was evaluated: after each epoch, or in a run of optimizer steps at
+    /// Every metric value in the order of evaluation: after each epoch, or in a run of optimizer steps at
     /// each checkpoint; empty without evaluation.
     #[serde(with = "crate::json::floats")]
     pub evaluations: Vec<f64>,
-    /// Steps that were left out because a loss was not finite: see
-    /// [`NotFinite::Skip`](crate::train::NotFinite::Skip).
+    /// Steps skipped because of a non-finite loss: see [`NotFinite::Skip`](crate::train::NotFinite::Skip).
     pub skipped: u64,
-    /// The best value of the first metric; `None` without evaluation. The student that had it is in
-    /// `best/` of the run folder.
+    /// The best value of the first metric; `None` without evaluation. The student that reached it is in
+    /// `best/` in the run folder.
     pub best: Option<Best>,
 }
 
 /// The best value of a metric in a run.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Best {
-    /// Optimizer steps done then.
+    /// The number of optimizer steps done at that point.
     pub step: u64,
     /// The value.
     #[serde(with = "crate::json::float")]

@@ -8,21 +8,21 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Event, Observer, StepReport};
 
-/// How long plain lines keep apart.
+/// The minimum time between plain lines.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// Shows steps, losses, examples and tokens a second, memory, and the time left.
+/// Shows steps, losses, examples and tokens per second, memory, and the time left.
 #[derive(Debug)]
 pub struct Progress {
     title: String,
     bar: Option<ProgressBar>,
     terminal: bool,
     started: Instant,
-    /// The steps that an earlier process made.
+    /// The steps done by an earlier process.
     resumed: u64,
     last_line: Instant,
     last_losses: String,
-    /// Tokens a second, as last heard; empty where nobody counts them.
+    /// The last known tokens per second; empty if they are not counted.
     last_tokens: String,
 }
 
@@ -80,7 +80,7 @@ impl Observer for Progress {
             Event::Started { found, steps, epochs, .. } => {
                 self.started = Instant::now();
                 let epochs = epochs.map(|epochs| format!(", {epochs} epochs")).unwrap_or_default();
-                self.line(&format!("{steps} steps{epochs}; two rows went through:"));
+                self.line(&format!("{steps} steps{epochs}; checked on two rows:"));
                 for line in *found {
                     self.line(&format!("  {line}"));
                 }
@@ -97,7 +97,7 @@ impl Observer for Progress {
             }
             Event::Resumed { step, checkpoint } => {
                 self.resumed = *step;
-                self.line(&format!("goes on after step {step}, from {}", checkpoint.display()));
+                self.line(&format!("resuming after step {step}, from {}", checkpoint.display()));
                 if let Some(bar) = &self.bar {
                     bar.set_position(*step);
                     bar.reset_eta();

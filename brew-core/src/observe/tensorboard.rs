@@ -1,4 +1,4 @@
-//! TensorBoard's event files: losses, learning rate, speed and metrics as scalars over optimizer steps.
+//! Writes TensorBoard event files: losses, learning rate, speed and metrics as scalars over optimizer steps.
 //!
 //! An event file is a sequence of records: the length of the data as u64, a masked CRC-32C of those
 //! eight bytes, the data, a masked CRC-32C of it, all little-endian. The data is a protobuf message
@@ -24,8 +24,8 @@ pub struct TensorBoard {
 }
 
 impl TensorBoard {
-    /// Starts a new event file in a folder, which is made where it is missing. TensorBoard shows all the
-    /// files of a folder as one run, so that a run that is gone on with has one a process.
+    /// Creates a new event file in a folder, which is created if missing. TensorBoard shows all files of a
+    /// folder as one run, so each process of a resumed run writes its own file.
     pub fn create(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -61,7 +61,7 @@ impl TensorBoard {
         self.write(&event);
     }
 
-    /// One record, whole and at once.
+    /// Writes one record in one piece.
     fn write(&mut self, data: &[u8]) {
         let Some(file) = &mut self.file else { return };
         let length = (data.len() as u64).to_le_bytes();
@@ -71,8 +71,10 @@ impl TensorBoard {
         record.extend(data);
         record.extend(masked(data).to_le_bytes());
         if let Err(error) = file.write_all(&record) {
-            let told =
-                format!("warning: {}: {error}; nothing more for TensorBoard is written", self.path.display());
+            let told = format!(
+                "warning: {}: {error}; no further TensorBoard events are written",
+                self.path.display()
+            );
             let _ = writeln!(std::io::stderr(), "{told}");
             self.file = None;
         }
@@ -123,12 +125,12 @@ fn varint(message: &mut Vec<u8>, mut value: u64) {
     message.push(value as u8);
 }
 
-/// The checksum as records hold it, so that a checksum over data with checksums in it stays strong.
+/// The masked checksum that records store, so that checksums over data that contains checksums stay strong.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xA282_EAD8)
 }
 
-/// CRC-32C (Castagnoli), bit by bit: a record has some hundred bytes.
+/// CRC-32C (Castagnoli), bit by bit: a record has only about a hundred bytes.
 fn crc32c(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0x82F6_3B78 & (crc & 1).wrapping_neg()))

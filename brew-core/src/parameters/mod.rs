@@ -1,4 +1,4 @@
-//! The tensors of a model by name: its parameters and its buffers.
+//! A model's parameters and buffers: named tensors.
 
 mod safetensors;
 mod table;
@@ -17,9 +17,9 @@ pub(crate) use safetensors::{
 
 /// Named parameters and buffers, sorted by name.
 ///
-/// A buffer is a tensor that the model's output depends on and no optimizer moves: the running statistics
-/// of a batch norm, a count of batches, the ids of positions. It may have any dtype. Checkpoints, the
-/// student's folder and the identity of a cached teacher hold buffers as they hold parameters.
+/// A buffer is a tensor that the model's output depends on but that no optimizer updates: the running
+/// statistics of a batch norm, a count of batches, position ids. It may have any dtype. Checkpoints, the
+/// student's folder and the identity of a cached teacher include buffers just like parameters.
 #[derive(Debug, Default)]
 pub struct Parameters {
     named: Vec<(String, Tensor)>,
@@ -27,7 +27,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Sorts parameters by name.
+    /// Parameters from names and tensors, sorted by name.
     pub fn new(named: impl IntoIterator<Item = (String, Tensor)>) -> Self {
         let mut named: Vec<_> = named.into_iter().collect();
         named.sort_by(|(left, _), (right, _)| left.cmp(right));
@@ -77,7 +77,7 @@ impl Parameters {
         self.iter().filter(|(name, _)| self.buffers.contains(*name))
     }
 
-    /// Number of scalars of the parameters, each shared tensor counted once; buffers are not counted.
+    /// The number of scalars in the parameters; shared tensors count once, buffers not at all.
     pub fn scalars(&self) -> usize {
         let mut seen = BTreeSet::new();
         self.without_buffers()
@@ -86,8 +86,8 @@ impl Parameters {
             .sum()
     }
 
-    /// Writes all of them to `model.safetensors` in a folder, each in its own dtype. A `VarStore` of the
-    /// same variables reads it by its `load`.
+    /// Writes parameters and buffers to `model.safetensors` in a folder, each in its own dtype. A `VarStore`
+    /// with the same variables can `load` the file.
     ///
     /// # Errors
     /// A file that cannot be written, or a dtype that safetensors does not have.
@@ -95,26 +95,26 @@ impl Parameters {
         write_tensors(&folder.join(WEIGHTS), self)
     }
 
-    /// Copies what [`Parameters::save`] wrote into these tensors.
+    /// Loads a file written by [`Parameters::save`] into these tensors.
     ///
     /// # Errors
-    /// A file that cannot be read, or every tensor that is missing, unknown or of another shape; nothing is
-    /// changed then.
+    /// A file that cannot be read, or every tensor that is missing, unknown or of a different shape;
+    /// then nothing is changed.
     pub fn load(&self, folder: &Path) -> Result<()> {
         let path = folder.join(WEIGHTS);
         let bytes = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
-        let title = format!("{} does not fit the model", path.display());
+        let title = format!("{} does not match the model", path.display());
         self.take(&read_tensors(&path, &bytes)?, &title)
     }
 
-    /// The parameters of several lists, each tensor once, under the first name it has. A name that
-    /// another tensor has already is put behind the name of its list: `products/head.weight`.
+    /// The parameters of several lists, each tensor once, under its first name. If another tensor already has
+    /// the name, it is prefixed with the name of its list: `products/head.weight`.
     pub(crate) fn union<'n>(lists: impl IntoIterator<Item = (&'n str, Parameters)>) -> Self {
         let mut named: BTreeMap<String, Tensor> = BTreeMap::new();
         let (mut seen, mut buffers) = (BTreeSet::new(), BTreeSet::new());
         for (list, parameters) in lists {
             for (name, tensor) in parameters.named {
-                // Tensors without elements have no place of their own in memory.
+                // Empty tensors have no memory address of their own to compare.
                 if tensor.numel() > 0 && !seen.insert(tensor.data_ptr() as usize) {
                     continue;
                 }
@@ -129,23 +129,24 @@ impl Parameters {
         Parameters { named: named.into_iter().collect(), buffers }
     }
 
-    /// Copies these values into the tensors of the same names.
+    /// Copies these values into the tensors with the same names.
     ///
     /// # Errors
-    /// `title` with every value that is missing, unknown or of another shape; nothing is changed then.
+    /// `title` with every value that is missing, unknown or of a different shape; then nothing is
+    /// changed.
     pub(crate) fn take(&self, given: &BTreeMap<String, Tensor>, title: &str) -> Result<()> {
         let names = || self.iter().map(|(name, _)| name);
         let mut problems: Vec<String> = (given.keys())
             .filter(|name| !names().any(|known| known == *name))
-            .map(|name| format!("`{name}` has no place there{}", suggest(name, names())))
+            .map(|name| format!("`{name}` is unknown{}", suggest(name, names())))
             .collect();
         problems.extend(self.iter().filter_map(|(name, tensor)| match given.get(name) {
             None => Some(format!("`{name}` is missing")),
             Some(value) if value.size() != tensor.size() => {
-                Some(format!("`{name}` is {:?}, it must be {:?}", value.size(), tensor.size()))
+                Some(format!("`{name}` is {:?}; it must be {:?}", value.size(), tensor.size()))
             }
             Some(value) if value.kind() != tensor.kind() => {
-                Some(format!("`{name}` is {:?}, it must be {:?}", value.kind(), tensor.kind()))
+                Some(format!("`{name}` is {:?}; it must be {:?}", value.kind(), tensor.kind()))
             }
             Some(_) => None,
         }));
@@ -161,15 +162,15 @@ impl Parameters {
         Ok(())
     }
 
-    /// Where the first parameter lives; the CPU where there is none.
+    /// The device of the first parameter; the CPU if there are no parameters.
     pub fn device(&self) -> Device {
         self.named.first().map_or(Device::Cpu, |(_, tensor)| tensor.device())
     }
 
-    /// Freezes all of them.
+    /// Freezes all parameters.
     ///
     /// # Errors
-    /// Where libtorch refuses.
+    /// Those of libtorch.
     pub(crate) fn freeze(&self) -> Result<()> {
         for (name, tensor) in self.without_buffers() {
             let _ = tensor.f_set_requires_grad(false).in_stage(name)?;

@@ -1,4 +1,4 @@
-//! Parameters as a safetensors file, written and read.
+//! Reading and writing parameters as safetensors files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -11,21 +11,20 @@ use super::Parameters;
 use crate::disk;
 use crate::error::{Error, InStage, Result};
 
-/// The file that holds the parameters of a model, where they are in one.
+/// The name of a model's parameter file, if it is a single one.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 
-/// Writes parameters as float32 safetensors, with the note by which Python's readers know whose
-/// layout it is.
+/// Writes parameters as float32 safetensors, with the metadata that tells Python readers the framework.
 pub(crate) fn write_weights(path: &Path, parameters: &Parameters) -> Result<()> {
     disk::write(path, &serialized(path, parameters, |_| Kind::Float)?)
 }
 
-/// Writes tensors as safetensors, each in its own dtype, so that nothing of them is lost.
+/// Writes tensors as safetensors, each in its own dtype, without loss.
 pub(crate) fn write_tensors(path: &Path, parameters: &Parameters) -> Result<()> {
     disk::write(path, &tensors_as_bytes(path, parameters)?)
 }
 
-/// What [`write_tensors`] writes, for one who wants more of it than the file; the path is for errors.
+/// The bytes that [`write_tensors`] writes, for callers that need more than the file; the path is for errors.
 pub(crate) fn tensors_as_bytes(path: &Path, parameters: &Parameters) -> Result<Vec<u8>> {
     serialized(path, parameters, Tensor::kind)
 }
@@ -60,7 +59,7 @@ fn dtype_of(kind: Kind) -> Result<Dtype> {
         Kind::Int8 => Ok(Dtype::I8),
         Kind::Uint8 => Ok(Dtype::U8),
         Kind::Bool => Ok(Dtype::BOOL),
-        other => Err(Error::invalid(format!("a tensor of {other:?} has no place in a safetensors file"))),
+        other => Err(Error::invalid(format!("safetensors files do not support the dtype {other:?}"))),
     }
 }
 
@@ -73,10 +72,10 @@ pub(crate) fn bytes_of(tensor: &Tensor, kind: Kind) -> Result<(Vec<usize>, Vec<u
     Ok((shape, bytes))
 }
 
-/// Reads every tensor of a safetensors file that is in memory, of any dtype that [`write_tensors`] writes.
+/// Reads every tensor of a safetensors file in memory, with any dtype that [`write_tensors`] writes.
 pub(crate) fn read_tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
     let file = SafeTensors::deserialize(bytes)
-        .map_err(|error| Error::file(path, format!("not a whole safetensors file ({error})")))?;
+        .map_err(|error| Error::file(path, format!("not a complete safetensors file ({error})")))?;
     let read = |(name, view): (&str, TensorView<'_>)| {
         let kind = match view.dtype() {
             Dtype::I64 => Kind::Int64,
@@ -86,7 +85,7 @@ pub(crate) fn read_tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String,
             Dtype::U8 => Kind::Uint8,
             Dtype::BOOL => Kind::Bool,
             dtype => float_kind(dtype).map_err(|dtype| {
-                Error::file(path, format!("`{name}` is {dtype}, which no checkpoint holds"))
+                Error::file(path, format!("`{name}` is {dtype}, a dtype that checkpoints do not use"))
             })?,
         };
         Ok((name.to_owned(), tensor_in(path, name, &view, kind)?))
@@ -94,7 +93,7 @@ pub(crate) fn read_tensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String,
     file.iter().map(read).collect()
 }
 
-/// The float dtype of a tensor in a file, or the name of one that is none.
+/// The float dtype of a tensor in a file; for any other dtype its name, as an error.
 pub(crate) fn float_kind(dtype: Dtype) -> Result<Kind, String> {
     match dtype {
         Dtype::F16 => Ok(Kind::Half),
@@ -105,12 +104,12 @@ pub(crate) fn float_kind(dtype: Dtype) -> Result<Kind, String> {
     }
 }
 
-/// A tensor of a file that is in memory.
+/// A tensor from a file in memory.
 pub(crate) fn tensor_in(path: &Path, name: &str, view: &TensorView<'_>, kind: Kind) -> Result<Tensor> {
     let damaged = |message: &str| Error::file(PathBuf::from(path), format!("`{name}`: {message}"));
     let shape = view.shape().iter().map(|size| i64::try_from(*size)).collect::<Result<Vec<_>, _>>();
     let shape = shape.map_err(|_| damaged("its shape is too large"))?;
-    // The constructor below reads as many bytes as the shape says, whatever the slice holds.
+    // The constructor below reads as many bytes as the shape says, whatever the slice's length.
     let scalars = view.shape().iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
     let expected = scalars.and_then(|scalars| scalars.checked_mul(kind.elt_size_in_bytes()));
     if expected != Some(view.data().len()) {

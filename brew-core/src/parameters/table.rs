@@ -1,7 +1,7 @@
-//! The parameters of a model as a table: how many there are in each part, and how large it is.
+//! The parameter table of a model: the number and size of the parameters in each of its parts.
 //!
-//! TextBrewer's `display_parameters`. The names of parameters are paths with dots; each part of a path
-//! is a row of its own, with the numbers of all that is below it, however few that are.
+//! TextBrewer's `display_parameters`. Parameter names are dotted paths; each part of a path has its own row
+//! with the totals of everything below it.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use tch::Tensor;
 
 use super::Parameters;
 
-/// A part of a model, with all that is below it.
+/// A part of a model, with everything below it.
 #[derive(Debug, Default)]
 struct Part {
     scalars: usize,
     bytes: usize,
     trained: usize,
-    /// The first name of the tensor, where it has been counted under that already.
+    /// The tensor's first name, if it has already been counted under that.
     shared_with: Option<String>,
     below: BTreeMap<Place, Part>,
 }
 
-/// The name of a part among its neighbours: layers in the order of their numbers, not of their digits.
+/// The name of a part, for sorting: layers in numeric order, not in the order of their digits.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Number(u64, String),
@@ -47,8 +47,8 @@ impl Parameters {
     /// The parameters by the parts of the model, as text: scalars, their share, their size in memory (MB
     /// of 10^6 bytes), and how many of them require a gradient.
     ///
-    /// `depth` is how many parts of a name are shown, 1 being the outermost; `None` shows all. A tensor
-    /// that has several names counts under the first of them, and is marked under the others.
+    /// `depth` is the number of name parts shown, from the outermost; `None` shows all. A tensor with several
+    /// names counts under the first, and is marked under the others.
     ///
     /// ```
     /// use brew_core::prelude::*;
@@ -65,7 +65,7 @@ impl Parameters {
         let mut whole = Part::default();
         let mut seen: BTreeMap<usize, &str> = BTreeMap::new();
         for (name, tensor) in self.iter() {
-            // Tensors without a scalar all have the same address.
+            // All empty tensors have the same address.
             let first = (tensor.numel() > 0)
                 .then(|| *seen.entry(tensor.data_ptr() as usize).or_insert(name))
                 .filter(|first| *first != name);
@@ -134,7 +134,7 @@ mod tests {
         Tensor::zeros(shape, (Kind::Float, Device::Cpu)).set_requires_grad(trained)
     }
 
-    /// Two layers out of the order of their digits, a tied head, a part with one part, nothing in one.
+    /// Two layers whose digits sort wrongly, a tied head, a part with a single part, and an empty tensor.
     fn model() -> Parameters {
         let embeddings = zeros(&[10, 4], false);
         let tied = embeddings.shallow_clone();
@@ -156,7 +156,7 @@ mod tests {
             .collect()
     }
 
-    // By hand: 40 + 16 + 16 + 4 scalars, of which 36 learn; 4 bytes each, 8 in the bias.
+    // By hand: 40 + 16 + 16 + 4 scalars, of which 36 are trainable; 4 bytes each, 8 in the bias.
     #[test]
     fn every_part_has_its_numbers_and_a_shared_tensor_counts_once() {
         let table = model().table(None);

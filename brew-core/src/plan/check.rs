@@ -1,4 +1,5 @@
-//! The rules a plan must keep: one function a rule, one row in a table, all problems at once.
+//! The rules that a plan must follow: one function and one table row per rule; all problems are reported at
+//! once.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ const RULES: &[(&str, Rule)] = &[
     ("optimizer settings are in range", optimizer_changes_are_in_range),
 ];
 
-/// What all rules find.
+/// The problems found by all rules.
 pub(super) fn problems(plan: &Plan) -> Vec<Problem> {
     RULES.iter().flat_map(|(_, rule)| rule(plan)).collect()
 }
@@ -96,7 +97,7 @@ fn balance_names_a_loss(plan: &Plan) -> Vec<Problem> {
         return Vec::new();
     }
     let message =
-        format!("the losses are scaled to `{chosen}`, which is none of them{}", suggest(chosen, names));
+        format!("the losses are scaled to `{chosen}`, but no loss has that name{}", suggest(chosen, names));
     vec![Problem::Unfit { stage: "sum".to_owned(), message }]
 }
 
@@ -104,7 +105,7 @@ fn projections_have_widths(plan: &Plan) -> Vec<Problem> {
     unfit(plan, |kind| match kind {
         StageKind::Projection(projection) if projection.student < 1 || projection.teacher < 1 => {
             Some(format!(
-                "a projection from {} to {}; both widths must be at least 1",
+                "it projects from {} to {}; both widths must be at least 1",
                 projection.student, projection.teacher
             ))
         }

@@ -1,8 +1,8 @@
-//! How several teachers' logits become the one that a loss compares with the student's.
+//! Policies for combining several teachers' logits into the ones that a loss compares with the student's.
 //!
-//! For a row (an example, or a position of it) let t_k be the logits of teacher k of K, T the loss's
-//! temperature, p_k = softmax(t_k / T) and y the label. A policy gives logits t, or weights w_k of
-//! the teachers with sum_k w_k = 1:
+//! For a row (an example, or one position of it), let t_k be the logits of teacher k of K, T the loss's
+//! temperature, p_k = softmax(t_k / T) and y the label. A policy gives logits t, or weights w_k of the
+//! teachers with sum_k w_k = 1:
 //!
 //! | policy | formula |
 //! |---|---|
@@ -13,9 +13,10 @@
 //! | by entropy | w_k = (1 / h_k) / sum_j (1 / h_j), h_k the entropy of softmax(t_k), mixed |
 //! | routed by example | t = t_r, where r is the row's `teacher_index` |
 //!
-//! *Mixed* is the weighted mean of probabilities, p = sum_k w_k p_k, given as logits whose softmax at T
-//! is p: t = T log p + sum_k w_k T logsumexp(t_k / T). The last term changes no softmax; it keeps
-//! the logits' height, so that teachers that agree give the logits that they agree on.
+//! *Mixed* is the weighted mean of probabilities, p = sum_k w_k p_k, expressed as logits whose softmax at T
+//! is p: t = T log p + sum_k w_k T logsumexp(t_k / T). The last term does not change the softmax; it
+//! preserves the offset of the logits, so that teachers that agree give exactly the logits that they agree
+//! on.
 //!
 //! Sources: the mean of logits is TextBrewer's `MultiTeacherDistiller` (Liu, He, Chen and Gao, "Improving
 //! Multi-Task Deep Neural Networks via Knowledge Distillation", 2019), which at any temperature is the
@@ -31,18 +32,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::role::{Labels, Role, TeacherIndex};
 
-/// How several teachers are combined for a loss on logits; the formulas stand at the top of this file:
+/// How several teachers are combined for a loss on logits:
 ///
 /// - [`MeanOfLogits`](Combine::MeanOfLogits): t = sum_k t_k / K
 /// - [`MeanOfProbabilities`](Combine::MeanOfProbabilities): p = sum_k softmax(t_k / T) / K
 /// - [`Weighted`](Combine::Weighted): t = sum_k w_k t_k
-/// - [`ByConfidence`](Combine::ByConfidence): p = sum_k w_k softmax(t_k / T), less of a teacher whose
-///   cross-entropy with the label is large
-/// - [`ByEntropy`](Combine::ByEntropy): the same, less of a teacher whose entropy is large
+/// - [`ByConfidence`](Combine::ByConfidence): p = sum_k w_k softmax(t_k / T), with less weight for a teacher
+///   whose cross-entropy with the label is large
+/// - [`ByEntropy`](Combine::ByEntropy): the same, with less weight for a teacher whose entropy is large
 /// - [`RoutedByExample`](Combine::RoutedByExample): the teacher that the batch names
 ///
-/// A probability shift comes after it: the combined logits are put right. Masks of the teachers must be
-/// equal, as those of a teacher and the student must. A row that no mask counts may hold anything.
+/// A probability shift applies after combining, to the combined logits. The teachers' masks must be equal to
+/// one another and to the student's. Rows outside the mask may hold anything.
 ///
 /// ```
 /// use brew_core::prelude::*;
@@ -54,15 +55,15 @@ use crate::role::{Labels, Role, TeacherIndex};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Combine {
-    /// The mean of their logits: TextBrewer's.
+    /// The mean of their logits, as in TextBrewer.
     #[default]
     MeanOfLogits,
-    /// The mean of their probabilities at the loss's temperature, which must be one for all rows.
+    /// The mean of their probabilities at the loss's temperature, which must be the same for all rows.
     MeanOfProbabilities,
-    /// The weighted mean of their logits: one number a teacher, not negative, of any sum above 0.
+    /// The weighted mean of their logits: one number per teacher, not negative, with any sum above 0.
     Weighted(Vec<f64>),
-    /// The mean of their probabilities, each row weighted by how well a teacher predicts its label. A
-    /// row without a label (a negative one) weights them equally. Reads the student's `labels`.
+    /// The mean of their probabilities, each row weighted by how well a teacher predicts its label. A row
+    /// without a label (a negative label) weights them equally. Reads the student's `labels`.
     ByConfidence,
     /// The mean of their probabilities, each row weighted by how sure a teacher is.
     ByEntropy,
@@ -71,17 +72,17 @@ pub enum Combine {
 }
 
 impl Combine {
-    /// The weighted mean of logits, one number a teacher.
+    /// The weighted mean of logits, one number per teacher.
     pub fn weighted(weights: impl Into<Vec<f64>>) -> Self {
         Combine::Weighted(weights.into())
     }
 
-    /// Whether it averages probabilities, and not logits.
+    /// Whether it averages probabilities rather than logits.
     pub(crate) fn mixes_probabilities(&self) -> bool {
         matches!(self, Combine::MeanOfProbabilities | Combine::ByConfidence | Combine::ByEntropy)
     }
 
-    /// The role of the student that it reads, too.
+    /// The student's role that it also reads.
     pub(crate) fn reads(&self) -> Option<&'static str> {
         match self {
             Combine::ByConfidence => Some(Labels::NAME),
@@ -90,34 +91,34 @@ impl Combine {
         }
     }
 
-    /// What keeps it from combining so many teachers for a loss at this temperature, `None` where rows
-    /// have their own.
+    /// What keeps it from combining this many teachers for a loss at this temperature (`None` if rows have
+    /// their own).
     pub(crate) fn problems(&self, teachers: usize, temperature: Option<f64>) -> Vec<String> {
         let mut problems = Vec::new();
         if let Combine::Weighted(weights) = self {
             if weights.len() != teachers {
                 problems.push(format!(
-                    "{} weights for {teachers} teachers: give one number a teacher, in their order",
+                    "{} weights for {teachers} teachers: give one number per teacher, in their order",
                     weights.len()
                 ));
             }
             let usable = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
             if !usable || weights.iter().sum::<f64>() <= 0.0 {
                 problems.push(format!(
-                    "the teachers' weights are {weights:?}; they must be finite and not negative, and one of them above 0"
+                    "the teachers' weights are {weights:?}; they must be finite and not negative, and at least one above 0"
                 ));
             }
         }
         if self.mixes_probabilities() && teachers > 1 && temperature.is_none() {
             problems.push(format!(
-                "`{self}` means probabilities at one temperature, and this loss gives every row its own: leave its schedule out, or combine by `mean_of_logits`"
+                "`{self}` averages probabilities at one temperature, but this loss gives every row its own: remove its temperature schedule, or combine by `mean_of_logits`"
             ));
         }
         problems
     }
 }
 
-/// As a plan writes it.
+/// The form that plans use.
 impl fmt::Display for Combine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {

@@ -1,4 +1,4 @@
-//! The plan as a picture: DOT for Graphviz, Mermaid for Markdown.
+//! Drawings of the plan: DOT for Graphviz, Mermaid for Markdown.
 
 use std::fmt::Write as _;
 

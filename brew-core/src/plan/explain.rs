@@ -1,4 +1,4 @@
-//! The plan as a table: what each stage reads and provides, and with which rules it runs.
+//! The plan as a table: what each stage reads and provides, and by which rules it runs.
 
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
@@ -6,7 +6,7 @@ use super::{Flow, Plan, StageId, StageKind};
 use crate::semantics::Semantics;
 
 impl Plan {
-    /// What is declared, as text; nothing has run yet.
+    /// The declared stages as a table; works before anything has run.
     pub fn explain(&self) -> String {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);

@@ -1,8 +1,7 @@
 //! The kinds of stages, one declarative row each.
 //!
-//! The row says what a kind reads, what it provides, whether it needs a gradient and what state it
-//! keeps; the checks, the explanation and the drawings all read it, so a new kind is one variant and
-//! one row.
+//! A row says what a kind reads and provides, whether it needs a gradient, and what state it keeps. The
+//! checks, the explanation and the drawings all use it, so a new kind needs one variant and one row.
 
 use std::ops::RangeInclusive;
 
@@ -14,7 +13,7 @@ use crate::side::Owner;
 pub struct KindRow {
     /// The kind's name.
     pub name: &'static str,
-    /// How many flows it takes.
+    /// The number of input flows it takes.
     pub inputs: RangeInclusive<usize>,
     /// What it reads, in words.
     pub reads: &'static str,
@@ -22,11 +21,11 @@ pub struct KindRow {
     pub provides: &'static str,
     /// Whether gradients pass through it.
     pub gradient: bool,
-    /// What it keeps from step to step, in words; empty for nothing.
+    /// The state it keeps from step to step, in words; empty for none.
     pub state: &'static str,
 }
 
-/// One row per kind, in the order of the life of a batch.
+/// One row per kind, in the order in which a batch passes through them.
 #[rustfmt::skip]
 pub const KINDS: &[KindRow] = &[
     KindRow { name: "batch", inputs: 0..=0, reads: "the data", provides: "a batch", gradient: false, state: "" },

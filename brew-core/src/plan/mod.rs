@@ -1,9 +1,9 @@
-//! The plan: stages and what flows between them, as plain data.
+//! The plan: the stages of a pipeline and the flows between them, as plain data.
 //!
-//! A [`Plan`] holds no tensor and no model. It can be printed ([`Plan::explain`]), drawn
-//! ([`Plan::to_dot`], [`Plan::to_mermaid`]), compared, written to disk and checked
-//! ([`Plan::check`]) before anything runs. Tensors meet it in the executor alone, but for the
-//! activation of a [`Projection`], which may be a function of your own. petgraph stays behind this type.
+//! A [`Plan`] holds no tensor and no model. It can be printed ([`Plan::explain`]), drawn ([`Plan::to_dot`],
+//! [`Plan::to_mermaid`]), compared, written to disk and checked ([`Plan::check`]) before anything runs. Only
+//! the executor brings tensors to a plan; the one function that a plan can hold is the activation of a
+//! [`Projection`], which may be your own. petgraph is an implementation detail of this type.
 //!
 //! ```text
 //! batch ─┬─ teacher ─ teacher adaptor ──────────────────────┬─ hidden_mse ─┐
@@ -37,7 +37,7 @@ pub use kinds::{KINDS, KindRow};
 pub use projection::{Activation, OptimizerChanges, Projection};
 pub use stage::{Flow, LossStage, RecallStage, Stage, StageId, StageKind};
 
-/// The stages of a pipeline and what flows between them.
+/// The stages of a pipeline and the flows between them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "PlanFile", into = "PlanFile")]
 pub struct Plan {
@@ -46,7 +46,7 @@ pub struct Plan {
     graph: DiGraph<Stage, Flow>,
 }
 
-/// The form of a plan on disk: lists that a person can read and compare.
+/// The file format of a plan: lists that people can read and compare.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlanFile {
@@ -63,7 +63,7 @@ impl Plan {
         Plan { semantics, balance: Balance::default(), graph: DiGraph::new() }
     }
 
-    /// The numeric rules it is to be run with.
+    /// The numeric rules to run it with.
     pub fn semantics(&self) -> Semantics {
         self.semantics
     }
@@ -73,7 +73,7 @@ impl Plan {
         &self.balance
     }
 
-    /// Balances its losses otherwise.
+    /// Changes how its losses are balanced.
     pub fn set_balance(&mut self, balance: Balance) {
         self.balance = balance;
     }
@@ -83,7 +83,7 @@ impl Plan {
         StageId::of(self.graph.add_node(stage))
     }
 
-    /// Lets something flow from one stage to another.
+    /// Connects two stages with a flow.
     pub fn connect(&mut self, from: StageId, to: StageId, flow: Flow) {
         self.graph.add_edge(from.node(), to.node(), flow);
     }
@@ -98,12 +98,12 @@ impl Plan {
         self.graph.node_weight(id.node())
     }
 
-    /// What flows into a stage, in the order it was connected.
+    /// The flows into a stage, in the order they were connected.
     pub fn inputs(&self, id: StageId) -> Vec<(FlowId, StageId, &Flow)> {
         self.flows(id, Direction::Incoming)
     }
 
-    /// What flows out of a stage, in the order it was connected.
+    /// The flows out of a stage, in the order they were connected.
     pub fn outputs(&self, id: StageId) -> Vec<(FlowId, StageId, &Flow)> {
         self.flows(id, Direction::Outgoing)
     }
@@ -121,12 +121,11 @@ impl Plan {
         flows
     }
 
-    /// The stages in an order in which each comes after all it reads; the names around a cycle
-    /// where there is none.
+    /// The stages in topological order; if there is a cycle, the names of its stages.
     pub fn order(&self) -> Result<Vec<StageId>, Vec<String>> {
         match toposort(&self.graph, None) {
-            // petgraph's order is a reversed depth-first one; the position breaks ties, so that a
-            // plan always runs in the order it was written in.
+            // petgraph's order is reversed depth-first; breaking ties by position makes a plan always run in
+            // the order it was written.
             Ok(_) => Ok(self.order_as_written()),
             Err(_) => Err(petgraph::algo::tarjan_scc(&self.graph)
                 .into_iter()
@@ -139,7 +138,8 @@ impl Plan {
         }
     }
 
-    /// As the stages were added, but for one that another reads, which is drawn in front of that.
+    /// In the order in which the stages were added, except that a stage is moved before the stages that read
+    /// it.
     fn order_as_written(&self) -> Vec<StageId> {
         let (mut order, mut done) = (Vec::new(), BTreeSet::new());
         let mut waiting: Vec<NodeIndex> = self.graph.node_indices().rev().collect();
@@ -160,14 +160,14 @@ impl Plan {
         order
     }
 
-    /// Every flow with the stages that it joins, in the order they were connected.
+    /// Every flow with the two stages that it connects, in the order they were connected.
     pub(super) fn all_flows(&self) -> impl Iterator<Item = (StageId, StageId, &Flow)> {
         self.graph
             .edge_references()
             .map(|edge| (StageId::of(edge.source()), StageId::of(edge.target()), edge.weight()))
     }
 
-    /// The features that somebody reads of this adaptor: what its model is told to keep.
+    /// The features that are read from this adaptor, which its model must keep.
     pub fn wants(&self, adaptor: StageId) -> Wants {
         self.outputs(adaptor).into_iter().fold(Wants::nothing(), |wants, (_, _, flow)| match flow {
             Flow::Feature { role, layers: Some(layers) } => {
@@ -178,7 +178,7 @@ impl Plan {
         })
     }
 
-    /// Everything that is wrong with the plan itself, all at once.
+    /// Checks the plan itself, and reports all problems at once.
     ///
     /// # Errors
     /// [`crate::Error::Plan`] with every [`Problem`](crate::error::Problem).
@@ -209,8 +209,7 @@ impl From<PlanFile> for Plan {
             plan.add(stage);
         }
         for (from, to, flow) in file.flows {
-            // A flow of a stage that is not there would be petgraph's panic; `check` reports what
-            // then lacks its input.
+            // petgraph would panic on a flow of a missing stage; `check` then reports the missing input.
             if plan.stage(from).is_some() && plan.stage(to).is_some() {
                 plan.connect(from, to, flow);
             }

@@ -1,4 +1,4 @@
-//! Learned projections as data: widths, activation, and settings of the optimizer.
+//! Learned projections as data: widths, activation and optimizer settings.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use crate::error::{Error, Result};
 
 /// A learned map from the student's width to the teacher's.
 ///
-/// Weights start from N(0, 0.02), biases from 0, as in TextBrewer; they are trained with the student,
-/// and [`Trained::projections`](crate::train::Trained::projections) has them after a run.
+/// Weights start from N(0, 0.02), biases from 0, as in TextBrewer; they are trained with the student and
+/// available after a run from [`Trained::projections`](crate::train::Trained::projections).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Projection {
-    /// What follows the linear map.
+    /// The activation after the linear map.
     pub activation: Activation,
     /// The width of the student's features.
     pub student: i64,
     /// The width of the teacher's features.
     pub teacher: i64,
-    /// The name under which several matches share it; `None` where it is one match's own.
+    /// The name under which several matches share it; `None` if it belongs to one match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<String>,
-    /// Settings of the optimizer that are this projection's own.
+    /// This projection's own optimizer settings.
     #[serde(default, skip_serializing_if = "OptimizerChanges::is_empty")]
     pub optimizer: OptimizerChanges,
 }
@@ -50,8 +50,8 @@ impl Projection {
         Projection { activation, student, teacher, shared: None, optimizer: OptimizerChanges::default() }
     }
 
-    /// Shares it between all matches that project by this name: one set of weights, trained by all of
-    /// them, saved once as `projection_<name>`. They must declare the same projection.
+    /// Shares it between all matches that use this name: one set of weights, trained by all of them and saved
+    /// once as `projection_<name>`. All must declare the same projection.
     ///
     /// ```
     /// use brew_core::prelude::*;
@@ -68,14 +68,14 @@ impl Projection {
         Projection { shared: Some(name.into()), ..self }
     }
 
-    /// A learning rate of its own, before the run's schedule.
+    /// Sets its own learning rate, before the run's schedule.
     #[must_use]
     pub fn learning_rate(mut self, learning_rate: f64) -> Self {
         self.optimizer.learning_rate = Some(learning_rate);
         self
     }
 
-    /// A weight decay of its own.
+    /// Sets its own weight decay.
     #[must_use]
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
         self.optimizer.weight_decay = Some(weight_decay);
@@ -89,7 +89,7 @@ impl From<&Projection> for Projection {
     }
 }
 
-/// Settings of the optimizer that differ from the run's; what is `None` does not.
+/// Optimizer settings that override the run's; `None` keeps the run's value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerChanges {
@@ -108,7 +108,7 @@ pub struct OptimizerChanges {
 }
 
 impl OptimizerChanges {
-    /// Whether nothing differs.
+    /// Whether nothing is overridden.
     pub fn is_empty(&self) -> bool {
         *self == OptimizerChanges::default()
     }
@@ -116,7 +116,7 @@ impl OptimizerChanges {
 
 type Function = Arc<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;
 
-/// What follows a projection's linear map: a function with the name it has in plans and configs.
+/// The activation after a projection's linear map: a function, with its name in plans and configs.
 ///
 /// ```
 /// use brew_core::plan::{Activation, Projection};
@@ -128,7 +128,7 @@ type Function = Arc<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;
 #[derive(Clone)]
 pub struct Activation {
     name: String,
-    /// Absent where a plan was read from a file that names an activation of somebody's own.
+    /// `None` if the plan was read from a file that names a custom activation.
     function: Option<Function>,
 }
 
@@ -148,7 +148,7 @@ impl Activation {
         Activation::new("tanh", |features| Ok(features.f_tanh()?))
     }
 
-    /// An activation of one's own: a function that keeps the shape of its features.
+    /// A custom activation: a function that preserves the shape of its input.
     pub fn new(
         name: impl Into<String>,
         function: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
@@ -161,12 +161,12 @@ impl Activation {
         &self.name
     }
 
-    /// The features after it.
+    /// Applies it to features.
     pub(crate) fn apply(&self, features: &Tensor) -> Result<Tensor> {
         match &self.function {
             Some(function) => function(features),
             None => Err(Error::invalid(format!(
-                "the activation `{}` is known by its name only: a plan read from a file holds no functions",
+                "the activation `{}` is known only by name: a plan read from a file holds no functions",
                 self.name
             ))),
         }
@@ -179,7 +179,7 @@ impl fmt::Debug for Activation {
     }
 }
 
-/// By name: what a plan on disk can compare.
+/// By name, which is all that a plan on disk can compare.
 impl PartialEq for Activation {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

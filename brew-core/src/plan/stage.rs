@@ -1,4 +1,4 @@
-//! Stages, and what flows between them.
+//! The stages of a plan, and the flows between them.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::side::Owner;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StageId(pub(super) u32);
 
-/// A step of the plan with the name that errors, metrics and drawings use.
+/// A stage of the plan, with the name that errors, metrics and drawings use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
@@ -31,26 +31,26 @@ pub enum StageKind {
     Batch,
     /// Runs a teacher: frozen, in evaluation mode, without gradients.
     Teacher {
-        /// Which of the pipeline's teachers.
+        /// The index of the teacher in the pipeline, from 0.
         index: usize,
     },
     /// Runs the student.
     Student,
     /// Reads roles from a model's output, which is dropped afterwards.
     Adaptor {
-        /// Whose output.
+        /// The owner of that output.
         owner: Owner,
-        /// The roles it can give.
+        /// The roles it provides.
         roles: Vec<String>,
     },
-    /// Reads a teacher's features of rows that a cache holds, so that the teacher need not run, and keeps
-    /// those that it computed. Put in by [`passes::recall`](super::passes::recall).
+    /// Reads a teacher's features from a cache, so that the teacher need not run, and stores newly computed
+    /// ones. Inserted by [`passes::recall`](super::passes::recall).
     Recall(RecallStage),
-    /// Brings the student's features to the teacher's width.
+    /// Projects the student's features to the teacher's width.
     Projection(Projection),
     /// Compares features.
     Loss(LossStage),
-    /// Adds the weighted losses up.
+    /// Adds up the weighted losses.
     Sum,
 }
 
@@ -58,13 +58,13 @@ pub enum StageKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecallStage {
-    /// Which of the pipeline's teachers, counted from 0.
+    /// The index of the teacher in the pipeline, from 0.
     pub teacher: usize,
-    /// Where the rows are kept.
+    /// Where the rows are stored.
     pub place: String,
-    /// What is kept of a feature.
+    /// What is stored of a feature.
     pub payload: Payload,
-    /// The features that are kept of a row.
+    /// The features stored per row.
     pub keeps: Vec<Keep>,
 }
 
@@ -78,15 +78,15 @@ pub struct LossStage {
     pub options: serde_json::Value,
     /// The factor of its value in the sum.
     pub weight: f64,
-    /// The name of the schedule of that factor, where it changes over the run.
+    /// The name of the factor's schedule, if it changes over the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
     /// What it is divided by.
     pub average: Average,
-    /// How several teachers' logits become one, where it reads those of several.
+    /// How several teachers' logits are combined, if it reads several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub combine: Option<Combine>,
-    /// Whether the teacher's highest score is first exchanged with that of the student's label.
+    /// Whether the teacher's highest score is first swapped with the score of the student's label.
     #[serde(default, skip_serializing_if = "is_false")]
     pub probability_shift: bool,
 }
@@ -108,7 +108,7 @@ pub enum Flow {
     Feature {
         /// The role.
         role: String,
-        /// The layers in the order the reader takes them; all of them where it is `None`.
+        /// The layers in the order that the reader takes them; `None` for all.
         layers: Option<Vec<i64>>,
     },
     /// A weighted loss.

@@ -1,4 +1,4 @@
-//! A column of a batch as bytes, row by row: what the key of a row is made of.
+//! A column of a batch as bytes, row by row, from which row keys are computed.
 
 use tch::Tensor;
 
@@ -9,11 +9,11 @@ pub(super) struct Column {
     pub(super) name: &'static str,
     /// Name and dtype.
     pub(super) header: String,
-    /// Bytes of one position, or of the whole row where rows are no lists.
+    /// Bytes per position, or of the whole row if rows are not lists.
     pub(super) stride: usize,
     pub(super) is_list: bool,
     pub(super) is_padded: bool,
-    /// It has no row for each row of the batch: all of it belongs to every row.
+    /// Whether the whole column belongs to every row, because it does not have one row per row of the batch.
     pub(super) is_shared: bool,
     pub(super) length: usize,
     pub(super) pad: Option<Vec<u8>>,
@@ -48,7 +48,7 @@ impl Column {
         self.bytes.get(row * width..(row + 1) * width).unwrap_or_default()
     }
 
-    /// Positions of a row up to the last that is not the pad value.
+    /// The number of positions of a row up to the last one that is not the pad value.
     pub(super) fn extent(&self, row: usize) -> usize {
         let Some(pad) = &self.pad else { return self.length };
         let is_pad = |position: &[u8]| position.chunks(pad.len()).all(|value| value == pad.as_slice());
@@ -56,19 +56,19 @@ impl Column {
         positions.rposition(|position| !is_pad(position)).map_or(0, |last| last + 1)
     }
 
-    /// Whether all positions from `tokens` on are the same.
+    /// Whether all positions from `tokens` on are equal.
     pub(super) fn is_constant(&self, row: usize, tokens: usize) -> bool {
         let tail = self.row(row).get(tokens * self.stride..).unwrap_or_default();
         tail.get(self.stride..).is_none_or(|after| after == &tail[..after.len()])
     }
 }
 
-/// A size of a tensor; 0 where it has no such dimension.
+/// The size of a dimension; 0 if the tensor does not have it.
 pub(super) fn size(tensor: &Tensor, dimension: usize) -> usize {
     tensor.size().get(dimension).map_or(0, |size| usize::try_from(*size).unwrap_or(0))
 }
 
-/// The bytes of a tensor, wherever it is, row after row.
+/// The bytes of a tensor on any device, row after row.
 pub(crate) fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
     let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;

@@ -1,9 +1,9 @@
-//! Which row of the data a row of a batch is: a hash of what the teacher reads of it.
+//! Row keys: identify a row of the data by a hash of the teacher's inputs.
 //!
-//! A key depends on the row alone: not on its place, on the batch's other rows, nor on how far it was
-//! padded. In it is every column that the teacher reads, whatever role that column also plays: the input
-//! ids of a language model are its labels, too. Columns that it does not read, such as labels and row
-//! numbers mostly are, stay out. Where nobody says which columns those are, all of them are in.
+//! A key depends only on the row: not on its position, the batch's other rows, or its padding. It covers
+//! every column that the teacher reads, even if that column also has another role: the input ids of a
+//! language model are also its labels. Columns that the teacher does not read, usually labels and row
+//! numbers, are left out. If it is unknown which columns the teacher reads, all are included.
 
 mod column;
 
@@ -19,12 +19,12 @@ use crate::role::{InputsMask, LogitsMask, Role};
 pub(crate) use column::bytes;
 use column::{Column, size};
 
-/// The first half of a BLAKE3 hash, which no two rows share by chance.
+/// The first half of a BLAKE3 hash: long enough that collisions do not occur by chance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowKey(pub [u8; 16]);
 
 impl RowKey {
-    /// The key of the same row at one padded length: for features that depend on it.
+    /// The key of the same row at one padded length, for features that depend on the padding.
     #[must_use]
     pub fn at_length(self, length: i64) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -32,8 +32,8 @@ impl RowKey {
         RowKey::of(&hasher)
     }
 
-    /// The key of the same row with some of its features alone: for a pipeline that reads less than the
-    /// cache keeps, whose rows cannot serve the others.
+    /// The key of the same row with only some features, for a pipeline that reads less than the cache stores
+    /// and whose rows therefore cannot serve other pipelines.
     #[must_use]
     pub(crate) fn with_only(self, features: impl IntoIterator<Item = String>) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -63,25 +63,25 @@ impl fmt::Debug for RowKey {
     }
 }
 
-/// The keys of a batch's rows, with what is padding in each.
+/// The keys of a batch's rows, with the padding of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowKeys {
-    /// One a row.
+    /// One key per row.
     pub keys: Vec<RowKey>,
-    /// Positions of each row that are not padding behind its end.
+    /// The number of positions of each row before its trailing padding.
     pub tokens: Vec<usize>,
-    /// The length that all rows are padded to; 0 where the batch has no lists.
+    /// The length that all rows are padded to; 0 if the batch has no lists.
     pub length: usize,
-    /// What the keys are made of, such as `input_ids Int64 (list)`.
+    /// The columns that the keys cover, such as `input_ids Int64 (list)`.
     pub columns: Vec<String>,
     /// The names of the columns that are padded to `length`.
     pub padded: Vec<&'static str>,
 }
 
 impl RowKeys {
-    /// The keys of a batch for a model that reads these columns of it; all of them where nobody says, or
-    /// where the adaptor makes features of the batch, too. Best before the batch goes to a device: the
-    /// bytes of its columns are needed here.
+    /// The keys of a batch for a model that reads these columns; of all columns if they are unknown or the
+    /// adaptor also derives features from the batch. Best called before the batch moves to a device, since it
+    /// needs the bytes of the columns.
     ///
     /// # Errors
     /// Those of the adaptor, and of libtorch.
@@ -111,7 +111,7 @@ impl RowKeys {
                 && size(tensor, 1) == length
                 && match declares_pads {
                     true => pad,
-                    // Tuples declare no pads: there the mask alone says what is padding.
+                    // Tuples declare no pads: there only the mask says what is padding.
                     false => mask.is_some(),
                 }
         };
@@ -126,7 +126,7 @@ impl RowKeys {
             Some(mask) => extents(mask, batch.rows())?,
             None => unpadded(&columns, batch.rows(), length),
         };
-        // A position that a loss reads is no padding, whatever the model makes of it.
+        // A position that a loss reads is not padding, even if the model's mask says so.
         for mask in logits_mask.iter().filter(|mask| mask.dim() == 2 && size(mask, 1) == length) {
             tokens
                 .iter_mut()
@@ -135,7 +135,7 @@ impl RowKeys {
         }
         for (row, tokens) in tokens.iter_mut().enumerate() {
             let mut padded = columns.iter().filter(|column| column.is_padded);
-            // Nothing is cut from a row whose mask is 0 everywhere, nor where more than padding would go.
+            // Nothing is cut from a row whose mask is 0 everywhere, or if more than padding would be cut.
             if *tokens == 0 || !(declares_pads || padded.all(|column| column.is_constant(row, *tokens))) {
                 *tokens = length;
             }
@@ -145,7 +145,7 @@ impl RowKeys {
         Ok(RowKeys { keys, tokens, length, columns, padded })
     }
 
-    /// Those of some of the rows, by their places in the batch.
+    /// The keys of some rows, by their positions in the batch.
     pub(crate) fn of_rows(&self, rows: &[usize]) -> Self {
         RowKeys {
             keys: rows.iter().filter_map(|row| self.keys.get(*row).copied()).collect(),
@@ -157,11 +157,11 @@ impl RowKeys {
 
 fn key(columns: &[Column], row: usize, tokens: usize) -> RowKey {
     let mut hasher = blake3::Hasher::new();
-    // So many positions are kept, whichever column says so.
+    // The number of kept positions is part of the key, whichever column determines it.
     hasher.update(&(tokens as u64).to_le_bytes());
     for column in columns {
         let extent = match (column.is_padded, column.is_list) {
-            // Should the mask be another column's, more than its tokens may be this one's.
+            // If the mask belongs to another column, this column may have more tokens than the mask says.
             (true, _) => column.pad.as_ref().map_or(tokens, |_| column.extent(row).max(tokens)),
             (false, true) => column.extent(row),
             (false, false) => 1,
@@ -182,7 +182,7 @@ fn unpadded(columns: &[Column], rows: usize, length: usize) -> Vec<usize> {
     (0..rows).map(|row| padded().map(|column| column.extent(row)).max().unwrap_or(length)).collect()
 }
 
-/// Positions of each row up to the last that a `(rows, length)` mask keeps.
+/// The number of positions of each row up to the last that a `(rows, length)` mask keeps.
 fn extents(mask: &Tensor, rows: usize) -> Result<Vec<usize>> {
     let kept = bytes(&mask.f_ne(0)?)?;
     let length = size(mask, 1);

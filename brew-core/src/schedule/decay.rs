@@ -1,10 +1,10 @@
-//! Learning rates that fall over a run, each with a warm-up: one type for all of them.
+//! Learning rate schedules that decay over a run, each with an optional warm-up.
 
 use std::f64::consts::PI;
 
 use super::Schedule;
 
-/// Up to the full learning rate over the warm-up, then down along a curve.
+/// Rises to the full learning rate over the warm-up, then decays along a curve.
 ///
 /// With n steps, a warm-up of the fraction f (w = f n steps) and the end e, at step s from 0:
 ///
@@ -48,37 +48,37 @@ enum Curve {
 }
 
 impl Decay {
-    /// No decay: the same learning rate at every step, or after a warm-up.
+    /// No decay: a constant learning rate, after the warm-up if there is one.
     pub fn constant() -> Self {
         Decay::along(Curve::Constant)
     }
 
-    /// A straight line.
+    /// Linear decay.
     pub fn linear() -> Self {
         Decay::along(Curve::Linear)
     }
 
-    /// A power of the straight line, above 0.
+    /// Polynomial decay: this power, above 0, of the linear one.
     pub fn polynomial(power: f64) -> Self {
         Decay::along(Curve::Polynomial(power))
     }
 
-    /// Half a wave of the cosine.
+    /// Cosine decay: half a period.
     pub fn cosine() -> Self {
         Decay::along(Curve::Cosine)
     }
 
-    /// One over the root of the step, from the end of the warm-up on: for runs without an end.
+    /// Decays with the inverse square root of the step after the warm-up, independent of the run's length.
     pub fn inverse_square_root() -> Self {
         Decay::along(Curve::InverseSquareRoot)
     }
 
-    /// The fraction of the steps to warm up over, in [0, 1).
+    /// Warms up over this fraction of the steps, in [0, 1).
     pub fn with_warmup(self, fraction: f64) -> Self {
         Decay { warmup: fraction, ..self }
     }
 
-    /// The fraction of the learning rate that the curve ends at, in [0, 1]; 0 unless said otherwise.
+    /// Ends the curve at this fraction of the learning rate, in [0, 1]; default 0.
     pub fn down_to(self, fraction: f64) -> Self {
         Decay { end: fraction, ..self }
     }
@@ -133,12 +133,10 @@ mod tests {
         }
     }
 
-    // transformers 5.24.0, with o = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0):
-    //   s = get_cosine_schedule_with_warmup(o, 2, 10)
-    //   s = get_polynomial_decay_schedule_with_warmup(o, 2, 10, lr_end=0.1, power=2.0)
-    //   s = get_linear_schedule_with_warmup(o, 2, 10)
-    //   [s.lr_lambdas[0](k) for k in (2, 3, 6, 9)]
-    // after the warm-up, which begins there at 0 and here above it.
+    // transformers 5.24.0, with o = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0): s =
+    // get_cosine_schedule_with_warmup(o, 2, 10) s = get_polynomial_decay_schedule_with_warmup(o, 2, 10,
+    // lr_end=0.1, power=2.0) s = get_linear_schedule_with_warmup(o, 2, 10) [s.lr_lambdas[0](k) for k in (2,
+    // 3, 6, 9)] after the warm-up, which starts at 0 there and above 0 here.
     #[test]
     fn decays_are_those_of_transformers_after_the_warmup() {
         let warm = Decay::cosine().with_warmup(0.2);

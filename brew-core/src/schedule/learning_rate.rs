@@ -1,4 +1,4 @@
-//! Learning rates: the factor of each optimizer step.
+//! Learning rate schedules: the learning rate's factor at each optimizer step.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ pub trait Schedule: fmt::Debug {
     /// The factor at `step` (from 0) of `steps`.
     fn multiplier(&self, step: u64, steps: u64) -> f64;
 
-    /// What is wrong with the settings, each with its mend.
+    /// The problems of the settings, each with its fix.
     fn problems(&self) -> Vec<String> {
         Vec::new()
     }

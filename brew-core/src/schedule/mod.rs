@@ -1,7 +1,8 @@
-//! What changes from step to step or from row to row: learning rates, weights, temperatures.
+//! Schedules: learning rates and weights that change from step to step, temperatures that change from row to
+//! row.
 //!
-//! Every schedule is a pure function of what it is given. Nothing is counted up and no setting is
-//! overwritten, so that any step can be computed alone and a config can be used twice.
+//! Every schedule is a pure function of its arguments. It keeps no counter and overwrites no setting, so that
+//! any step can be computed on its own and a config can be reused.
 
 mod decay;
 mod learning_rate;

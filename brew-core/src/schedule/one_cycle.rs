@@ -1,10 +1,10 @@
-//! One rise and one fall of the learning rate over a run.
+//! The one-cycle schedule: one rise and one fall of the learning rate over a run.
 
 use std::f64::consts::PI;
 
 use super::Schedule;
 
-/// Up to the full learning rate and down to almost nothing, each along half a wave of the cosine.
+/// Rises to the full learning rate and falls to almost 0, each along half a period of the cosine.
 ///
 /// With n steps, the peak at fraction f, s from 0, and the last step of the rise a = f n - 1: from 1/25
 /// up to 1 over a steps, then down to 1/250,000 at step n - 1. Source: Smith and Topin,
@@ -16,7 +16,7 @@ pub struct OneCycle {
 }
 
 impl OneCycle {
-    /// The fraction of the steps after which the learning rate is highest, in (0, 1); PyTorch's is 0.3.
+    /// The fraction of the steps after which the learning rate peaks, in (0, 1); PyTorch's is 0.3.
     pub fn peak_at(fraction: f64) -> Self {
         OneCycle { peak: fraction }
     }

@@ -1,15 +1,16 @@
-//! Temperatures that differ from row to row, by how far the student is or how sure it is.
+//! Temperature schedules: temperatures that differ from row to row, by the student's distance from the
+//! teacher or its confidence.
 //!
 //! With the logits s and t of a row, the base temperature T, and means over all rows that count in
 //! the batch:
 //!
-//! - `flsw(beta, gamma)`: v = s / (|s| + eps), u = t / (|t| + eps), w = (1 - <v, u>)^gamma,
-//!   tau = T + beta (mean(w) - w); eps is 1e-4. Rows that agree with the teacher less are cooler.
-//! - `cwsm(beta)`: w = 1 / (max_c softmax(s)_c + 1e-3), tau = T + beta (mean(w) - w). Rows on which
-//!   the student is less sure are cooler.
+//! - `flsw(beta, gamma)`: v = s / (|s| + eps), u = t / (|t| + eps), w = (1 - <v, u>)^gamma, tau = T + beta
+//!   (mean(w) - w); eps is 1e-4. Rows that agree less with the teacher get a lower temperature.
+//! - `cwsm(beta)`: w = 1 / (max_c softmax(s)_c + 1e-3), tau = T + beta (mean(w) - w). Rows on which the
+//!   student is less sure get a lower temperature.
 //!
-//! No gradient passes through a temperature. 1 - <v, u> is not let below 0, where round-off takes it
-//! and a fractional gamma makes NaN of it. Source: Wen, Lai and Qian, "Preparing Lessons: Improve
+//! No gradient passes through a temperature. 1 - <v, u> is clamped at 0, since round-off can make it negative
+//! and a fractional gamma would then give NaN. Source: Wen, Lai and Qian, "Preparing Lessons: Improve
 //! Knowledge Distillation with Better Supervision" (2019); TextBrewer's schedulers of these names.
 
 use std::fmt;
@@ -25,17 +26,17 @@ pub trait TemperatureSchedule: fmt::Debug + Send + Sync + 'static {
     /// The name in plans and configs.
     fn name(&self) -> &'static str;
 
-    /// The options, as they stand in a plan on disk.
+    /// The options, as stored in a plan on disk.
     fn options(&self) -> serde_json::Value {
         serde_json::Value::Null
     }
 
-    /// What is wrong with the options themselves, each with its mend.
+    /// The problems of the options themselves, each with its fix.
     fn problems(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// The temperatures, `(rows,)`, or a scalar for all of them.
+    /// The temperatures, `(rows,)`, or a scalar for all rows.
     ///
     /// `student` and `teacher` are the logits of the rows that count, `(rows, classes)`, in float32 or
     /// float64; `base` is the loss's own temperature. A loss refuses temperatures outside (0, inf).
@@ -57,7 +58,7 @@ impl TemperatureSchedule for Arc<dyn TemperatureSchedule> {
     }
 }
 
-/// `flsw`: by how far the student's logits point away from the teacher's.
+/// `flsw`: by the angle between the student's logits and the teacher's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Flsw {
     beta: f64,
@@ -66,26 +67,26 @@ pub struct Flsw {
 }
 
 impl Flsw {
-    /// The size of the change, and the power of the distance; both finite.
+    /// `beta` is the strength of the effect, `gamma` the power of the distance; both must be finite.
     pub fn new(beta: f64, gamma: f64) -> Self {
         Flsw { beta, gamma, epsilon: 1e-4 }
     }
 
-    /// What is added to the lengths of the logits; 1e-4 unless said otherwise.
+    /// Added to the norms of the logits; default 1e-4.
     #[must_use]
     pub fn epsilon(self, epsilon: f64) -> Self {
         Flsw { epsilon, ..self }
     }
 }
 
-/// `cwsm`: by how sure the student is.
+/// `cwsm`: by the student's confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cwsm {
     beta: f64,
 }
 
 impl Cwsm {
-    /// The size of the change, finite.
+    /// `beta` is the strength of the effect; it must be finite.
     pub fn new(beta: f64) -> Self {
         Cwsm { beta }
     }

@@ -1,11 +1,11 @@
 //! Weights of losses, and how they change over a run.
 //!
 //! With x = steps done / steps of the run, in [0, 1), the schedules are `linear_decay`, 1 - x, and
-//! `linear_growth`, x, or a function of one's own. [`Semantics`] says what their value does:
+//! `linear_growth`, x, or a function of your own. [`Semantics`] decides how their value is applied:
 //!
 //! - exact: the declared weight is multiplied by it, from the first step on
-//! - TextBrewer: the declared weight holds until the first optimizer step; after it the value stands
-//!   in the weight's place
+//! - TextBrewer: the declared weight applies to the first optimizer step; after it the value replaces the
+//!   weight
 //!
 //! ```
 //! use brew_core::semantics::Semantics;
@@ -25,9 +25,9 @@ use std::sync::Arc;
 
 use crate::semantics::Semantics;
 
-/// The factor of a loss in the sum: a number, or a number with a schedule.
+/// The weight of a loss in the sum: a number, or a number with a schedule.
 ///
-/// Wherever a weight is asked for a plain number will do: `.hard_labels(1.0)`.
+/// A plain number works wherever a weight is expected: `.hard_labels(1.0)`.
 #[derive(Debug, Clone)]
 pub struct Weight {
     value: f64,
@@ -41,12 +41,12 @@ impl From<f64> for Weight {
 }
 
 impl Weight {
-    /// From this weight down to 0 in a straight line.
+    /// Decays linearly from this weight to 0.
     pub fn decaying(value: f64) -> Self {
         Weight::scheduled(value, WeightSchedule::linear_decay())
     }
 
-    /// From 0 up to this weight in a straight line.
+    /// Grows linearly from 0 to this weight.
     pub fn growing(value: f64) -> Self {
         Weight::scheduled(value, WeightSchedule::linear_growth())
     }
@@ -61,13 +61,13 @@ impl Weight {
         self.value
     }
 
-    /// How it changes; `None` where it does not.
+    /// Its schedule; `None` if it is constant.
     pub fn schedule(&self) -> Option<&WeightSchedule> {
         self.schedule.as_ref()
     }
 
-    /// The weight at an optimizer step (from 0) of a run of `steps`; of a run whose length nobody
-    /// knows (0), that of its start.
+    /// The weight at an optimizer step (from 0) of a run of `steps`; if the length is unknown (0), the weight
+    /// at the start.
     pub fn at(&self, semantics: Semantics, step: u64, steps: u64) -> f64 {
         let Some(schedule) = &self.schedule else { return self.value };
         let done = if steps == 0 { 0.0 } else { step as f64 / steps as f64 };
@@ -79,7 +79,7 @@ impl Weight {
         }
     }
 
-    /// The product of two weights of one loss: of their numbers, and of their schedules where both have one.
+    /// The product of two weights of one loss: of their numbers, and of their schedules if both have one.
     pub(crate) fn times(self, other: &Weight) -> Self {
         let schedule = match (self.schedule, &other.schedule) {
             (Some(first), Some(second)) => {
@@ -92,7 +92,7 @@ impl Weight {
     }
 }
 
-/// A function of how much of a run is done, with the name it has in plans and configs.
+/// A function of the completed share of a run, with its name in plans and configs.
 #[derive(Clone)]
 pub struct WeightSchedule {
     name: String,
@@ -106,7 +106,7 @@ impl fmt::Debug for WeightSchedule {
 }
 
 impl WeightSchedule {
-    /// A schedule of one's own: a function of x = steps done / steps of the run, in [0, 1).
+    /// A custom schedule: a function of x = steps done / steps of the run, in [0, 1).
     pub fn new(name: impl Into<String>, value: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Self {
         WeightSchedule { name: name.into(), value: Arc::new(value) }
     }
@@ -126,7 +126,7 @@ impl WeightSchedule {
         &self.name
     }
 
-    /// The value where this share of the steps is done.
+    /// The value when this share of the steps is done.
     pub fn value(&self, done: f64) -> f64 {
         (self.value)(done)
     }

@@ -5,9 +5,9 @@ use super::configured::{Configured, Door};
 use crate::adaptor::Adaptor;
 use crate::model::Seen;
 
-/// Makes a pipeline in TextBrewer's semantics of TextBrewer's configs, without losses between layers.
+/// Builds a pipeline with TextBrewer's semantics from TextBrewer's configs, without losses between layers.
 ///
-/// `intermediate_matches` are refused, and not left out without a word.
+/// A config with `intermediate_matches` is refused; they are not silently ignored.
 ///
 /// ```no_run
 /// # use brew_core::prelude::*;
@@ -31,7 +31,7 @@ impl Door for Basic {
         match config.intermediate_matches.len() {
             0 => Vec::new(),
             count => vec![format!(
-                "`intermediate_matches` has {count}, and a BasicDistiller learns from logits and labels alone: use a GeneralDistiller, or leave them out"
+                "`intermediate_matches` has {count}, but a BasicDistiller only learns from logits and labels: use a GeneralDistiller, or remove them"
             )],
         }
     }

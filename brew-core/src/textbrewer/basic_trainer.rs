@@ -1,4 +1,4 @@
-//! `BasicTrainer`: training without a teacher, from a training config.
+//! TextBrewer's `BasicTrainer`: training without a teacher, from a training config.
 
 use super::config::TrainingConfig;
 use crate::adaptor::{Adaptor, Provides};
@@ -9,8 +9,8 @@ use crate::role::Losses;
 use crate::semantics::Semantics;
 use crate::train::Trainer;
 
-/// TextBrewer's trainer without a teacher, of its training config, in its semantics: the loss is the sum
-/// of the means of the adaptor's `losses`.
+/// TextBrewer's trainer without a teacher, from its training config and with its semantics: the loss is the
+/// sum of the means of the adaptor's `losses`.
 ///
 /// ```no_run
 /// # use brew_core::prelude::*;
@@ -36,21 +36,20 @@ impl<A: Adaptor + Provides<Losses>> BasicTrainer<A> {
         BasicTrainer { train: train.clone(), model }
     }
 
-    /// Lays the plan and checks it.
+    /// Builds the plan and checks it.
     ///
     /// # Errors
-    /// [`crate::Error::Plan`] with everything that is wrong with the config, and with the plan.
+    /// [`crate::Error::Plan`] with every problem of the config and of the plan.
     pub fn plan(self) -> Result<Pipeline<A::Batch, A>> {
         let problems = self.train.problems().into_iter().map(Problem::Config).collect();
         let supervised = Supervised::new(self.model).semantics(Semantics::TextBrewer);
         Ok(Pipeline { warnings: self.train.warnings(), ..supervised.lay(problems)? })
     }
 
-    /// Lays the plan and makes its trainer, with the accumulation, the checkpoints and the run folder of
-    /// the config.
+    /// Builds the plan and its trainer, with the config's accumulation, checkpoints and run folder.
     ///
     /// # Errors
-    /// As [`plan`](Self::plan).
+    /// Those of [`plan`](Self::plan).
     pub fn trainer<'o>(self) -> Result<Trainer<'o, Pipeline<A::Batch, A>>> {
         let train = self.train.clone();
         Ok(Trainer::new(self.plan()?).training_config(&train))

@@ -1,8 +1,9 @@
-//! What TextBrewer's front doors over its two configs share: names become losses, losses a plan, the plan
-//! a trainer. Each door says which configs it takes, and how many teachers.
+//! The common part of TextBrewer's distillers: turns the names in the two configs into losses, the losses
+//! into a plan, and the plan into a trainer. Each distiller decides which configs it accepts, and how many
+//! teachers.
 //!
-//! What the builder's types check there is checked here on the adaptors' lists of roles, with the
-//! same words, before anything runs. The plan, its executor and the loop are the builder's own.
+//! What the typed builder checks at compile time is checked here against the adaptors' lists of roles, with
+//! the same messages, before anything runs. The plan, its executor and the loop are the builder's.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,17 +21,17 @@ use crate::schedule::Weight;
 use crate::semantics::Semantics;
 use crate::train::Trainer;
 
-/// One of TextBrewer's distillers: what it takes of a config.
+/// One of TextBrewer's distillers: which parts of a config it accepts.
 pub trait Door: fmt::Debug + 'static {
-    /// What of the config it has no use for, each with its mend.
+    /// The parts of the config that it does not accept, each with its fix.
     fn problems(config: &DistillationConfig) -> Vec<String>;
 }
 
-/// A pipeline in TextBrewer's semantics, made of TextBrewer's configs: `D` is
+/// Builds a pipeline with TextBrewer's semantics from TextBrewer's configs: `D` is
 /// [`General`](super::General), [`Basic`](super::Basic) or [`MultiTeacher`](super::MultiTeacher).
 ///
-/// The losses are, in this order: `kd_loss_type` on the logits, each of `intermediate_matches`, and
-/// the hard labels. A loss whose weight is 0 and stays so is left out.
+/// The losses are, in this order: `kd_loss_type` on the logits, each of `intermediate_matches`, and the hard
+/// labels. A loss whose weight is always 0 is omitted.
 #[must_use = "a distiller does nothing until `.plan()` or `.trainer()`"]
 #[derive(Debug)]
 pub struct Configured<D, T, A: Adaptor> {
@@ -54,13 +55,12 @@ impl<D: Door, T: Teachers, A: Adaptor> Configured<D, T, A> {
         Configured { train, distill, registry, weightless: false, teachers, student, door: PhantomData }
     }
 
-    /// What the names in the configs stand for; TextBrewer's own unless said otherwise.
+    /// The registry that defines the names in the configs; TextBrewer's by default.
     pub fn registry(self, registry: Registry) -> Self {
         Configured { registry, ..self }
     }
 
-    /// Computes losses of weight 0 too, where the adaptors give what they read, so that they are
-    /// logged: what TextBrewer does.
+    /// Also computes and logs losses of weight 0, if the adaptors provide what they read, as TextBrewer does.
     pub fn with_weightless_losses(self) -> Self {
         Configured { weightless: true, ..self }
     }
@@ -73,16 +73,16 @@ impl<D: Door, T: Teachers, A: Adaptor> Configured<D, T, A> {
         &self.distill
     }
 
-    /// Lays the plan and checks it.
+    /// Builds the plan and checks it.
     ///
     /// # Errors
-    /// [`crate::Error::Plan`] with everything that is wrong with the configs, and with the plan.
+    /// [`crate::Error::Plan`] with every problem of the configs and of the plan.
     pub fn plan(self) -> Result<Pipeline<T::Batch, A>> {
         let caches = self.distill.is_caching_logits;
         let mut pipeline = self.lay()?;
         if caches {
             pipeline.warnings.push(
-                "`is_caching_logits` is followed by `.trainer()`; to a trainer of this pipeline say `.teacher_cache(MemoryCache::new())`"
+                "`is_caching_logits` only takes effect with `.trainer()`; call `.teacher_cache(MemoryCache::new())` on a trainer of this pipeline"
                     .to_owned(),
             );
         }
@@ -102,12 +102,12 @@ impl<D: Door, T: Teachers, A: Adaptor> Configured<D, T, A> {
         Pipeline { warnings, ..pipeline }.balanced(self.distill.balance.clone())
     }
 
-    /// Lays the plan and makes its trainer, with the accumulation, the checkpoints and the run folder of
-    /// the config, and with `is_caching_logits` a cache in memory: the teachers run in the first epoch
-    /// alone. Rows are found by what they hold, so that later epochs go on shuffling them.
+    /// Builds the plan and its trainer, with the config's accumulation, checkpoints and run folder. With
+    /// `is_caching_logits` it has a cache in memory: the teachers run only in the first epoch. Rows are
+    /// looked up by content, so later epochs are still shuffled.
     ///
     /// # Errors
-    /// As [`plan`](Self::plan).
+    /// Those of [`plan`](Self::plan).
     pub fn trainer<'o>(self) -> Result<Trainer<'o, Pipeline<T::Batch, A>>> {
         let (train, caches) = (self.train.clone(), self.distill.is_caching_logits);
         let trainer = Trainer::new(self.lay()?).training_config(&train);
@@ -123,7 +123,7 @@ struct Asked<'c> {
 }
 
 impl Asked<'_> {
-    /// The losses whose names the registry knows; the others are among the config's problems.
+    /// The losses whose names the registry knows; the others are reported as the config's problems.
     fn losses<B: 'static, A: Adaptor>(&self, teachers: &Sides<B>) -> Vec<Declared> {
         let (config, registry) = (self.config, self.registry);
         let mut losses = Vec::new();
@@ -152,8 +152,8 @@ impl Asked<'_> {
         losses
     }
 
-    /// Whether a loss belongs into the plan; one that weighs something does, and its roles are then
-    /// checked with the others'.
+    /// Whether a loss belongs in the plan. A loss with a nonzero weight does, and its roles are then checked
+    /// like any other's.
     fn includes(&self, weight: &Weight, given: bool) -> bool {
         weight.value() != 0.0 || weight.schedule().is_some() || (self.weightless && given)
     }
@@ -185,7 +185,7 @@ fn declared(registry: &Registry, found: &IntermediateMatch) -> Option<Declared> 
     Some(Declared { name, weight, loss, reads })
 }
 
-/// TextBrewer takes the same match twice; here the second is `…_2`.
+/// TextBrewer accepts the same match twice; here the second is named `…_2`.
 fn unique_names(mut losses: Vec<Declared>) -> Vec<Declared> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for loss in &mut losses {

@@ -5,7 +5,7 @@ use super::configured::{Configured, Door};
 use crate::adaptor::Adaptor;
 use crate::model::Seen;
 
-/// Makes a pipeline in TextBrewer's semantics of TextBrewer's configs, with everything in them.
+/// Builds a pipeline with TextBrewer's semantics from TextBrewer's configs, with all of their losses.
 ///
 /// ```no_run
 /// # use brew_core::prelude::*;

@@ -1,7 +1,7 @@
-//! TextBrewer's front doors: its distillers and its trainer, over its two configs.
+//! TextBrewer's API: its distillers and its trainer, driven by its two configs.
 //!
-//! Each lays the plan that the typed builder lays, in TextBrewer's semantics, and hands it to the same
-//! loop. What TextBrewer's names stand for is in [`config`].
+//! Each builds the same plan as the typed builder, with TextBrewer's semantics, and runs it in the same loop.
+//! [`config`] defines what TextBrewer's names stand for.
 
 mod basic;
 mod basic_trainer;

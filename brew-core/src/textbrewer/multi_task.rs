@@ -11,11 +11,11 @@ use crate::model::Seen;
 use crate::train::{MultiTask, Trainer};
 use crate::words::numbered;
 
-/// Makes [`MultiTask`] of TextBrewer's configs, in its semantics: every task has the losses, weights and
-/// temperature of the one config, and all tasks train the same projections.
+/// Builds a [`MultiTask`] with TextBrewer's semantics from TextBrewer's configs: every task has the config's
+/// losses, weights and temperature, and all tasks train the same projections.
 ///
-/// It differs from TextBrewer's in that the sizes of the tasks are counted in examples, not in batches;
-/// that draws come from the run's seed; and that `ckpt_steps` may be absent, or larger than the run.
+/// Differences from TextBrewer: task sizes count examples, not batches; draws come from the run's seed;
+/// `ckpt_steps` may be missing or larger than the run.
 ///
 /// ```no_run
 /// # use std::sync::{Arc, Mutex};
@@ -50,7 +50,7 @@ struct Configs {
     registry: Registry,
 }
 
-/// Lays a task's plan and adds it to the others.
+/// Builds a task's plan and adds it to the others.
 type Lay<'d> = dyn FnOnce(&Configs, &mut MultiTask<'d>) -> Result<()> + 'd;
 
 impl fmt::Debug for MultiTaskDistiller<'_> {
@@ -61,13 +61,13 @@ impl fmt::Debug for MultiTaskDistiller<'_> {
 }
 
 impl<'d> MultiTaskDistiller<'d> {
-    /// No task yet; tau is 1.
+    /// No tasks yet; tau is 1.
     pub fn new(train: &TrainingConfig, distill: &DistillationConfig) -> Self {
         let (train, distill, registry) = (train.clone(), distill.clone(), Registry::default());
         MultiTaskDistiller { configs: Configs { train, distill, registry }, tau: 1.0, tasks: Vec::new() }
     }
 
-    /// What the names in the configs stand for; TextBrewer's own unless said otherwise.
+    /// The registry that defines the names in the configs; TextBrewer's by default.
     pub fn registry(mut self, registry: Registry) -> Self {
         self.configs.registry = registry;
         self
@@ -95,18 +95,18 @@ impl<'d> MultiTaskDistiller<'d> {
         self
     }
 
-    /// How much the sizes of the tasks count: see [`MultiTask::tau`].
+    /// How strongly the tasks' sizes affect the drawing: see [`MultiTask::tau`].
     pub fn tau(self, tau: f64) -> Self {
         MultiTaskDistiller { tau, ..self }
     }
 
-    /// Lays the plans of all tasks and checks them.
+    /// Builds the plans of all tasks and checks them.
     ///
     /// # Errors
-    /// Everything that is wrong with the configs and with the tasks' plans.
+    /// Every problem of the configs and of the tasks' plans.
     pub fn tasks(self) -> Result<MultiTask<'d>> {
         let mut laid = MultiTask::new().tau(self.tau);
-        // What is wrong with a config is so in every task: it is said once.
+        // A config's problem occurs in every task, but is reported once.
         let mut problems: Vec<(String, Vec<String>)> = Vec::new();
         for (name, lay) in self.tasks {
             let Err(error) = lay(&self.configs, &mut laid) else { continue };
@@ -124,11 +124,10 @@ impl<'d> MultiTaskDistiller<'d> {
         Err(Error::invalid(numbered("tasks cannot run", &problems)))
     }
 
-    /// Lays the plans and makes their trainer, with the accumulation, the checkpoints and the run folder
-    /// of the config.
+    /// Builds the plans and their trainer, with the config's accumulation, checkpoints and run folder.
     ///
     /// # Errors
-    /// As [`tasks`](Self::tasks).
+    /// Those of [`tasks`](Self::tasks).
     pub fn trainer<'o>(self) -> Result<Trainer<'o, MultiTask<'d>>> {
         let train = self.configs.train.clone();
         Ok(Trainer::new(self.tasks()?).training_config(&train))

@@ -1,7 +1,7 @@
 //! TextBrewer's `MultiTeacherDistiller`: several teachers of one task, one student.
 //!
-//! The loss on logits reads the mean of the teachers' logits, as in TextBrewer, or what another
-//! [`Combine`] makes of them; a match reads the layers of one teacher, which it names: `"teacher": 1`.
+//! The loss on logits reads the mean of the teachers' logits, as in TextBrewer, or combines them by another
+//! [`Combine`]; a match reads the layers of the one teacher that it names: `"teacher": 1`.
 
 use super::config::{DistillationConfig, TrainingConfig};
 use super::configured::{Configured, Door};
@@ -10,8 +10,8 @@ use crate::distill::Teachers;
 use crate::model::Seen;
 use crate::plan::Combine;
 
-/// Makes a pipeline in TextBrewer's semantics of TextBrewer's configs and several teachers: a `Vec` of one
-/// adaptor's, or `first.and(second)`.
+/// Builds a pipeline with TextBrewer's semantics from TextBrewer's configs and several teachers: a `Vec` if
+/// they share an adaptor, or `first.and(second)`.
 ///
 /// ```no_run
 /// # use brew_core::prelude::*;
@@ -46,7 +46,7 @@ impl<T: Teachers, A: Adaptor> Configured<MultiTeacher, T, A> {
         Configured::of(train, distill, teachers, student)
     }
 
-    /// How the teachers are combined for the loss on logits, in place of what the config says.
+    /// Overrides the config's policy for combining the teachers in the loss on logits.
     pub fn combining(self, combine: Combine) -> Self {
         let config = DistillationConfig { combine_teachers: combine, ..self.config().clone() };
         self.with_config(config)

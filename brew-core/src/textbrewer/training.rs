@@ -1,10 +1,10 @@
-//! What a training config says to a trainer.
+//! Applying a training config to a trainer.
 
 use super::config::TrainingConfig;
 use crate::train::{Trainer, Trains};
 
 impl<P: Trains> Trainer<'_, P> {
-    /// Takes what TextBrewer's config says: accumulation, checkpoints and the run folder.
+    /// Takes accumulation, checkpoints and the run folder from TextBrewer's config.
     pub fn training_config(self, config: &TrainingConfig) -> Self {
         let accumulation = usize::try_from(config.gradient_accumulation_steps).unwrap_or(usize::MAX);
         self.accumulate(accumulation)

@@ -29,7 +29,8 @@ pub(super) struct Asked<'a, 'r, 'o> {
 impl Asked<'_, '_, '_> {
     /// These settings as `config.json` stores them.
     ///
-    /// # Errors A model that fails to report its identity.
+    /// # Errors
+    /// A model that fails to report its identity.
     pub(super) fn config(self) -> Result<Value> {
         let settings = self.settings;
         let mut config = settings.config();

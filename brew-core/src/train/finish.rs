@@ -13,7 +13,8 @@ use crate::parameters::{Parameters, write_weights};
 impl Run<'_, '_> {
     /// Reports how the run ended, and writes the student and the parameters learned beside it.
     ///
-    /// # Errors Errors of the device while counts are read from it. A failed write is only a warning: the
+    /// # Errors
+    /// Errors of the device while counts are read from it. A failed write is only a warning: the
     /// trained student is in memory and must not be lost.
     pub(super) fn finish(
         &mut self,

@@ -143,7 +143,8 @@ impl<'o, P: Trains> Trainer<'o, P> {
     /// Checks the settings and reports all problems at once. Every run does this first; call it to find out
     /// early.
     ///
-    /// # Errors Every invalid setting, with its valid values.
+    /// # Errors
+    /// Every invalid setting, with its valid values.
     pub fn check(&self) -> Result<()> {
         self.refuse(Vec::new())
     }

@@ -150,7 +150,8 @@ impl<'d> MultiTask<'d> {
     /// Writes the student to a folder: in its model's format if all tasks have the same parameters, else each
     /// task's student to a subfolder named after the task.
     ///
-    /// # Errors Errors of the models.
+    /// # Errors
+    /// Errors of the models.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let Some((_, first)) = self.tasks.first() else { return Ok(()) };
         let one = pointers(&first.student());

@@ -52,7 +52,8 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, Pipeline<T, A>> {
 
     /// Checks two rows, trains, and returns the student.
     ///
-    /// # Errors [`crate::Error::Plan`] with every problem that two rows reveal, also in the evaluations,
+    /// # Errors
+    /// [`crate::Error::Plan`] with every problem that two rows reveal, also in the evaluations,
     /// before anything is trained; errors of the data, such as data that yields no batch; errors of a step,
     /// with the stage, the epoch and the batch; an error of the callback, with the step.
     pub fn run<B, D>(mut self, data: D) -> Result<Trained<A>>

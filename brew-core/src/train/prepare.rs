@@ -28,7 +28,8 @@ pub(super) struct Ready {
 
 /// Determines the length of the run, chooses the dtype, tries the tasks on a few rows, and opens the caches.
 ///
-/// # Errors Everything that would fail later, all at once where possible.
+/// # Errors
+/// Everything that would fail later, all at once where possible.
 pub(super) fn prepare(
     settings: &Settings<'_>,
     tasks: &mut [Task<'_>],

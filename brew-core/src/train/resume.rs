@@ -19,7 +19,8 @@ use crate::parameters::Parameters;
 impl Run<'_, '_> {
     /// Restores the run from this checkpoint, and reports it.
     ///
-    /// # Errors Names the checkpoint and every part that does not match it.
+    /// # Errors
+    /// Names the checkpoint and every part that does not match it.
     pub(super) fn resume(&mut self, checkpoint: &Path, read: &Read, tell: &mut Tell<'_>) -> Result<()> {
         let note = self.restore(read).map_err(|error| Error::file(checkpoint, error))?;
         tell(&Event::Resumed { step: self.step, checkpoint });
@@ -45,7 +46,8 @@ impl Run<'_, '_> {
 
     /// Restores every part from a checkpoint of the same run; returns a note to the user, if there is one.
     ///
-    /// # Errors Names every part that does not match the checkpoint; such a part is left unchanged.
+    /// # Errors
+    /// Names every part that does not match the checkpoint; such a part is left unchanged.
     fn restore(&mut self, read: &Read) -> Result<Option<String>> {
         let state = &read.state;
         // First, because it reports how the data differs: a different batch size changes the number of steps

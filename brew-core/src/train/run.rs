@@ -26,7 +26,8 @@ use crate::semantics::Semantics;
 
 /// Trains one pipeline, or several tasks that are drawn in turn by their sizes to the power `tau`.
 ///
-/// # Errors Those of [`prepare`], before anything is trained; those of a step, with its batch; those of an
+/// # Errors
+/// Those of [`prepare`], before anything is trained; those of a step, with its batch; those of an
 /// evaluation.
 pub(super) fn run(
     settings: &mut Settings<'_>,

@@ -15,7 +15,8 @@ pub(super) struct Stream<'r> {
 impl<'r> Stream<'r> {
     /// The batches from the first epoch on.
     ///
-    /// # Errors Data that fails to report what it depends on.
+    /// # Errors
+    /// Data that fails to report what it depends on.
     pub(super) fn new(work: &'r (dyn Work + 'r)) -> Result<Self> {
         Ok(Stream { work, position: work.start()?, batches: None })
     }
@@ -43,7 +44,8 @@ impl<'r> Stream<'r> {
 
     /// Resumes from a position that was taken in the same data.
     ///
-    /// # Errors Data that has changed, with every difference.
+    /// # Errors
+    /// Data that has changed, with every difference.
     pub(super) fn go_to(&mut self, position: &Position) -> Result<()> {
         self.work.check(position)?;
         (self.position, self.batches) = (position.clone(), None);

@@ -27,7 +27,8 @@ impl<'o, 'd> Trainer<'o, MultiTask<'d>> {
 
     /// Checks two rows of each task and trains for the number of `.steps(…)`.
     ///
-    /// # Errors The same as for a single pipeline, with the task's name.
+    /// # Errors
+    /// The same as for a single pipeline, with the task's name.
     pub fn run(mut self) -> Result<TrainedTasks<'d>> {
         let mut problems = self.trained.problems();
         if let Duration::Epochs(_) = self.settings.duration {

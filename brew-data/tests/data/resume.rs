@@ -137,7 +137,7 @@ fn other_data_and_other_settings_are_refused_with_what_differs() {
     let refused = |loader: &Loader<Ragged>| position.walk(loader).unwrap_err().to_string();
     assert_eq!(
         refused(&rows.batches::<Ragged>(16).shuffled(8).bucketed()),
-        "the run cannot go on over other batches than it began with; batch size: 8 then, 16 now; \
+        "the run cannot resume: the data or its settings have changed: batch size: 8 then, 16 now; \
          buckets: none then, by length now; order: shuffled, seed 7 then, shuffled, seed 8 now; \
          give it the same data and settings, or start a new run"
     );

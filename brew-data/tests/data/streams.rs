@@ -102,7 +102,7 @@ fn another_stream_is_not_resumed() {
     let position = Position::start(&of("rows", 4)).unwrap();
     assert_eq!(
         position.walk(&of("other", 8)).unwrap_err().to_string(),
-        "the run cannot go on over other batches than it began with; batch size: 4 then, 8 now; \
+        "the run cannot resume: the data or its settings have changed: batch size: 4 then, 8 now; \
          stream: rows then, other now; give it the same data and settings, or start a new run"
     );
 }

@@ -95,7 +95,10 @@ fn a_truncated_file_wherever_it_ends() {
     let whole = fs::read(&path).unwrap();
     for length in [0, 5, 8, 1000, whole.len() / 2, whole.len() - 1] {
         fs::write(&path, &whole[..length]).unwrap();
-        assert_says(&refusal(folder.path()), &["model.safetensors", "not a whole safetensors file", "again"]);
+        assert_says(
+            &refusal(folder.path()),
+            &["model.safetensors", "not a complete safetensors file", "again"],
+        );
     }
 }
 

@@ -201,7 +201,7 @@ fn another_order_of_the_same_classes_is_refused_with_both_lists() {
         let [one, other] = whose;
         assert!(
             message.contains(&format!("the classes of {one} are `"))
-                && message.contains(&format!("those of {other} `")),
+                && message.contains(&format!("those of {other} are `")),
             "{message}"
         );
         assert!(message.contains("the same name stands for different classes; "), "{message}");
@@ -234,8 +234,8 @@ fn names_that_agree_or_say_nothing_pass_and_other_words_are_a_warning() {
     assert_eq!(
         warnings,
         [
-            "the classes of the teacher are `bad`, `fair`, `good`, those of the student `1 star`, `3 stars`, `5 stars`: \
-          they are taken for the same classes in this order"
+            "the classes of the teacher are `bad`, `fair`, `good`, those of the student are `1 star`, `3 stars`, `5 stars`: \
+          they are assumed to be the same classes in this order"
         ]
     );
 }
@@ -286,7 +286,7 @@ fn a_teacher_read_by_name_gives_the_losses_of_one_whose_classes_stand_in_order()
     }
     let unnamed = loaded(&NONE).seen_by(ClassifierOutputAdaptor).classes_by_name();
     let error = Executor::new(&pipeline(unnamed, loaded(&MNLI)), 0).unwrap_err().to_string();
-    assert!(error.contains("cannot be found by name: they have none"), "{error}");
+    assert!(error.contains("cannot be matched by name: they have none"), "{error}");
 }
 
 // The stored top k of a teacher read by name: all k classes are the dense loss.
@@ -357,7 +357,7 @@ fn a_student_without_names_is_saved_with_those_of_its_teacher_or_of_the_data() {
     let error =
         Trainer::new(given).optimizer(AdamW::with_lr(1e-3)).steps(1).run(data(OTHER_MNLI)).unwrap_err();
     assert!(
-        error.to_string().contains("those of the data `CONTRADICTION`, `NEUTRAL`, `ENTAILMENT`"),
+        error.to_string().contains("those of the data are `CONTRADICTION`, `NEUTRAL`, `ENTAILMENT`"),
         "{error}"
     );
 }
@@ -375,7 +375,7 @@ fn evaluation_data_whose_classes_are_in_another_order_are_refused_before_the_fir
     for part in [
         "accuracy",
         "the classes of the student are `",
-        "those of the data `CONTRADICTION`, `NEUTRAL`, `ENTAILMENT`",
+        "those of the data are `CONTRADICTION`, `NEUTRAL`, `ENTAILMENT`",
         "number the labels in the student's order",
     ] {
         assert!(message.contains(part), "{part} is not in {message}");
@@ -383,7 +383,7 @@ fn evaluation_data_whose_classes_are_in_another_order_are_refused_before_the_fir
     // A student without names has those of its teacher by then.
     let unnamed =
         BertForSequenceClassification::from_encoder(head_folder("distilbert/sequence"), 3, 1, Device::Cpu);
-    assert!(run(unnamed.unwrap(), OTHER_MNLI).unwrap_err().contains("those of the data `CONTRADICTION`"));
+    assert!(run(unnamed.unwrap(), OTHER_MNLI).unwrap_err().contains("those of the data are `CONTRADICTION`"));
     // The same order, no names and other words pass.
     for names in [MNLI, NONE, TOXIC] {
         run(loaded(&MNLI), names).unwrap();
@@ -411,7 +411,7 @@ fn front_doors_compare_names_too() {
     let two = vec![teacher(), teacher().classes_by_name()];
     let several = refused(MultiTeacherDistiller::new(&train, &distill, two, student()).plan()).unwrap_err();
     assert!(several.contains("the classes of teacher 0 are"), "{several}");
-    assert!(several.contains("those of teacher 1 `CONTRADICTION`"), "{several}");
+    assert!(several.contains("those of teacher 1 are `CONTRADICTION`"), "{several}");
     let mapped = GeneralDistiller::new(&train, &distill, teacher().classes_by_name(), student()).plan();
     refused(mapped).unwrap();
 }

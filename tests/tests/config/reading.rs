@@ -76,7 +76,7 @@ fn everything_that_is_wrong_with_a_config_comes_at_once() {
           3. `intermediate_matches[0].weigth` is not a key of a match; did you mean `weight`?
           4. `intermediate_matches[1].loss` is missing; it must be the name of a loss, or [name, {option: value}]
           5. `intermediate_matches[2].proj[3].lrate` is not a key of a projection's settings; there are: `lr`, `betas`, `eps`, `weight_decay`, `shared`
-          6. `intermediate_matches[3].proj` is ["linear",6]; it must be [name, student width, teacher width], and after them settings of the optimizer such as {"lr": 0.001}
+          6. `intermediate_matches[3].proj` is ["linear",6]; it must be [name, student width, teacher width], optionally followed by optimizer settings such as {"lr": 0.001}
           7. `intermediate_matches[6]`: `L3_hiden_mse` is not a list of matches; did you mean `L3_hidden_mse`?
           8. `temperature` is -1; it must be finite and above 0
           9. `temperature_scheduler`: `flsw` lacks `gamma`: write ["flsw", 1.0]
@@ -108,7 +108,7 @@ fn everything_that_is_wrong_with_a_config_comes_at_once() {
           2. `gradient_accumulation_steps` is 0; it must be at least 1
           3. `ckpt_epoch_frequency` is 0; it must be at least 1
           4. `device` is `gpu`; it must be `cpu`, `cuda` or `cuda:0`
-          5. `fp16` is true, which is Apex's: leave the key out, and say `.precision(Precision::F16)` to the trainer, or `Precision::Bf16` where the device is fast at it"#]]
+          5. `fp16` is true, which needs Apex: remove the key and call `.precision(Precision::F16)` on the trainer, or `Precision::Bf16` if the device is fast at it"#]]
     .assert_eq(
         &TrainingConfig::from_json(
             r#"{"gradient_accumulation_steps": 0, "ckpt_epoch_frequency": 0, "ckpt_step": 2, "device": "gpu", "fp16": true}"#,

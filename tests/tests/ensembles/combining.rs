@@ -168,8 +168,8 @@ fn what_a_policy_cannot_do_is_said_before_anything_runs() {
     assert_eq!(
         refusal(kd().combining(Combine::weighted([1.0, -2.0]))),
         "the pipeline cannot run, 2 problems:\n  \
-         1. stage `kd_ce`: 2 weights for 3 teachers: give one number a teacher, in their order\n  \
-         2. stage `kd_ce`: the teachers' weights are [1.0, -2.0]; they must be finite and not negative, and one of them above 0"
+         1. stage `kd_ce`: 2 weights for 3 teachers: give one number per teacher, in their order\n  \
+         2. stage `kd_ce`: the teachers' weights are [1.0, -2.0]; they must be finite and not negative, and at least one above 0"
     );
     assert!(refusal(kd().combining(Combine::weighted([0.0; 3]))).contains("one of them above 0"));
     let text = refusal(kd().scheduled(Cwsm::new(0.1)).combining(Combine::ByEntropy));
@@ -188,13 +188,13 @@ fn a_row_routed_to_nobody_and_teachers_of_other_shapes_and_masks_are_named() {
     let (teachers, student) = speakers(&[2, 5]);
     let rows = Rows { teacher: Tensor::from_slice(&[0_i64, 3]), ..examples() };
     let error = loss_of(teachers, student, kd().combining(Combine::RoutedByExample), &rows).unwrap_err();
-    let text = "`teacher_index` of row 1 of the batch is 3, and there are 3 teachers, counted from 0";
+    let text = "`teacher_index` of row 1 of the batch is 3, but there are 3 teachers, counted from 0";
     assert!(error.to_string().contains(text), "{error}");
 
     let (mut teachers, student) = speakers(&[2, 5]);
     teachers[2] = speakers(&[2, 4]).0.remove(0);
     let error = loss_of(teachers, student, kd(), &examples()).unwrap_err();
-    assert!(error.to_string().contains("those of teacher 2 (2, 4)"), "{error}");
+    assert!(error.to_string().contains("those of teacher 2 are (2, 4)"), "{error}");
 
     let (teachers, student) = speakers(&[2, 3, 5]);
     let other = Speaker(tests::seq(&[2, 3, 5], 0.9, 0.4, 3.0)).seen_by(OtherMaskView);

@@ -107,14 +107,14 @@ fn what_is_wrong_with_teachers_in_a_config_is_said() {
         plan(&format!(r#"{{"intermediate_matches": [{{{found}{of}}}]}}"#)).unwrap_err().to_string()
     };
     assert!(refusal("").contains(r#"`"teacher": 0` in a config"#), "{}", refusal(""));
-    assert!(refusal(r#", "teacher": 2"#).contains("teacher 2, and the pipeline has 2, counted from 0"));
+    assert!(refusal(r#", "teacher": 2"#).contains("teacher 2, but the pipeline has 2, counted from 0"));
     let error = DistillationConfig::from_json(r#"{"combine_teachers": "mean"}"#).unwrap_err().to_string();
     assert!(error.contains("`combine_teachers` is \"mean\"; it must be `mean_of_logits`"), "{error}");
     let one = config(&format!(r#"{{"intermediate_matches": [{{{found}, "teacher": 1}}]}}"#));
     let error = GeneralDistiller::new(&TrainingConfig::default(), &one, toy(2, 6, 1), toy(1, 6, 3))
         .plan()
         .unwrap_err();
-    assert!(error.to_string().contains("teacher 1, and the pipeline has 1, counted from 0"), "{error}");
+    assert!(error.to_string().contains("teacher 1, but the pipeline has 1, counted from 0"), "{error}");
 }
 
 /// Keeps the losses of every batch.

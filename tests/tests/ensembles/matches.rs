@@ -78,7 +78,7 @@ fn a_teacher_that_is_not_chosen_or_not_there_or_lacks_the_role_is_named() {
     );
     assert_eq!(
         text,
-        "the pipeline cannot run: stage `hidden_mse_t2_s1`: it reads layers of one teacher, and the pipeline has 2: say which, `teacher(0).layer(2)` in place of `teacher_layer`, or `\"teacher\": 0` in a config"
+        "the pipeline cannot run: stage `hidden_mse_t2_s1`: it reads layers of one teacher, but the pipeline has 2: say which, `teacher(0).layer(2)` in place of `teacher_layer`, or `\"teacher\": 0` in a config"
     );
     let text = refusal(
         Distill::new(ensemble(), toy(1, 6, 3))
@@ -90,7 +90,7 @@ fn a_teacher_that_is_not_chosen_or_not_there_or_lacks_the_role_is_named() {
     assert_eq!(
         text,
         "the pipeline cannot run, 2 problems:\n  \
-         1. stage `hidden_mse_teacher2_t2_s1`: it reads layers of teacher 2, and the pipeline has 2, counted from 0\n  \
+         1. stage `hidden_mse_teacher2_t2_s1`: it reads layers of teacher 2, but the pipeline has 2, counted from 0\n  \
          2. stage `hidden_mse_teacher0_t2_s1` reads `hidden`, which `teacher 0 adaptor` does not provide; there are: `logits`"
     );
 }

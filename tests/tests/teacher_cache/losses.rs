@@ -175,7 +175,7 @@ fn a_run_says_before_it_starts_what_the_cache_will_cost() {
     assert_eq!(
         record.with("cache of"),
         [format!(
-            "cache of the teacher ({}): attention[1], hidden[-1], hidden[0], logits; {},{} bytes a row of 10 tokens, at that length 0.1 MB for 24 rows",
+            "cache of the teacher ({}): attention[1], hidden[-1], hidden[0], logits; {},{} bytes per row of 10 tokens, at that length 0.1 MB for 24 rows",
             MemoryCache::new().place(),
             bytes / 1000,
             format_args!("{:03}", bytes % 1000)

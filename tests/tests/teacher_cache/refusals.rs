@@ -27,7 +27,10 @@ fn another_teacher_and_other_layers_are_refused_with_both_sides() {
     run("roberta/sequence", 0, Texts::of(6), cache.clone()).unwrap();
     let message = run("distilbert/sequence", 1, Texts::of(6), cache.clone()).unwrap_err().to_string();
     assert!(message.contains("the teacher's weights (hash): `"), "{message}");
-    assert!(message.contains("`hidden[0]` in the cache, this pipeline also reads `hidden[1]`"), "{message}");
+    assert!(
+        message.contains("`hidden[0]` in the cache, but this pipeline also reads `hidden[1]`"),
+        "{message}"
+    );
     run("roberta/sequence", 0, Texts::of(6), cache).unwrap();
 }
 
@@ -87,7 +90,7 @@ fn a_teacher_that_sees_padding_is_noticed_and_its_rows_serve_one_length() {
         .observe(record.clone())
         .run(sentences(3, 4, 5))
         .unwrap();
-    assert_eq!(record.with("depends on how far a row is padded").len(), 1, "{:?}", record.words.borrow());
+    assert_eq!(record.with("depends on the padding of a row").len(), 1, "{:?}", record.words.borrow());
     // Two positions of padding more: no row is found, and no wrong one is used.
     let longer: Vec<_> = sentences(3, 4, 5)
         .into_iter()

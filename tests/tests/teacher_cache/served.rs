@@ -197,7 +197,7 @@ fn padding_that_changes_a_teacher_is_noticed_whatever_the_first_batch_holds() {
         let without = train(blind(), data(), None);
         let cache = MemoryCache::new();
         let filled = train(blind(), filling, Some(cache.clone()));
-        assert_eq!(filled.with("depends on how far a row is padded").len(), 1, "{what}");
+        assert_eq!(filled.with("depends on the padding of a row").len(), 1, "{what}");
         let with = train(blind(), data(), Some(cache));
         assert!(difference(&with, &without) < 1e-5, "{what}: {}", difference(&with, &without));
     }

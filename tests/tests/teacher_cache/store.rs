@@ -41,7 +41,7 @@ fn two_students_share_a_folder_and_a_damaged_block_is_computed_again_with_a_warn
     assert_eq!(second.with("24 found, 0 computed").len(), 2, "{:?}", second.words.borrow());
     // One more than there are texts: where a batch is padded to as many tokens as there are classes, its
     // logits look like values of positions, and its rows are kept for that length apart.
-    assert_eq!(second.with("25 rows are there already").len(), 1, "{:?}", second.words.borrow());
+    assert_eq!(second.with("25 rows are already cached").len(), 1, "{:?}", second.words.borrow());
 
     let blocks = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
     let block = blocks.filter(|file| file.extension().is_some_and(|found| found == "arrow")).min().unwrap();
@@ -79,7 +79,7 @@ fn a_path_is_a_cache_and_float16_takes_half_the_room() {
     let half = run("half", Some(Payload::whole().floats_as(Kind::Half)));
     eprintln!("{whole}\n{half}");
     // Logits, two layers of 9 x 16 and a map of 2 heads of 9 x 9: the longest of the first six has 9.
-    assert!(whole.contains("bytes a row of"), "{whole}");
+    assert!(whole.contains("bytes per row of"), "{whole}");
     let bytes = |line: &str| -> u64 {
         let words: Vec<&str> = line.split(' ').collect();
         let place = words.windows(2).position(|pair| pair == ["bytes", "a"]).unwrap();

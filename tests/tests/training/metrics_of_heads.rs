@@ -105,7 +105,7 @@ fn a_metric_that_does_not_suit_the_problem_type_of_the_head_is_refused_before_th
         for heads in [1, 3] {
             let labels = if heads == 1 { &numbers } else { &several };
             let said = refused(Some(Regression), heads, labels, of);
-            assert!(said.contains("the numbers of a regression") && said.contains("`Pearson`"), "{said}");
+            assert!(said.contains("is a regression") && said.contains("`Pearson`"), "{said}");
         }
     }
     let said = refused(Some(Multi), 1, &numbers, &pearson);

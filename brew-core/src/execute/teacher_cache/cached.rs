@@ -1,4 +1,4 @@
-//! The cache of one teacher: finding rows, keeping rows, and what is said of them.
+//! The cache of one teacher: finding rows, storing rows, and its statistics and warnings.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -19,18 +19,17 @@ pub(super) struct Cached {
     pub(super) adaptor: StageId,
     pub(super) keeps: Vec<Keep>,
     pub(super) rows: Arc<dyn CachedRows>,
-    /// The rows are to have more features than this pipeline reads: those that it adds have keys of
-    /// their own.
+    /// Stored rows have more features than this pipeline reads, so the rows that it adds get separate keys.
     pub(super) is_narrower: bool,
-    /// Its features depend on how far a row is padded: a row serves one length alone.
+    /// Its features depend on the padding, so a row serves only one padded length.
     pub(super) follows_padding: bool,
     pub(super) found: Cell<u64>,
     pub(super) computed: Cell<u64>,
-    /// Rows that the teacher may run on in the whole run before they are too many.
+    /// The number of rows that the teacher may compute in the whole run before a warning.
     pub(super) expected: Cell<Option<u64>>,
-    /// Whether rows are still added: a cache that cannot be written is only read.
+    /// Whether rows are still added: after a failed write the cache is read-only.
     pub(super) grows: Cell<bool>,
-    /// Batches that were read, and whether rows of theirs are still compared with the teacher.
+    /// The number of batches read; `compares` tells whether their rows are still compared with the teacher.
     pub(super) read: Cell<u64>,
     pub(super) compares: Cell<bool>,
     pub(super) warnings: RefCell<Vec<String>>,
@@ -41,15 +40,15 @@ impl Cached {
         self.warnings.borrow_mut().push(warning);
     }
 
-    /// Counts a batch that was read, and says whether it is one to compare: the first, the second, the
-    /// fourth, the eighth and so on, so that a long run is looked at up to its end for next to nothing.
+    /// Counts a batch that was read, and returns whether to compare it: the first, second, fourth, eighth and
+    /// so on, so that a long run is checked until its end at almost no cost.
     pub(super) fn is_checked_now(&self) -> bool {
         self.read.set(self.read.get() + 1);
         self.compares.get() && self.read.get().is_power_of_two()
     }
 
-    /// The key that a row is there under. One that serves this length alone comes first: it was added
-    /// before any other of the row, or else it would not have been.
+    /// The key under which a row exists. A key for this length only takes precedence: it would not have been
+    /// added if a general one had existed before.
     fn find(&self, key: &RowKey, length: usize) -> Option<RowKey> {
         let bound = key.at_length(length as i64);
         let plain = [Some(bound), (!self.follows_padding).then_some(*key)];
@@ -57,18 +56,18 @@ impl Cached {
         plain.into_iter().chain(narrow).flatten().find(|key| self.rows.has(key))
     }
 
-    /// The key that this pipeline adds a row under.
+    /// The key under which this pipeline adds a row.
     fn own(&self, key: RowKey) -> RowKey {
         let feature = |keep: &Keep| format!("{} {:?} {}", keep.role, keep.layer, keep.padding);
         if self.is_narrower { key.with_only(self.keeps.iter().map(feature)) } else { key }
     }
 
-    /// The keys under which all rows of a batch are there.
+    /// The keys of all rows of a batch, if all of them exist.
     pub(super) fn all(&self, keys: &RowKeys) -> Option<Vec<RowKey>> {
         keys.keys.iter().map(|key| self.find(key, keys.length)).collect()
     }
 
-    /// Keeps the rows of a batch that are not there yet, and gives all of them as they are kept.
+    /// Stores the missing rows of a batch, and returns all rows as stored.
     pub(super) fn settle(
         &self,
         keys: &RowKeys,
@@ -97,7 +96,7 @@ impl Cached {
         let read = self.rows.read(&known, &mut |index, row| gather.put(places[index], row));
         if let Err(error) = read {
             self.warn(format!(
-                "the teacher cache cannot be read and {} computes the batch instead: {error}",
+                "the teacher cache cannot be read, so {} computes the batch instead: {error}",
                 self.name
             ));
             for (position, (_, row)) in self.cut(&wholes, keys).enumerate() {
@@ -110,12 +109,12 @@ impl Cached {
             && let Err(error) = self.rows.add(&mut fresh.into_iter())
         {
             self.grows.set(false);
-            self.warn(format!("no more rows are kept of {}: {error}", self.name));
+            self.warn(format!("no more rows of {} are stored: {error}", self.name));
         }
         gather.finish()
     }
 
-    /// The rows of a batch as the cache would hold them.
+    /// The rows of a batch as the cache would store them.
     pub(super) fn as_kept(
         &self,
         keys: &RowKeys,
@@ -131,7 +130,7 @@ impl Cached {
         gather.finish()
     }
 
-    /// What is kept of a batch, before it is cut into rows.
+    /// The stored features of a batch, before it is cut into rows.
     pub(super) fn wholes(&self, keys: &RowKeys, flows: &[Computed], payload: &Payload) -> Result<Vec<Whole>> {
         let mut wholes = Vec::new();
         for keep in &self.keeps {

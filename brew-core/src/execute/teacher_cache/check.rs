@@ -1,9 +1,8 @@
-//! Rows of the cache held against the teacher: a sample of those that are read is computed again.
+//! Verifies the cache against the teacher: recomputes a sample of the rows that are read.
 //!
-//! The card says what is known of a teacher, and the key what is known of a row. What neither knows, such
-//! as code of the user's own that was changed, shows in the values. Two rows of the first, second, fourth,
-//! eighth … batch that is read are computed again: in an epoch of a thousand batches the teacher runs on
-//! twenty rows more.
+//! The card identifies a teacher, and the key identifies a row. Changes that neither can see, such as in the
+//! user's code, are detected by value: two rows of the first, second, fourth, eighth … batch that is read are
+//! recomputed. In an epoch of a thousand batches that is twenty rows.
 
 use tch::Kind;
 
@@ -15,11 +14,11 @@ use crate::error::{Error, InStage, Result};
 use crate::native::{generator_state, set_generator_state};
 use crate::pass::Pass;
 
-/// Rows of a batch that are computed again.
+/// The number of rows of a batch to recompute.
 const ROWS: usize = 2;
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// How far values may be apart that are the same but for round-off.
+    /// How far values may differ and still count as equal up to round-off.
     pub(super) fn tolerance(&self, kept: Kind) -> Tolerance {
         Tolerance::of(kept).or_wider(self.precision.map(Tolerance::of))
     }
@@ -27,8 +26,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// Runs the teacher on two rows of a batch that was read, and compares.
     ///
     /// # Errors
-    /// A row that is not what the teacher gives, of a teacher that gives the same for a row each time and
-    /// whatever stands beside it.
+    /// A row that differs from the teacher's output, if that output is a function of the row alone.
     pub(super) fn check_rows(
         &self,
         index: usize,
@@ -38,12 +36,12 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         recalled: &Recalled,
         pass: &Pass,
     ) -> Result<()> {
-        // Keys are hashes: the smallest ones are any rows, and the same ones in every run.
+        // Keys are hashes: the smallest ones are an arbitrary sample, and the same in every run.
         let mut rows: Vec<usize> = (0..keys.keys.len()).collect();
         rows.sort_by_key(|row| keys.keys.get(*row).copied());
         rows.truncate(ROWS);
         rows.sort_unstable();
-        // A teacher that draws random numbers must not take them from the student.
+        // A teacher that draws random numbers must not change those of the student.
         let state = generator_state(self.device)?;
         let outcome = self.compare(index, cached, batch, keys, (&rows, recalled), pass);
         set_generator_state(self.device, &state)?;
@@ -52,14 +50,14 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         let key = keys.keys.get(row).map(ToString::to_string).unwrap_or_default();
         let Difference { part, first, second, .. } = difference;
         Err(Error::invalid(format!(
-            "row {row} of the batch, whose key is {key}, is not what {} gives for it: a value of `{part}` is {first} in the cache ({}), and {second} when computed again. Give the run an empty cache: another folder, or a new `MemoryCache`. Where a teacher's output depends on more than the row, such as the step, leave out `.teacher_cache(…)`",
+            "row {row} of the batch, whose key is {key}, differs from what {} computes for it: a value of `{part}` is {first} in the cache ({}) but {second} when recomputed. Give the run an empty cache: another folder, or a new `MemoryCache`. If a teacher's output depends on more than the row, such as the step, remove `.teacher_cache(…)`",
             cached.name,
             self.caches.as_ref().map_or("", |caches| caches.place.as_str()),
         )))
     }
 
-    /// The first of these rows that differs; `None` where none does, or where the teacher's output is no
-    /// function of the row, which is a warning.
+    /// The first of these rows that differs; `None` if none does, or, with a warning, if the teacher's output
+    /// is not a function of the row.
     fn compare(
         &self,
         index: usize,
@@ -92,7 +90,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         };
         cached.compares.set(false);
         cached.warn(format!(
-            "`{}` of {} changes {why} for one and the same row: the cache keeps what came first, and its rows are not compared with the teacher any more",
+            "`{}` of {} changes {why} for the same row: the cache keeps the first value, and its rows are no longer compared with the teacher",
             difference.part, cached.name
         ));
         Ok(None)

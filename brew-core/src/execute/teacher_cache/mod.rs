@@ -1,10 +1,10 @@
-//! The teacher cache at work: rows that are there stand in for a teacher's forward pass, and what a
-//! teacher computed is kept.
+//! Using the teacher cache during a run: cached rows replace a teacher's forward pass, and computed features
+//! are stored.
 //!
-//! What flows from a cached teacher is always what the cache holds of it, in the pass that fills the
-//! cache as in all later ones: rounded to the payload's dtype, without padding, and of a row that two
-//! batches have the first batch's. So the losses do not depend on which rows were there already, nor on
-//! how often a run was killed.
+//! A cached teacher's features always come from the cache, in the pass that fills it and in all later ones:
+//! rounded to the payload's dtype, without padding, and, if two batches have the same row, as computed for
+//! the first. The losses therefore depend neither on which rows were already cached nor on how often a run
+//! was killed.
 
 mod cached;
 mod check;
@@ -42,7 +42,7 @@ pub(super) struct Caches {
 }
 
 impl Caches {
-    /// Each as the plan has it.
+    /// The plan's stage of each cache.
     fn stages(&self) -> impl Iterator<Item = RecallStage> {
         self.teachers.iter().map(|(index, cached)| RecallStage {
             teacher: *index,
@@ -52,7 +52,7 @@ impl Caches {
         })
     }
 
-    /// Reads a batch's features where every row is there.
+    /// Reads a batch's features if every row is cached.
     fn recall(&self, index: usize, keys: &RowKeys) -> Result<Option<Recalled>> {
         let Some(cached) = self.teachers.get(&index) else { return Ok(None) };
         let Some(found) = cached.all(keys) else { return Ok(None) };
@@ -62,9 +62,9 @@ impl Caches {
                 Ok(Some(recalled))
             }
             Err(error) => {
-                // The teacher can say again what the cache has lost.
+                // The teacher can recompute what the cache has lost.
                 cached.warn(format!(
-                    "the teacher cache cannot be read and {} computes the batch instead: {error}",
+                    "the teacher cache cannot be read, so {} computes the batch instead: {error}",
                     cached.name
                 ));
                 Ok(None)
@@ -74,7 +74,7 @@ impl Caches {
 }
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// What flows out of a teacher for a batch of its own, before anything is kept of it.
+    /// A teacher's features for one of its batches, before anything is stored.
     fn compute(&self, index: usize, adaptor: StageId, batch: &T, pass: &Pass) -> Result<Vec<Computed>> {
         let _guard = tch::no_grad_guard();
         let autocast = self.autocast()?;
@@ -84,7 +84,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         self.flows(index, adaptor, batch, &*output)
     }
 
-    /// What flows out of a teacher's adaptor.
+    /// The features that a teacher's adaptor provides.
     pub(super) fn flows(
         &self,
         index: usize,
@@ -104,7 +104,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         Ok(flows)
     }
 
-    /// The keys of a batch's rows, for each teacher that has a cache: best before the batch goes to a device.
+    /// The keys of a batch's rows, for each teacher that has a cache: best computed before the batch moves to
+    /// a device.
     ///
     /// # Errors
     /// Those of the teachers' adaptors.
@@ -113,11 +114,11 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         cached.map(|index| Ok((*index, self.teacher(*index)?.row_keys(batch.teacher())?))).collect()
     }
 
-    /// The teacher's features of a batch, where the cache has them all. Now and then the teacher runs on
-    /// two of the rows again, and what it gives is compared.
+    /// The teacher's features of a batch, if the cache has all of them. From time to time the teacher
+    /// recomputes two of the rows for comparison.
     ///
     /// # Errors
-    /// Those of the adaptor; rows of the cache that are not what the teacher gives, by row.
+    /// Those of the adaptor; cached rows that differ from the teacher's output, by row.
     pub(super) fn recalled<B: Feeds<T, A::Batch>>(
         &self,
         index: usize,
@@ -136,7 +137,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         Ok(recalled)
     }
 
-    /// The keys of a batch's rows: those it was given before it went to a device, or else computed here.
+    /// The keys of a batch's rows: those computed before it moved to a device, or else computed here.
     fn keys_of<'k, B: Feeds<T, A::Batch>>(
         &self,
         index: usize,
@@ -154,7 +155,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         self.caches.as_ref().is_some_and(|caches| caches.teachers.contains_key(&index))
     }
 
-    /// Keeps what a teacher computed for a batch, and gives it as the cache holds it.
+    /// Stores the features that a teacher computed for a batch, and returns them as stored.
     pub(super) fn settle<B: Feeds<T, A::Batch>>(
         &self,
         index: usize,
@@ -163,8 +164,9 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         flows: Vec<Computed>,
     ) -> Result<Recalled> {
         let cache = self.caches.as_ref().and_then(|caches| Some((caches, caches.teachers.get(&index)?)));
-        let (caches, cached) = cache
-            .ok_or_else(|| Error::invalid(format!("the plan recalls teacher {index}, which has no cache")))?;
+        let (caches, cached) = cache.ok_or_else(|| {
+            Error::invalid(format!("the plan recalls teacher {index}, but that teacher has no cache"))
+        })?;
         let keys = self.keys_of(index, batch, keys)?;
         cached.settle(&keys, &top(flows, &caches.payload)?, &caches.payload, caches.device)
     }
@@ -175,7 +177,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         cached.peek().is_some() && cached.all(|cached| cached.rows.size().rows == 0)
     }
 
-    /// Runs the teachers on a batch for their caches alone.
+    /// Runs the teachers on a batch only to fill their caches.
     ///
     /// # Errors
     /// Those of the teachers.
@@ -191,7 +193,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         Ok(())
     }
 
-    /// What the caches want a person to know since the last call.
+    /// The caches' warnings since the last call.
     pub fn cache_warnings(&self) -> Vec<String> {
         let cached = self.caches.iter().flat_map(|caches| caches.teachers.values());
         cached
@@ -203,23 +205,23 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             .collect()
     }
 
-    /// Makes what was kept outlast the process.
+    /// Makes the stored rows outlast the process.
     pub fn flush_caches(&self) {
         for cached in self.caches.iter().flat_map(|caches| caches.teachers.values()) {
             if let Err(error) = cached.rows.flush() {
-                cached.warn(format!("rows of {} were not kept: {error}", cached.name));
+                cached.warn(format!("rows of {} were not stored: {error}", cached.name));
             }
         }
     }
 
-    /// What the caches did since the last call.
+    /// The caches' statistics since the last call.
     pub fn cache_reports(&self) -> Vec<CacheReport> {
         let cached = self.caches.iter().flat_map(|caches| &caches.teachers);
         cached.map(|(index, cached)| cached.report(*index)).collect()
     }
 }
 
-/// What arrived at the stage of a cache, as it was computed.
+/// The computed features that arrived at a cache's stage.
 pub(super) fn computed(arrived: Vec<(&Flow, Vec<Tensor>)>) -> Vec<Computed> {
     let of_flow = |(flow, tensors): (&Flow, Vec<Tensor>)| match flow {
         Flow::Feature { role, layers } => Some((role.clone(), layers.clone(), tensors)),
@@ -228,7 +230,7 @@ pub(super) fn computed(arrived: Vec<(&Flow, Vec<Tensor>)>) -> Vec<Computed> {
     arrived.into_iter().filter_map(of_flow).collect()
 }
 
-/// The flows with logits as the payload keeps them.
+/// The flows with logits in the payload's form.
 fn top(flows: Vec<Computed>, payload: &Payload) -> Result<Vec<Computed>> {
     let of_role = |(role, layers, tensors): Computed| {
         let tensors = if role == Logits::NAME { payload.of_logits(tensors)? } else { tensors };

@@ -1,4 +1,4 @@
-//! Opening the caches of a pipeline's teachers: whose rows they hold, and what is kept of a row.
+//! Opens the caches of a pipeline's teachers: determines their cards and what to store of a row.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -18,12 +18,13 @@ use crate::side::Owner;
 use crate::words::thousands;
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// Reads features of the teachers from a cache from now on, and keeps there what they compute, under
-    /// the name of a task where there are several. `first` is a batch to look at; the lines say what is kept and what it will cost.
+    /// From now on reads the teachers' features from a cache and stores computed ones there, under the task's
+    /// name if there are several tasks. `first` is a sample batch; the returned lines say what is stored and
+    /// at what cost.
     ///
     /// # Errors
-    /// A cache of another teacher, adaptor, payload or of other features; data that change from epoch
-    /// to epoch; features that cannot be kept row by row.
+    /// A cache of a different teacher, adaptor, payload or set of features; data that changes from epoch to
+    /// epoch; features that cannot be stored row by row.
     pub fn cache_teachers<B, D>(
         &mut self,
         cache: &dyn TeacherCache,
@@ -37,7 +38,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     {
         if data.varies() {
             return Err(Error::invalid(
-                "the rows differ from epoch to epoch (they are augmented), so the cache would never hit: leave out `.teacher_cache(…)`, or the augmentation",
+                "the rows differ from epoch to epoch (they are augmented), so the cache would never hit: remove `.teacher_cache(…)` or the augmentation",
             ));
         }
         let problems = cache.payload().problems();
@@ -98,7 +99,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         Ok(lines)
     }
 
-    /// What each of the teachers is, as values by name: the hash of its tensors, and its identity.
+    /// Each teacher's identity as named values: the hash of its tensors and what its model reports.
     ///
     /// # Errors
     /// Those of libtorch, and of an identity.
@@ -112,7 +113,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         self.pipeline.teachers.iter().map(|teacher| values(&**teacher)).collect()
     }
 
-    /// Whose rows they are, as far as teacher, adaptor and batch say.
+    /// The card of the rows, as far as teacher, adaptor and batch determine it.
     fn card(&self, teacher: &dyn ErasedModel<T>, keys: &RowKeys) -> Result<Card> {
         Ok(Card {
             weights: weights_hash(teacher)?,
@@ -124,7 +125,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         })
     }
 
-    /// What is kept of a teacher: what its readers read and the batch alone does not give.
+    /// The features to store: those that are read and that the batch alone does not provide.
     fn keeps(
         &self,
         adaptor: StageId,
@@ -144,11 +145,13 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             if role == Logits::NAME && payload.is_top() && !weighed.is_some_and(reads_top) {
                 let reader = plan.stage(reader).map_or("a loss", |stage| stage.name.as_str());
                 return Err(Error::invalid(format!(
-                    "`{reader}` reads all logits of a teacher, and its cache is to keep `{payload}`: keep all of them, or use a loss over top logits"
+                    "`{reader}` reads all logits of a teacher, but its cache stores only `{payload}`: store all logits, or use a loss over top logits"
                 )));
             }
             if role == OutputWeight::NAME {
-                return Err(Error::invalid(format!("`{role}` is not one value a row: it cannot be cached")));
+                return Err(Error::invalid(format!(
+                    "`{role}` is not one value per row: it cannot be cached"
+                )));
             }
             let is_masked = is_masked(plan, adaptor, reader, role, |mask| {
                 Ok(teacher.read_batch(mask, batch)?.is_some())
@@ -162,7 +165,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 *keeps.entry((role.clone(), layer)).or_default() |= padding;
             }
         }
-        // A role that is kept whole has its layers.
+        // A role that is stored whole includes its layers.
         let whole: Vec<String> =
             keeps.keys().filter(|(_, layer)| layer.is_none()).map(|(role, _)| role.clone()).collect();
         for role in whole {
@@ -174,8 +177,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     }
 }
 
-/// Whether a loss reads a feature of a teacher together with a mask that the batch gives: then its
-/// padding never counts.
+/// Whether a loss reads a teacher's feature together with a mask from the batch: then its padding never
+/// counts.
 fn is_masked(
     plan: &Plan,
     adaptor: StageId,
@@ -199,7 +202,7 @@ fn is_masked(
 }
 
 impl Cached {
-    /// What the rows will cost.
+    /// The expected cost of the rows.
     fn cost(&self, sizes: &[usize], keys: &RowKeys, rows: Option<usize>, place: &str) -> String {
         let keeps: Vec<String> = self.keeps.iter().map(ToString::to_string).collect();
         let row = sizes.iter().sum::<usize>();
@@ -213,10 +216,10 @@ impl Cached {
         });
         let there = match self.rows.size().rows {
             0 => String::new(),
-            rows => format!("; {} rows are there already", thousands(rows)),
+            rows => format!("; {} rows are already cached", thousands(rows)),
         };
         format!(
-            "cache of {} ({place}): {}; {} bytes a row{length}{}{there}",
+            "cache of {} ({place}): {}; {} bytes per row{length}{}{there}",
             self.name,
             keeps.join(", "),
             thousands(row),

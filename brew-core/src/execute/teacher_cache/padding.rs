@@ -1,8 +1,8 @@
-//! Whether a teacher's features depend on how far a row is padded, found out on two rows.
+//! Tests with two rows whether a teacher's features depend on the padding.
 //!
-//! The two shortest rows of the first batch are cut to the length of the shortest, or to half of it where
-//! the whole batch is as short, and run twice: without padding, and padded to the batch's length. So it
-//! makes no difference whether any row of that batch is padded.
+//! The two shortest rows of the first batch are cut to the length of the shortest, or to half of it if the
+//! whole batch is that short, and run twice: without padding, and padded to the batch's length. The test
+//! therefore works even if no row of that batch is padded.
 
 use tch::Device;
 
@@ -14,22 +14,22 @@ use crate::error::{InStage, Result};
 use crate::pass::{Pass, Wants};
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// A pass outside of any step.
+    /// A forward pass outside of any step.
     pub(super) fn bare_pass(&self) -> Pass {
         Pass::evaluation(Wants::nothing()).with_argument(self.pipeline.argument.clone())
     }
 
-    /// Whether another pass over the same rows gives the same.
+    /// Whether a second pass over the same rows gives the same result.
     fn repeats(&self, first: &Recalled, again: impl Fn() -> Result<(Vec<usize>, Recalled)>) -> Result<bool> {
         let tolerance = |kept| self.tolerance(kept);
         Ok(first.difference(&again()?.1, &tolerance)?.is_none())
     }
 
-    /// Runs a teacher on two short rows: the bytes of a row of the batch's length, part by part. Where
-    /// padding changes the features, the cache keeps rows by length from now on.
+    /// Runs a teacher on two short rows, and returns the bytes of a row of the batch's length, part by part.
+    /// If padding changes the features, the cache stores rows by length from now on.
     ///
     /// # Errors
-    /// Those of the teacher, and features that cannot be kept row by row.
+    /// Those of the teacher, and features that cannot be stored row by row.
     pub(super) fn try_padding(
         &self,
         index: usize,
@@ -66,15 +66,15 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 let tolerance = |kept| self.tolerance(kept);
                 match padded.difference(short, &tolerance)? {
                     Some(difference) if self.repeats(padded, || cut_and_padded(long))? => Some(format!(
-                        "`{}` of {} depends on how far a row is padded",
+                        "`{}` of {} depends on the padding of a row",
                         difference.part, cached.name
                     )),
-                    // What changes with every pass is found out where rows are compared.
+                    // Features that change with every pass are detected when rows are compared.
                     _ => None,
                 }
             }
             (Err(error), _) | (_, Err(error)) => {
-                Some(format!("{} cannot be run at another length ({error})", cached.name))
+                Some(format!("{} cannot run at a different length ({error})", cached.name))
             }
         };
         let sizes = match (long == keys.length, padded, short) {
@@ -84,7 +84,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         if let Some(warning) = warning {
             cached.follows_padding = true;
             cached.warn(format!(
-                "{warning}: a cached row serves batches of its own padded length alone; pad to one length, or let the teacher mask its padding"
+                "{warning}: a cached row only serves batches of the same padded length; pad to one length, or make the teacher mask its padding"
             ));
         }
         Ok(sizes)

@@ -120,7 +120,7 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
 pub fn find(name: &str) -> Result<&'static Entry> {
     entries().find(|entry| entry.is_called(name)).ok_or_else(|| {
         let near = suggest(name, entries().flat_map(Entry::names));
-        Error::invalid(format!("there is no loss `{name}`{near}"))
+        Error::invalid(format!("no loss `{name}`{near}"))
     })
 }
 

@@ -99,7 +99,7 @@ fn read_file(path: &Path) -> Result<Vec<(String, Stored)>> {
         ));
     }
     let file = SafeTensors::deserialize(&bytes).map_err(|error| {
-        Error::file(path, format!("not a whole safetensors file ({error}): copy or download it again"))
+        Error::file(path, format!("not a complete safetensors file ({error}): copy or download it again"))
     })?;
     file.iter().map(|(name, view)| Ok((name.to_owned(), tensor_of(path, name, &view)?))).collect()
 }

@@ -1,20 +1,20 @@
-//! Accuracy: `number of right predictions / number of predictions`.
+//! Accuracy: `number of correct predictions / number of predictions`.
 //!
-//! scikit-learn's `accuracy_score`. Where any number of classes may be true of an example, an example
-//! is right when all its classes are (the subset accuracy).
+//! scikit-learn's `accuracy_score`. If several classes may apply to an example, the example is correct only
+//! if all its classes are (subset accuracy).
 
 use super::Metric;
 use super::classes::Classes;
 use crate::error::Result;
 use crate::observe::Predictions;
 
-/// The share of examples, or of tokens with a label, that are predicted rightly, 0 to 1.
+/// The share of examples, or of tokens with a label, that are predicted correctly, 0 to 1.
 ///
 /// With integer labels the class of the largest logit is predicted; with float labels in the shape of
 /// the logits, the classes with a logit above 0.
 ///
-/// Labels outside of 0 to classes - 1 (-100 aside), logits that are NaN, and data of which no label counts
-/// are errors.
+/// Labels outside 0 to classes - 1 (other than -100), NaN logits, and data in which no label counts are
+/// errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accuracy;
 
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(Accuracy.value(&multi_label()).unwrap(), 0.25);
     }
 
-    // By hand: of the tokens that count, one of three is right; the mask hides a fourth.
+    // By hand: of the three tokens that count, one is correct; the mask hides a fourth.
     #[test]
     fn counts_tokens_that_have_a_label_and_are_not_masked() {
         let logits = Tensor::from_slice(&[1_i64, 0, 1, 1, 0, 0]).one_hot(2).reshape([2, 3, 2]);
@@ -78,7 +78,7 @@ mod tests {
         assert!(error.contains("the role `labels`"), "{error}");
     }
 
-    // scikit-learn has no number of classes to hold labels against; the rule is PyTorch's cross_entropy:
+    // scikit-learn has no number of classes to compare labels with; the rule is PyTorch's cross_entropy:
     // "Target 2 is out of bounds", and ignore_index = -100.
     #[test]
     fn labels_outside_of_the_classes_are_refused_with_their_example() {
@@ -90,7 +90,7 @@ mod tests {
         }
     }
 
-    // By hand; -100 in 8 bits without a sign is 156, which is a class here.
+    // By hand; -100 as an unsigned 8-bit number is 156, which is a class here.
     #[test]
     fn no_class_of_eight_bits_is_taken_for_a_missing_label() {
         let labels = Tensor::from_slice(&[156_u8, 3]);
@@ -131,11 +131,11 @@ mod tests {
         let one = vec![Tensor::from_slice2(&[[0.3_f32], [-2.0]])];
         let one = Predictions::new(one, vec![Tensor::from_slice(&[0_i64, 0])], None).unwrap();
         let error = Accuracy.value(&one).unwrap_err().to_string();
-        assert!(error.contains("labels are the numbers of a regression"), "{error}");
+        assert!(error.contains("is a regression"), "{error}");
     }
 
-    // By hand, of logits of (2, 2, 2) whose last token is padding: of three tokens that count the first and
-    // the last have the right classes. Of one logit a yes or no per example: two of three are right.
+    // By hand, of logits of (2, 2, 2) whose last token is padding: of three tokens that count, the first and
+    // the last have the right classes. With one logit, a yes or no per example: two of three are correct.
     #[test]
     fn several_labels_count_where_the_mask_shows_and_one_logit_may_be_a_yes_or_no() {
         let logits = Tensor::from_slice(&[1.0_f32, -1.0, 2.0, 3.0, -1.0, 1.0, f32::NAN, 0.0]).view([2, 2, 2]);

@@ -1,4 +1,4 @@
-//! What metrics over classes count: which class was predicted, and which is true.
+//! The counts behind classification metrics: predicted and true classes.
 
 use tch::{Kind, Tensor};
 
@@ -7,25 +7,25 @@ use crate::error::{Error, InStage, Result};
 use crate::model::ProblemType;
 use crate::role::{IGNORED, Logits, Role, counts};
 
-/// The classes of a data set, predicted and true.
+/// The predicted and true classes of a data set.
 #[derive(Debug)]
 pub(super) enum Classes {
-    /// One class an example or token: `(predicted, true)` of each that counts.
+    /// One class per example or token: `(predicted, true)` for each that counts.
     One(Vec<(i64, i64)>),
-    /// Any number of classes an example: for each example `(predicted, true)` of every class.
+    /// Any number of classes per example: for each example `(predicted, true)` of every class.
     Any(Vec<Vec<(bool, bool)>>),
 }
 
 impl Classes {
     /// Reads predictions of one head.
     ///
-    /// What the labels mean, [`ProblemType::of`] says. Of one class the largest logit is predicted, and of
-    /// equal ones the first. Of any number of classes those with a logit above 0 (a probability above one
-    /// half) are predicted, and those with a label above 0.5 are true.
+    /// [`ProblemType::of`] decides what the labels mean. With one class per example the class of the largest
+    /// logit is predicted, the first of equal ones. With any number of classes, those with a logit above 0 (a
+    /// probability above one half) are predicted, and those with a label above 0.5 are true.
     ///
     /// # Errors
-    /// Without labels, for several heads, for a regression, and for labels that do not suit the head; for
-    /// labels outside of 0 to classes - 1 (-100 aside) and logits that are NaN, with the example.
+    /// Missing labels, several heads, a regression, and labels that do not fit the head; labels outside 0 to
+    /// classes - 1 (other than -100) and NaN logits, with the example.
     pub(super) fn of(metric: &str, predictions: &Predictions) -> Result<Self> {
         let (logits, labels) = one_head(metric, predictions)?;
         match problem(metric, predictions, logits, labels)? {
@@ -33,7 +33,7 @@ impl Classes {
             ProblemType::MultiLabelClassification => return Self::any(metric, predictions, logits, labels),
             ProblemType::Regression => {
                 return Err(Error::invalid(format!(
-                    "{metric} is of classes, and to this head, with logits of {:?} and labels of {:?}, labels are the numbers of a regression: measure numbers with `Pearson` or `Spearman`; for classes give the model a logit for each, and integer labels (`#[column(i64)]`)",
+                    "{metric} measures classes, but this head, with logits of {:?} and labels of {:?}, is a regression: measure it with `Pearson` or `Spearman`; for classes the model needs one logit per class, and integer labels (`#[column(i64)]`)",
                     logits.size(),
                     labels.size()
                 )));
@@ -52,7 +52,7 @@ impl Classes {
 
     fn any(metric: &str, predictions: &Predictions, logits: &Tensor, labels: &Tensor) -> Result<Self> {
         let classes = logits.size().last().copied().unwrap_or(0).max(1);
-        // Of one logit there may be one label per example.
+        // With a single logit the labels may be one per example.
         let labels = &labels.f_reshape(logits.size())?;
         let rows = logits.size()[..logits.dim().saturating_sub(1)].to_vec();
         let counts = match predictions.mask().filter(|_| rows.len() > 1) {
@@ -65,7 +65,7 @@ impl Classes {
         if let Some(place) = first(&outside)? {
             let value = labels.f_reshape([-1])?.f_double_value(&[place])?;
             return Err(Error::invalid(format!(
-                "{metric}: the label of {} is {value}: a label of each class lies in 0 to 1",
+                "{metric}: the label of {} is {value}: labels per class must lie in 0 to 1",
                 named(place, &labels.size(), "class")
             )));
         }
@@ -77,7 +77,7 @@ impl Classes {
         Ok(Classes::Any(both.chunks(classes).map(<[_]>::to_vec).collect()))
     }
 
-    /// Refuses a data set of which no example counts: no value would say anything of the model.
+    /// Refuses a data set in which no example counts: no value would say anything about the model.
     /// scikit-learn 1.9.1 refuses it too ("Found empty input array").
     pub(super) fn not_empty(self, metric: &str) -> Result<Self> {
         let empty = match &self {
@@ -88,15 +88,15 @@ impl Classes {
     }
 }
 
-/// What is said of a data set of which no example counts.
+/// The error for a data set in which no example counts.
 pub(super) fn nothing_counts(metric: &str) -> Error {
     Error::invalid(format!(
-        "{metric} has nothing to measure: no label counts; each is {IGNORED}, or masked, or there is no row"
+        "{metric} has nothing to measure: no label counts; every label is {IGNORED} or masked, or there are no rows"
     ))
 }
 
-/// Refuses labels that are the model's own input, labels outside of 0 to classes - 1 and logits that are
-/// NaN, where they count.
+/// Refuses labels that are the model's own input, labels outside 0 to classes - 1, and NaN logits where
+/// labels count.
 pub(super) fn check(
     predictions: &Predictions,
     metric: &str,
@@ -106,7 +106,7 @@ pub(super) fn check(
 ) -> Result<()> {
     if let Some(column) = predictions.labels_are_inputs() {
         return Err(Error::invalid(format!(
-            "{metric}: the labels are the column `{column}` that the model reads, so that each token's logits would be compared with the token itself: a causal language model is measured on the next token, by `next_token({metric})` around the metric"
+            "{metric}: the labels are the column `{column}` that the model reads, so each token's logits would be compared with the token itself: to measure a causal language model on the next token, use `next_token({metric})`"
         )));
     }
     within_classes(logits, labels, counts, true)
@@ -114,9 +114,9 @@ pub(super) fn check(
     refuse_nan(metric, logits, &logits.f_isnan()?.f_any_dim(-1, false)?.f_logical_and(counts)?)
 }
 
-/// Refuses labels of classes outside of 0 to classes - 1, -100 aside, whatever the metric. Labels of another
-/// shape than classes have, and of a model with one logit, are the metric's own business. The error names the
-/// example where `by_example` says so.
+/// Refuses class labels outside 0 to classes - 1, other than -100, for any metric. Labels whose shape is not
+/// that of classes, and labels of a model with one logit, are left to the metric. The error names the example
+/// if `by_example` is true.
 pub(crate) fn labels_within_classes<R: Role>(predictions: &Predictions<R>, by_example: bool) -> Result<()> {
     if R::NAME != Logits::NAME {
         return Ok(());
@@ -146,12 +146,12 @@ fn within_classes(logits: &Tensor, labels: &Tensor, counts: &Tensor, by_example:
         false => "a label".to_owned(),
     };
     Err(Error::invalid(format!(
-        "{which} is {label}, and the logits have {classes} classes: labels are 0 to {}, or {IGNORED} for what does not count",
+        "{which} is {label}, but the logits have {classes} classes: labels are 0 to {}, or {IGNORED} to ignore a position",
         classes - 1
     )))
 }
 
-/// NaN has no largest class. scikit-learn 1.9.1 refuses it too ("Input y_pred contains NaN").
+/// NaN logits have no largest class. scikit-learn 1.9.1 refuses it too ("Input y_pred contains NaN").
 fn refuse_nan(metric: &str, logits: &Tensor, nan: &Tensor) -> Result<()> {
     let Some(place) = first(nan)? else { return Ok(()) };
     let last = if nan.dim() == logits.dim() { "class" } else { "token" };
@@ -161,13 +161,14 @@ fn refuse_nan(metric: &str, logits: &Tensor, nan: &Tensor) -> Result<()> {
     )))
 }
 
-/// The first place, counted over the whole tensor, that is true.
+/// The index of the first true element in the flattened tensor.
 fn first(flags: &Tensor) -> Result<Option<i64>> {
     let places = flags.f_reshape([-1])?.f_nonzero()?;
     if places.numel() == 0 { Ok(None) } else { Ok(Some(places.f_int64_value(&[0, 0])?)) }
 }
 
-/// `example 3`, `example 3, token 5`: a place of a tensor of this shape, whose last dimension has a name.
+/// `example 3` or `example 3, token 5`: names an element of a tensor of this shape; `last` names the last
+/// dimension.
 fn named(place: i64, shape: &[i64], last: &str) -> String {
     match shape {
         [rows, length, classes] => {
@@ -183,7 +184,7 @@ fn named(place: i64, shape: &[i64], last: &str) -> String {
 pub(super) fn one_head<'p>(metric: &str, predictions: &'p Predictions) -> Result<(&'p Tensor, &'p Tensor)> {
     let [logits] = predictions.logits() else {
         return Err(Error::invalid(format!(
-            "{metric} is of one head, and this model has {}: write a `Metric` of your own over `logits()`; answers in text are measured by `SquadF1` and `SquadExactMatch`",
+            "{metric} needs one head, but this model has {}: write your own `Metric` over `logits()`; for answers in text use `SquadF1` and `SquadExactMatch`",
             predictions.logits().len()
         )));
     };
@@ -195,7 +196,7 @@ pub(super) fn one_head<'p>(metric: &str, predictions: &'p Predictions) -> Result
     Ok((logits, labels))
 }
 
-/// What these labels are to this head, by the table that its loss asks.
+/// The problem type of this head with these labels, by the same table that its loss uses.
 pub(super) fn problem(
     metric: &str,
     predictions: &Predictions,
@@ -213,22 +214,22 @@ pub(super) fn integers(tensor: &Tensor) -> Result<Vec<i64>> {
 
 #[cfg(test)]
 pub(super) mod cases {
-    //! Predictions for the tests of the metrics.
+    //! Predictions for the metrics' tests.
 
     use super::{Predictions, Tensor};
 
-    /// Predicts these classes out of `classes` where those labels are true.
+    /// Predictions of these classes, out of `classes`, with these labels.
     pub(in super::super) fn single(classes: i64, predicted: &[i64], labels: &[i64]) -> Predictions {
         let logits = Tensor::from_slice(predicted).one_hot(classes).to_kind(tch::Kind::Float);
         Predictions::new(vec![logits], vec![Tensor::from_slice(labels)], None).unwrap()
     }
 
-    /// The example that the golden values of scikit-learn are of.
+    /// The example behind the golden values of scikit-learn.
     pub(in super::super) fn four_classes() -> Predictions {
         single(4, &[0, 2, 2, 2, 1, 1, 0, 1, 0, 0, 1, 1], &[0, 1, 2, 2, 1, 0, 3, 1, 2, 0, 1, 2])
     }
 
-    /// Three classes, any number of which is true of an example.
+    /// Three classes, any number of which may apply to an example.
     pub(in super::super) fn multi_label() -> Predictions {
         let logits = [[2.0_f32, -1.0, -0.5], [-1.0, 0.1, 3.0], [1.0, -4.0, 0.0], [-1.0, -1.0, -1.0]];
         let labels = [[1.0_f32, 0.0, 1.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]];

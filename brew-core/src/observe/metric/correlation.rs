@@ -1,7 +1,7 @@
-//! Correlation of predicted numbers with true ones.
+//! Correlations of predicted numbers with true ones.
 //!
 //! - Pearson: `Σ (x - x̄)(y - ȳ) / sqrt(Σ (x - x̄)² Σ (y - ȳ)²)`;
-//! - Spearman: Pearson's of the ranks, where equal numbers share the mean of their ranks.
+//! - Spearman: Pearson's correlation of the ranks, where equal numbers share the mean of their ranks.
 //!
 //! scipy's `pearsonr` and `spearmanr`; GLUE's metrics for STS-B.
 
@@ -15,14 +15,14 @@ use crate::observe::Predictions;
 
 /// The linear correlation of a regression's predictions with its labels, -1 to 1.
 ///
-/// Where it has no value because one side is constant, or there is one example (scipy gives NaN or
-/// refuses), it is 0. No example at all is an error.
+/// It is 0 where it is undefined because one side is constant or there is only one example (scipy gives NaN
+/// or refuses). Data without examples is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pearson;
 
 /// The correlation of the ranks of a regression's predictions and labels, -1 to 1.
 ///
-/// Where it has no value it is 0, as for [`Pearson`].
+/// It is 0 where it is undefined, as for [`Pearson`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spearman;
 
@@ -54,7 +54,7 @@ fn numbers(metric: &str, predictions: &Predictions) -> Result<(Vec<f64>, Vec<f64
     let examples = logits.size().first().copied().unwrap_or(0);
     if logits.numel() != labels.numel() || i64::try_from(logits.numel()) != Ok(examples) {
         return Err(Error::invalid(format!(
-            "{metric} needs one number an example: the predictions are {:?}, the labels {:?}",
+            "{metric} needs one number per example: the predictions are {:?}, the labels are {:?}",
             logits.size(),
             labels.size()
         )));
@@ -62,18 +62,18 @@ fn numbers(metric: &str, predictions: &Predictions) -> Result<(Vec<f64>, Vec<f64
     let meant = problem(metric, predictions, logits, &labels.f_reshape(logits.size())?)?;
     if meant != ProblemType::Regression {
         return Err(Error::invalid(format!(
-            "{metric} is of numbers, and the head's `problem_type` is {meant}: measure classes with `Accuracy` or `F1`"
+            "{metric} measures numbers, but the head's `problem_type` is {meant}: measure classes with `Accuracy` or `F1`"
         )));
     }
     if examples == 0 {
-        return Err(Error::invalid(format!("{metric} has nothing to measure: there is no example")));
+        return Err(Error::invalid(format!("{metric} has nothing to measure: there are no examples")));
     }
     let values =
         |tensor: &Tensor| Ok::<_, Error>(Vec::try_from(&tensor.f_to_kind(Kind::Double)?.f_reshape([-1])?)?);
     let (predicted, labels): (Vec<f64>, Vec<f64>) = (values(logits)?, values(labels)?);
     match predicted.iter().chain(&labels).position(|value| !value.is_finite()) {
         Some(place) => Err(Error::invalid(format!(
-            "{metric} needs finite numbers, and that of example {} is not",
+            "{metric} needs finite numbers, but that of example {} is not",
             place % predicted.len()
         ))),
         None => Ok((predicted, labels)),
@@ -87,17 +87,17 @@ fn pearson(left: &[f64], right: &[f64]) -> f64 {
     }
     let (left, right) = (unit(left), unit(right));
     let both: f64 = left.iter().zip(&right).map(|(left, right)| left * right).sum();
-    // Rounding may pass 1 by a bit.
+    // Rounding may exceed 1 slightly.
     both.clamp(-1.0, 1.0)
 }
 
-/// The distances from the mean, as a vector of length 1. Numbers are divided by the largest before they
-/// are added up, distances before they are squared, so that neither overflows nor vanishes; scipy's
-/// `pearsonr` scales the distances likewise, and adds up what comes.
+/// The distances from the mean, as a unit vector. Numbers are divided by the largest before they are summed,
+/// distances before they are squared, so that neither overflows nor underflows; scipy's `pearsonr` scales the
+/// distances in the same way, but not the sum.
 fn unit(values: &[f64]) -> Vec<f64> {
     let scaled = |values: &[f64]| -> Vec<f64> {
         let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-        // The inverse of a number below the normal ones is infinite.
+        // The inverse of a subnormal number is infinite.
         values.iter().map(|value| value / if largest > 0.0 { largest } else { 1.0 }).collect()
     };
     let values = scaled(values);
@@ -107,7 +107,7 @@ fn unit(values: &[f64]) -> Vec<f64> {
     distances.iter().map(|distance| distance / if length > 0.0 { length } else { 1.0 }).collect()
 }
 
-/// Ranks from 1; equal values share the mean of theirs.
+/// Ranks from 1; equal values share the mean of their ranks.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|left, right| values[*left].total_cmp(&values[*right]));
@@ -179,9 +179,9 @@ mod tests {
         let error = Pearson.value(&regression(&[0.0, f64::NAN], &[1.0, 2.0])).unwrap_err().to_string();
         assert!(error.contains("that of example 1"), "{error}");
         let error = Pearson.value(&regression(&[], &[])).unwrap_err().to_string();
-        assert!(error.contains("there is no example"), "{error}");
+        assert!(error.contains("there are no examples"), "{error}");
         let classes = super::super::classes::cases::four_classes();
         let error = Spearman.value(&classes).unwrap_err().to_string();
-        assert!(error.contains("one number an example"), "{error}");
+        assert!(error.contains("one number per example"), "{error}");
     }
 }

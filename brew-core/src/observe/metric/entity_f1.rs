@@ -1,7 +1,7 @@
-//! F1 over entities, from the classes of tokens, as seqeval counts it.
+//! F1 over entities, from token classes, as computed by seqeval.
 //!
-//! An entity is right when its kind, its first and its last token are. `2 tp / (2 tp + fp + fn)` over
-//! the entities of all texts and kinds (micro). How tags become entities, `tags.rs` says.
+//! An entity is correct if its kind, first token and last token are. The value is `2 tp / (2 tp + fp + fn)`
+//! over the entities of all texts and kinds (micro). `tags.rs` turns tags into entities.
 
 use tch::{Kind, Tensor};
 
@@ -13,11 +13,10 @@ use crate::observe::Predictions;
 use crate::role::counts;
 use crate::words::numbered;
 
-/// F1 over the entities of texts, from classes of tokens: of those whose label is not -100 and that the
-/// mask shows.
+/// F1 over the entities of texts, from the classes of those tokens whose label is not -100 and whose mask is
+/// 1.
 ///
-/// Where a word has several tokens, label its first and give the others -100: then each word counts
-/// once.
+/// If a word has several tokens, label the first one and give the others -100, so that each word counts once.
 ///
 /// ```
 /// use brew_core::observe::{EntityF1, Scheme};
@@ -35,15 +34,15 @@ pub struct EntityF1 {
 impl EntityF1 {
     /// Takes the tag of each class, in order: `O`, `B-…`, `I-…`, and of BIOES (IOBES) `E-…` and `S-…`.
     ///
-    /// Tags are read leniently, by seqeval's default: see [`entities`](super::entities).
+    /// Tags are read leniently, as by seqeval's default: see [`entities`](super::entities).
     ///
     /// # Errors
-    /// Lists the tags that are none of these, and those that two classes have.
+    /// Lists invalid tags, and tags that two classes share.
     pub fn new(tags: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         EntityF1 { tags: tags.into_iter().map(Into::into).collect(), scheme: None }.checked()
     }
 
-    /// Counts only entities that are whole by this scheme, as seqeval's `mode="strict"` does.
+    /// Counts only entities that are complete by this scheme, as seqeval's `mode="strict"` does.
     ///
     /// # Errors
     /// Lists the tags that the scheme does not have.
@@ -58,16 +57,16 @@ impl EntityF1 {
                 problems.push(format!("class {class}: {problem}"));
             }
             if let Some(first) = self.tags[..class].iter().position(|other| other == tag) {
-                problems.push(format!("class {class} has the tag of class {first}, `{tag}`"));
+                problems.push(format!("class {class} has the same tag as class {first}, `{tag}`"));
             }
         }
         if problems.is_empty() {
             return Ok(self);
         }
-        Err(Error::invalid(numbered("these tags do not say where entities are", &problems)))
+        Err(Error::invalid(numbered("these tags do not define entities", &problems)))
     }
 
-    /// The tags of the tokens that count, of each example.
+    /// The tags of the tokens that count, per example.
     fn tags(&self, classes: &Tensor, counts: &Tensor) -> Result<Vec<Vec<&str>>> {
         let length = usize::try_from(classes.size()[1]).unwrap_or(0).max(1);
         let (classes, counts) = (integers(classes)?, integers(counts)?);
@@ -79,7 +78,7 @@ impl EntityF1 {
         Ok(texts.collect())
     }
 
-    /// F1, and how many tokens count.
+    /// F1, and the number of tokens that count.
     fn counted(&self, predictions: &Predictions) -> Result<(f64, i64)> {
         let (logits, labels) = one_head("entity_f1", predictions)?;
         let predicted = logits.f_argmax(-1, false)?;
@@ -92,7 +91,7 @@ impl EntityF1 {
         }
         if logits.size().last().copied() != i64::try_from(self.tags.len()).ok() {
             return Err(Error::invalid(format!(
-                "entity_f1 has {} tags, and the logits have {} classes: give it one tag per class, in the order of the classes",
+                "entity_f1 has {} tags, but the logits have {} classes: give it one tag per class, in the order of the classes",
                 self.tags.len(),
                 logits.size().last().copied().unwrap_or(0)
             )));
@@ -162,8 +161,8 @@ mod tests {
         (&["I-per", "E-per", "S-per", "B-per"], &["B-per", "E-per", "S-per", "S-per"]),
     ];
 
-    /// The texts as classes of tokens, with a special token before, and pieces of words and padding
-    /// after, none of which counts.
+    /// The texts as token classes, with a special token before, and word pieces and padding after, none of
+    /// which count.
     fn classes<'t>(
         tags: &[&str],
         texts: impl Iterator<Item = (&'t [&'t str], &'t [&'t str])>,
@@ -206,7 +205,7 @@ mod tests {
     #[test]
     fn tags_of_no_scheme_or_twice_are_refused_by_class() {
         let error = EntityF1::new(["O", "U-per", "B-", "O"]).unwrap_err().to_string();
-        for part in ["class 1: `U-per`", "class 2: `B-`", "class 3 has the tag of class 0, `O`"] {
+        for part in ["class 1: `U-per`", "class 2: `B-`", "class 3 has the same tag as class 0, `O`"] {
             assert!(error.contains(part), "{error}");
         }
         let error = EntityF1::new(["O", "S-per"]).unwrap().strict(Scheme::Iob2).unwrap_err().to_string();
@@ -219,7 +218,7 @@ mod tests {
         for tags in [&TAGS[..5], &["O", "B-per", "I-per", "B-loc", "I-loc", "B-org", "I-org"]] {
             let error = EntityF1::new(tags.to_vec()).unwrap().value(&predictions).unwrap_err().to_string();
             assert!(
-                error.contains(&format!("{} tags, and the logits have 6 classes", tags.len())),
+                error.contains(&format!("{} tags, but the logits have 6 classes", tags.len())),
                 "{error}"
             );
         }

@@ -3,9 +3,9 @@
 //! - macro: the mean of the F1 of each class;
 //! - micro: the F1 of all classes' counts together.
 //!
-//! scikit-learn's `f1_score` with `average="macro"` or `"micro"`: for single labels the classes are
-//! those that are true or predicted somewhere, for multiple labels all; a class with nothing true and
-//! nothing predicted has 0.
+//! scikit-learn's `f1_score` with `average="macro"` or `"micro"`: with single labels over the classes that
+//! are true or predicted anywhere, with multiple labels over all; a class that is never true and never
+//! predicted has F1 0.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::observe::Predictions;
 
 /// F1 over the classes of examples, or of tokens with a label, 0 to 1.
 ///
-/// What is predicted, and what is refused, is as for [`Accuracy`](super::Accuracy).
+/// Predictions and refusals are as for [`Accuracy`](super::Accuracy).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum F1 {
     /// Each class counts the same, however rare.
@@ -40,7 +40,7 @@ impl Counts {
         self.missed += usize::from(!predicted && label);
     }
 
-    /// `2 tp / (2 tp + fp + fn)`, 0 where nothing is true and nothing predicted.
+    /// `2 tp / (2 tp + fp + fn)`, 0 if nothing is true and nothing predicted.
     pub(super) fn f1(self) -> f64 {
         let all = 2 * self.right + self.wrong + self.missed;
         if all == 0 { 0.0 } else { 2.0 * self.right as f64 / all as f64 }

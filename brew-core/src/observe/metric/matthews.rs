@@ -2,7 +2,7 @@
 //!
 //! `(c s - Σ p_k t_k) / (sqrt(s² - Σ p_k²) sqrt(s² - Σ t_k²))`
 //!
-//! with `s` examples, `c` of them right, `p_k` predicted as class `k` and `t_k` of class `k`.
+//! with `s` examples, `c` of them correct, `p_k` predicted as class `k` and `t_k` of class `k`.
 //! scikit-learn's `matthews_corrcoef`; GLUE's metric for CoLA.
 
 use std::collections::BTreeMap;
@@ -14,16 +14,16 @@ use crate::observe::Predictions;
 
 /// The Matthews correlation of single labels, -1 to 1; 0 is chance.
 ///
-/// Where all predictions or all labels are of one class the formula has no value, and it is 0, as in
+/// If all predictions or all labels are of one class the formula is undefined, and the value is 0, as in
 /// scikit-learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matthews;
 
-/// Predicted and true class of each example that counts.
+/// The predicted and true class of each example that counts.
 fn pairs(predictions: &Predictions) -> Result<Classes> {
     match Classes::of("matthews", predictions)? {
         Classes::Any(_) => Err(Error::invalid(
-            "matthews is of one class an example, and these labels may be several: use `F1`",
+            "matthews needs one class per example, but these labels may be several: use `F1`",
         )),
         one => Ok(one),
     }

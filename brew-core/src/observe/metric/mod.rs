@@ -1,9 +1,9 @@
-//! Numbers that say how good predictions are, one file a metric.
+//! Metrics: numbers that say how good predictions are, one file per metric.
 //!
-//! Each is held against scikit-learn, scipy, seqeval or the official script of SQuAD. Where a formula has
-//! no value for what a model predicts (an input is constant, say) its file says what it is instead, and
-//! that is the worst that may be said of a model that has learned nothing. Data that can give no value
-//! whatever the model predicts (labels outside of the classes, no label that counts) are an error.
+//! Each is tested against scikit-learn, scipy, seqeval or SQuAD's official script. If a formula is undefined
+//! for a model's predictions (for example if an input is constant), the metric's file documents the value
+//! used instead: that of a model that has learned nothing. Data that has no value for any predictions (labels
+//! out of range, no label that counts) is an error.
 
 mod accuracy;
 mod classes;
@@ -34,7 +34,7 @@ pub use tags::{Entity, Scheme, entities, entity_f1};
 
 /// A number that says how good predictions are; more is better.
 ///
-/// It reads the role `R` of what the model gives, the logits unless said otherwise, beside the labels.
+/// It reads the role `R` of the model's output, by default the logits, and the labels.
 ///
 /// ```
 /// use brew_core::prelude::*;
@@ -89,36 +89,36 @@ pub trait Metric<R: Role = Logits>: fmt::Debug {
     /// The name in events and metrics.
     fn name(&self) -> &'static str;
 
-    /// What its value depends on beside the predictions, such as the tags of the classes: a run with other
-    /// options is not resumed. Nothing unless said otherwise.
+    /// The options that its value depends on beside the predictions, such as the tags of the classes: a run
+    /// with different options cannot resume. By default none.
     fn options(&self) -> serde_json::Value {
         serde_json::Value::Null
     }
 
-    /// Whether it finds what belongs to an example by its place in the data: batches that are shuffled or
-    /// bucketed are then refused.
+    /// Whether it looks up examples by their position in the data: shuffled or bucketed batches are then
+    /// refused.
     fn reads_order(&self) -> bool {
         false
     }
 
-    /// The value for these predictions, which are those of a whole data set.
+    /// The value for the predictions of a whole data set.
     fn value(&self, predictions: &Predictions<R>) -> Result<f64>;
 
-    /// Whether it suits the model and the labels: asked of the first two rows before the first step.
+    /// Checks that it fits the model and the labels: called with the first two rows before the first step.
     ///
-    /// Unless said otherwise it is asked for their value. Write it where two rows are too few for one.
+    /// The default computes their value. Override it if two rows are too few for a value.
     ///
     /// # Errors
-    /// What is wrong, and the mend.
+    /// The problem, and its fix.
     fn check(&self, rows: &Predictions<R>) -> Result<()> {
         self.value(rows).map(drop)
     }
 
-    /// What is kept of a batch until the value is computed; all of the role unless said otherwise.
+    /// What to keep of a batch until the value is computed; by default the whole role.
     ///
-    /// Gets the tensors of the role on the model's device, rows first, and the role's mask (see
-    /// [`mask_of`](crate::role::mask_of)) where it has one; gives tensors with as many rows. They are kept
-    /// in memory for the whole data set, so that what is large is best reduced here.
+    /// Receives the tensors of the role on the model's device, rows first, and the role's mask (see
+    /// [`mask_of`](crate::role::mask_of)) if it has one; returns tensors with as many rows. They stay in
+    /// memory for the whole data set, so reduce large tensors here.
     ///
     /// # Errors
     /// Those of the reduction.

@@ -1,4 +1,4 @@
-//! Metrics of causal language models: the logits of a position are judged by the label of the next.
+//! Metrics for causal language models: compare each position's logits with the next position's label.
 
 use tch::Tensor;
 
@@ -8,7 +8,7 @@ use crate::loss::Transformed;
 use crate::loss::logits::NextTokenShift;
 use crate::observe::Predictions;
 
-/// Made by [`next_token`](crate::loss::next_token); it bears the name of the metric within.
+/// Made by [`next_token`](crate::loss::next_token); it has the name of the inner metric.
 impl<M: Metric> Metric for Transformed<NextTokenShift, M> {
     fn name(&self) -> &'static str {
         self.loss.name()
@@ -35,7 +35,7 @@ impl<M: Metric> Metric for Transformed<NextTokenShift, M> {
     }
 }
 
-/// The logits of all positions but the last, the labels and the mask of all but the first.
+/// The logits of all positions except the last, labels and mask of all except the first.
 fn shifted(predictions: &Predictions) -> Result<Predictions> {
     let part = |tensor: &Tensor, first: i64| {
         let length = tensor.size().get(1).copied().filter(|length| *length > 0).ok_or_else(|| {
@@ -60,7 +60,7 @@ mod tests {
     use crate::loss::next_token;
 
     // transformers' examples/pytorch/language-modeling/run_clm.py: `labels[:, 1:]` against `preds[:, :-1]`.
-    // By hand: rows 4 7 9 and 8 2 -100 predict 7 1 0 and 2 6 5, so that 7 and 2 are right and 9 is missed.
+    // By hand: rows 4 7 9 and 8 2 -100 predict 7 1 0 and 2 6 5, so 7 and 2 are correct and 9 is missed.
     #[test]
     fn each_position_is_judged_by_the_label_of_the_next() {
         let logits = Tensor::from_slice(&[7_i64, 1, 0, 2, 6, 5]).one_hot(10).view([2, 3, 10]);

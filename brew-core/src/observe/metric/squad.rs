@@ -1,15 +1,15 @@
-//! Exact match and F1 of answers, by the rule of SQuAD's official script (version 2.0).
+//! Exact match and F1 of text answers, by the rules of SQuAD's official script (version 2.0).
 //!
-//! Both compare normalised texts: lower case, without ASCII punctuation, without the words *a*, *an*
-//! and *the*, with single spaces. F1 is over the words that both have, each as often as both have it:
-//! `2 p r / (p + r)`, with `p` and `r` their share of the prediction's and the answer's words; where
-//! either has no word, 1 if both have none, else 0. A question counts the best of its answers; answers
-//! without a word are left out where others have one (`get_raw_scores`: `gold_answers = [a['text'] for a
-//! in qa['answers'] if normalize_answer(a['text'])]`, and `['']` where that is empty). The script gives
-//! percent, these give 0 to 1.
+//! Both compare normalised texts: lower case, without ASCII punctuation, without the words *a*, *an* and
+//! *the*, with single spaces. F1 is over the words that both share, counted with multiplicity: `2 p r / (p +
+//! r)`, where `p` and `r` are their share of the prediction's and the answer's words; if either has no words,
+//! 1 if both have none, else 0. A question counts the best of its answers; answers without words are ignored
+//! if others have words (`get_raw_scores`: `gold_answers = [a['text'] for a in qa['answers'] if
+//! normalize_answer(a['text'])]`, and `['']` where that is empty). The script gives percentages, these
+//! metrics 0 to 1.
 //!
-//! Words and spaces are Python's: a word's characters are letters and numbers (general categories L and N,
-//! what `str.isalnum` takes), and U+001C to U+001F are spaces (`str.isspace`).
+//! Words and spaces are defined as in Python: a word consists of letters and numbers (general categories L
+//! and N, as in `str.isalnum`), and U+001C to U+001F are spaces (`str.isspace`).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,7 +21,7 @@ use super::Metric;
 use crate::error::{Error, Result};
 use crate::observe::Predictions;
 
-/// Whether both texts are the same after normalisation: 1 or 0.
+/// Whether both texts are equal after normalisation: 1 or 0.
 ///
 /// ```
 /// use brew_core::observe::{exact_match, token_f1};
@@ -72,8 +72,8 @@ fn normalised(text: &str) -> Vec<String> {
     without_articles.split(is_space).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// Python's `str.isalnum`, which is its `\w` but for the underscore. `char::is_alphanumeric` has vowel signs
-/// and circled letters too.
+/// Python's `str.isalnum`, which is its `\w` without the underscore. `char::is_alphanumeric` also accepts
+/// vowel signs and circled letters.
 fn in_word(char: char) -> bool {
     let group = char.general_category_group();
     matches!(group, GeneralCategoryGroup::Letter | GeneralCategoryGroup::Number)
@@ -84,7 +84,7 @@ fn is_space(char: char) -> bool {
     char.is_whitespace() || matches!(char, '\u{1c}'..='\u{1f}')
 }
 
-/// What answers are right, and how a model's logits become texts.
+/// The right answers, and the function that turns a model's logits into texts.
 ///
 /// Cheap to clone: both metrics can share one.
 ///
@@ -121,11 +121,11 @@ impl fmt::Debug for SquadAnswers {
 }
 
 impl SquadAnswers {
-    /// `right` holds every right answer of each question, none where it has no answer; `read` gives the
+    /// `right` holds every right answer of each question, none if it has no answer; `read` returns the
     /// model's answer to each, in the same order.
     ///
-    /// The logits that `read` is given are those of all batches together, in the order of the data: batches
-    /// that are shuffled or bucketed are refused.
+    /// `read` receives the logits of all batches together, in the order of the data: shuffled or bucketed
+    /// batches are refused.
     pub fn new(
         right: Vec<Vec<String>>,
         read: impl Fn(&Predictions) -> Result<Vec<String>> + 'static,
@@ -133,7 +133,7 @@ impl SquadAnswers {
         SquadAnswers { right: right.into(), read: Rc::new(read) }
     }
 
-    /// The right answers, as a hash: what reads them is code.
+    /// A hash of the right answers; the function that reads them cannot be compared.
     fn options(&self) -> serde_json::Value {
         let mut hasher = blake3::Hasher::new();
         for answers in &*self.right {
@@ -145,18 +145,18 @@ impl SquadAnswers {
         serde_json::json!({ "answers": hasher.finalize().to_hex()[..32] })
     }
 
-    /// The mean over questions of the best that `compare` says of any right answer.
+    /// The mean over questions of the best value of `compare` over the right answers.
     fn mean(&self, predictions: &Predictions, compare: fn(&str, &str) -> f64) -> Result<f64> {
         let texts = (self.read)(predictions)?;
         if texts.len() != self.right.len() {
             return Err(Error::invalid(format!(
-                "there are {} questions, and {} answers were read from the logits",
+                "there are {} questions, but {} answers were read from the logits",
                 self.right.len(),
                 texts.len()
             )));
         }
         if texts.is_empty() {
-            return Err(Error::invalid("there is no question to judge answers to"));
+            return Err(Error::invalid("there are no questions to judge answers to"));
         }
         let value = |(text, right): (&String, &Vec<String>)| {
             let mut right = right.iter().filter(|answer| !normalised(answer).is_empty()).peekable();
@@ -169,12 +169,12 @@ impl SquadAnswers {
         Ok(sum / texts.len() as f64)
     }
 
-    /// Two rows are too few to read answers from. What is asked is whether there are scores of positions:
-    /// two heads, or one with more than one score a position.
+    /// Two rows are too few to read answers from. This only checks that there are scores of positions: two
+    /// heads, or one head with more than one score per position.
     fn check(metric: &str, rows: &Predictions) -> Result<()> {
         match rows.logits() {
             [scores] if scores.dim() < 3 => Err(Error::invalid(format!(
-                "{metric} is of answers in text, which logits of starts and of ends, (examples, length) each, point at; this model gives one tensor of logits, {:?}",
+                "{metric} measures answers in text, which need logits of starts and of ends, (examples, length) each; this model gives one tensor of logits, {:?}",
                 scores.size()
             ))),
             _ => Ok(()),
@@ -182,11 +182,11 @@ impl SquadAnswers {
     }
 }
 
-/// The share of questions whose answer is right after normalisation, 0 to 1.
+/// The share of questions whose answer is correct after normalisation, 0 to 1.
 #[derive(Debug, Clone)]
 pub struct SquadExactMatch(SquadAnswers);
 
-/// The mean over questions of the F1 of words, 0 to 1.
+/// The mean over questions of the word F1, 0 to 1.
 #[derive(Debug, Clone)]
 pub struct SquadF1(SquadAnswers);
 
@@ -301,9 +301,9 @@ mod tests {
     #[test]
     fn no_question_and_other_questions_are_errors() {
         let error = SquadF1::new(&answers(&[], &[])).value(&nothing()).unwrap_err().to_string();
-        assert!(error.contains("there is no question"), "{error}");
+        assert!(error.contains("there are no questions"), "{error}");
         let error = SquadF1::new(&answers(&[&["x"]], &[])).value(&nothing()).unwrap_err().to_string();
-        assert!(error.contains("1 questions, and 0 answers"), "{error}");
+        assert!(error.contains("1 questions, but 0 answers"), "{error}");
     }
 
     // Python 3.11, by the rule of SQuAD's evaluate-v2.0.py:

@@ -1,8 +1,8 @@
-//! Entities, read off the tags of a text's tokens: `B-person`, `I-person`, `O` and their like.
+//! Reads entities from the tags of a text's tokens, such as `B-person`, `I-person` and `O`.
 //!
-//! Two readings, both seqeval's (version 1.2.2). The lenient one, its default, is that of the script of
-//! CoNLL-2000, `conlleval`: it takes every scheme below, and a tag that does not continue an entity begins
-//! one. The strict one (`mode="strict"`) counts only entities that are whole by the rules of one [`Scheme`].
+//! There are two modes, both as in seqeval 1.2.2. The lenient one, its default, is that of the CoNLL-2000
+//! script `conlleval`: it accepts every scheme below, and a tag that does not continue an entity begins one.
+//! The strict one (`mode="strict"`) counts only entities that are complete by the rules of one [`Scheme`].
 
 use std::collections::BTreeSet;
 
@@ -21,21 +21,21 @@ pub struct Entity<'t> {
     pub last: usize,
 }
 
-/// How entities are tagged. `O` is outside of all entities.
+/// A tagging scheme. `O` marks tokens outside of entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// `I-` throughout; `B-` only where an entity follows one of its own kind.
+    /// `I-` throughout; `B-` only if an entity follows directly after one of the same kind.
     Iob1,
     /// `B-` begins an entity, `I-` continues it. Also called BIO.
     Iob2,
     /// `I-` throughout, `E-` for the last token of every entity.
     Ioe2,
-    /// `B-` begins an entity, `I-` continues it, `E-` ends it; `S-` is one of a single token. Also called
+    /// `B-` begins an entity, `I-` continues it, `E-` ends it; `S-` is a single-token entity. Also called
     /// BIOES.
     Iobes,
 }
 
-/// The place of a token in an entity.
+/// The position of a token in an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prefix {
     Outside,
@@ -45,7 +45,7 @@ pub(super) enum Prefix {
     Single,
 }
 
-/// A tag, taken apart.
+/// A parsed tag.
 #[derive(Debug, Clone, Copy)]
 struct Tag<'t> {
     prefix: Prefix,
@@ -55,7 +55,7 @@ struct Tag<'t> {
 
 const OUTSIDE: Tag<'static> = Tag { prefix: Prefix::Outside, kind: "" };
 
-/// `B-person` as its place and its kind; `None` for what is no tag.
+/// Splits `B-person` into its prefix and its kind; `None` if it is not a tag.
 fn parse(tag: &str) -> Option<Tag<'_>> {
     if tag == "O" {
         return Some(OUTSIDE);
@@ -71,7 +71,7 @@ fn parse(tag: &str) -> Option<Tag<'_>> {
     Some(Tag { prefix, kind })
 }
 
-/// Why a tag cannot be read, by this scheme or, without one, by any.
+/// Why a tag is invalid in this scheme or, without one, in every scheme.
 pub(super) fn problem(tag: &str, scheme: Option<Scheme>) -> Option<String> {
     let allowed = |prefix| scheme.is_none_or(|scheme| scheme.has(prefix));
     match (parse(tag), scheme) {
@@ -81,7 +81,7 @@ pub(super) fn problem(tag: &str, scheme: Option<Scheme>) -> Option<String> {
     }
 }
 
-/// All tags of a text, taken apart.
+/// Parses all tags of a text.
 fn parsed<'t>(tags: &[&'t str], scheme: Option<Scheme>) -> Result<Vec<Tag<'t>>> {
     let problems: Vec<String> = (tags.iter().enumerate())
         .filter_map(|(place, tag)| Some(format!("token {place}: {}", problem(tag, scheme)?)))
@@ -92,8 +92,8 @@ fn parsed<'t>(tags: &[&'t str], scheme: Option<Scheme>) -> Result<Vec<Tag<'t>>> 
     Ok(tags.iter().filter_map(|tag| parse(tag)).collect())
 }
 
-/// The entities of a text, by the tags of its tokens, read leniently: `E-` and `S-` end an entity, and any
-/// tag that does not continue the one before begins an entity of its own.
+/// The entities of a text by its tokens' tags, read leniently: `E-` and `S-` end an entity, and any tag that
+/// does not continue the previous one begins a new entity.
 ///
 /// ```
 /// use brew_core::observe::{Entity, Scheme, entities};
@@ -106,7 +106,7 @@ fn parsed<'t>(tags: &[&'t str], scheme: Option<Scheme>) -> Result<Vec<Tag<'t>>> 
 /// ```
 ///
 /// # Errors
-/// Lists the tags that are none of `O`, `B-…`, `I-…`, `E-…` and `S-…`.
+/// Lists the tags that are not `O`, `B-…`, `I-…`, `E-…` or `S-…`.
 pub fn entities<'t>(tags: &[&'t str]) -> Result<Vec<Entity<'t>>> {
     let mut entities: Vec<Entity<'t>> = Vec::new();
     let mut before = OUTSIDE;
@@ -125,7 +125,7 @@ pub fn entities<'t>(tags: &[&'t str]) -> Result<Vec<Entity<'t>>> {
 }
 
 impl Scheme {
-    /// The tags it has, for messages.
+    /// The scheme's tags, for messages.
     fn tags(self) -> &'static str {
         match self {
             Scheme::Iob1 | Scheme::Iob2 => "`O`, `B-kind` or `I-kind`",
@@ -159,7 +159,7 @@ impl Scheme {
         }
     }
 
-    /// Whether this tag goes on with the entity of that one.
+    /// Whether this tag continues the entity of the tag before.
     fn continues(self, before: Tag<'_>, tag: Tag<'_>) -> bool {
         use Prefix::{Begin, End, Inside};
         let places = match self {
@@ -170,7 +170,7 @@ impl Scheme {
         places && before.kind == tag.kind
     }
 
-    /// Whether the entity of the tag before is whole where this tag follows it.
+    /// Whether the entity of the tag before is complete when this tag follows it.
     fn ends(self, before: Tag<'_>, tag: Tag<'_>) -> bool {
         use Prefix::{Begin, End, Inside, Outside, Single};
         let same = before.kind == tag.kind;
@@ -186,10 +186,10 @@ impl Scheme {
         }
     }
 
-    /// The entities of a text, read strictly: those that begin, go on and end as the scheme says.
+    /// The entities of a text, read strictly: those that begin, continue and end by the rules of the scheme.
     ///
     /// # Errors
-    /// Lists the tags that the scheme does not have.
+    /// Lists the tags that are not in the scheme.
     pub fn entities<'t>(self, tags: &[&'t str]) -> Result<Vec<Entity<'t>>> {
         let mut tags = parsed(tags, Some(self))?;
         tags.push(OUTSIDE);
@@ -210,20 +210,19 @@ impl Scheme {
         Ok(entities)
     }
 
-    /// [`entity_f1`] over the entities that are whole by the scheme.
+    /// [`entity_f1`] over the entities that are complete by the scheme.
     ///
     /// # Errors
-    /// As of [`entity_f1`].
+    /// Those of [`entity_f1`].
     pub fn entity_f1(self, predicted: &[Vec<&str>], labels: &[Vec<&str>]) -> Result<f64> {
         f1(predicted, labels, Some(self))
     }
 }
 
-/// F1 over the entities of some texts, read leniently, 0 to 1; 0 where there are none.
+/// F1 over the entities of some texts, read leniently, 0 to 1; 0 if there are none.
 ///
 /// # Errors
-/// When a text has another number of predicted tags than of true ones; tags that cannot be read, by text
-/// and token.
+/// Texts whose numbers of predicted and true tags differ; invalid tags, by text and token.
 pub fn entity_f1(predicted: &[Vec<&str>], labels: &[Vec<&str>]) -> Result<f64> {
     f1(predicted, labels, None)
 }
@@ -233,7 +232,7 @@ pub(super) fn f1(predicted: &[Vec<&str>], labels: &[Vec<&str>], scheme: Option<S
     let mut counts = Counts::default();
     if predicted.len() != labels.len() {
         return Err(Error::invalid(format!(
-            "there are tags of {} texts predicted, and of {} true",
+            "{} texts have predicted tags, but {} have true ones",
             predicted.len(),
             labels.len()
         )));
@@ -241,7 +240,7 @@ pub(super) fn f1(predicted: &[Vec<&str>], labels: &[Vec<&str>], scheme: Option<S
     for (text, (predicted, labels)) in predicted.iter().zip(labels).enumerate() {
         if predicted.len() != labels.len() {
             return Err(Error::invalid(format!(
-                "text {text} has {} predicted tags and {} true ones",
+                "text {text} has {} predicted tags but {} true ones",
                 predicted.len(),
                 labels.len()
             )));

@@ -1,4 +1,4 @@
-//! A curve as SVG: axes, the line, and its points as data.
+//! Draws a curve as SVG: axes, the line, and its points as data.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ const LEFT: f64 = 62.0;
 const BOTTOM: f64 = 24.0;
 const MARGIN: f64 = 10.0;
 
-/// The curve with its name; the numbers themselves stand in `data-points`.
+/// The SVG of a curve with its name; the numbers themselves are in `data-points`.
 pub(super) fn chart(curve: &Curve) -> String {
     let (steps, values) = (range(curve, |point| point.0), range(curve, |point| point.1));
     let x = |step: f64| LEFT + share(step, steps) * (WIDTH - LEFT - MARGIN);
@@ -37,7 +37,7 @@ pub(super) fn chart(curve: &Curve) -> String {
     for index in 0..3 {
         let part = f64::from(index) / 2.0;
         let value = values.0 + part * (values.1 - values.0);
-        // A step is a whole number: the middle one stands where it is.
+        // Steps are whole numbers: the middle label is placed at the rounded step.
         let step = (steps.0 + part * (steps.1 - steps.0)).round();
         let _ = write!(
             svg,
@@ -77,12 +77,12 @@ fn range(curve: &Curve, of: impl Fn(&(f64, f64)) -> f64) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
 }
 
-/// Where a value lies between two, from 0 to 1; in the middle where they are one.
+/// The relative position of a value between two others, from 0 to 1; one half if these are equal.
 fn share(value: f64, (low, high): (f64, f64)) -> f64 {
     if high > low { (value - low) / (high - low) } else { 0.5 }
 }
 
-/// Three significant digits, or as many as tell it from another that lies so far apart.
+/// A number with three significant digits, or as many as needed to distinguish values this far apart.
 fn short(value: f64, apart: f64) -> String {
     let size = value.abs();
     if size == 0.0 {

@@ -1,4 +1,4 @@
-//! `report.html`: a finished run on one page that opens without a network.
+//! `report.html`: a finished run on one self-contained page.
 
 mod chart;
 mod plan;
@@ -14,9 +14,8 @@ use crate::error::{Error, Result};
 use crate::plan::Plan;
 use chart::{Curve, chart};
 
-/// Writes the page at the end of a run, of what `metrics.jsonl` holds by then: a curve of each loss and
-/// of each metric, the plan drawn, and a table. The points of a curve are those of the file, so that a run
-/// that was gone on with has one curve.
+/// Writes the page at the end of a run from `metrics.jsonl`: a curve for each loss and metric, a drawing of
+/// the plan, and a table. The points come from the file, so a resumed run has one continuous curve.
 #[derive(Debug)]
 pub struct Report {
     metrics: PathBuf,
@@ -27,7 +26,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report of the run whose metrics are in this file, to be written to this page.
+    /// A report of the run with this metrics file, written to this page.
     pub fn new(metrics: impl Into<PathBuf>, page: impl Into<PathBuf>) -> Self {
         let (metrics, page) = (metrics.into(), page.into());
         Report { metrics, page, plan: String::new(), found: Vec::new(), warnings: Vec::new() }
@@ -50,7 +49,7 @@ impl Report {
             }
         }
         let _ = write!(page, "<h2>Plan</h2>{}", self.plan);
-        for (title, lines) in [("What two rows showed", &self.found), ("Warnings", &self.warnings)] {
+        for (title, lines) in [("Findings from two rows", &self.found), ("Warnings", &self.warnings)] {
             if !lines.is_empty() {
                 let items: String = lines.iter().map(|line| format!("<li>{}</li>", escape(line))).collect();
                 let _ = write!(page, "<h2>{title}</h2><ul>{items}</ul>");
@@ -80,7 +79,7 @@ impl Observer for Report {
     }
 }
 
-/// The curves of a metrics file, losses first, each in the order it appears.
+/// The curves of a metrics file, losses first, each in order of appearance.
 fn curves(path: &Path) -> Result<Vec<Curve>> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
     let mut curves: Vec<Curve> = Vec::new();
@@ -101,7 +100,7 @@ fn curves(path: &Path) -> Result<Vec<Curve>> {
             if is_metric && matches!(name.as_str(), "event" | "step" | "epoch") {
                 continue;
             }
-            // A value that is not finite has no place on a curve.
+            // A non-finite value cannot be drawn.
             if let Some(value) = value.as_f64() {
                 add(name, is_metric, step, value);
             }
@@ -110,7 +109,7 @@ fn curves(path: &Path) -> Result<Vec<Curve>> {
             add("learning rate", false, step, rate);
         }
     }
-    // A line of JSON has its losses by name; a reader looks for their sum first.
+    // In a JSON line the losses are sorted by name, but readers look for their sum first.
     curves.sort_by_key(|curve| match curve.name.as_str() {
         "total" => 0,
         "learning rate" => 2,
@@ -124,11 +123,11 @@ fn table(summary: &Summary) -> String {
         ("optimizer steps", summary.steps.to_string()),
         ("examples", summary.examples.to_string()),
         ("seconds of training", format!("{:.1}", summary.seconds)),
-        ("examples a second", format!("{:.1}", summary.examples_per_second)),
+        ("examples per second", format!("{:.1}", summary.examples_per_second)),
     ];
     if let (Some(tokens), Some(speed)) = (summary.tokens, summary.tokens_per_second) {
         rows.push(("tokens", tokens.to_string()));
-        rows.push(("tokens a second", format!("{speed:.0}")));
+        rows.push(("tokens per second", format!("{speed:.0}")));
     }
     if let Some(best) = &summary.best {
         rows.push(("best value", format!("{:.4} after step {}", best.value, best.step)));

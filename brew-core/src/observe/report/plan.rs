@@ -1,4 +1,4 @@
-//! The plan as SVG: stages in columns, from the batch on the left to the sum on the right.
+//! Draws the plan as SVG: stages in columns, from the batch on the left to the sum on the right.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ const HEIGHT: usize = 30;
 const ACROSS: usize = 60;
 const DOWN: usize = 14;
 
-/// Boxes and arrows; a stage that gradients pass through has a dark border.
+/// The drawing as boxes and arrows; stages that gradients pass through have a blue border.
 pub(super) fn drawn(plan: &Plan) -> String {
     let columns = columns(plan);
     let mut rows: BTreeMap<usize, usize> = BTreeMap::new();
@@ -53,7 +53,7 @@ pub(super) fn drawn(plan: &Plan) -> String {
     svg + "</svg></div>"
 }
 
-/// How many stages lie before each, on the longest way.
+/// The column of each stage: the number of stages before it on the longest path.
 fn columns(plan: &Plan) -> BTreeMap<StageId, usize> {
     let mut columns = BTreeMap::new();
     for id in plan.order().unwrap_or_default() {
@@ -63,7 +63,7 @@ fn columns(plan: &Plan) -> BTreeMap<StageId, usize> {
     columns
 }
 
-/// What fits into a box.
+/// The part of a name that fits into a box.
 fn short(name: &str) -> String {
     const FITS: usize = 26;
     match name.char_indices().nth(FITS) {

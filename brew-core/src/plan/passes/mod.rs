@@ -1,8 +1,7 @@
-//! Passes: functions from a plan to a plan, which put in the stages that a run adds to what was declared.
+//! Passes: functions from plan to plan that insert the stages that a run adds to the declared ones.
 //!
-//! What a pipeline declares is laid before anybody knows how it will be run. A pass adds what the run
-//! decides: today the teacher cache, [`recall`]. The executor then runs the plan that comes out, and
-//! nothing beside it.
+//! A pipeline's plan is built before it is known how it will run. A pass inserts what the run decides:
+//! currently the teacher cache, [`recall`]. The executor then runs exactly the resulting plan.
 
 mod recall;
 

@@ -1,16 +1,17 @@
-//! Puts a teacher cache into a plan: one stage between a teacher's adaptor and whoever reads its features.
+//! Inserts a teacher cache into a plan: one stage between a teacher's adaptor and the readers of its
+//! features.
 //!
 //! ```text
 //! batch ─┬─ teacher ─ teacher adaptor ─┐
 //!        └───────────────────────── teacher recall ─ kd_ce
 //! ```
 //!
-//! Features that the batch alone gives, such as masks, go on flowing from the adaptor.
+//! Features that the batch alone provides, such as masks, still flow from the adaptor.
 
 use super::super::{Flow, Plan, RecallStage, Stage, StageId, StageKind};
 use crate::side::Owner;
 
-/// The plan with a stage for each of these caches. The stages that were there keep their [`StageId`]s.
+/// The plan with an additional stage for each of these caches. Existing stages keep their [`StageId`]s.
 #[must_use]
 pub fn recall(plan: &Plan, caches: &[RecallStage]) -> Plan {
     let mut with = Plan::new(plan.semantics());
@@ -36,7 +37,7 @@ pub fn recall(plan: &Plan, caches: &[RecallStage]) -> Plan {
         }
         with.connect(cached.stage, to, flow.clone());
     }
-    // The keys of the rows are those of the batch.
+    // The keys of the rows come from the batch.
     let batches = plan.stages().filter(|(_, stage)| stage.kind == StageKind::Batch);
     for ((batch, _), cached) in batches.flat_map(|batch| cached.iter().map(move |cached| (batch, cached))) {
         with.connect(batch, cached.stage, Flow::Batch);
@@ -44,7 +45,7 @@ pub fn recall(plan: &Plan, caches: &[RecallStage]) -> Plan {
     with
 }
 
-/// A cache with its place in the plan.
+/// A cache with its position in the plan.
 struct Cached<'c> {
     adaptor: StageId,
     cache: &'c RecallStage,

@@ -1,4 +1,4 @@
-//! TextBrewer's `DistillationConfig`: what is learned from the teacher, and how much it weighs.
+//! TextBrewer's `DistillationConfig`: the losses of a distillation and their weights.
 
 use std::path::Path;
 
@@ -12,38 +12,38 @@ use crate::plan::{Balance, Combine};
 
 const WHAT: &str = "distillation config";
 
-/// The losses of a distillation, with TextBrewer's names and defaults.
+/// The settings of a distillation's losses, with TextBrewer's names and defaults.
 ///
-/// It is never changed by a run; a weight's schedule is a function of the step.
+/// A run never changes it; a weight's schedule is a function of the step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DistillationConfig {
     /// Divides both sides' logits; in (0, inf). 4 by default.
     pub temperature: f64,
-    /// `none`, `constant`, `["flsw", beta, gamma]`, `["cwsm", beta]`, or one of the registry.
+    /// `none`, `constant`, `["flsw", beta, gamma]`, `["cwsm", beta]`, or a schedule in the registry.
     pub temperature_scheduler: SchedulerConfig,
-    /// The factor of the student's own loss against the labels. 0 by default.
+    /// The weight of the student's own loss on the labels. 0 by default.
     pub hard_label_weight: f64,
-    /// `none`, `linear_decay`, `linear_growth`, or one of the registry.
+    /// `none`, `linear_decay`, `linear_growth`, or a schedule in the registry.
     pub hard_label_weight_scheduler: String,
-    /// `ce`, `mse`, another loss on logits of the [catalogue](crate::loss::catalogue), such as
-    /// `["kd_ce", {"temperature_squared": true}]`, or one of the registry. `ce` by default. A loss
-    /// with a temperature takes that of the config unless its options have one.
+    /// `ce`, `mse`, another loss on logits of the [catalogue](crate::loss::catalogue), such as `["kd_ce",
+    /// {"temperature_squared": true}]`, or a loss in the registry. `ce` by default. A loss with a temperature
+    /// uses the config's unless its options set one.
     pub kd_loss_type: LossConfig,
-    /// The factor of the loss on logits. 1 by default.
+    /// The weight of the loss on logits. 1 by default.
     pub kd_loss_weight: f64,
-    /// As that of the hard labels.
+    /// Same values as `hard_label_weight_scheduler`.
     pub kd_loss_weight_scheduler: String,
-    /// Exchanges the teacher's highest score with that of the label, which needs the student's labels.
+    /// Swaps the teacher's highest score with that of the label; needs the student's labels.
     pub probability_shift: bool,
-    /// Keeps what the teachers compute in the first epoch in memory: a distiller's `.trainer()` then has a
+    /// Keeps the teachers' features of the first epoch in memory: a distiller's `.trainer()` then has a
     /// [`MemoryCache`](crate::cache::MemoryCache). (In TextBrewer `GeneralDistiller` ignores it.)
     pub is_caching_logits: bool,
-    /// How several teachers are combined for the loss on logits: `mean_of_logits`, TextBrewer's, by
-    /// default; see [`Combine`].
+    /// How several teachers are combined for the loss on logits; see [`Combine`]. `mean_of_logits`, as in
+    /// TextBrewer, by default.
     #[serde(skip_serializing_if = "is_default")]
     pub combine_teachers: Combine,
-    /// `weights`, `uncertainty`, or `{"magnitude_of": "kd_ce"}`: how the losses are balanced; not
-    /// TextBrewer's. By their weights alone by default; see [`Balance`].
+    /// How the losses are balanced: `weights`, `uncertainty`, or `{"magnitude_of": "kd_ce"}`; see
+    /// [`Balance`]. Not in TextBrewer. `weights` by default.
     #[serde(skip_serializing_if = "Balance::is_by_weights")]
     pub balance: Balance,
     /// Losses between layers. In a file an item may also be the name of a [`preset`].
@@ -88,16 +88,16 @@ impl Default for DistillationConfig {
 }
 
 impl DistillationConfig {
-    /// Reads a JSON file whose names are TextBrewer's own.
+    /// Reads a JSON file with TextBrewer's names.
     ///
     /// # Errors
-    /// Names the file and everything in it that cannot be used: unknown keys and names with the
-    /// nearest right one, values of the wrong type or out of range.
+    /// Names the file and every problem in it: unknown keys and names, with the nearest valid one,
+    /// and values of the wrong type or out of range.
     pub fn from_json_file(path: impl AsRef<Path>) -> Result<Self> {
         Self::from_json_file_with(path, &Registry::default())
     }
 
-    /// Reads a JSON file whose names are those of this registry.
+    /// Reads a JSON file with the names in this registry.
     ///
     /// # Errors
     /// As [`from_json_file`](Self::from_json_file).
@@ -106,7 +106,7 @@ impl DistillationConfig {
         Self::checked(fields::parse_file(path)?, registry).map_err(|message| Error::file(path, message))
     }
 
-    /// Reads JSON whose names are TextBrewer's own.
+    /// Reads JSON with TextBrewer's names.
     ///
     /// # Errors
     /// As [`from_json_file`](Self::from_json_file), without the file.
@@ -120,8 +120,8 @@ impl DistillationConfig {
         if problems.is_empty() { Ok(config) } else { Err(fields::refusal(WHAT, &problems)) }
     }
 
-    /// Reads keys and types; a value that cannot be read has its default, a match that cannot be read is
-    /// left out. Returns the config, the place of each match in the file's list, and the problems.
+    /// Reads keys and types. An unreadable value is replaced by its default, an unreadable match is skipped.
+    /// Returns the config, the index of each match in the file's list, and the problems.
     fn read(value: Value) -> (Self, Vec<usize>, Vec<String>) {
         let (default, mut problems) = (DistillationConfig::default(), Vec::new());
         let mut fields = Fields::of("", "a distillation config", value, &mut problems);
@@ -148,7 +148,7 @@ impl DistillationConfig {
         (config, places, problems)
     }
 
-    /// What is wrong with names and values, each with its key and its mend.
+    /// The problems of names and values, each with its key and its fix.
     pub fn problems(&self, registry: &Registry) -> Vec<String> {
         let places: Vec<usize> = (0..self.intermediate_matches.len()).collect();
         self.problems_at(&places, registry)
@@ -207,7 +207,7 @@ fn read_matches(matches: Option<Value>, problems: &mut Vec<String>) -> Vec<(usiz
     found
 }
 
-/// Keys and types are checked here, names when a pipeline is made of it.
+/// Checks keys and types; names are checked when a pipeline is built from the config.
 impl<'de> Deserialize<'de> for DistillationConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (config, _, problems) = Self::read(Value::deserialize(deserializer)?);

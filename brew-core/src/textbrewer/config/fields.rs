@@ -1,4 +1,4 @@
-//! Reading JSON objects key by key: every mistake is noted and the reading goes on.
+//! Reads JSON objects key by key, collecting every problem instead of stopping at the first.
 
 use std::path::Path;
 
@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::words::{numbered, suggest};
 
-/// The keys of one object, until all are taken.
+/// The keys of one object that have not been read yet.
 pub(super) struct Fields<'p> {
-    /// The path of the object in its file, with a dot at its end; empty at the top.
+    /// The path of the object in its file, with a trailing dot; empty at the top level.
     at: String,
     what: &'static str,
     values: Map<String, Value>,
@@ -19,7 +19,7 @@ pub(super) struct Fields<'p> {
 
 /// A type that one value of a config can have.
 pub(super) trait Readable: Sized {
-    /// What the value must be, in words.
+    /// The expected value, in words.
     const MUST_BE: &'static str;
     fn read(value: &Value) -> Option<Self>;
 }
@@ -57,7 +57,7 @@ impl<T: Readable> Readable for Option<T> {
 }
 
 impl<'p> Fields<'p> {
-    /// The keys of an object at this path of a `what`; a problem where the value is no object.
+    /// The keys of an object at this path in a `what`; adds a problem if the value is not an object.
     pub(super) fn of(at: &str, what: &'static str, value: Value, problems: &'p mut Vec<String>) -> Self {
         let values = match value {
             Value::Object(values) => values,
@@ -76,12 +76,12 @@ impl<'p> Fields<'p> {
         format!("{}{key}", self.at)
     }
 
-    /// The value of a key, or the default where the key is absent or its value of another type.
+    /// The value of a key, or the default if the key is missing or its value has the wrong type.
     pub(super) fn take<T: Readable>(&mut self, key: &'static str, default: T) -> T {
         self.find(key).unwrap_or(default)
     }
 
-    /// The value of a key that must be there.
+    /// The value of a required key.
     pub(super) fn require<T: Readable>(&mut self, key: &'static str) -> Option<T> {
         if !self.values.contains_key(key) {
             self.known.push(key);
@@ -101,7 +101,7 @@ impl<'p> Fields<'p> {
         read
     }
 
-    /// Notes the keys that nobody took.
+    /// Reports the keys that were not read.
     pub(super) fn finish(self) {
         for key in self.values.keys() {
             let near = suggest(key, self.known.iter().copied());
@@ -110,18 +110,18 @@ impl<'p> Fields<'p> {
     }
 }
 
-/// The JSON value of a text.
+/// Parses a JSON text.
 pub(super) fn parse(what: &str, json: &str) -> Result<Value> {
     serde_json::from_str(json).map_err(|error| Error::invalid(format!("the {what} is not JSON: {error}")))
 }
 
-/// The JSON value of a file.
+/// Parses a JSON file.
 pub(super) fn parse_file(path: &Path) -> Result<Value> {
     let text = std::fs::read(path).map_err(|error| Error::file(path, error))?;
     serde_json::from_slice(&text).map_err(|error| Error::file(path, format!("not JSON: {error}")))
 }
 
-/// What keeps a config from being used, all of it.
+/// The error message with all problems of a config.
 pub(super) fn refusal(what: &str, problems: &[String]) -> String {
     numbered(&format!("the {what} cannot be used"), problems)
 }

@@ -1,12 +1,12 @@
-//! A loss with its options: `"hidden_mse"` or `["dkd", {"alpha": 1, "beta": 8}]`.
+//! A loss with its options in a config: `"hidden_mse"` or `["dkd", {"alpha": 1, "beta": 8}]`.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::fields::Readable;
 
-/// A loss by name, as a config writes it: of the [catalogue](crate::loss::catalogue), or one of one's
-/// own that a [`Registry`](super::Registry) knows.
+/// A loss by name, as in a config: from the [catalogue](crate::loss::catalogue), or your own if a
+/// [`Registry`](super::Registry) knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LossConfig {
     /// The name.
@@ -16,7 +16,7 @@ pub struct LossConfig {
 }
 
 impl LossConfig {
-    /// A loss with these options; a value that is no object gives none.
+    /// A loss with these options; a value that is not an object gives no options.
     pub fn with(name: impl Into<String>, options: Value) -> Self {
         let options = match options {
             Value::Object(options) => options,

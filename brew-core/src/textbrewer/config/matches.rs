@@ -1,4 +1,4 @@
-//! One intermediate match of a config: layers, feature, loss, weight and projection.
+//! An intermediate match in a config: layers, feature, loss, weight and projection.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -8,34 +8,34 @@ use super::fields::{Fields, Readable};
 use super::registry::{Registry, layers_problem};
 use crate::plan::OptimizerChanges;
 
-/// A loss between layers of the teacher and of the student, as TextBrewer writes it:
-/// `{"layer_T": 4, "layer_S": 2, "feature": "hidden", "loss": "hidden_mse", "weight": 1}`.
+/// A loss between layers of teacher and student, in TextBrewer's format: `{"layer_T": 4, "layer_S": 2,
+/// "feature": "hidden", "loss": "hidden_mse", "weight": 1}`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct IntermediateMatch {
-    /// Layers of the teacher: indices of its adaptor's list, from the end if negative.
+    /// Layers of the teacher: indices into its adaptor's list, from the end if negative.
     #[serde(rename = "layer_T")]
     pub layer_t: Layers,
     /// Layers of the student, as many as of the teacher.
     #[serde(rename = "layer_S")]
     pub layer_s: Layers,
-    /// The role: `hidden`, `attention`, or one that the registry was told of.
+    /// The role: `hidden`, `attention`, or one in the registry.
     pub feature: String,
-    /// The loss, of the registry or of the [catalogue](crate::loss::catalogue).
+    /// The loss, from the registry or the [catalogue](crate::loss::catalogue).
     pub loss: LossConfig,
-    /// Its factor in the sum; 1 where the file does not say.
+    /// Its weight in the sum; default 1.
     pub weight: f64,
-    /// Which of several teachers, counted from 0. TextBrewer's ensembles match no layers.
+    /// The teacher, counted from 0, if there are several. TextBrewer's ensembles do not match layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<u64>,
-    /// The schedule of that factor, by name. TextBrewer has none for matches.
+    /// The schedule of the weight, by name. TextBrewer has no schedules for matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_scheduler: Option<String>,
-    /// What brings the student's features to the teacher's width.
+    /// The projection of the student's features to the teacher's width.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proj: Option<ProjectionConfig>,
 }
 
-/// One layer, two for the losses that compare what lies between two, or any number of them.
+/// One layer, two for losses that compare the relation between two layers, or any number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Layers {
@@ -43,11 +43,11 @@ pub enum Layers {
     One(i64),
     /// `[0, 4]`.
     Two([i64; 2]),
-    /// `[1, 2, 3]`, in a list of any other length.
+    /// `[1, 2, 3]`: a list of any other length.
     Many(Vec<i64>),
 }
 
-/// A learned projection as TextBrewer writes it: `["linear", 312, 768, {"lr": 1e-3}]`.
+/// A learned projection in TextBrewer's format: `["linear", 312, 768, {"lr": 1e-3}]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProjectionConfig {
     /// The name in the registry: `linear`, `relu`, `tanh`.
@@ -56,10 +56,10 @@ pub struct ProjectionConfig {
     pub student: i64,
     /// The width of the teacher's features.
     pub teacher: i64,
-    /// Settings of the optimizer that are this projection's own: `lr`, `betas`, `eps`, `weight_decay`.
+    /// This projection's own optimizer settings: `lr`, `betas`, `eps`, `weight_decay`.
     pub optimizer: OptimizerChanges,
     /// The name under which several matches share it: `["linear", 312, 768, {"shared": "body"}]`.
-    /// TextBrewer's projections are each one match's own.
+    /// TextBrewer's projections are not shared.
     pub shared: Option<String>,
 }
 
@@ -86,7 +86,7 @@ impl Readable for Layers {
 }
 
 impl ProjectionConfig {
-    /// Reads a projection; `None` where it has another form.
+    /// Reads a projection; `None` if its form is wrong.
     fn read(at: &str, value: Value, problems: &mut Vec<String>) -> Option<Self> {
         let (name, student, teacher, changes) = match value.as_array().map(Vec::as_slice) {
             Some([name, student, teacher]) => (name.as_str(), student.as_i64(), teacher.as_i64(), None),
@@ -97,7 +97,7 @@ impl ProjectionConfig {
         };
         let (Some(name), Some(student), Some(teacher)) = (name, student, teacher) else {
             problems.push(format!(
-                "`{at}` is {value}; it must be [name, student width, teacher width], and after them settings of the optimizer such as {{\"lr\": 0.001}}"
+                "`{at}` is {value}; it must be [name, student width, teacher width], optionally followed by optimizer settings such as {{\"lr\": 0.001}}"
             ));
             return None;
         };
@@ -131,7 +131,7 @@ impl Serialize for ProjectionConfig {
 }
 
 impl IntermediateMatch {
-    /// Reads a match; `None` where what must be there is not.
+    /// Reads a match; `None` if something required is missing.
     pub(super) fn read(at: &str, value: Value, problems: &mut Vec<String>) -> Option<Self> {
         let mut fields = Fields::of(at, "a match", value, problems);
         let layer_t = fields.require("layer_T");
@@ -159,7 +159,7 @@ impl IntermediateMatch {
         })
     }
 
-    /// What is wrong with names and values.
+    /// The problems of names and values.
     pub(super) fn problems(&self, at: &str, registry: &Registry) -> Vec<String> {
         let mut problems = Vec::new();
         problems.extend(registry.feature_problem(&format!("{at}.feature"), &self.feature));

@@ -1,9 +1,9 @@
 //! TextBrewer's configs: the JSON files of its `DistillationConfig` and `TrainingConfig`, as data.
 //!
-//! A person who comes from TextBrewer brings their files along. They are read key by key, so that
-//! everything that is wrong with a file is reported at once, with the nearest name that is right.
-//! What a name stands for is said in one place, the [`Registry`], to which parts of one's own can be
-//! added; [`GeneralDistiller`](crate::textbrewer::GeneralDistiller) makes a pipeline of the two configs.
+//! TextBrewer's users can keep their config files. They are read key by key, so that all problems of a file
+//! are reported at once, with the nearest valid name. The [`Registry`] defines what names stand for, and you
+//! can add your own parts to it; [`GeneralDistiller`](crate::textbrewer::GeneralDistiller) builds a pipeline
+//! from the two configs.
 //!
 //! ```
 //! use brew_core::textbrewer::config::DistillationConfig;

@@ -1,4 +1,4 @@
-//! A name with its arguments: `"none"`, `["flsw", 1, 2]` or `["flsw", {"beta": 1, "gamma": 2}]`.
+//! A name with its arguments in a config: `"none"`, `["flsw", 1, 2]` or `["flsw", {"beta": 1, "gamma": 2}]`.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ use crate::words::suggest;
 pub struct SchedulerConfig {
     /// The name in the registry, or `none`.
     pub name: String,
-    /// What it is made with.
+    /// Its arguments.
     pub arguments: Arguments,
 }
 
-/// The arguments of a named part, in the form in which they were written.
+/// The arguments of a named part, in the form they were written in.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arguments {
-    /// The bare name.
+    /// No arguments, only the name.
     None,
-    /// One after another: `["flsw", 1, 2]`.
+    /// In order: `["flsw", 1, 2]`.
     InOrder(Vec<f64>),
     /// By name: `["flsw", {"beta": 1, "gamma": 2}]`.
     ByName(BTreeMap<String, f64>),
@@ -39,13 +39,13 @@ impl SchedulerConfig {
         SchedulerConfig { name: name.into(), arguments: Arguments::InOrder(arguments.into()) }
     }
 
-    /// The arguments in the order of the parameters, each with its default where it has one.
+    /// The arguments in the order of the parameters, with defaults filled in.
     pub(super) fn resolve(&self, parameters: &[(&'static str, Option<f64>)]) -> Result<Vec<f64>, String> {
         let names = || parameters.iter().map(|(name, _)| *name);
         match &self.arguments {
             Arguments::InOrder(given) if given.len() > parameters.len() => {
                 return Err(format!(
-                    "`{}` takes {}, and was given {} numbers",
+                    "`{}` takes {}, but was given {} numbers",
                     self.name,
                     listed(names()),
                     given.len()

@@ -1,11 +1,11 @@
-//! Lists of matches that have a name: those of TextBrewer's examples.
+//! Named lists of matches: those of TextBrewer's examples.
 //!
-//! A name says the student's layers (`L3`, `L4`, `L6`, `small`), its width where it is not the
-//! teacher's (`t` 312, `n` 384, `small` 256, `l` 1024 against 768), and what is compared. All weigh 1.
-//! The layers are those of a teacher of 12 layers: hidden states count from the embeddings.
-//! `TinyBERT_4_312` and `TinyBERT_6_768` are the first stage of TinyBERT (Jiao et al. 2020), general or of
-//! a task, with `kd_loss_weight` 0: embeddings, hidden states and attention maps of probabilities. Its
-//! second stage has no matches, `kd_loss_type` `ce` and a temperature of 1.
+//! A name encodes the student's layers (`L3`, `L4`, `L6`, `small`), its width if it differs from the
+//! teacher's (`t` 312, `n` 384, `small` 256, `l` 1024 against 768), and what is compared. All weights are 1.
+//! The layers are those of a teacher of 12 layers: hidden states count from the embeddings. `TinyBERT_4_312`
+//! and `TinyBERT_6_768` are the first stage of TinyBERT (Jiao et al. 2020), general or of a task, with
+//! `kd_loss_weight` 0: embeddings, hidden states and attention maps of probabilities. Its second stage has no
+//! matches, `kd_loss_type` `ce` and a temperature of 1.
 
 use super::{IntermediateMatch, Layers, LossConfig, ProjectionConfig};
 use crate::error::{Error, Result};
@@ -19,13 +19,13 @@ const L4: Pairs = &[(0, 0), (3, 1), (6, 2), (9, 3), (12, 4)];
 const L6: Pairs = &[(0, 0), (2, 1), (4, 2), (6, 3), (8, 4), (10, 5), (12, 6)];
 const SMALL: Pairs = &[(0, 0), (2, 2), (4, 4), (6, 6), (8, 8), (10, 10), (12, 12)];
 
-/// Teacher's and student's layer, the loss, and the widths of a linear projection.
+/// Pairs of teacher and student layers, the loss, and the widths of a linear projection.
 struct Preset {
     name: &'static str,
     pairs: Pairs,
     loss: &'static str,
     projection: Option<(i64, i64)>,
-    /// Attention maps of probabilities, whose layers count from 0.
+    /// Whether attention maps are probabilities, with layers counted from 0.
     probabilities: bool,
 }
 
@@ -33,12 +33,12 @@ const fn row(name: &'static str, pairs: Pairs, loss: &'static str, projection: O
     Preset { name, pairs, loss, projection, probabilities: false }
 }
 
-/// Maps of probabilities, as Hugging Face's models and brew's return them.
+/// Maps of probabilities, as the models of Hugging Face and brew return them.
 const fn maps(name: &'static str, pairs: Pairs) -> Preset {
     Preset { name, pairs, loss: "attention_mse", projection: None, probabilities: true }
 }
 
-/// TinyBERT's: the last layer of each block.
+/// TinyBERT's choice: the last layer of each block.
 const MAPS_4: Pairs = &[(2, 0), (5, 1), (8, 2), (11, 3)];
 const MAPS_6: Pairs = &[(1, 0), (3, 1), (5, 2), (7, 3), (9, 4), (11, 5)];
 
@@ -68,11 +68,11 @@ const PRESETS: &[Preset] = &[
     maps("TinyBERT_6_768", MAPS_6),
 ];
 
-/// The matches of a name such as `L3_hidden_mse`.
+/// The list of matches with this name, such as `L3_hidden_mse`.
 ///
-/// The numbers are TextBrewer's. Those of attention maps count from 1, for an adaptor whose list has an
-/// empty place before the first layer; in Hugging Face's lists and brew's the first layer is number 0,
-/// and a teacher of 12 layers refuses number 12 before the first step.
+/// The numbers are TextBrewer's. Attention maps count from 1, for an adaptor whose list has an empty entry
+/// before the first layer. In the lists of Hugging Face and brew the first layer is number 0, so a teacher of
+/// 12 layers refuses number 12 before the first step.
 ///
 /// ```
 /// use brew_core::textbrewer::config::preset;
@@ -86,7 +86,7 @@ const PRESETS: &[Preset] = &[
 /// ```
 ///
 /// # Errors
-/// Names the nearest one where there is none of this name.
+/// An unknown name, with the nearest known one.
 pub fn preset(name: &str) -> Result<Vec<IntermediateMatch>> {
     let presets: Vec<&Preset> = PRESETS.iter().filter(|preset| preset.name == name).collect();
     if presets.is_empty() {
@@ -99,7 +99,7 @@ pub fn preset(name: &str) -> Result<Vec<IntermediateMatch>> {
 impl Preset {
     fn matches(&self) -> Vec<IntermediateMatch> {
         let attention = self.loss.starts_with("attention");
-        // TextBrewer's lists have no attention maps of the embeddings.
+        // TextBrewer's lists have no attention maps for the embeddings.
         let all = !attention || self.probabilities;
         let pairs = self.pairs.iter().filter(|(_, student)| all || *student > 0);
         pairs.map(|(teacher, student)| self.of(*teacher, *student, attention)).collect()

@@ -1,4 +1,4 @@
-//! TextBrewer's `TrainingConfig`: how a run goes, apart from what is learned.
+//! TextBrewer's `TrainingConfig`: the settings of a run other than its losses.
 
 use std::path::Path;
 
@@ -12,33 +12,33 @@ const WHAT: &str = "training config";
 
 /// The settings of a run, with TextBrewer's names and defaults.
 ///
-/// Batches go where the student is, whatever `device` says, and no folder is made before a run
+/// Batches are moved to the student's device, whatever `device` says, and no folder is created before a run
 /// begins.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainingConfig {
     /// Batches per optimizer step, at least 1. 1 by default.
     pub gradient_accumulation_steps: u64,
-    /// Checkpoints an epoch. 1 by default.
+    /// Checkpoints per epoch. 1 by default.
     pub ckpt_frequency: u64,
     /// Epochs from one with checkpoints to the next. 1 by default.
     pub ckpt_epoch_frequency: u64,
-    /// Optimizer steps from one checkpoint to the next in a run of `.steps(…)`, which follows neither of
-    /// the two above.
+    /// Optimizer steps from one checkpoint to the next in a run of `.steps(…)`, which ignores the two
+    /// settings above.
     pub ckpt_steps: Option<u64>,
-    /// Where TextBrewer writes events for TensorBoard. brew writes them to the run folder, and warns.
+    /// Where TextBrewer writes TensorBoard events. brew writes them to the run folder, and warns.
     pub log_dir: Option<String>,
     /// The run folder. `./saved_models` by default.
     pub output_dir: String,
     /// `cpu`, `cuda` or `cuda:0`. `cuda` by default.
     pub device: String,
-    /// Half precision by Apex; false by default, and true is refused: see
+    /// Half precision with Apex. False by default; true is refused: use
     /// [`Trainer::precision`](crate::train::Trainer::precision).
     pub fp16: bool,
-    /// How much of it: `O0` to `O3`. `O1` by default. Read and checked, and without effect.
+    /// Apex's optimization level, `O0` to `O3`. `O1` by default. Checked, but without effect.
     pub fp16_opt_level: String,
     /// Several devices in one process; false by default.
     pub data_parallel: bool,
-    /// The number of this process among several; -1, for one process alone, by default.
+    /// The rank of this process among several; -1, for a single process, by default.
     pub local_rank: i64,
 }
 
@@ -64,8 +64,8 @@ impl TrainingConfig {
     /// Reads a JSON file.
     ///
     /// # Errors
-    /// Names the file and everything in it that cannot be used: unknown keys with the nearest right
-    /// one, values of the wrong type or out of range.
+    /// Names the file and every problem in it: unknown keys, with the nearest valid one, and values
+    /// of the wrong type or out of range.
     pub fn from_json_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::checked(fields::parse_file(path)?).map_err(|message| Error::file(path, message))
@@ -102,7 +102,7 @@ impl TrainingConfig {
         if problems.is_empty() { Ok(config) } else { Err(fields::refusal(WHAT, &problems)) }
     }
 
-    /// What is wrong with the values, each with its key and its mend.
+    /// The problems of the values, each with its key and its fix.
     pub fn problems(&self) -> Vec<String> {
         let counts = [
             ("gradient_accumulation_steps", Some(self.gradient_accumulation_steps)),
@@ -124,7 +124,7 @@ impl TrainingConfig {
         }
         if self.fp16 {
             problems.push(
-                "`fp16` is true, which is Apex's: leave the key out, and say `.precision(Precision::F16)` to the trainer, or `Precision::Bf16` where the device is fast at it"
+                "`fp16` is true, which needs Apex: remove the key and call `.precision(Precision::F16)` on the trainer, or `Precision::Bf16` if the device is fast at it"
                     .to_owned(),
             );
         }
@@ -134,19 +134,19 @@ impl TrainingConfig {
         ] {
             if asked {
                 problems.push(format!(
-                    "`{key}` is {value}, and several devices are not supported yet: leave the key out"
+                    "`{key}` is {value}, but several devices are not supported yet: remove the key"
                 ));
             }
         }
         problems
     }
 
-    /// What the file asks for and a run does otherwise.
+    /// Settings in the file that a run does not follow.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.log_dir.is_some() {
             warnings.push(
-                "`log_dir` is not followed: the run folder has TensorBoard's events and `metrics.jsonl`"
+                "`log_dir` is ignored: TensorBoard events and `metrics.jsonl` are in the run folder"
                     .to_owned(),
             );
         }

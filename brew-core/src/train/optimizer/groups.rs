@@ -166,7 +166,8 @@ impl Groups {
 
     /// Resumes from a state that [`Groups::state`] returned after this many steps.
     ///
-    /// # Errors Names every slot that is missing, unknown or of the wrong shape, and changes nothing.
+    /// # Errors
+    /// Names every slot that is missing, unknown or of the wrong shape, and changes nothing.
     pub(crate) fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps_done: u64) -> Result<()> {
         let title = format!("{} cannot resume from this state", self.optimizer.name());
         Parameters::new(self.state()).take(state, &title)?;

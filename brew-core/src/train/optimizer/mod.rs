@@ -83,7 +83,8 @@ pub trait Optimizer: fmt::Debug + 'static {
 
     /// A copy with these changes, such as those of a parameter group.
     ///
-    /// # Errors A change to a setting that the optimizer does not have.
+    /// # Errors
+    /// A change to a setting that the optimizer does not have.
     fn with(&self, changes: &OptimizerChanges) -> Result<Box<dyn Optimizer>>;
 
     /// The initial state of a parameter, by slot.

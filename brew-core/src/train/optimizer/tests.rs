@@ -195,7 +195,7 @@ fn a_state_of_something_else_is_refused_with_all_that_differs() {
     let error = problem.groups.restore(&state, 5).unwrap_err().to_string();
     for part in [
         "adamw cannot resume from this state",
-        "`w/third_moment` has no place there",
+        "`w/third_moment` is unknown",
         "`w/first_moment` is []",
         "`b/second_moment` is missing",
     ] {

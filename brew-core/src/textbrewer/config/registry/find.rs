@@ -1,4 +1,4 @@
-//! Looking names up: what a name stands for, or the problem with its key, its value and the nearest name.
+//! Looks up names: returns what a name stands for, or a problem with its key, value and nearest known name.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::schedule::WeightSchedule;
 use crate::words::suggest;
 
 impl Registry {
-    /// A loss on logits at this temperature, which may follow a schedule.
+    /// A loss on logits with this temperature, which may have a schedule.
     pub(crate) fn soft_targets_of(
         &self,
         key: &str,
@@ -31,7 +31,7 @@ impl Registry {
         let mut problems = Vec::new();
         if schedule.is_some() && !entry.scheduled {
             problems.push(format!(
-                "`{key}` is `{}`, which takes no schedule of temperatures: leave `temperature_scheduler` out",
+                "`{key}` is `{}`, which takes no temperature schedule: remove `temperature_scheduler`",
                 config.name
             ));
         }
@@ -43,7 +43,7 @@ impl Registry {
         made(key, entry, &options, problems)
     }
 
-    /// A loss between layers, and how many it compares.
+    /// A loss between layers, and how many layers it compares.
     pub(crate) fn match_loss_of(
         &self,
         key: &str,
@@ -67,7 +67,7 @@ impl Registry {
         find(&self.activations, key, name)
     }
 
-    /// The schedule of a name; `None` for `none`.
+    /// The schedule with this name; `None` for `none`.
     pub(crate) fn weight_schedule_of(&self, key: &str, name: &str) -> Result<Option<WeightSchedule>, String> {
         if name == "none" {
             return Ok(None);
@@ -75,7 +75,7 @@ impl Registry {
         find(&self.weight_schedules, key, name).cloned().map(Some)
     }
 
-    /// The schedule of a name with its arguments; `None` for `none` and `constant`.
+    /// The schedule with this name and arguments; `None` for `none` and `constant`.
     pub(crate) fn temperature_schedule_of(
         &self,
         key: &str,
@@ -100,7 +100,7 @@ impl Registry {
     }
 }
 
-/// The row of a loss of the right kind, or what to write in place of its name.
+/// The catalogue row of a loss of the right kind, or a problem that says what to write instead.
 fn entry_of<'o>(
     key: &str,
     config: &LossConfig,
@@ -123,7 +123,7 @@ fn entry_of<'o>(
     Err(vec![problem])
 }
 
-/// The loss, or everything that is wrong with its options.
+/// The loss, or all problems of its options.
 fn made(
     key: &str,
     entry: &Entry,
@@ -141,7 +141,7 @@ fn no_options(key: &str, config: &LossConfig) -> Option<String> {
     Some(format!("`{key}`: `{name}` takes no `{option}`; it has no options"))
 }
 
-/// Layers that a loss cannot compare.
+/// The problem of layers that a loss cannot compare.
 pub(in crate::textbrewer::config) fn layers_problem(
     layers: LayersRead,
     at: &str,

@@ -1,4 +1,5 @@
-//! What the names in a config stand for. One value, no globals: parts of one's own are added to it.
+//! The registry: defines what the names in a config stand for. It is an ordinary value, not a global; you can
+//! add your own parts to it.
 
 mod find;
 mod textbrewer;
@@ -20,7 +21,7 @@ type MakesSoftTargets = Arc<dyn Fn(f64, Schedule) -> Box<dyn Loss>>;
 type MakesTemperatures = Arc<dyn Fn(&[f64]) -> Arc<dyn TemperatureSchedule>>;
 
 /// The losses, projections, schedules and features that configs name: every loss of the
-/// [catalogue](crate::loss::catalogue), TextBrewer's other names, and one's own. One's own come first.
+/// [catalogue](crate::loss::catalogue), TextBrewer's other names, and your own, which take precedence.
 ///
 /// ```
 /// use brew_core::textbrewer::config::{LayersRead, Registry};
@@ -42,14 +43,14 @@ pub struct Registry {
     features: BTreeSet<String>,
 }
 
-/// How a loss between layers is made.
+/// A constructor of losses between layers.
 #[derive(Clone)]
 struct MatchLosses {
     layers: LayersRead,
     make: Arc<dyn Fn() -> Box<dyn Loss>>,
 }
 
-/// How a temperature schedule is made, and of which numbers; those with a default may be left out.
+/// A constructor of temperature schedules, and its parameters; those with a default are optional.
 #[derive(Clone)]
 struct TemperatureSchedules {
     parameters: Vec<(&'static str, Option<f64>)>,
@@ -71,8 +72,8 @@ impl fmt::Debug for Registry {
 }
 
 impl Registry {
-    /// Adds a loss on logits, for `kd_loss_type`: made of a temperature and, where the config has one,
-    /// a schedule of it.
+    /// Adds a loss on logits, for `kd_loss_type`: constructed from a temperature and, if the config has one,
+    /// its schedule.
     pub fn soft_targets(
         mut self,
         name: &str,
@@ -82,7 +83,7 @@ impl Registry {
         self
     }
 
-    /// Adds a loss between layers, for the `loss` of a match.
+    /// Adds a loss between layers, for a match's `loss`.
     pub fn match_loss<L: Loss>(
         mut self,
         name: &str,
@@ -94,21 +95,21 @@ impl Registry {
         self
     }
 
-    /// Adds a projection for the `proj` of a match: a linear map and this activation, under the
+    /// Adds a projection, for a match's `proj`: a linear map followed by this activation, under the
     /// activation's name.
     pub fn projection(mut self, activation: Activation) -> Self {
         self.activations.insert(activation.name().to_owned(), activation);
         self
     }
 
-    /// Adds a schedule for weights under its own name.
+    /// Adds a weight schedule under its own name.
     pub fn weight_schedule(mut self, schedule: WeightSchedule) -> Self {
         self.weight_schedules.insert(schedule.name().to_owned(), schedule);
         self
     }
 
-    /// Adds a schedule for temperatures: made of the numbers of these parameters, in their order; those
-    /// with a default may be left out of a config.
+    /// Adds a temperature schedule: constructed from the values of these parameters, in order; those with a
+    /// default may be omitted in a config.
     pub fn temperature_schedule<T: TemperatureSchedule>(
         mut self,
         name: &str,
@@ -121,7 +122,7 @@ impl Registry {
         self
     }
 
-    /// Adds a role of one's own, for the `feature` of a match.
+    /// Adds your own role, for a match's `feature`.
     pub fn feature<R: Role>(mut self) -> Self {
         self.features.insert(R::NAME.to_owned());
         self

@@ -1,4 +1,4 @@
-//! TextBrewer's names, which every registry starts with; its losses are in the catalogue.
+//! The names of TextBrewer that every registry starts with; TextBrewer's losses are in the catalogue.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use crate::role::{Attention, Embedding, Hidden, Key, Query, Role as _, Value};
 use crate::schedule::{Cwsm, Flsw, WeightSchedule};
 
 impl Default for Registry {
-    /// The catalogue's losses and TextBrewer's other names. A bare `attention_mse` and its like are
-    /// TextBrewer's own form of it.
+    /// The catalogue's losses and TextBrewer's other names. Names such as `attention_mse` without options
+    /// stand for TextBrewer's own variants.
     fn default() -> Self {
         let features = [Hidden::NAME, Attention::NAME, Query::NAME, Key::NAME, Value::NAME, Embedding::NAME];
         let empty = Registry {
