@@ -86,7 +86,7 @@ pub(super) struct Gathered {
     pub(super) pairs: Vec<(Features, Features)>,
 }
 
-/// Takes what flows into a loss.
+/// Takes the inputs of a loss.
 pub(super) fn gather(
     plan: &Plan,
     id: StageId,
