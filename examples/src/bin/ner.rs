@@ -85,7 +85,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let distilled = train("distilled student", pipeline, of_students, loader(), (dev(), metric.clone()))?;
     distilled.save(&settings.place("ner", "student"))?;
 
-    let mut table = Comparison::of(&["entity F1", "accuracy of tokens"]);
+    let mut table = Comparison::of(&["entity F1", "token accuracy"]);
     for (name, model) in [("teacher", &teacher), ("plain student", &plain), ("distilled student", &distilled)]
     {
         table.add(name, &score(model, &dev(), &[&metric, &Accuracy])?.0, model);
