@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use brew_core::prelude::*;
-use brew_core::distill::{features, student_layer, teacher_layer};
+use brew_core::distill::{student_layer, teacher_layer};
 use brew_data::prelude::*;
 
 /// One training batch. Each field is a column of the Arrow data, by name.
