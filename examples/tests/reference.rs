@@ -13,7 +13,7 @@ fn say(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
-/// Why this interpreter cannot run the script; `None` where it can.
+/// Why this interpreter cannot run the script; `None` if it can.
 fn hindrance(python: &str) -> Option<String> {
     match Command::new(python).args(["-c", "import torch, safetensors, scipy"]).output() {
         Err(error) => Some(error.to_string()),

@@ -5,7 +5,7 @@ use brew_core::tch::{Device, Kind, Tensor};
 /// `c * sin(a * i + b)` for i = 0, 1, … in row-major order, float64.
 ///
 /// # Panics
-/// Where libtorch refuses the shape.
+/// If libtorch rejects the shape.
 pub fn seq(shape: &[i64], a: f64, b: f64, c: f64) -> Tensor {
     let count = shape.iter().product::<i64>();
     let index = Tensor::arange(count, (Kind::Double, Device::Cpu));
@@ -20,7 +20,7 @@ pub fn mask() -> Tensor {
 /// A value of the `textbrewer` part of `fixtures/losses.json`, whose `note` says how it was made.
 ///
 /// # Panics
-/// Where the file or the value is not there.
+/// If the file or the value is missing.
 #[expect(clippy::expect_used, reason = "a test without its golden value must fail")]
 pub fn golden(name: &str) -> serde_json::Value {
     let text = include_str!("../fixtures/losses.json");
@@ -31,7 +31,7 @@ pub fn golden(name: &str) -> serde_json::Value {
 /// A value of the `peers` part of `fixtures/losses.json`: made by the program that it names.
 ///
 /// # Panics
-/// Where the file or the value is not there.
+/// If the file or the value is missing.
 #[expect(clippy::expect_used, reason = "a test without its golden value must fail")]
 pub fn peer(name: &str) -> f64 {
     let text = include_str!("../fixtures/losses.json");

@@ -11,10 +11,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Starts a program on a run folder, on one thread of its own, and listens to what it prints.
+/// Starts a single-threaded program on a run folder and reads what it prints.
 ///
 /// # Panics
-/// Where it does not start.
+/// If it does not start.
 pub fn start(program: &str, folder: &Path, steps: u64, arguments: &[&str]) -> Child {
     Command::new(program)
         .arg(folder)
@@ -27,10 +27,10 @@ pub fn start(program: &str, folder: &Path, steps: u64, arguments: &[&str]) -> Ch
         .unwrap()
 }
 
-/// What it printed, once it has ended well.
+/// What it printed, once it has finished successfully.
 ///
 /// # Panics
-/// Where it did not.
+/// If it failed.
 pub fn finished(child: Child) -> String {
     let output = child.wait_with_output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -38,7 +38,7 @@ pub fn finished(child: Child) -> String {
     text(&output.stdout)
 }
 
-/// The step of a run folder's newest checkpoint; 0 where there is none.
+/// The step of a run folder's newest checkpoint; 0 if there is none.
 pub fn newest(folder: &Path) -> u64 {
     let names = fs::read_dir(folder.join("checkpoints")).into_iter().flatten().flatten();
     let steps = names.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok());

@@ -44,7 +44,7 @@ pub struct ToyOutput {
 pub struct Probe {
     /// Whether it trained.
     pub training: bool,
-    /// What was wanted.
+    /// Which features were requested.
     pub wants: Wants,
 }
 
@@ -58,7 +58,7 @@ impl Count {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// As often as it ran so far.
+    /// How often it has run so far.
     pub fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -90,7 +90,7 @@ pub struct Toy {
 }
 
 impl Toy {
-    /// A toy with so many layers of so many numbers, for 12 tokens and 3 classes.
+    /// A toy with this many layers of this width, for 12 tokens and 3 classes.
     pub fn new(layers: usize, width: i64, seed: i64) -> Self {
         let mut numbers = Numbers::from(seed);
         let mut normal = |size: [i64; 2]| numbers.tensor(&size).set_requires_grad(true);

@@ -15,7 +15,7 @@ pub fn trajectory(name: &str) -> PathBuf {
 /// The first batches of a recorded run in this folder: [`trajectory`] of nothing, or another's.
 ///
 /// # Panics
-/// Where the folder has no such batches.
+/// If the folder has no such batches.
 pub fn recorded_batches(folder: &Path, count: i64) -> Vec<TextBatch> {
     let columns = read_tensors(&folder.join("batches.safetensors"));
     let of = |number: i64| TextBatch {
@@ -30,7 +30,7 @@ pub fn recorded_batches(folder: &Path, count: i64) -> Vec<TextBatch> {
 /// The tensors of a safetensors file of float32 and int64.
 ///
 /// # Panics
-/// Where the file is not there, or holds another dtype.
+/// If the file is missing or has another dtype.
 #[expect(clippy::expect_used, clippy::panic, reason = "a test without its golden values must fail")]
 pub fn read_tensors(path: &Path) -> BTreeMap<String, Tensor> {
     let bytes = std::fs::read(path).expect("the fixture is there");

@@ -1,5 +1,5 @@
-//! Balancing losses in a pipeline: what the plan says, what is learned, what is refused. The formulas
-//! themselves are tested beside them, on numbers of PyTorch.
+//! Balancing losses in a pipeline: what the plan says, what is learned, what is rejected. The formulas are tested next to
+//! their code, with numbers from PyTorch.
 
 use brew_core::distill::{minilm_v2, tiny_bert};
 use brew_core::distill::{student_layer, teacher_layer};

@@ -1,5 +1,5 @@
-//! Defects of TextBrewer (commit 2c105fa) that are not here: the tests of those that no other file
-//! shows, and where the others are. The numbers are those at the ends of the tests' names.
+//! Defects of TextBrewer (commit 2c105fa) that brew does not have: the tests for those that no other file covers, and where
+//! the others are tested. The numbers are those at the end of the tests' names.
 //!
 //! | defect | test |
 //! |---|---|
@@ -35,7 +35,7 @@ struct Tokens {
     mask: Tensor,
 }
 
-/// Says the same logits, a list of them, whatever it is asked.
+/// Always returns the same list of logits.
 #[derive(Debug)]
 struct Says(Vec<Tensor>);
 

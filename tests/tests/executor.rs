@@ -1,4 +1,4 @@
-//! The executor: what is kept, what is freed, what models are told.
+//! The executor: what is kept, what is freed, and what models are told.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
 

@@ -1,5 +1,5 @@
-//! What may come with a batch or be done to it: a teacher's output, a function over every batch, an
-//! argument for every forward pass.
+//! What may come with a batch or happen to it: a teacher's output, a function over every batch, an argument for every
+//! forward pass.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 
@@ -37,7 +37,7 @@ fn pipeline(teacher: Seen<ToyOutputAdaptor>) -> Pipeline<Sentence, ToyOutputAdap
         .unwrap()
 }
 
-/// What the teacher makes of each batch, on all of its roles.
+/// What the teacher computes for each batch, for all of its roles.
 fn outputs(batches: &[Sentence]) -> Vec<ToyOutput> {
     let teacher = toy(2, 0).seen_by(ToyOutputAdaptor);
     let wants = Wants::nothing().and_role("logits").and_role("hidden").and_role("attention");

@@ -1,5 +1,5 @@
-//! Runs that are killed at any moment and go on: the same student to the last bit, nothing half written
-//! is loaded, a byte that changed is noticed.
+//! Runs that are killed at any moment and resume: the student is the same to the last bit, nothing half-written is loaded,
+//! and any changed byte is detected.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "what was drawn is shown beside a failure")]
@@ -27,14 +27,14 @@ fn outcome(folder: &Path, steps: u64) -> BTreeMap<String, Vec<u8>> {
     files.map(|file| (file.clone(), fs::read(folder.join(&file)).unwrap())).collect()
 }
 
-/// Whether a checkpoint is being written right now, or was cut off.
+/// Whether a checkpoint is being written right now, or was interrupted.
 fn half_written(folder: &Path) -> bool {
     let names = fs::read_dir(folder.join("checkpoints")).into_iter().flatten().flatten();
     names.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with(".step-"))
 }
 
-/// Kills a run with SIGKILL so many times, starts it again each time, and compares the end with that of
-/// a run that was left alone.
+/// Kills a run with SIGKILL this many times, starts it again each time, and compares the result with an uninterrupted
+/// run's.
 fn killed(precision: &str, times: u64, in_saves: u64) {
     let (alone, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let steps = times * 4;
@@ -118,7 +118,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What a run that goes on with this folder says until it has said where from.
+/// What a run that resumes this folder prints until it has said from where.
 fn says_at_its_start(folder: &Path) -> String {
     let mut child = start(folder, 400, "f32");
     let (mut told, mut bytes) = (String::new(), [0; 256]);
@@ -186,7 +186,7 @@ fn two_processes_do_not_write_one_run() {
 }
 
 #[test]
-fn a_signal_writes_a_checkpoint_and_the_run_goes_on_from_it() {
+fn a_signal_writes_a_checkpoint_and_the_run_resumes_from_it() {
     let folder = TempDir::new().unwrap();
     let child = start(folder.path(), 60, "f32");
     while newest(folder.path()) < 3 {
@@ -203,8 +203,8 @@ fn a_signal_writes_a_checkpoint_and_the_run_goes_on_from_it() {
     assert!(told.contains(&format!("resumed {saved}")), "{told}");
 }
 
-/// The same with files that may not grow beyond 64 KiB, as on a disk that is full: the system then refuses
-/// the rest of a file. The student alone has 95 KiB.
+/// The same with files limited to 64 KiB, as on a full disk: the system then refuses the rest of a file. The student alone
+/// has 95 KiB.
 fn start_on_a_full_disk(folder: &Path, steps: u64) -> Child {
     Command::new("bash")
         .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_run_to_kill")])

@@ -1,5 +1,4 @@
-//! A loss of the user's own: it reads the labels, learns a parameter, and carries a count from step to
-//! step.
+//! A user's own loss: it reads the labels, learns a parameter, and carries a count from step to step.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
 
@@ -24,7 +23,7 @@ impl Observer for Quiet {
 #[derive(Debug)]
 struct WhereRight {
     factor: Option<Tensor>,
-    /// How many batches of the step under way were seen, and how many steps were made of so many batches.
+    /// How many batches of the current step were seen, and how many steps had each number of batches.
     seen: i64,
     made: Vec<i64>,
     /// Tells the test what the loss was told.
@@ -101,7 +100,7 @@ impl Learns for WhereRight {
 impl<T: Gives<Logits>, S: Gives<Logits> + Gives<Labels>> SoftTargets<T, S> for WhereRight {}
 
 #[test]
-fn a_loss_of_ones_own_reads_labels_learns_and_is_told_of_every_step() {
+fn a_users_own_loss_reads_labels_learns_and_hears_of_every_step() {
     let _alone = alone();
     let (loss, heard) = WhereRight::new();
     let student = Toy::new(1, 6, 1);

@@ -1,4 +1,4 @@
-//! Learned projections: settings of their own, given values, and where they are after a run.
+//! Learned projections: their own settings, given values, and where they are after a run.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 
@@ -80,7 +80,7 @@ fn a_projection_with_settings_of_its_own_moves_by_them() {
 }
 
 #[test]
-fn an_activation_of_ones_own_follows_the_linear_map() {
+fn a_users_own_activation_follows_the_linear_map() {
     let _alone = alone();
     let total = |activation: Activation| {
         let own = Projection::new(activation, 6, 8);

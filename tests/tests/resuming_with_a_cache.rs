@@ -1,8 +1,7 @@
-//! Runs with a teacher cache that are killed at any moment and resume: the same student to the last bit,
-//! whether the cache is in memory, on disk, on disk in less than what the teacher gave, or of the greatest
-//! logits alone.
+//! Runs with a teacher cache that are killed at any moment and resume: the student is the same to the last bit, whether the
+//! cache is in memory, on disk, on disk in a lower precision, or has only the greatest logits.
 //!
-//! `BREW_KILLS=50` in front of the command kills each run fifty times instead of a few.
+//! `BREW_KILLS=50` kills each run fifty times instead of a few.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "what was drawn is shown beside a failure")]
@@ -41,8 +40,8 @@ fn outcome(folder: &Path, steps: u64) -> BTreeMap<String, Vec<u8>> {
     outcome
 }
 
-/// Kills a run with SIGKILL so many times, starts it again each time, and compares its end with that of a
-/// run that was left alone.
+/// Kills a run with SIGKILL this many times, starts it again each time, and compares the result with an uninterrupted
+/// run's.
 fn killed(cache: &str) {
     let times = std::env::var("BREW_KILLS").map_or(5, |times| times.parse().unwrap());
     let steps = (times + 1) * 12;

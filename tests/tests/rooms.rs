@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files of a crate that are no rooms: its front page, what macros expand to, and tests.
+/// Files of a crate that are not rooms: its front page, what macros expand to, and tests.
 const NO_ROOMS: [&str; 3] = ["lib", "__private", "tests"];
 
 fn root() -> PathBuf {
@@ -70,7 +70,7 @@ fn used(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// What in a crate is not as the page has it.
+/// Where a crate differs from the page.
 fn problems(page: &str, name: &str) -> Vec<String> {
     let rooms = listed(page, name);
     let height = |room: &str| rooms.iter().position(|listed| listed == room);

@@ -36,7 +36,7 @@ fn assert_close(found: &[f64], expected: &serde_json::Value) {
     }
 }
 
-/// The weights of a step in exact semantics, as a product of what was said.
+/// The weights of a step in exact semantics, as a product of the settings.
 #[test]
 fn weights_that_are_said_one_after_another_multiply_schedules_too() {
     let teacher = || Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor);

@@ -1,4 +1,4 @@
-//! What may move to another thread: a pipeline is laid on one and trained on another.
+//! What may move to another thread: a pipeline is built on one and trained on another.
 
 use std::sync::{Arc, Mutex};
 use std::thread;

@@ -101,7 +101,7 @@ ERROR: No matching distribution found for some-package==0.1.0
 ";
 
     #[test]
-    fn a_broken_connection_is_told_from_a_missing_version() {
+    fn a_broken_connection_is_distinguished_from_a_missing_version() {
         let line = explained(&["some-package==0.1.0"], NO_NETWORK);
         assert!(line.contains("(ERROR: No matching distribution found for some-package==0.1.0)"), "{line}");
         assert!(line.contains("check the network"), "{line}");

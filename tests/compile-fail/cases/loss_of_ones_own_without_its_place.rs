@@ -1,4 +1,4 @@
-//! A loss of one's own is told what to write before it may stand for soft targets or a match.
+//! The compiler says what a user's own loss must implement before it can be used for soft targets or a match.
 
 use brew_core::prelude::*;
 use brew_core::adaptor::Provides;

@@ -1,4 +1,4 @@
-//! A loss of one's own, written as the compiler's messages say.
+//! A user's own loss, written as the compiler's messages say.
 
 use brew_core::loss::{Gives, MatchLoss, OneLayer, SoftTargets, Loss, Features, Term};
 use brew_core::prelude::*;

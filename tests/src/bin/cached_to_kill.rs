@@ -1,5 +1,5 @@
-//! A short run with a teacher cache: texts of different lengths, some of them twice, in another order and
-//! other batches in every epoch. The tests of resuming kill this program and start it again.
+//! A short run with a teacher cache: texts of different lengths, some of them repeated, in a different order and in
+//! different batches in every epoch. The tests of resuming kill this program and start it again.
 //!
 //! `cached_to_kill FOLDER STEPS CACHE [TEACHER]`, with `memory`, `float32`, `bfloat16` or `top-k`, and a model of
 //! `fixtures/heads`; a checkpoint after every second optimizer step, two epochs in all.
@@ -20,8 +20,7 @@ use brew_data::TeacherStore;
 /// Rows of a batch.
 const ROWS: usize = 5;
 
-/// Says on standard output which checkpoint was loaded, what the cache did, and what else a person should
-/// know.
+/// Prints which checkpoint was loaded, what the cache did, and all warnings.
 struct Tells;
 impl Observer for Tells {
     fn on(&mut self, event: &Event<'_>) {
@@ -38,12 +37,12 @@ impl Observer for Tells {
     }
 }
 
-/// Texts in another order in every epoch.
+/// Texts in a different order in every epoch.
 struct Texts(Vec<Vec<i64>>);
 
 impl Texts {
-    /// So many, of 4 to 9 tokens, of which every seventh is the one three rows before. A batch of texts of 3
-    /// tokens would be kept for that length alone: logits of 3 classes look like values of its positions.
+    /// This many texts of 4 to 9 tokens; every seventh repeats the one three rows before. Texts of 3 tokens would be
+    /// stored for that length only: logits of 3 classes look like values per position.
     fn of(rows: usize) -> Self {
         let token = |row: usize, place: usize| 3 + (row * 7 + row * row / 5 + place * place * 3) as i64 % 37;
         let text = |row: usize| (0..4 + (row * 5) % 6).map(|place| token(row, place)).collect();

@@ -1,5 +1,5 @@
-//! A short run of the recorded models with everything that moves in it: dropout, a projection, moments,
-//! accumulation. The tests of going on kill this program and start it again.
+//! A short run of the recorded models with everything that changes in a run: dropout, a projection, moments, accumulation.
+//! The tests of resuming kill this program and start it again.
 //!
 //! `run_to_kill FOLDER STEPS PRECISION`, with `f32` or `bf16`; a checkpoint after every optimizer step.
 
@@ -15,7 +15,7 @@ use brew_core::schedule::Weight;
 use brew_core::train::Precision;
 use tests::{recorded_batches, trajectory};
 
-/// Says on standard output which checkpoint was loaded, and what else a person should know.
+/// Prints which checkpoint was loaded, and all warnings.
 struct Tells;
 impl Observer for Tells {
     fn on(&mut self, event: &Event<'_>) {

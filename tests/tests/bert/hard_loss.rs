@@ -66,7 +66,7 @@ fn tokens(weighted: bool, smoothing: f64) -> BertForTokenClassification {
     if weighted { model.class_weights(TOKEN_WEIGHTS).unwrap() } else { model }
 }
 
-/// The rows of a batch in groups of so many.
+/// The rows of a batch in groups of this size.
 fn cut<B: Batch>(batch: &B, rows: i64) -> Vec<B> {
     (0..4 / rows)
         .map(|part| batch.map(&mut |_, tensor| Ok(tensor.narrow(0, part * rows, rows))).unwrap())

@@ -1,4 +1,4 @@
-//! Models of one's own sizes with new weights, against those that transformers 5.24.0 makes of a config:
+//! Models of any size with new weights, compared with those that transformers 5.24.0 makes from a config:
 //! `fixtures/new_models/make.py` recorded names, shapes, constants and deviations.
 
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Rows of one token and of padding alone against Python's transformers 5.24.0 with torch 2.11.0, which attends
-//! to all positions alike where every one is padding. `fixtures/padding_row/generate.py` recorded them.
+//! One-token and all-padding rows against Python's transformers 5.24.0 with torch 2.11.0, which attends equally to all
+//! positions if all are padding. `fixtures/padding_row/generate.py` recorded them.
 
 use std::path::{Path, PathBuf};
 

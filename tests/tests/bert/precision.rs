@@ -1,5 +1,5 @@
-//! Training in bfloat16 and float16 against float32: the losses agree to the precision's own, the
-//! student's weights stay in float32, the teacher's are held low.
+//! Training in bfloat16 and float16 against float32: the losses agree within the precision, the student's
+//! weights stay in float32, and the teacher's are in the low precision.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! What is refused, and whether the message names the file, the tensor and the mend.
+//! What is rejected, and whether the message names the file, the tensor, and what to do.
 
 use std::fs;
 

@@ -16,12 +16,12 @@ pub(crate) fn teacher() -> BertForSequenceClassification {
     load(&trajectory("teacher"))
 }
 
-/// Loads a folder that is in order.
+/// Loads a valid folder.
 pub(crate) fn load(folder: &Path) -> BertForSequenceClassification {
     BertForSequenceClassification::from_pretrained(folder, Device::Cpu).expect("the folder loads")
 }
 
-/// The message with which a folder is refused.
+/// The message with which a folder is rejected.
 pub(crate) fn refusal(folder: &Path) -> String {
     let refused = BertForSequenceClassification::from_pretrained(folder, Device::Cpu);
     refused.expect_err("the folder is refused").to_string()
@@ -53,7 +53,7 @@ pub(crate) fn difference(left: &Tensor, right: &Tensor) -> f64 {
     (left.to_kind(Kind::Double) - right.to_kind(Kind::Double)).abs().max().double_value(&[])
 }
 
-/// Wishes for all that a model can return.
+/// Requests everything that a model can return.
 pub(crate) fn everything() -> Wants {
     Wants::nothing().and_role("hidden").and_role("attention").and_role("losses")
 }

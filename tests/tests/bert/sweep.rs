@@ -1,9 +1,8 @@
 //! Folders as transformers saves them, with settings of every kind: brew computes what transformers
 //! computes, and transformers opens what brew saves of them and computes the same.
 //!
-//! `BREW_SWEEP=400 BREW_PYTHON=… cargo test -p tests --test bert sweep -- --nocapture` makes so many;
-//! without it there are 25, one of each architecture with each head. The folders in
-//! `fixtures/folders` are tried where there is no transformers, too.
+//! `BREW_SWEEP=400 BREW_PYTHON=… cargo test -p tests --test bert sweep -- --nocapture` tries 400 folders; by default
+//! there are 25, one per architecture and head. The folders in `fixtures/folders` are tried even without transformers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,7 +30,7 @@ struct Case {
     folder: String,
     family: String,
     head: String,
-    /// What a refusal says, where the folder is to be refused.
+    /// What the error says, if the folder must be rejected.
     refused: Option<String>,
     about: String,
 }
@@ -76,7 +75,7 @@ fn computed(folder: &Path, head: &str) -> Result<Computed> {
     })
 }
 
-/// How far numbers are from those of transformers, by the largest of those where it is above 1.
+/// How far numbers are from those of transformers, relative to the largest of these if it is above 1.
 fn off(ours: &Tensor, theirs: &Tensor) -> f64 {
     difference(ours, theirs) / theirs.abs().max().double_value(&[]).max(1.0)
 }

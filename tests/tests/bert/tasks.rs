@@ -1,5 +1,5 @@
-//! A new head begins a new task, what is said of it is saved with it, and the names of classes are compared
-//! between teachers, student and data before the first step.
+//! A new head starts a new task, its settings are saved with it, and class names are compared between teachers, student,
+//! and data before the first step.
 
 use brew_core::batch::Walk;
 use brew_core::cache::{MemoryCache, Payload};

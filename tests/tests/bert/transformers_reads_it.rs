@@ -1,7 +1,6 @@
-//! Students saved by brew, loaded by Python's transformers; and what lies inside of its models.
+//! Students saved by brew, loaded by Python's transformers; and the inner values of its models.
 //!
-//! The interpreter is `BREW_PYTHON`, or `python3`. Where it has no torch or no transformers the test
-//! says so and checks nothing.
+//! The interpreter is `BREW_PYTHON`, or `python3`. If it lacks torch or transformers, the test says so and checks nothing.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -80,7 +79,7 @@ for folder, golden, attention in json.loads(sys.argv[1]):
 print(json.dumps(answers))
 "#;
 
-/// Why this interpreter cannot run the script; `None` where it can.
+/// Why this interpreter cannot run the script; `None` if it can.
 fn hindrance(python: &str) -> Option<String> {
     match Command::new(python).args(["-c", "import torch, transformers, safetensors"]).output() {
         Err(error) => Some(error.to_string()),
@@ -92,13 +91,13 @@ fn hindrance(python: &str) -> Option<String> {
     }
 }
 
-/// Prints a line that the test runner does not hold back, as it does what `eprintln!` writes.
+/// Prints a line that the test runner does not capture, unlike `eprintln!`.
 pub(crate) fn say(test: &str, line: &str) {
     let line = format!("{test}: {line}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-/// The interpreter, where it has what the scripts import; says why not where it has not.
+/// The interpreter, if it has what the scripts import; otherwise prints why not.
 pub(crate) fn python(test: &str) -> Option<String> {
     let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let Some(hindrance) = hindrance(&python) else { return Some(python) };

@@ -1,4 +1,4 @@
-//! TextBrewer's configs: read, written, refused, and made into pipelines.
+//! TextBrewer's configs: read, written, rejected, and made into pipelines.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 

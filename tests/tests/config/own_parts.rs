@@ -1,4 +1,4 @@
-//! Parts of one's own, named in a config.
+//! The user's own parts, named in a config.
 
 use brew_core::loss::{KdMse, Pkd};
 use brew_core::plan::Activation;
@@ -17,7 +17,7 @@ impl Role for SentenceEmbedding {
 }
 
 #[test]
-fn parts_of_ones_own_are_registered_by_name() {
+fn custom_parts_are_registered_by_name() {
     struct View;
     #[adaptor(batch = Sentence, output = ToyOutput)]
     impl View {

@@ -1,4 +1,4 @@
-//! Pipelines made of configs.
+//! Pipelines made from configs.
 
 use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{AttentionMse, HiddenMse, KdCe, Nst};

@@ -1,4 +1,4 @@
-//! The lists of matches that have a name.
+//! Named lists of matches.
 
 use brew_core::textbrewer::config::preset;
 

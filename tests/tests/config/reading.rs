@@ -1,4 +1,4 @@
-//! Files and texts: what is read, what is written, what is refused.
+//! Files and texts: what is read, what is written, what is rejected.
 
 use brew_core::textbrewer::config::Arguments;
 use brew_core::textbrewer::config::{DistillationConfig, TrainingConfig};

@@ -1,4 +1,4 @@
-//! Models that say the same logits whatever they are asked.
+//! Models that always return the same logits.
 
 use brew_core::distill::{GivenBy, Targets};
 use brew_core::execute::Executor;
@@ -7,7 +7,7 @@ use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use tests::seq;
 
-/// What the rows bring along.
+/// The columns of the batch.
 #[derive(Debug, Batch)]
 pub(crate) struct Rows {
     /// `(batch,)` or `(batch, length)`.
@@ -21,11 +21,11 @@ pub(crate) struct Rows {
     pub(crate) mask: Tensor,
 }
 
-/// What a speaker says.
+/// The output of a speaker.
 #[derive(Debug)]
 pub(crate) struct Spoken(pub(crate) Tensor);
 
-/// Says these logits.
+/// Returns these logits.
 #[derive(Debug)]
 pub(crate) struct Speaker(pub(crate) Tensor);
 

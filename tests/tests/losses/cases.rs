@@ -138,7 +138,7 @@ pub(crate) fn logits() -> Sides {
     (vec![seq(&[2, 3, 5], 0.7, 0.1, 2.0)], vec![seq(&[2, 3, 5], 0.9, 0.4, 3.0)])
 }
 
-/// One logit a position.
+/// One logit per position.
 fn binary() -> Sides {
     (vec![seq(&[2, 3, 1], 0.7, 0.1, 2.0)], vec![seq(&[2, 3, 1], 0.9, 0.4, 3.0)])
 }

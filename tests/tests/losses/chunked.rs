@@ -59,7 +59,7 @@ fn chunked(loss: &dyn Loss, mask: Option<&Tensor>, labels: bool, factor: f64) ->
     )
 }
 
-/// The dense loss of the same logits, with so much of the labels' cross-entropy.
+/// The dense loss of the same logits, with this weight of the labels' cross-entropy.
 fn dense(loss: &dyn Loss, mask: Option<&Tensor>, labels_weight: f64, factor: f64) -> [Tensor; 3] {
     run(
         |hidden, weight| {

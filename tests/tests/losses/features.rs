@@ -245,7 +245,7 @@ fn the_first_batch_of_a_step_fixes_the_constants_of_crd_for_those_that_follow() 
 }
 
 #[test]
-fn the_state_of_crd_goes_on_where_it_was_taken() {
+fn crd_resumes_from_its_state() {
     let (student, teacher) = crd_sides(true);
     let mut first = crd();
     step(&mut first, &student, &teacher);

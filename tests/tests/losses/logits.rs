@@ -326,7 +326,7 @@ fn taid_moves_as_its_own_code_does() {
 }
 
 #[test]
-fn taid_goes_on_from_its_state() {
+fn taid_resumes_from_its_state() {
     let whole = taus(&mut Taid::at(1.0).alpha(0.5), 0, &LOSSES);
     let mut first = Taid::at(1.0).alpha(0.5);
     let mut cut = taus(&mut first, 0, &LOSSES[..3]);

@@ -1,5 +1,4 @@
-//! What must hold of every loss on logits: the order of classes, extreme logits, low precision, labels
-//! that do not count.
+//! Properties of every loss on logits: the order of classes, extreme logits, low precision, labels that do not count.
 //!
 //! The order of classes has no meaning for `within_vocabulary`, which is told that the first are tokens. Where
 //! pairs of tokens are told, or tokens read, they are renamed with the classes: in `vocabularies.rs`, where

@@ -1,7 +1,7 @@
-//! Losses against TextBrewer's values, finite differences, padding and low precision.
+//! Losses against TextBrewer's values, finite differences, padding, and low precision.
 //!
-//! [`cases`] lists every loss with the inputs of the golden values; what must hold of all of them is
-//! tested over that list.
+//! [`cases`] lists every loss with the inputs of the golden values; properties that all of them must have are tested over
+//! that list.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
 

@@ -1,4 +1,4 @@
-//! Features that do not fit are named with their sizes and the mend.
+//! Features that do not fit are reported with their sizes and what to do.
 
 use brew_core::loss::{
     AttentionCe, AttentionMse, AttentionMseSum, Cos, Features, Fsp, HiddenMse, KdCe, Loss, Nst, Pkd,

@@ -1,8 +1,7 @@
-//! A loss whose value cannot depend on the student is refused, with what takes its place.
+//! A loss whose value cannot depend on the student is rejected, with what to use instead.
 //!
-//! The judge is the value itself: every loss of the catalogue that compares logits, and every wrapper around
-//! it, is computed for two students that differ. Where the values are equal it must have been refused, and
-//! where they differ it must not.
+//! The value itself decides: every loss of the catalogue that compares logits, and every wrapper around it, is computed for
+//! two different students. If the values are equal, the loss must have been rejected; if they differ, it must not.
 
 use brew_core::loss::catalogue::{self, Entry};
 use brew_core::loss::{

@@ -1,4 +1,4 @@
-//! Padding, masks of nothing and the order of a batch change no loss.
+//! Padding, all-zero masks, and the order of a batch change no loss.
 
 use brew_core::tch::{Device, Kind, Tensor};
 use tests::mask;

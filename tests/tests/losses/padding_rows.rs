@@ -1,6 +1,6 @@
-//! A row of padding alone is as if it were not in the batch: for every loss of the catalogue.
+//! An all-padding row has no effect, for every loss of the catalogue.
 //!
-//! The rule stands in `brew-core/src/loss/examples.rs`.
+//! The rule is in `brew-core/src/loss/examples.rs`.
 
 use brew_core::loss::catalogue::entries;
 use brew_core::loss::{
@@ -22,7 +22,7 @@ const WITHOUT_A_MASK: [(&str, &str); 3] = [
 /// Tried below: it draws, and keeps what it saw.
 const BY_ITSELF: &str = "crd";
 
-/// What stands in a row of padding.
+/// The contents of a row of padding.
 const FILLERS: [f64; 4] = [7.5, f64::NEG_INFINITY, f64::INFINITY, f64::NAN];
 
 /// The same with one row of a filler before and one behind.

@@ -1,7 +1,7 @@
-//! One divergence by every path: dense, chunked, the top k of all classes, and from a teacher store on disk.
+//! One divergence on every path: dense, chunked, with the top k of all classes, and from a teacher store on disk.
 //!
-//! Students of one start are trained by each path with plain gradient descent, in float64: the losses of
-//! every step, and what the gradients made of the student in the end, must be the same.
+//! Equal students are trained on each path with plain gradient descent, in float64: the losses of every step and the final
+//! students must be the same.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -78,7 +78,7 @@ struct Run {
     student: Vec<Tensor>,
 }
 
-/// Two epochs over twelve rows of different lengths, so many in a batch.
+/// Two epochs over twelve rows of different lengths, in batches of this size.
 fn train(pipe: Pipe, rows: i64, store: Option<TeacherStore>) -> Run {
     let all = sentences(1, 12, 3).remove(0);
     let batches: Vec<Sentence> = (0..12 / rows)

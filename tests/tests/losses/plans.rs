@@ -1,4 +1,4 @@
-//! What a plan says of a loss: what it averages over, and whose masks it reads.
+//! What a plan says about a loss: what it averages over, and whose masks it reads.
 
 use brew_core::batch::Both;
 use brew_core::distill::Matches;

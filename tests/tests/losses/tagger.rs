@@ -1,9 +1,9 @@
-//! A small tagger of tokens that gives its output matrix, so that a loss can make its logits itself.
+//! A small token tagger that provides its output matrix, so that a loss can compute the logits itself.
 
 use brew_core::prelude::*;
 use tests::{Count, Sentence, seq};
 
-/// What a tagger of tokens returns: hidden states, and logits where somebody wants them.
+/// What the tagger returns: hidden states, and logits if requested.
 #[distill(batch = Sentence, inputs_mask = mask, logits_mask = mask)]
 pub(crate) struct Tags {
     #[role(hidden)]

@@ -22,13 +22,13 @@ use tests::{finite_difference_error, seq};
 use crate::cases::{assert_close, value};
 use crate::logits::{long, value_and_gradient};
 
-/// A student of 11 tokens and a teacher of 9, over so many positions of one text.
+/// A student of 11 tokens and a teacher of 9, over this many positions of one text.
 fn sides(length: i64) -> (Features, Features) {
     let student = seq(&[2, 5, 11], 0.37, 0.1, 2.5).narrow(0, 0, 1).narrow(1, 0, length);
     (Features::one(student), Features::one(seq(&[1, length, 9], 0.53, 0.7, 3.0)))
 }
 
-/// Four tokens a side with their ends in the text.
+/// Four tokens per side with their ends in the text.
 fn aligned() -> (Features, Features) {
     let (student, teacher) = sides(4);
     let row = |numbers: &[i64]| Tensor::from_slice(numbers).view([1, numbers.len() as i64]);

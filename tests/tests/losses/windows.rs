@@ -1,4 +1,4 @@
-//! Accumulated batches divide by what the whole window counts, whatever the unit.
+//! Accumulated batches divide by the count of the whole window, whatever the unit.
 
 use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::execute::{Executor, Window};
@@ -33,7 +33,7 @@ fn pipeline(semantics: Semantics) -> Pipeline<Sentence, ToyOutputAdaptor> {
 
 type Terms = Vec<(String, f64)>;
 
-/// Twelve rows, of which two are padding alone.
+/// Twelve rows, two of which are all padding.
 fn rows() -> Sentence {
     let rows = sentences(1, 12, 3).remove(0);
     let mask = rows.mask.index_fill(0, &Tensor::from_slice(&[2_i64, 9]), 0);
@@ -94,8 +94,8 @@ fn textbrewers_semantics_average_the_batches_means_of_masked_losses() {
     }
 }
 
-/// The total of so many rows, some of whose labels do not count, in batches of this size; and with the
-/// teacher's scores exchanged where they are wrong.
+/// The total of this many rows, some of whose labels do not count, in batches of this size; and with the teacher's scores
+/// swapped if they are wrong.
 fn labelled(size: i64, shifted: bool) -> f64 {
     let (teacher, student) =
         (Toy::new(2, 8, 0).seen_by(ToyOutputAdaptor), Toy::new(1, 8, 1).seen_by(ToyOutputAdaptor));

@@ -1,7 +1,7 @@
-//! Every wrapper of losses against every loss on logits: what a loss says of itself passes through.
+//! Every wrapper of losses with every loss on logits: what a loss says about itself passes through.
 //!
-//! That no method can be forgotten is the compiler's to say: `forward_loss!` is written from the trait. Here
-//! stands what each wrapper changes on purpose.
+//! The compiler ensures that no method is forgotten, since `forward_loss!` is generated from the trait. This file has what
+//! each wrapper changes on purpose.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

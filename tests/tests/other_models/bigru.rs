@@ -1,4 +1,4 @@
-//! The BiGRU student: folders, padding, frozen parts. Its numbers are tested beside its layer.
+//! The BiGRU student: folders, padding, frozen parts. Its numbers are tested next to its layer.
 
 use std::fs;
 

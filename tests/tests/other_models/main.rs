@@ -1,4 +1,4 @@
-//! Models beside BERT's family: the BiGRU student and the TorchScript teacher.
+//! Models other than BERT's family: the BiGRU student and the TorchScript teacher.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,7 +1,7 @@
-//! Every setting that a program can make: each is compared as a run resumes, or decides no number.
+//! Every setting that a program can make is compared when a run resumes, or affects no number.
 //!
-//! The settings are found in the sources, as the public methods that take and give back what they set. Whoever
-//! adds one without a row here is told.
+//! The settings are found in the sources: they are the public methods that take and return what they set. Adding one without
+//! a row here fails a test.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,13 +30,13 @@ use super::sources::root;
 
 type Toys = Trainer<'static, ToyPipeline>;
 
-/// What becomes of a run whose setting is changed as it resumes.
+/// What happens to a run whose setting has changed when it resumes.
 enum Change {
-    /// It is refused with this in the message.
+    /// It is rejected with this in the message.
     Refused(fn(Toys) -> Toys, &'static str),
-    /// It goes on: the setting decides no number.
+    /// It resumes: the setting affects no number.
     DecidesNothing(fn(Toys) -> Toys),
-    /// It is no setting, or is made of others; or another test has it.
+    /// It is not a setting, or consists of others, or another test covers it.
     Elsewhere(&'static str),
 }
 use Change::{DecidesNothing, Elsewhere, Refused};
@@ -161,7 +161,7 @@ fn every_setting_of_a_trainer_is_compared_or_decides_nothing() {
     }
 }
 
-/// The public methods of a file that set something: they take and give back `Self`, or the like.
+/// The public methods of a file that set something: they take and return `Self`, or the like.
 fn setters(file: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(root().join(file)).unwrap();
     let found = text.split("pub fn ").skip(1).filter_map(|rest| {
@@ -415,8 +415,8 @@ fn every_setting_of_a_loss_is_in_its_options() {
     }
 }
 
-/// Whatever the catalogue lets be said of a loss changes what its plan says: as it is, or with one of the words
-/// of a choice, where the option is of that word alone, such as `beta` of the divergence `jsd`.
+/// Every option of a loss in the catalogue changes what its plan says: by itself, or together with the choice that it belongs
+/// to, such as `beta` of the divergence `jsd`.
 #[test]
 fn every_option_of_the_catalogue_is_in_the_options_of_the_loss() {
     use brew_core::loss::catalogue::{self, OptionKind};

@@ -1,8 +1,8 @@
-//! Everything that moves in a run, part by part: a run that ends in the middle and is gone on with by fresh
-//! parts is equal, to the last bit, to one that was left alone.
+//! Everything that changes in a run, part by part: a run that is interrupted and resumed by new parts equals an
+//! uninterrupted one to the last bit.
 //!
-//! `parts.rs` has a row for each part. What keeps state and has no row is noticed: in the sources by
-//! what every part with state has in it, in the catalogue of losses by what each loss says it keeps.
+//! `parts.rs` has a row for each part. State without a row is detected: in the sources by what every stateful part
+//! contains, and in the catalogue of losses by what each loss says it keeps.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -19,7 +19,7 @@ use self::parts::{FIXED, Part, parts};
 use self::run::{Outcome, STOP};
 
 #[test]
-fn every_part_goes_on_to_the_last_bit() {
+fn every_part_resumes_to_the_last_bit() {
     let _alone = alone();
     for Part { name, kept, run, .. } in parts() {
         let (whole, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -1,4 +1,4 @@
-//! A row for each part that has state, or that moves by the step alone and so must need none.
+//! A row for each part that has state, or that depends only on the step and so must not need any.
 
 use std::path::Path;
 
@@ -14,16 +14,16 @@ use super::pipelines::{
 };
 use super::run::in_folder;
 
-/// A part, and a run in which it moves.
+/// A part, and a run in which it changes.
 pub(crate) struct Part {
-    /// What it is; of a loss the name begins with the loss's.
+    /// What it is; for a loss, the name starts with the loss's name.
     pub(crate) name: &'static str,
     /// The source file that holds its state.
     pub(crate) file: &'static str,
-    /// What a checkpoint holds of it: names of tensors, or keys of `state.json`. Each must be another after
-    /// the last step than after the first, or be [`FIXED`].
+    /// What a checkpoint contains of it: names of tensors, or keys of `state.json`. Each must differ between the first
+    /// and the last step, or be [`FIXED`].
     pub(crate) kept: &'static [&'static str],
-    /// Runs in a folder, and stops after so many steps.
+    /// Runs in a folder, and stops after this many steps.
     pub(crate) run: fn(&Path, Option<u64>) -> Result<()>,
 }
 
@@ -45,7 +45,7 @@ fn toy(folder: &Path, stop: Option<u64>, pipeline: ToyPipeline, set: impl Set) -
     set(in_folder(trainer, folder, stop)).run(data()).map(drop)
 }
 
-/// Settings of a row's own.
+/// A row's own settings.
 trait Set: Fn(Trainer<'static, ToyPipeline>) -> Trainer<'static, ToyPipeline> {}
 impl<S: Fn(Trainer<'static, ToyPipeline>) -> Trainer<'static, ToyPipeline>> Set for S {}
 
@@ -57,7 +57,7 @@ fn scheduled(folder: &Path, stop: Option<u64>, schedule: impl Schedule + Clone +
     toy(folder, stop, plain(), |trainer| trainer.schedule(schedule.clone()))
 }
 
-/// What the first batch fixes: it is kept, and no other after the last step than after the first.
+/// What the first batch determines: it is saved, and is the same after the last step as after the first.
 pub(crate) const FIXED: [&str; 2] = ["loss/crd_t2_s1.student_constant", "loss/crd_t2_s1.teacher_constant"];
 
 /// All rows.

@@ -1,4 +1,4 @@
-//! The pipelines and data that the parts are shown in.
+//! The pipelines and data in which the parts are tested.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -95,7 +95,7 @@ pub(crate) fn contrast() -> Pipeline<Sentence, WithRows> {
         .unwrap()
 }
 
-/// Two tasks of one student, over data of their own, drawn in turn.
+/// Two tasks of one student, each with its own data, drawn in turn.
 pub(crate) fn tasks() -> MultiTask<'static> {
     let student = Arc::new(Mutex::new(Toy::new(1, 6, 1).with_dropout(0.2)));
     let pipeline = |temperature| {
@@ -134,7 +134,7 @@ pub(crate) fn loader(folder: &Path) -> Loader<Sentence> {
     Dataset::open(path).unwrap().batches(4).shuffled(3).bucketed().workers(2)
 }
 
-/// Reviews whose tokens are masked and shuffled anew in each epoch.
+/// Reviews whose tokens are masked and shuffled differently in each epoch.
 pub(crate) fn augmented(folder: &Path) -> Loader<TextBatch> {
     let path = folder.join("reviews.jsonl");
     let mut text = String::new();

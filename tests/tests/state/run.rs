@@ -1,4 +1,4 @@
-//! A run that is stopped, gone on with, and compared with one that was not.
+//! A run that is stopped and resumed, compared with one that was not.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What keeps state, found in the sources: whoever writes such a part need not think of its row.
+//! Finds stateful parts in the sources, so that nobody need remember to add a row.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const MARKS: [&str; 6] = [
     "fn after_step(&mut self)",
 ];
 
-/// Files with such marks that are no parts, and why.
+/// Files with such marks that are not parts, and why.
 pub(crate) const NO_PARTS: [(&str, &str); 5] = [
     ("brew-core/src/loss/learns.rs", "the trait, with the answers of a loss without state"),
     ("brew-core/src/train/resume.rs", "puts the parts together: every row goes through it"),

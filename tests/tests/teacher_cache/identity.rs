@@ -1,5 +1,5 @@
-//! Whatever a teacher's output depends on is in the cache's identity, and whatever a row holds that the
-//! teacher reads is in its key: whatever is changed, a hit becomes a miss, or the cache is refused by name.
+//! Everything a teacher's output depends on is in the cache's identity, and everything the teacher reads of a row is in its
+//! key: with any change, a hit becomes a miss, or the cache is rejected by name.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -56,7 +56,7 @@ struct Output {
     hidden: Vec<Tensor>,
 }
 
-/// What of a teacher neither its tensors nor its identity show.
+/// What neither a teacher's tensors nor its identity show.
 #[derive(Clone, Copy, PartialEq)]
 enum Hidden {
     Nothing,
@@ -64,7 +64,7 @@ enum Hidden {
     Factor(f64),
     /// Random numbers in every pass.
     Noise,
-    /// The mean of the batch is taken away.
+    /// The mean of the batch is subtracted.
     Centred,
 }
 
@@ -168,7 +168,7 @@ impl Model for WithLabels {
     }
 }
 
-/// Reads what it likes.
+/// Reads any columns.
 struct ByHand(Teacher);
 impl brew_core::model::Forward<Rows> for ByHand {
     type Output = Output;

@@ -1,4 +1,4 @@
-//! The loss of every step is that of a run without the cache.
+//! The loss of every step equals that of a run without the cache.
 
 use brew_core::cache::MemoryCache;
 use brew_core::cache::TeacherCache;

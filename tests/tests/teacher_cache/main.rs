@@ -1,4 +1,4 @@
-//! The teacher cache: the losses of every step with it and without it, and what it refuses.
+//! The teacher cache: the losses of every step with and without it, and what it rejects.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where a helper does")]
 

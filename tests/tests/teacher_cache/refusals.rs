@@ -1,4 +1,4 @@
-//! What a cache refuses, by name and with both sides' values.
+//! What a cache rejects, by name and with both sides' values.
 
 use brew_core::cache::{MemoryCache, Payload};
 use brew_core::distill::{student_layer, teacher_layer};

@@ -39,7 +39,7 @@ fn a_rows_key_depends_on_its_tokens_and_not_on_padding_place_or_labels() {
 }
 
 #[test]
-fn batches_without_a_mask_are_told_by_their_pad_values() {
+fn batches_without_a_mask_are_recognised_by_their_pad_values() {
     #[derive(Batch)]
     struct Tokens {
         #[column(i64, pad = 0)]

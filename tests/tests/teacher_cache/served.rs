@@ -67,7 +67,7 @@ fn scripted(teacher: TorchScript) -> Pipeline<TextBatch, ClassifierOutputAdaptor
 }
 
 #[test]
-fn a_torchscript_teacher_is_told_from_another_by_code_constants_buffers_and_parts() {
+fn a_torchscript_teacher_is_distinguished_from_another_by_code_constants_buffers_and_parts() {
     let _alone = alone();
     let pairs: [(&str, TorchScript, TorchScript); 5] = [
         ("constants of a frozen module", script("frozen.pt"), script("frozen-scaled.pt")),

@@ -1,4 +1,4 @@
-//! The cache on disk in the loop: a path is enough, and a damaged block is computed again.
+//! The cache on disk in the loop: a path is enough, and a damaged block is recomputed.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Small BERT models, rows of different lengths in any order, and what a run told.
+//! Small BERT models, rows of different lengths in any order, and what a run reported.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub(crate) fn texts() -> Vec<Vec<i64>> {
     (0..24).map(|row| (0..2 + (row * 5) % 8).map(|place| token(row, place)).collect()).collect()
 }
 
-/// Texts as batches, in another order in every epoch.
+/// Batches of texts, in a different order in every epoch.
 #[derive(Clone)]
 pub(crate) struct Texts {
     pub(crate) rows: Vec<Vec<i64>>,
@@ -62,7 +62,7 @@ pub(crate) struct Texts {
     /// Pads every batch to this length, or to its longest row.
     pub(crate) length: Option<usize>,
     pub(crate) shuffled: bool,
-    /// Rows of like length stand together.
+    /// Rows of similar length are grouped.
     pub(crate) bucketed: bool,
     pub(crate) varies: bool,
 }
@@ -124,7 +124,7 @@ impl Batches for Texts {
     }
 }
 
-/// Every loss of every step, and the words a run had for a person.
+/// Every loss of every step, and the run's messages.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Record {
     pub(crate) losses: Rc<RefCell<Vec<(String, f64)>>>,
@@ -147,7 +147,7 @@ impl Observer for Record {
 }
 
 impl Record {
-    /// The words that hold this text.
+    /// The messages that contain this text.
     pub(crate) fn with(&self, text: &str) -> Vec<String> {
         self.words.borrow().iter().filter(|words| words.contains(text)).cloned().collect()
     }

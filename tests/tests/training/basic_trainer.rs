@@ -1,4 +1,4 @@
-//! `BasicTrainer`: TextBrewer's supervised training over the one loop.
+//! `BasicTrainer`: TextBrewer's supervised training on the same loop.
 
 use brew_core::prelude::*;
 use brew_core::semantics::Semantics;

@@ -1,5 +1,5 @@
-//! State that is no parameter: a student with running statistics resumes as the student it was, or the run
-//! says that its model does not name them.
+//! State that is not a parameter: a student with running statistics resumes as it was, or the run reports that its model
+//! does not list them.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -96,7 +96,7 @@ impl Model for Net {
     }
 }
 
-/// Six steps, or as many as until it is killed; every tensor of the student at the end, by name.
+/// Six steps, or fewer if killed; every tensor of the student at the end, by name.
 fn run(folder: &Path, lists: Lists, stop: Option<u64>) -> Result<Vec<(String, Vec<f64>)>> {
     let (teacher, student) = (Net::new(1, Lists::Everything), Net::new(2, lists));
     let pipeline = Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor))

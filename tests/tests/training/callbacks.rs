@@ -37,7 +37,7 @@ fn a_callback_sees_the_student_after_each_checkpoint_was_written() {
 }
 
 #[test]
-fn a_run_goes_on_after_a_callback_as_if_it_had_not_been_called() {
+fn a_run_continues_after_a_callback_as_if_it_had_not_been_called() {
     let _alone = alone();
     let train = |disturb: bool| {
         let student = Toy::new(1, 6, 1).with_dropout(0.3);

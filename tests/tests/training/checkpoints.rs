@@ -1,4 +1,4 @@
-//! Checkpoints: on TextBrewer's steps, whole, and no danger to the run.
+//! Checkpoints: on TextBrewer's steps, complete, and harmless to the run.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -134,7 +134,7 @@ fn a_checkpoint_holds_student_projections_and_where_the_run_stands_defect_18() {
 type ToySeen = brew_core::model::Seen<ToyOutputAdaptor>;
 
 #[test]
-fn a_checkpoint_that_cannot_be_written_is_a_warning_and_the_run_goes_on() {
+fn a_checkpoint_that_cannot_be_written_is_a_warning_and_the_run_continues() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");

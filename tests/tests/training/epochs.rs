@@ -1,4 +1,4 @@
-//! Runs of epochs: what is left at an epoch's end is a shorter window.
+//! Runs of epochs: the rest at an epoch's end is a shorter window.
 
 use std::collections::BTreeMap;
 
@@ -108,7 +108,7 @@ fn data_of_unknown_length_cannot_make_a_run_of_epochs() {
     assert_eq!(error, "a run of epochs needs data of known length: use `.steps(…)` instead of `.epochs(…)`");
 }
 
-/// Epochs of so many batches each, which says this of them.
+/// Epochs with this many batches, and what is said about their number.
 struct Uneven {
     batches: Vec<Sentence>,
     gives: BTreeMap<u64, usize>,

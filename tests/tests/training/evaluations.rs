@@ -1,5 +1,5 @@
-//! Evaluations are tried before the first step: what cannot be evaluated is refused there, all of it at once,
-//! wherever it is in the data.
+//! Evaluations are tried before the first step: what cannot be evaluated is rejected there, all at once, wherever it is in
+//! the data.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -322,7 +322,7 @@ fn run(folder: &Path, every_epochs: u64, metric: impl Metric + 'static) -> Resul
     Ok(trained.summary().evaluations.clone())
 }
 
-/// The lines of the metrics but for what depends on the clock, and the last checkpoint's student.
+/// The lines of the metrics without what depends on the clock, and the last checkpoint's student.
 fn outcome(folder: &Path) -> (Vec<String>, Vec<u8>) {
     let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
@@ -473,7 +473,7 @@ struct Scores {
     loss: Option<Tensor>, // one value
 }
 
-/// A bigram model: one row of logits a token.
+/// A bigram model: one row of logits per token.
 struct Bigrams(Tensor);
 
 #[distill(batch = Text)]
@@ -495,7 +495,7 @@ impl Model for Bigrams {
     }
 }
 
-/// Says that 5 follows 3, 7 follows 5, and 3 follows whatever else.
+/// Predicts that 5 follows 3, 7 follows 5, and 3 follows everything else.
 fn bigrams() -> Bigrams {
     let logits = Tensor::zeros([8, 8], (Kind::Float, Device::Cpu));
     for token in 0..8_i64 {
@@ -509,7 +509,7 @@ fn bigrams() -> Bigrams {
     Bigrams(logits.set_requires_grad(true))
 }
 
-/// Trains for one step that moves nothing, and evaluates.
+/// Trains for one step that changes nothing, and evaluates.
 fn accuracy_of(labels: &[i64], metric: impl Metric + 'static) -> Result<f64> {
     let ids = || Tensor::from_slice(&[3_i64, 5, 7, 3, 5, 5, 3, 7]).view([2, 4]);
     let text = |labels: Tensor| vec![Text { input_ids: ids(), labels: Some(labels) }];

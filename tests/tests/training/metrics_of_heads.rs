@@ -1,4 +1,4 @@
-//! A metric suits the head or is refused before the first step, by the table that the head's loss asks.
+//! A metric that does not fit the head is rejected before the first step, by the same table as the head's loss.
 
 use brew_core::model::ProblemType;
 use brew_core::observe::{F1, Matthews, Pearson, Predictions};
@@ -48,10 +48,10 @@ impl Model for Head {
     }
 }
 
-/// Evaluates a head of so many classes on labels.
+/// Evaluates a head with this many classes on labels.
 type Evaluated<'e> = dyn Fn(Option<ProblemType>, i64, &Tensor) -> Result<f64> + 'e;
 
-/// Evaluates a head of so many classes, by one step that moves nothing.
+/// Evaluates a head with this many classes, in one step that changes nothing.
 fn evaluated(
     problem: Option<ProblemType>,
     classes: i64,

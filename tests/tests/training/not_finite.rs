@@ -1,4 +1,4 @@
-//! A loss that is no number: the run stops before the student is touched, or the step is left out.
+//! A loss that is not finite: the run stops before the student changes, or the step is skipped.
 
 use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{Crd, Features, Learns, Loss, SoftTargets, Taid, Term, standardised};
@@ -146,7 +146,7 @@ impl WithRows {
     }
 }
 
-/// A pipeline whose student stumbles in this optimizer step.
+/// A pipeline whose student fails in this optimizer step.
 type Stumbling = Box<dyn Fn(u64) -> Pipeline<Sentence, WithRows>>;
 
 #[test]

@@ -1,4 +1,4 @@
-//! A run that resumes over other batches than it began with is told what of them differs.
+//! A run that resumes over different batches says what differs.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ fn trainer<'o>(run_dir: &Path) -> Trainer<'o, Pipeline<Sentence, ToyOutputAdapto
 }
 
 #[test]
-fn a_run_that_resumes_with_another_batch_size_is_told_of_the_batch_size() {
+fn a_run_that_resumes_with_another_batch_size_names_the_batch_size() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let run_dir = folder.path().join("run");

@@ -1,4 +1,4 @@
-//! Runs in a row: nothing of one is left in the next, and teachers never train.
+//! Consecutive runs: nothing of one affects the next, and teachers never train.
 
 use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};

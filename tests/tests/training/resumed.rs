@@ -1,4 +1,4 @@
-//! What a run folder holds is read back as it was written, and what decides the numbers is compared.
+//! A run folder is read back as it was written, and everything that affects the numbers is compared.
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
@@ -30,7 +30,7 @@ impl Metric for Values {
     }
 }
 
-/// Where a run resumed from, and whether what is tried before the first step is over.
+/// From where a run resumed, and whether the checks before the first step are over.
 #[derive(Default)]
 struct From(std::rc::Rc<Cell<u64>>, std::rc::Rc<Cell<bool>>);
 impl Observer for From {
@@ -175,7 +175,7 @@ fn a_damaged_checkpoint_is_not_kept_in_place_of_whole_ones() {
 }
 
 #[test]
-fn older_checkpoints_that_cannot_be_removed_are_told_as_what_they_are() {
+fn older_checkpoints_that_cannot_be_removed_are_reported_as_what_they_are() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");

@@ -1,4 +1,4 @@
-//! What the loop says of itself while it runs: spans of its parts, and the tokens it has seen.
+//! What the loop reports while it runs: spans of its parts, and the tokens it has seen.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! Runs of optimizer steps: epochs one after another, and exactly so many steps.
+//! Runs of optimizer steps: epoch after epoch, and exactly the requested number of steps.
 
 use brew_core::loss::KdCe;
 use brew_core::prelude::*;

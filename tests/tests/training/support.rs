@@ -1,4 +1,4 @@
-//! Pipelines of toys, data that remember how they were walked, and observers that keep what they saw.
+//! Pipelines of toys, data that record how they were read, and observers that record what they saw.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ pub(crate) fn flat(parameters: &Parameters) -> Vec<f64> {
     parameters.iter().flat_map(|(_, tensor)| numbers(tensor).unwrap()).collect()
 }
 
-/// A stream of unknown length that can be walked so many times, and keeps which epochs were.
+/// A stream of unknown length that can be read a limited number of times, and records which epochs were.
 pub(crate) struct Stream {
     pub(crate) batches: Vec<Sentence>,
     pub(crate) times: u64,
@@ -128,7 +128,7 @@ pub(crate) fn stored(path: &Path) -> BTreeMap<String, (String, Vec<f64>)> {
         .collect()
 }
 
-/// An observer that shows nothing, in place of the progress.
+/// An observer that shows nothing, instead of the progress.
 pub(crate) struct Quiet;
 
 impl Observer for Quiet {

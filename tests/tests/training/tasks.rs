@@ -1,4 +1,4 @@
-//! Several tasks, one student: what is shared, what is drawn, and what is said of it.
+//! Several tasks, one student: what is shared, what is drawn, and what is reported.
 
 use std::sync::{Arc, Mutex};
 
@@ -99,7 +99,7 @@ fn batches_are_drawn_by_size_to_the_power_tau_from_the_seed_alone() {
     assert!(found.contains(&"products: drawn with probability 0.200".to_owned()), "{found:?}");
 }
 
-/// Batches that do not say how many they are.
+/// Batches of unknown number.
 struct Unknown(Vec<Sentence>);
 
 impl Batches for Unknown {

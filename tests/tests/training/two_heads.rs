@@ -1,4 +1,4 @@
-//! A student of two heads over one body, each for a batch of its own, and its two teachers.
+//! A student with two heads on one body, each with its own batch type, and its two teachers.
 
 use std::path::Path;
 

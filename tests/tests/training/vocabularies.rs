@@ -1,4 +1,4 @@
-//! Ids of one vocabulary never reach a model of another without a word.
+//! Ids of one vocabulary never silently reach a model of another.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use brew_core::prelude::*;
 use brew_data::{Dataset, Tokenize, Tokenizer};
 use tempfile::TempDir;
 
-/// Three hundred words that begin with this letter, among the special tokens of BERT.
+/// Three hundred words that start with this letter, and BERT's special tokens.
 fn words(letter: char) -> Vec<String> {
     let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned);
     special.into_iter().chain((0..300).map(|word| format!("{letter}{word}"))).collect()
@@ -49,7 +49,7 @@ fn batch() -> TextBatch {
     }
 }
 
-/// The warnings of the check before the first step, or its refusal.
+/// The warnings of the check before the first step, or its error.
 fn probed<B: Feeds<TextBatch, TextBatch>>(
     teacher: Seen<ClassifierOutputAdaptor>,
     student: Seen<ClassifierOutputAdaptor>,
@@ -72,7 +72,7 @@ fn a_teacher_of_another_vocabulary_is_refused_on_a_common_batch_and_runs_on_one_
     assert_eq!(probed(teacher(), student(), &both), Ok(vec![]));
 }
 
-/// A model of a user's own around one of brew's.
+/// A user's model around one of brew's.
 struct Wrapped(BertForSequenceClassification);
 
 #[distill(batch = TextBatch)]

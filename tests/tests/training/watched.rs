@@ -1,4 +1,4 @@
-//! What a run writes for those who watch it: TensorBoard's events and the report.
+//! What a run writes for its observers: TensorBoard events and the report.
 
 use brew_core::prelude::*;
 use brew_core::semantics::Semantics;

@@ -2,7 +2,7 @@
 
 memory.py + step.py, ENCODER BATCHES LAYERS f32|bf16 WARM_UP THREADS [TEACHER_LAYERS]
 
-With TEACHER_LAYERS the teacher has so many layers of freshly drawn weights and of ENCODER only the sizes; then
+With TEACHER_LAYERS the teacher has this many layers with random weights, and only the sizes of ENCODER; then
 the peak of anonymous memory is reported too.
 
 The recipe of the movie reviews as one writes it by hand: BERT models of transformers, hidden states, soft and

@@ -1,5 +1,5 @@
-//! Makes what the page reads, in the current folder: a teacher and two tokenised Parquet files, from a
-//! pretrained encoder and the repository's reviews. `prepare ENCODER REVIEWS`
+//! Writes what the page reads to the current folder: a teacher and two tokenised Parquet files, from a pretrained encoder
+//! and the repository's reviews. `prepare ENCODER REVIEWS`
 
 use brew_core::prelude::*;
 use brew_data::prelude::*;

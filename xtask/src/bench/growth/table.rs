@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn over_data_the_waiting_for_it_is_told() {
+    fn over_data_the_time_waiting_for_it_is_reported() {
         let [.., rows] = &AXES;
         let mut all: Outcomes = outcomes(rows, Series::BrewF32).collect();
         all[0].2 = Err("exit status: 1: no disk".to_owned());
