@@ -95,7 +95,7 @@ pub fn squad_keys(input: &[u8]) {
 pub fn arrow(input: &[u8]) {
     let bytes = Buffer::from(input);
     let Ok(index) = Index::of(&bytes) else { return };
-    // The decoder has validated what it gives; that nothing is read outside the input is for the sanitizer.
+    // The decoder has validated its output; the sanitizer detects reads outside the input.
     let _ = index.decode(&bytes, |batch| {
         let values: usize = batch.columns().iter().map(|column| column.len()).sum();
         assert_eq!(values, batch.num_rows() * batch.num_columns());
@@ -111,7 +111,7 @@ pub fn store(input: &[u8]) {
     let Some((choice, bytes)) = input.split_first() else { return };
     if choice & 1 == 0 {
         keys::read(bytes);
-        // With the right checksum behind it, so that what stands before it is looked at.
+        // With the right checksum at the end, so that the bytes before it are read.
         let sealed = keys::sealed(bytes.to_vec());
         if let Some((length, keys)) = keys::read(&sealed) {
             assert_eq!(keys::write(length, &keys), sealed, "keys that are read are those that were written");
@@ -129,7 +129,7 @@ pub fn store(input: &[u8]) {
         let (tokens, length) = block.extent(row);
         assert!(tokens as u32 as usize == tokens && length as u32 as usize == length);
         for column in &block.columns {
-            // What a batch makes room for: no overflow, and no more than the row has.
+            // What a batch allocates: no overflow, and no more than the row has.
             let values: usize = column.shape(row).iter().product();
             assert_eq!(Some(column.bytes(row).len()), width(&column.dtype).map(|width| values * width));
         }

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Holds the program `loss` against formulas in PyTorch, written from the papers (see formulas/).
+"""Compares the program `loss` with formulas in PyTorch, written from the papers (see formulas/).
 
     python tests/reference.py --loss target/debug/loss --seed 3
 
-For every loss that `loss --list` prints, and every case of it, fresh random tensors of float64 go
-through both; values and all gradients must agree. Ends with status 1 where one does not, and where
-a loss has no formula here. The same inputs in bfloat16 must give the value that PyTorch computes of
-those rounded inputs, to float32's precision, and gradients in bfloat16.
+For every loss that `loss --list` prints, and every case of it, both compute new random tensors in float64; values and all
+gradients must agree. Exits with status 1 if one does not, or if a loss has no formula here. The same inputs in bfloat16
+must give the value that PyTorch computes from the rounded inputs, to float32's precision, and gradients in bfloat16.
 """
 
 import argparse

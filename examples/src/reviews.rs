@@ -54,7 +54,7 @@ pub fn open_reviews(
     sample: Option<usize>,
     cache: &Path,
 ) -> Result<Reviews> {
-    // A TSV file has no header, and ids that are no numbers in one of the two.
+    // TSV files have no header, and in one of them ids are not numbers.
     let layout = Layout::new().text("id").float("rating").text("text");
     let parquet = file.extension().is_some_and(|extension| extension == "parquet");
     let all = if parquet { Dataset::open(file) } else { Dataset::open_as(file, layout) }?;

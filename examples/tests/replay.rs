@@ -111,7 +111,7 @@ fn a_logged_loss_that_only_a_free_bias_moves_is_printed_and_not_judged() {
     assert!(line.contains("not judged: its weight is 0"), "{output}");
     let output = weighted(0.5);
     assert!(output.contains("FAILED: unweighted_kd_loss"), "{output}");
-    // Nothing moves freely in a classifier.
+    // A classifier has no free parameters.
     let folder = copy_of("trajectory");
     edit(&folder.path().join("distill.json"), |config| {
         config["kd_loss_type"] = Value::from("mse");
@@ -158,7 +158,7 @@ fn what_is_recorded_as_nan_is_named_and_the_rest_is_judged() {
             .lines()
             .any(|line| line.contains("unweighted_hard_label_loss") && !line.contains("not judged"))
     );
-    // A number that is recorded is judged still.
+    // A recorded number is still judged.
     let folder = copy_of("recordings/nan");
     let path = folder.path().join("expected.json");
     let text = fs::read_to_string(&path).unwrap();

@@ -4,7 +4,7 @@
 
 libfuzzer_sys::fuzz_target!(
     init: {
-        // The decoders' own panics are caught and are no finding; one that is not caught still aborts.
+        // Panics of the decoders are caught and are not findings; an uncaught one still aborts.
         std::panic::set_hook(Box::new(|_| {}));
     },
     |input: &[u8]| fuzz::drive::arrow(input)

@@ -4,7 +4,7 @@
 
 libfuzzer_sys::fuzz_target!(
     init: {
-        // As in `arrow`: the decoders' own panics are caught.
+        // As in `arrow`: panics of the decoders are caught.
         std::panic::set_hook(Box::new(|_| {}));
     },
     |input: &[u8]| fuzz::drive::store(input)

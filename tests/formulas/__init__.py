@@ -1,4 +1,4 @@
-"""The formulas of every loss, written from the papers: what `reference.py` holds the program `loss` against."""
+"""The formulas of every loss, written from the papers; `reference.py` compares the program `loss` with them."""
 
 import torch
 
@@ -6,7 +6,7 @@ LOSSES = {}
 
 
 def loss(name, *cases):
-    """Registers a formula. A case makes (options, inputs) of a generator of random tensors."""
+    """Registers a formula. A case makes (options, inputs) from a generator of random tensors."""
 
     def register(formula):
         LOSSES[name] = (formula, cases)

@@ -18,7 +18,7 @@ pub(crate) fn has_nvidia_gpu() -> bool {
 /// What is wrong with the C++ compiler that the build of libtorch's binding will call.
 pub(crate) fn compiler_problem() -> Option<String> {
     let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    // The variable may hold a launcher or options too: `ccache g++`.
+    // The variable may contain a launcher or options too: `ccache g++`.
     let mut words = compiler.split_whitespace();
     let works = answer(Command::new(words.next().unwrap_or_default()).args(words).arg("--version")).is_some();
     (!works).then(|| {

@@ -1,7 +1,7 @@
-"""Takes the files that match one of the patterns out of every wheel in a folder.
+"""Extracts the files that match one of the patterns from every wheel in a folder.
 
-Arguments: the folder of the wheels, the folder to fill, then the patterns. A pattern matches a file's
-whole path; its one group is the path that the file gets in the folder to fill.
+Arguments: the folder with the wheels, the folder to fill, then the patterns. A pattern matches a file's whole path; its
+only group is the file's path in the folder to fill.
 """
 
 import pathlib

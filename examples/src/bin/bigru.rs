@@ -51,7 +51,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     teacher.save(&path)?;
     let frozen = BertForSequenceClassification::from_pretrained(&path, device)?;
 
-    // Ten times the learning rate of a BERT: a recurrent network begins with new weights.
+    // Ten times the learning rate of a BERT: a recurrent network starts with new weights.
     let of_students = (settings, training.epochs, 10.0 * settings.lr);
     let pipeline =
         Supervised::new(student(arguments, &frozen, device)?.seen_by(ClassifierOutputAdaptor)).plan()?;

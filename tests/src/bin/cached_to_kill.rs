@@ -114,7 +114,7 @@ fn main() -> Result<()> {
         .log_every(1)
         .observe(Tells)
         .run_dir(folder);
-    // In the folder of the run, as a person would have it.
+    // In the folder of the run, as users would have it.
     let store =
         |payload| TeacherStore::at(Path::new(folder).join("teacher")).keeping(payload).block_bytes(50_000);
     let trainer = match cache {

@@ -1,4 +1,4 @@
-"""Walks an Arrow IPC file with Python's `datasets` and PyTorch's DataLoader; prints one line of JSON.
+"""Iterates over an Arrow IPC file with Python's `datasets` and PyTorch's DataLoader; prints one line of JSON.
 
 python data.py FILE sequential|shuffled BATCH SECONDS WORKERS
 """

@@ -1,4 +1,4 @@
-# Stands before the other programs of this folder, which are given to Python as one text.
+# Prepended to the other programs in this folder; Python gets both as one text.
 
 import pathlib
 import threading
@@ -6,7 +6,7 @@ import time
 
 
 class Memory(threading.Thread):
-    """The highest anonymous memory of this process, looked at every 20 ms."""
+    """The peak of anonymous memory of this process, sampled every 20 ms."""
 
     peak = 0
 

@@ -5,8 +5,8 @@ memory.py + step.py, ENCODER BATCHES LAYERS f32|bf16 WARM_UP THREADS [TEACHER_LA
 With TEACHER_LAYERS the teacher has this many layers with random weights, and only the sizes of ENCODER; then
 the peak of anonymous memory is reported too.
 
-The recipe of the movie reviews as one writes it by hand: BERT models of transformers, hidden states, soft and
-hard targets, torch.optim.AdamW as it comes, clip_grad_norm_, a linear schedule, torch.autocast for bfloat16.
+The movie-review recipe as one would write it by hand: transformers' BERT models, hidden states, soft and hard
+targets, torch.optim.AdamW with its defaults, clip_grad_norm_, a linear schedule, torch.autocast for bfloat16.
 """
 
 import json

@@ -50,7 +50,7 @@ pub(crate) fn measure(path: &Path, way: Way, batch: usize, workers: usize, secon
             }
             rows += batch.rows() as u64;
             cells += batch.input_ids.numel() as i64;
-            // Every thousandth batch is looked into, so that nothing can be left out.
+            // Checks every thousandth batch, so that no work can be skipped.
             if rows % 32_000 < 32 {
                 tokens += batch.attention_mask.f_sum(Kind::Int64)?.f_int64_value(&[])?;
             }

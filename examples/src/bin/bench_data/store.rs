@@ -205,7 +205,7 @@ fn read(store: &dyn CachedRows, kept: Kept, numbers: &[u64], batch: usize) -> Re
         let keys: Vec<RowKey> = rows.iter().map(|row| key(*row)).collect();
         let longest = rows.iter().map(|row| length(*row)).max().unwrap_or(0) as usize;
         let recalled = Recalled::read(store, &keeps, &keys, longest, Device::Cpu)?;
-        // Every hundredth batch is looked into, so that nothing can be left out.
+        // Checks every hundredth batch, so that no work can be skipped.
         if number % 100 == 0 {
             check(&recalled, &kept.row(rows[0], &values))?;
         }

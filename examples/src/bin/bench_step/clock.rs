@@ -117,7 +117,7 @@ impl Subscriber for Clock {
         let now = Instant::now();
         self.times(|times| {
             let Some((name, since)) = times.open.pop() else { return };
-            // What runs before the first step, to see whether it can, is no part of one.
+            // The checks before the first step are not part of a step.
             if name == STEP || times.open.iter().any(|(open, _)| *open == STEP) {
                 *times.parts.entry(name).or_default() += now - since;
             }

@@ -80,7 +80,7 @@ fn main() -> Result<()> {
     if let Some(threads) = arguments.threads {
         brew_core::tch::set_num_threads(threads);
     }
-    // Looking at the memory takes time: the parts of a step are measured without.
+    // Sampling memory takes time, so the parts of a step are measured without it.
     let sampler = arguments.synthetic_rows.map(|_| Sampler::start());
     let rows = recipe::batches(&arguments)?;
     if let Some(file) = &arguments.batches {

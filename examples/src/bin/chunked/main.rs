@@ -82,7 +82,7 @@ fn point(path: &str, rows: i64) -> Result<()> {
     let weight = random([VOCABULARY, STUDENT])?.f_mul_scalar(0.1)?.f_detach()?.f_set_requires_grad(true)?;
     let (teacher_hidden, teacher_weight) =
         (random([rows, TEACHER])?, random([VOCABULARY, TEACHER])?.f_mul_scalar(0.1)?);
-    // What libtorch sets up at its first product is not the loss's.
+    // What libtorch allocates at its first product does not belong to the loss.
     let _ = random([8, 8])?.f_matmul(&random([8, 8])?)?;
     let before = memory("VmRSS")?;
     let mut fastest = f64::INFINITY;

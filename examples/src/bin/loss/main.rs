@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<()> {
     match arguments.asked()? {
-        // Whoever reads the list may stop early, as `head` does.
+        // The reader of the list may stop early, as `head` does.
         Asked::List => drop(std::io::stdout().write_all(list::text().as_bytes())),
         Asked::Loss { name, options, inputs, gradients } => {
             let measured = measure::measure(&name, &options, files::read(&inputs)?)?;

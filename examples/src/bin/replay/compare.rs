@@ -37,7 +37,7 @@ impl Comparison {
                 missing.push(format!("the losses of batch {index} are not recorded"));
                 continue;
             };
-            // TextBrewer logs the last of several losses of one name.
+            // TextBrewer logs the last of several losses with the same name.
             let row: BTreeMap<&str, f64> = row.iter().map(|(name, value)| (name.as_str(), *value)).collect();
             for (name, value) in &row {
                 match expected.get(*name) {
@@ -120,7 +120,7 @@ impl Comparison {
         if difference > self.largest || difference.is_nan() {
             self.largest = difference;
         }
-        // A NaN is within nothing.
+        // A NaN is never within the tolerance.
         if difference.is_nan() || difference > self.tolerance {
             self.failed.push(format!("{name}: {difference:.2e}"));
         }

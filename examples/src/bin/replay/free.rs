@@ -33,7 +33,7 @@ pub(crate) struct Free {
 impl Free {
     /// `parameters` are the student's.
     pub(crate) fn of(parameters: &BTreeMap<String, Tensor>, config: &DistillationConfig) -> Self {
-        // A loss that compares the scores themselves sees what is added to them, from the first step on.
+        // A loss on the scores themselves depends on what is added to them, from the first step on.
         let compared = config.kd_loss_type.name != "ce" && config.kd_loss_weight != 0.0;
         let spans = parameters.contains_key("qa_outputs.bias") && !compared;
         let layers = parameters.keys().filter_map(|name| layer_of(name)).max().map_or(0, |last| last + 1);

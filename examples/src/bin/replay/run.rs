@@ -40,7 +40,7 @@ struct Keep {
 impl Observer for Keep {
     fn on(&mut self, event: &Event<'_>) {
         let Event::Batch(report) = event else { return };
-        // A batch's share of the window's mean of means, times their number, is its own mean.
+        // A batch's share of the window's mean of means, times the number of batches, is its own mean.
         let own = |(name, share): &(String, f64)| {
             let name = self.names.get(name).unwrap_or(name);
             (name.clone(), share * report.batches as f64)

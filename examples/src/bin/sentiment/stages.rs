@@ -73,7 +73,7 @@ pub(crate) fn check(stages: &[StageName], setting: &Setting<'_>) -> Result<()> {
     });
     let mut problems: Vec<String> =
         report.chain(of_stages).filter_map(|checked| checked.err().map(|error| error.to_string())).collect();
-    // Stages have settings in common.
+    // Stages share settings.
     let mut said = std::collections::BTreeSet::new();
     problems.retain(|problem| said.insert(problem.clone()));
     if problems.is_empty() { Ok(()) } else { Err(Error::invalid(problems.join("\n"))) }

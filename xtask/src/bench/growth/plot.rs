@@ -163,7 +163,7 @@ mod tests {
         // Doubled lengths are equally far apart, within the rounding to whole pixels.
         let steps: Vec<f64> = ours[..5].windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
         assert!(steps.iter().all(|step| (step - steps[0]).abs() <= 1.0 && *step > 50.0), "{steps:?}");
-        // Heights above the axis are as the values: from 32 to 64 as from 64 to 96, by the line twice as high.
+        // Heights are proportional to the values, and twice as high on the steeper line.
         let height = |point: (f64, f64)| ours[0].1 - point.1;
         assert!((height(ours[4]) / height(ours[3]) - 480.0 / 224.0).abs() < 0.05, "{ours:?}");
         assert!((height(theirs[0]) - height(ours[1])).abs() <= 1.0, "{theirs:?}");

@@ -126,7 +126,7 @@ impl Run {
         if self.series == Series::BrewBf16 {
             program.arg("--bf16");
         } else {
-            // For PyTorch, which trains on the same.
+            // For PyTorch, which trains on the same batches.
             program.arg("--batches").arg(&self.batches);
         }
         program
