@@ -22,6 +22,8 @@ pub(super) mod loss;
 mod question_answering;
 mod sequence_classification;
 mod sequence_head;
+mod span_head;
+mod spans;
 mod stored_head;
 mod student;
 mod task;
@@ -36,12 +38,14 @@ pub use architecture::Architecture;
 pub use config::BertConfig;
 pub(super) use head::renew_linear;
 pub use head::{ClassHead, Head};
-pub use question_answering::{BertForQuestionAnswering, SpanBatch, SpanHead, SpanOutput, SpanOutputAdaptor};
+pub use question_answering::BertForQuestionAnswering;
 pub use sequence_classification::{
     BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor,
     FloatLabelTextBatch, TextBatch,
 };
 pub use sequence_head::SequenceHead;
+pub use span_head::SpanHead;
+pub use spans::{SpanBatch, SpanOutput, SpanOutputAdaptor};
 pub use token_classification::{
     BertForTokenClassification, TokenBatch, TokenClassifierOutput, TokenClassifierOutputAdaptor, TokenHead,
 };

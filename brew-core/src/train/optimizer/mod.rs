@@ -13,6 +13,7 @@
 
 mod adafactor;
 mod adam;
+mod group;
 mod groups;
 mod lion;
 mod rows;

@@ -10,6 +10,8 @@
 //! torch.jit.trace(model, (input_ids, attention_mask)).save("teacher.pt")
 //! ```
 
+mod part;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +19,9 @@ use std::path::{Path, PathBuf};
 
 use brew_macros::distill;
 use tch::{CModule, Device, IValue, Tensor};
+
+pub use part::Part;
+use part::tensors;
 
 use super::{Forward, Model, TextBatch};
 use crate::batch::Batch;
@@ -50,31 +55,6 @@ pub struct TorchScript {
     hidden: Option<Part>,
     /// Whether two passes over one batch have been compared.
     compared: Cell<bool>,
-}
-
-/// Where in what a module returns something is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
-    /// At this position of a tuple or a list, from 0; position 0 of a lone tensor is the tensor.
-    At(usize),
-    /// Under this key of a dict.
-    Named(String),
-}
-
-impl Part {
-    /// Under this key of a dict.
-    pub fn named(key: impl Into<String>) -> Self {
-        Part::Named(key.into())
-    }
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Part::At(place) => write!(formatter, "position {place}"),
-            Part::Named(key) => write!(formatter, "key `{key}`"),
-        }
-    }
 }
 
 /// What a TorchScript module returned.
@@ -161,47 +141,20 @@ impl TorchScript {
 
     fn call(&self, inputs: &[IValue]) -> Result<ScriptOutput> {
         let returned = self.module.forward_is(inputs).in_stage("torchscript forward")?;
-        let logits = match self.find(&returned, &self.logits, "logits")? {
+        let logits = match self.logits.of(&returned, &self.path, "logits")? {
             IValue::Tensor(logits) => logits.shallow_clone(),
-            other => return Err(self.misfit("logits", &self.logits, "a tensor", other)),
+            other => return Err(self.logits.misfit(&self.path, "logits", "a tensor", other)),
         };
         let hidden_states = match &self.hidden {
             None => Vec::new(),
             Some(part) => {
-                let found = self.find(&returned, part, "hidden states")?;
-                tensors(found)
-                    .ok_or_else(|| self.misfit("hidden states", part, "a tuple or list of tensors", found))?
+                let found = part.of(&returned, &self.path, "hidden states")?;
+                tensors(found).ok_or_else(|| {
+                    part.misfit(&self.path, "hidden states", "a tuple or list of tensors", found)
+                })?
             }
         };
         Ok(ScriptOutput { logits, hidden_states })
-    }
-
-    fn find<'v>(&self, returned: &'v IValue, part: &Part, what: &str) -> Result<&'v IValue> {
-        let found = match (part, returned) {
-            (Part::At(0), IValue::Tensor(_)) => Some(returned),
-            (Part::At(place), IValue::Tuple(values) | IValue::GenericList(values)) => values.get(*place),
-            (Part::Named(key), IValue::GenericDict(pairs)) => pairs
-                .iter()
-                .find(|(name, _)| matches!(name, IValue::String(name) if name == key))
-                .map(|(_, value)| value),
-            _ => None,
-        };
-        found.ok_or_else(|| {
-            let near = match (part, returned) {
-                (Part::Named(key), IValue::GenericDict(pairs)) => suggest(key, keys(pairs)),
-                _ => String::new(),
-            };
-            Error::file(
-                &self.path,
-                format!("there are no {what} at {part}: the module returned {}{near}", described(returned)),
-            )
-        })
-    }
-
-    fn misfit(&self, what: &str, part: &Part, wanted: &str, found: &IValue) -> Error {
-        let message =
-            format!("the {what} must be {wanted}; at {part} the module returned {}", described(found));
-        Error::file(&self.path, message)
     }
 }
 
@@ -252,35 +205,5 @@ impl Model for TorchScript {
             ("logits".to_owned(), self.logits.to_string()),
             ("hidden states".to_owned(), hidden),
         ]))
-    }
-}
-
-/// A tuple or list as tensors; `None` where it is something else.
-fn tensors(value: &IValue) -> Option<Vec<Tensor>> {
-    match value {
-        IValue::TensorList(tensors) => Some(tensors.iter().map(Tensor::shallow_clone).collect()),
-        IValue::Tuple(values) | IValue::GenericList(values) => values
-            .iter()
-            .map(|value| if let IValue::Tensor(tensor) = value { Some(tensor.shallow_clone()) } else { None })
-            .collect(),
-        _ => None,
-    }
-}
-
-fn keys(pairs: &[(IValue, IValue)]) -> impl Iterator<Item = &str> {
-    pairs.iter().filter_map(|(key, _)| if let IValue::String(key) = key { Some(key.as_str()) } else { None })
-}
-
-fn described(value: &IValue) -> String {
-    match value {
-        IValue::None => "None".to_owned(),
-        IValue::Tensor(tensor) => format!("a tensor of {:?}", tensor.size()),
-        IValue::Tuple(values) => format!("a tuple of {}", values.len()),
-        IValue::GenericList(values) => format!("a list of {}", values.len()),
-        IValue::TensorList(tensors) => format!("a list of {} tensors", tensors.len()),
-        IValue::GenericDict(pairs) => {
-            format!("a dict of {}", keys(pairs).map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "))
-        }
-        _ => "something that is neither tensors nor a collection of them".to_owned(),
     }
 }

@@ -1,0 +1,134 @@
+//! Runs a model over batches and joins what it gives, padded to the longest batch, on the CPU.
+
+use tch::{Device, Kind, Tensor};
+
+use super::Predictions;
+use crate::adaptor::{Adaptor, Provides};
+use crate::batch::Batch as _;
+use crate::error::{Error, InStage, Result};
+use crate::feature::Feature;
+use crate::loss::zeros_and_ones;
+use crate::model::{Model as _, Seen};
+use crate::observe::inputs::{Inputs, input_of};
+use crate::pass::{Pass, Wants};
+use crate::role::{IGNORED, InputsMask, Labels, Logits, LogitsMask, Role, mask_of};
+
+/// What is kept of a batch's tensors and their mask.
+type Keep<'k> = dyn Fn(Vec<Tensor>, Option<&Tensor>) -> Result<Vec<Tensor>> + 'k;
+
+impl<R: Role> Predictions<R> {
+    /// What `keep` keeps of these batches.
+    pub(super) fn gather<A: Adaptor + Provides<R>>(
+        model: &Seen<A>,
+        batches: impl IntoIterator<Item = Result<A::Batch>>,
+        keep: &Keep<'_>,
+    ) -> Result<Self> {
+        let _guard = tch::no_grad_guard();
+        let device = model.parameters().device();
+        let pass = Pass::evaluation(Wants::nothing().and_role(R::NAME));
+        let mut parts = Vec::new();
+        for batch in batches {
+            let batch = batch?.to_device(device)?;
+            let output = model.run(&batch, &pass).in_stage("evaluation")?;
+            let read = |role| Ok::<_, Error>(tensors(model.read(role, &batch, &output)?));
+            let mut labels = read(Labels::NAME)?;
+            if labels.is_empty() {
+                labels.extend(batch.column("labels").map(Tensor::shallow_clone));
+            }
+            for role in [InputsMask::NAME, LogitsMask::NAME] {
+                for mask in read(role)? {
+                    zeros_and_ones(&format!("the model's `{role}`"), &mask)?;
+                }
+            }
+            let mask = match mask_of(R::NAME) {
+                Some(role) => read(role)?.pop(),
+                None => None,
+            };
+            let inputs = input_of(&batch, &labels)?;
+            let values = keep(read(R::NAME)?, mask.as_ref())?;
+            let part = Self::part(values, labels, mask)?;
+            parts.push(Predictions { inputs, ..part });
+        }
+        if parts.is_empty() {
+            return Err(Error::invalid("there is nothing to evaluate: the data has no rows"));
+        }
+        Ok(Self::join(&parts)?.with_problem(model.problem_type()))
+    }
+
+    /// One batch on the CPU. Where classes are of tokens, a mask is made if there is none: padding to
+    /// the longest batch needs it.
+    fn part(values: Vec<Tensor>, labels: Vec<Tensor>, mask: Option<Tensor>) -> Result<Self> {
+        let on_cpu = |tensor: Tensor| Ok(tensor.f_to_device(Device::Cpu)?);
+        let values = values.into_iter().map(|values| {
+            let narrow = matches!(values.f_kind()?, Kind::Half | Kind::BFloat16);
+            let wide = narrow || R::NAME == Logits::NAME;
+            on_cpu(if wide { values.f_to_kind(Kind::Float)? } else { values })
+        });
+        let values = values.collect::<Result<Vec<_>>>()?;
+        // In 8 bits without a sign the -100 that a shorter batch is padded with would be the class 156.
+        let labels = labels.into_iter().map(|labels| match labels.f_kind()? {
+            Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8 => on_cpu(labels.f_to_kind(Kind::Int64)?),
+            _ => on_cpu(labels),
+        });
+        let labels = labels.collect::<Result<Vec<_>>>()?;
+        let mask = match (mask.map(on_cpu).transpose()?, values.first().map(Tensor::size).as_deref()) {
+            (Some(mask), _) => Some(mask.f_ne(0)?),
+            (None, Some([rows, length, _])) => {
+                Some(Tensor::f_ones([*rows, *length], (Kind::Bool, Device::Cpu))?)
+            }
+            (None, _) => None,
+        };
+        Self::of_values(values, labels, mask)
+    }
+
+    fn join(parts: &[Self]) -> Result<Self> {
+        let first = &parts[0];
+        let values = (0..first.values.len()).map(|index| {
+            join(parts.iter().filter_map(|part| part.values.get(index)), |rank| {
+                if rank == 2 && R::NAME == Logits::NAME { f64::NEG_INFINITY } else { 0.0 }
+            })
+        });
+        let values = values.collect::<Result<Vec<_>>>()?;
+        let labelled = parts.iter().all(|part| part.labels.len() == first.labels.len());
+        let labels = (0..if labelled { first.labels.len() } else { 0 })
+            .map(|index| join(parts.iter().filter_map(|part| part.labels.get(index)), |_| IGNORED as f64));
+        let labels = labels.collect::<Result<Vec<_>>>()?;
+        if R::NAME == Logits::NAME && !labels.is_empty() && labels.len() != values.len() {
+            return Err(Error::invalid(format!(
+                "there are {} logits and {} labels: each head needs its own",
+                values.len(),
+                labels.len()
+            )));
+        }
+        let masks: Vec<&Tensor> = parts.iter().filter_map(|part| part.mask.as_ref()).collect();
+        let mask = (!masks.is_empty()).then(|| join(masks, |_| 0.0)).transpose()?;
+        let joined = Self::of_values(values, labels, mask)?;
+        Ok(Predictions { inputs: Inputs::of_all(parts.iter().map(|part| part.inputs)), ..joined })
+    }
+}
+
+fn tensors(feature: Option<Feature>) -> Vec<Tensor> {
+    feature.map(Feature::into_tensors).unwrap_or_default()
+}
+
+/// Batches below one another, each padded to the largest in every dimension but the first.
+fn join<'t>(parts: impl IntoIterator<Item = &'t Tensor>, padding: impl Fn(usize) -> f64) -> Result<Tensor> {
+    let parts: Vec<&Tensor> = parts.into_iter().collect();
+    let mut largest: Vec<i64> = Vec::new();
+    for part in &parts {
+        let size = part.size();
+        largest.resize(largest.len().max(size.len()), 0);
+        largest.iter_mut().zip(&size).for_each(|(largest, size)| *largest = (*largest).max(*size));
+    }
+    let padded = parts.iter().map(|part| {
+        let missing =
+            part.size().iter().zip(&largest).map(|(size, largest)| largest - size).collect::<Vec<_>>();
+        if missing.iter().skip(1).all(|missing| *missing == 0) {
+            return Ok(part.shallow_clone());
+        }
+        // The last dimension first, and what goes before and behind it.
+        let sides: Vec<i64> = missing.iter().skip(1).rev().flat_map(|missing| [0, *missing]).collect();
+        Ok(part.f_pad(sides, "constant", padding(part.dim()))?)
+    });
+    Ok(Tensor::f_cat(&padded.collect::<Result<Vec<_>>>()?, 0)?)
+}
