@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::pipeline::Weighed;
 use super::{Declared, Layers, Reads, Sides};
 use crate::adaptor::Adaptor;
-use crate::loss::{AlsoReads, Masks};
+use crate::loss::{AlsoReads, Loss, Masks};
 use crate::model::{self, Seen};
 use crate::plan::{Combine, Flow, LossStage, Plan, Projection, Stage, StageId, StageKind};
 use crate::role::{Hidden, Labels, Logits, LogitsMask, Losses, Role, mask_of};
@@ -101,22 +101,33 @@ impl Layout {
         self.connect_mask(self.student, id, mask);
         let shifted = matches!(reads, Reads::Logits { probability_shift: true, .. });
         let labels = shifted.then_some(Labels::NAME).filter(|labels| guide != Some(labels));
-        let of_the_student = |role| AlsoReads { side: Side::Student, role };
+        let guides = [labels, guide].into_iter().flatten();
+        self.connect_also_read(id, &*loss, guides, &teachers);
+        self.terms.push(id);
+        (id, Weighed::new(loss, weight))
+    }
+
+    /// Connects what the loss reads besides its feature, and these roles of the student, which guide it.
+    fn connect_also_read(
+        &mut self,
+        id: StageId,
+        loss: &dyn Loss,
+        guides: impl Iterator<Item = &'static str>,
+        teachers: &[StageId],
+    ) {
         // Without duplicates if the loss reads one of them itself.
-        let guides = [labels, guide].into_iter().flatten().map(of_the_student);
+        let guides = guides.map(|role| AlsoReads { side: Side::Student, role });
         let guides: Vec<_> = guides.filter(|guide| !loss.also_reads().contains(guide)).collect();
         for also in loss.also_reads().iter().chain(&guides) {
             let adaptors = match also.side {
-                Side::Student => vec![self.student],
-                Side::Teacher => teachers.clone(),
+                Side::Student => std::slice::from_ref(&self.student),
+                Side::Teacher => teachers,
             };
-            for adaptor in adaptors {
+            for adaptor in adaptors.to_vec() {
                 let flow = Flow::Feature { role: also.role.to_owned(), layers: None };
                 self.plan.connect(adaptor, id, flow);
             }
         }
-        self.terms.push(id);
-        (id, Weighed::new(loss, weight))
     }
 
     /// The adaptors of the teachers whose features a loss reads: all teachers for logits, one for layers.

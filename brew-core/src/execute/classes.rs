@@ -1,91 +1,12 @@
 //! Class names of teachers, student and data: compared before the first step, and reordered on request.
 
-use std::collections::BTreeMap;
-
-use tch::{Kind, Tensor};
-
 use super::Executor;
-use super::heads::TOP_LOGITS;
 use crate::adaptor::Adaptor;
-use crate::distill::Pipeline;
-use crate::error::{Error, Problem, Result};
-use crate::model::{Agreement, Model as _, agreement, listed, order_of};
+use crate::error::Problem;
+use crate::model::{Agreement, Model as _, agreement, listed};
 use crate::plan::{Flow, Plan, StageId, StageKind};
 use crate::role::{Labels, Logits, Losses, Role};
 use crate::side::Owner;
-
-/// For each teacher read by class name: the teacher's class for each class of the student.
-#[derive(Debug, Default)]
-pub(super) struct Orders(BTreeMap<usize, Vec<i64>>);
-
-impl Orders {
-    /// The orders of a pipeline's teachers.
-    ///
-    /// # Errors
-    /// Classes without names, and names that differ between the two sides; for all teachers at once.
-    pub(super) fn of<T: 'static, A: Adaptor>(pipeline: &Pipeline<T, A>) -> Result<Self> {
-        let mut orders = BTreeMap::new();
-        let mut problems = Vec::new();
-        let student = pipeline.student.class_names();
-        for (index, teacher) in pipeline.teachers.iter().enumerate() {
-            if !teacher.takes_classes_by_name() {
-                continue;
-            }
-            let message = match (teacher.class_names(), &student) {
-                (Some(names), Some(wanted)) => match order_of(&names, wanted) {
-                    Some(order) => {
-                        orders.insert(index, order);
-                        continue;
-                    }
-                    None => format!(
-                        "its classes cannot be matched by name: they are {}, and the student's are {}; both must name the same classes",
-                        listed(&names),
-                        listed(wanted)
-                    ),
-                },
-                (None, _) => {
-                    "its classes cannot be matched by name: they have no names; remove `.classes_by_name()`, or add names to `id2label` in its config.json".to_owned()
-                }
-                (_, None) => {
-                    "its classes cannot be put in the student's order: the student's have no names; give them with `.classes([…])`".to_owned()
-                }
-            };
-            problems.push(Problem::Unfit { stage: stage_of(&pipeline.plan, Owner::Teacher(index)), message });
-        }
-        if problems.is_empty() { Ok(Orders(orders)) } else { Err(Error::Plan(problems)) }
-    }
-
-    /// A teacher's logits in the student's order: all of them, or the top k as three tensors per head.
-    pub(super) fn apply(&self, teacher: usize, logits: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        let Some(order) = self.0.get(&teacher) else { return Ok(logits) };
-        let ids_first = logits.first().is_some_and(|first| first.kind() == Kind::Int64);
-        let change = |(place, tensor): (usize, Tensor)| match (ids_first, place % TOP_LOGITS) {
-            (false, _) => in_order(&tensor, order),
-            (true, 0) => {
-                let classes = i64::try_from(order.len()).unwrap_or(i64::MAX);
-                let places = (0..classes).map(|class| order.iter().position(|found| *found == class));
-                let places: Vec<i64> = places
-                    .map(|place| place.and_then(|place| i64::try_from(place).ok()).unwrap_or(0))
-                    .collect();
-                let places = Tensor::f_from_slice(&places)?.f_to_device(tensor.device())?;
-                Ok(places.f_take(&tensor)?)
-            }
-            _ => Ok(tensor),
-        };
-        logits.into_iter().enumerate().map(change).collect()
-    }
-}
-
-fn in_order(logits: &Tensor, order: &[i64]) -> Result<Tensor> {
-    let classes = logits.size().last().copied().unwrap_or(0);
-    if usize::try_from(classes) != Ok(order.len()) {
-        return Err(Error::invalid(format!(
-            "a teacher names {} classes, but its logits have {classes}",
-            order.len()
-        )));
-    }
-    Ok(logits.f_index_select(-1, &Tensor::f_from_slice(order)?.f_to_device(logits.device())?)?)
-}
 
 /// The result of comparing all sides.
 #[derive(Debug, Default)]
@@ -117,35 +38,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             .filter(|index| gives(plan, Owner::Teacher(*index), &[Logits::NAME]))
             .collect();
         let student = self.pipeline.student.class_names();
-        let mut sides: Vec<Named> = Vec::new();
-        for index in &teachers {
-            let owner = Owner::Teacher(*index);
-            let names = self.pipeline.teachers[*index].class_names();
-            // A teacher that is read by name has the student's order.
-            let names = if self.orders.0.contains_key(index) { student.clone() } else { names };
-            let whose = self.called(*index);
-            sides.extend(names.map(|names| Named {
-                whose,
-                stage: stage_of(plan, owner),
-                owner: Some(owner),
-                names,
-            }));
-        }
-        let owner = Owner::Student;
-        sides.extend(student.clone().map(|names| Named {
-            whose: "the student".to_owned(),
-            stage: stage_of(plan, owner),
-            owner: Some(owner),
-            names,
-        }));
-        if gives(plan, Owner::Student, &[Labels::NAME, Losses::NAME]) {
-            sides.extend(data.map(|names| Named {
-                whose: "the data".to_owned(),
-                stage: "batch".to_owned(),
-                owner: None,
-                names: names.to_vec(),
-            }));
-        }
+        let sides = self.named_sides(&teachers, student.as_ref(), data);
         for (place, one) in sides.iter().enumerate() {
             for other in &sides[place + 1..] {
                 match agreement(&one.names, &other.names) {
@@ -172,6 +65,46 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             );
         }
         findings
+    }
+
+    /// Everyone whose names are compared: these teachers, the student, and the data.
+    fn named_sides(
+        &self,
+        teachers: &[usize],
+        student: Option<&Vec<String>>,
+        data: Option<&[String]>,
+    ) -> Vec<Named> {
+        let plan = self.plan();
+        let mut sides: Vec<Named> = Vec::new();
+        for index in teachers {
+            let owner = Owner::Teacher(*index);
+            let names = self.pipeline.teachers[*index].class_names();
+            // A teacher that is read by name has the student's order.
+            let names = if self.orders.reads_by_name(*index) { student.cloned() } else { names };
+            let whose = self.called(*index);
+            sides.extend(names.map(|names| Named {
+                whose,
+                stage: stage_of(plan, owner),
+                owner: Some(owner),
+                names,
+            }));
+        }
+        let owner = Owner::Student;
+        sides.extend(student.cloned().map(|names| Named {
+            whose: "the student".to_owned(),
+            stage: stage_of(plan, owner),
+            owner: Some(owner),
+            names,
+        }));
+        if gives(plan, Owner::Student, &[Labels::NAME, Losses::NAME]) {
+            sides.extend(data.map(|names| Named {
+                whose: "the data".to_owned(),
+                stage: "batch".to_owned(),
+                owner: None,
+                names: names.to_vec(),
+            }));
+        }
+        sides
     }
 
     /// What messages call a teacher.

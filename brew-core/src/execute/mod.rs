@@ -8,6 +8,8 @@
 //! `student`, `loss` and `teacher_cache`; `probe` walks the plan with two rows and collects every problem.
 
 mod balance;
+mod checks;
+mod class_orders;
 mod classes;
 mod combine;
 mod heads;
@@ -58,7 +60,7 @@ pub struct Executor<'p, T: 'static, A: Adaptor> {
     /// The plan that runs: the pipeline's, with the stages that the run added.
     plan: Plan,
     order: Vec<StageId>,
-    orders: classes::Orders,
+    orders: class_orders::Orders,
     projections: Projections,
     variances: balance::Variances,
     caches: Option<teacher_cache::Caches>,
@@ -87,7 +89,7 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
             part.learns(|learns| learns.prepare(&place)).transpose().in_stage(name)?;
         }
         let variances = balance::Variances::new(&pipeline.plan, (kind, device))?;
-        let orders = classes::Orders::of(pipeline)?;
+        let orders = class_orders::Orders::of(pipeline)?;
         Ok(Executor {
             pipeline,
             plan: pipeline.plan.clone(),

@@ -1,8 +1,6 @@
 //! The probe: runs two rows through the plan before the first step to check everything that types cannot, all
 //! at once.
 
-use tch::{Kind, Tensor};
-
 use super::held::Held;
 use super::run::{Inputs, Provided};
 use super::vocabularies::OfColumn;
@@ -10,12 +8,10 @@ use super::{Executor, Keys, reads};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
 use crate::error::{Error, Problem, Result};
-use crate::feature::Feature;
 use crate::loss::zeros_and_ones;
-use crate::model::{Model, ProblemType};
+use crate::model::Model;
 use crate::pass::{Pass, Wants};
 use crate::plan::{Stage, StageId, StageKind};
-use crate::role::{InputsMask, Labels, Logits, LogitsMask, Role};
 use crate::side::Owner;
 use crate::words::thousands;
 
@@ -30,13 +26,13 @@ pub struct Probe {
 
 /// Collected while the stages run.
 #[derive(Default)]
-struct Findings {
+pub(super) struct Findings {
     found: Vec<String>,
     problems: Vec<Problem>,
 }
 
 impl Findings {
-    fn problem(&mut self, stage: &Stage, error: Error) {
+    pub(super) fn problem(&mut self, stage: &Stage, error: Error) {
         let message = error.within(&stage.name);
         self.problems.push(Problem::Unfit { stage: stage.name.clone(), message });
     }
@@ -178,45 +174,6 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
     }
 
-    /// Checks that labels lie in 0 to classes - 1, or are -100, which no loss counts.
-    fn check_labels<B: Feeds<T, A::Batch>>(
-        &self,
-        stage: &Stage,
-        batch: &B,
-        held: &Held,
-        id: StageId,
-        findings: &mut Findings,
-    ) {
-        let model = self.plan().inputs(id).into_iter().find_map(|(_, from, _)| held.outputs.get(&from));
-        let Some(output) = model else { return };
-        let read = |role| {
-            self.student().read(role, batch.student(), &**output).ok().flatten().map(Feature::into_tensors)
-        };
-        let (Some(logits), Some(labels)) = (read(Logits::NAME), read(Labels::NAME)) else { return };
-        let stated = self.student().problem_type();
-        for (logits, labels) in logits.iter().zip(&labels) {
-            match labels_misfit(stated, logits, labels) {
-                Ok(Some(message)) => findings.problem(stage, Error::invalid(message)),
-                Ok(None) => {}
-                Err(error) => findings.problem(stage, error),
-            }
-        }
-    }
-
-    /// Checks that the student's masks are 0 and 1, even if only its model reads them.
-    fn check_masks<B: Feeds<T, A::Batch>>(&self, batch: &B, held: &Held, id: StageId) -> Result<()> {
-        let model = self.plan().inputs(id).into_iter().find_map(|(_, from, _)| held.outputs.get(&from));
-        let Some(output) = model else { return Ok(()) };
-        for role in [InputsMask::NAME, LogitsMask::NAME] {
-            // A mask that cannot be read is reported where it is read.
-            let Ok(Some(masks)) = self.student().read(role, batch.student(), &**output) else { continue };
-            for mask in masks.into_tensors() {
-                zeros_and_ones(&format!("the student's `{role}`"), &mask)?;
-            }
-        }
-        Ok(())
-    }
-
     fn adaptor_found(&self, id: StageId, stage: &Stage, held: &Held) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for (flow, _, kind) in self.plan().outputs(id) {
@@ -237,17 +194,4 @@ fn batch_found<B: Batch>(batch: &B) -> String {
         .map(|(name, tensor)| format!("`{name}` {} {:?}", crate::words::shape(&tensor.size()), tensor.kind()))
         .collect();
     format!("batch: {}", columns.join(", "))
-}
-
-/// The mismatch between labels and logits, if there is one; the model may state the problem type.
-fn labels_misfit(stated: Option<ProblemType>, logits: &Tensor, labels: &Tensor) -> Result<Option<String>> {
-    let classes = logits.size().last().copied().unwrap_or(0);
-    let problem = match (ProblemType::of(stated, &logits.size(), labels), labels.kind()) {
-        (Ok(problem), _) => problem,
-        (Err(error), _) if stated.is_some() => return Ok(Some(error.to_string())),
-        // Labels of a custom loss may have any shape; integers are still classes.
-        (Err(_), Kind::Int64 | Kind::Int) => ProblemType::SingleLabelClassification,
-        (Err(_), _) => return Ok(None),
-    };
-    problem.misfit(labels, classes)
 }

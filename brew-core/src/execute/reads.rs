@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::classes::Orders;
+use super::class_orders::Orders;
 use super::heads::{RolesOfSide, by_head};
 use super::held::Held;
 use crate::error::{Error, Result};

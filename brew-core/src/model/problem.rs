@@ -104,9 +104,6 @@ impl ProblemType {
     /// # Errors
     /// What does not fit, with the mend.
     pub fn of(stated: Option<Self>, logits: &[i64], labels: &Tensor) -> Result<Self> {
-        use ProblemType::{
-            MultiLabelClassification as Multi, Regression, SingleLabelClassification as Single,
-        };
         let sizes = labels.size();
         // One number per row is one logit.
         let (one, rows) = match logits {
@@ -136,6 +133,19 @@ impl ProblemType {
         if !integers && !floats {
             return refused("labels are integers or floats", "declare the column as i64 or f32");
         }
+        Self::fitting(stated, one, form, integers).or_else(|(wanted, mend)| refused(wanted, mend))
+    }
+
+    /// One cell of the table of [`of`](Self::of), or what is wanted and how to mend it.
+    fn fitting(
+        stated: Option<Self>,
+        one: bool,
+        form: Form,
+        integers: bool,
+    ) -> std::result::Result<Self, (&'static str, &'static str)> {
+        use ProblemType::{
+            MultiLabelClassification as Multi, Regression, SingleLabelClassification as Single,
+        };
         match (stated, one, form, integers) {
             (None | Some(Regression), true, Form::PerRow | Form::PerLogit, _)
             | (Some(Regression), false, Form::PerLogit, _) => Ok(Regression),
@@ -144,27 +154,27 @@ impl ProblemType {
             | (Some(Multi), false, Form::PerLogit, false)
             | (Some(Multi), true, Form::PerRow | Form::PerLogit, false) => Ok(Multi),
 
-            (Some(Single), true, ..) => refused("a softmax over one logit is always 1", ONE_LOGIT),
+            (Some(Single), true, ..) => Err(("a softmax over one logit is always 1", ONE_LOGIT)),
             (None | Some(Regression), ..) if one => {
-                refused("there must be one number per logit", "give a column of one number per example")
+                Err(("there must be one number per logit", "give a column of one number per example"))
             }
-            (Some(Regression), ..) => refused(
+            (Some(Regression), ..) => Err((
                 "there must be one number per logit",
                 "give lists of as many numbers, or a head with one logit",
-            ),
-            (Some(Multi), _, _, true) => refused("there must be 0 or 1 for each class, as floats", FLOATS),
-            (Some(Multi), ..) => refused("there must be 0 or 1 for each class", FLOATS),
+            )),
+            (Some(Multi), _, _, true) => Err(("there must be 0 or 1 for each class, as floats", FLOATS)),
+            (Some(Multi), ..) => Err(("there must be 0 or 1 for each class", FLOATS)),
             (None | Some(Single), _, Form::PerLogit, _) => {
-                refused("there must be one class per row, as an integer", SEVERAL)
+                Err(("there must be one class per row, as an integer", SEVERAL))
             }
-            (None | Some(Single), _, Form::PerRow, false) => refused(
+            (None | Some(Single), _, Form::PerRow, false) => Err((
                 "there must be one class per row, as an integer",
                 "declare the column as i64, or give the head one logit if they are numbers",
-            ),
-            (None | Some(Single), ..) => refused(
+            )),
+            (None | Some(Single), ..) => Err((
                 "there must be one class per row, as an integer, or floats in the shape of the logits",
                 "give labels in one of these shapes",
-            ),
+            )),
         }
     }
 

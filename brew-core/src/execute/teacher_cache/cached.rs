@@ -7,7 +7,9 @@ use std::sync::Arc;
 use tch::Device;
 
 use super::Computed;
-use crate::cache::{CacheReport, CachedRows, Gather, Keep, Payload, Recalled, Row, RowKey, RowKeys, Whole};
+use crate::cache::{
+    CacheReport, CachedRows, Card, Gather, Keep, Payload, Recalled, Row, RowKey, RowKeys, Whole,
+};
 use crate::error::{Error, Result};
 use crate::plan::StageId;
 
@@ -36,6 +38,32 @@ pub(super) struct Cached {
 }
 
 impl Cached {
+    /// The cache behind these rows for data of this many rows, before anything was found in it.
+    pub(super) fn new(
+        name: String,
+        adaptor: StageId,
+        keeps: Vec<Keep>,
+        rows: Arc<dyn CachedRows>,
+        card: &Card,
+        of_data: Option<usize>,
+    ) -> Self {
+        Cached {
+            name,
+            adaptor,
+            is_narrower: rows.keeps() != card.keeps,
+            keeps,
+            rows,
+            follows_padding: false,
+            found: Cell::new(0),
+            computed: Cell::new(0),
+            expected: Cell::new(of_data.map(|rows| rows as u64 * 3 / 2)),
+            grows: Cell::new(true),
+            read: Cell::new(0),
+            compares: Cell::new(true),
+            warnings: RefCell::default(),
+        }
+    }
+
     pub(super) fn warn(&self, warning: String) {
         self.warnings.borrow_mut().push(warning);
     }

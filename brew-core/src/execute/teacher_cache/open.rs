@@ -1,6 +1,5 @@
 //! Opens the caches of a pipeline's teachers: determines their cards and what to store of a row.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::super::Executor;
@@ -73,21 +72,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             let place: Vec<&str> = task.into_iter().chain(place.as_deref()).collect();
             let card = Card { keeps: keeps.iter().cloned().collect(), payload, ..self.card(teacher, &keys)? };
             let rows = cache.open(&place.join("/"), &card)?;
-            let mut cached = Cached {
-                name,
-                adaptor,
-                is_narrower: rows.keeps() != card.keeps,
-                keeps,
-                rows,
-                follows_padding: false,
-                found: Cell::new(0),
-                computed: Cell::new(0),
-                expected: Cell::new(data.rows().map(|rows| rows as u64 * 3 / 2)),
-                grows: Cell::new(true),
-                read: Cell::new(0),
-                compares: Cell::new(true),
-                warnings: RefCell::default(),
-            };
+            let mut cached = Cached::new(name, adaptor, keeps, rows, &card, data.rows());
             let sizes = self.try_padding(index, &mut cached, first.teacher(), &keys, &payload)?;
             lines.push(cached.cost(&sizes, &keys, data.rows(), &caches.place));
             caches.teachers.insert(index, cached);

@@ -7,7 +7,8 @@ use tch::{Kind, Tensor};
 
 use super::Metric;
 use super::classes::{integers, one_head};
-use super::tags::{Scheme, f1, problem};
+use super::tags::{Scheme, problem};
+use super::tags_f1::f1;
 use crate::error::{Error, InStage, Result};
 use crate::observe::Predictions;
 use crate::role::counts;

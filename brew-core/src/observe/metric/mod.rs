@@ -14,6 +14,7 @@ mod matthews;
 mod next_token;
 mod squad;
 mod tags;
+mod tags_f1;
 
 use std::fmt;
 
@@ -30,7 +31,8 @@ pub use entity_f1::EntityF1;
 pub use f1::F1;
 pub use matthews::Matthews;
 pub use squad::{SquadAnswers, SquadExactMatch, SquadF1, exact_match, token_f1};
-pub use tags::{Entity, Scheme, entities, entity_f1};
+pub use tags::{Entity, Scheme, entities};
+pub use tags_f1::entity_f1;
 
 /// A number that says how good predictions are; more is better.
 ///
