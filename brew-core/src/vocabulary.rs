@@ -1,8 +1,8 @@
-//! Which token each id of a model stands for, read from the tokenizer files beside its weights.
+//! Vocabularies: the token for each id of a model, read from the tokenizer files beside its weights.
 //!
-//! Ids mean nothing by themselves: 2023 is `this` to one model and `Ġworld` to another. A batch that two
-//! models read must have been made by the tokenizer of both, so a run compares their vocabularies, and the one
-//! that the data names, before its first step.
+//! Ids mean nothing by themselves: 2023 is `this` to one model and `Ġworld` to another. Two models that read
+//! the same batch must share a tokenizer, so a run compares their vocabularies, and the one that the data
+//! states, before its first step.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,34 +12,34 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// How many ids share one hash of a [`Fingerprint`].
+/// The number of ids that share one hash in a [`Fingerprint`].
 const BLOCK: u32 = 256;
 
 /// The tokens of a tokenizer by their ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vocabulary(BTreeMap<u32, String>);
 
-/// How two vocabularies differ over the ids that both have.
+/// How two vocabularies differ on their common ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// How many ids (or blocks of ids, where one side is a fingerprint) both sides have.
+    /// The number of ids (or blocks of ids, if one side is a fingerprint) that both sides have.
     pub(crate) common: usize,
-    /// How many of those stand for other tokens.
+    /// The number of those that stand for different tokens.
     pub(crate) other: usize,
-    /// The first such id with the token of each side, where both are known.
+    /// The first such id with the token of each side, if both are known.
     pub(crate) first: Option<(u32, String, String)>,
 }
 
 impl Difference {
-    /// Whether these are two vocabularies, and not one with some tokens replaced or added.
+    /// Whether these are different vocabularies, rather than one with some tokens replaced or added.
     pub(crate) fn is_of_two(&self) -> bool {
         2 * self.other > self.common
     }
 }
 
 impl Vocabulary {
-    /// The vocabulary of tokens with their ids, as a tokenizer lists them in any order. Where an id has two
-    /// tokens, the first in the alphabet stands for it.
+    /// A vocabulary from tokens and ids in any order. If an id has several tokens, the alphabetically first
+    /// one is used.
     pub fn new(tokens: impl IntoIterator<Item = (String, u32)>) -> Self {
         let mut found = Vocabulary::default();
         tokens.into_iter().for_each(|(token, id)| found.add(id, token));
@@ -54,9 +54,9 @@ impl Vocabulary {
         }
     }
 
-    /// The vocabulary that the tokenizer files of a model folder describe: `tokenizer.json`, or else
-    /// `vocab.json` with `added_tokens.json`, or `vocab.txt`. `None` without any of these, and for a kind of
-    /// tokenizer whose file has no table of tokens.
+    /// The vocabulary in the tokenizer files of a model folder: `tokenizer.json`, or else `vocab.json` with
+    /// `added_tokens.json`, or `vocab.txt`. `None` without any of these, and for a kind of tokenizer whose
+    /// file has no table of tokens.
     ///
     /// # Errors
     /// A file that cannot be read, or is not JSON.
@@ -81,7 +81,7 @@ impl Vocabulary {
         Ok((!found.is_empty()).then_some(found))
     }
 
-    /// The entries of `{"token": id}`, or of `[["token", score]]`, whose ids are the places in the list.
+    /// Adds the entries of `{"token": id}`, or of `[["token", score]]`, where the ids are list positions.
     fn add_table(&mut self, table: &Value) {
         for (token, id) in table.as_object().into_iter().flatten() {
             self.add_entry(id, &Value::from(token.as_str()));
@@ -97,12 +97,12 @@ impl Vocabulary {
         }
     }
 
-    /// How many ids have a token.
+    /// The number of ids that have a token.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether no id has one.
+    /// Whether no id has a token.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -112,7 +112,7 @@ impl Vocabulary {
         self.0.get(&id).map(String::as_str)
     }
 
-    /// Compares the tokens of the ids that both have.
+    /// Compares the tokens of common ids.
     pub(crate) fn difference(&self, other: &Self) -> Difference {
         let both = self.0.iter().filter_map(|(id, one)| Some((*id, one, other.0.get(id)?)));
         let mut found = Difference { common: 0, other: 0, first: None };
@@ -132,7 +132,7 @@ impl Vocabulary {
         let whole = end / BLOCK;
         let own = self.fingerprint_up_to(print.end);
         let pairs = (0..).zip(own.blocks.iter().zip(&print.blocks));
-        // The last block of the shorter side is not the other's.
+        // The last, partial block of the shorter side cannot be compared.
         let shared = pairs.filter(|(block, _)| print.end <= end || *block < whole);
         let mut found = Difference { common: 0, other: 0, first: None };
         for (_, (one, other)) in shared {
@@ -142,7 +142,7 @@ impl Vocabulary {
         found
     }
 
-    /// What a table of tokenised text keeps of it.
+    /// The fingerprint that a table of tokenised text stores.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint_up_to(self.end())
     }
@@ -172,8 +172,8 @@ impl Vocabulary {
     }
 }
 
-/// A short description of a [`Vocabulary`]: the end of its ids, and a hash of the tokens of each 256 ids.
-/// As text (`Display`, `FromStr`) it stands in the metadata of a column of ids.
+/// A short description of a [`Vocabulary`]: the end of its ids, and a hash for every 256 ids. As text
+/// (`Display`, `FromStr`) it is stored in the metadata of a column of ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     end: u32,
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(short.difference(&long), none);
         assert_eq!(long.difference(&short), none);
         assert_eq!(long.difference_from(&short.fingerprint()), Difference { common: 3, ..none.clone() });
-        // The last block of the longer one holds tokens that the shorter has not.
+        // The last block of the longer one holds tokens that the shorter one lacks.
         assert_eq!(short.difference_from(&long.fingerprint()), Difference { common: 2, ..none });
     }
 

@@ -153,7 +153,7 @@ fn two_rows_find_labels_and_masks_out_of_range() {
     batch.labels = Some(Tensor::from_slice(&[0_i64, 3, 0, 0]));
     let error = executor.probe(&batch).unwrap_err().to_string();
     assert!(
-        error.contains("out of bounds") || error.contains("a label is 3, and the logits have 3 classes"),
+        error.contains("out of bounds") || error.contains("a label is 3, but the logits have 3 classes"),
         "{error}"
     );
 }

@@ -1,5 +1,5 @@
-//! The function between the two linear layers of a feed-forward block, by the names that transformers'
-//! configs give it (`ACT2FN` in its `activations.py`).
+//! Activations of feed-forward blocks, by their names in transformers' configs (`ACT2FN` in its
+//! `activations.py`).
 
 use std::f64::consts::SQRT_2;
 
@@ -9,19 +9,18 @@ use tch::Tensor;
 use crate::error::{Error, InStage, Result};
 use crate::words::suggest;
 
-/// The function between the two linear layers of a feed-forward block.
+/// The activation between the two linear layers of a feed-forward block.
 ///
-/// A name in a `config.json` that stands for the same function as another one is read as that one:
-/// `gelu_python` is [`Gelu`](Self::Gelu).
+/// Different names in a `config.json` may stand for the same function: `gelu_python` is [`Gelu`](Self::Gelu).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Activation {
     /// `x Φ(x)`, with the exact normal distribution function: `gelu`, `gelu_python`.
     Gelu,
-    /// The approximation of [`Activation::Gelu`] by a hyperbolic tangent: `gelu_new`, `gelu_fast`,
-    /// `gelu_accurate`, `gelu_pytorch_tanh`, `gelu_python_tanh`.
+    /// The tanh approximation of [`Activation::Gelu`]: `gelu_new`, `gelu_fast`, `gelu_accurate`,
+    /// `gelu_pytorch_tanh`, `gelu_python_tanh`.
     GeluNew,
-    /// [`Activation::Gelu`], cut off at -10 and 10: `gelu_10`.
+    /// [`Activation::Gelu`], clamped to [-10, 10]: `gelu_10`.
     Gelu10,
     /// `x σ(1.702 x)`: `quick_gelu`.
     QuickGelu,
@@ -35,7 +34,7 @@ pub enum Activation {
     Relu2,
     /// `min(max(x, 0), 6)`: `relu6`.
     Relu6,
-    /// `x` where it is positive, else `0.01 x`: `leaky_relu`.
+    /// `x` if positive, else `0.01 x`: `leaky_relu`.
     LeakyRelu,
     /// `x min(max(x + 3, 0), 6) / 6`: `hardswish`.
     HardSwish,
@@ -51,7 +50,7 @@ pub enum Activation {
     Linear,
 }
 
-/// The names in a `config.json`. The first of an activation is the one that is written.
+/// The names in a `config.json`; the first one of each activation is the one that is written.
 const NAMES: [(&str, Activation); 22] = [
     ("gelu", Activation::Gelu),
     ("gelu_python", Activation::Gelu),
@@ -77,7 +76,7 @@ const NAMES: [(&str, Activation); 22] = [
     ("linear", Activation::Linear),
 ];
 
-/// Activations of transformers whose parameters are learned.
+/// Activations of transformers with learned parameters.
 const LEARNED: [&str; 2] = ["prelu", "xielu"];
 
 impl Activation {
@@ -107,7 +106,7 @@ impl Activation {
     }
 }
 
-/// Of the rounded numbers that transformers uses, not of the constants that they are near to.
+/// With the rounded numbers that transformers uses, not the exact constants.
 #[expect(clippy::approx_constant, reason = "transformers rounds it so")]
 fn laplace(input: &Tensor) -> Result<Tensor, tch::TchError> {
     let standard = input.f_sub_scalar(0.707_107)?.f_div_scalar(0.282_095 * SQRT_2)?;
@@ -119,13 +118,13 @@ impl TryFrom<String> for Activation {
     fn try_from(name: String) -> Result<Self> {
         if LEARNED.contains(&name.as_str()) {
             return Err(Error::invalid(format!(
-                "the activation `{name}` has parameters of its own, which is not supported"
+                "the activation `{name}` has learned parameters, which are not supported yet"
             )));
         }
         let known = NAMES.iter().find(|(known, _)| *known == name);
         known.map(|(_, activation)| *activation).ok_or_else(|| {
             let near = suggest(&name, NAMES.iter().map(|(known, _)| *known));
-            Error::invalid(format!("there is no activation `{name}`{near}"))
+            Error::invalid(format!("unknown activation `{name}`{near}"))
         })
     }
 }
@@ -196,9 +195,9 @@ mod tests {
     #[test]
     fn activations_that_cannot_be_are_refused_by_name() {
         let refusal = |name: &str| Activation::try_from(name.to_owned()).unwrap_err().to_string();
-        assert_eq!(refusal("gelu_now"), "there is no activation `gelu_now`; did you mean `gelu_new`?");
+        assert_eq!(refusal("gelu_now"), "unknown activation `gelu_now`; did you mean `gelu_new`?");
         for learned in ["prelu", "xielu"] {
-            assert!(refusal(learned).contains(&format!("`{learned}` has parameters of its own")));
+            assert!(refusal(learned).contains(&format!("`{learned}` has learned parameters")));
         }
     }
 }

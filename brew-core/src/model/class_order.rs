@@ -1,11 +1,11 @@
-//! The names of classes: as a config holds them, and whether those of two sides agree.
+//! Class names: their form in a config, and whether those of two sides agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::words::numbered;
 
-/// `LABEL_0`, `LABEL_1`, …: what classes without names are called, as in transformers.
+/// `LABEL_0`, `LABEL_1`, …: the names of unnamed classes, as in transformers.
 pub(crate) fn default_names(classes: i64) -> BTreeMap<i64, String> {
     (0..classes).map(|class| (class, format!("LABEL_{class}"))).collect()
 }
@@ -15,15 +15,15 @@ pub(crate) fn inverse(id2label: &BTreeMap<i64, String>) -> BTreeMap<String, i64>
     id2label.iter().map(|(class, name)| (name.clone(), *class)).collect()
 }
 
-/// The names in the order of the classes; `None` where no class has one of its own.
+/// The names in class order; `None` if all names are defaults.
 pub(crate) fn own_names(id2label: &BTreeMap<i64, String>) -> Option<Vec<String>> {
     id2label.values().any(|name| key(name).is_some()).then(|| id2label.values().cloned().collect())
 }
 
-/// Names that a person gives to so many classes.
+/// Checks user-given names for this many classes.
 ///
 /// # Errors
-/// Another number of names, an empty one, and one that is there twice; all at once.
+/// The wrong number of names, empty names, and duplicates; all at once.
 pub(crate) fn given_names(
     names: impl IntoIterator<Item = impl Into<String>>,
     classes: i64,
@@ -31,7 +31,7 @@ pub(crate) fn given_names(
     let names: Vec<String> = names.into_iter().map(Into::into).collect();
     let mut problems = Vec::new();
     if i64::try_from(names.len()) != Ok(classes) {
-        problems.push(format!("there are {} names, and the head has {classes} classes", names.len()));
+        problems.push(format!("there are {} names, but the head has {classes} classes", names.len()));
     }
     if let Some(class) = names.iter().position(|name| name.trim().is_empty()) {
         problems.push(format!("the name of class {class} is empty"));
@@ -47,12 +47,12 @@ pub(crate) fn given_names(
     }
 }
 
-/// Refuses names that a head has already in another order: names move no weights.
+/// Refuses a reordering of a head's own names: renaming does not reorder weights.
 pub(crate) fn not_reordered(had: Option<Vec<String>>, given: &BTreeMap<i64, String>) -> Result<()> {
     let given: Vec<String> = given.values().cloned().collect();
     match had {
         Some(had) if agreement(&had, &given) == Agreement::OtherOrder => Err(Error::invalid(format!(
-            "the head's classes are {}, and {} are the same names in another order: names move no weights, so that each class would answer to another's name; number the labels in the head's order, or give the student a new head",
+            "the head's classes are {}, and {} are the same names in a different order: renaming does not reorder weights, so each class would get another class's name; number the labels in the head's order, or give the student a new head",
             listed(&had),
             listed(&given)
         ))),
@@ -60,19 +60,19 @@ pub(crate) fn not_reordered(had: Option<Vec<String>>, given: &BTreeMap<i64, Stri
     }
 }
 
-/// How two lists of names go together.
+/// How two lists of class names relate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Agreement {
     /// No class is named differently on both sides.
     Same,
-    /// A name stands for one class on one side, and for another on the other.
+    /// Some name stands for different classes on the two sides.
     OtherOrder,
-    /// Names differ, and none of them is another class's: they may be other words for the same.
+    /// Names differ, but none of them names a different class on the other side: they may be synonyms.
     OtherNames,
 }
 
-/// Compares names class by class, without regard to case and to the spaces around them; `LABEL_n` and an
-/// empty name are no names.
+/// Compares names class by class, ignoring case and surrounding spaces; `LABEL_n` and empty names count as no
+/// name.
 pub(crate) fn agreement(left: &[String], right: &[String]) -> Agreement {
     let (left, right) = keys(left, right);
     let mut found = Agreement::Same;
@@ -90,7 +90,7 @@ pub(crate) fn agreement(left: &[String], right: &[String]) -> Agreement {
             found = Agreement::OtherNames;
         }
     }
-    // A name among the classes that one side alone has.
+    // A name among the classes that only one side has.
     let common = left.len().min(right.len());
     let beyond = |longer: &[Option<String>], shorter: &[Option<String>]| {
         longer.iter().skip(common).any(|name| name.is_some() && shorter.contains(name))
@@ -98,7 +98,7 @@ pub(crate) fn agreement(left: &[String], right: &[String]) -> Agreement {
     if beyond(&left, &right) || beyond(&right, &left) { Agreement::OtherOrder } else { found }
 }
 
-/// For each name of `wanted` the class of that name in `names`; `None` where these are not the same names.
+/// For each name in `wanted` its class in `names`; `None` if the two sets of names differ.
 pub(crate) fn order_of(names: &[String], wanted: &[String]) -> Option<Vec<i64>> {
     let (names, wanted) = keys(names, wanted);
     let places = wanted.iter().map(|name| {
@@ -110,7 +110,7 @@ pub(crate) fn order_of(names: &[String], wanted: &[String]) -> Option<Vec<i64>> 
     (distinct.len() == names.len() && places.len() == names.len()).then_some(places)
 }
 
-/// The names as they are compared: in lower case, unless that makes two classes of one side equal.
+/// The names in the form that is compared: lower case, unless that makes two classes of one side equal.
 fn keys(left: &[String], right: &[String]) -> (Vec<Option<String>>, Vec<Option<String>>) {
     let exact = |names: &[String]| names.iter().map(|name| key(name)).collect::<Vec<_>>();
     let (left, right) = (exact(left), exact(right));
@@ -122,7 +122,7 @@ fn keys(left: &[String], right: &[String]) -> (Vec<Option<String>>, Vec<Option<S
     if keeps(&left) && keeps(&right) { (folded(&left), folded(&right)) } else { (left, right) }
 }
 
-/// A name without the spaces around it; `None` for `LABEL_n` and for an empty one.
+/// A name without surrounding spaces; `None` for `LABEL_n` and for an empty name.
 fn key(name: &str) -> Option<String> {
     let name = name.trim();
     let number = name.get(..6).filter(|start| start.eq_ignore_ascii_case("label_")).and(name.get(6..));
@@ -131,7 +131,7 @@ fn key(name: &str) -> Option<String> {
     (!name.is_empty() && !is_default).then(|| name.to_owned())
 }
 
-/// Names as a message lists them.
+/// Formats names for messages.
 pub(crate) fn listed(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

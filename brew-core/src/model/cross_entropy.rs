@@ -1,5 +1,5 @@
-//! The cross entropy of a head with one class per row, with class weights and label smoothing as
-//! `torch.nn.CrossEntropyLoss(weight, label_smoothing, ignore_index=-100)` has them.
+//! Cross entropy for heads with one class per row, with class weights and label smoothing as in
+//! `torch.nn.CrossEntropyLoss(weight, label_smoothing, ignore_index=-100)`.
 //!
 //! With the weight w_c of class c (1 unless given), the smoothing e, C classes, p = softmax(logits) and the
 //! label y of each row:
@@ -7,7 +7,8 @@
 //! - l = -(1 - e) w_y log p_y - e / C sum_c w_c log p_c
 //! - the loss is sum l / sum w_y, over the rows whose label counts
 //!
-//! w_y is what a row counts, over all accumulated batches too, so that they agree with one batch.
+//! The weight w_y of a row is also used across accumulated batches, so that they give the same result as one
+//! batch.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 use crate::error::{Error, InStage, Result};
 use crate::role::IGNORED;
 
-/// Weights of classes and smoothing of labels; by default neither.
+/// Class weights and label smoothing; by default neither.
 #[derive(Debug, Default)]
 pub(crate) struct CrossEntropy {
     /// `(classes,)`, float32.
@@ -25,7 +26,7 @@ pub(crate) struct CrossEntropy {
 }
 
 impl CrossEntropy {
-    /// The same with a weight for each of so many classes.
+    /// The same with a weight for each class.
     pub(crate) fn with_weights(
         self,
         weights: impl IntoIterator<Item = f64>,
@@ -35,21 +36,21 @@ impl CrossEntropy {
         let weights: Vec<f64> = weights.into_iter().collect();
         if i64::try_from(weights.len()) != Ok(classes) {
             return Err(Error::invalid(format!(
-                "there are {} class weights, and the head has {classes} classes",
+                "there are {} class weights, but the head has {classes} classes",
                 weights.len()
             )));
         }
         let usable = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
         if !usable || weights.iter().sum::<f64>() <= 0.0 {
             return Err(Error::invalid(format!(
-                "the class weights are {weights:?}; they must be finite and 0 or above, and one of them above 0"
+                "the class weights are {weights:?}; they must be finite and not negative, and at least one above 0"
             )));
         }
         let weights = Tensor::f_from_slice(&weights)?.f_to_kind(Kind::Float)?.f_to_device(device)?;
         Ok(CrossEntropy { weights: Some(weights), ..self })
     }
 
-    /// The same with labels smoothed by this much.
+    /// The same with this label smoothing.
     pub(crate) fn with_smoothing(self, smoothing: f64) -> Result<Self> {
         if !(0.0..=1.0).contains(&smoothing) {
             return Err(Error::invalid(format!("the label smoothing is {smoothing}; it must lie in [0, 1]")));
@@ -57,7 +58,7 @@ impl CrossEntropy {
         Ok(CrossEntropy { smoothing, ..self })
     }
 
-    /// What the loss depends on, for a model's identity: nothing where neither was asked for.
+    /// What the loss depends on, for a model's identity: empty with neither weights nor smoothing.
     ///
     /// # Errors
     /// Those of libtorch.
@@ -73,18 +74,18 @@ impl CrossEntropy {
         Ok(identity)
     }
 
-    /// Refuses weights and smoothing where labels are no classes.
+    /// Refuses weights and smoothing if labels are not classes.
     pub(crate) fn refuse_beside(&self, problem: super::ProblemType) -> Result<()> {
         if self.weights.is_none() && self.smoothing == 0.0 {
             return Ok(());
         }
         Err(Error::invalid(format!(
-            "class weights and label smoothing are for one class per row, and the labels are those of {problem}: leave them out"
+            "class weights and label smoothing need one class per row, but the labels are those of {problem}: remove them"
         )))
     }
 
-    /// The mean over the rows whose label is not `ignored`, a scalar; 0 where none counts. `logits` is
-    /// `(rows, classes)` float32, `labels` `(rows,)` int64.
+    /// The mean over the rows whose label is not `ignored`, a scalar; 0 if none counts. `logits` is `(rows,
+    /// classes)` float32, `labels` `(rows,)` int64.
     pub(crate) fn mean(&self, logits: &Tensor, labels: &Tensor, ignored: i64) -> Result<Tensor> {
         let sum = logits.f_cross_entropy_loss(
             labels,
@@ -97,14 +98,14 @@ impl CrossEntropy {
         Ok(sum.f_div(&count.f_masked_fill(&count.f_eq(0.0)?, 1.0)?)?)
     }
 
-    /// What each label counts in [`mean`](Self::mean), in their shape, float32: the weight of its class, 0
-    /// for -100.
+    /// The weight of each label in [`mean`](Self::mean), in the labels' shape, float32: the weight of its
+    /// class, 0 for -100.
     pub(crate) fn count(&self, labels: &Tensor) -> Result<Tensor> {
         self.count_but(labels, IGNORED)
     }
 
     fn count_but(&self, labels: &Tensor, ignored: i64) -> Result<Tensor> {
-        // In 8 bits -100 would be another number.
+        // As an unsigned 8-bit number -100 would be a different number.
         let labels = &labels.f_to_kind(Kind::Int64)?;
         let counted = labels.f_ne(ignored)?;
         let Some(weights) = &self.weights else { return Ok(counted.f_to_kind(Kind::Float)?) };
@@ -117,7 +118,7 @@ impl CrossEntropy {
 mod tests {
     use super::{CrossEntropy, Device, Tensor};
 
-    // By hand; -100 in 8 bits without a sign is 156, which is a class here.
+    // By hand; -100 as an unsigned 8-bit number is 156, which is a class here.
     #[test]
     fn no_class_of_eight_bits_is_taken_for_a_missing_label() {
         let labels = Tensor::from_slice(&[156_u8, 3]);

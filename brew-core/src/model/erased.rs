@@ -1,4 +1,4 @@
-//! A model with its adaptor erased as well: what the executor drives.
+//! Type erasure of models: the interface that the executor drives.
 
 use std::any::Any;
 
@@ -13,27 +13,27 @@ use crate::pass::Pass;
 use crate::role::{Labels, Role as _, counts};
 use crate::row_key::RowKeys;
 
-/// One side of a pipeline with the adaptor erased as well: what the executor drives.
+/// One side of a pipeline with the types of model and adaptor erased: the interface that the executor drives.
 pub trait ErasedModel<B>: Model {
     /// The roles its adaptor provides.
     fn roles(&self) -> &'static [&'static str];
-    /// One forward pass; the output is opaque to all but [`ErasedModel::read`].
+    /// One forward pass; only [`ErasedModel::read`] can interpret the output.
     fn forward(&self, batch: &B, pass: &Pass) -> Result<Box<dyn Any>>;
-    /// The value of a role, of an output that this side made.
+    /// The value of a role, read from an output of this side.
     fn read(&self, role: &str, batch: &B, output: &dyn Any) -> Result<Option<Feature>>;
     /// The value of a role that needs no forward pass.
     fn read_batch(&self, role: &str, batch: &B) -> Result<Option<Feature>>;
-    /// Whether its classes are put in the student's order: [`Seen::classes_by_name`].
+    /// Whether its classes are reordered to the student's: see [`Seen::classes_by_name`].
     fn takes_classes_by_name(&self) -> bool;
-    /// What each of the model's own losses counts, as far as that is known before a forward pass: what
-    /// [`Forward::losses_count`] says, or else 1 for each integer label and 0 for one of -100. `None`
-    /// where there are no such labels.
+    /// The counts of the model's own losses, as far as they are known before a forward pass: those of
+    /// [`Forward::losses_count`], or else 1 for each integer label and 0 for -100. `None` if there are no
+    /// such labels.
     fn losses_count(&self, batch: &B) -> Result<Option<Vec<Tensor>>>;
     /// The name of its adaptor.
     fn adaptor_name(&self) -> &'static str;
     /// The columns of a batch that the model reads; `None` if it may read any.
     fn columns_read(&self) -> Option<Vec<String>>;
-    /// What a teacher cache finds the rows of a batch by.
+    /// The keys by which a teacher cache looks up the rows of a batch.
     fn row_keys(&self, batch: &B) -> Result<RowKeys>;
     /// These rows of a batch.
     fn rows_of(&self, batch: &B, rows: &[i64]) -> Result<B>;
@@ -41,7 +41,7 @@ pub trait ErasedModel<B>: Model {
     fn padded(&self, batch: &B, columns: &[&str], cut: usize, length: usize) -> Result<B>;
 }
 
-/// 1 for each label that counts, 0 for one of -100; `None` where labels are no integers.
+/// 1 for each label that counts, 0 for -100; `None` if labels are not integers.
 pub(crate) fn labelled(labels: &[Tensor]) -> Option<Result<Vec<Tensor>>> {
     let whole = |labels: &Tensor| {
         matches!(labels.kind(), Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8)
@@ -62,7 +62,7 @@ impl<B: Batch, A: Adaptor<Batch = B>> ErasedModel<B> for Seen<A> {
     fn read(&self, role: &str, batch: &B, output: &dyn Any) -> Result<Option<Feature>> {
         let output = output.downcast_ref::<A::Output>().ok_or_else(|| {
             Error::invalid(format!(
-                "an output reached the adaptor of another model: `{}` reads `{}`",
+                "an output reached another model's adaptor: `{}` reads `{}`",
                 std::any::type_name::<A>(),
                 std::any::type_name::<A::Output>()
             ))
@@ -101,7 +101,7 @@ impl<B: Batch, A: Adaptor<Batch = B>> ErasedModel<B> for Seen<A> {
     fn rows_of(&self, batch: &B, rows: &[i64]) -> Result<B> {
         let count = i64::try_from(batch.rows()).unwrap_or(i64::MAX);
         batch.map(&mut |name, tensor| {
-            // What belongs to all rows stays whole.
+            // Tensors that belong to all rows are not cut.
             if tensor.size().first() != Some(&count) {
                 return Ok(tensor.shallow_clone());
             }

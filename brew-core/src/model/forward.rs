@@ -1,4 +1,4 @@
-//! One forward pass over a batch, as `#[distill]` writes it for a model.
+//! The trait for a model's forward pass, implemented by `#[distill]`.
 
 use tch::Tensor;
 
@@ -16,17 +16,17 @@ pub trait Forward<B>: 'static {
     type Output;
     /// One forward pass.
     fn run(&self, batch: &B, pass: &Pass) -> Result<Self::Output>;
-    /// The columns of the batch that it reads; `None` where it may read any. What a teacher cache finds a
-    /// row by.
+    /// The columns of the batch that it reads; `None` if it may read any. A teacher cache looks up rows by
+    /// them.
     fn reads(&self) -> Option<Vec<String>> {
         None
     }
 
-    /// What each of the model's own losses ([`Losses`](crate::role::Losses)) counts in their mean, known
-    /// before any forward pass: for each of them a tensor of its shape, or of the shape of what a scalar
-    /// loss is the mean of; 0 or above, and 0 for what is left out.
+    /// The weights of the values of the model's own losses ([`Losses`](crate::role::Losses)) in their mean,
+    /// known before any forward pass: for each loss a tensor of its shape, or, for a scalar loss, of the
+    /// shape of the values it is the mean of; not negative, and 0 for ignored values.
     ///
-    /// The default, `None`, leaves it to the labels: one of -100 does not count.
+    /// The default, `None`, lets the labels decide: a label of -100 does not count.
     fn losses_count(&self, batch: &B) -> Result<Option<Vec<Tensor>>> {
         let _ = batch;
         Ok(None)

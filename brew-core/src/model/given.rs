@@ -1,4 +1,4 @@
-//! A teacher that is not there: its outputs come with the batches.
+//! A teacher that is not loaded, because its outputs come with the batches.
 
 use std::marker::PhantomData;
 

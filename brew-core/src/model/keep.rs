@@ -1,16 +1,16 @@
-//! Which layers of a teacher a student starts from.
+//! Choosing the teacher's layers that a student starts from.
 //!
-//! A student that begins with trained layers learns faster and ends better than one that begins
-//! with random ones; which layers to take is the one choice there is, so it has a type.
+//! A student that starts from trained layers learns faster and ends up better than one with random weights.
+//! Which layers to take is the only choice to make, so it has its own type.
 
 use crate::error::{Error, Result};
 
-/// The layers that a student keeps, counted from 0, the one next to the embeddings.
+/// The layers that a student keeps, counted from 0, which is next to the embeddings.
 ///
-/// Embeddings, pooler and head are always taken. Hidden states count differently from layers: state
-/// 0 is the output of the embeddings and state `n` that of layer `n - 1`. A student that keeps
-/// every second of six layers (0, 2 and 4) has hidden states 0 to 3, and each of its layers stands
-/// for two of the teacher's, so states 0, 1, 2, 3 are matched with the teacher's 0, 2, 4, 6.
+/// Embeddings, pooler and head are always kept. Hidden states count differently from layers: state 0 is the
+/// output of the embeddings and state `n` that of layer `n - 1`. A student that keeps every second of six
+/// layers (0, 2 and 4) has hidden states 0 to 3, and each of its layers stands for two of the teacher's, so
+/// states 0, 1, 2, 3 are matched with the teacher's 0, 2, 4, 6.
 ///
 /// ```
 /// use brew_core::model::Keep;
@@ -34,7 +34,7 @@ enum Rule {
 }
 
 impl Keep {
-    /// One layer in `stride`, the first among them: layers 0, `stride`, 2 `stride`, and so on.
+    /// Every `stride`-th layer, starting with the first: layers 0, `stride`, 2 `stride`, and so on.
     ///
     /// `every(2)` is the initialisation of DistilBERT (Sanh et al. 2019, "taking one layer out of
     /// two").
@@ -42,21 +42,20 @@ impl Keep {
         Keep(Rule::Every(stride))
     }
 
-    /// The `count` layers next to the embeddings.
+    /// The first `count` layers, next to the embeddings.
     pub fn first(count: usize) -> Self {
         Keep(Rule::First(count))
     }
 
-    /// These layers in this order. One that is named twice is copied twice.
+    /// These layers in this order. A layer that occurs twice is copied twice.
     pub fn layers(layers: impl IntoIterator<Item = usize>) -> Self {
         Keep(Rule::These(layers.into_iter().collect()))
     }
 
-    /// The numbers of the kept layers, of a model that has `layers` of them.
+    /// The indices of the kept layers, in a model with `layers` layers.
     ///
     /// # Errors
-    /// When no layer would be left, or when a layer is asked for that the model lacks; every such
-    /// layer is named.
+    /// No layer left, or layers that the model does not have; every such layer is named.
     pub fn of(&self, layers: usize) -> Result<Vec<usize>> {
         let kept: Vec<usize> = match &self.0 {
             Rule::Every(0) => Vec::new(),
@@ -73,7 +72,7 @@ impl Keep {
             return Ok(kept);
         }
         Err(Error::invalid(format!(
-            "there is no layer {}: the model has {layers} layers, numbered from 0 to {}",
+            "no such layers: {}; the model has {layers} layers, numbered from 0 to {}",
             lacking.join(", "),
             layers.saturating_sub(1)
         )))
@@ -87,7 +86,7 @@ mod tests {
     #[test]
     fn layers_that_are_not_there_are_all_named() {
         let message = Keep::layers([1, 4, 9]).of(4).unwrap_err().to_string();
-        assert_eq!(message, "there is no layer 4, 9: the model has 4 layers, numbered from 0 to 3");
+        assert_eq!(message, "no such layers: 4, 9; the model has 4 layers, numbered from 0 to 3");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Which layer of a teacher stands for each layer of a student: one value for the matches and for the
-//! student's first weights.
+//! Layer maps: which teacher layer corresponds to each student layer, used both for matches and for the
+//! student's initial weights.
 
 use tch::Tensor;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::loss::aligned;
 use crate::words::shape;
 
-/// A layer of the teacher for each of the student's, both counted from 0, the one next to the embeddings.
+/// A teacher layer for each student layer, both counted from 0, which is next to the embeddings.
 ///
 /// ```
 /// use brew_core::model::{Keep, LayerMap};
@@ -28,17 +28,17 @@ use crate::words::shape;
 pub struct LayerMap(Vec<usize>);
 
 impl LayerMap {
-    /// Each student layer stands for a block of the teacher's, of equal size as far as it goes, and is
-    /// matched with the block's last: TinyBERT's g(m) = m N / M.
+    /// Each student layer stands for a block of teacher layers, of equal size as far as possible, and is
+    /// matched with the block's last layer: TinyBERT's g(m) = m N / M.
     ///
     /// # Errors
-    /// Without a layer, and for a student with more layers than its teacher.
+    /// A student without layers, or with more layers than its teacher.
     pub fn uniform(teacher: usize, student: usize) -> Result<Self> {
         checked(teacher, student)?;
         Ok(LayerMap((1..=student).map(|layer| layer * teacher / student - 1).collect()))
     }
 
-    /// The teacher's last layers, one with one.
+    /// The teacher's last layers, one for each student layer.
     ///
     /// # Errors
     /// As [`uniform`](Self::uniform).
@@ -47,15 +47,15 @@ impl LayerMap {
         Ok(LayerMap((teacher - student..teacher).collect()))
     }
 
-    /// The layers, in their order, whose hidden states are most alike on a sample: the sum over the
-    /// student's layers of the linear centred kernel alignment (Kornblith et al. 2019), one row a
-    /// position, is the largest there is.
+    /// The layers, in order, whose hidden states are most similar on a sample: they maximize the sum over the
+    /// student's layers of the linear centred kernel alignment (Kornblith et al. 2019), with one row per
+    /// position.
     ///
-    /// Hidden states are those of both sides, embeddings first, `(batch, length, width)` each, of the same
+    /// Hidden states of both sides start with the embeddings, `(batch, length, width)` each, for the same
     /// rows at the same length; the mask is `(batch, length)`.
     ///
     /// # Errors
-    /// As [`uniform`](Self::uniform), and where the states do not fit each other.
+    /// Those of [`uniform`](Self::uniform), and states that do not fit together.
     pub fn by_similarity(teacher: &[Tensor], student: &[Tensor], mask: Option<&Tensor>) -> Result<Self> {
         let _guard = tch::no_grad_guard();
         let (teachers, students) = (teacher.len().saturating_sub(1), student.len().saturating_sub(1));
@@ -66,7 +66,7 @@ impl LayerMap {
             teacher.iter().chain(student).find(|state| state.dim() != 3 || rows(state) != first)
         {
             return Err(Error::invalid(format!(
-                "hidden states of {} and {} cannot be compared: keep all layers of both sides, of the same rows at the same length",
+                "hidden states of {} and {} cannot be compared: give all layers of both sides, for the same rows at the same length",
                 shape(&teacher[0].size()),
                 shape(&other.size())
             )));
@@ -79,12 +79,12 @@ impl LayerMap {
         Ok(LayerMap(most_alike(&alike)))
     }
 
-    /// The teacher's layer of each student layer.
+    /// The teacher layer for each student layer.
     pub fn layers(&self) -> &[usize] {
         &self.0
     }
 
-    /// What a student that starts from these layers keeps.
+    /// The layers to keep for a student that starts from them.
     pub fn keep(&self) -> Keep {
         Keep::layers(self.0.iter().copied())
     }
@@ -113,10 +113,10 @@ fn checked(teacher: usize, student: usize) -> Result<()> {
     Ok(())
 }
 
-/// The increasing choice of a column for each row with the largest sum, by dynamic programming.
+/// The increasing choice of one column per row with the largest sum, by dynamic programming.
 fn most_alike(alike: &[Vec<f64>]) -> Vec<usize> {
     let columns = alike.first().map_or(0, Vec::len);
-    // best[c]: the largest sum of the rows so far where the last of them has a column up to c.
+    // best[c]: the largest sum over the rows so far if the last row's column is at most c.
     let mut best = vec![0.0; columns + 1];
     let mut taken = Vec::with_capacity(alike.len());
     for row in alike {
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn the_most_alike_layers_in_order_are_chosen() {
         let alike = [vec![0.9, 0.1, 0.2, 0.1], vec![0.95, 0.3, 0.8, 0.2], vec![0.1, 0.2, 0.9, 0.7]];
-        // 0.9 + 0.8 + 0.7; taking 0.95 for the second row would leave the first none before it.
+        // 0.9 + 0.8 + 0.7; taking 0.95 for the second row would leave no column for the first.
         assert_eq!(most_alike(&alike), [0, 2, 3]);
         assert_eq!(most_alike(&[vec![0.1, 0.7, 0.3]]), [1]);
         assert_eq!(most_alike(&[vec![-1.0, -2.0], vec![-3.0, -0.5]]), [0, 1]);

@@ -1,8 +1,8 @@
 //! Models: anything that can run a batch and list its parameters.
 //!
-//! `#[distill(batch = …)]` on the `impl` with `fn forward` writes [`Forward`]; the user adds
-//! [`Model`], which says what is trained and how it is saved. [`SeenBy::seen_by`] then joins a model
-//! to an adaptor; from there on the model's own type is erased and the adaptor's stays.
+//! `#[distill(batch = …)]` on the `impl` with `fn forward` implements [`Forward`]; the user implements
+//! [`Model`], which lists the model's tensors and saves it. [`SeenBy::seen_by`] then combines a model with an
+//! adaptor; from there on the model's own type is erased and the adaptor's remains.
 
 mod activation;
 pub mod bert;
@@ -49,9 +49,9 @@ pub use problem::{ProblemType, Scores};
 pub use seen::{Seen, SeenBy};
 pub use torchscript::{Part, ScriptOutput, ScriptOutputAdaptor, TorchScript};
 
-/// The tensors of a model and how it is written to disk.
+/// The tensors of a model, its identity, and how it is saved.
 ///
-/// With the variables of `tch::nn` in a `VarStore` it is one line:
+/// With `tch::nn` variables in a `VarStore` it takes one line:
 ///
 /// ```
 /// use brew_core::prelude::*;
@@ -75,23 +75,24 @@ pub use torchscript::{Part, ScriptOutput, ScriptOutputAdaptor, TorchScript};
 )]
 pub trait Model: Send + 'static {
     /// Every tensor that the model's output depends on, by name: its parameters, and its buffers
-    /// ([`Parameters::with_buffers`]), such as the running statistics of a batch norm. A student trains
-    /// the parameters that require a gradient; all of a teacher's are frozen.
+    /// ([`Parameters::with_buffers`]), such as the running statistics of a batch norm. In a student, the
+    /// parameters that require a gradient are trained; all parameters of a teacher are frozen.
     ///
-    /// What is missing here is missing from checkpoints and from the identity of a cached teacher. A run
-    /// notices it as it resumes, by the student's outputs for two rows, and refuses to go on.
+    /// A tensor that is missing here is missing from checkpoints and from the identity of a cached teacher. A
+    /// resumed run detects this by the student's outputs for two rows, and refuses to continue.
     fn parameters(&self) -> Parameters;
 
-    /// The model that this one wraps: `Some(&self.0)` for a struct around one of brew's. What the wrapper does
-    /// not state itself (identity, problem type, class names, vocabulary) is then that model's, so that
-    /// training can check it. [`parameters`](Self::parameters) and [`save`](Self::save) are the wrapper's own.
+    /// The model that this one wraps: `Some(&self.0)` for a struct around one of brew's. Whatever the wrapper
+    /// does not state itself (identity, problem type, class names, vocabulary) is then taken from that model,
+    /// so that training can check it. [`parameters`](Self::parameters) and [`save`](Self::save) are the
+    /// wrapper's own.
     fn inner(&self) -> Option<&dyn Model> {
         None
     }
 
-    /// What its output depends on beside its tensors, as values by name: the config, the file that its code
-    /// is in. A teacher cache with other values is refused, and so is resuming a run of another teacher.
-    /// The default is the name of the type, with what identifies the [`inner`](Self::inner) model.
+    /// Everything else that its output depends on, as named values: the config, the file that its code is in.
+    /// A teacher cache with different values is refused, and so is resuming a run with a different teacher.
+    /// The default is the name of the type, with the identity of the [`inner`](Self::inner) model.
     ///
     /// # Errors
     /// A config that cannot be written.
@@ -104,13 +105,13 @@ pub trait Model: Send + 'static {
         Ok(identity)
     }
 
-    /// What its labels are and how its logits are read, if it says so.
+    /// The problem type, which decides what its labels are and how its logits are read, if it states one.
     fn problem_type(&self) -> Option<ProblemType> {
         self.inner().and_then(Model::problem_type)
     }
 
-    /// The names of its classes in their order, if they have any (`LABEL_0` is none). Training compares them
-    /// with those of the other models and of the data.
+    /// The names of its classes in order, if they have names (`LABEL_0` does not count). Training compares
+    /// them with those of the other models and of the data.
     fn class_names(&self) -> Option<Vec<String>> {
         self.inner().and_then(Model::class_names)
     }
@@ -124,15 +125,15 @@ pub trait Model: Send + 'static {
         self.inner().map_or(Ok(None), Model::vocabulary)
     }
 
-    /// Told to a student before training, where it states no problem type or no names itself: those of the
-    /// teachers whose logits it learns from, or else of the data, which a saved model then carries.
+    /// Called on a student before training if it does not state a problem type or class names, with those of
+    /// the teachers whose logits it learns from, or else of the data. A saved model then contains them.
     fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
         if let Some(inner) = self.inner() {
             inner.learn_task(problem, names);
         }
     }
 
-    /// Writes the model to a folder; unless said otherwise as [`Parameters::save`] does.
+    /// Writes the model to a folder; by default with [`Parameters::save`].
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -141,7 +142,7 @@ pub trait Model: Send + 'static {
     }
 }
 
-/// The identity of a model that its config makes: each key of it, and the type.
+/// The identity of a model that is defined by its config: each of its keys, and the type.
 pub(crate) fn identity_of<M>(config: &impl serde::Serialize) -> Result<BTreeMap<String, String>> {
     let mut identity = BTreeMap::from([("type".to_owned(), std::any::type_name::<M>().to_owned())]);
     if let serde_json::Value::Object(config) = serde_json::to_value(config).map_err(Error::other)? {

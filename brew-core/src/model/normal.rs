@@ -1,8 +1,8 @@
-//! Random numbers for new weights, normal or uniform, from a seed of their own.
+//! Normal and uniform random numbers for new weights, from their own seed.
 //!
-//! A new head must be the same for the same seed whatever was drawn before it, and must not move
-//! libtorch's global generator, which dropout draws from. So it has this small generator:
-//! SplitMix64 (Steele, Lea and Flood 2014) and the transform of Box and Muller (1958).
+//! A new head must be the same for the same seed whatever was drawn before it, and must not advance
+//! libtorch's global generator, which dropout uses. Hence this small generator: SplitMix64 (Steele, Lea and
+//! Flood 2014) and the Box-Muller transform (1958).
 
 use std::f64::consts::TAU;
 

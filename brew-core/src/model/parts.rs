@@ -1,7 +1,7 @@
-//! The parts that every transformer is made of: linear layers, layer norms, dropout.
+//! The building blocks of transformers: linear layers, layer norms, dropout.
 //!
-//! A part knows the full name of its parameters, so that saving needs no second list of names and a
-//! refusal of libtorch says which layer of the model it happened in.
+//! A part knows the full names of its parameters, so that saving needs no second list of names and an error
+//! of libtorch names the layer that it occurred in.
 
 use tch::{Device, Tensor};
 
@@ -26,7 +26,7 @@ impl Linear {
         Linear { name, weight, bias }
     }
 
-    /// The same layer: another handle of its parameters.
+    /// The same layer, with shared parameters.
     pub(crate) fn shallow_clone(&self) -> Self {
         let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
         Linear { name: self.name.clone(), weight, bias }
@@ -41,8 +41,8 @@ impl Linear {
     }
 }
 
-/// The outputs of several linear layers of one input side by side, by one product: three narrow matrices together
-/// keep the processor busier than each alone.
+/// The concatenated outputs of several linear layers with the same input, by one product: three narrow
+/// matrices together use the processor better than each alone.
 pub(crate) fn forward_together(layers: &[&Linear], input: &Tensor) -> Result<Tensor> {
     let name = layers.first().map_or("", |layer| &layer.name);
     let weights: Vec<_> = layers.iter().map(|layer| &layer.weight).collect();
@@ -68,7 +68,7 @@ impl LayerNorm {
         LayerNorm { name, weight, bias, epsilon }
     }
 
-    /// The same norm: another handle of its parameters.
+    /// The same norm, with shared parameters.
     pub(crate) fn shallow_clone(&self) -> Self {
         let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
         LayerNorm { name: self.name.clone(), weight, bias, epsilon: self.epsilon }
@@ -89,9 +89,10 @@ fn weight_and_bias(name: &str, weight: &Tensor, bias: &Tensor) -> [(String, Tens
     [(format!("{name}.weight"), weight.shallow_clone()), (format!("{name}.bias"), bias.shallow_clone())]
 }
 
-/// Sets values to zero with this probability and scales the others up, in passes of training only.
+/// Sets values to zero with this probability and scales up the others, only in training passes.
 ///
-/// On the CPU the probability is rounded to a multiple of 2⁻¹⁶, and so is the scale that goes with it.
+/// On the CPU the probability is rounded to a multiple of 2⁻¹⁶, and the scale is that of the rounded
+/// probability.
 pub(crate) fn dropout(input: Tensor, probability: f64, pass: &Pass) -> Result<Tensor> {
     if !(pass.is_training() && probability > 0.0) {
         return Ok(input);
@@ -102,7 +103,7 @@ pub(crate) fn dropout(input: Tensor, probability: f64, pass: &Pass) -> Result<Te
     }
 }
 
-/// [`dropout`] of the input, plus the residual: on the CPU in one walk over both.
+/// [`dropout`] of the input, plus the residual: on the CPU in a single pass over both.
 pub(crate) fn dropout_and_add(
     input: Tensor,
     residual: &Tensor,
@@ -140,7 +141,7 @@ pub(crate) mod tests {
             let input = Tensor::ones([count], (kind, Device::Cpu)).set_requires_grad(true);
             let output = dropout(input.shallow_clone(), probability, &training()).unwrap();
             let dropped = output.eq(0.0).to_kind(Kind::Double).mean(None).double_value(&[]);
-            // Five standard deviations of a binomial share.
+            // Five standard deviations of a binomial proportion.
             let deviation = (probability * (1.0 - probability) / count as f64).sqrt();
             assert!((dropped - probability).abs() < 5.0 * deviation, "{kind:?}: dropped {dropped}");
             let kept = output.max().double_value(&[]);
@@ -150,7 +151,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Two draws after one seed, the first of which is the same by one thread.
+    /// Two consecutive draws from one seed; the first is the same with a single thread.
     pub(crate) fn drawn_twice(draw: impl Fn() -> Tensor) -> (Tensor, Tensor) {
         let threads = tch::get_num_threads();
         tch::manual_seed(9);

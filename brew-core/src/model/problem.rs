@@ -1,9 +1,9 @@
-//! What the head of a classifier means: which labels it is trained on, and how its logits are read.
+//! Problem types: which labels a classifier's head is trained on, and how its logits are read.
 //!
-//! It is decided here alone, for the models' losses, the check before the first step, metrics, and whoever
-//! predicts. The rules are transformers' (5.24: `ForSequenceClassificationLoss` for labels,
-//! `TextClassificationPipeline.postprocess` for predictions); what it would compute without meaning it, and
-//! what it fails at without saying why, is refused with the mend.
+//! This is decided only here, for the models' losses, the check before the first step, metrics, and
+//! predictions. The rules are transformers' (5.24: `ForSequenceClassificationLoss` for labels,
+//! `TextClassificationPipeline.postprocess` for predictions); cases that it computes by accident or where it
+//! fails without an explanation are refused with a fix.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -15,26 +15,26 @@ use crate::error::{Error, InStage, Result};
 use crate::role::counts;
 use crate::words::shape;
 
-/// What the labels of a head are, and so which loss it has: `problem_type` in a `config.json`.
+/// The kind of labels of a head, which determines its loss: `problem_type` in a `config.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemType {
     /// One number per logit: squared error.
     Regression,
-    /// The class of each example or token: cross entropy. It takes two classes or more.
+    /// One class per example or token: cross entropy. Needs at least two classes.
     SingleLabelClassification,
-    /// For each class whether it applies, 0 to 1: binary cross entropy.
+    /// For each class whether it applies, from 0 to 1: binary cross entropy.
     MultiLabelClassification,
 }
 
-/// How a head's logits become scores, as transformers' pipeline has it.
+/// How a head's logits become scores, as in transformers' pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scores {
-    /// Probabilities of which one class is right: they sum to 1.
+    /// Probabilities of mutually exclusive classes, which sum to 1.
     Softmax,
     /// For each class the probability that it applies.
     Sigmoid,
-    /// The predicted numbers themselves, which are no probabilities.
+    /// The predicted numbers themselves, which are not probabilities.
     Numbers,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for ProblemType {
 }
 
 impl Scores {
-    /// The scores of a head with so many logits per example, whose config states this problem type.
+    /// The scores of a head with this many logits per example, whose config states this problem type.
     pub fn of(stated: Option<ProblemType>, logits: i64) -> Self {
         match (stated, logits) {
             (Some(ProblemType::Regression), _) => Scores::Numbers,
@@ -61,7 +61,7 @@ impl Scores {
     /// `(…, classes)` logits as scores of that shape, float32.
     ///
     /// # Errors
-    /// Where libtorch refuses.
+    /// Those of libtorch.
     pub fn from_logits(self, logits: &Tensor) -> Result<Tensor> {
         let logits = logits.f_to_kind(Kind::Float).in_stage("scores")?;
         match self {
@@ -73,7 +73,7 @@ impl Scores {
     }
 }
 
-/// The form that labels have beside logits of `(rows…, classes)`.
+/// The form of labels for logits of `(rows…, classes)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// `(rows…)`: one label per example or token.
@@ -84,11 +84,11 @@ enum Form {
 }
 
 impl ProblemType {
-    /// What these labels are to a head with logits of this shape, `(batch, classes)` or
-    /// `(batch, length, classes)`, whose config states this problem type or none.
+    /// The problem type of these labels for a head with logits of this shape, `(batch, classes)` or `(batch,
+    /// length, classes)`, whose config may state a problem type.
     ///
-    /// Where none is stated, one logit means regression, integers one class per row, and floats several
-    /// labels per row.
+    /// If none is stated, one logit means regression, integers mean one class per row, and floats mean
+    /// several labels per row.
     ///
     /// | stated | logits | integers per row | integers per logit | floats per row | floats per logit |
     /// |---|---|---|---|---|---|
@@ -102,7 +102,7 @@ impl ProblemType {
     /// | multi label | more | refused | refused | refused | multi label |
     ///
     /// # Errors
-    /// What does not fit, with the mend.
+    /// The mismatch, with a fix.
     pub fn of(stated: Option<Self>, logits: &[i64], labels: &Tensor) -> Result<Self> {
         let sizes = labels.size();
         // One number per row is one logit.
@@ -125,7 +125,7 @@ impl ProblemType {
                 None => "the head states no `problem_type`".to_owned(),
             };
             Err(Error::invalid(format!(
-                "`labels` is {} {kind:?} and the logits {}, where {head}: {wanted}; {mend}",
+                "`labels` is {} {kind:?} and the logits are {}, and {head}: {wanted}; {mend}",
                 shape(&sizes),
                 shape(logits)
             )))
@@ -178,17 +178,17 @@ impl ProblemType {
         }
     }
 
-    /// Refuses a problem type that a head of so many classes cannot have.
+    /// Refuses a problem type that a head with this many classes cannot have.
     pub(crate) fn check_classes(self, classes: i64) -> Result<()> {
         if self == ProblemType::SingleLabelClassification && classes < 2 {
             return Err(Error::invalid(format!(
-                "{self} takes two classes or more, and the head has {classes}: a softmax over one logit is always 1; {ONE_LOGIT}"
+                "{self} needs at least two classes, but the head has {classes}: a softmax over one logit is always 1; {ONE_LOGIT}"
             )));
         }
         Ok(())
     }
 
-    /// What is wrong with the values of labels that [`ProblemType::of`] takes; `None` where nothing is.
+    /// The problem with the values of labels that [`ProblemType::of`] accepts; `None` if there is none.
     pub(crate) fn misfit(self, labels: &Tensor, classes: i64) -> Result<Option<String>> {
         let first = |outside: Tensor| -> Result<Option<f64>> {
             let found = labels.f_masked_select(&outside)?;
@@ -208,10 +208,12 @@ impl ProblemType {
                 })
             }
             ProblemType::MultiLabelClassification => first(outside(0.0, 1.0)?)?.map(|label| {
-                format!("a label is {label}, and each class applies or does not: labels are 0 to 1")
+                format!(
+                    "a label is {label}, but each class either applies or does not: labels must lie in 0 to 1"
+                )
             }),
             ProblemType::Regression => first(labels.f_isfinite()?.f_logical_not()?)?
-                .map(|label| format!("a label is {label}: the numbers of a regression are finite")),
+                .map(|label| format!("a label is {label}: labels of a regression must be finite")),
         })
     }
 }
@@ -220,8 +222,8 @@ const ONE_LOGIT: &str = "give the head two classes, or `.problem(ProblemType::Re
 const FLOATS: &str = "give a list of 0 and 1 per example as f32 (`FloatLabelTextBatch`), or `.problem(ProblemType::SingleLabelClassification)` if each example has one class";
 const SEVERAL: &str = "if several classes may apply, declare the column as f32 (`FloatLabelTextBatch`) and say `.problem(ProblemType::MultiLabelClassification)`";
 
-/// The problem type of a head: what its config states, or else what the first labels that it meets are.
-/// transformers keeps the latter in the config too, so that a saved model says how to read it.
+/// The problem type of a head: what its config states, or else what the first labels imply. transformers also
+/// stores the latter in the config, so that a saved model says how to read it.
 #[derive(Debug, Default)]
 pub(crate) struct HeadProblem(OnceLock<ProblemType>);
 
@@ -236,14 +238,14 @@ impl HeadProblem {
         self.0.get().copied()
     }
 
-    /// Takes a problem type where there is none yet.
+    /// Sets the problem type if there is none yet.
     pub(crate) fn learn(&self, found: Option<ProblemType>) {
         if let Some(found) = found {
             let _ = self.0.set(found);
         }
     }
 
-    /// What these labels are, by [`ProblemType::of`].
+    /// The problem type of these labels, by [`ProblemType::of`].
     pub(crate) fn of(&self, logits: &[i64], labels: &Tensor) -> Result<ProblemType> {
         let found = ProblemType::of(self.get(), logits, labels)?;
         self.learn(Some(found));

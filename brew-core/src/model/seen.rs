@@ -1,4 +1,4 @@
-//! A model as distillation sees it: joined to the adaptor that reads its outputs, its own type erased.
+//! A model as distillation sees it: combined with the adaptor that reads its outputs, its own type erased.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::parameters::Parameters;
 use crate::pass::Pass;
 use crate::vocabulary::Vocabulary;
 
-/// Joins a model to the adaptor that reads its outputs.
+/// Combines a model with the adaptor that reads its outputs.
 pub trait SeenBy: Sized + 'static {
     /// The model as distillation sees it through this adaptor.
     fn seen_by<A: Adaptor>(self, adaptor: A) -> Seen<A>
@@ -25,10 +25,10 @@ pub trait SeenBy: Sized + 'static {
         Seen { model: Box::new(self), by_name: false }
     }
 
-    /// The model as distillation sees it through the adaptor of what it returns, the one that `#[distill]` made.
+    /// The model as distillation sees it through the adaptor that `#[distill]` generated for its output type.
     ///
-    /// A model that runs batches of several types, or whose output is read by another adaptor, names it:
-    /// [`seen_by`](SeenBy::seen_by).
+    /// If a model runs batches of several types, or its output is read by a different adaptor, name the
+    /// adaptor with [`seen_by`](SeenBy::seen_by).
     ///
     /// ```no_run
     /// # use brew_core::prelude::*;
@@ -50,10 +50,10 @@ pub trait SeenBy: Sized + 'static {
 
 impl<M: 'static> SeenBy for M {}
 
-/// A model, erased, with its adaptor in the type.
+/// A type-erased model, with its adaptor in the type.
 pub struct Seen<A: Adaptor> {
     pub(super) model: Box<dyn Runs<A>>,
-    /// Whether the classes of a teacher are put in the student's order.
+    /// Whether a teacher's classes are reordered to the student's.
     pub(super) by_name: bool,
 }
 
@@ -64,9 +64,8 @@ impl<A: Adaptor> fmt::Debug for Seen<A> {
 }
 
 impl<A: Adaptor> Seen<A> {
-    /// As a teacher: its logits are put in the order of the student's classes, which are found by their
-    /// names, without regard to case. Both must name the same classes. Without this a teacher whose classes
-    /// stand in another order is refused.
+    /// For a teacher: reorders its logits to the student's classes, matched by name, ignoring case. Both must
+    /// name the same classes. Without this, a teacher with a different class order is refused.
     ///
     /// ```no_run
     /// # use brew_core::prelude::*;

@@ -1,4 +1,5 @@
-//! One model with several owners behind a lock: the student of several tasks, or one that its owner keeps.
+//! Models in an `Arc<Mutex<…>>`, with several owners: the student of several tasks, or one that its owner
+//! keeps.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,8 +1,9 @@
-//! What a person says of a classifier's task, the same for every architecture: the names of its classes, what its
-//! labels are, and how its own loss weighs and smooths them.
+//! The task settings of a classifier, the same for every architecture: class names, problem type, class
+//! weights and label smoothing.
 
-/// Writes the methods by which a model with classes is told of its task. The model has the fields `config`,
-/// `problem`, `learned_names` and `cross_entropy`; its parameter has `PROBLEM`, and `$what` says what its head is for.
+/// Generates the methods that set a classifier's task. The model must have the fields `config`, `problem`,
+/// `learned_names` and `cross_entropy`; its type parameter has `PROBLEM`, and `$what` says what its head is
+/// for.
 macro_rules! told_of_its_task {
     ($model:ident, $head:ident: $bound:path, $what:expr) => {
         impl<$head: $bound> $model<$head> {
@@ -21,8 +22,9 @@ macro_rules! told_of_its_task {
             /// ```
             ///
             /// # Errors
-            /// Another number of names than classes, an empty name, one that is there twice, and names that the head
-            /// has already, in another order: the weights would stay, and each class answer to another's name.
+            /// A number of names that differs from the number of classes, empty names, duplicates, and the
+            /// head's own names in a different order: the weights would not move, so each class would get
+            /// another class's name.
             pub fn classes(
                 mut self,
                 names: impl IntoIterator<Item = impl Into<String>>,
@@ -34,12 +36,12 @@ macro_rules! told_of_its_task {
                 Ok(self)
             }
 
-            /// The same model with this problem type: what its labels are, which loss it has, and how its
-            /// logits are read.
+            /// The same model with this problem type, which decides what its labels are, which loss it has,
+            /// and how its logits are read.
             ///
             /// # Errors
-            /// For [`ProblemType::SingleLabelClassification`](crate::model::ProblemType) with one class, as in
-            /// transformers, and for a head whose labels are always of another type.
+            /// [`ProblemType::SingleLabelClassification`](crate::model::ProblemType) with one class, as in
+            /// transformers, and a head whose problem type is fixed to a different one.
             pub fn problem(mut self, problem: $crate::model::ProblemType) -> $crate::error::Result<Self> {
                 if let Some(always) = $head::PROBLEM.filter(|always| *always != problem) {
                     return Err($crate::error::Error::invalid(format!(
@@ -53,13 +55,14 @@ macro_rules! told_of_its_task {
                 Ok(self)
             }
 
-            /// The same model whose loss weighs each class by its number here, as
-            /// `torch.nn.CrossEntropyLoss(weight=…)` does: the loss is the sum of the weighted losses over the
-            /// sum of the weights of the labels, over all accumulated batches. For one class per row; a setting
-            /// of training, which is not saved.
+            /// The same model with these class weights in its loss, as in
+            /// `torch.nn.CrossEntropyLoss(weight=…)`: the loss is the sum of the weighted losses divided by
+            /// the sum of the labels' weights, over all accumulated batches. For one class per row; a
+            /// training setting that is not saved.
             ///
             /// # Errors
-            /// Another number of weights than classes; weights that are below 0, not finite, or all 0.
+            /// A number of weights that differs from the number of classes; weights that are negative, not
+            /// finite, or all 0.
             pub fn class_weights(
                 self,
                 weights: impl IntoIterator<Item = f64>,
@@ -69,9 +72,9 @@ macro_rules! told_of_its_task {
                 Ok($model { cross_entropy, ..self })
             }
 
-            /// The same model whose loss smooths its labels by this much in [0, 1], as
-            /// `torch.nn.CrossEntropyLoss(label_smoothing=…)` does: each label is mixed with all classes in equal
-            /// parts. For one class per row; a setting of training, which is not saved.
+            /// The same model with this label smoothing in its loss, in [0, 1], as in
+            /// `torch.nn.CrossEntropyLoss(label_smoothing=…)`: each label is mixed with the uniform
+            /// distribution over all classes. For one class per row; a training setting that is not saved.
             ///
             /// # Errors
             /// A number outside [0, 1].

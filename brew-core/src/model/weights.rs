@@ -1,8 +1,7 @@
-//! Parameters by name, handed to the parts of a model as it is put together.
+//! The named parameters from which a model's parts are built.
 //!
-//! Each part asks for its parameters with the shapes that the config gives them. What is missing or
-//! has another shape is noted and the building goes on, so that [`Weights::finish`] can name every
-//! misfit of a checkpoint at once.
+//! Each part asks for its parameters with the shapes from the config. Missing parameters and wrong shapes are
+//! recorded without stopping, so that [`Weights::finish`] can report every problem of a checkpoint at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,13 +11,13 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
 
-/// What a checkpoint holds under a name: a float tensor, or the dtype that a parameter cannot have.
+/// An entry of a checkpoint: a float tensor, or the name of a dtype that parameters cannot have.
 pub(crate) type Stored = Result<Tensor, String>;
 
-/// How many problems of one kind are spelled out.
+/// The maximum number of listed problems of one kind.
 const SPELLED_OUT: usize = 5;
 
-/// Makes a parameter of a name and a shape.
+/// Creates a parameter with a name and a shape.
 type DrawFn = dyn Fn(&str, &[i64]) -> Result<Tensor>;
 
 /// How new parameters are drawn.
@@ -30,24 +29,24 @@ impl fmt::Debug for Draw {
     }
 }
 
-/// Parameters that wait for the part of the model they belong to.
+/// Parameters that have not yet been taken by a part of the model.
 #[derive(Debug)]
 pub struct Weights {
     origin: PathBuf,
     device: Device,
     stored: BTreeMap<String, Stored>,
-    /// Makes the parameters of a new model.
+    /// Creates the parameters of a new model.
     draw: Option<Draw>,
-    /// What is wrong with the whole, or with a tensor that cannot be read.
+    /// Problems of the whole, or of unreadable tensors.
     problems: Vec<String>,
-    /// Tensors of another shape than the config says.
+    /// Tensors whose shape differs from the config's.
     misshapen: Vec<String>,
     missing: Vec<String>,
     notes: Vec<String>,
 }
 
 impl Weights {
-    /// Parameters of `origin` (a file, or the folder a model came from) for a model on `device`.
+    /// Parameters from `origin` (a file or folder) for a model on `device`.
     pub(crate) fn new(
         origin: impl Into<PathBuf>,
         device: Device,
@@ -65,44 +64,44 @@ impl Weights {
         }
     }
 
-    /// Parameters of a new model on `device`, each made as it is asked for.
+    /// Parameters of a new model on `device`, each created when it is requested.
     pub(crate) fn drawn(device: Device, draw: impl Fn(&str, &[i64]) -> Result<Tensor> + 'static) -> Self {
         Weights { draw: Some(Draw(Box::new(draw))), ..Weights::new("a new model", device, []) }
     }
 
-    /// Whether a parameter of this name is there.
+    /// Whether a parameter of this name exists.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.stored.contains_key(name)
     }
 
-    /// The first size of a parameter, if it is there and has one.
+    /// The first dimension of a parameter, if it exists and has one.
     pub(crate) fn rows(&self, name: &str) -> Option<i64> {
         self.stored.get(name)?.as_ref().ok()?.size().first().copied()
     }
 
-    /// Adds a parameter, in place of one of the same name.
+    /// Adds a parameter, replacing any of the same name.
     pub(crate) fn set(&mut self, name: impl Into<String>, tensor: Tensor) {
         self.stored.insert(name.into(), Ok(tensor));
     }
 
-    /// Notes something that keeps the model from being built.
+    /// Records a problem that keeps the model from being built.
     pub(crate) fn problem(&mut self, problem: String) {
         self.problems.push(problem);
     }
 
-    /// Notes something that a person should know of a model that is built all the same.
+    /// Records a note to the user about a model that is built anyway.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
-    /// The names that no part has taken yet.
+    /// The names of parameters that no part has taken yet.
     pub(crate) fn left(&self) -> impl Iterator<Item = &str> {
         self.stored.keys().map(String::as_str)
     }
 
     /// Takes a parameter: float32, on the device, with gradient.
     ///
-    /// After a problem it is an undefined tensor, which [`Weights::finish`] keeps from being used.
+    /// After a problem it returns an undefined tensor; [`Weights::finish`] makes sure that it is never used.
     pub(crate) fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
         match self.stored.remove(name) {
             None => match self.draw.as_ref().map(|Draw(draw)| draw(name, shape)) {
@@ -113,11 +112,11 @@ impl Weights {
                 None => self.missing.push(format!("`{name}` is missing")),
             },
             Some(Err(dtype)) => {
-                let problem = format!("`{name}` has dtype {dtype}; a parameter is F16, BF16, F32 or F64");
+                let problem = format!("`{name}` has dtype {dtype}; parameters must be F16, BF16, F32 or F64");
                 self.problems.push(problem);
             }
             Some(Ok(tensor)) if tensor.size() != shape => self.misshapen.push(format!(
-                "`{name}` is {}, but the config makes it {}",
+                "`{name}` is {}, but by the config it should be {}",
                 dimensions(&tensor.size()),
                 dimensions(shape)
             )),
@@ -134,11 +133,11 @@ impl Weights {
         Ok(placed.f_set_requires_grad(true)?)
     }
 
-    /// Says whether every part found what it asked for, and prints the notes if so.
+    /// Checks that every part found its parameters, and if so prints the notes.
     ///
     /// # Errors
-    /// Lists every problem, under the file the parameters came from; of many of one kind the first. Where
-    /// parameters are missing, the names of those that no part asked for say what is there instead.
+    /// Lists the problems under the file that the parameters came from, only the first of many of one kind.
+    /// If parameters are missing, it also lists those that no part asked for.
     pub(crate) fn finish(self) -> Result<()> {
         let count = self.problems.len() + self.misshapen.len() + self.missing.len();
         if count == 0 {
@@ -148,13 +147,13 @@ impl Weights {
             return Ok(());
         }
         let title = match (self.misshapen.is_empty(), self.missing.is_empty()) {
-            // Two shapes of one tensor, or two numbers of layers: they do differ.
-            (false, _) => "the weights do not fit the config beside them",
-            (true, false) => "the model cannot be put together of these weights",
+            // Shapes or numbers of layers differ.
+            (false, _) => "the weights do not match the config beside them",
+            (true, false) => "the model cannot be built from these weights",
             (true, true) => "the weights cannot be used",
         };
         let mut lines = shortened(&self.problems, "problems");
-        lines.extend(shortened(&self.misshapen, "tensors of another shape"));
+        lines.extend(shortened(&self.misshapen, "tensors of a different shape"));
         lines.extend(shortened(&self.missing, "missing tensors"));
         let unused: Vec<String> = self.left().map(|name| format!("`{name}`")).collect();
         if !self.missing.is_empty() && !unused.is_empty() {
@@ -175,9 +174,9 @@ impl Weights {
     }
 }
 
-/// The first of many, and how many there are besides.
+/// The first few of many, and the number of the others.
 fn shortened(problems: &[String], what: &str) -> Vec<String> {
-    // One more line for one more problem would save nothing.
+    // Replacing a single problem by "and 1 more" would not save a line.
     if problems.len() <= SPELLED_OUT + 1 {
         return problems.to_vec();
     }
@@ -185,7 +184,7 @@ fn shortened(problems: &[String], what: &str) -> Vec<String> {
     problems.iter().take(SPELLED_OUT).cloned().chain([more]).collect()
 }
 
-/// A shape as people write it: `(30522, 384)`.
+/// Formats a shape: `(30522, 384)`.
 fn dimensions(shape: &[i64]) -> String {
     let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
     format!("({})", sizes.join(", "))

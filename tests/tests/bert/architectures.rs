@@ -110,7 +110,7 @@ fn a_config_is_refused_by_the_keys_of_its_architecture() {
         (refusal("distilbert/token", |config| config["dim"] = json!("16")), "`dim`: invalid type"),
         (
             refusal("distilbert/token", |config| config["n_heads"] = json!(3)),
-            "dim 16 is not a multiple of n_heads 3",
+            "dim 16 must be a multiple of n_heads 3",
         ),
         (refusal("distilbert/token", |config| config["qa_dropout"] = json!(1.5)), "qa_dropout is 1.5"),
         (refusal("distilbert/token", |config| config["n_layers"] = json!(1)), "but n_layers is 1"),

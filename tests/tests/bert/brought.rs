@@ -127,8 +127,11 @@ fn many_missing_or_misshapen_tensors_are_counted_and_the_first_named() {
         config["hidden_size"] = json!(24);
     });
     let message = refusal(folder.path());
-    assert!(message.contains("the weights do not fit the config"), "{message}");
-    assert!(message.contains("more tensors of another shape") && message.lines().count() < 10, "{message}");
+    assert!(message.contains("the weights do not match the config"), "{message}");
+    assert!(
+        message.contains("more tensors of a different shape") && message.lines().count() < 10,
+        "{message}"
+    );
 
     let mut other = weights();
     other.retain(|name, _| !name.contains("attention.self"));
@@ -227,8 +230,8 @@ fn a_folder_of_models_names_them() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("checkpoint-20")).unwrap();
     fs::copy(fixture("bert_masked/config.json"), folder.path().join("checkpoint-20/config.json")).unwrap();
-    assert!(refusal(folder.path()).contains("these folders in it have one: `checkpoint-20`"));
-    assert!(refusal(&folder.path().join("absent")).contains("there is no such folder"));
+    assert!(refusal(folder.path()).contains("these subfolders have one: `checkpoint-20`"));
+    assert!(refusal(&folder.path().join("absent")).contains("the folder does not exist"));
 }
 
 /// Saves the teacher's weights as PyTorch's own files, as transformers 4 did.

@@ -66,5 +66,5 @@ fn a_student_of_a_frozen_model_learns_in_all_its_parts() {
 #[test]
 fn more_layers_than_there_are_cannot_be_frozen() {
     let message = tagger("distilbert").freeze_layers(3).unwrap_err().to_string();
-    assert_eq!(message, "3 layers cannot be frozen: the model has 2");
+    assert_eq!(message, "cannot freeze 3 layers: the model has 2");
 }

@@ -150,10 +150,10 @@ fn what_cannot_be_weighed_is_refused() {
     let message = |refused: Result<BertForSequenceClassification>| refused.unwrap_err().to_string();
     assert_eq!(
         message(model().class_weights([1.0, 2.0])),
-        "there are 2 class weights, and the head has 3 classes"
+        "there are 2 class weights, but the head has 3 classes"
     );
     for weights in [[1.0, -1.0, 1.0], [0.0, 0.0, 0.0], [1.0, f64::NAN, 1.0], [1.0, f64::INFINITY, 1.0]] {
-        assert!(message(model().class_weights(weights)).contains("finite and 0 or above"));
+        assert!(message(model().class_weights(weights)).contains("finite and not negative"));
     }
     for smoothing in [-0.1, 1.5, f64::NAN] {
         assert!(message(model().label_smoothing(smoothing)).contains("it must lie in [0, 1]"));
@@ -164,7 +164,7 @@ fn what_cannot_be_weighed_is_refused() {
     let labels = Tensor::zeros([4, 3], (Kind::Float, Device::Cpu));
     let pass = Pass::evaluation(Wants::nothing().and_role("losses"));
     let refused = several.forward(&batch.input_ids, &batch.attention_mask, None, Some(&labels), &pass);
-    assert!(refused.unwrap_err().to_string().contains("those of multi_label_classification: leave them out"));
+    assert!(refused.unwrap_err().to_string().contains("those of multi_label_classification: remove them"));
 }
 
 #[test]

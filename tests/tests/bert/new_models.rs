@@ -129,7 +129,7 @@ fn sizes_that_make_no_model_are_refused_all_at_once() {
     for part in [
         "invalid model config, 4 problems:",
         "hidden_dropout_prob is 1; it must be at least 0 and below 1",
-        "hidden_size 30 is not a multiple of num_attention_heads 4",
+        "hidden_size 30 must be a multiple of num_attention_heads 4",
         "initializer_range is 0; it must be above 0",
     ] {
         assert!(refused.contains(part), "{refused}");
@@ -139,7 +139,7 @@ fn sizes_that_make_no_model_are_refused_all_at_once() {
         ..BertConfig::default()
     };
     let refused = BertForSequenceClassification::new(config, 3, 0, Device::Cpu).unwrap_err().to_string();
-    assert!(refused.contains("id2label names 2 classes, and the head has 3"), "{refused}");
+    assert!(refused.contains("id2label names 2 classes, but the head has 3"), "{refused}");
     let none = BertForTokenClassification::new(BertConfig::default(), 0, 0, Device::Cpu).unwrap_err();
     assert!(none.to_string().contains("it needs at least 1"), "{none}");
 }

@@ -176,7 +176,7 @@ fn a_softmax_over_one_logit_is_no_loss_of_any_model() {
 
     let student = BiGruForSequenceClassification::new(config, 0, Device::Cpu).unwrap();
     let refused = student.problem(ProblemType::SingleLabelClassification).unwrap_err().to_string();
-    assert!(refused.contains("takes two classes or more, and the head has 1"), "{refused}");
+    assert!(refused.contains("needs at least two classes, but the head has 1"), "{refused}");
 }
 
 // The table of `ProblemType::of` is one for all models: a BiGRU's rows are those of a BERT's.

@@ -42,7 +42,10 @@ fn a_config_of_another_architecture() {
     edit_config(folder.path(), |config| {
         config.as_object_mut().unwrap().remove("model_type");
     });
-    assert_says(&refusal(folder.path()), &["config.json", "no model_type", "\"model_type\": \"bert\""]);
+    assert_says(
+        &refusal(folder.path()),
+        &["config.json", "model_type is missing", "\"model_type\": \"bert\""],
+    );
 }
 
 #[test]
@@ -83,7 +86,10 @@ fn a_config_that_makes_no_model_says_all_that_is_wrong() {
 fn a_folder_without_weights() {
     let folder = copy_of_teacher();
     fs::remove_file(folder.path().join("model.safetensors")).unwrap();
-    assert_says(&refusal(folder.path()), &["there is no model.safetensors", "beside its config.json"]);
+    assert_says(
+        &refusal(folder.path()),
+        &["model.safetensors and model.safetensors.index.json are missing", "beside its config.json"],
+    );
     fs::write(folder.path().join("pytorch_model.bin"), "").unwrap();
     assert_says(&refusal(folder.path()), &["`pytorch_model.bin`", "is not read", "python -c"]);
 }
@@ -125,8 +131,8 @@ fn a_model_narrower_than_its_checkpoint() {
     });
     let wanted = [
         "the checkpoint has 4 layers, but num_hidden_layers is 1",
-        "`bert.encoder.layer.0.intermediate.dense.weight` is (96, 48), but the config makes it (64, 48)",
-        "`bert.encoder.layer.0.output.dense.weight` is (48, 96), but the config makes it (48, 64)",
+        "`bert.encoder.layer.0.intermediate.dense.weight` is (96, 48), but by the config it should be (64, 48)",
+        "`bert.encoder.layer.0.output.dense.weight` is (48, 96), but by the config it should be (48, 64)",
     ];
     assert_says(&refusal(folder.path()), &wanted);
 }
@@ -155,7 +161,7 @@ fn a_tensor_that_is_there_under_two_names() {
     let mut weights = weights();
     let bias = weights["bert.pooler.dense.bias"].shallow_clone();
     weights.insert("pooler.dense.bias".to_owned(), bias);
-    assert_says(&refusal(folder_of(&weights).path()), &["`bert.pooler.dense.bias` is there twice"]);
+    assert_says(&refusal(folder_of(&weights).path()), &["`bert.pooler.dense.bias` occurs twice"]);
 }
 
 #[test]
@@ -164,7 +170,7 @@ fn shards_that_are_missing_or_differ_from_their_index() {
     fs::remove_file(folder.path().join("model.safetensors")).unwrap();
     let index = folder.path().join("model.safetensors.index.json");
     fs::write(&index, "[]").unwrap();
-    assert_says(&refusal(folder.path()), &["index.json", "not an index of shards"]);
+    assert_says(&refusal(folder.path()), &["index.json", "not a valid shard index"]);
     fs::write(&index, json!({"weight_map": {"a.weight": "first.safetensors"}}).to_string()).unwrap();
     assert_says(&refusal(folder.path()), &["first.safetensors", "shard is missing"]);
     write(&folder.path().join("first.safetensors"), &weights());
@@ -183,7 +189,7 @@ fn shards_outside_their_folder_are_not_read() {
     write(&folder.path().join("inside/first.safetensors"), &weights());
     for name in [shard.to_str().unwrap(), "../first.safetensors", "inside/first.safetensors", "..", "", "."] {
         fs::write(&index, json!({"weight_map": {"bert.pooler.dense.bias": name}}).to_string()).unwrap();
-        assert_says(&refusal(folder.path()), &["index.json", "is no name of a file in this folder"]);
+        assert_says(&refusal(folder.path()), &["index.json", "is not the name of a file in this folder"]);
     }
 }
 

@@ -70,7 +70,7 @@ fn every_parameter_of_a_student_is_a_leaf_that_learns() {
 fn layers_that_the_teacher_lacks_are_named() {
     let student = BertForSequenceClassification::from_layers_of(&teacher(), Keep::layers([0, 4, 7]));
     let message = student.unwrap_err().to_string();
-    assert_eq!(message, "there is no layer 4, 7: the model has 4 layers, numbered from 0 to 3");
+    assert_eq!(message, "no such layers: 4, 7; the model has 4 layers, numbered from 0 to 3");
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn classes_and_problem_type_are_given_and_saved() {
     let refused = |names: &[&str]| new().classes(names.iter().copied()).unwrap_err().to_string();
     assert_eq!(
         refused(&["a", " ", "a"]),
-        "these class names cannot be used, 3 problems:\n  1. there are 3 names, and the head has 2 classes\n  \
+        "these class names cannot be used, 3 problems:\n  1. there are 3 names, but the head has 2 classes\n  \
          2. the name of class 1 is empty\n  3. `a` is the name of two classes"
     );
     assert!(refused(&["one"]).contains("there are 1 names"));

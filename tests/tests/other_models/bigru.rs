@@ -59,7 +59,7 @@ fn a_folder_that_does_not_fit_is_refused_by_file_and_name() {
         (
             "\"hidden_size\": 3",
             "\"hidden_size\": 4",
-            "`gru.weight_hh_l0` is (9, 3), but the config makes it (12, 4)",
+            "`gru.weight_hh_l0` is (9, 3), but by the config it should be (12, 4)",
         ),
         ("\"hidden_size\": 3", "\"hidden_sise\": 3", "unknown field `hidden_sise`"),
         ("\"num_labels\": 2", "\"num_labels\": 0", "`num_labels` is 0; it must be at least 1"),

@@ -119,7 +119,7 @@ fn tokens_without_an_embedding_and_texts_beyond_the_positions_are_refused_wherev
         (&[1, -100, -7], "`input_ids` has -100: stage"),
         (&long, "row 33: the longest list, 13 values of `input_ids`"),
     ] {
-        let mend = if ids.len() > 3 { "truncate to that many" } else { "must be integers from 0 to 39" };
+        let mend = if ids.len() > 3 { "truncate to that length" } else { "must be integers from 0 to 39" };
         let wrong = rows(folder.path(), "wrong.jsonl", Some((33, ids, label)));
         let of_dev = refusal(&fine, &wrong, Accuracy);
         assert!(of_dev.contains("evaluation `accuracy`"), "{of_dev}");
@@ -238,7 +238,7 @@ fn everything_that_is_wrong_with_the_data_and_every_evaluation_is_said_at_once()
         .unwrap_err()
         .to_string();
     for said in [
-        "stage `student`: `labels` must be one class an example",
+        "stage `student`: `labels` must be one class per example",
         "evaluation `f1_macro`: ",
         "last.jsonl, row 35: the largest `labels`, 9",
         "evaluation `matthews`: ",

@@ -1,23 +1,23 @@
-//! The architectures of the family, and what each calls its parts and its settings.
+//! The architectures of BERT's family, and each one's names for its parts and settings.
 //!
-//! RoBERTa and DistilBERT compute what BERT computes but for a few steps: three networks. XLM-RoBERTa and
-//! CamemBERT compute what RoBERTa computes. What keeps their folders apart is names. They are all here,
-//! so that the parts of the network are written once.
+//! RoBERTa and DistilBERT differ from BERT only in a few steps, which makes three networks; XLM-RoBERTa and
+//! CamemBERT compute the same as RoBERTa. Their folders differ in names. All names are defined here, so that
+//! the parts of the network need to be written only once.
 
 use serde::{Deserialize, Serialize};
 
-/// Which architecture a model folder holds: the `model_type` of its config.
+/// The architecture of a model folder: the `model_type` in its config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {
     /// BERT (Devlin et al. 2019): embeddings of tokens, types and positions; a pooler.
     Bert,
-    /// RoBERTa (Liu et al. 2019): BERT whose positions are counted from the padding token's number on,
-    /// without a pooler. The ready batches pad `input_ids` with 0, and its padding token is 1. Padding
-    /// is masked, so that only the softmax over the length, of start and end logits, sees it: for
-    /// transformers' values there, read a batch of one's own with `pad = 1`.
+    /// RoBERTa (Liu et al. 2019): BERT with positions counted from the padding token's id, and without a
+    /// pooler. brew's batch types pad `input_ids` with 0, while RoBERTa's padding token is 1. Padding is
+    /// masked, so only the softmax over the length, of start and end logits, sees it: to get transformers'
+    /// values there, use your own batch type with `pad = 1`.
     Roberta,
-    /// XLM-RoBERTa (Conneau et al. 2020): RoBERTa with a vocabulary of a hundred languages.
+    /// XLM-RoBERTa (Conneau et al. 2020): RoBERTa with a vocabulary for a hundred languages.
     #[serde(rename = "xlm-roberta")]
     XlmRoberta,
     /// CamemBERT (Martin et al. 2020): RoBERTa with a French vocabulary.
@@ -26,7 +26,7 @@ pub enum Architecture {
     DistilBert,
 }
 
-/// What an architecture computes.
+/// The network that an architecture computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Network {
     Bert,
@@ -34,7 +34,7 @@ pub(crate) enum Network {
     DistilBert,
 }
 
-/// The parts of a layer, by the names that follow the layer's own.
+/// The names of a layer's parts, relative to the layer's name.
 #[derive(Debug)]
 pub(crate) struct LayerNames {
     pub(crate) query: &'static str,
@@ -78,7 +78,7 @@ impl Architecture {
         Architecture::DistilBert,
     ];
 
-    /// What it computes.
+    /// The network that it computes.
     pub(crate) fn network(self) -> Network {
         match self {
             Architecture::Bert => Network::Bert,
@@ -98,7 +98,7 @@ impl Architecture {
         }
     }
 
-    /// The start of the names of transformers' classes.
+    /// The prefix of its class names in transformers.
     pub(crate) fn class(self) -> &'static str {
         match self {
             Architecture::Bert => "Bert",
@@ -109,7 +109,7 @@ impl Architecture {
         }
     }
 
-    /// The start of the names of the encoder's parameters, without the dot.
+    /// The prefix of the encoder's parameter names, without the dot.
     pub(crate) fn prefix(self) -> &'static str {
         match self.network() {
             Network::Bert => "bert",
@@ -118,7 +118,7 @@ impl Architecture {
         }
     }
 
-    /// The parts that a checkpoint of the encoder alone has without the encoder's prefix.
+    /// The parts at the top level of a checkpoint that holds only the encoder, without its prefix.
     pub(crate) fn roots(self) -> &'static [&'static str] {
         match self.network() {
             Network::Bert | Network::Roberta => &["embeddings", "encoder", "pooler"],
@@ -126,7 +126,7 @@ impl Architecture {
         }
     }
 
-    /// The start of the name of every layer's parameters.
+    /// The prefix of every layer's parameter names.
     pub(crate) fn layers(self) -> &'static str {
         match self.network() {
             Network::Bert => "bert.encoder.layer.",
@@ -142,8 +142,8 @@ impl Architecture {
         }
     }
 
-    /// What its `config.json` calls a field of [`BertConfig`](super::BertConfig); `None` for a field
-    /// that its config does not have.
+    /// The key in its `config.json` for a field of [`BertConfig`](super::BertConfig); `None` if its config
+    /// does not have the field.
     pub(crate) fn key(self, field: &str) -> Option<&str> {
         match (self.network(), field) {
             (Network::Bert | Network::Roberta, "seq_classif_dropout" | "qa_dropout") => None,

@@ -1,33 +1,35 @@
-//! Which positions of a batch are attended to, and what that does to scores and gradients.
+//! Attention masks: which positions of a batch are attended to, and the effect on scores and gradients.
 
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{InStage, Result};
 
-/// What is added to the scores of positions that nobody may attend to.
+/// Added to the scores of masked positions.
 ///
-/// So low that a score is lost in it: in a row of padding alone all scores are equal, and each position
-/// attends to all alike, as in transformers, which adds the dtype's smallest number. Finite, since infinity
-/// would give NaN there. That is so on the CPU; elsewhere such a row attends by its scores.
+/// It is so low that any score added to it is lost: in a row of only padding all scores become equal, and
+/// each position attends equally to all, as in transformers, which adds the dtype's lowest number. It is
+/// finite because infinity would give NaN there. This holds on the CPU; on other devices such a row attends
+/// by its scores.
 const HIDDEN_SCORE: f64 = -1e38;
 
-/// The same for half precision, which ends at 65504, and for other devices, whose fused kernels take a sum of
-/// exponentials for its logarithm: beside -1e38 that of a row of padding alone would be lost.
+/// The same for half precision, whose range ends at 65504, and for other devices, whose fused kernels keep
+/// the logarithm of the sum of exponentials: added to -1e38, that of a row of only padding would be lost.
 const MODEST_HIDDEN_SCORE: f64 = -3e4;
 
-/// Which positions are attended to.
+/// The positions that are attended to.
 #[derive(Debug)]
 pub(crate) struct Attended {
     /// Added to the scores, `(batch, 1, 1, length)`: 0 where the mask is 1, [`HIDDEN_SCORE`] where it is 0.
     pub(super) scores: Tensor,
-    /// Whether a row is known to have none to attend to: libtorch's fused kernel has the same fault on the CPU.
+    /// Whether some row is known to have no position to attend to; libtorch's fused CPU kernel has the same
+    /// problem as those of other devices for such a row.
     pub(super) nothing: bool,
-    /// Which rows have one position to attend to, `(batch, 1, 1)`; `None` where no row is known to.
+    /// Which rows have only one position to attend to, `(batch, 1, 1)`; `None` if no row is known to.
     pub(super) alone: Option<Tensor>,
 }
 
 impl Attended {
-    /// Of a mask `(batch, length)` of 0 and 1, in the dtype of `like`.
+    /// From a mask `(batch, length)` of 0 and 1, in the dtype of `like`.
     pub(crate) fn by(attention_mask: &Tensor, like: &Tensor) -> Result<Self> {
         let of_mask = || -> Result<Self> {
             let kind = like.f_kind()?;
@@ -35,7 +37,7 @@ impl Attended {
             let mask = attention_mask.f_to_kind(wide)?;
             let counts = mask.f_sum_dim_intlist(-1, false, None)?;
             let alone = counts.f_eq(1.0)?;
-            // On a GPU the answers would have to be waited for.
+            // On a GPU the answers would require synchronizing.
             let on_cpu = mask.device() == Device::Cpu;
             let any = |rows: &Tensor| -> Result<bool> { Ok(rows.f_any()?.f_int64_value(&[])? != 0) };
             let nothing = on_cpu && any(&counts.f_eq(0.0)?)?;
@@ -56,7 +58,7 @@ impl Attended {
         }
     }
 
-    /// What is added to scores of this dtype.
+    /// The values to add to scores of this dtype.
     pub(super) fn scores_in(&self, kind: Kind) -> Result<Tensor> {
         match kind {
             Kind::Half => in_kind(&self.scores, kind),
@@ -65,9 +67,9 @@ impl Attended {
         }
     }
 
-    /// The same queries, keys and values, `(batch, length, 3 width)`, without a gradient to the queries and
-    /// keys of rows with one position to attend to: its share is 1 whatever they are. Fused kernels leave
-    /// round-off there, of which Adam would make a whole step.
+    /// The same queries, keys and values, `(batch, length, 3 width)`, but with no gradient for the queries
+    /// and keys of rows with only one position to attend to: its attention is 1 whatever they are. Fused
+    /// kernels leave round-off in that gradient, which Adam would turn into a full step.
     pub(super) fn without_the_alone(&self, joined: &Tensor) -> Result<Tensor> {
         let Some(alone) = self.alone.as_ref().filter(|_| joined.requires_grad()) else {
             return Ok(joined.shallow_clone());
@@ -79,7 +81,7 @@ impl Attended {
     }
 }
 
-/// Hidden scores in a dtype that may not hold them.
+/// Converts mask scores to a dtype that may not be able to represent them.
 fn in_kind(scores: &Tensor, kind: Kind) -> Result<Tensor> {
     match kind {
         Kind::Half => Ok(scores.f_clamp_min(MODEST_HIDDEN_SCORE)?.f_to_kind(kind)?),

@@ -1,8 +1,8 @@
 //! Multi-head self-attention, in two forms that agree.
 //!
-//! When somebody reads the attention map it is computed step by step and kept; otherwise one fused
-//! operation, libtorch's or our own, does the same without ever holding the map in memory. Queries, keys
-//! and values are kept where somebody reads them.
+//! If the attention map is wanted, it is computed step by step and kept; otherwise one fused operation,
+//! libtorch's or brew's own, does the same without materializing the map. Queries, keys and values are kept
+//! if they are wanted.
 
 use tch::{Device, Kind, Tensor};
 
@@ -16,18 +16,18 @@ use crate::native::ffi;
 use crate::pass::Pass;
 use crate::role;
 
-/// What somebody reads of the inside of a layer's attention; undefined where nobody does.
+/// The wanted internals of a layer's attention; undefined tensors for those not wanted.
 #[derive(Debug)]
 pub(crate) struct Inside {
     /// `(batch, heads, length, length)`.
     pub(crate) map: Tensor,
-    /// `(batch, length, width)`, as the keys and the values.
+    /// `(batch, length, width)`, like the keys and the values.
     pub(crate) query: Tensor,
     pub(crate) key: Tensor,
     pub(crate) value: Tensor,
 }
 
-/// Self-attention with the linear layer, the sum and the norm after it.
+/// Self-attention, followed by a linear layer, the residual sum and the norm.
 #[derive(Debug)]
 pub(crate) struct Attention {
     query: Linear,
@@ -42,7 +42,7 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    /// The attention of the layer whose parameters' names begin with `layer`.
+    /// The attention of the layer whose parameter names begin with `layer`.
     pub(crate) fn take(weights: &mut Weights, layer: &str, config: &BertConfig) -> Self {
         let width = config.hidden_size;
         let names = config.model_type.layer_names();
@@ -68,7 +68,7 @@ impl Attention {
         }
     }
 
-    /// The same attention: another handle of its parameters.
+    /// The same attention, with shared parameters.
     pub(crate) fn shallow_clone(&self) -> Self {
         Attention {
             query: self.query.shallow_clone(),
@@ -80,8 +80,7 @@ impl Attention {
         }
     }
 
-    /// `(batch, length, width)` to the same shape, and what is wanted of the inside of this layer, of
-    /// so many.
+    /// Maps `(batch, length, width)` to the same shape, and returns the wanted internals of this layer.
     pub(crate) fn forward(
         &self,
         hidden: &Tensor,
@@ -98,7 +97,7 @@ impl Attention {
         let mask = &attended.scores_in(joined.kind())?;
         let [query, key, value] = three_parts(&joined)?;
         let mut inside = {
-            // As they are given: a loss may have a gradient where attention has none.
+            // From the original tensors: a loss may have a gradient where attention has none.
             let [query, key, value] = match attended.alone {
                 Some(_) => three_parts(&given)?,
                 None => [query.shallow_clone(), key.shallow_clone(), value.shallow_clone()],
@@ -112,7 +111,7 @@ impl Attention {
         };
         let wants_map = wants.layer::<role::Attention>(layer, layers);
         let drops = pass.is_training() && self.probability_dropout > 0.0;
-        // libtorch has no fused kernel with dropout there, and draws its masks slowly.
+        // libtorch has no fused CPU kernel with dropout, and draws the masks slowly.
         let slow_to_drop = drops && joined.device() == Device::Cpu;
         let context = if slow_to_drop && !wants_map && joined.kind() == Kind::Float {
             ffi::attention(&joined, mask, self.heads, self.probability_dropout)?
@@ -137,7 +136,7 @@ impl Attention {
         Ok(projected.f_unflatten(2, [self.heads, self.head_size])?.f_transpose(1, 2)?)
     }
 
-    /// `softmax(Q Kᵀ / sqrt(head_size) + mask)`, after dropout as transformers returns it.
+    /// `softmax(Q Kᵀ / sqrt(head_size) + mask)`, after dropout, as transformers returns it.
     fn map(&self, query: &Tensor, key: &Tensor, mask: &Tensor, pass: &Pass) -> Result<Tensor> {
         let scale = 1.0 / (self.head_size as f64).sqrt();
         let scores = query.f_matmul(&key.f_transpose(2, 3)?).in_stage("attention scores")?;
@@ -167,8 +166,8 @@ impl Attention {
     }
 }
 
-/// Queries, keys and values side by side, one by one: by one operation, whose gradient is one concatenation,
-/// where that of a slice is a whole one of zeros.
+/// Splits concatenated queries, keys and values with one operation whose gradient is one concatenation; the
+/// gradient of each slice would be a full tensor of zeros.
 fn three_parts(joined: &Tensor) -> Result<[Tensor; 3]> {
     let parts = joined.f_chunk(3, -1).in_stage("attention")?;
     parts

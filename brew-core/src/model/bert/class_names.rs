@@ -1,19 +1,19 @@
-//! `id2label` and `label2id` of a `config.json`, read as transformers reads them.
+//! Reads `id2label` and `label2id` of a `config.json` as transformers does.
 //!
-//! Neither changes a number that a model computes. transformers takes numbers for names and texts for
-//! numbers, and null for none.
+//! Neither affects what a model computes. transformers accepts numbers as names, strings as numbers, and null
+//! as no map.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// The names of the classes and the classes of the names; both empty where a file has none.
+/// The names by class and the classes by name; both empty if a file has none.
 pub(super) type ClassNames = (BTreeMap<i64, String>, BTreeMap<String, i64>);
 
 /// Reads both maps.
 ///
 /// # Errors
-/// Names each key whose value cannot be understood.
+/// Names each key with an invalid value.
 pub(super) fn class_names(file: &Map<String, Value>) -> Result<ClassNames, Vec<String>> {
     let (names, names_problem) =
         collected(file, "id2label", |class, name| Some((class.trim().parse::<i64>().ok()?, text_of(name)?)));
@@ -27,7 +27,7 @@ pub(super) fn class_names(file: &Map<String, Value>) -> Result<ClassNames, Vec<S
     }
     let (names, classes): (BTreeMap<_, _>, BTreeMap<_, _>) = (names, classes);
     if names.is_empty() {
-        // One is the other turned round, where each class has one name.
+        // Each map is the inverse of the other, if each class has one name.
         let turned: BTreeMap<i64, String> =
             classes.iter().map(|(name, class)| (*class, name.clone())).collect();
         let whole = turned.len() == classes.len() && turned.keys().copied().eq(0..turned.len() as i64);

@@ -1,6 +1,6 @@
-//! What a model of the family is made of: its sizes, its dropout, its classes.
+//! The config of BERT's family: sizes, dropout and classes.
 //!
-//! The fields have BERT's names whatever the folder calls them; `config_file.rs` translates.
+//! The fields have BERT's names whatever the names in the folder; `config_file.rs` translates.
 
 use std::collections::BTreeMap;
 
@@ -12,56 +12,56 @@ use crate::model::activation::Activation;
 use crate::model::class_order::{default_names, inverse};
 use crate::model::problem::ProblemType;
 
-/// Keys of a file that belong to the head and the task that it was trained for, beside those that are fields.
+/// Keys of a file that belong to the head and its task but are not fields.
 const OF_A_TASK: [&str; 4] =
     ["finetuning_task", "function_to_apply", "task_specific_params", "custom_pipelines"];
 
-/// The config of a model of BERT's family; a key that the file lacks has transformers' default.
+/// The config of a model of BERT's family; missing keys have transformers' defaults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BertConfig {
     /// BERT, RoBERTa, XLM-RoBERTa, CamemBERT or DistilBERT.
     pub model_type: Architecture,
-    /// Number of tokens that have an embedding.
+    /// Number of tokens with an embedding.
     pub vocab_size: i64,
     /// Width of the hidden states.
     pub hidden_size: i64,
     /// Number of layers.
     pub num_hidden_layers: usize,
-    /// Number of attention heads of a layer; divides `hidden_size`.
+    /// Number of attention heads per layer; must divide `hidden_size`.
     pub num_attention_heads: i64,
     /// Width between the two linear layers of a feed-forward block.
     pub intermediate_size: i64,
     /// The activation between them.
     pub hidden_act: Activation,
-    /// Probability of dropout after the embeddings, the attention and the feed-forward block.
+    /// Dropout probability after the embeddings, the attention and the feed-forward block.
     pub hidden_dropout_prob: f64,
-    /// Probability of dropout of attention probabilities.
+    /// Dropout probability for attention probabilities.
     pub attention_probs_dropout_prob: f64,
-    /// Probability of dropout before the classifier; `hidden_dropout_prob` where it is none.
+    /// Dropout probability before the classifier; `hidden_dropout_prob` if `None`.
     pub classifier_dropout: Option<f64>,
-    /// DistilBERT's probability of dropout before the classifier of sequences.
+    /// DistilBERT's dropout probability before the sequence classifier.
     pub seq_classif_dropout: f64,
-    /// DistilBERT's probability of dropout before the scores of start and end.
+    /// DistilBERT's dropout probability before the start and end scores.
     pub qa_dropout: f64,
-    /// Number of embeddings of positions; [`longest`](Self::longest) says how many tokens that is.
+    /// Number of position embeddings; [`longest`](Self::longest) gives the number of tokens that allows.
     pub max_position_embeddings: i64,
     /// Number of token types (segments).
     pub type_vocab_size: i64,
-    /// The standard deviation of the weights of a new model.
+    /// The standard deviation of a new model's weights.
     pub initializer_range: f64,
-    /// What layer norms add to the variance.
+    /// Added to the variance in layer norms.
     pub layer_norm_eps: f64,
     /// The padding token, whose embedding gets no gradient.
     pub pad_token_id: Option<i64>,
-    /// What the labels of sequences are; found from the labels where it is none.
+    /// The kind of labels of sequences; derived from the labels if `None`.
     pub problem_type: Option<ProblemType>,
     /// The name of each class.
     pub id2label: BTreeMap<i64, String>,
     /// The class of each name.
     pub label2id: BTreeMap<String, i64>,
-    /// Every key of the `config.json` that it was read from, known or not: those that have no field are
-    /// written back when the model is saved.
+    /// Every key of the `config.json` that it was read from, known or not: keys without a field are written
+    /// back when the model is saved.
     #[serde(skip)]
     pub file: Map<String, Value>,
 }
@@ -95,8 +95,8 @@ impl Default for BertConfig {
 }
 
 impl BertConfig {
-    /// transformers' defaults of an architecture: the values of its smallest published model. Sizes of one's
-    /// own go around it: `BertConfig { hidden_size: 312, ..BertConfig::base(Architecture::Bert) }`.
+    /// transformers' defaults for an architecture: the values of its smallest published model. To use your
+    /// own sizes: `BertConfig { hidden_size: 312, ..BertConfig::base(Architecture::Bert) }`.
     pub fn base(model_type: Architecture) -> Self {
         let bert = BertConfig { model_type, ..BertConfig::default() };
         match model_type {
@@ -119,8 +119,8 @@ impl BertConfig {
         self.hidden_size / self.num_attention_heads
     }
 
-    /// The most tokens that a sequence can have: as many as there are embeddings of positions, less
-    /// those that RoBERTa leaves before its first position.
+    /// The maximum number of tokens in a sequence: the number of position embeddings, minus those that
+    /// RoBERTa skips before its first position.
     pub fn longest(&self) -> i64 {
         self.max_position_embeddings - self.first_position()
     }
@@ -133,18 +133,18 @@ impl BertConfig {
         }
     }
 
-    /// Probability of dropout before the classifier, where no head has one of its own.
+    /// Dropout probability before the classifier, for heads without their own.
     pub(crate) fn classifier_dropout(&self) -> f64 {
         self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
     }
 
-    /// Names the classes, by number from 0.
+    /// Sets the class names, by number from 0.
     pub(crate) fn name_classes(&mut self, names: BTreeMap<i64, String>) {
         self.label2id = inverse(&names);
         self.id2label = names;
     }
 
-    /// Forgets all that the config says of the head that it came with, for a new one of so many classes.
+    /// Removes everything that the config says about its head, for a new head with this many classes.
     pub(crate) fn begin_task(&mut self, classes: i64) {
         self.name_classes(default_names(classes));
         self.problem_type = None;

@@ -1,7 +1,7 @@
-//! `config.json` as a [`BertConfig`], and back.
+//! Converts between `config.json` and [`BertConfig`].
 //!
-//! Keys that brew does not use are kept and written back, so that a folder loses nothing on its way
-//! through. Each architecture has its own names for the same settings: `Architecture::key`.
+//! Keys that brew does not use are kept and written back, so that nothing in a folder gets lost. Each
+//! architecture has its own names for the same settings: see `Architecture::key`.
 
 use std::path::Path;
 
@@ -20,11 +20,11 @@ use crate::words::{numbered, suggest};
 const CLASS_NAMES: [&str; 2] = ["id2label", "label2id"];
 
 impl BertConfig {
-    /// Understands the config of a folder.
+    /// Parses a folder's config.
     ///
     /// # Errors
-    /// For another architecture, a value of another type, and values that make no model; all of the
-    /// last at once.
+    /// An unsupported architecture, values of the wrong type, and invalid values; all invalid values are
+    /// listed at once.
     pub(crate) fn understand(folder: &Path, file: Map<String, Value>) -> Result<Self> {
         let path = folder.join(CONFIG);
         let architecture = architecture(&file).map_err(|message| Error::file(&path, message))?;
@@ -44,7 +44,7 @@ impl BertConfig {
             ClassNames::default()
         });
         if !misfits.is_empty() {
-            return Err(Error::file(path, numbered("a value that cannot be understood", &misfits)));
+            return Err(Error::file(path, numbered("values of the wrong type", &misfits)));
         }
         let mut config: BertConfig =
             serde_json::from_value(Value::Object(fields)).map_err(|error| Error::file(&path, error))?;
@@ -58,7 +58,7 @@ impl BertConfig {
         if problems.is_empty() {
             Ok(config)
         } else {
-            Err(Error::file(path, numbered("this makes no model", &problems)))
+            Err(Error::file(path, numbered("invalid model config", &problems)))
         }
     }
 
@@ -88,7 +88,7 @@ impl BertConfig {
         }
         if self.num_attention_heads > 0 && self.hidden_size % self.num_attention_heads != 0 {
             problems.push(format!(
-                "{} {} is not a multiple of {} {}",
+                "{} {} must be a multiple of {} {}",
                 key("hidden_size"),
                 self.hidden_size,
                 key("num_attention_heads"),
@@ -98,23 +98,25 @@ impl BertConfig {
         if !self.id2label.keys().copied().eq(0..self.classes()) {
             let classes: Vec<_> = self.id2label.keys().collect();
             problems
-                .push(format!("id2label has the classes {classes:?}; they must count from 0 without a gap"));
+                .push(format!("id2label has the classes {classes:?}; they must count from 0 without gaps"));
         }
         if self.model_type.network() == Network::Roberta && self.pad_token_id.is_none() {
-            problems.push("pad_token_id is null; RoBERTa counts positions from it, so give it".to_owned());
+            problems.push(
+                "pad_token_id is null; it must be set, since RoBERTa counts positions from it".to_owned(),
+            );
         } else if self.max_position_embeddings > 0 && self.longest() < 1 {
             problems.push(format!(
-                "max_position_embeddings is {}, and the first token has position {}: no sequence fits",
+                "max_position_embeddings is {}, but the first token has position {}: no sequence fits",
                 self.max_position_embeddings,
                 self.first_position()
             ));
         }
-        // Both change the computation, and neither is in any checkpoint of the sentence encoders and
+        // Both change the computation, and neither occurs in checkpoints of the sentence encoders and
         // classifiers that this model is for.
         if let Some(kind) = self.file.get("position_embedding_type").and_then(Value::as_str)
             && kind != "absolute"
         {
-            problems.push(format!("position_embedding_type is `{kind}`; `absolute` is supported"));
+            problems.push(format!("position_embedding_type is `{kind}`; only `absolute` is supported"));
         }
         if self.file.get("is_decoder").and_then(Value::as_bool) == Some(true) {
             problems.push("is_decoder is true; only encoders are supported".to_owned());
@@ -122,18 +124,18 @@ impl BertConfig {
         problems
     }
 
-    /// The file as it is saved for a model with the head of this task: what was read, with what brew
-    /// knows better in its place.
+    /// The file to save for a model with this task's head: the original keys, updated with brew's current
+    /// values.
     pub(crate) fn to_file(&self, task: &str) -> Result<Value> {
         let mut file = self.file.clone();
-        // The classes are counted by their names, and weights are saved as float32.
+        // The number of classes follows from their names, and weights are saved as float32.
         file.remove("num_labels");
         file.remove("torch_dtype");
         file.insert("dtype".to_owned(), json!("float32"));
         file.insert("architectures".to_owned(), json!([format!("{}For{task}", self.model_type.class())]));
         for (field, value) in self.fields()? {
             let Some(key) = self.model_type.key(&field) else { continue };
-            // An activation keeps the name it was read under.
+            // An activation keeps the name under which it was read.
             let same = field == "hidden_act" && file.get(key).is_some_and(|name| is(name, self.hidden_act));
             if !same {
                 file.insert(key.to_owned(), value);
@@ -142,31 +144,31 @@ impl BertConfig {
         Ok(Value::Object(file))
     }
 
-    /// The values by the names of the fields.
+    /// The values by field name.
     fn fields(&self) -> Result<Map<String, Value>> {
         let fields = serde_json::to_value(self).and_then(serde_json::from_value);
         fields.map_err(Error::other)
     }
 }
 
-/// The architecture that a file names; what is wrong where it names none of the family.
+/// The architecture that a file names, or the problem if it is not one of the family.
 fn architecture(file: &Map<String, Value>) -> Result<Architecture, String> {
     let Some(name) = file.get("model_type").and_then(Value::as_str) else {
-        return Err("there is no model_type: if this is a BERT, add \"model_type\": \"bert\"".to_owned());
+        return Err("model_type is missing: if this is a BERT, add \"model_type\": \"bert\"".to_owned());
     };
     let found = Architecture::ALL.into_iter().find(|architecture| architecture.name() == name);
     found.ok_or_else(|| {
         let near = suggest(name, Architecture::ALL.map(Architecture::name));
-        format!("model_type is `{name}`, an architecture that this model does not have{near}")
+        format!("model_type is `{name}`, an unsupported architecture{near}")
     })
 }
 
-/// Whether this is a name of an activation.
+/// Whether this is a name of the activation.
 fn is(name: &Value, activation: Activation) -> bool {
     serde_json::from_value::<Activation>(name.clone()).is_ok_and(|named| named == activation)
 }
 
-/// What is wrong with the type of one value; a config of this field alone is a config too.
+/// The type error of one value, found by parsing a config with only this field.
 fn misfit(field: &str, value: &Value) -> Option<serde_json::Error> {
     let alone = Map::from_iter([(field.to_owned(), value.clone())]);
     serde_json::from_value::<BertConfig>(Value::Object(alone)).err()

@@ -1,4 +1,4 @@
-//! Token numbers to vectors: the sum of the embeddings of token, type and position.
+//! Embeds token ids: the normalized sum of token, type and position embeddings.
 
 use tch::{Kind, Tensor};
 
@@ -9,19 +9,19 @@ use crate::model::parts::{LayerNorm, dropout};
 use crate::model::weights::Weights;
 use crate::pass::Pass;
 
-/// The sum of the embeddings, normed.
+/// The sum of the embeddings, followed by a layer norm.
 #[derive(Debug)]
 pub(crate) struct Embeddings {
-    /// The start of the parameters' names.
+    /// The prefix of the parameter names.
     name: String,
     words: Tensor,
     positions: Tensor,
-    /// DistilBERT has no token types.
+    /// `None` in DistilBERT, which has no token types.
     types: Option<Tensor>,
     norm: LayerNorm,
     /// The token whose embedding gets no gradient; -1 for none.
     padding: i64,
-    /// RoBERTa counts positions by the tokens that are not padding; the others by columns.
+    /// RoBERTa counts positions over the tokens that are not padding; the others over columns.
     positions_by_token: bool,
     longest: i64,
     dropout: f64,
@@ -49,7 +49,7 @@ impl Embeddings {
         }
     }
 
-    /// `(batch, length)` token numbers and types to `(batch, length, width)`.
+    /// Maps `(batch, length)` token ids and types to `(batch, length, width)`.
     pub(crate) fn forward(
         &self,
         input_ids: &Tensor,
@@ -59,7 +59,7 @@ impl Embeddings {
         let (_, length) = input_ids.size2().in_stage("input_ids")?;
         if length > self.longest {
             return Err(Error::invalid(format!(
-                "a sequence has {length} tokens, more than the {} that max_position_embeddings allow: truncate to that many",
+                "a sequence has {length} tokens, more than the {} that max_position_embeddings allows: truncate to that length",
                 self.longest
             )));
         }
@@ -81,7 +81,7 @@ impl Embeddings {
         dropout(self.norm.forward(&sum)?, self.dropout, pass)
     }
 
-    /// The position of each token, from `padding + 1` on; padding has the position `padding`.
+    /// The position of each token, starting at `padding + 1`; padding has position `padding`.
     fn token_positions(&self, input_ids: &Tensor) -> Result<Tensor> {
         let tokens = input_ids.f_ne(self.padding)?.f_to_kind(Kind::Int64).in_stage("position_ids")?;
         let counted = tokens.f_cumsum(1, Kind::Int64)?.f_mul(&tokens).in_stage("position_ids")?;
@@ -100,7 +100,7 @@ impl Embeddings {
     }
 }
 
-/// The rows of a table that these numbers name; the table's gradient may be sparse.
+/// Looks up rows of a table; the table's gradient may be sparse.
 fn look_up(table: &Tensor, numbers: &Tensor, (padding, sparse): (i64, bool), column: &str) -> Result<Tensor> {
     Tensor::f_embedding(table, numbers, padding, false, sparse).map_err(|error| {
         let rows = table.size().first().copied().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The layers one after another, and which of their results are kept.
+//! The encoder: runs the layers one after another, and keeps the wanted results.
 
 use tch::Tensor;
 
@@ -18,15 +18,15 @@ pub(crate) struct Encoder {
     layers: Vec<Layer>,
 }
 
-/// What the encoder made of a batch.
+/// The encoder's output for a batch.
 pub(crate) struct Encoded {
     /// The last hidden state.
     pub(crate) last: Tensor,
-    /// Hidden states, embeddings first; undefined where nobody reads them.
+    /// Hidden states, embeddings first; undefined if not wanted.
     pub(crate) hidden_states: Vec<Tensor>,
-    /// Attention maps; undefined where nobody reads them.
+    /// Attention maps; undefined if not wanted.
     pub(crate) attentions: Vec<Tensor>,
-    /// Queries, keys and values; undefined where nobody reads them.
+    /// Queries, keys and values; undefined if not wanted.
     pub(crate) queries: Vec<Tensor>,
     pub(crate) keys: Vec<Tensor>,
     pub(crate) values: Vec<Tensor>,
@@ -41,7 +41,7 @@ impl Encoder {
         Encoder { layers }
     }
 
-    /// Embeddings `(batch, length, width)` through all layers.
+    /// Runs embeddings `(batch, length, width)` through all layers.
     pub(crate) fn forward(&self, embedded: Tensor, attention_mask: &Tensor, pass: &Pass) -> Result<Encoded> {
         let count = self.layers.len();
         let keep = |state: usize, hidden: &Tensor| {
@@ -77,7 +77,7 @@ impl Encoder {
         Ok(encoded)
     }
 
-    /// The parameters of the `layers` layers next to the embeddings.
+    /// The parameters of the first `layers` layers, next to the embeddings.
     pub(crate) fn parameters_of_first(&self, layers: usize) -> impl Iterator<Item = (String, Tensor)> + '_ {
         self.layers.iter().take(layers).flat_map(Layer::parameters)
     }

@@ -1,4 +1,4 @@
-//! A model from a Hugging Face folder, and back into one.
+//! Loads models from Hugging Face folders, and saves them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,17 +17,16 @@ use crate::parameters::{Parameters, WEIGHTS, write_weights};
 use crate::vocabulary::Vocabulary;
 
 impl<H: Head> Bert<H> {
-    /// Loads a model that has been trained for this task: a BERT, RoBERTa, XLM-RoBERTa, CamemBERT or
-    /// DistilBERT.
+    /// Loads a model that was trained for this task: a BERT, RoBERTa, XLM-RoBERTa, CamemBERT or DistilBERT.
     ///
     /// Weights may be float16, bfloat16, float32 or float64, in one safetensors file or in shards; in memory
     /// they are float32 and require gradients. Their names may lack the encoder's prefix (`bert.`) or have
-    /// that of a module around it (`module.`, `model.`, `0.auto_model.`).
+    /// the prefix of a wrapping module (`module.`, `model.`, `0.auto_model.`).
     ///
     /// # Errors
-    /// Names the file, and the tensors that are missing or have another shape than the config says. A head
-    /// for another task is named, with the type to load it with; weights in PyTorch's own format, with the
-    /// line of Python that converts them.
+    /// Names the file, and the tensors that are missing or whose shapes do not match the config. For a head
+    /// of another task the error names the type to load it with; for weights in PyTorch's own format it gives
+    /// the line of Python that converts them.
     pub fn from_pretrained(folder: impl AsRef<Path>, device: Device) -> Result<Self> {
         let folder = folder.as_ref();
         let (config, weights) = read(folder, device)?;
@@ -37,7 +36,7 @@ impl<H: Head> Bert<H> {
         Self::build(config, weights, companions(folder))
     }
 
-    /// The encoder of a folder with a new head of so many classes.
+    /// The encoder of a folder with a new head for this many classes.
     pub(super) fn from_encoder_of(folder: &Path, classes: i64, seed: u64, device: Device) -> Result<Self> {
         let (mut config, mut weights) = read(folder, device)?;
         config.begin_task(classes);
@@ -47,21 +46,21 @@ impl<H: Head> Bert<H> {
 }
 
 impl<H: ClassHead> Bert<H> {
-    /// Loads a pretrained encoder, whatever its head was for, and puts a new classifier on it, with
-    /// weights from N(0, `initializer_range`²) and bias 0; the same for the same seed.
+    /// Loads a pretrained encoder, ignoring its head, and adds a new classifier with weights from N(0,
+    /// `initializer_range`²) and bias 0; the same for the same seed.
     ///
-    /// For sequences a BERT keeps its pooler. One without (a masked language model, a tagger) gets a new one,
-    /// drawn likewise, and a line on standard error says so.
+    /// For sequences, a BERT keeps its pooler. If it has none (a masked language model, a tagger), it gets a
+    /// new one, drawn in the same way, and a line on standard error says so.
     ///
-    /// It begins a new task: what the folder's config says of its old head (problem type, class names) is
-    /// dropped. [`classes`](Self::classes) names the new one's classes and [`problem`](Self::problem) says
-    /// what its labels are; without the latter the labels themselves do.
+    /// This begins a new task: what the folder's config says about the old head (problem type, class names)
+    /// is dropped. Name the new classes with [`classes`](Self::classes), and set the kind of labels with
+    /// [`problem`](Self::problem); without it the labels themselves decide.
     ///
-    /// For a student of some of its layers, pass the result to
+    /// For a student with only some of its layers, pass the result to
     /// [`from_layers_of`](Self::from_layers_of).
     ///
     /// # Errors
-    /// As [`from_pretrained`](Self::from_pretrained), and for less than one class.
+    /// Those of [`from_pretrained`](Self::from_pretrained), and fewer than one class.
     pub fn from_encoder(folder: impl AsRef<Path>, classes: usize, seed: u64, device: Device) -> Result<Self> {
         Self::from_encoder_of(folder.as_ref(), checked_classes(classes)?, seed, device)
     }
@@ -76,7 +75,7 @@ fn read(folder: &Path, device: Device) -> Result<(BertConfig, Weights)> {
     let wanted = config.num_hidden_layers;
     if layers != wanted && layers > 0 {
         let mend = if layers > wanted {
-            ": to use some of them, load all and pass the model to from_layers_of"
+            ": to use only some of them, load all and pass the model to from_layers_of"
         } else {
             ""
         };
@@ -85,7 +84,7 @@ fn read(folder: &Path, device: Device) -> Result<(BertConfig, Weights)> {
     Ok((config, weights))
 }
 
-/// One more than the highest number of a layer.
+/// The number of layers: one more than the highest layer index.
 fn layers_in(weights: &Weights, prefix: &str) -> usize {
     let numbers =
         weights.left().filter_map(|name| name.strip_prefix(prefix)?.split('.').next()?.parse().ok());
@@ -122,8 +121,8 @@ impl<H: Head> Model for Bert<H> {
         }
     }
 
-    /// Writes a Hugging Face folder that Python's transformers loads as it is: `model.safetensors`
-    /// in float32, `config.json`, and the tokenizer files of the folder that the model came from.
+    /// Writes a Hugging Face folder that Python's transformers can load directly: `model.safetensors` in
+    /// float32, `config.json`, and the tokenizer files of the model's original folder.
     fn save(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
         write_weights(&folder.join(WEIGHTS), &self.parameters())?;

@@ -1,6 +1,7 @@
-//! Parts of a student that training leaves as they are.
+//! Freezing parts of a student.
 //!
-//! A frozen parameter requires no gradient: backward skips it and the optimizer keeps no state for it.
+//! A frozen parameter requires no gradient: the backward pass skips it and the optimizer keeps no state for
+//! it.
 
 use tch::Tensor;
 
@@ -10,28 +11,26 @@ use crate::error::{Error, InStage, Result};
 impl<H: Head> Bert<H> {
     /// The same model with frozen embeddings and their norm.
     ///
-    /// A model that is made of this one, by [`from_layers_of`](Self::from_layers_of) or with a new
-    /// head, learns in all its parts again.
+    /// In a model made from this one, by [`from_layers_of`](Self::from_layers_of) or with a new head, nothing
+    /// is frozen.
     ///
     /// # Errors
-    /// Where libtorch refuses.
+    /// Those of libtorch.
     pub fn freeze_embeddings(self) -> Result<Self> {
         freeze(self.embeddings.parameters())?;
         Ok(self)
     }
 
-    /// The same model with the `layers` layers next to the embeddings frozen.
+    /// The same model with the first `layers` layers, next to the embeddings, frozen.
     ///
-    /// The embeddings still learn, unless they are frozen too.
+    /// The embeddings are still trained, unless they are frozen too.
     ///
     /// # Errors
-    /// When the model has fewer layers.
+    /// A model with fewer layers.
     pub fn freeze_layers(self, layers: usize) -> Result<Self> {
         let there_are = self.config.num_hidden_layers;
         if layers > there_are {
-            return Err(Error::invalid(format!(
-                "{layers} layers cannot be frozen: the model has {there_are}"
-            )));
+            return Err(Error::invalid(format!("cannot freeze {layers} layers: the model has {there_are}")));
         }
         freeze(self.encoder.parameters_of_first(layers))?;
         Ok(self)

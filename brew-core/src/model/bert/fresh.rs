@@ -1,8 +1,8 @@
-//! Models of one's own sizes with new weights, drawn as transformers draws them.
+//! New models of any size, with weights initialized as in transformers.
 //!
 //! Weights of linear layers and embeddings are N(0, `initializer_range`²), biases 0, layer norms 1 and 0, and
-//! the embedding of padding is 0. Each tensor has draws of its own, which follow from the seed and its name
-//! alone.
+//! the embedding of padding is 0. Each tensor has its own random numbers, which depend only on the seed and
+//! its name.
 
 use std::path::Path;
 
@@ -18,8 +18,8 @@ use crate::model::weights::Weights;
 use crate::words::numbered;
 
 impl<H: ClassHead> Bert<H> {
-    /// A model of these sizes for so many classes with new weights, the same for the same seed: those that
-    /// transformers' `from_config` has, in distribution.
+    /// A model with this config, this many classes and new weights, the same for the same seed; distributed
+    /// like those of transformers' `from_config`.
     ///
     /// ```
     /// use brew_core::prelude::*;
@@ -45,18 +45,18 @@ impl<H: ClassHead> Bert<H> {
     /// ```
     ///
     /// # Errors
-    /// Lists every value of the config that makes no model; refuses less than one class, and another number
-    /// of classes than the config has names for.
+    /// Lists every invalid value of the config; refuses fewer than one class, and a number of classes that
+    /// differs from the config's number of names.
     pub fn new(config: BertConfig, classes: usize, seed: u64, device: Device) -> Result<Self> {
         Self::with_new_weights(config, checked_classes(classes)?, seed, device)
     }
 }
 
 impl BertForQuestionAnswering {
-    /// A model of these sizes with new weights, the same for the same seed.
+    /// A model with this config and new weights, the same for the same seed.
     ///
     /// # Errors
-    /// Lists every value of the config that makes no model.
+    /// Lists every invalid value of the config.
     pub fn new(config: BertConfig, seed: u64, device: Device) -> Result<Self> {
         Self::with_new_weights(config, 2, seed, device)
     }
@@ -72,7 +72,7 @@ impl<H: Head> Bert<H> {
             problems.push(format!("initializer_range is {}; it must be above 0", config.initializer_range));
         }
         if config.classes() != classes {
-            problems.push(format!("id2label names {} classes, and the head has {classes}", config.classes()));
+            problems.push(format!("id2label names {} classes, but the head has {classes}", config.classes()));
         }
         if let Some(problem) = config.problem_type {
             problems.extend(problem.check_classes(classes).err().map(|error| error.to_string()));
@@ -85,7 +85,7 @@ impl<H: Head> Bert<H> {
         Self::build(config, weights, Vec::new())
     }
 
-    /// The same model taking the tokenizer files of a folder along when it is saved.
+    /// The same model, which also saves the tokenizer files of this folder when it is saved.
     #[must_use]
     pub fn with_tokenizer_of(self, folder: impl AsRef<Path>) -> Self {
         Bert { companions: companions(folder.as_ref()), ..self }
@@ -112,7 +112,7 @@ fn draw(config: &BertConfig, seed: u64, name: &str, shape: &[i64]) -> Result<Ten
     Ok(drawn)
 }
 
-/// FNV-1a of a name (Fowler, Noll and Vo 1991), so that each parameter has draws of its own.
+/// FNV-1a of a name (Fowler, Noll and Vo 1991), so that each parameter has its own random numbers.
 fn hash(name: &str) -> u64 {
     name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)

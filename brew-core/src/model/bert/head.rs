@@ -1,4 +1,4 @@
-//! What stands on the encoder: the part of a model that differs from task to task.
+//! Heads: the part of a model on top of the encoder, which differs from task to task.
 
 use std::fmt;
 
@@ -10,34 +10,34 @@ use crate::model::normal::normal;
 use crate::model::problem::ProblemType;
 use crate::model::weights::Weights;
 
-/// The head of a task. Only brew's own types implement it: they build it of `Weights`.
+/// The head of a task. Only brew's own types implement it, since they build it from `Weights`.
 pub trait Head: Send + fmt::Debug + Sized + 'static {
-    /// The task as transformers' classes call it: what follows `BertFor`.
+    /// The task in transformers' class names: the part after `BertFor`.
     const TASK: &'static str;
 
-    /// What its labels always are; `None` where its config or its labels say.
+    /// The fixed problem type of its labels; `None` if its config or its labels decide.
     const PROBLEM: Option<ProblemType> = None;
 
-    /// The linear layer that gives the scores.
+    /// The linear layer that produces the scores.
     fn output_name(config: &BertConfig) -> &'static str;
 
-    /// Builds the head of its parameters.
+    /// Builds the head from its parameters.
     fn take(weights: &mut Weights, config: &BertConfig) -> Self;
 
-    /// Puts a new head among the weights: N(0, `initializer_range`²) from this seed, biases 0.
+    /// Adds a new head to the weights: N(0, `initializer_range`²) from this seed, biases 0.
     ///
     /// # Errors
-    /// An `initializer_range` that is no standard deviation.
+    /// An invalid `initializer_range`.
     fn renew(weights: &mut Weights, config: &BertConfig, seed: u64) -> Result<()>;
 
     /// Its parameters by name.
     fn parameters(&self) -> Vec<(String, Tensor)>;
 }
 
-/// A head with one score a class, for as many classes as there are names.
+/// A head with one score per class, with as many classes as names.
 pub trait ClassHead: Head {}
 
-/// Puts a new linear layer of so many `(inputs, outputs)` among the weights: N(0, `deviation`²), biases 0.
+/// Adds a new linear layer of size `(inputs, outputs)` to the weights: N(0, `deviation`²), biases 0.
 pub(crate) fn renew_linear(
     weights: &mut Weights,
     name: &str,
@@ -47,7 +47,7 @@ pub(crate) fn renew_linear(
 ) -> Result<()> {
     if !(deviation.is_finite() && deviation >= 0.0) {
         return Err(Error::invalid(format!(
-            "initializer_range is {deviation}, and the weights of a new head are drawn with this standard deviation: it must be at least 0"
+            "initializer_range is {deviation}; it is the standard deviation of a new head's weights and must be at least 0"
         )));
     }
     let count = usize::try_from(outputs * inputs).unwrap_or(0);
@@ -58,7 +58,7 @@ pub(crate) fn renew_linear(
     Ok(())
 }
 
-/// A number of classes that a head can have.
+/// Checks the number of classes of a head.
 pub(crate) fn checked_classes(classes: usize) -> Result<i64> {
     match i64::try_from(classes) {
         Ok(classes) if classes > 0 => Ok(classes),

@@ -37,7 +37,7 @@ impl Layer {
         }
     }
 
-    /// The same layer: another handle of its parameters.
+    /// The same layer, with shared parameters.
     pub(crate) fn shallow_clone(&self) -> Self {
         Layer {
             attention: self.attention.shallow_clone(),
@@ -48,8 +48,8 @@ impl Layer {
         }
     }
 
-    /// `(batch, length, width)` to the same shape, and what is wanted of its attention; `number` is
-    /// that of this layer, and how many there are.
+    /// Maps `(batch, length, width)` to the same shape, and returns the wanted internals of its attention;
+    /// `number` is the index of this layer and the number of layers.
     pub(crate) fn forward(
         &self,
         hidden: &Tensor,

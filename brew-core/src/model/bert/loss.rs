@@ -1,8 +1,8 @@
-//! The models' own losses, those of Python's transformers.
+//! The models' own losses, equal to those of Python's transformers.
 //!
-//! Each is a scalar, the mean over what counts in the whole batch, and 0 where nothing does. What counts is
-//! known from the labels alone, so that accumulated batches agree with one batch of their rows. All are
-//! computed in float32.
+//! Each is a scalar, the mean over everything that counts in the whole batch, and 0 if nothing counts. What
+//! counts follows from the labels alone, so that accumulated batches give the same result as one batch of
+//! their rows. All are computed in float32.
 
 use tch::{Kind, Reduction, Tensor};
 
@@ -11,8 +11,8 @@ use crate::model::cross_entropy::CrossEntropy;
 use crate::model::problem::{HeadProblem, ProblemType};
 use crate::role::IGNORED;
 
-/// The mean loss of the examples that count, of logits `(batch, classes)` and labels of the head's problem type;
-/// a class of -100 does not count.
+/// The mean loss of the examples that count, for logits `(batch, classes)` and labels of the head's problem
+/// type; a label of -100 does not count.
 pub(crate) fn of_sequences(
     logits: &Tensor,
     labels: &Tensor,
@@ -24,7 +24,7 @@ pub(crate) fn of_sequences(
     let each = match problem {
         ProblemType::SingleLabelClassification => {
             return mean_cross_entropy(cross_entropy, &logits, labels, IGNORED)
-                .map_err(|error| out_of_range("one class an example", &logits, error));
+                .map_err(|error| out_of_range("one class per example", &logits, error));
         }
         ProblemType::Regression => {
             cross_entropy.refuse_beside(problem)?;
@@ -42,8 +42,8 @@ pub(crate) fn of_sequences(
     each.f_mean(Kind::Float).in_stage("loss")
 }
 
-/// What each example counts in [`of_sequences`], `(batch,)`: one with a class the weight of its class, one of
-/// -100 nothing, and one with numbers 1.
+/// The weight of each example in [`of_sequences`], `(batch,)`: one with a class the weight of its class, one
+/// of -100 nothing, and one with numbers 1.
 pub(crate) fn count_of_sequences(
     labels: &Tensor,
     classes: i64,
@@ -59,19 +59,19 @@ pub(crate) fn count_of_sequences(
     }
 }
 
-/// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar; 0 where no
-/// token counts. `logits` is `(batch, length, classes)`, `labels` `(batch, length)`.
+/// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar; 0 if no token
+/// counts. `logits` is `(batch, length, classes)`, `labels` `(batch, length)`.
 pub(crate) fn of_tokens(logits: &Tensor, labels: &Tensor, cross_entropy: &CrossEntropy) -> Result<Tensor> {
     ProblemType::of(Some(ProblemType::SingleLabelClassification), &logits.size(), labels)?;
     let logits = logits.f_to_kind(Kind::Float)?.f_flatten(0, 1).in_stage("loss")?;
     mean_cross_entropy(cross_entropy, &logits, &labels.f_reshape([-1]).in_stage("labels")?, IGNORED)
-        .map_err(|error| out_of_range("one class a token", &logits, error))
+        .map_err(|error| out_of_range("one class per token", &logits, error))
 }
 
-/// The mean cross entropy of positions over the length, a scalar; 0 where no position counts.
+/// The mean cross entropy of positions over the length, a scalar; 0 if no position counts.
 ///
-/// `logits` is `(batch, length)`, `positions` `(batch,)`. A position beyond the text does not count,
-/// one below 0 is 0, as in transformers.
+/// `logits` is `(batch, length)`, `positions` `(batch,)`. A position beyond the text does not count, and one
+/// below 0 is treated as 0, as in transformers.
 pub(crate) fn of_positions(logits: &Tensor, positions: &Tensor) -> Result<Tensor> {
     let logits = logits.f_to_kind(Kind::Float).in_stage("loss")?;
     let length = logits.size().last().copied().unwrap_or(0);
@@ -84,7 +84,7 @@ pub(crate) fn count_of_positions(positions: &Tensor, length: i64) -> Result<Tens
     Ok(positions.f_lt(length)?.f_to_kind(Kind::Float)?)
 }
 
-/// Positions with -100 for those beyond a text of this length.
+/// The positions, with -100 for those beyond a text of this length.
 pub(crate) fn within(positions: &Tensor, length: i64) -> Result<Tensor> {
     Ok(positions.f_masked_fill(&positions.f_ge(length)?, IGNORED)?)
 }
@@ -104,7 +104,7 @@ fn out_of_range(labels: &str, logits: &Tensor, error: Error) -> Error {
     Error::invalid(format!("`labels` must be {labels}, int64, from 0 to {}: {error}", classes - 1))
 }
 
-/// Labels that are numbers, in the shape of the logits.
+/// Numeric labels in the shape of the logits.
 fn numbers(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     labels.f_to_kind(Kind::Float)?.f_reshape(logits.size()).in_stage("labels")
 }

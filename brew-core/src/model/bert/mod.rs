@@ -1,9 +1,10 @@
-//! BERT's family (BERT, RoBERTa, XLM-RoBERTa, CamemBERT, DistilBERT) with a head, as teachers or students.
+//! BERT's family (BERT, RoBERTa, XLM-RoBERTa, CamemBERT, DistilBERT) with a task head, for teachers and
+//! students.
 //!
-//! The computation, the names of the parameters and the folders are those of Python's transformers,
-//! so that checkpoints travel both ways. Each part of the network is a file of its own; this one
-//! puts them together. A task is a head, with a file of its own for what the model reads and returns;
-//! everything else is the same for all tasks and architectures.
+//! The computation, the names of the parameters and the folders are those of Python's transformers, so that
+//! checkpoints can be exchanged in both directions. Each part of the network has its own file; this one
+//! assembles them. A task is a head, with its own file for the model's inputs and outputs; everything else is
+//! the same for all tasks and architectures.
 
 mod architecture;
 mod attended;
@@ -59,10 +60,10 @@ use crate::model::weights::Weights;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
 
-/// An encoder of BERT's family with the head of a task: see [`BertForSequenceClassification`],
+/// An encoder of BERT's family with a task head: see [`BertForSequenceClassification`],
 /// [`BertForTokenClassification`] and [`BertForQuestionAnswering`].
 ///
-/// Which of the architectures it is, its folder's config says.
+/// Its folder's config determines the architecture.
 #[derive(Debug)]
 pub struct Bert<H> {
     config: BertConfig,
@@ -71,14 +72,14 @@ pub struct Bert<H> {
     head: H,
     problem: HeadProblem,
     cross_entropy: CrossEntropy,
-    /// Names of classes that the config has none for, from the teacher or the data.
+    /// Class names taken over from the teacher or the data, if the config has none.
     learned_names: OnceLock<Vec<String>>,
-    /// The tokenizer files of the folder it came from, which a saved model takes along.
+    /// The tokenizer files of its original folder, which are saved with the model.
     companions: Vec<PathBuf>,
 }
 
 impl<H: Head> Bert<H> {
-    /// Puts the model together of weights that must all be there.
+    /// Builds the model from weights, all of which must exist.
     fn build(config: BertConfig, mut weights: Weights, companions: Vec<PathBuf>) -> Result<Self> {
         let model = Bert {
             embeddings: Embeddings::take(&mut weights, &config),
@@ -94,7 +95,7 @@ impl<H: Head> Bert<H> {
         Ok(model)
     }
 
-    /// The config with what the model has learned of its task beside it.
+    /// The config, updated with what the model has learned about its task.
     fn told_config(&self) -> BertConfig {
         let mut config = self.config.clone();
         config.problem_type = self.problem.get();
@@ -104,7 +105,7 @@ impl<H: Head> Bert<H> {
         config
     }
 
-    /// Architecture, sizes, dropout and classes, as they were when the model was made.
+    /// Architecture, sizes, dropout and classes from when the model was created.
     pub fn config(&self) -> &BertConfig {
         &self.config
     }
@@ -136,7 +137,7 @@ fn check_shapes(input_ids: &Tensor, attention_mask: &Tensor, token_type_ids: Opt
     for (name, column) in [("attention_mask", Some(attention_mask)), ("token_type_ids", token_type_ids)] {
         if let Some(found) = column.map(Tensor::size).filter(|found| *found != shape) {
             return Err(Error::invalid(format!(
-                "`{name}` is {found:?} and `input_ids` {shape:?}; they must be equal"
+                "`{name}` is {found:?} and `input_ids` is {shape:?}; their shapes must be equal"
             )));
         }
     }

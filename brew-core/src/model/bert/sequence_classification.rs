@@ -1,4 +1,4 @@
-//! Classifying sequences: what the model reads and returns, and its forward pass.
+//! Sequence classification: the model's inputs and outputs, and its forward pass.
 
 use brew_macros::{Batch, adaptor, distill};
 use tch::Tensor;
@@ -28,7 +28,7 @@ pub struct TextBatch {
     pub labels: Option<Tensor>,
 }
 
-/// A batch of tokenized texts whose labels are numbers: for regression and for several labels a text.
+/// A batch of tokenized texts with float labels: for regression and for several labels per text.
 #[derive(Debug, Batch)]
 pub struct FloatLabelTextBatch {
     /// Token numbers, `(batch, length)`.
@@ -40,29 +40,28 @@ pub struct FloatLabelTextBatch {
     /// Which segment a token belongs to, `(batch, length)`; all 0 where it is absent.
     #[column(i64, pad = 0)]
     pub token_type_ids: Option<Tensor>,
-    /// A number a class, `(batch, classes)`, or `(batch,)` where there is one class; absent when
-    /// predicting.
+    /// One number per class, `(batch, classes)`, or `(batch,)` for one class; absent when predicting.
     #[column(f32)]
     pub labels: Option<Tensor>,
 }
 
-/// What one forward pass of a classifier returns.
+/// The output of a sequence classifier.
 #[distill(batch = TextBatch, inputs_mask = attention_mask, labels = labels)]
 #[derive(Debug)]
 pub struct ClassifierOutput {
     /// Scores before the softmax, `(batch, classes)`.
     #[role(logits)]
     pub logits: Tensor,
-    /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first; those that nobody
-    /// reads are undefined.
+    /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first; those not wanted are
+    /// undefined.
     #[role(hidden)]
     pub hidden_states: Vec<Tensor>,
-    /// One map a layer of `(batch, heads, length, length)`, probabilities that sum to 1 over the
-    /// last dimension but for dropout; those that nobody reads are undefined.
+    /// One map of `(batch, heads, length, length)` per layer, probabilities that sum to 1 over the last
+    /// dimension apart from dropout; those not wanted are undefined.
     #[role(attention)]
     pub attentions: Vec<Tensor>,
-    /// Queries, keys and values: one tensor a layer of `(batch, length, width)` each, before they are
-    /// split into heads; those that nobody reads are undefined.
+    /// Queries, one tensor of `(batch, length, width)` per layer, before they are split into heads; those not
+    /// wanted are undefined.
     #[role(query)]
     pub queries: Vec<Tensor>,
     /// As the queries.
@@ -71,16 +70,16 @@ pub struct ClassifierOutput {
     /// As the queries.
     #[role(value)]
     pub values: Vec<Tensor>,
-    /// The mean loss of the examples that count, a scalar, where there are labels and somebody reads it; 0
-    /// where none counts.
+    /// The mean loss of the examples that count, a scalar, if there are labels and it is wanted; 0 if none
+    /// counts.
     ///
-    /// It is transformers' loss: a class of -100 does not count. Accumulated batches are averaged by the
-    /// number of their examples that count, as if they were one batch.
+    /// It equals transformers' loss: a label of -100 does not count. Accumulated batches are averaged by
+    /// their number of examples that count, as if they were one batch.
     #[role(losses)]
     pub loss: Option<Tensor>,
 }
 
-/// A model that gives each sequence one score a class.
+/// A model that gives each sequence one score per class.
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
@@ -102,13 +101,13 @@ pub type BertForSequenceClassification = Bert<SequenceHead>;
 impl BertForSequenceClassification {
     /// One forward pass.
     ///
-    /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 where there
-    /// is a token and 0 where there is padding; `token_type_ids`, of the same shape, is 0 everywhere
-    /// where it is absent, and is not read by a DistilBERT.
+    /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 where there is a
+    /// token and 0 where there is padding; `token_type_ids`, of the same shape, defaults to all 0 and is not
+    /// read by a DistilBERT.
     ///
-    /// `labels` and the loss follow `problem_type` of the config. Where it is absent,
-    /// one class means regression, integers one class per example, and floats several labels; the first
-    /// labels decide for good. [`ProblemType::of`] has the whole table.
+    /// `labels` and the loss follow the config's `problem_type`. Without it, one class means regression,
+    /// integers mean one class per example, and floats mean several labels; the first labels decide
+    /// permanently. [`ProblemType::of`] has the whole table.
     /// - `single_label_classification`: `(batch,)` integers, the class of each example, of two classes or
     ///   more; the mean cross entropy of those whose class is not -100.
     /// - `multi_label_classification`: `(batch, classes)` floats, 0 or 1 per class; the mean over the
@@ -119,8 +118,8 @@ impl BertForSequenceClassification {
     /// [`ProblemType::of`]: crate::model::ProblemType::of
     ///
     /// # Errors
-    /// When shapes differ, when labels do not suit the problem type, when a sequence is longer than the
-    /// config allows, and, on a CPU, when a token, a type or a label is out of range.
+    /// Shapes that differ, labels that do not fit the problem type, a sequence longer than the config allows,
+    /// and, on a CPU, a token, type or label out of range.
     pub fn forward(
         &self,
         input_ids: &Tensor,
@@ -138,7 +137,7 @@ impl BertForSequenceClassification {
         Ok(ClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
     }
 
-    /// What each example counts in the loss.
+    /// The weight of each example in the loss.
     fn count(&self, labels: Option<&Tensor>) -> Result<Option<Vec<Tensor>>> {
         let Some(labels) = labels else { return Ok(None) };
         let classes = self.config.classes();
@@ -146,7 +145,7 @@ impl BertForSequenceClassification {
     }
 }
 
-// By hand: what a label means is the config's to say, and so is which labels count.
+// By hand: the config decides what a label means, and so which labels count.
 impl Forward<TextBatch> for BertForSequenceClassification {
     type Output = ClassifierOutput;
     fn run(&self, batch: &TextBatch, pass: &Pass) -> Result<ClassifierOutput> {
@@ -175,7 +174,7 @@ impl Forward<FloatLabelTextBatch> for BertForSequenceClassification {
     }
 }
 
-/// Reads the roles of a classifier whose labels are numbers.
+/// Reads the roles of a classifier with float labels.
 #[derive(Debug, Clone, Copy)]
 pub struct FloatLabelClassifierAdaptor;
 

@@ -1,7 +1,7 @@
-//! From the first token's last hidden state to one score a class.
+//! The head for sequences: maps the first token's last hidden state to one score per class.
 //!
-//! All architectures put a linear layer and an activation between; BERT calls it the pooler and
-//! counts it to the encoder, RoBERTa and DistilBERT to the head.
+//! All architectures have a linear layer and an activation in between; in BERT it is the pooler and part of
+//! the encoder, in RoBERTa and DistilBERT it is part of the head.
 
 use tch::Tensor;
 
@@ -59,13 +59,13 @@ impl Head for SequenceHead {
         let (network, width) = (config.model_type.network(), config.hidden_size);
         let deviation = config.initializer_range;
         match network {
-            // A BERT keeps the pooler it comes with; one that was trained for another task has none.
+            // A BERT keeps its pooler; one that was trained for another task may have none.
             Network::Bert if weights.has(&format!("{}.weight", dense_name(network))) => {}
             _ => {
                 if network == Network::Bert {
-                    weights.note("this BERT has no pooler: it was given a new one, which is not trained yet");
+                    weights.note("this BERT has no pooler: a new, untrained one was added");
                 }
-                // Draws of their own: those of the layer above have the seed itself.
+                // A different seed, because the layer above uses the seed itself.
                 renew_linear(weights, dense_name(network), (width, width), deviation, !seed)?;
             }
         }
@@ -80,7 +80,7 @@ impl Head for SequenceHead {
 impl ClassHead for SequenceHead {}
 
 impl SequenceHead {
-    /// `(batch, length, width)` to logits `(batch, classes)`.
+    /// Maps `(batch, length, width)` to logits `(batch, classes)`.
     pub(crate) fn forward(&self, hidden: &Tensor, pass: &Pass) -> Result<Tensor> {
         let first = hidden.f_select(1, 0).in_stage("first token")?;
         let first = match self.network {

@@ -1,20 +1,20 @@
-//! Which head the weights of a folder have, and what to do where it is not the one that is asked for.
+//! Identifies the head in a folder's weights, and says what to do if it is not the requested one.
 
 use super::architecture::Network;
 use super::config::BertConfig;
 use super::head::Head;
 use crate::model::weights::Weights;
 
-/// The tasks whose heads brew has.
+/// The tasks that brew has heads for.
 const OURS: [&str; 3] = ["SequenceClassification", "TokenClassification", "QuestionAnswering"];
 
-/// Says why weights do not make a model with this head; `None` where they may.
+/// Why these weights do not have this head; `None` if they may.
 pub(super) fn other_head<H: Head>(config: &BertConfig, weights: &Weights) -> Option<String> {
     let output = format!("{}.weight", H::output_name(config));
     let named = named_task(config);
     let possible = possible_tasks(config, weights);
     let found = match (named, possible.as_slice()) {
-        // Heads of several tasks have the same tensors: the config says which it was trained for.
+        // Heads of several tasks have the same tensors: the config says which task it was trained for.
         (Some(named), _) if possible.contains(&named) => Some(named),
         (None, several) if several.contains(&H::TASK) => Some(H::TASK),
         (_, several) => several.first().copied(),
@@ -22,7 +22,7 @@ pub(super) fn other_head<H: Head>(config: &BertConfig, weights: &Weights) -> Opt
     if weights.has(&output) && (found.is_none_or(|task| task == H::TASK) || named == Some(H::TASK)) {
         return None;
     }
-    let start = format!("put a new one on its encoder with BertFor{}::from_encoder", H::TASK);
+    let start = format!("put a new head on its encoder with BertFor{}::from_encoder", H::TASK);
     Some(match found {
         Some(task) if task != H::TASK && OURS.contains(&task) => format!(
             "it has a head for {}: load it with BertFor{task}::from_pretrained, or {start}",
@@ -35,10 +35,10 @@ pub(super) fn other_head<H: Head>(config: &BertConfig, weights: &Weights) -> Opt
             let others: Vec<_> = head.take(4).map(|name| format!("`{name}`")).collect();
             let others = match others.as_slice() {
                 [] => String::new(),
-                some => format!(" (what it has beside the encoder: {})", some.join(", ")),
+                some => format!(" (beside the encoder it has: {})", some.join(", ")),
             };
             format!(
-                "there is no `{output}`, so that this is an encoder without a head for this task{others}: {start}"
+                "`{output}` is missing, so this is an encoder without a head for this task{others}: {start}"
             )
         }
     })
@@ -65,7 +65,7 @@ fn possible_tasks(config: &BertConfig, weights: &Weights) -> Vec<&'static str> {
         if of_sequences {
             tasks.push("SequenceClassification");
         }
-        // Taggers of older versions of transformers have a pooler that nobody uses.
+        // Token classifiers of older versions of transformers have an unused pooler.
         if has("classifier.weight") && (!of_sequences || network == Network::Bert) {
             tasks.push("TokenClassification");
         }
@@ -85,7 +85,7 @@ fn possible_tasks(config: &BertConfig, weights: &Weights) -> Vec<&'static str> {
     tasks
 }
 
-/// A head as people speak of it.
+/// A description of a head for people.
 fn described(task: &str, config: &BertConfig, weights: &Weights) -> String {
     let classes = || {
         let rows =

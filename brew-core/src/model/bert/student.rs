@@ -1,6 +1,6 @@
-//! Students made of a teacher's layers.
+//! Students built from a teacher's layers.
 //!
-//! A student starts from copies: training it never moves its teacher.
+//! A student starts from copies: training it never changes its teacher.
 
 use tch::Tensor;
 
@@ -12,11 +12,11 @@ use crate::model::weights::{Stored, Weights};
 use crate::parameters::Parameters;
 
 impl<H: Head> Bert<H> {
-    /// A model of some of the teacher's layers, with copies of its embeddings and head, on the same
-    /// device. [`Keep`] says how the layers and hidden states of both correspond.
+    /// A model with copies of some of the teacher's layers, its embeddings and its head, on the same device.
+    /// [`Keep`] explains how the layers and hidden states of both correspond.
     ///
     /// # Errors
-    /// When the teacher lacks a layer that is asked for, or when none is.
+    /// A layer that the teacher does not have, or no layer at all.
     pub fn from_layers_of(teacher: &Self, keep: Keep) -> Result<Self> {
         let kept = keep.of(teacher.config.num_hidden_layers)?;
         let layers = teacher.config.model_type.layers();
@@ -31,7 +31,7 @@ impl<H: Head> Bert<H> {
         Self::build(config, weights(&teacher.named_parameters(), stored), teacher.companions.clone())
     }
 
-    /// The same encoder with a new head of so many classes.
+    /// The same encoder with a new head for this many classes.
     pub(super) fn with_new_head_of(self, classes: i64, seed: u64) -> Result<Self> {
         let parameters = self.named_parameters();
         let stored: Vec<_> =
@@ -47,10 +47,10 @@ impl<H: Head> Bert<H> {
 impl<H: ClassHead> Bert<H> {
     /// The same model with a new classifier: weights from N(0, `initializer_range`²), bias 0, and nothing frozen.
     ///
-    /// It begins a new task, as [`from_encoder`](Self::from_encoder) does.
+    /// This begins a new task, like [`from_encoder`](Self::from_encoder).
     ///
     /// # Errors
-    /// For less than one class.
+    /// Fewer than one class.
     pub fn with_new_head(self, classes: usize, seed: u64) -> Result<Self> {
         self.with_new_head_of(checked_classes(classes)?, seed)
     }
@@ -60,7 +60,7 @@ fn weights(parameters: &Parameters, stored: Vec<(String, Stored)>) -> Weights {
     Weights::new("the teacher", parameters.device(), stored)
 }
 
-/// What a parameter of the teacher is called in the student: once for each time its layer is kept.
+/// The names of a teacher's parameter in the student: one for each time its layer is kept.
 fn names_in_student(name: &str, layers: &str, kept: &[usize]) -> Vec<String> {
     let layer = name.strip_prefix(layers).and_then(|rest| rest.split_once('.'));
     let Some((number, rest)) = layer else { return vec![name.to_owned()] };
@@ -68,7 +68,7 @@ fn names_in_student(name: &str, layers: &str, kept: &[usize]) -> Vec<String> {
     taken.map(|(place, _)| format!("{layers}{place}.{rest}")).collect()
 }
 
-/// A leaf of its own storage. (`detach_copy` would stay tied to the graph it leaves.)
+/// A leaf tensor with its own storage. (`detach_copy` would stay attached to the graph.)
 fn copy(tensor: &Tensor) -> Result<Tensor> {
     let source = tensor.f_detach()?;
     let mut copy = source.f_empty_like().in_stage("copying the teacher's layers")?;

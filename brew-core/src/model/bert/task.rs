@@ -1,4 +1,4 @@
-//! What a person says of a classifier's task.
+//! The settings of a classifier's task.
 
 use super::{Bert, ClassHead};
 use crate::model::told::told_of_its_task;

@@ -1,4 +1,4 @@
-//! Classifying tokens: what the model reads and returns, its head and its forward pass.
+//! Token classification: the model's inputs and outputs, its head and its forward pass.
 
 use brew_macros::{Batch, distill};
 use tch::Tensor;
@@ -15,7 +15,7 @@ use crate::model::weights::Weights;
 use crate::pass::Pass;
 use crate::role;
 
-/// A batch of tokenized texts with a class a token.
+/// A batch of tokenized texts with one class per token.
 #[derive(Debug, Batch)]
 pub struct TokenBatch {
     /// Token numbers, `(batch, length)`.
@@ -27,29 +27,28 @@ pub struct TokenBatch {
     /// Which segment a token belongs to, `(batch, length)`; all 0 where it is absent.
     #[column(i64, pad = 0)]
     pub token_type_ids: Option<Tensor>,
-    /// The class of each token, -100 where none is asked for, `(batch, length)`; absent when
-    /// predicting.
+    /// The class of each token, -100 to ignore a token, `(batch, length)`; absent when predicting.
     #[column(i64, pad = -100)]
     pub labels: Option<Tensor>,
 }
 
-/// What one forward pass of a classifier of tokens returns.
+/// The output of a token classifier.
 #[distill(batch = TokenBatch, inputs_mask = attention_mask, logits_mask = attention_mask, labels = labels)]
 #[derive(Debug)]
 pub struct TokenClassifierOutput {
     /// Scores before the softmax, `(batch, length, classes)`.
     #[role(logits)]
     pub logits: Tensor,
-    /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first; those that nobody
-    /// reads are undefined.
+    /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first; those not wanted are
+    /// undefined.
     #[role(hidden)]
     pub hidden_states: Vec<Tensor>,
-    /// One map a layer of `(batch, heads, length, length)`, probabilities that sum to 1 over the
-    /// last dimension but for dropout; those that nobody reads are undefined.
+    /// One map of `(batch, heads, length, length)` per layer, probabilities that sum to 1 over the last
+    /// dimension apart from dropout; those not wanted are undefined.
     #[role(attention)]
     pub attentions: Vec<Tensor>,
-    /// Queries, keys and values: one tensor a layer of `(batch, length, width)` each, before they are
-    /// split into heads; those that nobody reads are undefined.
+    /// Queries, one tensor of `(batch, length, width)` per layer, before they are split into heads; those not
+    /// wanted are undefined.
     #[role(query)]
     pub queries: Vec<Tensor>,
     /// As the queries.
@@ -58,16 +57,16 @@ pub struct TokenClassifierOutput {
     /// As the queries.
     #[role(value)]
     pub values: Vec<Tensor>,
-    /// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar, where
-    /// there are labels and somebody reads it; 0 where no token counts.
+    /// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar, if there are
+    /// labels and it is wanted; 0 if no token counts.
     ///
-    /// It is transformers' loss. Accumulated batches are averaged by the number of their labels that
-    /// count, as if they were one batch.
+    /// It equals transformers' loss. Accumulated batches are averaged by their number of labels that count,
+    /// as if they were one batch.
     #[role(losses)]
     pub loss: Option<Tensor>,
 }
 
-/// A model that gives each token one score a class.
+/// A model that gives each token one score per class.
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
@@ -88,14 +87,14 @@ pub type BertForTokenClassification = Bert<TokenHead>;
 impl BertForTokenClassification {
     /// One forward pass.
     ///
-    /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 where there
-    /// is a token and 0 where there is padding; `token_type_ids`, of the same shape, is 0 everywhere
-    /// where it is absent, and is not read by a DistilBERT; `labels`, of the same shape, is the class
-    /// of each token, int64, and -100 where none is asked for.
+    /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 where there is a
+    /// token and 0 where there is padding; `token_type_ids`, of the same shape, defaults to all 0 and is not
+    /// read by a DistilBERT; `labels`, of the same shape, is the class of each token, int64, or -100 to
+    /// ignore it.
     ///
     /// # Errors
-    /// When shapes differ, when a sequence is longer than the config allows, and, on a CPU, when a
-    /// token, a type or a label is out of range.
+    /// Shapes that differ, a sequence longer than the config allows, and, on a CPU, a token, type or label
+    /// out of range.
     pub fn forward(
         &self,
         input_ids: &Tensor,
@@ -113,7 +112,7 @@ impl BertForTokenClassification {
     }
 }
 
-// By hand: the weights of classes say what each label counts.
+// By hand: class weights determine the weight of each label.
 impl Forward<TokenBatch> for BertForTokenClassification {
     type Output = TokenClassifierOutput;
     fn run(&self, batch: &TokenBatch, pass: &Pass) -> Result<TokenClassifierOutput> {
@@ -129,7 +128,7 @@ impl Forward<TokenBatch> for BertForTokenClassification {
     }
 }
 
-/// The head of a model that classifies tokens: dropout and a linear layer.
+/// The head for token classification: dropout and a linear layer.
 #[derive(Debug)]
 pub struct TokenHead {
     output: Linear,

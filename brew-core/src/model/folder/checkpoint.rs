@@ -1,7 +1,7 @@
-//! Reading the weights of a folder: one safetensors file, or shards and their index.
+//! Reads the weights of a folder: one safetensors file, or shards and their index.
 //!
-//! Names are brought to one form here, so that nothing after this file knows what else stood before the
-//! encoder's name, or that old checkpoints call the parameters of a layer norm gamma and beta.
+//! Names are normalized here, so that no other code needs to know about prefixes before the encoder's name,
+//! or about old checkpoints that call the parameters of a layer norm gamma and beta.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::model::weights::{Stored, Weights};
 use crate::parameters::{WEIGHTS, float_kind, tensor_in};
 
-/// How a file begins that stands for one that Git LFS has not fetched.
+/// The beginning of a Git LFS pointer file, which stands for a file that was not fetched.
 const LFS_POINTER: &[u8] = b"version https://git-lfs";
 
 #[derive(Deserialize)]
@@ -32,7 +32,7 @@ struct Index {
 /// the encoder that a checkpoint of it alone has at the top (`embeddings`, …).
 ///
 /// # Errors
-/// Names the file, and the tensor where it is one.
+/// Names the file, and the tensor if it concerns one.
 pub(crate) fn read_weights(folder: &Path, prefix: &str, roots: &[&str], device: Device) -> Result<Weights> {
     let single = folder.join(WEIGHTS);
     let index = folder.join(INDEX);
@@ -51,7 +51,7 @@ pub(crate) fn read_weights(folder: &Path, prefix: &str, roots: &[&str], device: 
     for (name, tensor) in tensors {
         let common = names.common(&name);
         if stored.insert(common.clone(), tensor).is_some() {
-            let message = format!("`{common}` is there twice, in two shards or under two forms of its name");
+            let message = format!("`{common}` occurs twice, in two shards or under two forms of its name");
             return Err(Error::file(origin, message));
         }
     }
@@ -61,12 +61,13 @@ pub(crate) fn read_weights(folder: &Path, prefix: &str, roots: &[&str], device: 
 fn read_shards(folder: &Path, index: &Path) -> Result<Vec<(String, Stored)>> {
     let text = std::fs::read(index).map_err(|error| Error::file(index, error))?;
     let Index { weight_map } = serde_json::from_slice(&text)
-        .map_err(|error| Error::file(index, format!("not an index of shards: {error}")))?;
+        .map_err(|error| Error::file(index, format!("not a valid shard index: {error}")))?;
     let mut tensors = Vec::new();
     for shard in weight_map.values().collect::<BTreeSet<_>>() {
         if !is_bare_name(shard) {
-            let message =
-                format!("`{shard}` is no name of a file in this folder: shards lie beside their index");
+            let message = format!(
+                "`{shard}` is not the name of a file in this folder: shards must be beside their index"
+            );
             return Err(Error::file(index, message));
         }
         let path = folder.join(shard);
@@ -84,7 +85,7 @@ fn read_shards(folder: &Path, index: &Path) -> Result<Vec<(String, Stored)>> {
     Ok(tensors)
 }
 
-/// Whether a file can only be one of the folder itself.
+/// Whether this is a plain file name without a path.
 fn is_bare_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)
@@ -95,7 +96,7 @@ fn read_file(path: &Path) -> Result<Vec<(String, Stored)>> {
     if bytes.starts_with(LFS_POINTER) {
         return Err(Error::file(
             path,
-            "this is a pointer of Git LFS and not the weights: run `git lfs pull` in its repository",
+            "this is a Git LFS pointer, not the weights: run `git lfs pull` in its repository",
         ));
     }
     let file = SafeTensors::deserialize(&bytes).map_err(|error| {
@@ -104,7 +105,7 @@ fn read_file(path: &Path) -> Result<Vec<(String, Stored)>> {
     file.iter().map(|(name, view)| Ok((name.to_owned(), tensor_of(path, name, &view)?))).collect()
 }
 
-/// The tensor of a view, or the name of a dtype that no parameter has.
+/// The tensor of a view, or the name of its dtype if parameters cannot have it.
 fn tensor_of(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Stored> {
     match float_kind(view.dtype()) {
         Ok(kind) => tensor_in(path, name, view, kind).map(Ok),

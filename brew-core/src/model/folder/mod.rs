@@ -1,8 +1,8 @@
-//! Hugging Face model folders: what is read from them and how they are written.
+//! Hugging Face model folders: reading and writing them.
 //!
-//! A folder is `config.json`, the weights in safetensors (one file, or several and an index) and
-//! the files of a tokenizer. The tokenizer is none of a model's business, but a saved student is of
-//! use only with it: its files are remembered and travel along.
+//! A folder contains `config.json`, the weights as safetensors (one file, or several and an index) and the
+//! tokenizer's files. A model does not need its tokenizer, but a saved student is useful only with it, so the
+//! tokenizer's files are copied along.
 
 mod checkpoint;
 mod names;
@@ -18,10 +18,10 @@ pub(crate) use checkpoint::read_weights;
 
 /// The config of a model folder.
 pub(crate) const CONFIG: &str = "config.json";
-/// The file that says which shard holds which tensor.
+/// The file that maps tensors to shards.
 const INDEX: &str = "model.safetensors.index.json";
 
-/// The files of a tokenizer, any of which a folder may have.
+/// Tokenizer files that a folder may have.
 const COMPANIONS: [&str; 7] = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -52,7 +52,7 @@ pub(crate) fn copy_companions(companions: &[PathBuf], folder: &Path) -> Result<(
     for source in companions {
         let Some(name) = source.file_name() else { continue };
         let bytes = std::fs::read(source).map_err(|error| {
-            let advice = "the model was saved, but this file of its tokenizer could not be copied beside it";
+            let advice = "the model was saved, but this tokenizer file could not be copied";
             Error::file(source, format!("{advice}: {error}"))
         })?;
         crate::disk::write(&folder.join(name), &bytes)?;

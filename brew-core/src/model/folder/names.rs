@@ -1,16 +1,17 @@
-//! What brew calls the tensors of a checkpoint, whatever stands before and in their names.
+//! Normalizes the names of a checkpoint's tensors, whatever their prefixes.
 //!
-//! A checkpoint of the encoder alone lacks the architecture's prefix. One that was saved out of another
-//! module has that module's: `module.` of data parallel training, `model.` of a wrapper, `0.auto_model.`
-//! of sentence-transformers. The encoder is found by its word embeddings, which every checkpoint has.
+//! A checkpoint of only the encoder lacks the architecture's prefix. One that was saved from within another
+//! module has that module's prefix: `module.` from data-parallel training, `model.` from a wrapper,
+//! `0.auto_model.` from sentence-transformers. The encoder is located by its word embeddings, which every
+//! checkpoint has.
 
 use std::collections::BTreeSet;
 
-/// The tensor by which the encoder is found.
+/// The tensor by which the encoder is located.
 const ANCHOR: &str = "embeddings.word_embeddings.weight";
 
-/// How transformers calls encoders with embeddings of this name. One that stands in the place of the
-/// wanted one says that the checkpoint is of another architecture than the config.
+/// transformers' names for encoders with embeddings of this name. If one of them is found instead of the
+/// expected one, the checkpoint's architecture differs from the config's.
 const ENCODERS: [&str; 14] = [
     "albert",
     "bert",
@@ -28,22 +29,22 @@ const ENCODERS: [&str; 14] = [
     "xlm_roberta",
 ];
 
-/// How the names of a checkpoint become those that brew knows.
+/// Maps the names in a checkpoint to those that brew uses.
 #[derive(Debug)]
 pub(super) struct Names<'a> {
-    /// What the encoder is called in this architecture, without a dot; empty where nothing is changed.
+    /// The encoder's name in this architecture, without a dot; empty if nothing is changed.
     encoder: &'a str,
     /// The parts of the encoder.
     roots: &'a [&'a str],
-    /// What stands before the encoder's parts; empty where it is that name, or nothing.
+    /// The prefix found before the encoder's parts; empty if it is the expected name, or nothing.
     found: String,
 }
 
 impl<'a> Names<'a> {
-    /// Looks for the encoder among the names of a checkpoint.
+    /// Locates the encoder among the names of a checkpoint.
     ///
     /// # Errors
-    /// Says that there are several encoders, or one of another architecture.
+    /// Several encoders, or one of a different architecture.
     pub(super) fn of<'n>(
         names: impl Iterator<Item = &'n str>,
         encoder: &'a str,
@@ -70,13 +71,13 @@ impl<'a> Names<'a> {
                 Ok(Names { found: found.to_owned(), ..usual })
             }
             (Some(first), Some(second)) => Err(format!(
-                "it holds several encoders, whose names begin with `{first}` and `{second}`: save the one that you \
-                 want alone"
+                "it holds several encoders, whose names begin with `{first}` and `{second}`: save only the one that you \
+                 want"
             )),
         }
     }
 
-    /// The name that brew knows a tensor by.
+    /// brew's name for a tensor.
     pub(super) fn common(&self, name: &str) -> String {
         let name = self.without_wrapper(name);
         match name.rsplit_once('.') {
@@ -97,7 +98,7 @@ impl<'a> Names<'a> {
         if let Some(inside) = name.strip_prefix(self.found.as_str()).and_then(in_encoder) {
             return inside;
         }
-        // What wraps the encoder wraps its head, too: `module.bert.` and `module.classifier.`.
+        // A module that wraps the encoder also wraps its head: `module.bert.` and `module.classifier.`.
         let wrapper = self.found.strip_suffix(&format!("{}.", self.encoder)).unwrap_or(&self.found);
         name.strip_prefix(wrapper).unwrap_or(name).to_owned()
     }
@@ -114,7 +115,7 @@ mod tests {
         Ok(names.iter().map(|name| found.common(name)).collect())
     }
 
-    // How PyTorch names the parameters of a module inside another: the attribute and a dot.
+    // PyTorch names the parameters of a nested module by the attribute and a dot.
     #[test]
     fn an_encoder_and_its_head_are_found_behind_any_prefix() {
         let whole = ["embeddings.word_embeddings.weight", "encoder.layer.0.output.LayerNorm.gamma"];
@@ -153,7 +154,7 @@ mod tests {
                 "{message}"
             );
         }
-        // The one with the usual name is meant where there is one.
+        // If one of them has the usual name, it is used.
         let both = ["bert.embeddings.word_embeddings.weight", "teacher.embeddings.word_embeddings.weight"];
         assert_eq!(common(&both).unwrap(), both);
     }

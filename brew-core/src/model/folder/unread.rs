@@ -1,4 +1,4 @@
-//! What to say of a folder that holds a model in a form that brew does not read.
+//! Errors for folders that hold a model in a format that brew cannot read.
 
 use std::path::Path;
 
@@ -6,29 +6,29 @@ use super::{CONFIG, INDEX};
 use crate::error::Error;
 use crate::parameters::WEIGHTS;
 
-/// Turns PyTorch's own files into safetensors, under the names they have. (Loading them as a model would
-/// need to know which, and a head of another task would be lost.)
+/// Converts PyTorch's own files to safetensors, keeping the names. (Loading them as a model would require
+/// knowing the class, and a head for another task would be lost.)
 const CONVERSION: &str = "import pathlib, sys, torch; from safetensors.torch import save_file; \
     p = pathlib.Path(sys.argv[1]); w = {}; \
     [w.update(torch.load(f, 'cpu', weights_only=True)) for f in sorted(p.glob('pytorch_model*.bin'))]; \
     save_file({k: v.clone().contiguous() for k, v in w.items()}, p / 'model.safetensors', {'format': 'pt'})";
 
-/// Ends of the names of files that other tools keep weights in.
+/// Suffixes of weight files of other tools.
 const OTHERS: [&str; 9] =
     [".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".safetensors"];
 
-/// There are no weights that brew reads.
+/// The error for a folder without weights that brew can read.
 pub(super) fn no_weights(folder: &Path) -> Error {
     let files = names_in(folder, |path| path.is_file());
     let of_pytorch = |name: &&String| name.starts_with("pytorch_model") && name.ends_with(".bin");
     let mend = if let Some(first) = files.iter().find(of_pytorch) {
         format!(
-            "the weights are in PyTorch's own format (`{first}`), which is not read. Convert them once:\n  \
+            "the weights are in PyTorch's own format (`{first}`), which brew does not read. Convert them once:\n  \
              python -c \"{CONVERSION}\" {}",
             quoted(folder)
         )
     } else if files.iter().any(|name| name == "adapter_config.json") {
-        "this is an adapter, to be added to a model's own weights: in Python load both with peft, and save \
+        "this is an adapter for another model's weights: in Python load both with peft, and save \
          `model.merge_and_unload()` with save_pretrained"
             .to_owned()
     } else {
@@ -36,26 +36,26 @@ pub(super) fn no_weights(folder: &Path) -> Error {
             files.iter().filter(|name| OTHERS.iter().any(|end| name.ends_with(end))).collect();
         match others.as_slice() {
             [] => format!("put the model's weights beside its {CONFIG}"),
-            _ => format!("safetensors of these names are read; the folder has {}", listed(&others)),
+            _ => format!("only safetensors with these names are read; the folder has {}", listed(&others)),
         }
     };
-    Error::file(folder, format!("there is no {WEIGHTS} and no {INDEX}: {mend}"))
+    Error::file(folder, format!("{WEIGHTS} and {INDEX} are missing: {mend}"))
 }
 
-/// There is no config.
+/// The error for a folder without a config.
 pub(super) fn no_config(folder: &Path) -> Error {
     if !folder.is_dir() {
-        return Error::file(folder, "there is no such folder");
+        return Error::file(folder, "the folder does not exist");
     }
     let models = names_in(folder, |path| path.join(CONFIG).is_file());
     let mend = match models.as_slice() {
         [] => "a model folder holds config.json and model.safetensors".to_owned(),
-        _ => format!("these folders in it have one: {}", listed(&models.iter().collect::<Vec<_>>())),
+        _ => format!("these subfolders have one: {}", listed(&models.iter().collect::<Vec<_>>())),
     };
-    Error::file(folder, format!("this is no model folder: it has no {CONFIG} ({mend})"))
+    Error::file(folder, format!("not a model folder: {CONFIG} is missing ({mend})"))
 }
 
-/// The names of what a folder holds, sorted.
+/// The names of a folder's entries, sorted.
 fn names_in(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let wanted = entries.filter(|entry| wanted(&entry.path()));
@@ -70,7 +70,7 @@ fn listed(names: &[&String]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// A path as a shell takes it.
+/// A path quoted for a shell.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

@@ -1,4 +1,4 @@
-//! What a BiGRU is made of: its sizes, its dropout, its classes.
+//! The config of a BiGRU: sizes, dropout and classes.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::model::class_order::{default_names, inverse};
 use crate::model::problem::ProblemType;
 use crate::words::numbered;
 
-/// The config of a BiGRU; a key that the file lacks has the default.
+/// The config of a BiGRU; missing keys have defaults.
 ///
 /// ```
 /// use brew_core::model::BiGruConfig;
@@ -22,33 +22,33 @@ use crate::words::numbered;
 pub struct BiGruConfig {
     /// `bigru`.
     pub model_type: String,
-    /// The class of the model, `BiGruForSequenceClassification` or `BiGruForTokenClassification`;
-    /// written by saving.
+    /// The class of the model, `BiGruForSequenceClassification` or `BiGruForTokenClassification`; written
+    /// when the model is saved.
     pub architectures: Vec<String>,
-    /// Number of tokens that have an embedding.
+    /// Number of tokens with an embedding.
     pub vocab_size: i64,
     /// Width of the embeddings.
     pub embedding_size: i64,
-    /// Width of the states of one direction; a layer gives twice as many numbers a token.
+    /// Width of the states of one direction; a layer's output per token is twice as wide.
     pub hidden_size: i64,
-    /// Number of layers, each of both directions.
+    /// Number of bidirectional layers.
     pub num_hidden_layers: usize,
     /// Number of classes.
     pub num_labels: usize,
-    /// The name of each class; `LABEL_0`, `LABEL_1`, … where it is empty.
+    /// The name of each class; `LABEL_0`, `LABEL_1`, … if empty.
     pub id2label: BTreeMap<i64, String>,
     /// The class of each name.
     pub label2id: BTreeMap<String, i64>,
-    /// Probability of dropout before each layer and before the head.
+    /// Dropout probability before each layer and before the head.
     pub dropout: f64,
     /// The padding token, whose embedding gets no gradient.
     pub pad_token_id: Option<i64>,
-    /// What the labels of sequences are; found from the labels where it is none.
+    /// The kind of labels of sequences; derived from the labels if `None`.
     pub problem_type: Option<ProblemType>,
 }
 
 impl Default for BiGruConfig {
-    /// One layer of 256 a direction over BERT's vocabulary, two classes, dropout 0.1.
+    /// One layer with 256 units per direction, BERT's vocabulary, two classes, dropout 0.1.
     fn default() -> Self {
         BiGruConfig {
             model_type: "bigru".to_owned(),
@@ -68,7 +68,7 @@ impl Default for BiGruConfig {
 }
 
 impl BiGruConfig {
-    /// Says whether there can be such a model; all that is wrong at once.
+    /// Checks the config, and reports all problems at once.
     pub(super) fn check(&self) -> Result<()> {
         let mut problems = Vec::new();
         for (name, size) in [
@@ -90,7 +90,7 @@ impl BiGruConfig {
         }
         if !self.id2label.is_empty() && !self.id2label.keys().copied().eq(0..self.classes()) {
             problems.push(format!(
-                "`id2label` names the classes {:?}; `num_labels` is {}, so they are 0 to {}",
+                "`id2label` names the classes {:?}, but `num_labels` is {}: they must be 0 to {}",
                 self.id2label.keys().collect::<Vec<_>>(),
                 self.num_labels,
                 self.classes() - 1
@@ -102,7 +102,7 @@ impl BiGruConfig {
         if problems.is_empty() {
             Ok(())
         } else {
-            Err(Error::invalid(numbered("there is no such BiGRU", &problems)))
+            Err(Error::invalid(numbered("invalid BiGRU config", &problems)))
         }
     }
 
@@ -111,25 +111,25 @@ impl BiGruConfig {
         i64::try_from(self.num_labels).unwrap_or(i64::MAX)
     }
 
-    /// Names the classes, by number from 0.
+    /// Sets the class names, by number from 0.
     pub(super) fn name_classes(&mut self, names: BTreeMap<i64, String>) {
         self.label2id = inverse(&names);
         self.id2label = names;
     }
 
-    /// The names of the classes, given or not.
+    /// The names of the classes, with defaults for unnamed ones.
     pub(super) fn names(&self) -> BTreeMap<i64, String> {
         if self.id2label.is_empty() { default_names(self.classes()) } else { self.id2label.clone() }
     }
 
-    /// Names and shapes of the parameters of all layers, as PyTorch's `nn.GRU` has them; of one layer
-    /// see [`layer_parameters_of`](Self::layer_parameters_of).
+    /// Names and shapes of the parameters of all layers, as in PyTorch's `nn.GRU`; for one layer see
+    /// [`layer_parameters_of`](Self::layer_parameters_of).
     pub(super) fn layer_parameters(&self) -> impl Iterator<Item = (String, Vec<i64>)> {
         (0..self.num_hidden_layers).flat_map(|layer| self.layer_parameters_of(layer))
     }
 
-    /// In the order that libtorch takes them: weights of inputs and of states, biases of either; first
-    /// forwards, then in reverse.
+    /// In libtorch's order: input and state weights, then their biases; first for the forward, then for the
+    /// reverse direction.
     pub(super) fn layer_parameters_of(&self, layer: usize) -> Vec<(String, Vec<i64>)> {
         let inputs = if layer == 0 { self.embedding_size } else { 2 * self.hidden_size };
         let gates = 3 * self.hidden_size;

@@ -1,5 +1,5 @@
-//! A BiGRU from its folder, and back into one: `config.json` and `model.safetensors`, brew's own layout
-//! under the names of PyTorch's modules.
+//! Loads and saves a BiGRU folder: `config.json` and `model.safetensors`, in brew's own layout with the names
+//! of PyTorch's modules.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,11 +20,11 @@ impl<T: Task> BiGru<T> {
         format!("BiGruFor{}", T::NAME)
     }
 
-    /// Loads a model that [`Model::save`] wrote.
+    /// Loads a model written by [`Model::save`].
     ///
     /// # Errors
-    /// Names the file, and what in it does not fit: an unknown key, a size that cannot be, another task,
-    /// every tensor that is missing or of another shape.
+    /// Names the file and its problems: an unknown key, an invalid size, a different task, every tensor that
+    /// is missing or of the wrong shape.
     pub fn from_pretrained(folder: impl AsRef<Path>, device: Device) -> Result<Self> {
         let folder = folder.as_ref();
         let file = folder.join(CONFIG);
@@ -34,12 +34,12 @@ impl<T: Task> BiGru<T> {
             .map_err(|error| of_file(&format!("not the config of a BiGRU: {error}")))?;
         config.check().map_err(|error| of_file(&error))?;
         if let Some(other) = config.architectures.iter().find(|found| **found != Self::architecture()) {
-            return Err(of_file(&format!("this is a {other}, and not a {}", Self::architecture())));
+            return Err(of_file(&format!("this is a {other}, not a {}", Self::architecture())));
         }
         Self::build(config, read_weights(folder, "", &[], device)?, companions(folder))
     }
 
-    /// The same model taking the tokenizer files of a folder along when it is saved.
+    /// The same model, which also saves the tokenizer files of this folder when it is saved.
     #[must_use]
     pub fn with_tokenizer_of(self, folder: impl AsRef<Path>) -> Self {
         BiGru { companions: companions(folder.as_ref()), ..self }
@@ -76,7 +76,7 @@ impl<T: Task> Model for BiGru<T> {
         }
     }
 
-    /// Writes `model.safetensors` in float32, `config.json`, and the tokenizer files that it has.
+    /// Writes `model.safetensors` in float32, `config.json`, and its tokenizer files.
     fn save(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
         write_weights(&folder.join(WEIGHTS), &self.parameters())?;

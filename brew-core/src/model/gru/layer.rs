@@ -1,7 +1,7 @@
-//! One bidirectional GRU layer over sequences of unequal lengths.
+//! One bidirectional GRU layer over sequences of different lengths.
 //!
-//! libtorch's own kernel, over packed sequences: padding is never read, and the reverse direction
-//! begins at each sequence's last token.
+//! It uses libtorch's kernel for packed sequences: padding is never read, and the reverse direction starts at
+//! each sequence's last token.
 
 use tch::{Device, Kind, Tensor};
 
@@ -9,13 +9,13 @@ use super::config::BiGruConfig;
 use crate::error::{Error, InStage, Result};
 use crate::model::weights::Weights;
 
-/// `r, z = σ(W x + b + U h + c)`, `n = tanh(W x + b + r (U h + c))`, `h' = (1 - z) n + z h`, both ways
-/// (Cho and others 2014, in PyTorch's form).
+/// `r, z = σ(W x + b + U h + c)`, `n = tanh(W x + b + r (U h + c))`, `h' = (1 - z) n + z h`, in both
+/// directions (Cho et al. 2014, in PyTorch's form).
 #[derive(Debug)]
 pub(super) struct GruLayer {
     name: String,
     hidden_size: i64,
-    /// By name, in the order that libtorch takes them.
+    /// By name, in libtorch's order.
     parameters: Vec<(String, Tensor)>,
 }
 
@@ -32,7 +32,7 @@ impl GruLayer {
         }
     }
 
-    /// The states at each token, `(batch, length, 2 hidden)`, 0 at padding; and the last state of either
+    /// The states at each token, `(batch, length, 2 hidden)`, 0 at padding; and the last state of each
     /// direction, `(batch, 2 hidden)`.
     pub(super) fn forward(&self, input: &Tensor, packing: &Packing) -> Result<(Tensor, Tensor)> {
         self.run(input, packing).in_stage(&self.name)
@@ -55,24 +55,24 @@ impl GruLayer {
     }
 }
 
-/// The rows of a batch from the longest to the shortest.
+/// A batch's rows sorted from the longest to the shortest.
 #[derive(Debug)]
 pub(super) struct Packing {
-    /// The lengths in that order, int64 on the CPU.
+    /// The lengths in sorted order, int64 on the CPU.
     lengths: Tensor,
-    /// The row of the batch that is at each place of that order.
+    /// The batch's row at each place of the sorted order.
     order: Tensor,
-    /// The place in that order of each row of the batch.
+    /// The place in the sorted order of each row of the batch.
     place: Tensor,
     /// The length of the batch, padding included.
     length: i64,
 }
 
 impl Packing {
-    /// Reads the lengths off a mask, `(batch, length)`: 1 where there is a token, then 0 to the end.
+    /// Reads the lengths from a mask, `(batch, length)`: 1 for tokens, then 0 to the end.
     ///
     /// # Errors
-    /// When a row has a token after padding. A row without a token is read as one of one token.
+    /// A row with a token after padding. A row without tokens is treated as having one.
     pub(super) fn of(mask: &Tensor) -> Result<Self> {
         let mask = mask.f_to_device(Device::Cpu)?.f_ne(0)?;
         let length = mask.size()[1];
@@ -90,7 +90,7 @@ impl Packing {
         Ok(Packing { lengths, order, place, length })
     }
 
-    /// The same with the orders on a device; libtorch wants the lengths on the CPU.
+    /// The same with the orders on a device; libtorch requires the lengths on the CPU.
     pub(super) fn to_device(&self, device: Device) -> Result<Self> {
         Ok(Packing {
             lengths: self.lengths.shallow_clone(),

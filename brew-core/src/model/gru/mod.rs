@@ -1,9 +1,9 @@
 //! A small recurrent student: embeddings, a bidirectional GRU, and a head for sequences or tokens.
 //!
-//! TextBrewer's results have a BiGRU distilled from BERT. This one reads the same batches and gives the
-//! same outputs as brew's BERTs, so that one adaptor serves both sides: hidden states are the embeddings
-//! and then each layer's outputs; attention maps there are none. The numbers are those of PyTorch's
-//! `nn.GRU` over packed sequences.
+//! TextBrewer's results include a BiGRU distilled from BERT. This one has the same batch and output types as
+//! brew's BERTs, so that one adaptor serves both sides: hidden states are the embeddings followed by each
+//! layer's outputs, and there are no attention maps. Its outputs equal those of PyTorch's `nn.GRU` over
+//! packed sequences.
 
 mod config;
 mod folder;
@@ -42,10 +42,10 @@ const CLASSIFIER: &str = "classifier";
 
 /// A task of a [`BiGru`]. Only brew's own types implement it.
 pub trait Task: Send + std::fmt::Debug + 'static {
-    /// The task as the class of a model has it: what follows `BiGruFor`.
+    /// The task in the class name: the part after `BiGruFor`.
     const NAME: &'static str;
 
-    /// What its labels always are; `None` where its config or its labels say.
+    /// The fixed problem type of its labels; `None` if its config or its labels decide.
     const PROBLEM: Option<ProblemType> = None;
 }
 
@@ -59,28 +59,28 @@ pub struct BiGru<T> {
     classifier: Linear,
     problem: HeadProblem,
     cross_entropy: CrossEntropy,
-    /// Names of classes that the config has none for, from the teacher or the data.
+    /// Class names taken over from the teacher or the data, if the config has none.
     learned_names: OnceLock<Vec<String>>,
-    /// The tokenizer files that a saved model takes along.
+    /// The tokenizer files that are saved with the model.
     companions: Vec<PathBuf>,
     task: PhantomData<T>,
 }
 
-/// What the layers make of a batch.
+/// The layers' output for a batch.
 struct Encoded {
     /// `(batch, length, 2 hidden)`, 0 at padding.
     last: Tensor,
-    /// The last state of either direction, `(batch, 2 hidden)`.
+    /// The last state of each direction, `(batch, 2 hidden)`.
     ends: Tensor,
     hidden_states: Vec<Tensor>,
 }
 
 impl<T: Task> BiGru<T> {
-    /// A model with new weights, the same for the same seed: embeddings from N(0, 1) and layers uniform
-    /// in ±1/√hidden, as PyTorch's modules have them; the head from N(0, 0.02) with bias 0.
+    /// A model with new weights, the same for the same seed: embeddings from N(0, 1) and layers uniform in
+    /// ±1/√hidden, as in PyTorch's modules; the head from N(0, 0.02) with bias 0.
     ///
     /// # Errors
-    /// Lists every size of the config that cannot be.
+    /// Lists every invalid value of the config.
     pub fn new(config: BiGruConfig, seed: u64, device: Device) -> Result<Self> {
         config.check()?;
         let mut weights = Weights::new("a new BiGRU", device, []);
@@ -98,7 +98,7 @@ impl<T: Task> BiGru<T> {
         Self::build(config, weights, Vec::new())
     }
 
-    /// Puts the model together of weights that must all be there.
+    /// Builds the model from weights, all of which must exist.
     fn build(config: BiGruConfig, mut weights: Weights, companions: Vec<PathBuf>) -> Result<Self> {
         let outputs = i64::try_from(config.num_labels).unwrap_or(i64::MAX);
         let model = BiGru {
@@ -118,15 +118,15 @@ impl<T: Task> BiGru<T> {
         Ok(model)
     }
 
-    /// The same model with a copy of these embeddings, `(vocab_size, embedding_size)`: those of a
-    /// teacher, whose tokenizer it then shares.
+    /// The same model with a copy of these embeddings, `(vocab_size, embedding_size)`, for example those of a
+    /// teacher with the same tokenizer.
     ///
     /// # Errors
-    /// When they have another shape.
+    /// Embeddings of a different shape.
     pub fn with_embeddings(mut self, embeddings: &Tensor) -> Result<Self> {
         if embeddings.size() != self.embeddings.size() {
             return Err(Error::invalid(format!(
-                "the embeddings are {:?}, and the model's are {:?}: set vocab_size and embedding_size of its config",
+                "the embeddings are {:?}, but the model's are {:?}: set vocab_size and embedding_size in its config",
                 embeddings.size(),
                 self.embeddings.size()
             )));
@@ -139,13 +139,13 @@ impl<T: Task> BiGru<T> {
     /// The same model with frozen embeddings.
     ///
     /// # Errors
-    /// Where libtorch refuses.
+    /// Those of libtorch.
     pub fn freeze_embeddings(self) -> Result<Self> {
         let _ = self.embeddings.f_set_requires_grad(false).in_stage(EMBEDDINGS)?;
         Ok(self)
     }
 
-    /// Sizes, dropout and classes, as they were when the model was made.
+    /// Sizes, dropout and classes from when the model was created.
     pub fn config(&self) -> &BiGruConfig {
         &self.config
     }

@@ -1,4 +1,4 @@
-//! A BiGRU that classifies sequences, by the last state of either direction.
+//! Sequence classification with a BiGRU, from the last state of each direction.
 
 use tch::Tensor;
 
@@ -17,7 +17,7 @@ impl Task for SequenceTask {
     const NAME: &'static str = "SequenceClassification";
 }
 
-/// A BiGRU that gives each sequence one score a class.
+/// A BiGRU that gives each sequence one score per class.
 ///
 /// ```
 /// use brew_core::model::{BiGruConfig, BiGruForSequenceClassification};
@@ -44,8 +44,7 @@ impl BiGruForSequenceClassification {
     /// [`BertForSequenceClassification`](crate::model::BertForSequenceClassification).
     ///
     /// # Errors
-    /// When shapes differ, when padding precedes a token, and, on a CPU, when a token or a label is out
-    /// of range.
+    /// Shapes that differ, padding before a token, and, on a CPU, a token or label out of range.
     pub fn forward(
         &self,
         input_ids: &Tensor,

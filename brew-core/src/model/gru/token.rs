@@ -1,4 +1,4 @@
-//! A BiGRU that classifies tokens.
+//! Token classification with a BiGRU.
 
 use tch::Tensor;
 
@@ -18,11 +18,11 @@ impl Task for TokenTask {
     const PROBLEM: Option<ProblemType> = Some(ProblemType::SingleLabelClassification);
 }
 
-/// A BiGRU that gives each token one score a class.
+/// A BiGRU that gives each token one score per class.
 pub type BiGruForTokenClassification = BiGru<TokenTask>;
 
 impl BiGruForTokenClassification {
-    /// One forward pass; arguments and errors as of a BiGRU for sequences, labels and loss as for
+    /// One forward pass; arguments and errors are as for a BiGRU for sequences, labels and loss as for
     /// [`BertForTokenClassification`](crate::model::BertForTokenClassification).
     pub fn forward(
         &self,
@@ -40,7 +40,7 @@ impl BiGruForTokenClassification {
     }
 }
 
-// By hand: the weights of classes say what each label counts.
+// By hand: class weights determine the weight of each label.
 impl Forward<TokenBatch> for BiGruForTokenClassification {
     type Output = TokenClassifierOutput;
     fn run(&self, batch: &TokenBatch, pass: &Pass) -> Result<TokenClassifierOutput> {

@@ -1,4 +1,4 @@
-//! What a BiGRU is told of its task, and what of it is saved.
+//! The task settings of a BiGRU, and how they are saved.
 
 use super::{BiGru, BiGruConfig, Task};
 use crate::model::told::told_of_its_task;
@@ -6,7 +6,7 @@ use crate::model::told::told_of_its_task;
 told_of_its_task!(BiGru, T: Task, T::NAME);
 
 impl<T: Task> BiGru<T> {
-    /// The config with what the model has learned of its task beside it.
+    /// The config, updated with what the model has learned about its task.
     pub(super) fn told_config(&self) -> BiGruConfig {
         let mut config = self.config.clone();
         config.problem_type = self.problem.get();

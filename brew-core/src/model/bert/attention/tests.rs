@@ -1,4 +1,4 @@
-//! Attention in all its forms against the formula step by step.
+//! Compares all forms of attention with the formula computed step by step.
 
 use tch::{Device, Kind, Tensor};
 
@@ -9,11 +9,11 @@ use crate::native::ffi;
 
 const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
-/// Batch, length, heads, and size of a head: below, at and above what a vector of the processor holds.
+/// Batch, length, heads and head size: below, at and above the length of a SIMD vector.
 const SHAPES: [[i64; 4]; 6] =
     [[1, 1, 1, 1], [2, 5, 3, 7], [3, 16, 2, 16], [2, 27, 12, 32], [2, 70, 2, 64], [1, 33, 1, 40]];
 
-/// The formula step by step in float64; `left` is what dropout multiplies the map by.
+/// The formula step by step in float64; `left` is the factor of dropout on the map.
 fn step_by_step(joined: &Tensor, mask: &Tensor, heads: i64, left: Option<&Tensor>) -> Tensor {
     let parts: Vec<Tensor> = joined
         .to_kind(Kind::Double)
@@ -28,7 +28,7 @@ fn step_by_step(joined: &Tensor, mask: &Tensor, heads: i64, left: Option<&Tensor
     map.matmul(&parts[2]).transpose(1, 2).flatten(2, 3)
 }
 
-/// Queries, keys and values, and a mask whose rows end earlier and earlier.
+/// Queries, keys and values, and a mask with shorter and shorter rows.
 fn given([batch, length, heads, size]: [i64; 4]) -> (Tensor, Tensor) {
     let joined = Tensor::randn([batch, length, 3 * heads * size], CPU).set_requires_grad(true);
     let ends = Tensor::from_slice(&(0..batch).map(|row| length - row * length / batch).collect::<Vec<_>>());
@@ -79,7 +79,7 @@ fn a_row_of_padding_alone_attends_to_all_positions_alike() {
     close(&contexts, &means, "means");
 }
 
-// softmax of one score is 1 whatever the score.
+// The softmax of a single score is 1 whatever the score.
 #[test]
 fn queries_and_keys_that_attend_to_one_position_have_the_gradient_0_to_the_last_bit() {
     let _turn = crate::native::generator_alone();
@@ -133,7 +133,7 @@ fn a_row_with_several_positions_keeps_its_gradients() {
     assert_eq!(rows, [0.0, 64.0]);
 }
 
-// libtorch's softmax gives NaN to the whole row, wherever the NaN stands; so does infinity less infinity.
+// libtorch's softmax makes the whole row NaN, wherever the NaN is; so does infinity minus infinity.
 #[test]
 fn a_score_that_is_no_number_makes_its_whole_row_none() {
     let _turn = crate::native::generator_alone();
@@ -149,7 +149,8 @@ fn a_score_that_is_no_number_makes_its_whole_row_none() {
     }
 }
 
-// With the unit matrix for values the context is the map itself, after dropout: so the mask is known.
+// With the identity matrix as values the context is the map itself, after dropout, which reveals the dropout
+// mask.
 #[test]
 fn dropout_takes_part_of_the_map_away_and_gradients_know_which() {
     let _turn = crate::native::generator_alone();
@@ -167,14 +168,14 @@ fn dropout_takes_part_of_the_map_away_and_gradients_know_which() {
         let whole = contexts(&step_by_step(&seen, &mask, heads, None));
         let left = contexts(&fused(&seen)).to_kind(Kind::Double) / whole.clamp_min(1e-30);
         let kept = left.ne(0.0).to_kind(Kind::Double);
-        // What is hidden is 0 with and without dropout, and says nothing.
+        // Masked positions are 0 with and without dropout, and tell nothing.
         let attended = whole.gt(1e-20).to_kind(Kind::Double);
         let expected: Tensor = &kept * &attended / 0.75;
         close(&(&left * &attended), &expected, "what is kept is scaled up");
         if shape == [2, 27, 12, 32] {
             let count = attended.sum(Kind::Double).double_value(&[]);
             let share = (&kept * &attended).sum(Kind::Double).double_value(&[]) / count;
-            // Five standard deviations of a binomial share.
+            // Five standard deviations of a binomial proportion.
             assert!((share - 0.75).abs() < 5.0 * (0.1875 / count).sqrt(), "kept {share} of {count}");
         }
         compare(shape, &fused(&joined), &joined, &step_by_step(&joined, &mask, heads, Some(&expected)));
