@@ -71,7 +71,7 @@ mod tests {
     fn data_without_labels_or_of_which_no_label_counts_is_an_error() {
         let nothing = single(2, &[0, 1], &[-100, -100]);
         let error = Accuracy.value(&nothing).unwrap_err().to_string();
-        assert!(error.contains("no label counts; each is -100"), "{error}");
+        assert!(error.contains("no label counts; every label is -100"), "{error}");
         Accuracy.check(&nothing).unwrap();
         let unlabelled = Predictions::new(vec![Tensor::from_slice2(&[[0.0_f32, 1.0]])], vec![], None);
         let error = Accuracy.value(&unlabelled.unwrap()).unwrap_err().to_string();
