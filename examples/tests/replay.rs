@@ -80,7 +80,7 @@ fn a_span_finder_is_repeated_and_a_batch_that_is_left_over_is_named() {
         let losses = expected["losses"].as_array_mut().unwrap();
         losses.push(losses[0].clone());
     });
-    assert!(assert_agrees(folder.path()).contains("1 batches left over, of which no step was made"));
+    assert!(assert_agrees(folder.path()).contains("1 batches were recorded without a step"));
 }
 
 #[test]

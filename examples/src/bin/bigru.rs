@@ -90,7 +90,7 @@ fn student(
     let (_, embeddings) = parameters
         .iter()
         .find(|(found, _)| *found == name)
-        .ok_or_else(|| Error::invalid(format!("the teacher is no BERT: it has no `{name}`")))?;
+        .ok_or_else(|| Error::invalid(format!("the teacher is not a BERT: it has no `{name}`")))?;
     let config = BiGruConfig {
         vocab_size: teacher.config().vocab_size,
         embedding_size: teacher.config().hidden_size,

@@ -35,7 +35,7 @@ impl Clock {
     pub(crate) fn listen() -> Result<Self> {
         let clock = Clock::default();
         tracing::subscriber::set_global_default(clock.clone())
-            .map_err(|error| Error::other(format!("nobody can listen to the loop: {error}")))?;
+            .map_err(|error| Error::other(format!("cannot listen to the loop: {error}")))?;
         Ok(clock)
     }
 
@@ -48,7 +48,7 @@ impl Clock {
         let steps = self.times(|times| std::mem::take(&mut times.steps));
         let steps = steps.get(warm_up as usize..).unwrap_or_default();
         if steps.is_empty() {
-            return Err(Error::other("the loop made no step that could be measured"));
+            return Err(Error::other("the loop made no step to measure"));
         }
         let of_step = |step: &BTreeMap<_, Duration>, name: &str| step.get(name).map_or(0.0, milliseconds);
         let over = |of: &dyn Fn(&BTreeMap<&'static str, Duration>) -> f64| median(steps.iter().map(of));

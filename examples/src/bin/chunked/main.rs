@@ -31,9 +31,9 @@ fn main() -> ExitCode {
         [] => table(),
         [path, rows] => rows
             .parse()
-            .map_err(|error| Error::invalid(format!("`{rows}` is no number of rows: {error}")))
+            .map_err(|error| Error::invalid(format!("`{rows}` is not a number of rows: {error}")))
             .and_then(|rows| point(path, rows)),
-        _ => Err(Error::invalid("it takes nothing, or `dense` or `chunked` and a number of rows")),
+        _ => Err(Error::invalid("it takes no arguments, or `dense` or `chunked` and a number of rows")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -109,7 +109,7 @@ impl Inputs {
         match keys.as_slice() {
             [] => self.problems.push(format!("`{first}` is missing")),
             some if !expected.contains(&some.len()) => self.problems.push(format!(
-                "`{}` compares {words} a side, and the file has {} of the {side}: {}",
+                "`{}` compares {words} per side, and the file has {} of the {side}: {}",
                 entry.name,
                 some.len(),
                 some.join(", ")

@@ -27,7 +27,7 @@ impl Comparison {
     ) {
         println!("losses: largest |a - b| / max(|b|, 1e-6) over {} batches", found.len());
         if expected.len() > found.len() {
-            println!("  {} batches left over, of which no step was made", expected.len() - found.len());
+            println!("  {} batches were recorded without a step", expected.len() - found.len());
         }
         let mut largest: BTreeMap<&str, f64> = BTreeMap::new();
         let mut without: BTreeMap<&str, usize> = BTreeMap::new();

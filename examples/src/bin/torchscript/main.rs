@@ -103,8 +103,8 @@ fn has_torch(python: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "`{}` has no torch and transformers to trace a teacher with: name one that has by --python or \
-         BREW_PYTHON, or give a traced module by --module",
+        "`{}` has no torch and transformers to trace a teacher with: name a Python that has them with --python or \
+         BREW_PYTHON, or pass a traced module with --module",
         python.display()
     )))
 }
