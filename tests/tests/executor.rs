@@ -247,3 +247,17 @@ fn several_teachers_logits_are_averaged() {
         Distill::new(teacher(3).and(teacher(4)), student()).soft_targets(KdMse::at(1.0)).plan().unwrap();
     assert!((loss_of(both) - ((one(3) + one(4)) / 2.0 - spread)).abs() < 1e-12);
 }
+
+/// What a newcomer leaves out: labels that were not carried along beside tokens.
+#[test]
+fn hard_labels_without_labels_say_how_the_data_keeps_them() {
+    let pipeline = pipeline(Toy::new(2, 8, 0), Toy::new(1, 8, 1));
+    let executor = Executor::new(&pipeline, 0).unwrap();
+    let unlabelled = Sentence { labels: None, ..sentences(1, 4, 0).remove(0) };
+    let told = executor.probe(&unlabelled).unwrap_err().to_string();
+    assert!(
+        told.contains("`losses` is missing: a model provides its own loss if the batch has labels"),
+        "{told}"
+    );
+    assert!(told.contains("keep it beside the tokens by `.carry(&[\"labels\"])`"), "{told}");
+}

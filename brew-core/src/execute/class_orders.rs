@@ -1,4 +1,4 @@
-//! Reads a teacher's classes by name: its logits are put in the student's order.
+//! Reads a teacher's classes by name: its logits, and the matrix that makes them, are put in the student's order.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use crate::adaptor::Adaptor;
 use crate::distill::Pipeline;
 use crate::error::{Error, Problem, Result};
 use crate::model::{Model as _, listed, order_of};
+use crate::role::{Logits, OutputWeight, Role};
 use crate::side::Owner;
 
 /// For each teacher read by class name: the teacher's class for each class of the student.
@@ -58,9 +59,23 @@ impl Orders {
         if problems.is_empty() { Ok(Orders(orders)) } else { Err(Error::Plan(problems)) }
     }
 
+    /// What a teacher provides for a role, with its classes in the student's order.
+    pub(super) fn apply(&self, teacher: usize, role: &str, tensors: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        match (self.0.get(&teacher), role) {
+            (Some(order), OutputWeight::NAME) => {
+                let rows = |weight: &Tensor| -> Result<Tensor> {
+                    let order = Tensor::f_from_slice(order)?.f_to_device(weight.device())?;
+                    Ok(weight.f_index_select(0, &order)?)
+                };
+                tensors.iter().map(rows).collect()
+            }
+            (Some(order), Logits::NAME) => Self::logits(order, tensors),
+            _ => Ok(tensors),
+        }
+    }
+
     /// A teacher's logits in the student's order: all of them, or the top k as three tensors per head.
-    pub(super) fn apply(&self, teacher: usize, logits: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        let Some(order) = self.0.get(&teacher) else { return Ok(logits) };
+    fn logits(order: &[i64], logits: Vec<Tensor>) -> Result<Vec<Tensor>> {
         let ids_first = logits.first().is_some_and(|first| first.kind() == Kind::Int64);
         let change = |(place, tensor): (usize, Tensor)| match (ids_first, place % TOP_LOGITS) {
             (false, _) => in_order(&tensor, order),

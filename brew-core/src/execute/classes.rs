@@ -5,7 +5,7 @@ use crate::adaptor::Adaptor;
 use crate::error::Problem;
 use crate::model::{Agreement, Model as _, agreement, listed};
 use crate::plan::{Flow, Plan, StageId, StageKind};
-use crate::role::{Labels, Logits, Losses, Role};
+use crate::role::{Labels, Logits, Losses, OutputWeight, Role};
 use crate::side::Owner;
 
 /// The result of comparing all sides.
@@ -35,7 +35,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         let mut findings = ClassFindings::default();
         let plan = self.plan();
         let teachers: Vec<usize> = (0..self.pipeline.teachers.len())
-            .filter(|index| gives(plan, Owner::Teacher(*index), &[Logits::NAME]))
+            .filter(|index| gives(plan, Owner::Teacher(*index), &[Logits::NAME, OutputWeight::NAME]))
             .collect();
         let student = self.pipeline.student.class_names();
         let sides = self.named_sides(&teachers, student.as_ref(), data);

@@ -12,12 +12,16 @@ use crate::plan::{Flow, Plan, StageId, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Losses, Role, TeacherIndex};
 use crate::side::Owner;
 
+/// The usual cause: the labels were not carried along when the texts were tokenised.
+const LOSSES_MISSING: &str = "`losses` is missing: a model provides its own loss if the batch has labels. The data needs a column `labels`: rename one by `.column(\"…\").as_(\"labels\")`, and keep it beside the tokens by `.carry(&[\"labels\"])`";
+
 /// The requested layers of a feature, in the requested order; the whole feature if `layers` is `None`.
 pub(super) fn pick(role: &str, feature: Option<Feature>, layers: Option<&[i64]>) -> Result<Vec<Tensor>> {
     let Some(feature) = feature else {
-        return Err(Error::invalid(format!(
-            "`{role}` is missing: neither the model nor the batch provided it (hard labels need the batch's labels)"
-        )));
+        return Err(Error::invalid(match role {
+            Losses::NAME => LOSSES_MISSING.to_owned(),
+            _ => format!("`{role}` is missing: neither the model nor the batch provided it"),
+        }));
     };
     let tensors = feature.into_tensors();
     let Some(layers) = layers else { return Ok(tensors) };
@@ -105,8 +109,8 @@ pub(super) fn gather(
         };
         let owner = owner(plan, from);
         let tensors = match owner {
-            Owner::Teacher(index) if role == Logits::NAME => orders.apply(index, tensors)?,
-            _ => tensors,
+            Owner::Teacher(index) => orders.apply(index, role, tensors)?,
+            Owner::Student => tensors,
         };
         let also = loss
             .also_reads()

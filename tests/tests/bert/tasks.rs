@@ -159,27 +159,37 @@ const NONE: [&str; 3] = ["LABEL_0", "LABEL_1", "LABEL_2"];
 
 #[test]
 fn names_that_a_head_has_are_not_given_to_it_in_another_order() {
-    let folder = head_folder("distilbert/sequence");
-    let new = BertForSequenceClassification::from_encoder(&folder, 2, 1, Device::Cpu).unwrap();
-    let named = new.classes(["negative", "positive"]).unwrap();
-    // A copied head has the names of the one it is copied from.
-    let copied = || BertForSequenceClassification::from_layers_of(&named, Keep::first(1)).unwrap();
-    let message = copied().classes(["Positive", "negative"]).unwrap_err().to_string();
-    assert!(
-        message.contains("the head's classes are `negative`, `positive`, and `Positive`, `negative`"),
-        "{message}"
-    );
-    assert!(
-        message.contains("number the labels in the head's order, or give the student a new head"),
-        "{message}"
-    );
-    // Other words, and another way of writing the same, say nothing of another order.
-    for names in [["bad", "good"], ["NEGATIVE", "POSITIVE"]] {
-        assert_eq!(copied().classes(names).unwrap().class_names().unwrap(), names);
+    for family in ["distilbert", "bert", "roberta"] {
+        let folder = head_folder(&format!("{family}/sequence"));
+        let new = BertForSequenceClassification::from_encoder(&folder, 2, 1, Device::Cpu).unwrap();
+        let named = new.classes(["negative", "positive"]).unwrap();
+        // A copied head has the names of the one it is copied from.
+        let copied = || BertForSequenceClassification::from_layers_of(&named, Keep::first(1)).unwrap();
+        let message = copied().classes(["Positive", "negative"]).unwrap_err().to_string();
+        assert!(
+            message.contains("the head's classes are `negative`, `positive`, and `Positive`, `negative`"),
+            "{family}: {message}"
+        );
+        assert!(
+            message.contains("number the labels in the head's order, or give the student a new head"),
+            "{family}: {message}"
+        );
+        // Other words, and another way of writing the same, say nothing of another order.
+        for names in [["bad", "good"], ["NEGATIVE", "POSITIVE"]] {
+            assert_eq!(copied().classes(names).unwrap().class_names().unwrap(), names);
+        }
+        // What the message advises.
+        let fresh = copied().with_new_head(2, 1).unwrap().classes(["positive", "negative"]).unwrap();
+        assert_eq!(fresh.class_names().unwrap(), ["positive", "negative"]);
+        // A head of tokens likewise.
+        let folder = head_folder(&format!("{family}/token"));
+        let tagger = BertForTokenClassification::from_pretrained(&folder, Device::Cpu).unwrap();
+        let names: Vec<String> = (0..tagger.config().classes()).map(|class| format!("tag {class}")).collect();
+        let tagger = tagger.classes(names.clone()).unwrap();
+        let copied = BertForTokenClassification::from_layers_of(&tagger, Keep::first(1)).unwrap();
+        let message = copied.classes(names.into_iter().rev()).unwrap_err().to_string();
+        assert!(message.contains("are the same names in another order"), "{family}: {message}");
     }
-    // What the message advises.
-    let fresh = copied().with_new_head(2, 1).unwrap().classes(["positive", "negative"]).unwrap();
-    assert_eq!(fresh.class_names().unwrap(), ["positive", "negative"]);
 }
 
 #[test]

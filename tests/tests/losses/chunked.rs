@@ -342,3 +342,31 @@ fn what_a_chunked_loss_cannot_do_is_refused_and_not_left_out() {
     let told = both.unwrap_err().to_string();
     assert!(told.contains("the last hidden states of one teacher, and the pipeline has 2"), "{told}");
 }
+
+// The dense loss reads the teacher's classes by name, and so does the one that makes its logits itself.
+#[test]
+fn classes_in_another_order_are_refused_or_read_by_name_as_of_logits() {
+    let _alone = alone();
+    let rows = sentences(1, 6, 3).remove(0);
+    let probed = |by_name: bool, is_chunked: bool| {
+        let names = |from: i64| Some((0..23).map(|class| format!("class {}", (class + from) % 23)).collect());
+        let teacher = Tagger { names: names(5), ..Tagger::new(8, 0.7) }.seen_by(LabelledTagsAdaptor);
+        let teacher = if by_name { teacher.classes_by_name() } else { teacher };
+        let student = Tagger { names: names(0), ..Tagger::new(5, 0.1) }.seen_by(LabelledTagsAdaptor);
+        let builder = Distill::new(teacher, student);
+        let pipeline = match is_chunked {
+            true => builder.soft_targets(Chunked::of(Kl::at(2.0))).plan().unwrap(),
+            false => builder.soft_targets(Kl::at(2.0)).plan().unwrap(),
+        };
+        let executor = Executor::new(&pipeline, 0).unwrap();
+        executor.probe(&rows).map_err(|error| error.to_string())?;
+        let pass = Pass::training(0, Wants::nothing());
+        Ok::<f64, String>(executor.run(&rows, &pass, None).unwrap().total.double_value(&[]))
+    };
+    for is_chunked in [false, true] {
+        let told = probed(false, is_chunked).unwrap_err();
+        assert!(told.contains("the same name stands for different classes"), "{told}");
+    }
+    let (found, dense) = (probed(true, true).unwrap(), probed(true, false).unwrap());
+    assert!((found - dense).abs() < 1e-12, "{found}, dense {dense}");
+}

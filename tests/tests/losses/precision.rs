@@ -10,7 +10,9 @@ use brew_core::loss::{
 };
 use brew_core::tch::{Device, Kind, Tensor};
 
-use crate::cases::{read, value};
+use tests::mask;
+
+use crate::cases::{Case, cases, read, value};
 
 const LOW: [Kind; 2] = [Kind::BFloat16, Kind::Half];
 
@@ -65,4 +67,81 @@ fn counts_of_attention_maps_do_not_overflow() {
     }
     check(&AttentionCe::probabilities(), 1, &size, (1.0 / 128.0, 1.0 / 128.0), uniform);
     check(&AttentionCeMean::probabilities(), 1, &size, (1.0 / 128.0, 1.0 / 128.0), uniform);
+}
+
+/// Value and gradients of the student's features, of tensors changed by this.
+fn changed(case: &Case, change: &dyn Fn(&Tensor) -> Tensor) -> (f64, Vec<Tensor>) {
+    let mask = change(&mask());
+    let leaf = |tensor: &Tensor| change(tensor).detach().set_requires_grad(true);
+    let leaves: Vec<Tensor> = case.student.iter().map(leaf).collect();
+    let teacher: Vec<Tensor> = case.teacher.iter().map(change).collect();
+    let mut student = case.student_read(&leaves, Some(&mask));
+    let mut teacher = case.teacher_read(&teacher, Some(&mask));
+    for tensor in student.also.values_mut().chain(teacher.also.values_mut()) {
+        *tensor = change(tensor);
+    }
+    let mean = case.loss.term(&student, &teacher).unwrap().mean().unwrap();
+    mean.backward();
+    (mean.double_value(&[]), leaves.iter().map(|leaf| leaf.grad().to_kind(Kind::Double)).collect())
+}
+
+/// Models hand out views: slices of larger tensors, transposed maps.
+#[test]
+fn every_loss_is_the_same_however_its_tensors_lie_in_memory() {
+    let turned = |tensor: &Tensor| tensor.transpose(0, -1).contiguous().transpose(0, -1);
+    let sliced = |tensor: &Tensor| Tensor::stack(&[&tensor.full_like(7), tensor], -1).select(-1, 1);
+    for case in cases() {
+        let (expected, gradients) = changed(&case, &Tensor::copy);
+        for change in [&turned as &dyn Fn(&Tensor) -> Tensor, &sliced] {
+            let (found, of_found) = changed(&case, change);
+            assert!((found - expected).abs() < 1e-12, "{}: {found}, {expected}", case.name);
+            for (found, expected) in of_found.iter().zip(&gradients) {
+                let off = (found - expected).abs().max().double_value(&[]);
+                assert!(off < 1e-12, "{}: gradients differ by {off}", case.name);
+            }
+        }
+    }
+}
+
+/// The smallest number of float16 above 0, about.
+const SMALLEST: f64 = 6e-8;
+
+/// Losses that make their logits themselves, in the model's dtype.
+const IN_THE_MODELS_DTYPE: [&str; 2] = ["chunked", "chunked_with_labels"];
+
+// The features are rounded first, so that only what the loss itself does can differ. Thirty times as large
+// their squares and their sums are beyond float16.
+#[test]
+fn every_loss_on_large_features_of_low_precision_has_the_value_of_float32() {
+    for kind in LOW {
+        for scale in [1.0, 30.0] {
+            let low = |tensor: &Tensor| match tensor.is_floating_point() {
+                true => tensor.multiply_scalar(scale).to_kind(kind),
+                false => tensor.copy(),
+            };
+            let wide = |tensor: &Tensor| match tensor.is_floating_point() {
+                true => low(tensor).to_kind(Kind::Float),
+                false => tensor.copy(),
+            };
+            for case in cases() {
+                let learns = case.name.starts_with("vid");
+                if learns || IN_THE_MODELS_DTYPE.contains(&case.loss.name()) {
+                    continue;
+                }
+                let (expected, gradients) = changed(&case, &wide);
+                let (found, of_found) = changed(&case, &low);
+                let what = format!("{} in {kind:?} times {scale}", case.name);
+                assert!(
+                    (found - expected).abs() <= 1e-5 * expected.abs().max(1e-6),
+                    "{what}: {found}, {expected}"
+                );
+                for (found, expected) in of_found.iter().zip(&gradients) {
+                    let (off, largest) = ((found - expected).abs().max(), expected.abs().max());
+                    let (off, largest) = (off.double_value(&[]), largest.double_value(&[]));
+                    // Only the gradient itself is rounded, or too large for float16.
+                    assert!(off <= largest / 200.0 + SMALLEST || largest > 6e4, "{what}: {off} of {largest}");
+                }
+            }
+        }
+    }
 }

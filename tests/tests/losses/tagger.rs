@@ -22,6 +22,8 @@ pub(crate) struct Tagger {
     pub(crate) refuses_logits: bool,
     /// How often it ran.
     pub(crate) runs: Count,
+    /// The names of its classes.
+    pub(crate) names: Option<Vec<String>>,
 }
 
 impl Tagger {
@@ -32,6 +34,7 @@ impl Tagger {
             weight: seq(&[23, width], 0.53, phase, 1.0).set_requires_grad(true),
             refuses_logits: false,
             runs: Count::default(),
+            names: None,
         }
     }
 }
@@ -54,6 +57,10 @@ impl Model for Tagger {
     fn parameters(&self) -> Parameters {
         let named = [("embeddings", &self.embeddings), ("weight", &self.weight)];
         Parameters::new(named.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())))
+    }
+
+    fn class_names(&self) -> Option<Vec<String>> {
+        self.names.clone()
     }
 
     fn save(&self, _: &std::path::Path) -> Result<()> {
