@@ -1,7 +1,7 @@
 //! Features of libtorch that tch does not expose, through a small C++ shim (`native/` beside `src/`):
 //! autocast with a chosen dtype, fused optimizers, generator states, determinism, gradient checkpointing.
 //!
-//! All unsafe FFI is in `ffi.rs`; the rest of this module, and of the crate, is safe.
+//! All unsafe FFI is in `ffi.rs` and `ffi/`, a file per kind of call; the rest of this module, and of the crate, is safe.
 //!
 //! ```
 //! use brew_core::native::{Autocast, generator_state, set_generator_state};

@@ -5,6 +5,7 @@
 
 mod added;
 mod cast;
+mod class_numbers;
 mod classes;
 mod features;
 mod limit;

@@ -1,7 +1,7 @@
 """One side of the race: TextBrewer's GeneralDistiller on the movie reviews, as its users run it.
 
-    memory.py + race.py, CONFIG.json  prints one line of JSON; the keys of CONFIG are those read below;
-                                      progress goes to standard error
+    memory.py + race.py, CONFIG.json  prints one line of JSON; the keys of CONFIG are those read below, and it
+                                      says how it stands on standard error
 
 The recipe is that of `race` in Rust: the same teacher and initial student (Hugging Face folders), the
 same reviews and split, AdamW, warm-up and clipping. Batches are random and padded to their longest row.
