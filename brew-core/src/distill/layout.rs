@@ -91,13 +91,10 @@ impl Layout {
             self.plan.connect(*teacher, id, of_teacher.clone());
             self.connect_mask(*teacher, id, mask);
         }
-        match projection {
-            Some(projection) => {
-                self.plan.connect(self.student, projection, of_student.clone());
-                self.plan.connect(projection, id, of_student);
-            }
-            None => self.plan.connect(self.student, id, of_student),
+        if let Some(projection) = projection {
+            self.plan.connect(self.student, projection, of_student.clone());
         }
+        self.plan.connect(projection.unwrap_or(self.student), id, of_student);
         self.connect_mask(self.student, id, mask);
         let shifted = matches!(reads, Reads::Logits { probability_shift: true, .. });
         let labels = shifted.then_some(Labels::NAME).filter(|labels| guide != Some(labels));

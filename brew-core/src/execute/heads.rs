@@ -11,6 +11,7 @@ use super::shift;
 use crate::error::{Error, Result};
 use crate::loss::{Features, Loss};
 use crate::plan::{Combine, LossStage};
+use crate::role::{InputsMask, Labels, LogitsMask, Role, TeacherIndex};
 
 /// Features and masks of one side.
 #[derive(Default)]
@@ -25,7 +26,40 @@ pub(super) struct RolesOfSide {
     pub(super) also: BTreeMap<&'static str, Vec<Tensor>>,
 }
 
+/// What a role that arrived is to the loss.
+pub(super) enum Taken {
+    /// What the loss compares.
+    Compared,
+    /// The mask of what it compares.
+    Mask(&'static str),
+    /// What it reads beside that.
+    Beside,
+}
+
+/// The roles that say which positions count.
+const MASKS: [&str; 2] = [InputsMask::NAME, LogitsMask::NAME];
+
 impl RolesOfSide {
+    /// Puts a role's tensors in their place; `also` is the role if the loss itself declares that it reads it.
+    pub(super) fn take(&mut self, role: &str, tensors: Vec<Tensor>, also: Option<&'static str>) -> Taken {
+        if role == Labels::NAME {
+            self.labels = tensors.iter().map(Tensor::shallow_clone).collect();
+        }
+        if role == TeacherIndex::NAME {
+            self.teacher = tensors.iter().map(Tensor::shallow_clone).collect();
+        }
+        if let Some(also) = also {
+            self.also.insert(also, tensors);
+        } else if let Some(mask) = MASKS.into_iter().find(|mask| *mask == role) {
+            self.masks = tensors;
+            return Taken::Mask(mask);
+        } else if role != Labels::NAME && role != TeacherIndex::NAME {
+            self.features = tensors;
+            return Taken::Compared;
+        }
+        Taken::Beside
+    }
+
     pub(super) fn whole(self) -> Result<Features> {
         let also = self.also_of_head(0)?;
         Ok(Features { tensors: self.features, mask: self.masks.into_iter().next(), also })

@@ -3,13 +3,13 @@
 use tch::Tensor;
 
 use super::class_orders::Orders;
-use super::heads::{RolesOfSide, by_head};
+use super::heads::{RolesOfSide, Taken, by_head};
 use super::held::Held;
 use crate::error::{Error, Result};
 use crate::feature::Feature;
 use crate::loss::{Features, HardLabels, Loss, Masks};
 use crate::plan::{Flow, Plan, StageId, StageKind};
-use crate::role::{InputsMask, Labels, Logits, LogitsMask, Losses, Role, TeacherIndex};
+use crate::role::{Logits, Losses, Role};
 use crate::side::Owner;
 
 /// The usual cause: the labels were not carried along when the texts were tokenised.
@@ -77,9 +77,6 @@ pub(super) fn of_head(counts: Option<&[Tensor]>, head: usize, heads: usize) -> O
     }
 }
 
-/// The roles that say which positions count.
-const MASKS: [&str; 2] = [InputsMask::NAME, LogitsMask::NAME];
-
 /// What flows into a loss.
 pub(super) struct Gathered {
     /// The role it compares.
@@ -123,22 +120,10 @@ pub(super) fn gather(
                 &mut teachers[index]
             }
         };
-        if role == Labels::NAME {
-            side.labels = tensors.iter().map(Tensor::shallow_clone).collect();
-        }
-        if role == TeacherIndex::NAME {
-            side.teacher = tensors.iter().map(Tensor::shallow_clone).collect();
-        }
-        if let Some(also) = also {
-            side.also.insert(also.role, tensors);
-        } else if let Some(of_side) = MASKS.into_iter().find(|mask| mask == role) {
-            if owner == Owner::Student {
-                mask = Some(of_side);
-            }
-            side.masks = tensors;
-        } else if role != Labels::NAME && role != TeacherIndex::NAME {
-            compared.clone_from(role);
-            side.features = tensors;
+        match side.take(role, tensors, also.map(|also| also.role)) {
+            Taken::Compared => compared.clone_from(role),
+            Taken::Mask(of_side) if owner == Owner::Student => mask = Some(of_side),
+            Taken::Mask(_) | Taken::Beside => {}
         }
     }
     let pairs = if compared == Losses::NAME {

@@ -18,6 +18,7 @@ mod mapping;
 mod normal;
 mod parts;
 pub(crate) mod problem;
+mod scores;
 mod seen;
 mod shared;
 mod told;
@@ -45,7 +46,8 @@ pub use forward::Forward;
 pub use gru::{BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification};
 pub use keep::Keep;
 pub use mapping::LayerMap;
-pub use problem::{ProblemType, Scores};
+pub use problem::ProblemType;
+pub use scores::Scores;
 pub use seen::{Seen, SeenBy};
 pub use torchscript::{Part, ScriptOutput, ScriptOutputAdaptor, TorchScript};
 

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::error::{Error, InStage, Result};
+use crate::error::{Error, Result};
 use crate::role::counts;
 use crate::words::shape;
 
@@ -27,17 +27,6 @@ pub enum ProblemType {
     MultiLabelClassification,
 }
 
-/// How a head's logits become scores, as in transformers' pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scores {
-    /// Probabilities of mutually exclusive classes, which sum to 1.
-    Softmax,
-    /// For each class the probability that it applies.
-    Sigmoid,
-    /// The predicted numbers themselves, which are not probabilities.
-    Numbers,
-}
-
 impl fmt::Display for ProblemType {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -45,31 +34,6 @@ impl fmt::Display for ProblemType {
             ProblemType::SingleLabelClassification => "single_label_classification",
             ProblemType::MultiLabelClassification => "multi_label_classification",
         })
-    }
-}
-
-impl Scores {
-    /// The scores of a head with this many logits per example, whose config states this problem type.
-    pub fn of(stated: Option<ProblemType>, logits: i64) -> Self {
-        match (stated, logits) {
-            (Some(ProblemType::Regression), _) => Scores::Numbers,
-            (Some(ProblemType::MultiLabelClassification), _) | (_, 1) => Scores::Sigmoid,
-            _ => Scores::Softmax,
-        }
-    }
-
-    /// `(…, classes)` logits as scores of that shape, float32.
-    ///
-    /// # Errors
-    /// Those of libtorch.
-    pub fn from_logits(self, logits: &Tensor) -> Result<Tensor> {
-        let logits = logits.f_to_kind(Kind::Float).in_stage("scores")?;
-        match self {
-            Scores::Softmax => logits.f_softmax(-1, Kind::Float),
-            Scores::Sigmoid => logits.f_sigmoid(),
-            Scores::Numbers => return Ok(logits),
-        }
-        .in_stage("scores")
     }
 }
 
@@ -81,6 +45,24 @@ enum Form {
     /// `(rows…, classes)`: one label per logit.
     PerLogit,
     Other,
+}
+
+impl Form {
+    /// Whether logits of this shape are one per row, and the form of labels of that shape beside them.
+    fn of(labels: &[i64], logits: &[i64]) -> (bool, Self) {
+        // One number per row is one logit.
+        let (one, rows) = match logits {
+            [_] => (true, logits),
+            [rows @ .., classes] => (*classes == 1, rows),
+            [] => (false, logits),
+        };
+        let form = match labels {
+            found if found == rows => Form::PerRow,
+            found if found == logits => Form::PerLogit,
+            _ => Form::Other,
+        };
+        (one, form)
+    }
 }
 
 impl ProblemType {
@@ -105,17 +87,7 @@ impl ProblemType {
     /// The mismatch, with a fix.
     pub fn of(stated: Option<Self>, logits: &[i64], labels: &Tensor) -> Result<Self> {
         let sizes = labels.size();
-        // One number per row is one logit.
-        let (one, rows) = match logits {
-            [_] => (true, logits),
-            [rows @ .., classes] => (*classes == 1, rows),
-            [] => (false, logits),
-        };
-        let form = match sizes.as_slice() {
-            found if found == rows => Form::PerRow,
-            found if found == logits => Form::PerLogit,
-            _ => Form::Other,
-        };
+        let (one, form) = Form::of(&sizes, logits);
         let kind = labels.f_kind()?;
         let integers = matches!(kind, Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8);
         let floats = matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16);

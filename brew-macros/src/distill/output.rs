@@ -16,14 +16,7 @@ use crate::tokens::located;
 pub(super) fn expand(arguments: TokenStream, mut structure: ItemStruct) -> TokenStream {
     let mut problems = Problems::default();
     let settings = Settings::parse(arguments, Takes::BatchAndRoles, &mut problems);
-    let mut given = Vec::new();
-    for (index, field) in structure.fields.iter_mut().enumerate() {
-        let member = match &field.ident {
-            Some(name) => Member::Named(name.clone()),
-            None => Member::Unnamed(Index::from(index)),
-        };
-        given.extend(roles_of(field, &member, &mut problems));
-    }
+    let mut given = roles_of_fields(&mut structure, &mut problems);
     given.extend(settings.columns.into_iter().flat_map(|(role, columns)| from_columns(&role, columns)));
 
     if given.is_empty() && problems.is_empty() {
@@ -115,6 +108,19 @@ fn is_of_tensors(ty: &Type) -> bool {
         }
         _ => false,
     }
+}
+
+/// Takes the `#[role]`s off all fields.
+fn roles_of_fields(structure: &mut ItemStruct, problems: &mut Problems) -> Vec<Given> {
+    let mut given = Vec::new();
+    for (index, field) in structure.fields.iter_mut().enumerate() {
+        let member = match &field.ident {
+            Some(name) => Member::Named(name.clone()),
+            None => Member::Unnamed(Index::from(index)),
+        };
+        given.extend(roles_of(field, &member, problems));
+    }
+    given
 }
 
 /// Takes the `#[role]`s off a field.

@@ -111,6 +111,13 @@ impl BertConfig {
                 self.first_position()
             ));
         }
+        problems.extend(self.unsupported());
+        problems
+    }
+
+    /// Settings that another computation would need.
+    fn unsupported(&self) -> Vec<String> {
+        let mut problems = Vec::new();
         // Both change the computation, and neither occurs in checkpoints of the sentence encoders and
         // classifiers that this model is for.
         if let Some(kind) = self.file.get("position_embedding_type").and_then(Value::as_str)
