@@ -120,7 +120,7 @@ impl Layout {
                 Side::Student => std::slice::from_ref(&self.student),
                 Side::Teacher => teachers,
             };
-            for adaptor in adaptors.to_vec() {
+            for adaptor in adaptors.iter().copied() {
                 let flow = Flow::Feature { role: also.role.to_owned(), layers: None };
                 self.plan.connect(adaptor, id, flow);
             }
