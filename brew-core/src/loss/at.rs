@@ -1,14 +1,15 @@
-//! Attention transfer: where a layer is active, whatever its channels (not a transformer's attention).
+//! Attention transfer: compares where layers are active, regardless of channels (unrelated to a transformer's
+//! attention).
 //!
 //! With F of `(batch, channels, positions)`, and a = mean_c F^2 of an example, divided by its L2 norm
 //! over the positions that count:
 //!
-//! - `at_mse`, the meaning of the authors' code: mean over the positions of (a_s - a_t)^2
-//! - `at_norm`, the meaning of the paper: mean over the examples of | a_s - a_t |_2
+//! - `at_mse`, as in the authors' code: mean over the positions of (a_s - a_t)^2
+//! - `at_norm`, as in the paper: mean over the examples of | a_s - a_t |_2
 //!
-//! The two differ by more than a factor of 50, so that a weight belongs to one of them: the code's
-//! weights are around 1000. The numbers of channels may differ. Source: Zagoruyko and Komodakis,
-//! "Paying More Attention to Attention" (2017); in the paper there is a factor of beta / 2 more.
+//! The two differ by more than a factor of 50, so a weight is only meaningful for one of them: the code's
+//! weights are around 1000. The sides may have different numbers of channels. Source: Zagoruyko and
+//! Komodakis, "Paying More Attention to Attention" (2017); the paper has an additional factor of beta / 2.
 
 use tch::Tensor;
 
@@ -21,7 +22,7 @@ use super::{Average, Features, Loss, Term};
 use crate::error::Result;
 use crate::role::Hidden;
 
-/// Squared difference of where two layers are active (the meaning of the authors' code).
+/// Squared difference of where two layers are active (as in the authors' code).
 ///
 /// Features are maps of `(batch, channels, height, width)`, or hidden states of
 /// `(batch, length, width)`.
@@ -40,7 +41,7 @@ use crate::role::Hidden;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AtMse;
 
-/// Distance between where two layers are active (the meaning of the paper).
+/// Distance between where two layers are active (as in the paper).
 ///
 /// Features are those of [`AtMse`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

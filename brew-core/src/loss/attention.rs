@@ -1,8 +1,8 @@
-//! What the losses over attention maps share: what a map holds, and what must fit.
+//! Shared code of the losses over attention maps: what maps hold, and which shapes must match.
 //!
-//! A map is `(batch, heads, length, length)`, queries before keys, or `(batch, length, length)` for
-//! one head. It holds probabilities, as Hugging Face's models and brew's return them, or the scores
-//! before the softmax; the loss is told which, because the numbers do not say.
+//! A map is `(batch, heads, length, length)`, queries before keys, or `(batch, length, length)` for one head.
+//! It holds probabilities, as Hugging Face's models and brew's return them, or the scores before the softmax;
+//! the loss must be told which, because the values do not tell.
 
 use serde_json::json;
 use tch::Tensor;
@@ -13,7 +13,7 @@ use super::term::{keep, pairs, positions};
 use crate::error::Result;
 use crate::words::shape;
 
-/// What the maps hold; a config's bare name of a loss means TextBrewer's form.
+/// The option for what the maps hold; in a config, a loss's name without options means TextBrewer's form.
 pub(super) const MAPS: OptionRow = choice(
     "maps",
     &["probabilities", "scores", "textbrewer"],
@@ -21,23 +21,23 @@ pub(super) const MAPS: OptionRow = choice(
     "what the maps hold; `textbrewer`: scores, by TextBrewer's rules",
 );
 
-/// What attention maps hold, and by whose rules they are compared.
+/// What attention maps hold, and by which rules they are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Maps {
-    /// What follows the softmax.
+    /// The output of the softmax.
     Probabilities,
-    /// What goes into the softmax.
+    /// The input of the softmax.
     Scores,
     /// Scores, by TextBrewer's rules for them.
     TextBrewer,
 }
 
-/// Whether the two sides' heads are compared one with one.
+/// Whether the two sides' heads are compared pairwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heads {
-    /// They are; here is the name of the loss that needs no equal numbers.
+    /// Pairwise; `or` names the loss that also works for different numbers of heads.
     Equal { or: &'static str },
-    /// They are added up first.
+    /// Heads are first combined.
     Any,
 }
 
@@ -51,7 +51,7 @@ macro_rules! attention_loss {
         }
 
         impl $loss {
-            /// For the maps that the options of its row say.
+            /// For the kind of maps in the options.
             pub(in crate::loss) fn chosen(options: &$crate::loss::catalogue::Options) -> Self {
                 match options.choice($crate::loss::attention::MAPS.name) {
                     "probabilities" => $loss::probabilities(),
@@ -65,16 +65,15 @@ macro_rules! attention_loss {
                 $loss { maps: $crate::loss::attention::Maps::Probabilities }
             }
 
-            /// For maps of scores, before the softmax. The padding counts nowhere where there is a
-            /// mask; without one it does.
+            /// For maps of scores, before the softmax. With a mask, padding does not count anywhere; without
+            /// one it does.
             pub fn scores() -> Self {
                 $loss { maps: $crate::loss::attention::Maps::Scores }
             }
 
-            /// For maps of scores, number for number as TextBrewer treats them: without a mask
-            /// scores up to -0.001 are taken for padding, whatever they are. It takes maps of
-            /// probabilities too, as TextBrewer does, which then go through a second softmax where
-            /// the loss has one.
+            /// For maps of scores, exactly as in TextBrewer: without a mask, all scores up to -0.001 are
+            /// treated as padding. Like TextBrewer it also accepts maps of probabilities, which then go
+            /// through a second softmax if the loss has one.
             pub fn textbrewer() -> Self {
                 $loss { maps: $crate::loss::attention::Maps::TextBrewer }
             }
@@ -84,7 +83,7 @@ macro_rules! attention_loss {
 pub(super) use attention_loss;
 
 impl Maps {
-    /// As it stands in a plan.
+    /// As stored in a plan.
     pub(super) fn options(self) -> serde_json::Value {
         json!({ "maps": match self {
             Maps::Probabilities => "probabilities",
@@ -93,7 +92,7 @@ impl Maps {
         } })
     }
 
-    /// What TextBrewer takes for padding where it has no mask to say so: scores up to -0.001.
+    /// What TextBrewer treats as padding without a mask: scores up to -0.001.
     pub(super) fn taken_for_padding(self, maps: &Tensor, mask: Option<&Tensor>) -> Result<Option<Tensor>> {
         match (self, mask) {
             (Maps::TextBrewer, None) => Ok(Some(maps.f_le(-1e-3)?)),
@@ -101,7 +100,7 @@ impl Maps {
         }
     }
 
-    /// What is wrong with the two sides' maps.
+    /// The mismatches of the two sides' maps.
     pub(super) fn mismatches(self, student: &Features, teacher: &Features, heads: Heads) -> Vec<String> {
         let (of_student, of_teacher) = (student.shape(), teacher.shape());
         let (Some(student_sizes), Some(teacher_sizes)) = (sizes(&of_student), sizes(&of_teacher)) else {
@@ -148,7 +147,7 @@ impl Maps {
         problems
     }
 
-    /// Maps that cannot be what the loss was told they are.
+    /// The problem of maps whose values contradict the declared kind.
     fn value_problem(self, side: &str, read: &Features, mask: Option<&Tensor>) -> Result<Option<String>> {
         let mut maps = maps(read)?.f_detach()?;
         let mut rows = maps.f_sum_dim_intlist(-1, false, None)?;
@@ -166,7 +165,7 @@ impl Maps {
             Maps::Probabilities if lowest < 0.0 => Some(format!(
                 "the {side}'s attention maps hold {lowest}, so they are scores and not probabilities: use `::scores()`, or give what follows the softmax"
             )),
-            // A row of bfloat16 probabilities misses 1 by less than this.
+            // The sum of a row of bfloat16 probabilities differs from 1 by less than this.
             Maps::Scores if lowest >= 0.0 && off_by < 1e-2 => Some(format!(
                 "each row of the {side}'s attention maps sums to 1, so they are probabilities and not scores: use `::probabilities()`, or give what goes into the softmax"
             )),

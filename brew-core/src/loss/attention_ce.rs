@@ -1,21 +1,22 @@
-//! Attention maps as distributions over keys (TextBrewer's `attention_ce`, `attention_ce_mean`).
+//! Cross-entropy of attention maps as distributions over keys (TextBrewer's `attention_ce`,
+//! `attention_ce_mean`).
 //!
 //! With P the teacher's probabilities and Q the student's, `(batch, heads, length, length)`, and the
 //! mask m of `(batch, length)`:
 //!
 //! - `attention_ce` without a mask: - mean_{b,k,i}( sum_j P_bkij log Q_bkij )
 //! - with a mask: - sum_{b,k,i} m_bi sum_j P_bkij log Q_bkij m_bj / ( heads * sum_b sum_i m_bi )
-//! - `attention_ce_mean`: each side's maps are first averaged over its heads, and the formulas are
-//!   those of one head; so the numbers of heads may differ
+//! - `attention_ce_mean`: each side's maps are first averaged over its heads, and the formulas are those of
+//!   one head; so the sides may have different numbers of heads
 //!
-//! Where P and Q come from is declared:
+//! The constructor declares where P and Q come from:
 //!
 //! - `probabilities()`: they are the maps. log Q of less than the smallest normal float32 number is
 //!   taken as the log of that number (-87.3), so that a key the student has dropped has a finite loss.
 //! - `scores()`: the softmax of the maps over the keys whose mask is 1.
-//! - `textbrewer()`: the softmax of the maps over all keys, padding too, which is left out only
-//!   afterwards; without a mask P is 0 wherever the teacher's score is -0.001 or less. Where the
-//!   scores of padding are -10000, the first makes no difference to `scores()`.
+//! - `textbrewer()`: the softmax of the maps over all keys including padding, which is excluded only
+//!   afterwards; without a mask P is 0 wherever the teacher's score is -0.001 or less. Where the scores of
+//!   padding are -10000, the first makes no difference to `scores()`.
 //!
 //! As in `kd_ce` the minimum is the entropy of P and not 0. Source: TextBrewer's `att_ce_loss` and
 //! `att_ce_mean_loss`, which always take a softmax, of probabilities too.
@@ -118,7 +119,7 @@ fn compare(maps: Maps, student: &Tensor, teacher: &Tensor, mask: Option<&Tensor>
     Term::positions(&per_query.f_mean_dim(1, false, None)?, mask)
 }
 
-/// The pairs that count, 0 elsewhere.
+/// The values of the pairs that count, 0 elsewhere.
 pub(super) fn kept(maps: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     match mask {
         Some(mask) => keep(maps, &pairs(mask)?.f_unsqueeze(1)?),
@@ -126,13 +127,13 @@ pub(super) fn kept(maps: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     }
 }
 
-/// The log of probabilities. What does not count is cut off before the log, whose gradient at 0 is
+/// The log of probabilities. Values that do not count are replaced before the log, whose gradient at 0 is
 /// infinite.
 pub(super) fn logarithm(probabilities: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     Ok(kept(probabilities, mask)?.f_clamp_min(f64::from(f32::MIN_POSITIVE))?.f_log()?)
 }
 
-/// Scores of which no padded key has a share in the softmax.
+/// Scores in which padded keys have no share in the softmax.
 pub(super) fn without_padding(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     match mask {
         Some(mask) => {
@@ -143,7 +144,7 @@ pub(super) fn without_padding(scores: &Tensor, mask: Option<&Tensor>) -> Result<
     }
 }
 
-/// Scores with 0 in the rows of padded queries, whatever a model leaves there.
+/// Scores with 0 in the rows of padded queries, whatever the model's values there.
 fn without_padded_queries(scores: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     match mask {
         Some(mask) => keep(scores, &positions(mask)?.f_unsqueeze(-1)?.f_unsqueeze(1)?),

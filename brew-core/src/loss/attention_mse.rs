@@ -1,16 +1,16 @@
-//! Attention maps, pair by pair (TextBrewer's `attention_mse`, `attention_mse_sum`).
+//! Mean squared difference of attention maps (TextBrewer's `attention_mse`, `attention_mse_sum`).
 //!
 //! With maps S and T of `(batch, heads, length, length)` and the mask m of `(batch, length)`:
 //!
 //! - `attention_mse` without a mask: mean( (S - T)^2 )
 //! - with a mask: sum_{b,k,i,j} (S - T)^2_bkij m_bi m_bj / ( heads * sum_b (sum_i m_bi)^2 )
-//! - `attention_mse_sum`: S and T are first summed over their heads, and the formulas are those of one
-//!   head; so the numbers of heads may differ
+//! - `attention_mse_sum`: S and T are first summed over their heads, and the formulas are those of one head;
+//!   so the sides may have different numbers of heads
 //!
-//! Probabilities and scores are compared by one formula. TextBrewer's own form (`textbrewer()`) sets
-//! what is -0.001 or less to 0 first (after the sum over heads) where there is no mask, to be rid of
-//! the -10000 that scores of padding have; it does so to every negative score. The others do not.
-//! Source: Jiao et al., "TinyBERT" (2020); TextBrewer's `att_mse_loss` and `att_mse_sum_loss`.
+//! Probabilities and scores are compared by the same formula. Without a mask, TextBrewer's own form
+//! (`textbrewer()`) first sets values of -0.001 or less to 0 (after the sum over heads), to remove the -10000
+//! that scores of padding have; this affects every negative score. The other forms do not do this. Source:
+//! Jiao et al., "TinyBERT" (2020); TextBrewer's `att_mse_loss` and `att_mse_sum_loss`.
 
 use tch::Tensor;
 

@@ -1,4 +1,4 @@
-//! A loss whose type is not known, such as one named in a config, as a loss that others go around.
+//! Lets a boxed loss, such as one named in a config, be wrapped by other losses.
 
 use super::{AlsoReads, Average, Features, Learns, Loss, Masks, Term, forward_loss};
 use crate::error::Result;

@@ -1,9 +1,9 @@
-//! Scores of candidates, for models that rank: one row a query, one column a candidate.
+//! Losses on candidate scores, for ranking models: one row per query, one column per candidate.
 //!
 //! - `margin_mse`: column 0 is the positive; the mean over rows and other columns c of
 //!   ( (s_0 - s_c) - (t_0 - t_c) )^2
-//! - `candidates_kl`: with a temperature of each side's own, Ts^2 times the mean over rows of
-//!   sum_c p_c log(p_c / q_c), where p = softmax(t / Tt) and q = softmax(s / Ts)
+//! - `candidates_kl`: with one temperature per side, Ts^2 times the mean over rows of sum_c p_c log(p_c /
+//!   q_c), where p = softmax(t / Tt) and q = softmax(s / Ts)
 //!
 //! Source: Hofstätter et al., "Improving Efficient Neural Ranking Models with Cross-Architecture
 //! Knowledge Distillation" (2020); Reimers and Gurevych, sentence-transformers' `DistillKLDivLoss`.

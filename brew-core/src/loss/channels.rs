@@ -1,8 +1,8 @@
-//! Channels over positions, for losses that come from vision: what they share.
+//! Shared code of the losses from vision, which compare channels over positions.
 //!
 //! Feature maps are `(batch, channels, height, width)`, and every pixel is a position. Hidden states,
-//! `(batch, length, width)`, are taken as maps too: a token is a position, the width are the
-//! channels, and the mask says which positions count. Padding counts as 0.
+//! `(batch, length, width)`, are treated as maps too: tokens are positions, the width is the channels, and
+//! the mask says which positions count. Padding counts as 0.
 
 use tch::Tensor;
 
@@ -30,7 +30,7 @@ pub(super) fn channels(read: &Features, mask: Option<&Tensor>) -> Result<Tensor>
     Ok(states::kept(&features, mask)?.f_transpose(1, 2)?)
 }
 
-/// What is wrong with both sides' features.
+/// The mismatches of both sides' features.
 pub(super) fn mismatches(student: &Features, teacher: &Features, equal: Equal) -> Vec<String> {
     let (of_student, of_teacher) = (student.shape(), teacher.shape());
     let (Some(sizes), Some(teacher_sizes)) = (sizes(&of_student), sizes(&of_teacher)) else {

@@ -1,11 +1,11 @@
-//! Centred kernel alignment, linear: whether two layers say the same, up to rotation and size.
+//! Linear centred kernel alignment: whether two layers encode the same, up to rotation and scale.
 //!
-//! With X and Y the features of the two sides, one row an example or a position, each column centred:
+//! With X and Y the features of the two sides, one row per example or position, each column centred:
 //!
 //! - 1 - | X^T Y |_F^2 / ( | X^T X |_F | Y^T Y |_F )
 //!
-//! Hidden states have one row a position whose mask is 1. It reads the whole batch, lies in [0, 1],
-//! and is 0 where a side does not vary; the widths of the sides may differ. Source: Kornblith et al.,
+//! Hidden states have one row per position whose mask is 1. The loss reads the whole batch, lies in [0, 1],
+//! and is 0 if a side does not vary; the sides may have different widths. Source: Kornblith et al.,
 //! "Similarity of Neural Network Representations Revisited" (2019).
 
 use tch::Tensor;
@@ -76,7 +76,7 @@ pub(crate) fn aligned(student: &Tensor, teacher: &Tensor, mask: Option<&Tensor>)
     Ok(1.0 - unalike(&student, &teacher)?.f_double_value(&[])?)
 }
 
-/// One row an example or a position that counts, 0 for the others, each column with mean 0.
+/// One row per example or position that counts, 0 for the others, each column with mean 0.
 fn centred(features: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     if features.dim() == 2 {
         return Ok(features.f_sub(&features.f_mean_dim(0, true, None)?)?);
@@ -89,10 +89,10 @@ fn centred(features: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     Ok(rows.f_sub(&mean)?.f_masked_fill(&counts.f_logical_not()?, 0.0)?)
 }
 
-/// 1 - CKA of two centred sides; 0 where one of them is 0 everywhere.
+/// 1 - CKA of two centred sides; 0 if one of them is 0 everywhere.
 fn unalike(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
-    // The size of a side does not matter, to the gradient neither; fourth powers of large or small numbers
-    // would leave float32.
+    // The scale of a side affects neither value nor gradient; fourth powers of large or small numbers would
+    // overflow or underflow float32.
     let scaled = |side: &Tensor| -> Result<Tensor> {
         let largest = side.f_detach()?.f_abs()?.f_max()?;
         Ok(side.f_div(&largest.f_masked_fill(&largest.f_eq(0.0)?, 1.0)?)?)

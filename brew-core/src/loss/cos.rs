@@ -1,13 +1,13 @@
-//! Hidden states, direction by direction (TextBrewer's `cos`, `cos_loss`).
+//! Cosine distance of hidden states (TextBrewer's `cos`, `cos_loss`).
 //!
 //! With hidden states s and t of one position, vectors of the width, and the mask m of
 //! `(batch, length)`:
 //!
 //! - cos = s . t / sqrt( (|s|^2 + 1e-12) (|t|^2 + 1e-12) )
-//! - the loss is the mean of 1 - cos over the positions whose mask is 1, over all of them without one
+//! - the loss is the mean of 1 - cos over the positions whose mask is 1; without a mask over all positions
 //!
-//! The small number is PyTorch's `cosine_embedding_loss`: a vector of zeros is at right angles to
-//! everything, and its loss is 1. Source: Sanh et al., "DistilBERT" (2019).
+//! The small number is that of PyTorch's `cosine_embedding_loss`: a zero vector is orthogonal to everything,
+//! and its loss is 1. Source: Sanh et al., "DistilBERT" (2019).
 
 use tch::Tensor;
 
@@ -22,8 +22,8 @@ const EPSILON: f64 = 1e-12;
 
 /// One minus the cosine between two layers' hidden states.
 ///
-/// Features are `(batch, length, width)`, with a mask or without, or `(batch, width)`; both sides
-/// have one shape.
+/// Features are `(batch, length, width)`, with or without a mask, or `(batch, width)`; both sides must have
+/// the same shape.
 ///
 /// ```
 /// use brew_core::loss::{Cos, Loss, Features};

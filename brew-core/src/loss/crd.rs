@@ -1,17 +1,17 @@
-//! Contrastive representation distillation: a student's vector against the teacher's of the same row
-//! of the data, and of others, which come from memory banks.
+//! Contrastive representation distillation: contrasts a student's vector with the teacher's vectors of the
+//! same row of the data and of other rows, which come from memory banks.
 //!
-//! With e = a learned linear map of a side's vector, divided by its norm; banks M_s and M_t of
-//! `(rows, width)` with one vector a row of the data; for each example its own row and K that are
-//! drawn, x = exp(M[row] . e / T) / Z; and c = K / rows:
+//! With e = a learned linear map of a side's vector, divided by its norm; banks M_s and M_t of `(rows,
+//! width)` with one vector per row of the data; for each example its own row and K drawn rows, x = exp(M[row]
+//! . e / T) / Z; and c = K / rows:
 //!
 //! - minus the mean over the examples of log( x_own / (x_own + c + 1e-7) ) + sum over the drawn rows of
 //!   log( c / (x + c + 1e-7) ), for the student's e against M_t, plus the same for the teacher's e
 //!   against M_s
 //!
-//! Each side's Z is the mean of its exp(…) over the first batch times the rows, and stays. After a
-//! step the rows of its batches move: M <- m M + (1 - m) e, divided by its norm. Banks and Z are the
-//! loss's state. Source: Tian, Krishnan and Isola, "Contrastive Representation Distillation" (2020).
+//! Each side's Z is the mean of its exp(…) over the first batch times the number of rows, and stays fixed.
+//! After a step the rows of its batches are updated: M <- m M + (1 - m) e, divided by its norm. Banks and Z
+//! are the loss's state. Source: Tian, Krishnan and Isola, "Contrastive Representation Distillation" (2020).
 
 mod bank;
 mod memory;
@@ -32,13 +32,14 @@ use crate::error::{Error, Result};
 use crate::role::{Embedding, Hidden, Index, Role as _};
 use crate::side::Side;
 
-/// What [`Features::also`] of the student may hold in place of a draw: `(batch, negatives)`, int64.
+/// The key in the student's [`Features::also`] for rows given in place of drawn ones: `(batch, negatives)`,
+/// int64.
 const NEGATIVES: &str = "negatives";
 
-/// Noise contrast of teacher and student over the rows of the data.
+/// Noise-contrastive loss between teacher and student over the rows of the data.
 ///
-/// Features are `(batch, width)`, or hidden states of `(batch, length, width)` whose mean over the
-/// positions is taken; the student's adaptor also gives the row of each example, `index`.
+/// Features are `(batch, width)`, or hidden states of `(batch, length, width)`, which are averaged over the
+/// positions; the student's adaptor must also provide the row of each example, `index`.
 ///
 /// ```
 /// use brew_core::loss::{Crd, Loss};
@@ -56,12 +57,12 @@ pub struct Crd {
     negatives: i64,
     temperature: f64,
     momentum: f64,
-    /// Made when the run starts.
+    /// Created when the run starts.
     memory: Option<Memory>,
 }
 
 impl Crd {
-    /// Over data of so many rows: vectors of 128, 16,384 drawn rows, temperature 0.07, momentum 0.5.
+    /// For data with this many rows; vectors of width 128, 16,384 drawn rows, temperature 0.07, momentum 0.5.
     pub fn over(rows: i64) -> Self {
         Crd {
             rows,
@@ -75,31 +76,31 @@ impl Crd {
         }
     }
 
-    /// Between these widths of the student's and the teacher's features.
+    /// Sets the widths of the student's and the teacher's features.
     #[must_use]
     pub fn between(self, student: i64, teacher: i64) -> Self {
         Crd { student, teacher, ..self }
     }
 
-    /// With vectors of this width.
+    /// Sets the width of the compared vectors.
     #[must_use]
     pub fn width(self, width: i64) -> Self {
         Crd { width, ..self }
     }
 
-    /// Against so many drawn rows an example.
+    /// Sets the number of drawn rows per example.
     #[must_use]
     pub fn negatives(self, negatives: i64) -> Self {
         Crd { negatives, ..self }
     }
 
-    /// At this temperature, in (0, inf).
+    /// Sets the temperature, in (0, inf).
     #[must_use]
     pub fn at(self, temperature: f64) -> Self {
         Crd { temperature, ..self }
     }
 
-    /// With this share of a bank's old vector in the new one, in [0, 1].
+    /// Sets the share of a bank's old vector in the new one, in [0, 1].
     #[must_use]
     pub fn momentum(self, momentum: f64) -> Self {
         Crd { momentum, ..self }

@@ -1,12 +1,12 @@
-//! Channel-wise distillation: every channel as a distribution over positions.
+//! Channel-wise distillation: compares every channel as a distribution over positions.
 //!
 //! With F of an example, `(channels, positions)`, T the temperature, p and q the softmax over the
 //! positions of a teacher's and a student's channel divided by T:
 //!
 //! - T^2 mean over examples and channels of sum_i p_i log(p_i / q_i)
 //!
-//! Only positions whose mask is 1 have a share, and only examples that have one are in the mean. Source: Shu et al., "Channel-wise Knowledge
-//! Distillation for Dense Prediction" (2021).
+//! Only positions whose mask is 1 have a share, and only examples with such a position are in the mean.
+//! Source: Shu et al., "Channel-wise Knowledge Distillation for Dense Prediction" (2021).
 
 use serde_json::json;
 use tch::Tensor;
@@ -29,7 +29,7 @@ use crate::role::Hidden;
 /// use brew_core::loss::{Cwd, Loss, Features};
 /// use brew_core::tch::Tensor;
 ///
-/// // Adding the same to all positions of a channel changes nothing.
+/// // Adding a constant to all positions of a channel changes nothing.
 /// let student = Features::one(Tensor::from_slice(&[1.0, 3.0]).view([1, 1, 1, 2]));
 /// let teacher = Features::one(Tensor::from_slice(&[6.0, 8.0]).view([1, 1, 1, 2]));
 /// assert!(Cwd::at(4.0).term(&student, &teacher)?.mean()?.double_value(&[]).abs() < 1e-12);

@@ -1,17 +1,17 @@
-//! BERT-EMD: many layers against many, by the cheapest way to carry one side to the other.
+//! BERT-EMD: compares many layers with many, by the earth mover's distance between the two sides.
 //!
 //! With layers s_1 … s_n of the student and t_1 … t_m of the teacher, D_ij the mean squared difference
 //! of two of them, and masses of 1/n and 1/m:
 //!
-//! - sum_ij F_ij D_ij, where F >= 0 carries the masses and makes that sum smallest
+//! - sum_ij F_ij D_ij, where F >= 0 transports the masses and minimizes that sum
 //!
 //! - `emd_hidden`: D over hidden states, as [`HiddenMse`](super::HiddenMse)
 //! - `emd_attention`: D over attention maps, as [`AttentionMse`](super::AttentionMse)
 //!
-//! F is found exactly for every batch and has no gradient. Where the widths differ one projection
-//! serves all layers. Source: Li et al., "BERT-EMD: Many-to-Many Layer Mapping for BERT Compression
-//! with Earth Mover's Distance" (2020), with equal masses; its cost attention, which moves the masses
-//! between steps, is not there.
+//! F is computed exactly for every batch and has no gradient. If the widths differ, one projection serves all
+//! layers. Source: Li et al., "BERT-EMD: Many-to-Many Layer Mapping for BERT Compression with Earth Mover's
+//! Distance" (2020), with equal masses; its cost attention, which changes the masses between steps, is not
+//! implemented.
 
 mod transport;
 
@@ -28,7 +28,7 @@ use crate::words::shape;
 
 /// The cheapest transport between two sides' hidden states.
 ///
-/// Features are any number of layers a side, `(batch, length, width)` each.
+/// Features are any number of layers per side, `(batch, length, width)` each.
 ///
 /// ```
 /// use brew_core::loss::{EmdHidden, Loss, Features};
@@ -37,7 +37,7 @@ use crate::words::shape;
 /// let layer = |value: f64| Tensor::full([1, 2, 4], value, (Kind::Float, Device::Cpu));
 /// let student = Features::of(vec![layer(0.0), layer(5.0)]);
 /// let teacher = Features::of(vec![layer(5.0), layer(1.0)]);
-/// // 5 is carried to 5 for nothing, and 0 to 1.
+/// // 5 is transported to 5 at no cost, and 0 to 1.
 /// assert_eq!(EmdHidden.term(&student, &teacher)?.mean()?.double_value(&[]), 0.5);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -46,7 +46,7 @@ pub struct EmdHidden;
 
 /// The cheapest transport between two sides' attention maps.
 ///
-/// Features are any number of layers a side, `(batch, heads, length, length)` each.
+/// Features are any number of layers per side, `(batch, heads, length, length)` each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EmdAttention;
 
@@ -99,8 +99,8 @@ impl Loss for EmdAttention {
     }
 }
 
-/// The squared differences of all pairs of layers, each times what is carried between them, added up.
-/// `compare` gives the differences of two layers, and what they come to.
+/// The sum over all pairs of layers of their squared differences times the flow between them. `compare`
+/// returns the differences of two layers, and the value they give.
 fn carried(
     student: &Features,
     teacher: &Features,

@@ -1,13 +1,13 @@
-//! Which examples of a batch count: the one rule for rows of padding alone.
+//! Decides which examples of a batch count: the single rule for rows that are only padding.
 //!
-//! An example counts if its mask has a 1. One of padding alone is as if it were not in the batch, whatever
-//! the loss: it is in no sum, no mean, no number of examples and no statistic of the batch, and it gets no
-//! gradient. So a batch that is filled up with such rows gives what it gives without them. The mask is the
-//! student's, or the teacher's where the student has none; without any mask every example counts.
+//! An example counts if its mask has a 1. For every loss, an example that is only padding is treated as if it
+//! were not in the batch: it is in no sum, mean, count or batch statistic, and it gets no gradient. A batch
+//! padded with such rows therefore gives the same result as without them. The mask is the student's, or the
+//! teacher's if the student has none; without any mask every example counts.
 //!
-//! Losses over positions or pairs need nothing of this: such a row has none of either. Losses that read no
-//! mask ([`Masks::Ignored`](super::Masks::Ignored)) cannot know such rows: `pkd`, as TextBrewer publishes
-//! it, takes position 0 of every example; of `chunked_with_labels` the labels say what counts.
+//! Losses over positions or pairs do not need this rule, since such a row has neither. Losses that read no
+//! mask ([`Masks::Ignored`](super::Masks::Ignored)) cannot recognize such rows: `pkd`, as published by
+//! TextBrewer, takes position 0 of every example; for `chunked_with_labels` the labels decide what counts.
 
 use tch::Tensor;
 
@@ -17,25 +17,25 @@ use crate::error::Result;
 
 /// The examples of a batch that count.
 pub(super) struct Examples {
-    /// `(batch,)` of booleans; all of them without.
+    /// `(batch,)` of booleans; `None` if all count.
     counts: Option<Tensor>,
     average: Average,
 }
 
 impl Examples {
-    /// By the mask of positions that both sides share, `(batch, length)`.
+    /// Decided by the mask of positions that both sides share, `(batch, length)`.
     pub(super) fn under(mask: Option<&Tensor>) -> Result<Self> {
         let average = if mask.is_some() { Average::RowsWithTokens } else { Average::Rows };
         Ok(Examples { counts: mask.map(has_positions).transpose()?, average })
     }
 
-    /// By the masks of two sides that have their own, of features that are hidden states.
+    /// Decided by the masks of two sides that have their own, for features that are hidden states.
     pub(super) fn of(student: &Features, teacher: &Features) -> Result<Self> {
         let mask =
             |read: &'_ Features| read.mask.as_ref().filter(|_| read.shape().len() == 3).map(has_positions);
         match (mask(student), mask(teacher)) {
             (Some(counts), _) => Ok(Examples { counts: Some(counts?), average: Average::RowsWithTokens }),
-            // A window counts the student's masks alone.
+            // A window counts only the student's masks.
             (None, Some(counts)) => Ok(Examples { counts: Some(counts?), average: Average::Own }),
             (None, None) => Examples::under(None),
         }
@@ -59,7 +59,7 @@ impl Examples {
         Ok(Term::new(value.f_mul(&count)?, count, self.average))
     }
 
-    /// How many of so many examples count, a scalar of the dtype of `like`.
+    /// How many of `rows` examples count, a scalar with the dtype of `like`.
     pub(super) fn number(&self, rows: i64, like: &Tensor) -> Result<Tensor> {
         match &self.counts {
             Some(counts) => Ok(counts.f_sum(like.kind())?),
@@ -67,7 +67,7 @@ impl Examples {
         }
     }
 
-    /// The examples that count of a tensor `(batch, …)`.
+    /// The examples of a tensor `(batch, …)` that count.
     pub(super) fn select(&self, tensor: &Tensor) -> Result<Tensor> {
         match &self.counts {
             Some(counts) => Ok(tensor.f_index_select(0, &counts.f_nonzero()?.f_squeeze_dim(1)?)?),

@@ -1,4 +1,4 @@
-//! What a loss reads of one side: its features, their mask, and what else it asked for.
+//! The inputs of a loss from one side: features, their mask, and other roles that it reads.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use super::term;
 use crate::error::{Error, Result};
 use crate::role::{Index, Labels, Role};
 
-/// What a loss reads of one side.
+/// The inputs of a loss from one side.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Features {
-    /// The features, one tensor per layer that the loss compares (for logits: one). Of a teacher of whose
-    /// logits only the top k are known there are three: the classes (int64) and their logits, both
-    /// `(…, k)`, and the logsumexp of all logits, `(…)`.
+    /// The features, one tensor per layer that the loss compares (for logits: one). If only a teacher's top k
+    /// logits are known, there are three: the classes (int64) and their logits, both `(…, k)`, and the
+    /// logsumexp of all logits, `(…)`.
     pub tensors: Vec<Tensor>,
     /// Which positions count, `(batch, length)`, 0 or 1: `inputs_mask` for hidden states and
     /// attention, `logits_mask` for logits.
     pub mask: Option<Tensor>,
-    /// What else the loss reads, by role: see [`Loss::also_reads`](super::Loss::also_reads).
+    /// Other roles that the loss reads: see [`Loss::also_reads`](super::Loss::also_reads).
     pub also: BTreeMap<&'static str, Tensor>,
 }
 
@@ -34,7 +34,7 @@ impl Features {
         Features::of(vec![tensor])
     }
 
-    /// Two layers, for losses that compare what lies between them.
+    /// Two layers, for losses that compare the relation between two layers.
     pub fn two(first: Tensor, second: Tensor) -> Self {
         Features::of(vec![first, second])
     }
@@ -93,7 +93,7 @@ impl Features {
         self.tensors.first().map(Tensor::size).unwrap_or_default()
     }
 
-    /// The value of a role that the loss said it reads.
+    /// The value of a role that the loss declared to read.
     pub fn also<R: Role>(&self) -> Result<&Tensor> {
         self.also.get(R::NAME).ok_or_else(|| {
             Error::invalid(format!("a loss was given no `{}`, which it reads beside its features", R::NAME))

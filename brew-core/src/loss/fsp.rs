@@ -1,4 +1,5 @@
-//! How one layer flows into another, width by width (TextBrewer's `fsp` or `gram`, `fsp_loss`).
+//! Flow of solution procedure: compares how one layer relates to another by Gram matrices over the widths
+//! (TextBrewer's `fsp` or `gram`, `fsp_loss`).
 //!
 //! With two layers X and Y of one side, `(batch, length, width)` each, and its mask m of
 //! `(batch, length)`:
@@ -11,8 +12,8 @@
 //! mask; a teacher without one is masked by the student's, as in TextBrewer. Source: Yim et al., "A
 //! Gift from Knowledge Distillation" (2017).
 //!
-//! On purpose other than in TextBrewer, which takes the student's mask for both sides and divides 0
-//! by 0 for an example of padding alone: here such an example is in no mean.
+//! Deliberate difference from TextBrewer, which uses the student's mask for both sides and divides 0 by 0 for
+//! an example that is only padding: here such an example is not in the mean.
 
 use tch::Tensor;
 

@@ -1,15 +1,15 @@
-//! Hard labels: the model's own loss against the ground truth, as its adaptor gives it.
+//! Hard labels: the model's own loss on the ground truth, as provided by its adaptor.
 //!
-//! With the values l_i of a loss and what each of them counts, c_i:
+//! With the values l_i of a loss and their counts c_i:
 //!
 //! - sum_{i: c_i > 0} l_i / sum_i c_i, over the whole window of accumulated batches
-//! - a scalar is the mean of its batch: l sum_i c_i / sum_i c_i over the window; where nobody says what it
-//!   is the mean of, it counts once per row
+//! - a scalar is the mean of its batch: l sum_i c_i / sum_i c_i over the window; if it is unknown what it is
+//!   the mean of, it counts once per row
 //!
 //! c_i is 0 where the label is -100 and 1 elsewhere, unless the model says otherwise
-//! ([`Forward::losses_count`](crate::model::Forward::losses_count)). Of several losses the means are added up.
-//! Source: PyTorch's `cross_entropy` with `ignore_index` -100, as Python's transformers takes it; TextBrewer's
-//! `losses` key, `sum_l loss_l.mean()` of such scalars.
+//! ([`Forward::losses_count`](crate::model::Forward::losses_count)). With several losses the means are added
+//! up. Source: PyTorch's `cross_entropy` with `ignore_index` -100, as used by Python's transformers;
+//! TextBrewer's `losses` key, `sum_l loss_l.mean()` of such scalars.
 
 use tch::Tensor;
 
@@ -18,15 +18,15 @@ use super::{Average, Features, Loss, Term};
 use crate::error::{Error, Result};
 use crate::words::shape;
 
-/// The student's own losses. It reads nothing of a teacher.
+/// The student's own losses. It does not read any teacher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HardLabels;
 
-/// What [`Features::also`] of the student holds of what each value counts.
+/// The key of the values' counts in the student's [`Features::also`].
 const COUNTS: &str = "losses_count";
 
 impl HardLabels {
-    /// What it reads of one loss: counts that do not fit its shape say nothing of it.
+    /// The inputs for one loss; counts whose shape does not fit are ignored.
     pub(crate) fn read(losses: Tensor, counts: Option<Tensor>) -> Features {
         let counts = counts.filter(|counts| losses.dim() == 0 || losses.size() == counts.size());
         let also = counts.map(|counts| (COUNTS, counts)).into_iter().collect();

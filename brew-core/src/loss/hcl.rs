@@ -1,14 +1,15 @@
-//! Hierarchical context loss: features compared position by position, and averaged over ever wider spans.
+//! Hierarchical context loss: compares features position by position, and averaged over wider and wider
+//! spans.
 //!
-//! With d = F_s - F_t of one example and P_l its averages over l spans (of a map: over l x l fields), as
-//! PyTorch's `adaptive_avg_pool` lays them over the n positions that count (of a map: n is its height):
+//! With d = F_s - F_t of one example and P_l its averages over l spans (for a map: over l x l fields),
+//! divided like PyTorch's `adaptive_avg_pool` over the n positions that count (for a map: n is its height):
 //!
-//! - mean over the examples of ( mean(d^2) + sum_l c_l mean( P_l(d)^2 ) ) / ( 1 + sum_l c_l ), over the l
-//!   of 4, 2 and 1 that are below n, with c = 1/2, 1/4, 1/8 in that order: 4 positions have l = 2 with 1/2
+//! - mean over the examples of ( mean(d^2) + sum_l c_l mean( P_l(d)^2 ) ) / ( 1 + sum_l c_l ), over those l
+//!   in 4, 2 and 1 that are below n, with c = 1/2, 1/4, 1/8 in that order: 4 positions have l = 2 with 1/2
 //!   and l = 1 with 1/4
 //!
 //! Source: Chen et al., "Distilling Knowledge via Knowledge Review" (2021, arXiv:2104.09044), and its code's
-//! `hcl`. The fusion of layers by attention that comes before it there is a model's own part.
+//! `hcl`. The fusion of layers by attention that precedes it there is part of a model.
 
 use tch::{Kind, Tensor};
 
@@ -27,7 +28,7 @@ const LEVELS: [i64; 3] = [4, 2, 1];
 /// Squared difference of hidden states and of their averages over 4, 2 and 1 spans.
 ///
 /// Features are maps of `(batch, channels, height, width)`, or hidden states of `(batch, length, width)`,
-/// of one shape on both sides; an example's spans lie over its own positions, whatever the padding.
+/// with the same shape on both sides; an example's spans cover its own positions, independent of padding.
 ///
 /// ```
 /// use brew_core::loss::{Features, Hcl, Loss};
@@ -35,7 +36,7 @@ const LEVELS: [i64; 3] = [4, 2, 1];
 ///
 /// let student = Features::one(Tensor::zeros([1, 2, 4], (Kind::Float, Device::Cpu)));
 /// let teacher = Features::one(Tensor::ones([1, 2, 4], (Kind::Float, Device::Cpu)) * 3.0);
-/// // Of a constant difference every average is the same.
+/// // For a constant difference all averages are the same.
 /// assert_eq!(Hcl.term(&student, &teacher)?.mean()?.double_value(&[]), 9.0);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -91,7 +92,7 @@ impl Loss for Hcl {
     }
 }
 
-/// One value per example: its own, and those of the levels that are fewer than its positions.
+/// One value per example: its own, combined with those of the levels smaller than its number of positions.
 fn over_levels(own: Tensor, count: &Tensor, pool: impl Fn(i64) -> Result<Tensor>) -> Result<Tensor> {
     let weight = Tensor::f_ones_like(&own)?;
     let all = (own, weight.shallow_clone(), weight);
@@ -108,8 +109,8 @@ fn mean_square(values: &Tensor) -> Result<Tensor> {
     Ok(values.f_flatten(1, -1)?.f_square()?.f_mean_dim(1, false, None)?)
 }
 
-/// What averages the positions that count over so many spans, `(batch, level, length)`: span i of n positions
-/// goes from floor(i n / level) to ceil((i + 1) n / level).
+/// The matrix that averages the positions that count over `level` spans, `(batch, level, length)`: span i of
+/// n positions goes from floor(i n / level) to ceil((i + 1) n / level).
 fn spans(counts: &Tensor, count: &Tensor, level: i64) -> Result<Tensor> {
     let place = counts.f_cumsum(1, Kind::Int64)?.f_sub_scalar(1)?.f_unsqueeze(1)?;
     let span = Tensor::f_arange(level, (Kind::Int64, counts.device()))?.f_view([1, level, 1])?;

@@ -1,12 +1,12 @@
-//! Hidden states, width by width (TextBrewer's `hidden_mse`, `hid_mse_loss`).
+//! Mean squared difference of hidden states (TextBrewer's `hidden_mse`, `hid_mse_loss`).
 //!
 //! With hidden states S and T of `(batch, length, width)` and the mask m of `(batch, length)`:
 //!
-//! - without a mask, and of one vector an example, `(batch, width)`: mean( (S - T)^2 )
+//! - without a mask, and for one vector per example, `(batch, width)`: mean( (S - T)^2 )
 //! - with a mask: sum_{b,i} m_bi * sum_h (S - T)^2_bih / ( width * sum_{b,i} m_bi )
 //!
-//! Where the widths differ the student's side goes through a projection first. Source: Romero et
-//! al., "FitNets" (2015); Jiao et al., "TinyBERT" (2020).
+//! If the widths differ, the student's side goes through a projection first. Source: Romero et al., "FitNets"
+//! (2015); Jiao et al., "TinyBERT" (2020).
 
 use super::catalogue::{Entry, boxed};
 use super::uses::{MatchLoss, OneLayer};

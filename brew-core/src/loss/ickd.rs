@@ -1,14 +1,13 @@
-//! Inter-channel correlation: which channels of a layer are active together.
+//! Inter-channel correlation: compares which channels of a layer are active together.
 //!
 //! With F of an example, `(channels, positions)`, C channels and N examples that have a position:
 //!
 //! - G = F F^T with its rows divided by their L2 norms
 //! - sum over the examples of | G of the student - G of the teacher |_F^2 / (C N^2)
 //!
-//! Positions are summed over, so that the sides may have different sizes; the channels must be the
-//! same. The division by N^2 is that of the published code: the value shrinks with the batch. Source:
-//! Liu et al., "Exploring Inter-Channel Correlation for Diversity-preserved Knowledge Distillation"
-//! (2021).
+//! Positions are summed over, so the sides may have different sizes; the number of channels must be equal.
+//! The division by N^2 is as in the published code: the value shrinks as the batch grows. Source: Liu et al.,
+//! "Exploring Inter-Channel Correlation for Diversity-preserved Knowledge Distillation" (2021).
 
 use tch::Tensor;
 

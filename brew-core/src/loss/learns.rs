@@ -1,4 +1,4 @@
-//! Losses that learn something, or carry something from step to step.
+//! The trait for losses that have parameters or carry state from step to step.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::parameters::Parameters;
 ///
 /// Per optimizer step: [`before_step`](Learns::before_step), [`Loss::term`](super::Loss::term) for every
 /// batch of the step, each followed by [`after_term`](Learns::after_term), then
-/// [`after_step`](Learns::after_step). Everything but `term` takes `&mut self`, so plain fields do.
+/// [`after_step`](Learns::after_step). Everything except `term` takes `&mut self`, so plain fields suffice.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -64,44 +64,44 @@ use crate::parameters::Parameters;
 /// }
 /// ```
 pub trait Learns {
-    /// Makes what it learns or carries, once, before the first step of a run.
+    /// Creates its parameters and state, once, before the first step of a run.
     fn prepare(&mut self, _place: &Place) -> Result<()> {
         Ok(())
     }
 
-    /// What it learns, trained together with the student: after [`Learns::prepare`].
+    /// Its parameters, which are trained together with the student; called after [`Learns::prepare`].
     fn parameters(&self) -> Parameters {
         Parameters::default()
     }
 
-    /// Called before each optimizer step (from 0) of a run of `steps`; 0 where nobody knows how many. Drop
-    /// here what the batches of an earlier step left behind without [`Learns::after_step`]: that step was
-    /// left out.
+    /// Called before each optimizer step (from 0) of a run of `steps`; 0 if the number is unknown. Discard
+    /// here whatever an earlier step's batches left behind without [`Learns::after_step`]: that step was
+    /// skipped.
     fn before_step(&mut self, _step: u64, _steps: u64) -> Result<()> {
         Ok(())
     }
 
-    /// Called with every term of a pass that trains, and of no other: so a check before the first step and
-    /// an evaluation leave no trace. [`Learns::state`] must not move yet: the step may still be left out.
+    /// Called with every term of a training pass, and only those, so that probes and evaluations leave no
+    /// trace. [`Learns::state`] must not change yet: the step may still be skipped.
     fn after_term(&mut self, _term: &Term) -> Result<()> {
         Ok(())
     }
 
-    /// Called after each optimizer step that was made: only here may [`Learns::state`] move. A step that
-    /// was left out, for a loss or a gradient that was not finite, ends without this call.
+    /// Called after each optimizer step that was made: only here may [`Learns::state`] change. A step that
+    /// was skipped, because of a non-finite loss or gradient, ends without this call.
     fn after_step(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// What it carries from step to step, by names of its own, apart from its parameters.
+    /// Its state from step to step, by its own names, without its parameters.
     fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         Ok(BTreeMap::new())
     }
 
-    /// Takes a state that [`Learns::state`] gave, after [`Learns::prepare`].
+    /// Restores a state that [`Learns::state`] returned; called after [`Learns::prepare`].
     ///
     /// # Errors
-    /// Names what is missing or does not fit. Unless it is written, it refuses any state.
+    /// Names what is missing or does not fit. The default implementation refuses any state.
     fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         match state.keys().next() {
             None => Ok(()),
@@ -112,13 +112,13 @@ pub trait Learns {
     }
 }
 
-/// Where a loss that learns something puts it, and what its random numbers come from.
+/// Device, dtype and seed for a loss's parameters and state.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
-    /// Float32, or float64 with a student in float64.
+    /// Float32, or float64 if the student is in float64.
     pub kind: Kind,
     /// The student's device.
     pub device: Device,
-    /// The run's seed, mixed with the loss's place in the plan.
+    /// The run's seed, mixed with the loss's position in the plan.
     pub seed: i64,
 }

@@ -1,16 +1,16 @@
-//! What is wrong with logits: shapes that differ, and a single one.
+//! Checks of logits: shapes that differ, and single logits.
 //!
-//! Losses over a softmax refuse a single logit: its probability is 1 whatever the student says, so that
-//! their value could not depend on the student and nothing would be learned.
+//! Losses over a softmax refuse a single logit: its probability is always 1, so their value would not depend
+//! on the student and nothing would be learned.
 
 use super::Features;
 use crate::words::shape;
 
-/// What takes their place.
+/// The losses to use instead.
 pub(super) const ONE_LOGIT_MEND: &str =
     "take `RegressionMse` or `KdMse` (`kd_mse`) for numbers, `BinaryKl` for a yes or no";
 
-/// What is wrong with logits for a loss over their softmax.
+/// The mismatches of logits for a loss over their softmax.
 pub(super) fn softmax_mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let mut problems = logits_mismatches(student, teacher);
     if problems.is_empty() {
@@ -19,7 +19,7 @@ pub(super) fn softmax_mismatches(student: &Features, teacher: &Features) -> Vec<
     problems
 }
 
-/// Refuses probabilities over one class alone; `what` names the tensor whose last dimension are the classes.
+/// Refuses probabilities over a single class; `what` names the tensor whose last dimension is the classes.
 pub(super) fn one_logit(what: &str, sizes: &[i64]) -> Option<String> {
     (sizes.last() == Some(&1)).then(|| {
         format!(
@@ -29,7 +29,7 @@ pub(super) fn one_logit(what: &str, sizes: &[i64]) -> Option<String> {
     })
 }
 
-/// What is wrong with logits that are compared row by row.
+/// The mismatches of logits that are compared row by row.
 pub(super) fn logits_mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let (of_student, of_teacher) = (student.shape(), teacher.shape());
     if of_student != of_teacher {

@@ -1,14 +1,14 @@
-//! MiniLM: how positions relate to one another, by queries, keys and values, and by attention.
+//! MiniLM: compares how positions relate to one another, by queries, keys and values, or by attention.
 //!
 //! - `minilm_relation`: with X the queries (or keys, or values) of an example, regrouped into A heads
 //!   of width d, R = softmax(X X^T / sqrt(d)) over the positions that count; the mean over heads and
 //!   queries of sum_j R_t log(R_t / R_s), example by example, and over the examples
-//! - `minilm_attention`: the same with the maps of attention in R's place
+//! - `minilm_attention`: the same with attention maps instead of R
 //!
-//! A need not be a number of heads of either model, and the widths may differ. Each example's mean is
-//! over its own positions; one without any is in no mean. Source: Wang et al., "MiniLM" (2020): attention and the values' relation of
-//! the last layer; Wang et al., "MiniLMv2" (2021): the relations of queries, keys and values of the
-//! student's last layer and one of the teacher's, with 48 or 64 relation heads.
+//! A need not be the number of heads of either model, and the widths may differ. Each example's mean is over
+//! its own positions; an example without any is not counted. Source: Wang et al., "MiniLM" (2020): attention
+//! and the values' relation of the last layer; Wang et al., "MiniLMv2" (2021): the relations of queries, keys
+//! and values of the student's last layer and one of the teacher's, with 48 or 64 relation heads.
 
 use serde_json::json;
 use tch::Tensor;
@@ -26,7 +26,7 @@ use crate::words::shape;
 
 /// Divergence of the relations between positions.
 ///
-/// Features are `(batch, length, width)`, where A divides both widths.
+/// Features are `(batch, length, width)`; A must divide both widths.
 ///
 /// ```
 /// use brew_core::loss::{Loss, MiniLmRelation, Features};
@@ -35,7 +35,7 @@ use crate::words::shape;
 /// let states = Tensor::ones([2, 3, 8], (Kind::Float, Device::Cpu));
 /// let loss = MiniLmRelation::heads(4);
 /// let term = loss.term(&Features::one(states.shallow_clone()), &Features::one(states * 2.0))?;
-/// // All positions alike: every relation is uniform.
+/// // All positions are equal, so every relation is uniform.
 /// assert!(term.mean()?.double_value(&[]).abs() < 1e-6);
 /// # Ok::<(), brew_core::Error>(())
 /// ```
@@ -53,7 +53,7 @@ pub struct MiniLmAttention {
 }
 
 impl MiniLmRelation {
-    /// With so many relation heads.
+    /// With this many relation heads.
     pub fn heads(heads: i64) -> Self {
         MiniLmRelation { heads }
     }

@@ -1,8 +1,8 @@
-//! Losses: one file a loss, each with its formula, shapes, source and golden value.
+//! Losses: one file per loss, each with its formula, shapes, source and golden value.
 //!
-//! A loss returns a [`Term`], a sum with what it is to be divided by, never the quotient: so a window
-//! of several batches can divide by what the whole window counts. All of them are computed in
-//! float32 or wider, whatever the precision of the models, and an all-zero mask gives 0.
+//! A loss returns a [`Term`], a sum together with its denominator, never the quotient, so that a window of
+//! several batches can divide by the count of the whole window. All of them are computed in float32 or wider,
+//! whatever the precision of the models, and an all-zero mask gives 0.
 
 mod at;
 mod attention;
@@ -117,7 +117,8 @@ const ROWS: &[&[catalogue::Entry]] = &[
 
 /// A loss between features of a teacher and of the student.
 ///
-/// Where it may be used, which the compiler checks, a loss says by [`SoftTargets`] or [`MatchLoss`].
+/// A loss declares where it may be used by implementing [`SoftTargets`] or [`MatchLoss`], which the compiler
+/// checks.
 #[brew_macros::forwarded]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss",
@@ -128,12 +129,12 @@ pub trait Loss: fmt::Debug + Send + 'static {
     /// The name in plans, metrics and configs.
     fn name(&self) -> &'static str;
 
-    /// The options, as they stand in a plan on disk.
+    /// The options, as stored in a plan on disk.
     fn options(&self) -> serde_json::Value {
         serde_json::Value::Null
     }
 
-    /// What is wrong with the options themselves, each with its mend.
+    /// The problems of the options themselves, each with its fix.
     fn problems(&self) -> Vec<String> {
         Vec::new()
     }
@@ -143,58 +144,57 @@ pub trait Loss: fmt::Debug + Send + 'static {
         Masks::Same
     }
 
-    /// What it averages over, where the student has a mask and where it has none.
+    /// What it averages over, with and without a mask of the student.
     fn average(&self, masked: bool) -> Average {
         if masked { Average::Tokens } else { Average::Rows }
     }
 
-    /// Whether a teacher's values at padded positions change it although it is given a mask. A teacher
-    /// cache then keeps them; else it cuts them off.
+    /// Whether a teacher's values at padded positions affect it even with a mask. If so, a teacher cache
+    /// stores them; otherwise it cuts them off.
     fn reads_padding(&self) -> bool {
         false
     }
 
-    /// Whether a row's value depends on the other rows of its batch. Such a loss over accumulated
-    /// batches is not the loss over their rows in one batch.
+    /// Whether a row's value depends on the other rows of its batch. Accumulated batches of such a loss do
+    /// not give the same value as one batch with all rows.
     fn reads_whole_batch(&self) -> bool {
         false
     }
 
-    /// The temperature that it divides the logits of every row by; 1 where it has none, `None` where rows
-    /// have temperatures of their own.
+    /// The temperature that divides the logits of every row; 1 if it has none, `None` if rows have their own.
     fn temperature(&self) -> Option<f64> {
         Some(1.0)
     }
 
-    /// What it reads beside the features it compares, such as the student's labels. Each is in
-    /// [`Features::also`] of its side.
+    /// The roles that it reads in addition to the compared features, such as the student's labels. Each is in
+    /// its side's [`Features::also`].
     fn also_reads(&self) -> &'static [AlsoReads] {
         &[]
     }
 
-    /// Whether it takes a teacher's logits as the top k of them, such as a teacher cache may keep: three
+    /// Whether it accepts only the top k of a teacher's logits, as a teacher cache may store them: three
     /// tensors, see [`Features::tensors`].
     fn reads_top_logits(&self) -> bool {
         false
     }
 
-    /// Whether it takes a teacher's logits as classes drawn from the teacher: the same three tensors, the
-    /// classes being the draws, with replacement, at temperature 1.
+    /// Whether it accepts classes drawn from the teacher: the same three tensors, where the classes are draws
+    /// with replacement, at temperature 1.
     fn reads_drawn_logits(&self) -> bool {
         false
     }
 
-    /// What it learns, or carries from step to step; most losses have neither.
+    /// Its parameters, or the state it carries from step to step; most losses have neither.
     fn learns(&mut self) -> Option<&mut dyn Learns> {
         None
     }
 
-    /// What is wrong with these features, each with its mend: their shapes, and values that cannot
-    /// be what the loss was told they are. The loss itself has not been computed yet.
+    /// The mismatches of these features, each with its fix: their shapes, and values that contradict the
+    /// loss's settings. Called before the loss is computed.
     fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String>;
 
-    /// The loss, with gradients to the student's features only. It changes nothing: what a later step needs
-    /// of this one goes into [`Term::noted`].
+    /// The loss, with gradients to the student's features only. It has no side effects: anything that a later
+    /// step needs from this one goes into [`Term::noted`].
     fn term(&self, student: &Features, teacher: &Features) -> Result<Term>;
 }
 
@@ -203,7 +203,7 @@ pub(in crate::loss) use forward_loss;
 /// What a loss does with the masks of its two sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Masks {
-    /// It compares the student's positions with the teacher's, one with one: both masks must be equal.
+    /// It compares the student's positions with the teacher's, pairwise: both masks must be equal.
     Same,
     /// It compares sums over positions: each side has its own mask, and may have its own length.
     Own,
@@ -211,10 +211,10 @@ pub enum Masks {
     Ignored,
 }
 
-/// A role that a loss reads beside the one it compares.
+/// A role that a loss reads in addition to the one it compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlsoReads {
-    /// Whose adaptor gives it.
+    /// The side whose adaptor provides it.
     pub side: Side,
     /// The role's name.
     pub role: &'static str,

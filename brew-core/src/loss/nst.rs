@@ -1,4 +1,5 @@
-//! How alike positions are, pair by pair (TextBrewer's `nst` or `mmd`, `mmd_loss`).
+//! Neuron selectivity transfer: compares the similarities of positions, pair by pair (TextBrewer's `nst` or
+//! `mmd`, `mmd_loss`).
 //!
 //! With two layers X and Y of one side, `(batch, length, width)` each, and the mask m of
 //! `(batch, length)`:
@@ -8,13 +9,13 @@
 //! - with a mask: sum_{b,i,j} (G of the student - G of the teacher)^2_bij m_bi m_bj
 //!   / sum_b (sum_i m_bi)^2
 //!
-//! The widths of the sides may differ without a projection. One layer given twice compares the
-//! similarities of its tokens (the `smmd` of TextBrewer's recipes). Pairs of positions are compared
-//! one with one, so both sides must have the same mask. Source: Huang and Wang, "Like What You Like:
-//! Knowledge Distill via Neuron Selectivity Transfer" (2017).
+//! The widths of the sides may differ without a projection. One layer given twice compares the similarities
+//! of its tokens (the `smmd` of TextBrewer's recipes). Pairs of positions are compared pairwise between the
+//! sides, so both must have the same mask. Source: Huang and Wang, "Like What You Like: Knowledge Distill via
+//! Neuron Selectivity Transfer" (2017).
 //!
-//! The width divides with a mask too, as at TextBrewer's head; its released versions divide by the
-//! length there.
+//! With a mask, G is also divided by the width, as at TextBrewer's HEAD; its released versions divide by the
+//! length in that case.
 
 use tch::Tensor;
 

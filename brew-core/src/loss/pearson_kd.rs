@@ -1,13 +1,13 @@
-//! Distillation by Pearson's correlation: features without their size and offset.
+//! Distillation by Pearson's correlation: compares features regardless of scale and offset.
 //!
-//! Each channel is brought to mean 0 and standard deviation 1 over all positions of the batch (the
-//! deviation divides by their number less 1, and 1e-6 is added to it):
+//! Each channel is scaled to mean 0 and standard deviation 1 over all positions of the batch (the deviation
+//! divides by their number minus 1, and 1e-6 is added to it):
 //!
 //! - half the mean of the squared differences
 //!
-//! It is 1 - r for the correlations r of the channels, but for the small numbers. It reads the whole
-//! batch. Source: Cao et al., "PKD: General Distillation Framework for Object Detectors via Pearson
-//! Correlation Coefficient" (2022). TextBrewer's `pkd` is another loss: see [`Pkd`](super::Pkd).
+//! Up to the small constants it is 1 - r for the correlations r of the channels. It reads the whole batch.
+//! Source: Cao et al., "PKD: General Distillation Framework for Object Detectors via Pearson Correlation
+//! Coefficient" (2022). TextBrewer's `pkd` is a different loss: see [`Pkd`](super::Pkd).
 
 use tch::Tensor;
 
@@ -69,7 +69,7 @@ fn standardised(features: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let centred = features.f_sub(&mean)?.f_masked_fill(&counts.f_logical_not()?, 0.0)?;
     let squares = centred.f_square()?.f_sum_dim_intlist(over.as_slice(), true, None)?;
     let variance = squares.f_div(&count.f_sub_scalar(1.0)?.f_clamp_min(1.0)?)?;
-    // The root's gradient at 0 is infinite: a channel that does not vary has no gradient.
+    // The square root's gradient at 0 is infinite, so a constant channel gets no gradient.
     let still = variance.f_eq(0.0)?;
     let deviation = variance.f_masked_fill(&still, 1.0)?.f_sqrt()?.f_masked_fill(&still, 0.0)?;
     Ok(centred.f_div(&deviation.f_add_scalar(EPSILON)?)?)

@@ -1,15 +1,16 @@
-//! The first position's hidden state, scaled to length 1 (TextBrewer's `pkd`, `pkd_loss`).
+//! Patient knowledge distillation: compares the first position's hidden states, scaled to length 1
+//! (TextBrewer's `pkd`, `pkd_loss`).
 //!
 //! With s and t the hidden states of position 0 (BERT's `[CLS]`), vectors of the width:
 //!
 //! - mean_b( sum_h ( s/|s| - t/|t| )^2_bh )
 //!
-//! No mask is read, as in TextBrewer: position 0 counts whatever a mask says, in a row of padding alone
-//! too, and padding belongs behind it. Source:
-//! Sun et al., "Patient Knowledge Distillation for BERT Model Compression" (2019).
+//! As in TextBrewer, no mask is read: position 0 always counts, even in a row of only padding, and padding
+//! must come after it. Source: Sun et al., "Patient Knowledge Distillation for BERT Model Compression"
+//! (2019).
 //!
-//! On purpose other than in TextBrewer: a vector of zeros stays a vector of zeros, where TextBrewer
-//! divides it by 0. So a row with one side at zero has the loss 1.
+//! Deliberate difference from TextBrewer: a zero vector stays zero, where TextBrewer divides it by 0. A row
+//! with a zero vector on one side therefore has a loss of 1.
 
 use tch::Tensor;
 
@@ -84,7 +85,7 @@ fn outer(sizes: &[i64]) -> Option<[i64; 2]> {
     }
 }
 
-/// The first position with length 1, or 0 where it is 0.
+/// The first position scaled to length 1; a zero vector stays zero.
 fn direction(states: &Tensor) -> Result<Tensor> {
     let first = if states.dim() == 3 { states.f_select(1, 0)? } else { states.shallow_clone() };
     let length = first.f_norm_scalaropt_dim(2, [-1].as_slice(), true)?;

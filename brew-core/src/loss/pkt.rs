@@ -1,12 +1,12 @@
-//! Probabilistic knowledge transfer: how likely an example is to be another's neighbour.
+//! Probabilistic knowledge transfer: compares how likely examples are to be each other's neighbours.
 //!
 //! With e_i the vector of example i of the N that have a position, S_ij = (cos(e_i, e_j) + 1) / 2 divided by the sum of its
 //! row, and T of the teacher likewise:
 //!
 //! - mean_ij T_ij log( (T_ij + 1e-7) / (S_ij + 1e-7) )
 //!
-//! It reads the whole batch; the widths of the sides may differ. Source: Passalis and Tefas,
-//! "Learning Deep Representations with Probabilistic Knowledge Transfer" (2018).
+//! It reads the whole batch; the sides may have different widths. Source: Passalis and Tefas, "Learning Deep
+//! Representations with Probabilistic Knowledge Transfer" (2018).
 
 use tch::Tensor;
 
@@ -23,14 +23,14 @@ const EPSILON: f64 = 1e-7;
 pooled_loss! {
     /// Divergence between the neighbourhoods of a batch's examples.
     ///
-    /// Features are `(batch, width)`, or hidden states of `(batch, length, width)` of which each
-    /// example's mean or first position is taken.
+    /// Features are `(batch, width)`, or hidden states of `(batch, length, width)` from which each example's
+    /// mean or first position is taken.
     ///
     /// ```
     /// use brew_core::loss::{Loss, Pkt, Features};
     /// use brew_core::tch::Tensor;
     ///
-    /// // Directions that differ by a rotation are each other's neighbours alike.
+    /// // A rotation does not change the neighbourhoods.
     /// let student = Features::one(Tensor::from_slice2(&[[1.0, 0.0], [0.0, 3.0]]));
     /// let teacher = Features::one(Tensor::from_slice2(&[[0.0, 2.0], [1.0, 0.0]]));
     /// assert!(Pkt::of_means().term(&student, &teacher)?.mean()?.double_value(&[]).abs() < 1e-9);

@@ -1,4 +1,4 @@
-//! Relational knowledge distillation: distances and angles between examples.
+//! Relational knowledge distillation: compares distances and angles between examples.
 //!
 //! With e_i the vector of example i of the N that have a position, and huber(x) = x^2/2 for |x| < 1, |x| - 1/2 otherwise:
 //!
@@ -61,7 +61,8 @@ fn compare(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {
 
 /// D, `(batch, batch)`.
 fn distances(vectors: &Tensor) -> Result<Tensor> {
-    // By differences and not by a matrix product, which loses half of the digits of small ones.
+    // Computed by differences rather than a matrix product, which loses half of the digits of small
+    // distances.
     let by_differences = 2;
     let distances = Tensor::f_cdist(vectors, vectors, 2.0, by_differences)?;
     let apart = distances.f_gt(0.0)?.f_sum(distances.kind())?;

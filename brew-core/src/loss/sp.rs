@@ -1,13 +1,14 @@
-//! Similarity-preserving distillation: which examples of a batch activate a network alike.
+//! Similarity-preserving distillation: compares which examples of a batch activate a network similarly.
 //!
 //! With F the features of N examples, one row each, flattened:
 //!
 //! - G = F F^T with its rows divided by their L2 norms
 //! - | G of the student - G of the teacher |_F^2 / N^2
 //!
-//! Padding counts as 0, and an example of padding alone is none of the N. It reads the whole batch; all but the number of examples may differ between
-//! the sides. Source: Tung and Mori, "Similarity-Preserving Knowledge Distillation" (2019). The rows'
-//! norm is the L2 norm of the paper; torchdistill divides by L1 norms.
+//! Padding counts as 0, and an example of only padding is not among the N. It reads the whole batch;
+//! everything except the number of examples may differ between the sides. Source: Tung and Mori,
+//! "Similarity-Preserving Knowledge Distillation" (2019). The rows' norm is the L2 norm of the paper;
+//! torchdistill divides by L1 norms.
 
 use tch::Tensor;
 
@@ -70,7 +71,7 @@ impl Loss for Sp {
         let examples = Examples::of(student, teacher)?;
         let student = similarities(student, student.mask.as_ref())?;
         let difference = student.f_sub(&similarities(teacher, teachers_mask)?)?;
-        // An example of padding alone is 0 on both sides, and so are its rows and columns of G.
+        // An example of only padding is 0 on both sides, and so are its rows and columns of G.
         let sum = difference.f_square()?.f_sum(difference.kind())?;
         let rows = difference.size().first().copied().unwrap_or(0);
         let count = examples.number(rows, &sum)?.f_clamp_min(1.0)?;

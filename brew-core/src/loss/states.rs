@@ -1,4 +1,4 @@
-//! What the losses over positions share: the padding, and what must fit, in one wording.
+//! Shared code of the losses over positions: masking of padding, and checks with common messages.
 
 use tch::Tensor;
 
@@ -16,7 +16,7 @@ pub(super) fn kept(states: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     keep(states, &counts)
 }
 
-/// Widths that differ, with the projection that mends it.
+/// The problem of widths that differ, with the projection that fixes it.
 pub(super) fn width_problem(student: i64, teacher: i64) -> Option<String> {
     (student != teacher).then(|| {
         format!(
@@ -25,7 +25,7 @@ pub(super) fn width_problem(student: i64, teacher: i64) -> Option<String> {
     })
 }
 
-/// Rows or lengths that differ.
+/// The problem of rows or lengths that differ.
 pub(super) fn rows_problem(student: &[i64], teacher: &[i64]) -> String {
     format!(
         "the student's hidden states are {}, the teacher's {}: both sides must read the same rows at the same length",
@@ -34,7 +34,7 @@ pub(super) fn rows_problem(student: &[i64], teacher: &[i64]) -> String {
     )
 }
 
-/// A mask that does not fit the features of its own side, which are `(batch, length, width)`.
+/// The problem of a mask that does not fit its side's features, which are `(batch, length, width)`.
 pub(super) fn mask_problem(side: &str, read: &Features) -> Option<String> {
     let (features, mask) = (read.shape(), read.mask.as_ref()?.size());
     let expected = features.get(..2)?;
@@ -47,8 +47,8 @@ pub(super) fn mask_problem(side: &str, read: &Features) -> Option<String> {
     })
 }
 
-/// What is wrong with hidden states, `(batch, length, width)`, or vectors, `(batch, width)`, that are
-/// compared number by number.
+/// The mismatches of hidden states, `(batch, length, width)`, or vectors, `(batch, width)`, that are compared
+/// elementwise.
 pub(super) fn mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let (of_student, of_teacher) = (student.shape(), teacher.shape());
     let (rank, teacher_rank) = (of_student.len(), of_teacher.len());
@@ -71,7 +71,7 @@ pub(super) fn mismatches(student: &Features, teacher: &Features) -> Vec<String> 
 /// The sizes of a side's two layers, `[batch, length, width]` each.
 pub(super) type TwoLayers = [[i64; 3]; 2];
 
-/// The sizes of both sides' two layers, the student's first, or all that is wrong with them.
+/// The sizes of both sides' two layers, the student's first, or all of their problems.
 pub(super) fn two_layers(
     student: &Features,
     teacher: &Features,

@@ -1,4 +1,4 @@
-//! The temperature of soft targets: one for all rows, or one a row by a schedule.
+//! The temperature of soft targets: one for all rows, or one per row by a schedule.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::term::positions;
 use crate::error::{Error, Result};
 use crate::schedule::TemperatureSchedule;
 
-/// A base temperature and, where rows differ, the schedule that says how.
+/// A base temperature and, if rows differ, its schedule.
 #[derive(Debug, Clone)]
 pub(super) struct Temperature {
     base: f64,
@@ -20,7 +20,7 @@ pub(super) struct Temperature {
 pub(super) struct Softened {
     pub(super) student: Tensor,
     pub(super) teacher: Tensor,
-    /// The square of each row's temperature, of the rows' shape, or a scalar.
+    /// The square of each row's temperature, in the rows' shape, or a scalar.
     pub(super) squared: Tensor,
 }
 
@@ -43,7 +43,7 @@ impl Temperature {
         self.schedule.is_none().then_some(self.base)
     }
 
-    /// As it stands in a plan.
+    /// As stored in a plan.
     pub(super) fn options(&self) -> Map<String, Value> {
         let mut options = Map::from_iter([("temperature".to_owned(), json!(self.base))]);
         if let Some(schedule) = &self.schedule {
@@ -70,7 +70,7 @@ impl Temperature {
             None => Tensor::f_full([], self.base, (student.kind(), student.device()))?,
             Some(schedule) => self.of_rows(&**schedule, student, teacher, mask)?,
         };
-        // Dividing by 1 changes no number, and would take a copy of both sides.
+        // Dividing by 1 changes nothing, but would copy both sides.
         if self.fixed() == Some(1.0) {
             let (student, teacher) = (student.shallow_clone(), teacher.shallow_clone());
             return Ok(Softened { student, teacher, squared: rows });
@@ -108,7 +108,7 @@ impl Temperature {
     }
 }
 
-/// A temperature outside (0, inf).
+/// The problem of a temperature outside (0, inf), if there is one.
 pub(super) fn range_problem(name: &str, temperature: f64) -> Option<String> {
     let fits = temperature.is_finite() && temperature > 0.0;
     (!fits).then(|| {
@@ -116,7 +116,7 @@ pub(super) fn range_problem(name: &str, temperature: f64) -> Option<String> {
     })
 }
 
-/// Refuses temperatures outside (0, inf): dividing by them would turn the loss around, or make NaN.
+/// Refuses temperatures outside (0, inf): dividing by them would reverse the loss, or give NaN.
 fn in_range(schedule: &dyn TemperatureSchedule, temperatures: &Tensor) -> Result<()> {
     let outside = temperatures.f_gt(0.0)?.f_logical_and(&temperatures.f_isfinite()?)?.f_logical_not()?;
     if outside.f_any()?.f_int64_value(&[])? == 0 {

@@ -1,4 +1,4 @@
-//! A sum and its denominator, kept apart until it is known what the window counts.
+//! Terms: a loss's sum and denominator, kept separate until the count of the window is known.
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -11,20 +11,20 @@ use crate::error::{Error, Result};
 pub enum Average {
     /// Examples.
     Rows,
-    /// Examples with a position whose mask is 1: one of padding alone does not count.
+    /// Examples with a position whose mask is 1: an example of only padding does not count.
     RowsWithTokens,
     /// Positions whose mask is 1.
     Tokens,
-    /// Pairs of positions of one example, both with a mask of 1: the squares of their numbers.
+    /// Pairs of positions in one example, both with a mask of 1: the squares of their counts.
     Pairs,
     /// Examples, or positions whose mask is 1, with a label that counts: 0 or above.
     Labels,
-    /// What the loss alone can count, batch by batch, such as tokens that two tokenizers align.
+    /// Something that only the loss can count, batch by batch, such as tokens aligned between two tokenizers.
     Own,
 }
 
 impl Average {
-    /// As an explanation has it.
+    /// The wording in an explanation.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Average::Rows => "rows",
@@ -43,18 +43,18 @@ impl Average {
 pub struct Term {
     /// The sum over what counts, a scalar with the gradient.
     pub sum: Tensor,
-    /// How many were summed, a float32 or float64 scalar without gradient.
+    /// The number of summed values, a float32 or float64 scalar without gradient.
     pub count: Tensor,
     /// What was counted.
     pub average: Average,
-    /// What the loss wants to remember of this batch, without gradient: [`Learns::after_term`] takes it.
+    /// Tensors of this batch, without gradient, for the loss to remember: passed to [`Learns::after_term`].
     ///
     /// [`Learns::after_term`]: super::Learns::after_term
     pub noted: Vec<Tensor>,
 }
 
 impl Term {
-    /// A sum over what counts, how many those are, and what they are.
+    /// A term from the sum over what counts, the count, and its unit.
     pub fn new(sum: Tensor, count: Tensor, average: Average) -> Self {
         Term { sum, count, average, noted: Vec::new() }
     }
@@ -65,7 +65,7 @@ impl Term {
         Term { noted, ..self }
     }
 
-    /// The sum of one value a row.
+    /// The sum of one value per row.
     ///
     /// `per_row` is `(rows,)`.
     pub fn rows(per_row: &Tensor) -> Result<Self> {
@@ -73,14 +73,14 @@ impl Term {
         Ok(Term::new(per_row.f_sum(per_row.kind())?, count, Average::Rows))
     }
 
-    /// One value of a whole batch of so many rows, which counts once a row.
+    /// One value of a whole batch of `rows` rows, counted once per row.
     pub fn batch(value: &Tensor, rows: i64) -> Result<Self> {
         let count = Tensor::f_full([], rows as f64, (value.kind(), value.device()))?;
         Ok(Term::new(value.f_mul_scalar(rows as f64)?, count, Average::Rows))
     }
 
-    /// The sum of one value a position, over the positions whose mask is 1; without a mask the mean
-    /// over positions counts once a row.
+    /// The sum of one value per position, over the positions whose mask is 1; without a mask the mean over
+    /// positions counts once per row.
     ///
     /// `per_position` and `mask` are `(batch, length)`.
     pub fn positions(per_position: &Tensor, mask: Option<&Tensor>) -> Result<Self> {
@@ -94,8 +94,8 @@ impl Term {
         }
     }
 
-    /// The sum of one value a pair of positions, over the pairs whose masks are both 1; without a mask
-    /// the mean over pairs counts once a row.
+    /// The sum of one value per pair of positions, over the pairs whose masks are both 1; without a mask the
+    /// mean over pairs counts once per row.
     ///
     /// `per_pair` is `(batch, length, length)`, `mask` is `(batch, length)`.
     pub fn pairs(per_pair: &Tensor, mask: Option<&Tensor>) -> Result<Self> {
@@ -109,14 +109,14 @@ impl Term {
         }
     }
 
-    /// The term divided by what it counts itself; 0 where it counts nothing.
+    /// The term divided by its own count; 0 if the count is 0.
     pub fn mean(&self) -> Result<Tensor> {
         self.over(&self.count)
     }
 
     /// The term divided by another count, such as that of a window of batches.
     pub fn over(&self, count: &Tensor) -> Result<Tensor> {
-        // Counts may be weights, and below 1.
+        // Counts may be weights below 1.
         Ok(self.sum.f_div(&count.f_masked_fill(&count.f_eq(0.0)?, 1.0)?)?)
     }
 
@@ -126,7 +126,7 @@ impl Term {
     }
 }
 
-/// A score whose softmax is 0 beside any other, and which is still finite: 0 times it is 0.
+/// A finite score whose softmax is 0 beside any other, so that 0 times it is 0.
 pub(super) const NO_SCORE: f64 = -1e38;
 
 /// Which positions count: the mask as booleans, `(batch, length)`.
@@ -140,10 +140,10 @@ pub(super) fn pairs(mask: &Tensor) -> Result<Tensor> {
     Ok(positions.f_unsqueeze(2)?.f_logical_and(&positions.f_unsqueeze(1)?)?)
 }
 
-/// The tensor with 0 for what does not count.
+/// The tensor with 0 for everything that does not count.
 ///
-/// Not a product with the mask: a NaN or an infinity in the padding must not count. A loss does this
-/// before it squares or divides, or else such a value returns in the gradient as 0 times NaN.
+/// Not a product with the mask, because NaN or infinity in the padding must not count. A loss must do this
+/// before it squares or divides, or such a value returns in the gradient as 0 times NaN.
 pub(super) fn keep(tensor: &Tensor, counts: &Tensor) -> Result<Tensor> {
     Ok(tensor.f_masked_fill(&counts.f_logical_not()?, 0.0)?)
 }
@@ -163,7 +163,7 @@ pub(crate) fn pair_count(mask: &Tensor, kind: Kind) -> Result<Tensor> {
     Ok(positions(mask)?.f_sum_dim_intlist(-1, false, kind)?.f_square()?.f_sum(kind)?)
 }
 
-/// The tensor in float32, or in float64 where it is that already.
+/// The tensor in float32, or unchanged if it is float64.
 pub(crate) fn wide(tensor: &Tensor) -> Result<Tensor> {
     match tensor.kind() {
         Kind::Float | Kind::Double => Ok(tensor.shallow_clone()),
@@ -171,7 +171,7 @@ pub(crate) fn wide(tensor: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Refuses a mask of other values than 0 and 1: a model would weigh its positions by them.
+/// Refuses a mask with values other than 0 and 1, which would weight positions.
 pub(crate) fn zeros_and_ones(whose: &str, mask: &Tensor) -> Result<()> {
     if mask.numel() == 0 || is_binary(mask)? {
         return Ok(());

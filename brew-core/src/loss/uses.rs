@@ -1,4 +1,4 @@
-//! What a loss may be used for: the markers that the compiler checks where a pipeline is built.
+//! Marker traits for where a loss may be used, checked by the compiler when a pipeline is built.
 
 use super::Loss;
 pub use crate::adaptor::Gives;
@@ -6,8 +6,8 @@ use crate::role::Role;
 
 /// Marks a loss on the logits of teachers `T` and a student `S`, for `.soft_targets(…)`.
 ///
-/// The bounds say what else it reads: a loss that reads the student's labels is marked
-/// `impl<T: Gives<Logits>, S: Gives<Logits> + Gives<Labels>> SoftTargets<T, S> for Mine {}`.
+/// The bounds declare what else it reads: a loss that reads the student's labels is marked `impl<T:
+/// Gives<Logits>, S: Gives<Logits> + Gives<Labels>> SoftTargets<T, S> for Mine {}`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss on logits of these models",
     label = "not a loss on logits",
@@ -15,11 +15,11 @@ use crate::role::Role;
     note = "if `{Self}` is a loss of your own, write `impl<T: Gives<role::Logits>, S: Gives<role::Logits>> SoftTargets<T, S> for {Self} {{}}` (both names are in `brew_core::loss`)"
 )]
 pub trait SoftTargets<T, S>: Loss {
-    /// What it reads in the logits' place, if it makes them itself.
+    /// What it reads instead of the logits, if it computes them itself.
     const READ: TargetsRead = TargetsRead::Logits;
 }
 
-/// Where a loss on logits has them from.
+/// Where a loss on logits gets them from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetsRead {
     /// The role `logits`.
@@ -30,7 +30,7 @@ pub enum TargetsRead {
 
 /// A loss that compares features of a role over this shape of layers.
 ///
-/// A role of your own takes the losses that you say fit it:
+/// Your own role accepts the losses that you declare for it:
 ///
 /// ```
 /// use brew_core::loss::{MatchLoss, OneLayer, Pkd};

@@ -1,8 +1,8 @@
-//! One vector an example, for losses that compare examples with each other: what they share.
+//! Shared code of the losses that compare examples with each other, by one vector per example.
 //!
-//! Features of `(batch, width)` are such vectors. Of hidden states, `(batch, length, width)`, it is
-//! declared which: the mean over the positions whose mask is 1, or the first position (BERT's
-//! `[CLS]`). Each side has its own mask, length and width; a teacher without a mask has the student's.
+//! Features of `(batch, width)` are such vectors. For hidden states, `(batch, length, width)`, the
+//! constructor chooses: the mean over the positions whose mask is 1, or the first position (BERT's `[CLS]`).
+//! Each side has its own mask, length and width; a teacher without a mask uses the student's.
 
 use serde_json::json;
 use tch::Tensor;
@@ -14,11 +14,11 @@ use super::{Features, Term, states};
 use crate::error::{Error, Result};
 use crate::words::shape;
 
-/// What stands for an example, in a row's options.
+/// The option for the vector that represents an example.
 pub(super) const POOL: OptionRow =
     choice("pool", &["mean", "first"], "mean", "of hidden states: the mean, or the first position");
 
-/// What stands for an example where its features are hidden states.
+/// The vector that represents an example if its features are hidden states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pool {
     /// The mean over its positions.
@@ -80,7 +80,7 @@ macro_rules! pooled_loss {
 pub(super) use pooled_loss;
 
 impl Pool {
-    /// As the options of a row say.
+    /// As chosen in the options.
     pub(super) fn chosen(options: &Options) -> Self {
         match options.choice(POOL.name) {
             "first" => Pool::First,
@@ -88,7 +88,7 @@ impl Pool {
         }
     }
 
-    /// As it stands in a plan.
+    /// As stored in a plan.
     pub(super) fn options(self) -> serde_json::Value {
         json!({ "pool": self.word() })
     }
@@ -106,7 +106,7 @@ impl Pool {
         Ok((self.of(student, student.mask.as_ref())?, self.of(teacher, teachers_mask)?))
     }
 
-    /// One value of the whole batch, of the vectors of the examples that count; 0 where none does.
+    /// One value of the whole batch, from the vectors of the examples that count; 0 if none does.
     pub(super) fn compared(
         self,
         student: &Features,
@@ -140,7 +140,7 @@ impl Pool {
     }
 }
 
-/// What is wrong with both sides' features.
+/// The mismatches of both sides' features.
 pub(super) fn mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let (of_student, of_teacher) = (student.shape(), teacher.shape());
     if !matches!(of_student.len(), 2 | 3) || !matches!(of_teacher.len(), 2 | 3) {
@@ -162,7 +162,7 @@ pub(super) fn mismatches(student: &Features, teacher: &Features) -> Vec<String> 
     problems
 }
 
-/// The tensor with its vectors along a dimension of length 1; those of 0 stay 0.
+/// Scales the vectors along a dimension to length 1; zero vectors stay zero.
 pub(super) fn unit(tensor: &Tensor, dimension: i64) -> Result<Tensor> {
     let length = tensor.f_norm_scalaropt_dim(2, [dimension].as_slice(), true)?;
     Ok(tensor.f_div(&length.f_clamp_min(1e-12)?)?)

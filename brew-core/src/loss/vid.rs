@@ -1,14 +1,14 @@
-//! Variational information distillation: how well the teacher can be told from the student.
+//! Variational information distillation: how well the teacher can be predicted from the student.
 //!
-//! With a learned regressor mu(F_s) = W F_s + b, position by position, and a learned variance a channel,
+//! With a learned regressor mu(F_s) = W F_s + b, position by position, and a learned variance per channel,
 //! v_c = softplus(rho_c) + 1e-5:
 //!
 //! - mean over channels and positions of ( (mu(F_s) - F_t)^2 / v_c + log v_c ) / 2
 //!
-//! It is the negative log-likelihood of a normal distribution, but for a constant, and may be below
+//! Up to a constant it is the negative log-likelihood of a normal distribution, and may be below
 //! 0. W starts from N(0, 0.02), b from 0, and the variances from 5. Source: Ahn et al., "Variational
-//! Information Distillation for Knowledge Transfer" (2019); the published code's regressor has three
-//! convolutions of size 1 in place of one linear map.
+//!    Information Distillation for Knowledge Transfer" (2019); the published code's regressor has three
+//!    convolutions of size 1 instead of one linear map.
 
 use serde_json::json;
 use tch::{Device, Tensor};
@@ -53,7 +53,7 @@ struct Learned {
 }
 
 impl Vid {
-    /// From so many channels (or a width) of the student to so many of the teacher.
+    /// From this number of the student's channels (or width) to this number of the teacher's.
     pub fn between(student: i64, teacher: i64) -> Self {
         Vid { student, teacher, learned: None }
     }

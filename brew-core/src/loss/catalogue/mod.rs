@@ -1,8 +1,7 @@
 //! The catalogue: every loss by name, one declarative row per loss.
 //!
-//! A row says what a loss is, what it compares, which options it takes with their defaults and
-//! ranges, and how it is made from them. It stands in the loss's own file. Configs, the program `loss` and
-//! its list all read the rows.
+//! A row describes what a loss is, what it compares, its options with their defaults and ranges, and how to
+//! construct it. It is in the loss's own file. Configs, the program `loss` and its list all read the rows.
 //!
 //! ```
 //! use brew_core::loss::{Loss as _, catalogue};
@@ -30,7 +29,7 @@ pub use option_rows::{OptionKind, OptionRow, Range};
 pub(in crate::loss) use option_rows::{choice, number, pairs, required, switch, temperature, whole};
 pub use options::Options;
 
-/// The source of what is TextBrewer's own.
+/// The source of TextBrewer's own losses.
 pub(in crate::loss) const TEXTBREWER: &str = "TextBrewer (Yang et al. 2020)";
 
 /// A loss of the catalogue.
@@ -40,25 +39,25 @@ pub struct Entry {
     pub name: &'static str,
     /// Other names for it, such as TextBrewer's.
     pub aliases: &'static [&'static str],
-    /// What it is, in a line.
+    /// What it is, in one line.
     pub summary: &'static str,
     /// The paper or program it comes from.
     pub source: &'static str,
     /// The roles it can compare. The first is the usual one.
     pub roles: &'static [&'static str],
-    /// How many layers of a side it compares.
+    /// How many layers per side it compares.
     pub layers: LayersRead,
     /// Its options.
     pub options: &'static [OptionRow],
-    /// What it learns or carries from step to step, and what else may be given to it.
+    /// The tensors that it learns, carries from step to step, or accepts in addition to its features.
     pub keeps: &'static [Kept],
-    /// Whether its temperature may differ from row to row by a schedule.
+    /// Whether a schedule may set its temperature per row.
     pub scheduled: bool,
-    /// How it is made of its options.
+    /// Constructs it from its options.
     pub make: fn(&Options) -> Result<Box<dyn Loss>>,
 }
 
-/// How many layers of a side a loss compares.
+/// How many layers per side a loss compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayersRead {
     /// One with one.
@@ -69,7 +68,7 @@ pub enum LayersRead {
     Many,
 }
 
-/// A tensor that a loss learns or carries, or that may be given to it beside its features.
+/// A tensor that a loss learns or carries, or accepts in addition to its features.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept {
     /// Its name in [`Learns::parameters`](super::Learns::parameters), [`Learns::state`](super::Learns::state) or [`Features::also`](super::Features::also).
@@ -94,7 +93,7 @@ impl Kept {
     }
 }
 
-/// What becomes of a tensor that a loss keeps.
+/// What happens to a tensor that a loss keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeptKind {
     /// It is trained with the student.
@@ -113,10 +112,10 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
     ROOMS.iter().flat_map(|room| room.iter().copied().flatten())
 }
 
-/// The loss of a name or of another name for it.
+/// The loss with this name or alias.
 ///
 /// # Errors
-/// Names the nearest one where there is none of this name.
+/// An unknown name, with the nearest known one.
 pub fn find(name: &str) -> Result<&'static Entry> {
     entries().find(|entry| entry.is_called(name)).ok_or_else(|| {
         let near = suggest(name, entries().flat_map(Entry::names));
@@ -124,10 +123,10 @@ pub fn find(name: &str) -> Result<&'static Entry> {
     })
 }
 
-/// Makes a loss of its name and its options; those that are not given have their defaults.
+/// Constructs a loss from its name and options; missing options have their defaults.
 ///
 /// # Errors
-/// Everything that is wrong with the name and the options, all at once.
+/// All problems of the name and the options, at once.
 pub fn make(name: &str, options: &Map<String, Value>) -> Result<Box<dyn Loss>> {
     let entry = find(name)?;
     let mut problems = Vec::new();
@@ -136,8 +135,7 @@ pub fn make(name: &str, options: &Map<String, Value>) -> Result<Box<dyn Loss>> {
 }
 
 impl Entry {
-    /// What a row has where it says nothing: a loss on one layer without options. Rows fill the rest in
-    /// with `..Entry::EMPTY`.
+    /// The defaults of a row: a loss on one layer without options. Rows end with `..Entry::EMPTY`.
     pub(in crate::loss) const EMPTY: Entry = Entry {
         name: "",
         aliases: &[],
@@ -156,7 +154,7 @@ impl Entry {
         self.roles.contains(&Logits::NAME)
     }
 
-    /// Its name, and the other names for it.
+    /// Its name and aliases.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }

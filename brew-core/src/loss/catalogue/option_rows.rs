@@ -1,4 +1,4 @@
-//! Rows of options: what the value of an option may be, and what it is where it is not given.
+//! Option rows: the allowed values and the default of each option.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use super::options::{named, pairs_of};
 pub struct OptionRow {
     /// Its key in JSON.
     pub name: &'static str,
-    /// What its value may be, and what it is where it is not given.
+    /// Its allowed values and its default.
     pub kind: OptionKind,
     /// What it does, in a few words.
     pub about: &'static str,
 }
 
 impl OptionRow {
-    /// The loss that another goes around.
+    /// The loss that another one wraps.
     pub(in crate::loss) const INNER: OptionRow = OptionRow {
         name: "loss",
         kind: OptionKind::Loss("kl"),
@@ -26,14 +26,14 @@ impl OptionRow {
     };
 }
 
-/// What the value of an option may be. The last number or name of each is its default.
+/// The allowed values of an option. The last number or name in each variant is the default.
 #[derive(Debug, Clone, Copy)]
 pub enum OptionKind {
     /// A number in a range.
     Number(Range, f64),
     /// A whole number of at least the first one.
     Whole(i64, i64),
-    /// A whole number of at least 1 that has no default; here is an example.
+    /// A whole number of at least 1 without a default; holds an example.
     Required(i64),
     /// True or false.
     Switch(bool),
@@ -45,7 +45,7 @@ pub enum OptionKind {
     Pairs,
 }
 
-/// Where a number must lie.
+/// The range of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Range {
     /// Anywhere, if it is finite.
@@ -87,7 +87,7 @@ impl fmt::Display for Range {
 }
 
 impl OptionKind {
-    /// The value where none is given; for a required option the example.
+    /// The default value; for a required option the example.
     pub fn default(self) -> Value {
         match self {
             OptionKind::Number(_, number) => json!(number),
@@ -173,7 +173,7 @@ pub(in crate::loss) const fn choice(
     OptionRow { name, kind: OptionKind::Choice(words, default), about }
 }
 
-/// The temperature of soft targets, which a config's own `temperature` sets too.
+/// The temperature of soft targets, which a config's `temperature` also sets.
 pub(in crate::loss) const fn temperature(default: f64) -> OptionRow {
     number("temperature", Range::Positive, default, "divides both sides' logits")
 }

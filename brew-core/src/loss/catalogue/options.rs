@@ -1,4 +1,4 @@
-//! Options of losses: read from JSON with everything that is wrong at once.
+//! Reads a loss's options from JSON, and reports all problems at once.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::loss::Loss;
 use crate::schedule::TemperatureSchedule;
 use crate::words::suggest;
 
-/// The options of a loss: those that were given, and the defaults of the others.
+/// The options of a loss: given values, and defaults for the others.
 #[derive(Debug)]
 pub struct Options {
     values: Map<String, Value>,
@@ -18,7 +18,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads what was given for a loss; notes everything that is wrong with it.
+    /// Reads the options given for a loss; adds all problems to `problems`.
     pub fn read(entry: &Entry, given: &Map<String, Value>, problems: &mut Vec<String>) -> Self {
         let loss = entry.name;
         for name in given.keys().filter(|name| !entry.options.iter().any(|row| row.name == *name)) {
@@ -52,12 +52,12 @@ impl Options {
         Options { values, schedule: None }
     }
 
-    /// The same with a schedule of temperatures, for a row that says it takes one.
+    /// The same with a temperature schedule, for losses that accept one.
     pub(crate) fn scheduled(self, schedule: Option<Arc<dyn TemperatureSchedule>>) -> Self {
         Options { schedule, ..self }
     }
 
-    /// A number; NaN where the rows have none of this name.
+    /// A number; NaN if there is no such option.
     pub fn number(&self, name: &str) -> f64 {
         self.values.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN)
     }
@@ -67,7 +67,7 @@ impl Options {
         self.number("temperature")
     }
 
-    /// A whole number; 0 where the rows have none of this name.
+    /// A whole number; 0 if there is no such option.
     pub fn whole(&self, name: &str) -> i64 {
         self.values.get(name).and_then(Value::as_i64).unwrap_or_default()
     }
@@ -77,25 +77,25 @@ impl Options {
         self.values.get(name).and_then(Value::as_bool).unwrap_or_default()
     }
 
-    /// Pairs of whole numbers; none where the rows have none of this name.
+    /// Pairs of whole numbers; empty if there is no such option.
     pub fn pairs(&self, name: &str) -> Vec<(i64, i64)> {
         self.values.get(name).and_then(pairs_of).unwrap_or_default()
     }
 
-    /// The chosen word; empty where the rows have none of this name.
+    /// The chosen word; empty if there is no such option.
     pub fn choice(&self, name: &str) -> &str {
         self.values.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Another loss, made.
+    /// Constructs the loss that is the value of this option.
     ///
     /// # Errors
-    /// As [`make`](super::make).
+    /// Those of [`make`](super::make).
     pub fn loss(&self, name: &str) -> Result<Box<dyn Loss>> {
         self.values.get(name).map_or_else(|| Err(Error::invalid(format!("there is no `{name}`"))), nested)
     }
 
-    /// How the temperature differs from row to row, where it does.
+    /// The temperature schedule, if there is one.
     pub(crate) fn schedule(&self) -> Option<Arc<dyn TemperatureSchedule>> {
         self.schedule.clone()
     }

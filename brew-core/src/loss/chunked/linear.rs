@@ -1,24 +1,24 @@
-//! A sum over logits that are made some rows at a time, with its gradients taken as it goes.
+//! Sums a loss over logits that are computed some rows at a time, and accumulates its gradients along the
+//! way.
 //!
-//! libtorch's autograd would keep every chunk's logits until the backward pass. So each chunk's logits are
-//! a graph of their own, which is run backward to them at once; the products that lead from there to the
-//! hidden states and the output matrix are added to two buffers, G_h and G_w, made once for all chunks, so
-//! that nothing of a chunk outlives it. The result is <h, G_h> + <w, G_w>, whose gradients those are, with
-//! the sum's own value put in its place: factors and weights that the caller multiplies by reach the
-//! gradients as they should.
+//! libtorch's autograd would keep every chunk's logits until the backward pass. Instead, each chunk's logits
+//! have their own graph, which is run backward immediately; the products from there to the gradients of the
+//! hidden states and the output matrix are accumulated in two buffers, G_h and G_w, so that nothing of a
+//! chunk outlives it. The result is <h, G_h> + <w, G_w>, which has these gradients, but with its value
+//! replaced by the loss's sum: factors that the caller multiplies by therefore reach the gradients correctly.
 
 use tch::{Kind, Tensor};
 
 use super::super::term::wide;
 use crate::error::Result;
 
-/// What makes logits: rows of hidden states, `(rows, width)`, and a matrix, `(vocabulary, width)`.
+/// The factors of the logits: rows of hidden states, `(rows, width)`, and a matrix, `(vocabulary, width)`.
 pub(super) struct Output {
     pub(super) hidden: Tensor,
     pub(super) weight: Tensor,
 }
 
-/// The loss of some rows from the logits of both sides, a scalar; the rows start at this one.
+/// The loss of some rows, starting at this one, from the logits of both sides; a scalar.
 pub(super) type OfRows<'f> = dyn Fn(&Tensor, &Tensor, i64) -> Result<Tensor> + 'f;
 
 /// The sum of a loss over all rows, in chunks that end at these rows, with gradients to the student's hidden states and
@@ -30,7 +30,7 @@ pub(super) fn summed(student: &Output, teacher: &Output, ends: &[i64], loss: &Of
     let student_logits = Logits::of(student)?;
     let teacher_logits = Logits::of(teacher)?;
     let buffer = |of: &Tensor| -> Result<Option<Tensor>> {
-        // A view requires a gradient only where gradients are taken at all: not so in a probe.
+        // A view requires a gradient only if gradients are enabled, which they are not in a probe.
         let wanted = count > 0 && of.f_narrow(0, 0, 0)?.requires_grad();
         Ok(if wanted { Some(Tensor::f_empty(of.size(), (kind, device))?) } else { None })
     };
@@ -59,7 +59,7 @@ pub(super) fn summed(student: &Output, teacher: &Output, ends: &[i64], loss: &Of
     let mut carrier: Option<Tensor> = None;
     for (input, gradient) in [(&student.hidden, of_hidden), (&student.weight, of_weight)] {
         let Some(gradient) = gradient else { continue };
-        // A dot product keeps no product of the two.
+        // A dot product does not store the elementwise product.
         let input = wide(input)?.f_reshape([-1])?;
         let gradient = gradient.f_to_kind(input.kind())?.f_reshape([-1])?;
         let product = input.f_dot(&gradient)?.f_to_kind(kind)?;
@@ -71,13 +71,13 @@ pub(super) fn summed(student: &Output, teacher: &Output, ends: &[i64], loss: &Of
     match carrier {
         // The difference is 0, and carries the gradient.
         Some(carrier) => Ok(carrier.f_sub(&carrier.f_detach()?)?.f_add(&value)?),
-        // No row counts: a 0 that the student's hidden states are still the source of.
+        // No row counts: a 0 that still depends on the student's hidden states.
         None if count == 0 => Ok(wide(&student.hidden)?.f_sum(kind)?),
         None => Ok(value),
     }
 }
 
-/// The products on both sides of a chunk's logits, outside of any graph.
+/// The products before and after a chunk's logits, outside of any graph.
 struct Logits {
     hidden: Tensor,
     weight: Tensor,
@@ -95,7 +95,7 @@ impl Logits {
         Ok(self.hidden.f_narrow(0, start, length)?.f_matmul(&self.weight.f_tr()?)?)
     }
 
-    /// What a gradient to those logits is to the hidden states and to the matrix.
+    /// Propagates a gradient of those logits to the hidden states and to the matrix.
     fn back(
         &self,
         gradient: &Tensor,
@@ -114,8 +114,8 @@ impl Logits {
     }
 }
 
-/// Writes a product to a place in float32 or wider, or adds it to what is there. libtorch does so without
-/// a block of its own where all are of one dtype.
+/// Writes a product to a place in float32 or wider, or adds it to the existing values. If all dtypes are
+/// equal, libtorch does this without a temporary buffer.
 fn put_product(place: &mut Tensor, left: &Tensor, right: &Tensor, adds: bool) -> Result<()> {
     let _ = match (adds, place.kind() == left.kind()) {
         (true, true) => place.f_addmm_(left, right)?,

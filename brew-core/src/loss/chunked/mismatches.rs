@@ -1,4 +1,4 @@
-//! What is wrong with hidden states and output matrices.
+//! Checks of hidden states and output matrices.
 
 use tch::Tensor;
 
@@ -7,7 +7,7 @@ use super::super::logit_shapes::one_logit;
 use crate::role::OutputWeight;
 use crate::words::shape;
 
-/// Hidden states and output matrices that do not fit.
+/// The mismatches of hidden states and output matrices.
 pub(super) fn hidden_mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let sizes = (student.shape(), teacher.shape());
     let rows = |sizes: &[i64]| sizes[..sizes.len().saturating_sub(1)].to_vec();

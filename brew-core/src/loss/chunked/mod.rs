@@ -1,4 +1,5 @@
-//! Divergences from hidden states and output matrices, without ever holding rows x vocabulary logits.
+//! Chunked divergences: computed from hidden states and output matrices, without ever holding rows x
+//! vocabulary logits.
 
 mod linear;
 mod mismatches;
@@ -20,20 +21,20 @@ use linear::{Output, summed};
 use mismatches::hidden_mismatches;
 pub use with_labels::ChunkedWithLabels;
 
-/// A divergence between the logits that the last hidden states make with the output matrices, some rows
-/// at a time: value and gradients of the dense loss, and memory for one chunk of logits.
+/// A divergence between the logits computed from the last hidden states and the output matrices, some rows at
+/// a time: the value and gradients of the dense loss, with the memory of one chunk of logits.
 ///
-/// It reads the last hidden states of both sides, `(batch, length, width)` or `(batch, width)`, each
-/// side's own width, with the student's `logits_mask` (its `inputs_mask` where it gives none) or without a
-/// mask, and each side's [`OutputWeight`], `(vocabulary, width)` of one vocabulary; the logits are
-/// hidden x weight^T, in the model's dtype, and the divergence of them is computed in float32 or wider.
-/// Gradients go to the student's hidden states and to its output matrix. Temperature, T squared,
-/// reduction and denominator are the divergence's own.
+/// It reads the last hidden states of both sides, `(batch, length, width)` or `(batch, width)`, each side's
+/// own width, with the student's `logits_mask` (or else its `inputs_mask`) or without a mask, and each side's
+/// [`OutputWeight`], `(vocabulary, width)` of one vocabulary; the logits are hidden x weight^T, in the
+/// model's dtype, and the divergence of them is computed in float32 or wider. Gradients go to the student's
+/// hidden states and to its output matrix. Temperature, T squared, reduction and denominator are the
+/// divergence's own.
 ///
-/// Each chunk's gradients are taken at once, while its logits are there, and added to two blocks that wait
-/// for the backward pass, of the size of the hidden states and of the output matrix: memory does not grow
-/// with the rows otherwise. No logits are computed twice. A model is
-/// spared its own logits where nobody wants them ([`Wants`](crate::pass::Wants)).
+/// Each chunk's gradients are computed immediately, while its logits exist, and added to two buffers for the
+/// backward pass, with the sizes of the hidden states and of the output matrix: memory does not grow with the
+/// rows beyond that. No logits are computed twice. A model does not compute its own logits if they are not
+/// wanted ([`Wants`](crate::pass::Wants)).
 ///
 /// ```
 /// use brew_core::loss::{Chunked, Kl, Loss, Features};
@@ -59,16 +60,16 @@ pub struct Chunked<D> {
     rows: Option<i64>,
 }
 
-/// About how many logits a chunk holds, unless said otherwise: 8 MiB of float32 a side.
+/// The default number of logits per chunk, approximately: 8 MiB of float32 per side.
 const LOGITS: i64 = 1 << 21;
 
-/// Where chunks of so many rows end.
+/// The ends of chunks with this many rows.
 fn cut(rows: i64, a_chunk: i64) -> Vec<i64> {
     (1..=(rows + a_chunk - 1) / a_chunk).map(|chunk| (chunk * a_chunk).min(rows)).collect()
 }
 
-/// The rows of a chunk, where nobody said how many: as many as make [`LOGITS`]. What would be no more than
-/// four chunks is done in two, because every chunk reads the output matrices anew.
+/// The default number of rows per chunk: as many as give [`LOGITS`]. If that gives at most four chunks, two
+/// are used, because every chunk reads the output matrices again.
 fn rows_of_chunk(rows: i64, vocabulary: i64) -> i64 {
     let chunks = match (rows.saturating_mul(vocabulary) + LOGITS - 1) / LOGITS {
         few @ ..=4 => few.clamp(1, 2),
@@ -78,12 +79,12 @@ fn rows_of_chunk(rows: i64, vocabulary: i64) -> i64 {
 }
 
 impl<D: Divergence> Chunked<D> {
-    /// Of this divergence, with as many rows a chunk as give about 2 million logits.
+    /// A chunked form of this divergence, with about 2 million logits per chunk.
     pub fn of(divergence: D) -> Self {
         Chunked { divergence, rows: None }
     }
 
-    /// So many rows at a time, 1 or more.
+    /// Sets the number of rows per chunk, at least 1.
     #[must_use]
     pub fn rows(self, rows: i64) -> Self {
         Chunked { rows: Some(rows), ..self }
@@ -120,8 +121,8 @@ impl<D: Divergence> Chunked<D> {
         problems
     }
 
-    /// The loss over the rows that count; `also` gives what is added for the logits of some rows, which
-    /// start at this one of all that count.
+    /// The loss over the rows that count; `also` returns an additional loss for the logits of some rows,
+    /// starting at the given row among those that count.
     fn term_over(
         &self,
         student: &Features,
@@ -198,7 +199,7 @@ where
     const READ: TargetsRead = TargetsRead::LastHidden;
 }
 
-/// How many rows a chunk has.
+/// The option for the rows per chunk.
 pub(super) const ROWS_OF_CHUNK: OptionRow =
     whole("rows", 0, 0, "the rows of a chunk; 0: as many as make 2 million logits");
 

@@ -15,12 +15,12 @@ use crate::error::Result;
 use crate::role::{Hidden, Labels, OutputWeight, Role as _};
 use crate::side::Side;
 
-/// A chunked divergence plus weight x mean_r( - log softmax(s)_y ), of the rows whose label y counts:
-/// made by [`Chunked::with_labels`].
+/// A chunked divergence plus weight x mean_r( - log softmax(s)_y ), over the rows whose label y counts: made
+/// by [`Chunked::with_labels`].
 ///
-/// The labels, `(batch, length)` or `(batch,)`, int64, say for both parts which rows count: those at 0
-/// or above. No mask is read, so that padding has a negative label, such as -100. The cross-entropy is
-/// taken at T = 1. The rest is as of [`Chunked`].
+/// For both parts the labels, `(batch, length)` or `(batch,)`, int64, decide which rows count: those at 0 or
+/// above. No mask is read, so padding must have a negative label, such as -100. The cross-entropy is at T =
+/// 1. Everything else is as for [`Chunked`].
 ///
 /// ```
 /// use brew_core::loss::{Chunked, Kl, Loss, Features};

@@ -1,4 +1,4 @@
-//! A side of the contrast: its learned map, its bank of vectors and its constant.
+//! One side of the contrast: its learned map, its bank of vectors and its constant.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::words::shape;
 
 const EPSILON: f64 = 1e-7;
 
-/// What is kept of one side.
+/// The state of one side.
 #[derive(Debug)]
 pub(super) struct Bank {
     /// `(width, features)`.
@@ -24,38 +24,39 @@ pub(super) struct Bank {
     pub(super) constant: Constant,
 }
 
-/// Z of a side's vectors, `(1,)`: 0 until the first step that counts, whose first batch fixes it.
+/// Z of a side's vectors, `(1,)`: 0 until it is fixed by the first batch of the first step that is not
+/// skipped.
 #[derive(Debug)]
 pub(super) struct Constant {
     kept: Tensor,
-    /// What the batches of the step under way divide by.
+    /// The divisor of the current step's batches.
     of_step: Option<Tensor>,
 }
 
 impl Constant {
-    /// What a batch of the step under way was divided by: the first batch's own, then that.
+    /// Records the divisor of a batch of the current step: the first batch's own, which the others reuse.
     pub(super) fn of_batch(&mut self, divisor: Tensor) {
         self.of_step = Some(divisor);
     }
 
-    /// The step counts.
+    /// The step was made.
     pub(super) fn keep(&mut self) {
         if let Some(of_step) = self.of_step.take() {
             self.kept = of_step;
         }
     }
 
-    /// The step was left out.
+    /// The step was skipped.
     pub(super) fn forget(&mut self) {
         self.of_step = None;
     }
 }
 
 impl Bank {
-    /// Random vectors in the bank; the map starts as PyTorch's linear layers do, in
-    /// ±1 / sqrt(features).
+    /// Random vectors in the bank; the map is initialized like PyTorch's linear layers, in ±1 /
+    /// sqrt(features).
     pub(super) fn new(features: i64, width: i64, rows: i64, place: &Place) -> Result<Self> {
-        // Drawn on the CPU, so that every device starts from the same numbers.
+        // Drawn on the CPU, so that the initial values do not depend on the device.
         let cpu = (place.kind, Device::Cpu);
         let bound = 1.0 / (features.max(1) as f64).sqrt();
         let leaf = |size: &[i64]| -> Result<Tensor> {
@@ -78,7 +79,7 @@ impl Bank {
     }
 
     pub(super) fn state(&self, side: &str) -> Result<[(String, Tensor); 2]> {
-        // Copies: the bank moves in place.
+        // Copies, because the bank is updated in place.
         Ok([
             (format!("{side}_bank"), copy(&self.vectors)?),
             (format!("{side}_constant"), copy(&self.constant.kept)?),
@@ -109,8 +110,9 @@ impl Bank {
         unit(&vectors.f_to_kind(kind)?.f_linear(&self.weight, Some(&self.bias))?, 1)
     }
 
-    /// The other side's vectors against this side's bank, one value an example. `constant` is Z of
-    /// those vectors; where it is not fixed yet, the batch's own is taken. The second value is what was taken.
+    /// Contrasts the other side's vectors with this side's bank, one value per example. `constant` is Z of
+    /// those vectors; if it is not fixed yet, the batch's own is used. The second value is the Z that was
+    /// used.
     pub(super) fn contrast(
         &self,
         constant: &Constant,
@@ -135,7 +137,7 @@ impl Bank {
         Ok((own.f_add(&others.f_sum_dim_intlist(1, false, None)?)?.f_neg()?, divisor))
     }
 
-    /// Moves the vectors of these rows towards new ones: m old + (1 - m) new, divided by its norm.
+    /// Updates the vectors of these rows: m old + (1 - m) new, divided by its norm.
     pub(super) fn move_towards(&mut self, rows: &Tensor, vectors: &Tensor, momentum: f64) -> Result<()> {
         let _guard = tch::no_grad_guard();
         let old = self.vectors.f_index_select(0, rows)?.f_mul_scalar(momentum)?;
@@ -151,7 +153,7 @@ fn copy(tensor: &Tensor) -> Result<Tensor> {
     Ok(copy)
 }
 
-/// Rows of the data, each as likely as any other.
+/// Uniformly drawn rows of the data.
 pub(super) fn drawn(rows: i64, size: [i64; 2], device: Device) -> Result<Tensor> {
     // On the CPU, so that every device draws the same.
     Ok(Tensor::f_randint(rows, size, (Kind::Int64, Device::Cpu))?.f_to_device(device)?)

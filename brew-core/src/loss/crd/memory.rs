@@ -1,4 +1,4 @@
-//! What the contrast keeps over a run: a bank per side, and what a step's batches will change in them.
+//! The state of the contrast over a run: a bank per side, and the pending updates of a step's batches.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use crate::parameters::Parameters;
 pub(super) struct Memory {
     pub(super) student: Bank,
     pub(super) teacher: Bank,
-    /// What the step under way will move: rows, the student's vectors and the teacher's.
+    /// Pending updates of the current step: rows, the student's vectors and the teacher's.
     moves: Vec<[Tensor; 3]>,
 }
 
 impl Memory {
-    /// The term with what [`Learns::after_term`] takes of its batch: the rows, both sides' vectors, and both
-    /// sides' constants.
+    /// Adds to the term what [`Learns::after_term`] needs of its batch: the rows, both sides' vectors, and
+    /// both sides' constants.
     pub(super) fn note(term: Term, rows: Tensor, vectors: [Tensor; 2], constants: [Tensor; 2]) -> Term {
         term.noting([rows].into_iter().chain(vectors).chain(constants).collect())
     }

@@ -1,4 +1,4 @@
-//! What is wrong with the features of a contrast, and with the rows that they are of.
+//! Checks of a contrast's features and row numbers.
 
 use tch::Kind;
 
@@ -21,7 +21,7 @@ pub(super) fn mismatches(loss: &Crd, student: &Features, teacher: &Features) -> 
 }
 
 impl Crd {
-    /// Row numbers that the banks do not have.
+    /// The problem of row numbers outside of the banks.
     fn index_problem(&self, student: &Features) -> Option<String> {
         let index = student.index().ok()?;
         let rows = student.shape().first().copied();

@@ -1,16 +1,15 @@
-//! The transport problem with equal masses: how n piles become m at the least cost.
+//! Solves the transport problem with equal masses: turns n piles into m at the least cost.
 //!
-//! Cheapest paths one after another (Ford and Fulkerson; Busacker and Gowen 1960): as long as a pile is
-//! not empty, some of it is sent along the cheapest path to a place that is not full, where what was
-//! sent before may be taken back. Each path is found by Bellman and Ford's rule, since taking back
-//! costs less than nothing. What results is a cheapest flow; for the layers of networks, a few dozen
-//! a side, it takes well under a millisecond.
+//! Successive cheapest paths (Ford and Fulkerson; Busacker and Gowen 1960): while a pile is not empty, some
+//! of it is sent along the cheapest path to a place that is not full, where earlier flow may be sent back.
+//! Paths are found with the Bellman-Ford algorithm, since sending back has negative cost. The result is a
+//! cheapest flow; for the layers of networks, a few dozen per side, it takes well under a millisecond.
 
-/// What counts as nothing: shares are of 1, and sums of them are exact to some 1e-16.
+/// Amounts below this count as 0: shares are of 1, and sums of them are exact to about 1e-16.
 const NOTHING: f64 = 1e-13;
 
-/// How much flows from each of `rows` masses of 1/rows to each of `columns` places of 1/columns, row by
-/// row, at the least sum of flow times cost. Costs must be finite.
+/// The flow from each of `rows` masses of 1/rows to each of `columns` places of 1/columns, row by row, that
+/// minimizes the sum of flow times cost. Costs must be finite.
 pub(super) fn cheapest(costs: &[f64], rows: usize, columns: usize) -> Vec<f64> {
     let mut flows = vec![0.0; rows * columns];
     let mut left = vec![1.0 / rows.max(1) as f64; rows];
@@ -18,8 +17,8 @@ pub(super) fn cheapest(costs: &[f64], rows: usize, columns: usize) -> Vec<f64> {
     while left.iter().any(|mass| *mass > NOTHING) {
         let Some(path) = cheapest_path(costs, &flows, &left, &room) else { break };
         let (Some(&(first, _)), Some(&(_, last))) = (path.first(), path.last()) else { break };
-        // Steps go forward from a row to a column; between two of them the way back is the flow from
-        // the next step's row to this step's column.
+        // Forward steps go from a row to a column; between two of them, the flow from the next step's row to
+        // this step's column is sent back.
         let back = path.windows(2).map(|steps| (steps[1].0, steps[0].1));
         let takes = back.clone().map(|(row, column)| flows[row * columns + column]);
         let amount = takes.fold(left[first].min(room[last]), f64::min);
@@ -38,7 +37,7 @@ pub(super) fn cheapest(costs: &[f64], rows: usize, columns: usize) -> Vec<f64> {
     flows.iter().map(|flow| if *flow > NOTHING { *flow } else { 0.0 }).collect()
 }
 
-/// The steps forward of the cheapest path from a row with mass left to a column with room.
+/// The forward steps of the cheapest path from a row with remaining mass to a column with room.
 fn cheapest_path(costs: &[f64], flows: &[f64], left: &[f64], room: &[f64]) -> Option<Vec<(usize, usize)>> {
     let (rows, columns) = (left.len(), room.len());
     let mut to_row: Vec<f64> =
@@ -46,7 +45,7 @@ fn cheapest_path(costs: &[f64], flows: &[f64], left: &[f64], room: &[f64]) -> Op
     let mut to_column = vec![f64::INFINITY; columns];
     let (mut row_from, mut column_from) = (vec![None; rows], vec![0; columns]);
     let mut changed = true;
-    // No path without a circle has more steps than there are rows.
+    // A path without a cycle has at most as many steps as there are rows.
     for _ in 0..=rows {
         if !changed {
             break;
@@ -76,7 +75,7 @@ fn cheapest_path(costs: &[f64], flows: &[f64], left: &[f64], room: &[f64]) -> Op
         let row = column_from[column];
         path.push((row, column));
         match row_from[row] {
-            // Rounding may tie a knot; a path has at most one step a row.
+            // Rounding may create a cycle; a path has at most one step per row.
             Some(before) if path.len() < rows => column = before,
             _ => break,
         }

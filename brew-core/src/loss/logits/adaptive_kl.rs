@@ -1,4 +1,4 @@
-//! Adaptive Kullback-Leibler divergence: forward where the head is off, reverse where the tail is.
+//! Adaptive Kullback-Leibler divergence: more forward if the head differs, more reverse if the tail does.
 
 use serde_json::{Map, Value, json};
 use tch::Tensor;
@@ -16,9 +16,9 @@ use crate::role::Logits;
 /// smallest set of classes that holds at least mu of the teacher's probability, the tail is the rest,
 /// and g_h and g_t are sum_c |p_c - q_c| over each; mu in (0, 1), 0.5 in the paper.
 ///
-/// Classes as likely as the last of the head belong to it too, so that the order of the classes changes
-/// nothing. No gradient passes through the weights. Shapes, mask, temperature, T squared and
-/// reduction: see [`logits`](crate::loss::logits).
+/// Classes as likely as the last one in the head belong to it too, so that the order of the classes does not
+/// matter. No gradient passes through the weights. Shapes, mask, temperature, T squared and reduction: see
+/// [`logits`](crate::loss::logits).
 ///
 /// Source: Wu et al., "Rethinking Kullback-Leibler Divergence in Knowledge Distillation for Large
 /// Language Models" (2024, arXiv:2404.02657). In TAID's code the head's mask stays sorted while the
@@ -56,8 +56,8 @@ impl AdaptiveKl {
         let _guard = tch::no_grad_guard();
         let (student, teacher) = (student.f_exp()?, teacher.f_exp()?);
         let (sorted, _) = teacher.f_sort(-1, true)?;
-        // As many as come before the mass is reached, so the last of the head stands at that index; where
-        // round-off keeps the whole below mu, it is the last class.
+        // The number of classes before the mass is reached is the index of the head's last class; if
+        // round-off keeps the total below mu, it is the last class.
         let before = sorted.f_cumsum(-1, sorted.kind())?.f_lt(self.mu)?;
         let last = before.f_sum_dim_intlist(-1, true, tch::Kind::Int64)?;
         let last = last.f_clamp_max(sorted.size().last().copied().unwrap_or(1) - 1)?;
@@ -102,7 +102,7 @@ impl Divergence for AdaptiveKl {
 
 impl<T: Gives<Logits>, S: Gives<Logits>> SoftTargets<T, S> for AdaptiveKl {}
 
-/// How much the head holds.
+/// The option for the head's probability.
 pub(in crate::loss) const HEAD: OptionRow =
     number("mu", Range::Inside, 0.5, "the teacher's probability in the head");
 

@@ -1,4 +1,4 @@
-//! Soft targets of a model with one logit: a yes or no.
+//! Soft targets for models with one logit, a yes or no.
 
 use tch::Tensor;
 
@@ -13,11 +13,12 @@ use crate::error::Result;
 use crate::role::Logits;
 use crate::words::shape;
 
-/// `binary_kl`: mean_r( KL(B(sigmoid(t/T)), B(sigmoid(s/T))) ) of one logit a row, B being its yes or no.
+/// `binary_kl`: mean_r( KL(B(sigmoid(t/T)), B(sigmoid(s/T))) ) for one logit per row, B being the Bernoulli
+/// distribution.
 ///
-/// Logits are `(batch,)`, `(batch, 1)`, or `(batch, length, 1)` with a `(batch, length)` mask or without.
-/// It is [`Kl`](crate::loss::Kl) over the two logits (0, z). Mask, temperature, T squared and reduction:
-/// see [`logits`](crate::loss::logits). Source: Hinton, Vinyals and Dean (2015, arXiv:1503.02531).
+/// Logits are `(batch,)`, `(batch, 1)`, or `(batch, length, 1)` with or without a `(batch, length)` mask. It
+/// is [`Kl`](crate::loss::Kl) over the two logits (0, z). Mask, temperature, T squared and reduction: see
+/// [`logits`](crate::loss::logits). Source: Hinton, Vinyals and Dean (2015, arXiv:1503.02531).
 ///
 /// ```
 /// use brew_core::loss::{BinaryKl, Loss, Features};

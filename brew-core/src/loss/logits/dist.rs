@@ -1,4 +1,4 @@
-//! DIST: the correlation of probabilities within each row, and within each class over the batch.
+//! DIST: correlation of probabilities within each row, and within each class over the batch.
 
 use serde_json::{Value, json};
 use tch::Tensor;
@@ -18,14 +18,14 @@ use crate::role::Logits;
 /// correlation, q_r and p_r are the probabilities of a row over the classes and q_c and p_c those of a
 /// class over all rows that count, at T; rho(a, b) = <a', b'> / (|a'| |b'| + 1e-8) of the centred a', b'.
 ///
-/// It asks the student for the teacher's order and proportions, not for its values. The second part reads
-/// the whole batch: over accumulated batches, or over ranks, it is that of each batch by itself, and a
-/// batch of one row has no correlation: 1 for each class, without gradient. The paper multiplies by T
-/// squared where T is not 1: `.times_temperature_squared()`; its beta, gamma and T are 1. Shapes, mask and
-/// reduction: see [`logits`](crate::loss::logits).
+/// It asks the student to match the teacher's order and proportions, not its values. The second part reads
+/// the whole batch: with accumulated batches or several ranks it is computed for each batch separately, and a
+/// batch of one row has no correlation: 1 for each class, without gradient. The paper multiplies by T squared
+/// if T is not 1: `.times_temperature_squared()`; its beta, gamma and T are 1. Shapes, mask and reduction:
+/// see [`logits`](crate::loss::logits).
 ///
 /// Source: Huang et al., "Knowledge Distillation from A Stronger Teacher" (2022, arXiv:2205.10536).
-/// torchdistill's `DISTPlusLoss` adds the correlation in place of 1 minus it.
+/// torchdistill's `DISTPlusLoss` adds the correlation instead of 1 minus it.
 ///
 /// ```
 /// use brew_core::loss::{Dist, Loss, Features};
@@ -106,7 +106,7 @@ impl Loss for Dist {
         let Softened { student, teacher, squared } = self.softening.soften(&rows.student, &rows.teacher)?;
         let (student, teacher) = (student.f_exp()?, teacher.f_exp()?);
         let within_rows = distance(&student, &teacher, 1)?.f_mul_scalar(self.beta)?;
-        // One number of the whole batch, which each row then bears.
+        // One number for the whole batch, which is then added to each row.
         let within_classes = distance(&student, &teacher, 0)?.f_mean(None)?.f_mul_scalar(self.gamma)?;
         rows.term(&self.softening.scale(&within_rows.f_add(&within_classes)?, &squared)?)
     }
@@ -117,7 +117,7 @@ fn distance(student: &Tensor, teacher: &Tensor, dimension: i64) -> Result<Tensor
     let centred =
         |values: &Tensor| -> Result<Tensor> { Ok(values.f_sub(&values.f_mean_dim(dimension, true, None)?)?) };
     let (student, teacher) = (centred(student)?, centred(teacher)?);
-    // The gradient of this norm is 0 at 0, where that of a root of squares is not a number.
+    // The gradient of this norm is 0 at 0; that of the square root of a sum of squares would be NaN.
     let length = |values: &Tensor| values.f_norm_scalaropt_dim(2.0, [dimension].as_slice(), false);
     let lengths = length(&student)?.f_mul(&length(&teacher)?)?.f_add_scalar(1e-8)?;
     let product = student.f_mul(&teacher)?.f_sum_dim_intlist(dimension, false, student.kind())?;

@@ -1,5 +1,5 @@
-//! Divergences between the teacher's probabilities and the student's: the one formula behind a dense
-//! loss, its sparse form and its chunked form.
+//! The trait for divergences between the teacher's and the student's probabilities: one formula serves the
+//! dense loss, its sparse form and its chunked form.
 
 use std::fmt;
 
@@ -14,21 +14,21 @@ use crate::error::Result;
 
 /// A divergence between two distributions over classes.
 ///
-/// Each is a [`Loss`](crate::loss::Loss) on dense logits by itself. Wrapped it is one on the top k of
+/// Each is itself a [`Loss`](crate::loss::Loss) on dense logits. Wrapped, it becomes a loss on the top k of
 /// the teacher's logits ([`TopK`](crate::loss::TopK)), on the tokens that two vocabularies share
-/// ([`SharedTokens`](crate::loss::SharedTokens)), or on hidden states and the output matrices without
-/// ever holding the logits ([`Chunked`](crate::loss::Chunked)).
+/// ([`SharedTokens`](crate::loss::SharedTokens)), or on hidden states and output matrices without ever
+/// holding the logits ([`Chunked`](crate::loss::Chunked)).
 #[brew_macros::forwarded]
 pub trait Divergence: fmt::Debug + Send + 'static {
     /// The name in plans, metrics and configs.
     fn name(&self) -> &'static str;
 
-    /// Its own options, beside those of its temperature, as they stand in a plan on disk.
+    /// Its own options, without those of its temperature, as stored in a plan on disk.
     fn options(&self) -> Map<String, Value> {
         Map::new()
     }
 
-    /// What is wrong with its own options, each with its mend.
+    /// The problems of its own options, each with its fix.
     fn problems(&self) -> Vec<String> {
         Vec::new()
     }
@@ -36,13 +36,13 @@ pub trait Divergence: fmt::Debug + Send + 'static {
     /// Its temperature.
     fn softening(&self) -> &Softening;
 
-    /// Whether it is infinite where the teacher's probability of a class is 0 and the student's is not.
+    /// Whether it is infinite if the teacher's probability of a class is 0 and the student's is not.
     fn needs_teacher_everywhere(&self) -> bool {
         false
     }
 
-    /// The divergence of each row: `(rows, classes)` log-probabilities of both sides to `(rows,)`, with
-    /// the gradient to the student's alone. The logarithm of a probability of 0 is finite, -1e30.
+    /// The divergence of each row: maps `(rows, classes)` log-probabilities of both sides to `(rows,)`, with
+    /// a gradient only to the student's. The logarithm of a probability of 0 is finite, -1e30.
     fn between(&self, student: &Tensor, teacher: &Tensor) -> Result<Tensor>;
 }
 
@@ -68,7 +68,7 @@ impl<D: Divergence> PerRow for D {
     }
 }
 
-/// The divergence of each row of dense logits, with T squared where that is asked for.
+/// The divergence of each row of dense logits, times T squared if requested.
 pub(in crate::loss) fn of_logits<D: Divergence + ?Sized>(
     divergence: &D,
     student: &Tensor,

@@ -1,5 +1,5 @@
-//! Decoupled knowledge distillation: the label's probability and the others' among themselves, each
-//! with its own weight.
+//! Decoupled knowledge distillation: the label's probability and the distribution over the other classes,
+//! each with its own weight.
 
 use serde_json::{Map, Value, json};
 use tch::Tensor;
@@ -19,15 +19,15 @@ use crate::role::{Labels, Logits};
 /// of the label y and of all others together, and p', q' are the probabilities among the others; all at
 /// T, on both sides.
 ///
-/// With alpha = 1 and beta = 1 - p_y it would be [`Kl`](crate::loss::Kl). The paper multiplies by T
-/// squared: `.times_temperature_squared()`. It uses alpha 1 and, on CIFAR at T = 4, beta 8 (2 or 6 for
-/// some pairs); on ImageNet beta 0.5 at T = 1; and grows the weight over the first 20 epochs
-/// ([`Weight`](crate::schedule::Weight)). Labels `(batch,)` or `(batch, length)`; rows with a negative
-/// one do not count, in value and denominator. Shapes, mask and reduction: see
+/// With alpha = 1 and beta = 1 - p_y it would be [`Kl`](crate::loss::Kl). The paper multiplies by T squared:
+/// `.times_temperature_squared()`. It uses alpha 1 and, on CIFAR at T = 4, beta 8 (2 or 6 for some pairs); on
+/// ImageNet beta 0.5 at T = 1; and grows the weight over the first 20 epochs
+/// ([`Weight`](crate::schedule::Weight)). Labels `(batch,)` or `(batch, length)`; rows with a negative label
+/// count neither in the value nor in the denominator. Shapes, mask and reduction: see
 /// [`logits`](crate::loss::logits).
 ///
-/// Source: Zhao et al., "Decoupled Knowledge Distillation" (2022, arXiv:2203.08679). MMRazor's
-/// `decoupled_kd` sums over the batch whatever its `reduction` says.
+/// Source: Zhao et al., "Decoupled Knowledge Distillation" (2022, arXiv:2203.08679). MMRazor's `decoupled_kd`
+/// sums over the batch regardless of its `reduction`.
 ///
 /// ```
 /// use brew_core::loss::{Dkd, Loss, Features};
@@ -54,13 +54,13 @@ impl Dkd {
         Dkd { softening: Softening::at(temperature), alpha: 1.0, beta: 8.0 }
     }
 
-    /// The weight of the label's probability, 0 or above; 1 unless said otherwise.
+    /// The weight of the label's probability, 0 or above; default 1.
     #[must_use]
     pub fn alpha(self, alpha: f64) -> Self {
         Dkd { alpha, ..self }
     }
 
-    /// The weight of the others among themselves, 0 or above; 8 unless said otherwise.
+    /// The weight of the distribution over the others, 0 or above; default 8.
     #[must_use]
     pub fn beta(self, beta: f64) -> Self {
         Dkd { beta, ..self }
@@ -112,7 +112,7 @@ impl PerRow for Dkd {
     }
 }
 
-/// Weights of a loss's own parts that are below 0 or no numbers.
+/// The problems of a loss's own weights: negative or not finite.
 pub(in crate::loss) fn weight_problems(weights: &[(&str, f64)]) -> Vec<String> {
     (weights.iter().filter(|(_, weight)| !(weight.is_finite() && *weight >= 0.0)))
         .map(|(name, weight)| format!("{name} is {weight}; it must be finite, and 0 or above"))

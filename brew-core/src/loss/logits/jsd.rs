@@ -15,15 +15,14 @@ use crate::role::Logits;
 /// `jsd`: mean_r( beta KL(p, m) + (1 - beta) KL(q, m) ), with m = beta p + (1 - beta) q,
 /// p = softmax(t/T), q = softmax(s/T), and beta in (0, 1).
 ///
-/// Near 0 and 1 it behaves as beta KL(p, q) and (1 - beta) KL(q, p), which vanish: the ends themselves
-/// are other losses, [`Kl`](crate::loss::Kl) and [`ReverseKl`](crate::loss::ReverseKl), and no number
-/// crosses from one to the other. Shapes, mask, temperature, T squared and reduction: see
-/// [`logits`](crate::loss::logits).
+/// Near 0 and 1 it behaves like beta KL(p, q) and (1 - beta) KL(q, p), which vanish: the limits
+/// [`Kl`](crate::loss::Kl) and [`ReverseKl`](crate::loss::ReverseKl) are separate losses, and no value of
+/// beta gives them. Shapes, mask, temperature, T squared and reduction: see [`logits`](crate::loss::logits).
 ///
-/// Source: Agarwal et al., "On-Policy Distillation of Language Models" (GKD, 2023, arXiv:2306.13649).
-/// TRL's and Liger's `beta` of 0 and 1 switch to the full divergences; DistiLLM's lambda is 1 - beta.
-/// The mixture is taken in log space, where a kernel that leaves it makes NaN of two probabilities
-/// below float32's smallest.
+/// Source: Agarwal et al., "On-Policy Distillation of Language Models" (GKD, 2023, arXiv:2306.13649). TRL's
+/// and Liger's `beta` of 0 and 1 switch to the full divergences; DistiLLM's lambda is 1 - beta. The mixture
+/// is computed in log space; leaving it would turn two probabilities below float32's smallest number into
+/// NaN.
 ///
 /// ```
 /// use brew_core::loss::{Jsd, Loss, Features};
@@ -43,8 +42,8 @@ pub struct Jsd {
 }
 
 impl Jsd {
-    /// Between the two divergences, at temperature 1: beta in (0, 1) is the teacher's share of the
-    /// mixture. A plan refuses 0 and 1.
+    /// The divergence at temperature 1, where beta in (0, 1) is the teacher's share of the mixture. A plan
+    /// refuses 0 and 1.
     pub fn between(beta: f64) -> Self {
         Jsd { softening: Softening::at(1.0), beta }
     }

@@ -1,15 +1,15 @@
-//! TextBrewer's soft targets: the student's logits against the teacher's, at a temperature.
+//! TextBrewer's soft targets: compares the student's logits with the teacher's, at a temperature.
 //!
 //! Formulas of the rows r (examples, or positions whose mask is 1) and classes c, with temperature T:
 //!
 //! - `kd_ce`: mean_r( - sum_c softmax(t/T)_c * log_softmax(s/T)_c )
 //! - `kd_mse`: mean_{r,c}( (s/T - t/T)^2 )
 //!
-//! Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015);
-//! TextBrewer's `kd_ce_loss` and `kd_mse_loss`. As in TextBrewer `kd_ce` is the cross-entropy: its
-//! minimum is the teacher's own entropy and not 0, its gradient is that of the Kullback-Leibler
-//! divergence. Neither is multiplied by T squared unless asked. With a
-//! [`TemperatureSchedule`] every row has a temperature of its own in T's place.
+//! Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015); TextBrewer's
+//! `kd_ce_loss` and `kd_mse_loss`. As in TextBrewer `kd_ce` is the cross-entropy: its minimum is the
+//! teacher's own entropy and not 0, its gradient is that of the Kullback-Leibler divergence. Neither is
+//! multiplied by T squared unless asked. With a [`TemperatureSchedule`] every row has its own temperature
+//! instead of T.
 
 use tch::Tensor;
 
@@ -27,8 +27,8 @@ use crate::schedule::TemperatureSchedule;
 
 /// Cross-entropy with the teacher's softened probabilities (TextBrewer's `ce`).
 ///
-/// Logits are `(batch, classes)`, or `(batch, length, classes)` with a `(batch, length)` mask or
-/// without; both sides have one shape.
+/// Logits are `(batch, classes)`, or `(batch, length, classes)` with or without a `(batch, length)` mask;
+/// both sides must have the same shape.
 ///
 /// ```
 /// use brew_core::loss::{KdCe, Loss, Features};
@@ -69,7 +69,7 @@ impl KdMse {
         KdMse { softening: Softening::at(temperature).never_squared() }
     }
 
-    /// Gives every row a temperature of its own, around this one.
+    /// Gives every row its own temperature, based on this one.
     #[must_use]
     pub fn scheduled(self, schedule: impl TemperatureSchedule) -> Self {
         KdMse { softening: self.softening.scheduled(schedule) }

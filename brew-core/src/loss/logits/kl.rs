@@ -13,13 +13,13 @@ use crate::role::Logits;
 
 /// `kl`: mean_r( sum_c p_c (log p_c - log q_c) ), with p = softmax(t/T), q = softmax(s/T).
 ///
-/// It makes the student cover all that the teacher finds likely. Its gradient is that of
-/// [`KdCe`](crate::loss::KdCe); its minimum is 0. Shapes, mask, temperature, T squared and reduction:
-/// see [`logits`](crate::loss::logits).
+/// It makes the student cover everything that the teacher finds likely. Its gradient is that of
+/// [`KdCe`](crate::loss::KdCe); its minimum is 0. Shapes, mask, temperature, T squared and reduction: see
+/// [`logits`](crate::loss::logits).
 ///
-/// Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015,
-/// arXiv:1503.02531). Others of this name differ: NVIDIA ModelOpt's default also divides by the number of
-/// classes; torchdistill's drops T squared without its `alpha`, and takes the softmax over dimension 1.
+/// Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015, arXiv:1503.02531).
+/// Other implementations differ: NVIDIA ModelOpt's default also divides by the number of classes;
+/// torchdistill's drops T squared without its `alpha`, and takes the softmax over dimension 1.
 ///
 /// ```
 /// use brew_core::loss::{Kl, Loss, Features};

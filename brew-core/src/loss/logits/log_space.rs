@@ -1,11 +1,11 @@
-//! Arithmetic on logarithms of probabilities, finite where a probability is 0.
+//! Arithmetic on log-probabilities that stays finite if a probability is 0.
 
 use tch::Tensor;
 
 use crate::error::Result;
 
-/// The logarithm of probability 0: far below that of any other, and finite, so that 0 times a
-/// difference of such is 0 and not NaN, in the gradient too.
+/// The logarithm of probability 0: far below any other, and finite, so that 0 times a difference of such
+/// values is 0 and not NaN, also in the gradient.
 pub(in crate::loss) const LOG_ZERO: f64 = -1e30;
 
 /// The log-probabilities of logits over the last dimension.
@@ -35,7 +35,7 @@ pub(in crate::loss) fn kl(log_first: &Tensor, log_second: &Tensor) -> Result<Ten
     expected(log_first, &log_first.f_sub(log_second)?)
 }
 
-/// What is wrong with a share that must lie strictly between 0 and 1.
+/// The problem with a share that must lie strictly between 0 and 1, if there is one.
 pub(in crate::loss) fn share_problem(name: &str, share: f64, mend: &str) -> Option<String> {
     (!(share > 0.0 && share < 1.0)).then(|| format!("{name} is {share}; it must lie in (0, 1): {mend}"))
 }

@@ -1,4 +1,4 @@
-//! Teachers mended by the label: mixed with it until the label leads by a margin.
+//! Minifinetuning: corrects the teacher by mixing in the label until the label leads by a margin.
 
 use serde_json::{Map, Value, json};
 use tch::Tensor;
@@ -19,15 +19,15 @@ use crate::role::{Labels, Logits};
 /// gives p'_y >= max_{c != y} p'_c + threshold: w = (max_{c != y} p_c - p_y + threshold) /
 /// (1 + max_{c != y} p_c - p_y), or 0 where that is negative; p and q at T.
 ///
-/// Rows on which the teacher leads by the threshold already keep its probabilities. The threshold lies in
-/// [0, 1), 0.2 unless said otherwise. Labels `(batch,)` or `(batch, length)`; rows with a negative one do
-/// not count, in value and denominator. Shapes, mask, T squared and reduction: see
+/// Rows where the label already leads by the threshold keep the teacher's probabilities. The threshold lies
+/// in [0, 1), default 0.2. Labels are `(batch,)` or `(batch, length)`; rows with a negative label count
+/// neither in the value nor in the denominator. Shapes, mask, T squared and reduction: see
 /// [`logits`](crate::loss::logits).
 ///
 /// Source: the correction of Belcak et al., "Minifinetuning: Low-Data Generation Domain Adaptation through
-/// Corrective Self-Distillation" (2025, arXiv:2506.15702). NVIDIA ModelOpt's `MFTLoss` has the same p' where
-/// the teacher's best class is not the label. Where it is, ModelOpt adds the threshold to the label's
-/// probability, up to 1, however far the label leads: that sharpens teachers that are right, too.
+/// Corrective Self-Distillation" (2025, arXiv:2506.15702). NVIDIA ModelOpt's `MFTLoss` has the same p' if the
+/// teacher's best class is not the label. If it is, ModelOpt adds the threshold to the label's probability,
+/// up to 1, however far the label leads, and so also sharpens teachers that are right.
 ///
 /// ```
 /// use brew_core::loss::{Loss, Mft, Features};
@@ -58,7 +58,7 @@ impl Mft {
         Mft { threshold, ..self }
     }
 
-    /// The log-probabilities of the mended teacher, of its own `(rows, classes)`.
+    /// The log-probabilities of the corrected teacher, from its original ones, `(rows, classes)`.
     fn mended(&self, teacher: &Tensor, labels: &Tensor) -> Result<Tensor> {
         let column = labels.f_unsqueeze(-1)?;
         let probabilities = teacher.f_exp()?;

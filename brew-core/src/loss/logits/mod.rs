@@ -1,23 +1,23 @@
 //! Losses on logits: soft targets, divergences, and losses that read the labels.
 //!
-//! What all of them share, each with one meaning everywhere:
+//! Conventions that all of them share:
 //!
 //! - **Shapes.** Both sides are `(batch, classes)`, or `(batch, length, classes)` with a `(batch,
 //!   length)` mask or without, of one shape. Labels are `(batch,)` or `(batch, length)`, int64. Any
 //!   floating-point dtype; the loss is computed in float32, or in float64 where the student is that.
-//! - **Mask.** Positions whose `logits_mask` is 0 count nothing and get no gradient, whatever they
-//!   hold; nor do rows with a negative label, such as -100, where a loss reads labels. No shift is made:
-//!   the logits of a position are compared with the label of the same position; a causal model's loss
-//!   is wrapped in [`next_token`].
-//! - **Temperature.** T divides the logits of both sides, inside the softmax. `teacher_at` gives the
-//!   teacher one of its own, and `scheduled` one a row.
-//! - **T squared.** Nothing is multiplied by it unless asked, by `times_temperature_squared`; then what
-//!   was computed at T is, with the student's T.
+//! - **Mask.** Positions whose `logits_mask` is 0 do not count and get no gradient, whatever their values; if
+//!   a loss reads labels, neither do rows with a negative label, such as -100. There is no shift: the logits
+//!   of a position are compared with the label of the same position; wrap a causal model's loss in
+//!   [`next_token`].
+//! - **Temperature.** T divides the logits of both sides, inside the softmax. `teacher_at` sets a separate
+//!   temperature for the teacher, and `scheduled` one per row.
+//! - **T squared.** Losses are not multiplied by it unless requested with `times_temperature_squared`, which
+//!   multiplies everything computed at T by the square of the student's T.
 //! - **Reduction.** The sum over classes, and the mean over rows: examples, or positions whose mask is 1;
 //!   of positions without a mask the mean over the length and then over examples, which is the same
 //!   number; where labels are read, rows whose label counts. Nothing divides by the number of classes.
 //! - **Log space.** Probabilities are kept as logarithms, so that logits of +-1e4 give finite values and
-//!   gradients. A class whose logit is minus infinity on both sides counts nothing.
+//!   gradients. A class whose logit is minus infinity on both sides does not count.
 
 mod adaptive_kl;
 mod binary;
@@ -105,7 +105,7 @@ pub(super) const ROWS: &[&[Entry]] = &[
     vocabulary::ROWS,
 ];
 
-/// The divergences that other losses can be made of.
+/// The divergences that other losses can be built from.
 const DIVERGENCES: &[NamedDivergence] = &[
     kl::NAMED,
     reverse_kl::NAMED,

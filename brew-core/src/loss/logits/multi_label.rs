@@ -1,4 +1,4 @@
-//! Soft targets where each class is a yes or no of its own.
+//! Soft targets for multi-label models, where each class is its own yes or no.
 
 use tch::Tensor;
 
@@ -13,12 +13,12 @@ use super::softening::{SQUARED, Softening, TEACHER, softened};
 use crate::error::Result;
 use crate::role::Logits;
 
-/// `multi_label_kl`: mean_r( sum_c KL(B(sigmoid(t_c/T)), B(sigmoid(s_c/T))) ), B being the yes or no of
-/// one class.
+/// `multi_label_kl`: mean_r( sum_c KL(B(sigmoid(t_c/T)), B(sigmoid(s_c/T))) ), B being the Bernoulli
+/// distribution of one class.
 ///
-/// For models with a sigmoid a class. The classes are summed, as in the paper; binary cross-entropy with
-/// soft targets has the same gradient, and PyTorch's mean of it divides by the classes too. Shapes, mask,
-/// temperature, T squared and reduction: see [`logits`](crate::loss::logits).
+/// For models with one sigmoid per class. Classes are summed, as in the paper; binary cross-entropy with soft
+/// targets has the same gradient, but PyTorch's mean of it also divides by the number of classes. Shapes,
+/// mask, temperature, T squared and reduction: see [`logits`](crate::loss::logits).
 ///
 /// Source: Yang et al., "Multi-Label Knowledge Distillation" (2023, arXiv:2308.06453), its logits part.
 ///
@@ -63,7 +63,7 @@ impl PerRow for MultiLabelKl {
     }
 }
 
-/// The divergence of each logit's yes or no, summed over a row.
+/// The Bernoulli divergence of each logit, summed over a row.
 pub(super) fn of_yes_and_no(softening: &Softening, rows: &Rows) -> Result<Tensor> {
     let Softened { student, teacher, squared } = softening.divide(&rows.student, &rows.teacher)?;
     let part = |student: &Tensor, teacher: &Tensor| -> Result<Tensor> {

@@ -1,9 +1,9 @@
-//! Divergences by name, for the losses that are made of one.
+//! Divergences by name, for losses that are built from one.
 
 use super::super::catalogue::{OptionRow, Options, choice};
 use super::Divergence;
 
-/// A divergence that a loss can be made of: an entry of [`DIVERGENCES`](super::DIVERGENCES).
+/// A divergence that losses can be built from: an entry of [`DIVERGENCES`](super::DIVERGENCES).
 pub(in crate::loss) struct NamedDivergence {
     pub(super) name: &'static str,
     pub(super) make: fn(&Options) -> Box<dyn Divergence>,
@@ -21,7 +21,7 @@ const NAMES: [&str; ALL.len()] = {
     names
 };
 
-/// Which divergence a loss is made of.
+/// The option for the divergence that a loss is built from.
 pub(in crate::loss) const DIVERGENCE: OptionRow = choice(
     "divergence",
     &NAMES,

@@ -1,4 +1,4 @@
-//! The shift of causal language models: the logits of a position are about the next one.
+//! The shift of causal language models, whose logits at a position predict the next token.
 
 use tch::Tensor;
 
@@ -8,16 +8,16 @@ use super::transform::{Transform, Transformed};
 use crate::error::Result;
 use crate::role::{ByteEnds, Labels, Role as _, TokenIds};
 
-/// Pairs the logits of each position with the mask, the label and the token of the next.
+/// Pairs the logits of each position with the mask, label and token of the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NextTokenShift;
 
-/// A loss in which the logits, or hidden states, of position i go with the mask, the label and the
-/// token of position i + 1: the last position's logits and the first position's label are left out.
+/// A loss that pairs the logits, or hidden states, of position i with the mask, label and token of position i
+/// + 1: the last position's logits and the first position's label are dropped.
 ///
-/// No loss shifts by itself. Labels and masks that a data pipeline has already moved need no shift.
-/// Features are `(batch, length, …)` with a length of two or more. What counts is known batch by batch
-/// only, so that a window of accumulated batches averages their means.
+/// No loss shifts on its own. Labels and masks that a data pipeline has already shifted need no shift.
+/// Features are `(batch, length, …)` with a length of at least two. Counts are known only batch by batch, so
+/// a window of accumulated batches averages the batches' means.
 ///
 /// ```
 /// use brew_core::loss::{Kl, Loss, Features, next_token};
@@ -33,15 +33,15 @@ pub struct NextTokenShift;
 /// # Ok::<(), brew_core::Error>(())
 /// ```
 ///
-/// Around a metric it is the metric of the next token: `.evaluate(dev, next_token(Accuracy))` measures a causal
-/// language model whose labels are its input, as those of transformers' models are.
+/// Wrapped around a metric it measures the next token: `.evaluate(dev, next_token(Accuracy))` measures a
+/// causal language model whose labels are its input, as those of transformers' models are.
 ///
 /// ```
 /// use brew_core::loss::next_token;
 /// use brew_core::prelude::*;
 /// use brew_core::observe::Predictions;
 ///
-/// // Tokens 5, 1, 2: of the logits at 5 and at 1 one is right about what follows.
+/// // Tokens 5, 1, 2: of the logits at 5 and at 1, one predicts the next token.
 /// let logits = Tensor::from_slice(&[1_i64, 0, 3]).one_hot(6).to_kind(Kind::Float).view([1, 3, 6]);
 /// let labels = Tensor::from_slice(&[5_i64, 1, 2]).view([1, 3]);
 /// let predictions = Predictions::new(vec![logits], vec![labels], None)?;
@@ -60,7 +60,7 @@ impl Transform for NextTokenShift {
     fn average(&self, average: Average) -> Average {
         match average {
             Average::Rows => Average::Rows,
-            // The window counts the masks and labels as they are, the first position's too.
+            // The window counts unshifted masks and labels, including the first position's.
             _ => Average::Own,
         }
     }

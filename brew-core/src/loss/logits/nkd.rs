@@ -1,4 +1,5 @@
-//! Normalised knowledge distillation: the label by the teacher's sureness, the others normalised.
+//! Normalised knowledge distillation: the label weighted by the teacher's confidence, the other classes
+//! normalised.
 
 use serde_json::{Map, Value, json};
 use tch::Tensor;
@@ -19,9 +20,9 @@ use crate::role::{Labels, Logits};
 /// probabilities of the label, are taken at T = 1, and p', q', those among the other classes, at T.
 ///
 /// Both parts are cross-entropies: the minimum is not 0. No gradient passes to the teacher. The paper
-/// multiplies the second part by T squared: `.times_temperature_squared()`, which leaves the first
-/// alone; its gamma is 1.5. Labels `(batch,)` or `(batch, length)`; rows with a negative one do not
-/// count, in value and denominator. Shapes, mask and reduction: see [`logits`](crate::loss::logits).
+/// multiplies the second part by T squared: `.times_temperature_squared()`, which does not affect the first;
+/// its gamma is 1.5. Labels are `(batch,)` or `(batch, length)`; rows with a negative label count neither in
+/// the value nor in the denominator. Shapes, mask and reduction: see [`logits`](crate::loss::logits).
 ///
 /// Source: Yang et al., "From Knowledge Distillation to Self-Knowledge Distillation: A Unified
 /// Approach with Normalized Loss and Customized Soft Labels" (2023, arXiv:2303.13005).
@@ -49,7 +50,7 @@ impl Nkd {
         Nkd { softening: Softening::at(temperature), gamma: 1.5 }
     }
 
-    /// The weight of the others, 0 or above; 1.5 unless said otherwise.
+    /// The weight of the others, 0 or above; default 1.5.
     #[must_use]
     pub fn gamma(self, gamma: f64) -> Self {
         Nkd { gamma, ..self }

@@ -1,4 +1,4 @@
-//! A loss that is one value a row of logits: what such losses need not say each for itself.
+//! Shared implementation of losses that have one value per row of logits.
 
 use std::fmt;
 
@@ -13,21 +13,21 @@ use crate::error::Result;
 use crate::role::{Labels, Role as _};
 use crate::side::Side;
 
-/// What a loss that reads the student's labels says of it.
+/// The declaration of a loss that reads the student's labels.
 pub(in crate::loss) const STUDENT_LABELS: &[AlsoReads] =
     &[AlsoReads { side: Side::Student, role: Labels::NAME }];
 
-/// A loss on logits that is the mean of one value a row.
+/// A loss on logits that is the mean of one value per row.
 pub(crate) trait PerRow: fmt::Debug + Send + 'static {
     /// The name in plans, metrics and configs.
     fn name(&self) -> &'static str;
 
-    /// Its own options, beside those of its temperature.
+    /// Its own options, without those of its temperature.
     fn options(&self) -> Map<String, Value> {
         Map::new()
     }
 
-    /// What is wrong with its own options.
+    /// The problems of its own options.
     fn problems(&self) -> Vec<String> {
         Vec::new()
     }
@@ -42,18 +42,18 @@ pub(crate) trait PerRow: fmt::Debug + Send + 'static {
         false
     }
 
-    /// Whether the values are added up in the order of all rows, those that do not count being 0: the sum
-    /// then has TextBrewer's very bits.
+    /// Whether the values are added up in the order of all rows, with 0 for those that do not count: the sum
+    /// is then bit-identical to TextBrewer's.
     fn sums_in_place(&self) -> bool {
         false
     }
 
-    /// What is wrong with the features.
+    /// The mismatches of the features.
     fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         softmax_mismatches(student, teacher)
     }
 
-    /// One value a row, `(rows,)`, with T squared where that is asked for.
+    /// One value per row, `(rows,)`, times T squared if requested.
     fn per_row(&self, rows: &Rows) -> Result<Tensor>;
 }
 

@@ -1,4 +1,4 @@
-//! Distillation of models that give numbers and no classes.
+//! Distillation of regression models, which predict numbers instead of classes.
 
 use tch::Tensor;
 
@@ -11,12 +11,12 @@ use crate::error::Result;
 use crate::role::Logits;
 use crate::words::shape;
 
-/// `regression_mse`: mean_{r,k}( (s_k - t_k)^2 ) of the k numbers that both sides predict a row.
+/// `regression_mse`: mean_{r,k}( (s_k - t_k)^2 ) over the k numbers that both sides predict per row.
 ///
-/// Outputs, in the role of logits, are `(batch,)`, `(batch, numbers)`, or `(batch, length, numbers)` with
-/// a `(batch, length)` mask or without. No temperature: numbers have none. The mean is over the numbers
-/// of a row too, which are no classes. Source: Ba and Caruana, "Do Deep Nets Really Need to be Deep?"
-/// (2014, arXiv:1312.6184), section 2.2.
+/// Outputs, in the role of logits, are `(batch,)`, `(batch, numbers)`, or `(batch, length, numbers)` with or
+/// without a `(batch, length)` mask. There is no temperature. The mean is also over the numbers of a row,
+/// which are not classes. Source: Ba and Caruana, "Do Deep Nets Really Need to be Deep?" (2014,
+/// arXiv:1312.6184), section 2.2.
 ///
 /// ```
 /// use brew_core::loss::{Loss, Features, RegressionMse};

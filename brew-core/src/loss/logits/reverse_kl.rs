@@ -13,7 +13,7 @@ use crate::role::Logits;
 
 /// `reverse_kl`: mean_r( sum_c q_c (log q_c - log p_c) ), with p = softmax(t/T), q = softmax(s/T).
 ///
-/// It makes the student keep to what the teacher finds likely, if not to all of it. Shapes, mask,
+/// It makes the student keep to what the teacher finds likely, though not cover all of it. Shapes, mask,
 /// temperature, T squared and reduction: see [`logits`](crate::loss::logits).
 ///
 /// Source: Gu et al., "MiniLLM: Knowledge Distillation of Large Language Models" (2023,

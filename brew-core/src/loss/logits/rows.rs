@@ -1,4 +1,4 @@
-//! The rows that count: logits of both sides, flat, with their labels, and what they are averaged over.
+//! The rows that count: flattened logits of both sides with their labels, and what to average over.
 
 use tch::Tensor;
 
@@ -9,31 +9,31 @@ use crate::words::shape;
 
 /// The logits that count, row by row.
 ///
-/// Rows that do not count are left out rather than set to 0: nothing is computed for padding, and what
-/// it holds reaches neither value nor gradient.
+/// Rows that do not count are removed rather than set to 0: nothing is computed for padding, and its values
+/// reach neither the loss nor the gradient.
 pub(crate) struct Rows {
     /// `(rows, classes)`, float32 or float64.
     pub(in crate::loss) student: Tensor,
-    /// The same of the teacher, in the student's dtype.
+    /// The teacher's logits, in the student's dtype.
     pub(in crate::loss) teacher: Tensor,
-    /// `(rows,)`, int64; where the loss reads labels.
+    /// `(rows,)`, int64, if the loss reads labels.
     pub(in crate::loss) labels: Option<Tensor>,
     counted: Counted,
 }
 
 /// Which rows of `(batch, …)` or `(batch, length, …)` count, and what they are averaged over.
 pub(in crate::loss) struct Counted {
-    /// The numbers of the rows that count among all, flattened; all of them without.
+    /// The indices of the rows that count, in the flattened tensor; `None` if all count.
     index: Option<Tensor>,
-    /// How many rows there are, whether they count or not.
+    /// The number of all rows, whether they count or not.
     all: i64,
     average: Average,
-    /// How many rows are one unit of the average: the length where positions have no mask.
+    /// How many rows are one unit of the average: the length if positions have no mask.
     share: f64,
 }
 
 impl Counted {
-    /// What counts of features of this many dimensions and sizes, with a side's mask and labels.
+    /// Determines what counts in features of these sizes, with a side's mask and labels.
     pub(in crate::loss) fn of(sizes: &[i64], mask: Option<&Tensor>, labels: Option<&Tensor>) -> Result<Self> {
         let mask = mask.filter(|_| sizes.len() == 3).map(positions).transpose()?;
         let labelled = labels.map(|labels| labels.f_ge(0)).transpose()?;
@@ -66,7 +66,7 @@ impl Counted {
         }
     }
 
-    /// A sum over so many rows that count, as a term.
+    /// A sum over this many rows that count, as a term.
     pub(in crate::loss) fn term(&self, sum: Tensor, rows: i64) -> Result<Term> {
         let count = Tensor::f_full([], rows as f64 / self.share, (sum.kind(), sum.device()))?;
         Ok(Term::new(sum.f_div_scalar(self.share)?, count, self.average))
@@ -74,14 +74,14 @@ impl Counted {
 }
 
 impl Rows {
-    /// The rows that count by the student's mask, and by its labels where the loss reads them.
+    /// The rows that count by the student's mask and, if the loss reads them, its labels.
     pub(in crate::loss) fn of(student: &Features, teacher: &Features, reads_labels: bool) -> Result<Self> {
         let labels = reads_labels.then(|| student.labels()).transpose()?;
         let counted = Counted::of(&student.shape(), student.mask.as_ref(), labels)?;
-        // Selected before they are widened: what does not count need not be converted.
+        // Selected before conversion to a wider dtype, so that rows that do not count are not converted.
         let rows = |read: &Features| {
             let feature = read.feature()?;
-            // One number a row is one column.
+            // One number per row is one column.
             let feature = if feature.dim() == 1 { &feature.f_unsqueeze(-1)? } else { feature };
             wide(&counted.select(feature)?)
         };
@@ -107,7 +107,7 @@ impl Rows {
         self.counted.term(per_row.f_sum(per_row.kind())?, self.count())
     }
 
-    /// The same number, added up in the order of all rows, or example by example without a mask.
+    /// The same value, summed in the order of all rows, or example by example without a mask.
     pub(in crate::loss) fn term_in_place(&self, per_row: &Tensor) -> Result<Term> {
         let Counted { index, all, share, .. } = &self.counted;
         match index {
@@ -124,7 +124,7 @@ impl Rows {
     }
 }
 
-/// Labels whose shape is not that of the logits' rows.
+/// The problem of labels whose shape does not match the logits' rows.
 pub(in crate::loss) fn labels_problem(student: &Features) -> Option<String> {
     let sizes = student.shape();
     let rows = &sizes[..sizes.len().saturating_sub(1)];

@@ -1,4 +1,5 @@
-//! Skewed Kullback-Leibler divergences: against a mixture, so that no class costs without bound.
+//! Skewed Kullback-Leibler divergences: against a mixture of both sides, so that no class has an unbounded
+//! cost.
 
 use serde_json::{Map, Value, json};
 use tch::Tensor;
@@ -16,12 +17,12 @@ use crate::role::Logits;
 /// `skew_kl`: mean_r( KL(p, alpha p + (1 - alpha) q) ), with p = softmax(t/T), q = softmax(s/T) and
 /// alpha in (0, 1); 0.1 in the paper.
 ///
-/// The student is in the mixture alone, so that the gradient passes through it. Shapes, mask,
-/// temperature, T squared and reduction: see [`logits`](crate::loss::logits).
+/// The student only appears in the mixture, so the gradient passes through it. Shapes, mask, temperature, T
+/// squared and reduction: see [`logits`](crate::loss::logits).
 ///
 /// Source: Ko et al., "DistiLLM: Towards Streamlined Distillation for Large Language Models" (2024,
-/// arXiv:2402.03898). Its code logs the cross-entropy in place of the divergence: the same gradient,
-/// and the teacher's entropy more.
+/// arXiv:2402.03898). Its code reports the cross-entropy instead of the divergence: the same gradient, and a
+/// value larger by the teacher's entropy.
 ///
 /// ```
 /// use brew_core::loss::{Loss, Features, SkewKl};
@@ -41,10 +42,9 @@ pub struct SkewKl {
 /// `skew_reverse_kl`: mean_r( KL(q, (1 - alpha) p + alpha q) ), with p = softmax(t/T),
 /// q = softmax(s/T) and alpha in (0, 1); 0.1 in the paper.
 ///
-/// The gradient passes through the mixture too, as in DistiLLM, unless
-/// [`SkewReverseKl::with_detached_mixture`] says otherwise, as in DistiLLM-2: the same value, and
-/// another objective. Shapes, mask, temperature, T squared and reduction: see
-/// [`logits`](crate::loss::logits).
+/// The gradient also passes through the mixture, as in DistiLLM, unless
+/// [`SkewReverseKl::with_detached_mixture`] is used, as in DistiLLM-2: the same value but a different
+/// objective. Shapes, mask, temperature, T squared and reduction: see [`logits`](crate::loss::logits).
 ///
 /// Source: Ko et al., "DistiLLM" (2024, arXiv:2402.03898) and "DistiLLM-2" (2025, arXiv:2503.07067).
 ///
@@ -91,7 +91,7 @@ impl SkewReverseKl {
         SkewReverseKl { softening: Softening::at(temperature), ..self }
     }
 
-    /// Lets no gradient through the mixture: its student's part is taken as it stands.
+    /// Detaches the mixture: no gradient passes through its student part.
     #[must_use]
     pub fn with_detached_mixture(self) -> Self {
         SkewReverseKl { detached: true, ..self }

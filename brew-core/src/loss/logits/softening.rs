@@ -1,4 +1,5 @@
-//! How logits become probabilities: temperatures, and whether the loss is multiplied by T squared.
+//! Softening: the temperatures that turn logits into probabilities, and whether the loss is multiplied by T
+//! squared.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub(in crate::loss) const TEACHER: OptionRow = number(
     "divides the teacher's logits; 0: as the student's",
 );
 
-/// The temperature of a loss on logits, and what depends on it.
+/// The temperature settings of a loss on logits.
 #[derive(Debug, Clone)]
 pub struct Softening {
     temperature: Temperature,
@@ -37,13 +38,13 @@ impl Softening {
         Softening { temperature: Temperature::at(temperature), teacher: None, squared: Some(false) }
     }
 
-    /// Divides the teacher's logits by a temperature of its own.
+    /// Divides the teacher's logits by a separate temperature.
     #[must_use]
     pub fn teacher_at(self, temperature: f64) -> Self {
         Softening { teacher: Some(temperature), ..self }
     }
 
-    /// Gives every row a temperature of its own, around this one.
+    /// Gives every row its own temperature, based on this one.
     #[must_use]
     pub fn scheduled(self, schedule: impl TemperatureSchedule) -> Self {
         Softening { temperature: self.temperature.scheduled(Arc::new(schedule)), ..self }
@@ -55,12 +56,12 @@ impl Softening {
         Softening { squared: Some(true), ..self }
     }
 
-    /// For a loss that is not multiplied by the square, and has no option that says so.
+    /// For a loss that is never multiplied by the square and has no option for it.
     pub(in crate::loss) fn never_squared(self) -> Self {
         Softening { squared: None, ..self }
     }
 
-    /// The same with the teacher's temperature, the schedule and the factor that the options of a row ask for.
+    /// The same with the teacher's temperature, schedule and factor from the options.
     pub(in crate::loss) fn with(self, options: &Options) -> Self {
         let teacher = Some(options.number(TEACHER.name)).filter(|teacher| *teacher > 0.0);
         let softening =
@@ -71,7 +72,7 @@ impl Softening {
         }
     }
 
-    /// As it stands in a plan.
+    /// As stored in a plan.
     pub(in crate::loss) fn options(&self) -> Map<String, Value> {
         let mut options = self.temperature.options();
         if let Some(teacher) = self.teacher {
@@ -97,7 +98,7 @@ impl Softening {
         problems
     }
 
-    /// What the teacher's logits of every row are divided by; `None` where rows differ.
+    /// The divisor of the teacher's logits in all rows; `None` if rows differ.
     pub(in crate::loss) fn of_teacher(&self) -> Option<f64> {
         self.teacher.or_else(|| self.temperature.fixed())
     }
@@ -127,7 +128,7 @@ impl Softening {
         Ok(Softened { student: log_softmax(&student)?, teacher: log_softmax(&teacher)?, squared })
     }
 
-    /// What was computed at T, times T squared where that is asked for.
+    /// A value computed at T, times T squared if requested.
     pub(in crate::loss) fn scale(&self, value: &Tensor, squared: &Tensor) -> Result<Tensor> {
         if self.squared == Some(true) { Ok(value.f_mul(squared)?) } else { Ok(value.shallow_clone()) }
     }
@@ -137,29 +138,29 @@ impl Softening {
 macro_rules! softened {
     ($($loss:ty),+) => {$(
         impl $loss {
-            /// Multiplies what is computed at the temperature by its square, so that the gradient
-            /// keeps its size whatever the temperature (Hinton et al. 2015, section 2.1).
+            /// Multiplies everything computed at the temperature by its square, so that the size of the
+            /// gradient does not depend on the temperature (Hinton et al. 2015, section 2.1).
             #[must_use]
             pub fn times_temperature_squared(mut self) -> Self {
                 self.softening = self.softening.times_temperature_squared();
                 self
             }
 
-            /// Divides the teacher's logits by a temperature of its own.
+            /// Divides the teacher's logits by a separate temperature.
             #[must_use]
             pub fn teacher_at(mut self, temperature: f64) -> Self {
                 self.softening = self.softening.teacher_at(temperature);
                 self
             }
 
-            /// Gives every row a temperature of its own, around the loss's.
+            /// Gives every row its own temperature, based on the loss's.
             #[must_use]
             pub fn scheduled(mut self, schedule: impl $crate::schedule::TemperatureSchedule) -> Self {
                 self.softening = self.softening.scheduled(schedule);
                 self
             }
 
-            /// The same as the options of its row say.
+            /// The same with the settings in the options.
             pub(in crate::loss) fn softened(mut self, options: &$crate::loss::catalogue::Options) -> Self {
                 self.softening = self.softening.with(options);
                 self

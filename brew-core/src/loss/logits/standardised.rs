@@ -1,4 +1,4 @@
-//! Logit standardisation: each row's logits to mean 0 and deviation 1 before the loss reads them.
+//! Logit standardisation: scales each row's logits to mean 0 and deviation 1 before the loss reads them.
 
 use tch::Tensor;
 
@@ -14,12 +14,11 @@ use crate::role::{OutputWeight, Role as _};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standardisation;
 
-/// A loss on the standardised logits of both sides, z' = (z - mean_c z) / (std_c z + 1e-7) with the
-/// unbiased deviation over the classes: so that the student need not match the size of the teacher's
-/// logits.
+/// A loss on the standardised logits of both sides, z' = (z - mean_c z) / (std_c z + 1e-7) with the unbiased
+/// deviation over the classes: so that the student need not match the scale of the teacher's logits.
 ///
-/// It goes around any loss on logits, which sees them so before its temperature. A row whose logits are
-/// all equal becomes zeros. Shapes, mask and reduction are the loss's own.
+/// It wraps any loss on logits, and applies before the loss's temperature. A row of equal logits becomes
+/// zeros. Shapes, mask and reduction are the loss's own.
 ///
 /// Source: Sun et al., "Logit Standardization in Knowledge Distillation" (2024, arXiv:2403.01427),
 /// which then takes the Kullback-Leibler divergence at T = 2, times T squared and a weight of 9:
@@ -38,7 +37,7 @@ pub fn standardised<K: Loss>(loss: K) -> Transformed<Standardisation, K> {
     Transformed { transform: Standardisation, loss }
 }
 
-/// Why a loss that makes the logits itself cannot have them changed.
+/// The error for a loss that computes the logits itself.
 pub(super) const NO_LOGITS: &str =
     "a chunked loss makes its logits itself, some at a time: take the dense loss, on `logits`";
 
@@ -68,8 +67,8 @@ impl Transform for Standardisation {
 
     fn apply(&self, read: &Features) -> Result<Features> {
         read.changed(|logits| {
-            // Padding may hold anything: the loss leaves it out, but 0 times NaN in the gradient of a
-            // deviation would not be.
+            // Padding may hold anything: the loss ignores it, but in the gradient of a deviation 0 times NaN
+            // would remain.
             let logits =
                 super::super::states::kept(&wide(logits)?, read.mask.as_ref().filter(|_| logits.dim() == 3))?;
             let centred = logits.f_sub(&logits.f_mean_dim(-1, true, logits.kind())?)?;

@@ -1,4 +1,4 @@
-//! TAID: a teacher that starts near the student and moves away as the student follows.
+//! TAID: the target starts near the student and moves towards the teacher as the student follows.
 
 use std::collections::BTreeMap;
 
@@ -24,11 +24,10 @@ use crate::role::Logits;
 ///
 /// min(end, max(start + (end - start) step / steps, tau + alpha sigmoid(m) (1 - tau))),
 ///
-/// where m <- 0.99 m + 0.01 (L' - L) / (L' + 1e-15), L' being the loss of the step before; the first
-/// step only notes its loss. `end` is 1 and alpha 5e-4 unless said otherwise. tau, m and L' are the
-/// loss's state: they are in the checkpoint. Where nobody knows the number of steps, tau moves by the
-/// momentum alone. Shapes, mask, temperature, T squared and reduction: see
-/// [`logits`](crate::loss::logits).
+/// where m <- 0.99 m + 0.01 (L' - L) / (L' + 1e-15), L' being the loss of the step before; the first step
+/// only records its loss. By default `end` is 1 and alpha 5e-4. tau, m and L' are the loss's state and are in
+/// the checkpoint. If the number of steps is unknown, tau changes only by the momentum. Shapes, mask,
+/// temperature, T squared and reduction: see [`logits`](crate::loss::logits).
 ///
 /// Source: Shing et al., "TAID: Temporally Adaptive Interpolated Distillation" (2025,
 /// arXiv:2501.16937).
@@ -53,15 +52,15 @@ pub struct Taid {
     progress: Progress,
 }
 
-/// What moves from step to step.
+/// The state that changes from step to step.
 #[derive(Debug)]
 struct Progress {
     tau: f64,
     momentum: f64,
     previous: Option<f64>,
-    /// The share of the run that lies behind the step.
+    /// The completed share of the run before the step.
     done: f64,
-    /// The step's own sum and count so far, without gradient.
+    /// The current step's sum and count so far, without gradient.
     seen: Option<(Tensor, Tensor)>,
 }
 
@@ -72,24 +71,24 @@ impl Taid {
         Taid { softening, start: 0.4, end: 1.0, alpha: 5e-4, progress: Progress::from(0.4) }
     }
 
-    /// Where tau starts and ends, 0 <= start <= end <= 1.
+    /// Sets where tau starts and ends, 0 <= start <= end <= 1.
     #[must_use]
     pub fn between(self, start: f64, end: f64) -> Self {
         Taid { start, end, progress: Progress::from(start), ..self }
     }
 
-    /// How far a step can move tau, 0 or above.
+    /// Sets how far a step can move tau, 0 or above.
     #[must_use]
     pub fn alpha(self, alpha: f64) -> Self {
         Taid { alpha, ..self }
     }
 
-    /// The teacher's share of the mixed logits at this moment.
+    /// The teacher's current share of the mixed logits.
     pub fn tau(&self) -> f64 {
         self.progress.tau
     }
 
-    /// Moves tau by the loss of a step.
+    /// Updates tau with the loss of a step.
     fn moved(&mut self, loss: f64) {
         let progress = &mut self.progress;
         if let Some(previous) = progress.previous {
@@ -184,7 +183,7 @@ impl Learns for Taid {
     fn after_step(&mut self) -> Result<()> {
         let Some((sum, count)) = self.progress.seen.take() else { return Ok(()) };
         let (sum, count) = (sum.f_double_value(&[])?, count.f_double_value(&[])?);
-        // A step without a token, or one that went wrong, says nothing of how the student follows.
+        // A step without tokens, or with a non-finite loss, does not tell how well the student follows.
         if count > 0.0 && sum.is_finite() {
             self.moved(sum / count);
         }

@@ -1,5 +1,5 @@
-//! Log-probabilities split at the label: the target's, the others' together, and the others' among
-//! themselves.
+//! Splits log-probabilities at the label: the label's, the others' total, and the distribution among the
+//! others.
 
 use tch::Tensor;
 
@@ -14,7 +14,7 @@ pub(super) struct Target {
     pub(super) label: Tensor,
     /// log(1 - q_y), `(rows,)`.
     pub(super) others: Tensor,
-    /// The log-probabilities among the classes other than the label, `(rows, classes)`; at the label 0.
+    /// The log-probabilities among the classes other than the label, `(rows, classes)`; 0 at the label.
     pub(super) among_others: Tensor,
 }
 
@@ -23,7 +23,7 @@ impl Target {
     pub(super) fn split(logits: &Tensor, labels: &Tensor) -> Result<Self> {
         let column = labels.f_unsqueeze(-1)?;
         let at_label = logits.f_zeros_like()?.f_to_kind(tch::Kind::Bool)?.f_scatter_value(-1, &column, 1)?;
-        // Not 1 - q_y: where the label has nearly all of it, that is 0 to the last bit.
+        // Not 1 - q_y, which would be exactly 0 if the label has nearly all of the probability.
         let rest = logits.f_masked_fill(&at_label, f64::NEG_INFINITY)?.f_logsumexp([-1], true)?;
         let label = logits.f_gather(-1, &column, false)?;
         let all = rest.f_logaddexp(&label)?;
@@ -40,7 +40,7 @@ impl Target {
     }
 }
 
-/// A single class: there is no other than the label.
+/// The problem of a single class: there is no class other than the label.
 pub(super) fn classes_problem(sizes: &[i64]) -> Option<String> {
     (sizes.last().is_some_and(|classes| *classes < 2)).then(|| {
         format!(

@@ -13,11 +13,11 @@ use crate::role::Logits;
 /// `total_variation`: mean_r( 1/2 sum_c |p_c - q_c| ), in [0, 1], with p = softmax(t/T),
 /// q = softmax(s/T).
 ///
-/// Its gradient is bounded, and 0 for a class on which both sides agree. Shapes, mask, temperature, T
-/// squared and reduction: see [`logits`](crate::loss::logits).
+/// Its gradient is bounded, and 0 for classes on which both sides agree. Shapes, mask, temperature, T squared
+/// and reduction: see [`logits`](crate::loss::logits).
 ///
 /// Source: Wen et al., "f-Divergence Minimization for Sequence-Level Knowledge Distillation" (2023,
-/// arXiv:2307.15190). DistillKit's leaves out the half and sums over rows.
+/// arXiv:2307.15190). DistillKit's omits the factor of one half and sums over rows.
 ///
 /// ```
 /// use brew_core::loss::{Loss, Features, TotalVariation};

@@ -1,4 +1,4 @@
-//! What changes the features before a loss reads them, whatever the loss.
+//! Transforms: changes to the features that apply before any loss reads them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::super::uses::{SoftTargets, TargetsRead};
 use super::super::{AlsoReads, Average, Features, Learns, Loss, Masks, Term, forward_loss};
 use crate::error::Result;
 
-/// A change of what a loss reads.
+/// A change to the features that a loss reads.
 pub trait Transform: fmt::Debug + Send + 'static {
     /// The name in plans, metrics and configs.
     fn name(&self) -> &'static str;
@@ -23,23 +23,23 @@ pub trait Transform: fmt::Debug + Send + 'static {
         Vec::new()
     }
 
-    /// What the changed loss averages over, where the loss itself averages over this.
+    /// What the transformed loss averages over, given what the loss itself averages over.
     fn average(&self, average: Average) -> Average {
         average
     }
 
-    /// Whether it can change logits of which some classes alone are known: three tensors, see
+    /// Whether it can change logits of which only some classes are known: three tensors, see
     /// [`Features::tensors`].
     fn changes_some_logits(&self) -> bool;
 
-    /// Why it cannot change what a side reads.
+    /// Why it cannot be applied to a side's features.
     fn mismatch(&self, side: &str, read: &Features) -> Option<String>;
 
-    /// What the loss reads in place of what a side gives.
+    /// The changed features that the loss reads.
     fn apply(&self, read: &Features) -> Result<Features>;
 }
 
-/// A loss whose features are changed first: made by [`standardised`](super::standardised),
+/// A loss whose features are transformed first: made by [`standardised`](super::standardised),
 /// [`next_token`](super::next_token) and [`within_vocabulary`](super::within_vocabulary).
 #[derive(Debug, Clone)]
 pub struct Transformed<X, K> {

@@ -1,4 +1,4 @@
-//! Vocabularies padded to a round number: the columns that are no token are cut off.
+//! Vocabularies padded to a round number: cuts off the columns that are not tokens.
 
 use serde_json::{Map, Value, json};
 
@@ -9,16 +9,16 @@ use super::transform::{Transform, Transformed};
 use crate::error::Result;
 use crate::role::{OutputWeight, Role as _};
 
-/// Keeps the first so many columns of both sides' logits.
+/// Keeps the first columns of both sides' logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RealTokens(i64);
 
-/// A loss over the first `tokens` columns of both sides' logits: for models of one tokenizer whose
-/// output matrices are padded, to different sizes perhaps.
+/// A loss over the first `tokens` columns of both sides' logits: for models with the same tokenizer whose
+/// output matrices are padded, possibly to different sizes.
 ///
-/// The columns behind are no tokens. They are left out before the softmax, on both sides, so that they
-/// have no probability and get no gradient. Logits are `(…, tokens or more)`; `tokens` is the
-/// tokenizer's own number, added tokens included.
+/// The remaining columns are not tokens. They are removed before the softmax, on both sides, so that they
+/// have no probability and get no gradient. Logits are `(…, tokens or more)`; `tokens` is the tokenizer's own
+/// number, added tokens included.
 ///
 /// ```
 /// use brew_core::loss::{Kl, Loss, Features, within_vocabulary};

@@ -1,4 +1,4 @@
-//! Weighted soft labels: soft targets count less on rows that the student knows better than the teacher.
+//! Weighted soft labels: soft targets count less for rows that the student knows better than the teacher.
 
 use tch::Tensor;
 
@@ -16,8 +16,8 @@ use crate::role::{Labels, Logits};
 /// cross-entropies of student and teacher with the label at T = 1, and p and q are taken at T.
 ///
 /// The weight has no gradient. The second factor is a cross-entropy: its minimum is not 0. The paper
-/// multiplies by T squared, `.times_temperature_squared()`, and takes T = 2. Labels `(batch,)` or
-/// `(batch, length)`; rows with a negative one do not count, in value and denominator. Shapes, mask and
+/// multiplies by T squared, `.times_temperature_squared()`, and uses T = 2. Labels are `(batch,)` or `(batch,
+/// length)`; rows with a negative label count neither in the value nor in the denominator. Shapes, mask and
 /// reduction: see [`logits`](crate::loss::logits).
 ///
 /// Source: Zhou et al., "Rethinking Soft Labels for Knowledge Distillation: A Bias-Variance Tradeoff

@@ -1,4 +1,4 @@
-//! Of which classes the teacher is known, and both sides' logarithms there.
+//! The classes for which the teacher is known, and both sides' log-probabilities there.
 
 use tch::Tensor;
 
@@ -12,7 +12,7 @@ use crate::words::shape;
 /// The mass of a tail below which float32 cannot tell it from 0.
 const LEAST_TAIL: f64 = 1e-7;
 
-/// The teacher of the rows that count.
+/// The teacher's logits for the rows that count.
 pub(super) enum Teacher {
     /// All of its logits, `(rows, classes)`.
     Dense(Tensor),
@@ -43,11 +43,10 @@ impl Teacher {
     }
 }
 
-/// Logarithms of probabilities at some classes, `(rows, k)`, and of what all others have together,
-/// `(rows, 1)`.
+/// Log-probabilities of some classes, `(rows, k)`, and of the total of all others, `(rows, 1)`.
 pub(super) struct Partly {
     pub(super) at: Tensor,
-    /// None where there is no other class.
+    /// `None` if there is no other class.
     pub(super) rest: Option<Tensor>,
 }
 
@@ -56,7 +55,8 @@ pub(super) fn of_dense(logits: &Tensor, ids: &Tensor) -> Result<Partly> {
     let all = logits.f_logsumexp([-1], true)?;
     let at = logits.f_gather(-1, ids, false)?.f_sub(&all)?.f_clamp_min(LOG_ZERO)?;
     let every = ids.size().last() >= logits.size().last();
-    // The others' own sum, not 1 minus the rest's: a small tail would be lost to round-off.
+    // The others are summed directly, not computed as 1 minus the rest: a small tail would be lost to
+    // round-off.
     let rest = match every {
         true => None,
         false => {
@@ -67,7 +67,7 @@ pub(super) fn of_dense(logits: &Tensor, ids: &Tensor) -> Result<Partly> {
     Ok(Partly { at, rest })
 }
 
-/// The logarithms of a store's logits, at temperature 1.
+/// The log-probabilities of stored logits, at temperature 1.
 pub(super) fn of_store(logits: &Tensor, normaliser: &Tensor, classes: i64) -> Result<Partly> {
     let at = logits.f_sub(&normaliser.f_unsqueeze(-1)?)?;
     if logits.size().last().copied() >= Some(classes) {
@@ -78,7 +78,7 @@ pub(super) fn of_store(logits: &Tensor, normaliser: &Tensor, classes: i64) -> Re
     Ok(Partly { at, rest: Some(rest) })
 }
 
-/// What does not fit.
+/// The mismatches of both sides.
 pub(super) fn mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let [ids, logits, normaliser] = teacher.tensors.as_slice() else {
         return softmax_mismatches(student, teacher);

@@ -1,9 +1,8 @@
 //! Losses on some of the teacher's logits: its top k, or tokens drawn from it.
 //!
-//! The teacher's side is its dense logits, `(batch, length, classes)` or `(batch, classes)`, of which the
-//! loss takes what it wants itself; or three tensors from a store: the classes (int64) and their logits,
-//! both `(…, k)`, and the logsumexp of all logits, `(…)`, at temperature 1. The student's logits are
-//! always dense.
+//! The teacher's side is either its dense logits, `(batch, length, classes)` or `(batch, classes)`, from
+//! which the loss itself selects; or three tensors from a store: the classes (int64) and their logits, both
+//! `(…, k)`, and the logsumexp of all logits, `(…)`, at temperature 1. The student's logits are always dense.
 
 mod known;
 mod sampled;

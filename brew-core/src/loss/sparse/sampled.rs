@@ -16,16 +16,15 @@ use crate::role::Logits;
 /// replacement from r_c proportional to p_c^power, with the importance weights w_j = p_{c_j} / (n r_{c_j});
 /// p = softmax(t/T), q = softmax(s/T).
 ///
-/// Its mean over draws is [`Kl`](crate::loss::Kl), in value and in gradient, where the top k of the same
-/// size is biased. At power 1 every weight is 1/n; a power below 1 draws rare classes more often. The
-/// teacher's side is dense logits, drawn from anew each time with libtorch's generator, or three tensors
-/// that the batch brings along ([`WithTeacherOutput`](crate::batch::WithTeacherOutput)): draws of power 1 at
-/// temperature 1, their logits and the logsumexp of all. A teacher cache of top logits holds no draws, and is
-/// refused.
-/// Mask, temperature, T squared and reduction: see [`logits`](crate::loss::logits).
+/// Its expectation is [`Kl`](crate::loss::Kl), in value and in gradient, whereas a top k of the same size is
+/// biased. At power 1 every weight is 1/n; a power below 1 draws rare classes more often. The teacher's side
+/// is dense logits, from which classes are drawn each time with libtorch's generator, or three tensors that
+/// the batch brings ([`WithTeacherOutput`](crate::batch::WithTeacherOutput)): draws of power 1 at temperature
+/// 1, their logits and the logsumexp of all. A teacher cache of top logits does not hold draws, and is
+/// refused. Mask, temperature, T squared and reduction: see [`logits`](crate::loss::logits).
 ///
 /// Source: Anshumann et al., "Sparse Logit Sampling: Accelerating Knowledge Distillation in LLMs" (RS-KD,
-/// 2025, arXiv:2503.16870), less the teacher's entropy, which has no gradient.
+/// 2025, arXiv:2503.16870), minus the teacher's entropy, which has no gradient.
 ///
 /// ```
 /// use brew_core::loss::{Loss, Features, SampledKl};
@@ -46,7 +45,8 @@ pub struct SampledKl {
 }
 
 impl SampledKl {
-    /// Of so many draws a row, 1 or more, at temperature 1 and power 1; of a store all that it has.
+    /// With this many draws per row, at least 1, at temperature 1 and power 1; from a store all draws are
+    /// used.
     pub fn draws(draws: i64) -> Self {
         SampledKl { softening: Softening::at(1.0), draws, power: 1.0 }
     }
@@ -57,13 +57,13 @@ impl SampledKl {
         SampledKl { softening: Softening::at(temperature), ..self }
     }
 
-    /// The power of the teacher's probabilities that classes are drawn from, 0 or above.
+    /// The power of the teacher's probabilities used for drawing, 0 or above.
     #[must_use]
     pub fn power(self, power: f64) -> Self {
         SampledKl { power, ..self }
     }
 
-    /// Classes, their teacher's logarithms and their weights, `(rows, draws)` each.
+    /// The drawn classes, their teacher log-probabilities and their weights, `(rows, draws)` each.
     fn drawn(&self, teacher: &Teacher) -> Result<(Tensor, Tensor, Tensor)> {
         let _guard = tch::no_grad_guard();
         match teacher {

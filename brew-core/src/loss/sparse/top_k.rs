@@ -14,33 +14,34 @@ use super::known::{Partly, Teacher, mismatches, of_dense, of_store};
 use crate::error::{Error, Result};
 use crate::role::Logits;
 
-/// What is done with the classes outside the teacher's top k.
+/// How the classes outside the teacher's top k are treated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TopKSemantics {
-    /// They are one class together, with the probability that each side has left. The divergence is then
-    /// a lower bound of the dense one, meaningful for every k. (TRL's server distillation; DistillKit's
+    /// They form one class with each side's remaining probability. The divergence is then a lower bound of
+    /// the dense one, and meaningful for every k. (TRL's server distillation; DistillKit's
     /// `symmetric_uniform`; Megatron's ghost token.)
     #[default]
     Tail,
-    /// Both sides are renormalised over the k, so that the student's probability outside costs nothing.
-    /// (NVIDIA ModelOpt, NeMo-RL, ms-swift, maxtext.)
+    /// Both sides are renormalised over the top k, so the student's probability outside has no cost. (NVIDIA
+    /// ModelOpt, NeMo-RL, ms-swift, maxtext.)
     RenormalisedBoth,
-    /// The teacher is renormalised over the k, and has 0 outside; the student is as it is. (DistillKit's
+    /// The teacher is renormalised over the top k and is 0 outside; the student is unchanged. (DistillKit's
     /// `zero`, axolotl.) Not for divergences that are infinite there, such as the reverse.
     RenormalisedTeacher,
-    /// Neither is: the terms of the k alone are summed. It can be negative. (Megatron's default.)
+    /// Neither side is renormalised: only the terms of the top k are summed. It can be negative. (Megatron's
+    /// default.)
     Partial,
 }
 
-/// `top_k`: a divergence over the k classes that the teacher finds most likely, and the others by
-/// [`TopKSemantics`].
+/// `top_k`: a divergence over the k classes that the teacher finds most likely; [`TopKSemantics`] decides how
+/// the others are treated.
 ///
-/// The teacher's side is dense logits or three tensors from a store: see [`sparse`](super::super::sparse).
-/// A store knows the probability of the others at temperature 1 alone, so that the tail, and the partial
-/// sum, are refused at another. With k of all classes every semantics is the dense divergence. Mask,
-/// temperature, T squared, reduction and denominator are the divergence's own. The five semantics in use
-/// give, for one forward divergence of 1.609 and k = 3, 1.243, 0.225, 2.054 and 1.484, and
-/// [`SampledKl`](crate::loss::SampledKl) the dense one on average.
+/// The teacher's side is dense logits or three tensors from a store: see [`sparse`](super::super::sparse). A
+/// store has the probability of the others only at temperature 1, so the tail and the partial sum are refused
+/// at other temperatures. With k equal to the number of classes every semantics is the dense divergence.
+/// Mask, temperature, T squared, reduction and denominator are the divergence's own. The five semantics in
+/// use give, for one forward divergence of 1.609 and k = 3, 1.243, 0.225, 2.054 and 1.484, and
+/// [`SampledKl`](crate::loss::SampledKl) gives the dense value on average.
 ///
 /// ```
 /// use brew_core::loss::{Kl, Loss, Features, TopK};
@@ -62,23 +63,23 @@ pub struct TopK<D> {
 }
 
 impl<D: Divergence> TopK<D> {
-    /// Of so many classes, 1 or more; of a store all that it has.
+    /// Over this many classes, at least 1; from a store all classes are used.
     pub fn of(k: i64, divergence: D) -> Self {
         TopK { k, divergence, semantics: TopKSemantics::default() }
     }
 
-    /// What is done with the other classes; a tail unless said otherwise.
+    /// Sets how the other classes are treated; default is a tail.
     #[must_use]
     pub fn semantics(self, semantics: TopKSemantics) -> Self {
         TopK { semantics, ..self }
     }
 
-    /// Whether it needs to know how likely the other classes are for the teacher.
+    /// Whether it needs the teacher's probability of the other classes.
     fn needs_normaliser(&self) -> bool {
         matches!(self.semantics, TopKSemantics::Tail | TopKSemantics::Partial)
     }
 
-    /// The teacher's classes and logarithms; `(rows, classes)` is the student's shape.
+    /// The teacher's classes and log-probabilities; `(rows, classes)` is the student's shape.
     fn known(&self, teacher: &Teacher, classes: i64) -> Result<(Tensor, Partly)> {
         let _guard = tch::no_grad_guard();
         let softening = self.divergence.softening();
@@ -122,7 +123,7 @@ impl<D: Divergence> TopK<D> {
     }
 }
 
-/// Said of a top 1 that is renormalised on both sides.
+/// The error for a top 1 that is renormalised on both sides.
 const ONE_RENORMALISED: &str = "one class that is renormalised on both sides is certain on both, whatever the student says: take a greater k, or a tail";
 
 const NO_TEMPERATURE: &str = "the teacher's logits come from a store, which knows how likely the other classes are at temperature 1 alone: take temperature 1, or a renormalised semantics";

@@ -1,4 +1,4 @@
-//! Universal logit distillation of positions that cover the same bytes of a text.
+//! Universal logit distillation for positions that cover the same bytes of a text.
 
 use serde_json::{Value, json};
 
@@ -15,21 +15,21 @@ use crate::error::Result;
 use crate::role::{ByteEnds, Logits, TokenIds};
 
 /// `aligned_uld`: mean_g( sum_i |Q_(i) - P_(i)| ) over groups g of tokens of both sides that cover the same
-/// bytes of the text, Q and P being each side's merged distribution ([`Merge`]) in order of size, the
-/// smaller vocabulary with 0 in the end; at T.
+/// bytes of the text, Q and P being each side's merged distribution ([`Merge`]) in order of size, the smaller
+/// vocabulary padded with 0; at T.
 ///
-/// A group closes where a token of the student and one of the teacher end at the same byte. Tokens behind
-/// the last such byte are left out. Logits are `(batch, length, tokens)` of each side's own length and
-/// vocabulary. Both sides give [`TokenIds`](crate::role::TokenIds), the token that the logits of a
-/// position are about, and [`ByteEnds`](crate::role::ByteEnds), where it ends in the text that both read,
-/// `(batch, length)` int64; a position with a mask of 0 or an end of -1 is no part of it. For a model whose
-/// position i is about token i + 1 wrap it in [`next_token`](crate::loss::next_token). The merged
-/// distributions need not sum to 1. The denominator is the number of groups, batch by batch. T squared on
-/// request.
+/// A group closes where a token of the student and one of the teacher end at the same byte. Tokens after the
+/// last such byte are ignored. Logits are `(batch, length, tokens)` of each side's own length and vocabulary.
+/// Both sides provide [`TokenIds`](crate::role::TokenIds), the token that the logits of a position belong to,
+/// and [`ByteEnds`](crate::role::ByteEnds), where it ends in the text that both read, `(batch, length)`
+/// int64; a position with a mask of 0 or an end of -1 is not part of it. For a model whose position i
+/// predicts token i + 1, wrap the loss in [`next_token`](crate::loss::next_token). The merged distributions
+/// need not sum to
+/// 1. The denominator is the number of groups, batch by batch. T squared is optional.
 ///
 /// Source: Patiño et al., "Unlocking On-Policy Distillation for Any Model Family" (GOLD, 2025); TRL's
-/// `gold_trainer.py`, which also takes what is left over at the end for a group, does not let a token's
-/// probability below 1e-8, and averages each example's mean.
+/// `gold_trainer.py`, which also treats the remainder at the end as a group, clamps a token's probability at
+/// 1e-8, and averages each example's mean.
 ///
 /// ```
 /// use brew_core::loss::{AlignedUld, Loss, Features};

@@ -1,14 +1,14 @@
-//! Which positions of two tokenizations of one text go together.
+//! Aligns the positions of two tokenizations of the same text.
 
 use tch::{Kind, Tensor};
 
 use super::super::Features;
 use crate::error::Result;
 
-/// The positions of each row that count, by their number in the row: by the mask, or all.
+/// The indices of the positions of each row that count: by the mask, or all.
 pub(super) fn valid(read: &Features) -> Result<Vec<Vec<i64>>> {
     let sizes = read.shape();
-    // Rows without positions are rows of one.
+    // Rows without a position dimension have one position.
     let (rows, length) = match sizes.as_slice() {
         [rows, length, _] => (*rows, *length),
         [rows, ..] => (*rows, 1),
@@ -32,8 +32,9 @@ pub(super) fn numbers(tensor: &Tensor) -> Result<Vec<Vec<i64>>> {
     Ok(flat.chunks(usize::try_from(length).unwrap_or(1)).map(<[i64]>::to_vec).collect())
 }
 
-/// Groups of positions of both sides that cover the same bytes: each closes where tokens of both end
-/// together. `ends` are the byte ends of the given positions, in order. What never closes is left out.
+/// Groups of positions of both sides that cover the same bytes: each closes where tokens of both sides end
+/// together. Both arguments are positions with their byte ends, in order. A group that never closes is
+/// dropped.
 pub(super) fn groups(student: &[(i64, i64)], teacher: &[(i64, i64)]) -> Vec<(Vec<i64>, Vec<i64>)> {
     let mut found = Vec::new();
     let (mut of_student, mut of_teacher) = (Vec::new(), Vec::new());

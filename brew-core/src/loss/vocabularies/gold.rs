@@ -1,4 +1,5 @@
-//! GOLD's hybrid: tokens of one name by name, all others by size, over pieces of text that both sides cover.
+//! GOLD's hybrid loss: compares shared tokens by name and all others by size, over pieces of text that both
+//! sides cover.
 
 use serde_json::{Value, json};
 use tch::Tensor;
@@ -21,15 +22,15 @@ use crate::role::{ByteEnds, Logits, TokenIds};
 /// groups g of tokens of both sides that cover the same bytes of the text.
 ///
 /// P and Q are the teacher's and the student's merged distributions of a group ([`Merge`]), at T, as in
-/// [`AlignedUld`](crate::loss::AlignedUld), whose groups, roles and denominator it has. `(student's id,
-/// teacher's id)` pairs say which tokens are the same. Over them it is the generalised Jensen-Shannon divergence ([`Jsd`]) of the
-/// probabilities as they are: they sum to less than 1, and are not made to. The others are put in order of
-/// size, Q_(1) >= Q_(2) >= …, and the shorter side has 0 in the end. Unless said otherwise a is the share
-/// of the teacher's tokens that are shared, and b = 1 - a. T squared on request.
+/// [`AlignedUld`](crate::loss::AlignedUld), whose groups, roles and denominator it shares. `(student's id,
+/// teacher's id)` pairs define which tokens are the same. Over them it is the generalised Jensen-Shannon
+/// divergence ([`Jsd`]) of the unnormalised probabilities, which sum to less than 1. The others are sorted by
+/// size, Q_(1) >= Q_(2) >= …, and the shorter side is padded with 0. By default a is the share of the
+/// teacher's tokens that are shared, and b = 1 - a. T squared is optional.
 ///
 /// Source: Patiño et al., "Unlocking On-Policy Distillation for Any Model Family" (GOLD, 2025); TRL's
-/// `gold_trainer.py`, which differs in what [`AlignedUld`](crate::loss::AlignedUld) says, lets no
-/// probability of a shared token below 1e-8, and has 0 for the others where one side has none.
+/// `gold_trainer.py`, which differs as described in [`AlignedUld`](crate::loss::AlignedUld), clamps the
+/// probability of a shared token at 1e-8, and gives 0 for the others if one side has none.
 ///
 /// ```
 /// use brew_core::loss::{Gold, Jsd, Loss, Features};
@@ -57,8 +58,8 @@ pub struct Gold {
 }
 
 impl Gold {
-    /// Of these pairs of the student's id and the teacher's, each id once; merging by [`Merge::Observed`].
-    /// The divergence's temperature and T squared are the loss's.
+    /// For these pairs of the student's id and the teacher's, each id once; merges by [`Merge::Observed`].
+    /// The loss takes temperature and T squared from the divergence.
     pub fn of(pairs: impl IntoIterator<Item = (i64, i64)>, jsd: Jsd) -> Self {
         Gold { pairs: Pairs::of(pairs), jsd, merge: Merge::Observed, weights: None }
     }
@@ -143,7 +144,7 @@ impl Loss for Gold {
     }
 }
 
-/// The columns of these tokens, in this order, and all others.
+/// The columns of these tokens, in this order, and all other columns.
 fn split(log: &Tensor, ids: &[i64]) -> Result<(Tensor, Tensor)> {
     let tokens = log.size().last().copied().unwrap_or(0);
     let mut is_other = vec![true; usize::try_from(tokens).unwrap_or(0)];

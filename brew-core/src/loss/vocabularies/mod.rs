@@ -1,6 +1,6 @@
-//! Losses on logits of two tokenizers: what both vocabularies share, or probabilities in order of size.
+//! Losses on logits of two tokenizers: compare shared tokens, or probabilities in order of size.
 //!
-//! Two models of one tokenizer whose vocabularies are only padded differently need none of these: see
+//! Two models with the same tokenizer whose vocabularies are only padded differently do not need these: see
 //! [`within_vocabulary`](super::within_vocabulary).
 
 mod aligned;

@@ -1,8 +1,8 @@
-//! Which tokens of two vocabularies are the same.
+//! Pairs of tokens that are the same in two vocabularies.
 
 use super::super::catalogue::{OptionRow, pairs};
 
-/// The tokens that both vocabularies have.
+/// The option for the tokens that both vocabularies have.
 pub(super) const PAIRS: OptionRow = pairs("pairs", "the student's id and the teacher's of each shared token");
 
 /// Pairs of the student's id and the teacher's.
@@ -18,7 +18,7 @@ impl Pairs {
         Pairs { student, teacher }
     }
 
-    /// What is wrong with the pairs themselves.
+    /// The problems of the pairs themselves.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.student.is_empty() {
@@ -37,7 +37,7 @@ impl Pairs {
         problems
     }
 
-    /// Tokens that logits of these sizes do not have.
+    /// The problems of tokens that are outside of logits of these sizes.
     pub(super) fn mismatches(&self, sizes: (&[i64], &[i64])) -> Vec<String> {
         let sides = [("student", &self.student, sizes.0), ("teacher", &self.teacher, sizes.1)];
         sides

@@ -18,17 +18,17 @@ use crate::error::Result;
 use crate::role::Logits;
 use crate::words::shape;
 
-/// `shared_tokens`: a divergence over the tokens that both vocabularies have, and the probability that each
-/// side has left as one class more.
+/// `shared_tokens`: a divergence over the tokens that both vocabularies have, with each side's remaining
+/// probability as one more class.
 ///
-/// Both sides read the same positions, so it is for tokenizers that cut the text alike: one that extends
-/// the other, say. `(student's id, teacher's id)` pairs say which tokens are the same. Logits are `(batch,
-/// length, tokens)` or `(batch, tokens)` of each side's own vocabulary. The class of the others keeps the
-/// divergence a lower bound of what it would be if all tokens were known on both sides. Mask,
-/// temperature, T squared, reduction and denominator are the divergence's own.
+/// Both sides read the same positions, so it is for tokenizers that split the text in the same way, for
+/// example one that extends the other. `(student's id, teacher's id)` pairs define which tokens are the same.
+/// Logits are `(batch, length, tokens)` or `(batch, tokens)` of each side's own vocabulary. The class of the
+/// others keeps the divergence a lower bound of what it would be if all tokens were known on both sides.
+/// Mask, temperature, T squared, reduction and denominator are the divergence's own.
 ///
 /// Source: the shared-vocabulary part of GOLD (TRL) and of NeMo-RL's cross-tokenizer distillation, with a
-/// class for the others in place of leaving them out.
+/// class for the others instead of ignoring them.
 ///
 /// ```
 /// use brew_core::loss::{Kl, Loss, Features, SharedTokens};
@@ -47,7 +47,7 @@ pub struct SharedTokens<D> {
 }
 
 impl<D: Divergence> SharedTokens<D> {
-    /// Of these pairs of the student's id and the teacher's, each id once.
+    /// For these pairs of the student's id and the teacher's, each id once.
     pub fn of(pairs: impl IntoIterator<Item = (i64, i64)>, divergence: D) -> Self {
         SharedTokens { pairs: Pairs::of(pairs), divergence }
     }
@@ -61,7 +61,7 @@ impl<D: Divergence> Loss for SharedTokens<D> {
     fn options(&self) -> Value {
         let mut options = self.divergence.softening().options();
         options.extend(self.divergence.options());
-        // Not the pairs themselves: there are as many as tokens.
+        // Not the pairs themselves, of which there may be as many as tokens.
         json!({ "tokens": self.pairs.student.len(), "divergence": [self.divergence.name(), options] })
     }
 
@@ -105,7 +105,7 @@ impl<D: Divergence> Loss for SharedTokens<D> {
             softening.divide(&teacher, &teacher)?.teacher.f_to_kind(of_student.student.kind())?;
         let (one, other) =
             (known(&of_student.student, &self.pairs.student)?, known(&of_teacher, &self.pairs.teacher)?);
-        // Where one side has no other token, the other's still count.
+        // If one side has no other token, those of the other side still count.
         let no_rest = |partly: &Tensor| partly.f_narrow(-1, 0, 1)?.f_full_like(LOG_ZERO);
         let (one, other) = match (one, other) {
             ((one, None), (other, None)) => (one, other),
@@ -120,7 +120,7 @@ impl<D: Divergence> Loss for SharedTokens<D> {
     }
 }
 
-/// The logarithms of some tokens, `(rows, tokens)`, and of all others together, `(rows, 1)`.
+/// The log-probabilities of some tokens, `(rows, tokens)`, and of the total of all others, `(rows, 1)`.
 fn known(logits: &Tensor, ids: &[i64]) -> Result<(Tensor, Option<Tensor>)> {
     let index = Tensor::f_from_slice(ids)?.f_to_device(logits.device())?;
     let all = logits.f_logsumexp([-1], true)?;

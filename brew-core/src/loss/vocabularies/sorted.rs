@@ -1,10 +1,10 @@
-//! The distance of probabilities in order of size, whatever the classes mean.
+//! The distance of sorted probabilities, independent of the classes' meaning.
 
 use tch::Tensor;
 
 use crate::error::Result;
 
-/// sum_i |q_(i) - p_(i)| of each row, q_(1) >= q_(2) >= …; the shorter side has 0 in the end.
+/// sum_i |q_(i) - p_(i)| of each row, q_(1) >= q_(2) >= …; the shorter side is padded with 0.
 ///
 /// `(rows, classes)` of each side's own number of classes, to `(rows,)`.
 pub(super) fn sorted_distance(student: &Tensor, teacher: &Tensor) -> Result<Tensor> {

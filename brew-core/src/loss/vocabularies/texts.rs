@@ -1,4 +1,4 @@
-//! Distributions of two tokenizations over the pieces of text that both cover.
+//! Merges the distributions of two tokenizations over the pieces of text that both cover.
 
 use tch::{Kind, Tensor};
 
@@ -17,12 +17,12 @@ use crate::words::shape;
 pub(super) const MERGE: OptionRow =
     choice("merge", &["observed", "bayesian"], "observed", "how several tokens' probabilities become one");
 
-/// How the distributions of several tokens that are one piece of text become one.
+/// How the distributions of several tokens that form one piece of text are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merge {
-    /// The first position's, times the probability of each later token that is there.
+    /// The first position's distribution, times the probability of each later token in the piece.
     Observed,
-    /// The last position's, times the probability of each earlier token that is there.
+    /// The last position's distribution, times the probability of each earlier token in the piece.
     Bayesian,
 }
 
@@ -84,7 +84,7 @@ impl Grouped {
     }
 }
 
-/// What is read of a text beside its logits.
+/// The roles that are read in addition to the logits.
 pub(super) const TEXTS: [AlsoReads; 4] = [
     AlsoReads { side: Side::Student, role: TokenIds::NAME },
     AlsoReads { side: Side::Student, role: ByteEnds::NAME },
@@ -125,7 +125,7 @@ pub(super) fn merged(
     })
 }
 
-/// Logits, tokens and ends that do not fit.
+/// The mismatches of logits, tokens and ends.
 pub(super) fn text_mismatches(student: &Features, teacher: &Features) -> Vec<String> {
     let mut problems = two_vocabularies(student, teacher);
     for (side, read) in [("student", student), ("teacher", teacher)] {
@@ -155,7 +155,7 @@ pub(super) fn text_mismatches(student: &Features, teacher: &Features) -> Vec<Str
     problems
 }
 
-/// The positions that are a part of the text, each with its end.
+/// The positions that are part of the text, each with its end.
 fn ended(positions: &[i64], ends: &[i64]) -> Vec<(i64, i64)> {
     let end = |at: &i64| usize::try_from(*at).ok().and_then(|at| ends.get(at)).copied().unwrap_or(-1);
     positions.iter().map(|at| (*at, end(at))).filter(|(_, end)| *end >= 0).collect()

@@ -16,14 +16,14 @@ use crate::error::Result;
 use crate::role::Logits;
 use crate::words::shape;
 
-/// `uld`: mean_r( sum_i |q_(i) - p_(i)| ), where q_(1) >= q_(2) >= … are the student's probabilities in
-/// order of size, p_(i) the teacher's, and the smaller vocabulary has 0 in the end; both at T.
+/// `uld`: mean_r( sum_i |q_(i) - p_(i)| ), where q_(1) >= q_(2) >= … are the student's probabilities in order
+/// of size, p_(i) the teacher's, and the smaller vocabulary is padded with 0; both at T.
 ///
-/// For any two vocabularies: it compares how sure the sides are and of how many tokens, not of which.
-/// Logits are `(batch, length, tokens)` of each side's own length and vocabulary, or `(batch, tokens)`.
-/// The n-th position of an example that counts, by each side's own mask, goes with the other's n-th; what
-/// one side has more is left out: see [`AlignedUld`](crate::loss::AlignedUld) for positions that go
-/// together. The denominator is the number of pairs, batch by batch. T squared on request.
+/// For any two vocabularies: it compares how confident the sides are and over how many tokens, but not which
+/// tokens. Logits are `(batch, length, tokens)` of each side's own length and vocabulary, or `(batch,
+/// tokens)`. The n-th position of an example that counts, by each side's own mask, is paired with the other's
+/// n-th; surplus positions are ignored: see [`AlignedUld`](crate::loss::AlignedUld) for aligned positions.
+/// The denominator is the number of pairs, batch by batch. T squared is optional.
 ///
 /// Source: Boizard et al., "Towards Cross-Tokenizer Distillation: the Universal Logit Distillation Loss
 /// for LLMs" (2024, arXiv:2402.12030), the logits' part.
@@ -96,7 +96,8 @@ impl Loss for Uld {
     }
 }
 
-/// The options' problems, where a schedule cannot be: rows of two vocabularies have no common logits.
+/// The options' problems for losses that cannot have a schedule, since rows of two vocabularies have no
+/// common logits.
 pub(super) fn unscheduled(softening: &Softening) -> Vec<String> {
     let mut problems = softening.problems();
     if softening.is_scheduled() {
@@ -105,7 +106,7 @@ pub(super) fn unscheduled(softening: &Softening) -> Vec<String> {
     problems
 }
 
-/// The number of a position among all of a side.
+/// The index of a position among all positions of a side.
 pub(super) fn flat(read: &Features, row: usize, position: i64) -> i64 {
     let sizes = read.shape();
     let length = if sizes.len() == 3 { sizes[1] } else { 1 };
@@ -120,7 +121,7 @@ pub(super) fn rows_at(read: &Features, at: &[i64]) -> Result<Tensor> {
     wide(&logits.f_reshape([-1, tokens])?.f_index_select(0, &index)?)
 }
 
-/// The log-probabilities of both sides, which have vocabularies of their own.
+/// The log-probabilities of both sides, each over its own vocabulary.
 pub(super) fn soften_apart(softening: &Softening, student: &Tensor, teacher: &Tensor) -> Result<Softened> {
     let of_student = softening.divide(student, student)?;
     let of_teacher = softening.divide(teacher, teacher)?;
@@ -131,14 +132,14 @@ pub(super) fn soften_apart(softening: &Softening, student: &Tensor, teacher: &Te
     })
 }
 
-/// The mean of one value a pair.
+/// The mean of one value per pair.
 pub(super) fn own_term(per_row: &Tensor) -> Result<Term> {
     let pairs = per_row.size().first().copied().unwrap_or(0) as f64;
     let count = Tensor::f_full([], pairs, (per_row.kind(), per_row.device()))?;
     Ok(Term::new(per_row.f_sum(per_row.kind())?, count, Average::Own))
 }
 
-/// Logits of other numbers of rows, or masks that do not fit.
+/// The mismatches of logits with different numbers of rows, or of masks.
 pub(super) fn two_vocabularies(student: &Features, teacher: &Features) -> Vec<String> {
     let sizes = (student.shape(), teacher.shape());
     if !matches!(sizes.0.len(), 2 | 3) || sizes.0.len() != sizes.1.len() || sizes.0[0] != sizes.1[0] {
