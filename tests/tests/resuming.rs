@@ -182,7 +182,7 @@ fn two_processes_do_not_write_one_run() {
     let told = String::from_utf8_lossy(&second.stderr).into_owned();
     first.kill().unwrap();
     first.wait().unwrap();
-    assert!(!second.status.success() && told.contains("another process writes a run"), "{told}");
+    assert!(!second.status.success() && told.contains("another process is writing a run"), "{told}");
 }
 
 #[test]

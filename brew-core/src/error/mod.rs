@@ -1,11 +1,11 @@
-//! One error type for the library: data with names in it, and what to do about it.
+//! The library's error type: errors name what they concern and say what to do about it.
 //!
-//! What a program may want to act on is a variant with fields: a loss that is not finite, memory that ran out,
-//! a run folder of another run, a run that a signal ended. [`Error::cause`] gives it without what stands around
-//! it, such as the batch that was run.
+//! Errors that a program may want to act on are variants with fields: a non-finite loss, running out of
+//! memory, a run folder of a different run, a run ended by a signal. [`Error::cause`] returns the error
+//! without its context, such as the batch that was running.
 //!
-//! libtorch's own messages carry some thirty lines of C++ frames; only their first line is kept, and
-//! [`InStage`] puts the name of the stage, the tensor or the file in front of it.
+//! libtorch's messages contain about thirty lines of C++ frames; only the first line is kept, and [`InStage`]
+//! prefixes the name of the stage, tensor or file.
 
 mod during;
 mod problem;
@@ -21,21 +21,21 @@ pub use problem::Problem;
 pub use stages::InStage;
 use stages::in_stages;
 
-/// A result whose error is brew's [`enum@Error`] unless another is named.
+/// A result whose error is by default brew's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, where, and how to mend it.
+/// What went wrong, where, and how to fix it.
 ///
-/// `Debug` prints the same text as `Display`, so that a `main` that returns [`Result`] ends with a
-/// message a person can read.
+/// `Debug` prints the same text as `Display`, so that a `main` that returns [`Result`] prints a readable
+/// message.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// libtorch refused an operation.
     #[error("{}{message}", in_stages(.stages))]
     Torch {
-        /// The stage of the plan, and the part of the model in it, that asked for the operation; outermost
-        /// first. Empty where nobody said.
+        /// The stage of the plan and the part of the model in it that ran the operation; outermost first.
+        /// Empty if unknown.
         stages: Vec<String>,
         /// The first line of libtorch's message.
         message: String,
@@ -43,12 +43,13 @@ pub enum Error {
     /// The plan cannot run; every problem is listed, not only the first.
     #[error("{}", numbered("the pipeline cannot run", .0))]
     Plan(Vec<Problem>),
-    /// A value, shape, name or dtype that does not fit, with the mend in the text.
+    /// An invalid value, shape, name or dtype, with the fix in the text.
     #[error("{}{message}", in_stages(.stages))]
     Invalid {
-        /// The stage of the plan that was run, and the part in it; outermost first. Empty outside a plan.
+        /// The stage of the plan that was running, and the part in it; outermost first. Empty outside of a
+        /// plan.
         stages: Vec<String>,
-        /// What does not fit, and the mend.
+        /// The problem, and its fix.
         message: String,
     },
     /// A file or folder that cannot be read, written or understood.
@@ -56,41 +57,41 @@ pub enum Error {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What is wrong with it, where in it, and the mend.
+        /// The problem, where in the file it is, and its fix.
         message: String,
     },
-    /// Memory ran out, of the device or of the process.
+    /// The device or the process ran out of memory.
     #[error(
-        "{}{message}; out of memory: use smaller batches and accumulate more of them, truncate long rows, compute activations again in the backward pass (`.gradient_checkpointing(true)`), or compute in bfloat16 (`.precision(Precision::Bf16)`)",
+        "{}{message}; out of memory: use smaller batches and accumulate more of them, truncate long rows, enable gradient checkpointing (`.gradient_checkpointing(true)`), or compute in bfloat16 (`.precision(Precision::Bf16)`)",
         in_stages(.stages)
     )]
     OutOfMemory {
-        /// The stage of the plan that asked for memory, and the part in it; outermost first.
+        /// The stage of the plan that needed the memory, and the part in it; outermost first.
         stages: Vec<String>,
         /// The first line of libtorch's message.
         message: String,
     },
-    /// The loss of a batch is NaN or infinite, and the run was told to stop there. The student is as it was
-    /// after the step before.
+    /// The loss of a batch is NaN or infinite, and the run stops on that. The student keeps the state of the
+    /// previous step.
     #[error(
-        "step {step}: {}; lower the learning rate, clip gradients, or say `.on_not_finite(NotFinite::Skip)`",
+        "step {step}: {}; lower the learning rate, clip gradients, or use `.on_not_finite(NotFinite::Skip)`",
         not_finite(.terms, .batch)
     )]
     LossNotFinite {
         /// The optimizer step, from 1.
         step: u64,
-        /// The losses that are not finite, by name; none where their weighted sum alone is not.
+        /// The non-finite losses, by name; empty if only their weighted sum is not finite.
         terms: Vec<(String, f64)>,
-        /// Where the batch was written for study: nowhere in a run without a folder; what kept it from being
+        /// The folder that the batch was written to, `None` without a run folder; or why it could not be
         /// written.
         batch: Result<Option<PathBuf>, String>,
     },
-    /// The run folder holds an unfinished run of other settings, another plan or other models.
+    /// The run folder holds an unfinished run with different settings, a different plan or different models.
     #[error(
         "{}: {}",
         path.display(),
         numbered(
-            "it holds a different, unfinished run: say `.fresh()` to move that aside, or choose another folder",
+            "it holds a different, unfinished run: use `.fresh()` to move that aside, or choose another folder",
             .differences
         )
     )]
@@ -100,18 +101,18 @@ pub enum Error {
         /// Each value that differs: its name, what it was and what it is.
         differences: Vec<String>,
     },
-    /// A signal asked for the end of a run, which can be resumed.
+    /// A signal ended the run, which can be resumed.
     #[error("stopped by a signal after optimizer step {step}: {}", match saved {
         Some(path) => format!("run it again to resume from {}", path.display()),
-        None => "nothing was written, so that it starts over the next time".to_owned(),
+        None => "nothing was written, so it starts over the next time".to_owned(),
     })]
     Interrupted {
-        /// Optimizer steps done.
+        /// Optimizer steps completed.
         step: u64,
         /// The checkpoint that was written.
         saved: Option<PathBuf>,
     },
-    /// An error with what was being done.
+    /// An error together with the activity during which it occurred.
     #[error("{during}: {error}{}", during.after())]
     During {
         /// What was being done.
@@ -119,7 +120,7 @@ pub enum Error {
         /// What went wrong.
         error: Box<Error>,
     },
-    /// An error of another crate: of a data source, an observer, or the user's own model.
+    /// An error of other code: a data source, an observer, or the user's own model.
     #[error("{0}")]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -141,7 +142,7 @@ impl Error {
         Error::File { path: path.into(), message: message.to_string() }
     }
 
-    /// The error itself, without what was being done.
+    /// The error itself, without its context.
     ///
     /// ```
     /// use brew_core::Error;
@@ -163,22 +164,22 @@ impl Error {
         }
     }
 
-    /// What a loss that is not finite says where its step is left out.
+    /// The warning for a non-finite loss whose step is skipped.
     pub(crate) fn left_out(&self) -> String {
         match self {
             Error::LossNotFinite { step, terms, batch } => {
-                format!("step {step}: {}; the step is left out", not_finite(terms, batch))
+                format!("step {step}: {}; the step is skipped", not_finite(terms, batch))
             }
             other => other.to_string(),
         }
     }
 
-    /// The same error with what was being done.
+    /// Adds the activity during which the error occurred.
     pub(crate) fn during(self, during: During) -> Self {
         Error::During { during, error: Box::new(self) }
     }
 
-    /// The error of a task, where there are several.
+    /// Adds the name of the task.
     pub(crate) fn of_task(self, task: &str) -> Self {
         self.during(During::Task(task.to_owned()))
     }
@@ -205,8 +206,8 @@ impl From<tch::TchError> for Error {
     }
 }
 
-/// Whether this is what libtorch says where memory ran out. Its exceptions reach us as text alone: this is the one
-/// place where an error is told by its words.
+/// Whether this is libtorch's message for running out of memory. Its exceptions are only available as text,
+/// so this is the one place that recognizes an error by its wording.
 fn ran_out_of_memory(text: &str) -> bool {
     let text = text.to_lowercase();
     ["out of memory", "can't allocate memory", "not enough memory"].iter().any(|words| text.contains(words))
@@ -219,7 +220,7 @@ fn not_finite(terms: &[(String, f64)], batch: &Result<Option<PathBuf>, String>) 
     match batch {
         Ok(Some(path)) => format!("{what}; the batch is in {}", path.display()),
         Ok(None) => what,
-        Err(error) => format!("{what}; the batch could not be kept: {error}"),
+        Err(error) => format!("{what}; the batch could not be written: {error}"),
     }
 }
 
@@ -231,7 +232,7 @@ mod tests {
 
     #[test]
     fn memory_that_ran_out_is_an_error_of_its_own_and_says_what_to_change() {
-        // The words of libtorch 2.11 on the CPU and on CUDA.
+        // libtorch 2.11's messages on the CPU and on CUDA.
         for words in [
             "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
             "CUDA out of memory. Tried",
@@ -245,7 +246,7 @@ mod tests {
             assert!(told.starts_with(&format!("epoch 0, batch 3: stage `student`: {words}")), "{told}");
             assert!(told.contains("smaller batches"), "{told}");
         }
-        // More than any machine has: libtorch's own error, whatever its words are.
+        // More than any machine has, to get libtorch's own error, whatever its wording.
         let refused = Error::from(Tensor::f_zeros([1_i64 << 46], (Kind::Float, Device::Cpu)).unwrap_err());
         assert!(matches!(refused, Error::OutOfMemory { .. }), "{refused}");
         let told = refused.to_string();

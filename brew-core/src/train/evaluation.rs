@@ -120,8 +120,7 @@ where
     R: Role,
 {
     let first = data.epoch(0)?.next();
-    let first =
-        first.ok_or_else(|| Error::invalid("there is nothing to evaluate: the data has no rows"))??;
+    let first = first.ok_or_else(|| Error::invalid("nothing to evaluate: the data has no rows"))??;
     if R::NAME == Logits::NAME {
         same_classes(student, data, &first)?;
     }

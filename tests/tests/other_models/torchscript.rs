@@ -114,7 +114,7 @@ fn a_module_traced_with_dropout_is_refused() {
 
 #[test]
 fn a_file_that_is_missing_or_no_module_is_refused_by_name() {
-    for (name, words) in [("absent.pt", "there is no such file"), ("make.py", "not a TorchScript module")] {
+    for (name, words) in [("absent.pt", "the file does not exist"), ("make.py", "not a TorchScript module")] {
         let error = TorchScript::load(fixture(name), Device::Cpu).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains(words), "{error}");
     }

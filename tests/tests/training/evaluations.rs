@@ -243,7 +243,7 @@ fn everything_that_is_wrong_with_the_data_and_every_evaluation_is_said_at_once()
         "last.jsonl, row 35: the largest `labels`, 9",
         "evaluation `matthews`: ",
         "empty.jsonl: there are no rows",
-        "evaluation `accuracy`: there is nothing to evaluate",
+        "evaluation `accuracy`: nothing to evaluate",
     ] {
         assert!(error.contains(said), "{said}: {error}");
     }

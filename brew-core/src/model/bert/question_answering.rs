@@ -14,7 +14,7 @@ use crate::model::parts::dropout;
 use crate::pass::Pass;
 use crate::role;
 
-/// A model that finds the span of a text that answers a question.
+/// A model that finds the span of a text that answers a question (extractive question answering).
 ///
 /// ```no_run
 /// use brew_core::prelude::*;
@@ -35,11 +35,11 @@ use crate::role;
 pub type BertForQuestionAnswering = Bert<SpanHead>;
 
 impl BertForQuestionAnswering {
-    /// Loads a pretrained encoder and puts a new head on it, with weights from N(0, `initializer_range`²) and bias 0;
-    /// the same for the same seed.
+    /// Loads a pretrained encoder and adds a new head with weights from N(0, `initializer_range`²) and bias
+    /// 0; the same for the same seed.
     ///
     /// # Errors
-    /// As [`from_pretrained`](Self::from_pretrained).
+    /// Those of [`from_pretrained`](Self::from_pretrained).
     pub fn from_encoder(folder: impl AsRef<Path>, seed: u64, device: Device) -> Result<Self> {
         Self::from_encoder_of(folder.as_ref(), SCORES, seed, device)
     }
@@ -47,7 +47,7 @@ impl BertForQuestionAnswering {
     /// The same model with a new head: weights from N(0, `initializer_range`²), bias 0, and nothing frozen.
     ///
     /// # Errors
-    /// Where libtorch refuses.
+    /// Those of libtorch.
     pub fn with_new_head(self, seed: u64) -> Result<Self> {
         self.with_new_head_of(SCORES, seed)
     }
@@ -56,15 +56,14 @@ impl BertForQuestionAnswering {
 impl BertForQuestionAnswering {
     /// One forward pass.
     ///
-    /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 where there
-    /// is a token and 0 where there is padding; `token_type_ids`, of the same shape, is 0 everywhere
-    /// where it is absent, and is not read by a DistilBERT; `start_positions` and `end_positions` are
-    /// `(batch,)` int64. As in transformers, a position of `length` or more does not count, and one
-    /// below 0 is taken for 0.
+    /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 where there is a
+    /// token and 0 where there is padding; `token_type_ids`, of the same shape, defaults to all 0 and is not
+    /// read by a DistilBERT; `start_positions` and `end_positions` are `(batch,)` int64. As in transformers,
+    /// a position of `length` or more does not count, and one below 0 is treated as 0.
     ///
     /// # Errors
-    /// When shapes differ, when a sequence is longer than the config allows, and, on a CPU, when a
-    /// token or a type is out of range.
+    /// Shapes that differ, a sequence longer than the config allows, and, on a CPU, a token or type out of
+    /// range.
     pub fn forward(
         &self,
         input_ids: &Tensor,

@@ -64,10 +64,10 @@ pub struct ClassifierOutput {
     /// wanted are undefined.
     #[role(query)]
     pub queries: Vec<Tensor>,
-    /// As the queries.
+    /// Like the queries.
     #[role(key)]
     pub keys: Vec<Tensor>,
-    /// As the queries.
+    /// Like the queries.
     #[role(value)]
     pub values: Vec<Tensor>,
     /// The mean loss of the examples that count, a scalar, if there are labels and it is wanted; 0 if none

@@ -13,8 +13,7 @@ use crate::model::weights::Weights;
 /// Scores per token: one for the start, one for the end.
 pub(super) const SCORES: i64 = 2;
 
-/// The head of a model that answers questions: a linear layer to two scores a token, after dropout in
-/// a DistilBERT.
+/// The head for question answering: a linear layer to two scores per token, after dropout in a DistilBERT.
 #[derive(Debug)]
 pub struct SpanHead {
     pub(super) output: Linear,

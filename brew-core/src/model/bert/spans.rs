@@ -7,7 +7,7 @@ use super::loss;
 use crate::batch::Output;
 use crate::error::Result;
 
-/// A batch of questions, each tokenized with the text that holds its answer.
+/// A batch of questions, each tokenized together with the text that holds its answer.
 #[derive(Debug, Batch)]
 pub struct SpanBatch {
     /// Token numbers, `(batch, length)`.
@@ -16,7 +16,7 @@ pub struct SpanBatch {
     /// 1 where there is a token, 0 where there is padding, `(batch, length)`.
     #[column(i64, pad = 0)]
     pub attention_mask: Tensor,
-    /// 0 in the question and 1 in the text, `(batch, length)`; all 0 where it is absent.
+    /// 0 in the question and 1 in the text, `(batch, length)`; all 0 if absent.
     #[column(i64, pad = 0)]
     pub token_type_ids: Option<Tensor>,
     /// The first token of the answer, counted from 0, `(batch,)`; absent when predicting.
@@ -27,34 +27,33 @@ pub struct SpanBatch {
     pub end_positions: Option<Tensor>,
 }
 
-/// What one forward pass of a model that answers questions returns.
+/// The output of a question-answering model.
 #[derive(Debug)]
 pub struct SpanOutput {
-    /// How well the answer begins at each token, before the softmax over the length,
-    /// `(batch, length)`.
+    /// Scores of the answer starting at each token, before the softmax over the length, `(batch, length)`.
     pub start_logits: Tensor,
-    /// How well the answer ends at each token, before the softmax over the length, `(batch, length)`.
+    /// Scores of the answer ending at each token, before the softmax over the length, `(batch, length)`.
     pub end_logits: Tensor,
-    /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first; those that nobody
-    /// reads are undefined.
+    /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first; those not wanted are
+    /// undefined.
     pub hidden_states: Vec<Tensor>,
-    /// One map a layer of `(batch, heads, length, length)`, probabilities that sum to 1 over the
-    /// last dimension but for dropout; those that nobody reads are undefined.
+    /// One map of `(batch, heads, length, length)` per layer, probabilities that sum to 1 over the last
+    /// dimension apart from dropout; those not wanted are undefined.
     pub attentions: Vec<Tensor>,
-    /// Queries, keys and values: one tensor a layer of `(batch, length, width)` each, before they are
-    /// split into heads; those that nobody reads are undefined.
+    /// Queries, one tensor of `(batch, length, width)` per layer, before they are split into heads; those not
+    /// wanted are undefined.
     pub queries: Vec<Tensor>,
-    /// As the queries.
+    /// Like the queries.
     pub keys: Vec<Tensor>,
-    /// As the queries.
+    /// Like the queries.
     pub values: Vec<Tensor>,
-    /// Half the sum of the mean cross entropies of start and end, a scalar, where both positions are
-    /// there and somebody reads it; a mean over no position is 0.
+    /// Half the sum of the mean cross entropies of start and end, a scalar, if both positions are given and
+    /// it is wanted; a mean over no positions is 0.
     ///
-    /// It is transformers' loss.
+    /// It equals transformers' loss.
     pub loss: Option<Tensor>,
-    /// The two halves whose sum the loss is, that of the start and that of the end, scalars: accumulated
-    /// batches are averaged by the number of the positions of each that count, as if they were one batch.
+    /// The two halves that sum to the loss, for start and end, scalars: accumulated batches are averaged by
+    /// each half's number of positions that count, as if they were one batch.
     pub losses: Option<Vec<Tensor>>,
 }
 
@@ -76,8 +75,8 @@ impl Output for SpanOutput {
 
 /// The roles of a [`SpanOutput`]. `logits` and `labels` are lists: the start, then the end.
 ///
-/// A position beyond the text, where the answer was cut off, is the label -100, which no loss counts:
-/// what transformers does with it, too.
+/// A position beyond the text, because the answer was truncated, becomes the label -100, which no loss
+/// counts, as in transformers.
 #[derive(Debug, Clone, Copy)]
 pub struct SpanOutputAdaptor;
 

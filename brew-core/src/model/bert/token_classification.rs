@@ -51,10 +51,10 @@ pub struct TokenClassifierOutput {
     /// wanted are undefined.
     #[role(query)]
     pub queries: Vec<Tensor>,
-    /// As the queries.
+    /// Like the queries.
     #[role(key)]
     pub keys: Vec<Tensor>,
-    /// As the queries.
+    /// Like the queries.
     #[role(value)]
     pub values: Vec<Tensor>,
     /// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar, if there are

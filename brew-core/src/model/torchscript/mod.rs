@@ -1,7 +1,7 @@
-//! A teacher that was traced or scripted in Python, run as it is: a TorchScript file.
+//! TorchScript teachers: models traced or scripted in Python.
 //!
-//! It is frozen and cannot be a student: its file is all there is of it. What it returns (a tensor, a
-//! tuple or a dict) becomes logits and hidden states by position or by name.
+//! Such a model is frozen and cannot be a student, because brew cannot save it. Its output (a tensor, a tuple
+//! or a dict) becomes logits and hidden states by position or by key.
 //!
 //! In Python, for a model of transformers:
 //!
@@ -47,27 +47,28 @@ use crate::words::suggest;
 /// ```
 pub struct TorchScript {
     path: PathBuf,
-    /// The hash of the file: code, constants, parameters and buffers, some of which libtorch does not name.
+    /// The hash of the file: it covers code, constants, parameters and buffers, some of which libtorch does
+    /// not list.
     file: String,
     module: CModule,
     inputs: Vec<String>,
     logits: Part,
     hidden: Option<Part>,
-    /// Whether two passes over one batch have been compared.
+    /// Whether two passes over the same batch have been compared.
     compared: Cell<bool>,
 }
 
-/// What a TorchScript module returned.
+/// The output of a TorchScript module.
 ///
-/// Its adaptor reads [`TextBatch`]; for another batch write an
-/// `#[adaptor(batch = …, output = ScriptOutput)]` of your own.
+/// Its adaptor reads [`TextBatch`]; for another batch type write your own `#[adaptor(batch = …, output =
+/// ScriptOutput)]`.
 #[distill(batch = TextBatch, inputs_mask = attention_mask, labels = labels)]
 #[derive(Debug)]
 pub struct ScriptOutput {
     /// Scores before the softmax, `(batch, classes)` or `(batch, length, classes)`.
     #[role(logits)]
     pub logits: Tensor,
-    /// The hidden states that it gives, in its own order; empty where none are read.
+    /// The module's hidden states, in its own order; empty if none are read.
     #[role(hidden)]
     pub hidden_states: Vec<Tensor>,
 }
@@ -85,17 +86,20 @@ impl fmt::Debug for TorchScript {
 }
 
 impl TorchScript {
-    /// Loads a module in evaluation mode, with no parameter that would learn.
+    /// Loads a module in evaluation mode, with all parameters frozen.
     ///
-    /// Until told otherwise it is called with the columns `input_ids` and `attention_mask`, the logits
-    /// are at position 0, and no hidden states are read.
+    /// By default it is called with the columns `input_ids` and `attention_mask`, the logits are at position
+    /// 0, and no hidden states are read.
     ///
     /// # Errors
     /// A file that is missing or not a TorchScript module.
     pub fn load(path: impl AsRef<Path>, device: Device) -> Result<Self> {
         let path = path.as_ref();
         if !path.is_file() {
-            return Err(Error::file(path, "there is no such file: save one with torch.jit.trace(…).save(…)"));
+            return Err(Error::file(
+                path,
+                "the file does not exist: save one with torch.jit.trace(…).save(…)",
+            ));
         }
         let refused = |error: tch::TchError| {
             let message =
@@ -166,14 +170,14 @@ impl<B: Batch> Forward<B> for TorchScript {
             batch.column(name).map(|tensor| IValue::Tensor(tensor.shallow_clone())).ok_or_else(|| {
                 let near = suggest(name, batch.tensors().into_iter().map(|(column, _)| column));
                 Error::invalid(format!(
-                    "the TorchScript module is given `{name}`, which is no column of the batch{near}"
+                    "the TorchScript module takes `{name}`, which is not a column of the batch{near}"
                 ))
             })
         });
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         let output = self.call(&inputs)?;
         if !self.compared.replace(true) && !output.logits.f_equal(&self.call(&inputs)?.logits)? {
-            let message = "two passes over one batch differ: its dropout is on for good; call `model.eval()` in Python before tracing it";
+            let message = "two passes over the same batch differ, as with dropout left on: call `model.eval()` in Python before tracing it";
             return Err(Error::file(&self.path, message));
         }
         Ok(output)
@@ -190,10 +194,7 @@ impl Model for TorchScript {
     }
 
     fn save(&self, _: &Path) -> Result<()> {
-        Err(Error::file(
-            &self.path,
-            "a TorchScript module is not written: its file is all there is, copy that",
-        ))
+        Err(Error::file(&self.path, "a TorchScript module cannot be saved: copy its file instead"))
     }
 
     fn identity(&self) -> Result<BTreeMap<String, String>> {

@@ -8,10 +8,10 @@ use tch::{IValue, Tensor};
 use crate::error::{Error, Result};
 use crate::words::suggest;
 
-/// Where in what a module returns something is.
+/// A place in a module's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// At this position of a tuple or a list, from 0; position 0 of a lone tensor is the tensor.
+    /// At this position of a tuple or list, from 0; position 0 of a single tensor is the tensor itself.
     At(usize),
     /// Under this key of a dict.
     Named(String),
@@ -62,7 +62,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// A tuple or list as tensors; `None` where it is something else.
+/// A tuple or list as tensors; `None` for anything else.
 pub(super) fn tensors(value: &IValue) -> Option<Vec<Tensor>> {
     match value {
         IValue::TensorList(tensors) => Some(tensors.iter().map(Tensor::shallow_clone).collect()),

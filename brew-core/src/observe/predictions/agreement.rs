@@ -7,18 +7,18 @@ use crate::error::{Error, Result};
 use crate::model::ProblemType;
 
 impl Predictions {
-    /// The share, 0 to 1, of examples (of tokens that count, where classes are of tokens) for which
-    /// both predict the same class; of a list of heads, all must agree. Where any number of classes may apply
-    /// (the model's `problem_type` is `multi_label_classification`), both must predict the same ones.
+    /// The share, 0 to 1, of examples (for token classes, of tokens that count) for which both predict the
+    /// same class; with several heads, all must agree. If several classes may apply (the model's
+    /// `problem_type` is `multi_label_classification`), both must predict the same set.
     ///
     /// # Errors
-    /// When they are of different data, or are numbers, which have no class.
+    /// Predictions for different data, or predicted numbers, which have no class.
     pub fn agreement(&self, other: &Predictions) -> Result<f64> {
         let mut agree: Option<Tensor> = None;
         for (ours, theirs) in self.values.iter().zip(&other.values) {
             if ours.size() != theirs.size() {
                 return Err(Error::invalid(format!(
-                    "{:?} predictions cannot be compared with {:?}: they are of different data",
+                    "predictions of {:?} cannot be compared with {:?}: they are for different data",
                     ours.size(),
                     theirs.size()
                 )));
@@ -49,6 +49,6 @@ impl Predictions {
 
 fn numbers_do_not_agree() -> Error {
     Error::invalid(
-        "one logit, or the numbers of a regression, have no class that two models could agree on: compare them by `Pearson` or `Spearman` against the same labels",
+        "one logit, or the numbers of a regression, have no class that two models could agree on: compare them with the same labels by `Pearson` or `Spearman`",
     )
 }

@@ -13,7 +13,7 @@ use crate::observe::inputs::{Inputs, input_of};
 use crate::pass::{Pass, Wants};
 use crate::role::{IGNORED, InputsMask, Labels, Logits, LogitsMask, Role, mask_of};
 
-/// What is kept of a batch's tensors and their mask.
+/// Reduces a batch's tensors, with their mask, to what is kept.
 type Keep<'k> = dyn Fn(Vec<Tensor>, Option<&Tensor>) -> Result<Vec<Tensor>> + 'k;
 
 impl<R: Role> Predictions<R> {
@@ -50,13 +50,13 @@ impl<R: Role> Predictions<R> {
             parts.push(Predictions { inputs, ..part });
         }
         if parts.is_empty() {
-            return Err(Error::invalid("there is nothing to evaluate: the data has no rows"));
+            return Err(Error::invalid("nothing to evaluate: the data has no rows"));
         }
         Ok(Self::join(&parts)?.with_problem(model.problem_type()))
     }
 
-    /// One batch on the CPU. Where classes are of tokens, a mask is made if there is none: padding to
-    /// the longest batch needs it.
+    /// One batch on the CPU. For token classes a mask is created if there is none, because padding to the
+    /// longest batch needs it.
     fn part(values: Vec<Tensor>, labels: Vec<Tensor>, mask: Option<Tensor>) -> Result<Self> {
         let on_cpu = |tensor: Tensor| Ok(tensor.f_to_device(Device::Cpu)?);
         let values = values.into_iter().map(|values| {
@@ -65,7 +65,7 @@ impl<R: Role> Predictions<R> {
             on_cpu(if wide { values.f_to_kind(Kind::Float)? } else { values })
         });
         let values = values.collect::<Result<Vec<_>>>()?;
-        // In 8 bits without a sign the -100 that a shorter batch is padded with would be the class 156.
+        // As unsigned 8-bit numbers, the -100 that pads a shorter batch would become class 156.
         let labels = labels.into_iter().map(|labels| match labels.f_kind()? {
             Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8 => on_cpu(labels.f_to_kind(Kind::Int64)?),
             _ => on_cpu(labels),
@@ -95,7 +95,7 @@ impl<R: Role> Predictions<R> {
         let labels = labels.collect::<Result<Vec<_>>>()?;
         if R::NAME == Logits::NAME && !labels.is_empty() && labels.len() != values.len() {
             return Err(Error::invalid(format!(
-                "there are {} logits and {} labels: each head needs its own",
+                "there are {} logits but {} labels: each head needs its own",
                 values.len(),
                 labels.len()
             )));
@@ -111,7 +111,7 @@ fn tensors(feature: Option<Feature>) -> Vec<Tensor> {
     feature.map(Feature::into_tensors).unwrap_or_default()
 }
 
-/// Batches below one another, each padded to the largest in every dimension but the first.
+/// Concatenates batches, each padded to the largest in every dimension except the first.
 fn join<'t>(parts: impl IntoIterator<Item = &'t Tensor>, padding: impl Fn(usize) -> f64) -> Result<Tensor> {
     let parts: Vec<&Tensor> = parts.into_iter().collect();
     let mut largest: Vec<i64> = Vec::new();
@@ -126,7 +126,7 @@ fn join<'t>(parts: impl IntoIterator<Item = &'t Tensor>, padding: impl Fn(usize)
         if missing.iter().skip(1).all(|missing| *missing == 0) {
             return Ok(part.shallow_clone());
         }
-        // The last dimension first, and what goes before and behind it.
+        // The padding before and after each dimension, last dimension first.
         let sides: Vec<i64> = missing.iter().skip(1).rev().flat_map(|missing| [0, *missing]).collect();
         Ok(part.f_pad(sides, "constant", padding(part.dim()))?)
     });

@@ -1,4 +1,4 @@
-//! A model over a whole data set: what it gives, the logits unless another role is named, beside the labels.
+//! Predictions: a model's outputs over a whole data set, together with the labels.
 
 mod agreement;
 mod gather;
@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::model::{ProblemType, Seen};
 use crate::role::{Logits, Role};
 
-/// What a model gives for each example of a data set, in the order of the batches: the tensors of one role,
-/// the logits unless another is named, beside the labels.
+/// A model's outputs for each example of a data set, in the order of the batches: the tensors of one role, by
+/// default the logits, and the labels.
 ///
 /// ```
 /// use brew_core::prelude::*;
@@ -34,9 +34,9 @@ pub struct Predictions<R: Role = Logits> {
     values: Vec<Tensor>,
     labels: Vec<Tensor>,
     mask: Option<Tensor>,
-    /// Where the labels are what the model reads, the column.
+    /// The column that the labels copy, if they are the model's input.
     inputs: Inputs,
-    /// What the model says of its head.
+    /// The problem type that the model states.
     problem: Option<ProblemType>,
     role: PhantomData<fn() -> R>,
 }
@@ -54,21 +54,21 @@ impl<R: Role> fmt::Debug for Predictions<R> {
 }
 
 impl Predictions {
-    /// Predictions that were made elsewhere.
+    /// Predictions computed elsewhere.
     ///
-    /// - `logits`, one tensor a head: `(examples, classes)`; `(examples, length, classes)` for classes
-    ///   of tokens; `(examples, length)` each for the start and the end of a span.
-    /// - `labels`, empty where there are none, else one tensor a head: classes, int64, of the shape of
-    ///   the logits without `classes`, -100 where none is asked for; or numbers, in the shape of the
-    ///   logits; for spans positions, `(examples,)`.
-    /// - `mask`, `(examples, length)`, not 0 where a token counts; `None` where all do.
+    /// - `logits`, one tensor per head: `(examples, classes)`; `(examples, length, classes)` for token
+    ///   classes; `(examples, length)` each for the start and the end of a span.
+    /// - `labels`, empty if there are none, else one tensor per head: classes, int64, in the shape of the
+    ///   logits without `classes`, -100 to ignore; or numbers, in the shape of the logits; for spans
+    ///   positions, `(examples,)`.
+    /// - `mask`, `(examples, length)`, nonzero where a token counts; `None` if all do.
     ///
     /// # Errors
-    /// When there are no logits, when heads and labels differ in number, or any in their examples.
+    /// Missing logits, different numbers of heads and labels, or different numbers of examples.
     pub fn new(logits: Vec<Tensor>, labels: Vec<Tensor>, mask: Option<Tensor>) -> Result<Self> {
         if !labels.is_empty() && !logits.is_empty() && labels.len() != logits.len() {
             return Err(Error::invalid(format!(
-                "there are {} logits and {} labels: each head needs its own",
+                "there are {} logits but {} labels: each head needs its own",
                 logits.len(),
                 labels.len()
             )));
@@ -76,12 +76,12 @@ impl Predictions {
         Self::of_values(logits, labels, mask)
     }
 
-    /// Runs a model over the first epoch of some batches, without dropout and without gradients.
+    /// Runs a model over the first epoch of some batches, without dropout and gradients.
     ///
-    /// Labels are those of the adaptor's role, or else the batch's column `labels`; the mask is that of
-    /// the role `logits_mask`. Batches of different lengths are padded to the longest: logits of tokens
-    /// with 0 under a mask of 0, logits of positions with -inf, labels with -100. All of it is kept on
-    /// the CPU, the logits in float32.
+    /// Labels come from the adaptor's role, or else from the batch's column `labels`; the mask comes from the
+    /// role `logits_mask`. Batches of different lengths are padded to the longest: token logits with 0 under
+    /// a mask of 0, position logits with -inf, labels with -100. Everything is kept on the CPU, the logits in
+    /// float32.
     pub fn of<A, D>(model: &Seen<A>, data: &D) -> Result<Self>
     where
         A: Adaptor + Provides<Logits>,
@@ -90,37 +90,37 @@ impl Predictions {
         Self::of_role(model, data)
     }
 
-    /// The logits, one tensor a head, float32 on the CPU.
+    /// The logits, one tensor per head, float32 on the CPU.
     pub fn logits(&self) -> &[Tensor] {
         &self.values
     }
 }
 
 impl<R: Role> Predictions<R> {
-    /// What a model gives of the role `R`, made elsewhere: tensors with a row an example, labels with as
-    /// many rows, and `(examples, length)`, not 0 where a position counts.
+    /// Values of the role `R` computed elsewhere: tensors with one row per example, labels with as many rows,
+    /// and a mask `(examples, length)`, nonzero where a position counts.
     ///
     /// # Errors
-    /// When there are no tensors, or any differ in their examples.
+    /// Missing tensors, or different numbers of examples.
     pub fn of_values(values: Vec<Tensor>, labels: Vec<Tensor>, mask: Option<Tensor>) -> Result<Self> {
         let rows = |tensor: &Tensor| tensor.size().first().copied();
         let Some(expected) = values.first().map(rows) else {
-            return Err(Error::invalid(format!("the model gave no `{}` to evaluate", R::NAME)));
+            return Err(Error::invalid(format!("the model provided no `{}` to evaluate", R::NAME)));
         };
         if values.iter().chain(&labels).chain(&mask).any(|tensor| rows(tensor) != expected) {
             return Err(Error::invalid(format!(
-                "{}, labels and mask must have as many rows as one another",
+                "{}, labels and mask must have the same number of rows",
                 R::NAME
             )));
         }
         Ok(Predictions { values, labels, mask, inputs: Inputs::Unknown, problem: None, role: PhantomData })
     }
 
-    /// As [`Predictions::of`], of another role than the logits: its tensors are padded with 0, and the mask
-    /// is the role's own (see [`mask_of`]). Floats of 16 bits are kept in float32.
+    /// Like [`Predictions::of`], for a role other than the logits: its tensors are padded with 0, and the
+    /// mask is the role's own (see [`mask_of`]). 16-bit floats are converted to float32.
     ///
     /// # Errors
-    /// Those of the data and the model; no batch.
+    /// Those of the data and the model; data without batches.
     pub fn of_role<A, D>(model: &Seen<A>, data: &D) -> Result<Self>
     where
         A: Adaptor + Provides<R>,
@@ -129,7 +129,7 @@ impl<R: Role> Predictions<R> {
         Self::gather(model, data.epoch(0)?, &|values, _| Ok(values))
     }
 
-    /// What a metric keeps of these batches.
+    /// What a metric keeps of these batches, joined.
     pub(crate) fn kept_by<A: Adaptor + Provides<R>>(
         metric: &(impl Metric<R> + ?Sized),
         model: &Seen<A>,
@@ -138,32 +138,32 @@ impl<R: Role> Predictions<R> {
         Self::gather(model, batches, &|values, mask| metric.of_batch(values, mask))
     }
 
-    /// The tensors of the role: one, or the list of them.
+    /// The tensors of the role.
     pub fn values(&self) -> &[Tensor] {
         &self.values
     }
 
-    /// The labels, one tensor a head; empty where the data has none.
+    /// The labels, one tensor per head; empty if the data has none.
     pub fn labels(&self) -> &[Tensor] {
         &self.labels
     }
 
-    /// Which positions count, `(examples, length)`; `None` where there are none.
+    /// The mask of positions that count, `(examples, length)`; `None` if there is no mask.
     pub fn mask(&self) -> Option<&Tensor> {
         self.mask.as_ref()
     }
 
-    /// What the model says of its head, where it says so.
+    /// The problem type that the model states, if any.
     pub(crate) fn problem(&self) -> Option<ProblemType> {
         self.problem
     }
 
-    /// The same predictions of a head that means this.
+    /// The same predictions with this problem type.
     pub(crate) fn with_problem(self, problem: Option<ProblemType>) -> Self {
         Predictions { problem, ..self }
     }
 
-    /// The column that the labels are a copy of, where that is what the model reads.
+    /// The column that the labels are a copy of, if the model reads it.
     pub(crate) fn labels_are_inputs(&self) -> Option<&'static str> {
         self.inputs.column()
     }

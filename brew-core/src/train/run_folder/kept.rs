@@ -43,7 +43,7 @@ pub(super) fn newest(
             Ok(read) => return Ok(Some((path, read))),
             Err(error) => {
                 damaged.insert(step);
-                notes.push(format!("a checkpoint cannot be used, the one before it is: {error}"));
+                notes.push(format!("a checkpoint is damaged, so the previous one is used: {error}"));
             }
         }
     }

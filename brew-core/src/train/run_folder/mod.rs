@@ -29,7 +29,7 @@ const CONFIG: &str = "config.json";
 const SUMMARY: &str = "summary.json";
 const CHECKPOINTS: &str = "checkpoints";
 
-/// A run folder that this process alone writes to.
+/// A run folder, locked by this process.
 #[derive(Debug)]
 pub(in crate::train) struct RunFolder {
     path: PathBuf,
@@ -39,7 +39,7 @@ pub(in crate::train) struct RunFolder {
     pub(in crate::train) resumed: Option<(PathBuf, Read)>,
     /// What a person should know about the folder.
     pub(in crate::train) notes: Vec<String>,
-    /// The steps of checkpoints that cannot be read.
+    /// The steps of unreadable checkpoints.
     damaged: RefCell<BTreeSet<u64>>,
 }
 
@@ -60,7 +60,7 @@ impl RunFolder {
         Self::open(path, &asked.config()?, tasks, settings.fresh).map(Some)
     }
 
-    /// Opens the folder of a run with this config and these plans.
+    /// Opens the folder for a run with this config and these plans.
     ///
     /// An unfinished run with the same config and plans resumes from its newest readable checkpoint. A finished
     /// run is moved aside; with `fresh`, any run is. Writes `config.json`, `plan.json` and `plan.dot`, or with
@@ -76,13 +76,13 @@ impl RunFolder {
             refuse_foreign(path)?;
         } else if fresh || path.join(SUMMARY).exists() {
             let aside = move_aside(path)?;
-            notes.push(format!("the folder held a run already; it is now {}", aside.display()));
+            notes.push(format!("the folder already held a run, which is now in {}", aside.display()));
             lock = locked(path)?;
         } else {
             refuse_another(path, config, tasks)?;
             resumed = newest(&path.join(CHECKPOINTS), &mut damaged, &mut notes)?;
             if resumed.is_none() {
-                notes.push("the folder held a run without a checkpoint; it begins again".to_owned());
+                notes.push("the folder held a run without a checkpoint; starting over".to_owned());
             }
         }
         // The config comes first: it marks the folder as a run's.
@@ -93,22 +93,22 @@ impl RunFolder {
         Ok(RunFolder { path: path.to_owned(), _lock: lock, resumed, notes, damaged: RefCell::new(damaged) })
     }
 
-    /// Where the metrics go.
+    /// The path of the metrics file.
     pub(in crate::train) fn metrics(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
     }
 
-    /// Where the checkpoint of this optimizer step goes.
+    /// The path of this optimizer step's checkpoint.
     pub(in crate::train) fn checkpoint(&self, step: u64) -> PathBuf {
         self.path.join(CHECKPOINTS).join(format!("step-{step}"))
     }
 
-    /// Where TensorBoard's events go.
+    /// The folder for TensorBoard events.
     pub(in crate::train) fn tensorboard(&self) -> PathBuf {
         self.path.join("tensorboard")
     }
 
-    /// Where the report goes at the end.
+    /// The path of the final report.
     pub(in crate::train) fn report(&self) -> PathBuf {
         self.path.join("report.html")
     }
@@ -118,12 +118,12 @@ impl RunFolder {
         self.path.join("not-finite").join(format!("step-{step}-batch-{index}.safetensors"))
     }
 
-    /// Where the best student so far goes.
+    /// The folder of the best student so far.
     pub(in crate::train) fn best(&self) -> PathBuf {
         self.path.join("best")
     }
 
-    /// Where the student goes at the end.
+    /// The folder of the final student.
     pub(in crate::train) fn student(&self) -> PathBuf {
         self.path.join("student")
     }

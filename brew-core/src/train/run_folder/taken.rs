@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 const LOCK: &str = ".lock";
 
-/// What a run writes and would overwrite.
+/// The files that a run writes and would overwrite.
 const WRITTEN: [&str; 11] = [
     "metrics.jsonl",
     "plan.json",
@@ -37,7 +37,7 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<()> {
     }
     let found = found.join(", ");
     let message = format!(
-        "it holds no run (there is no {CONFIG}), and has files that a run would overwrite: {found}; choose another folder, or move them away"
+        "it holds no run ({CONFIG} is missing), but has files that a run would overwrite: {found}; choose another folder, or move them away"
     );
     Err(Error::file(path, message))
 }
@@ -52,13 +52,13 @@ pub(super) fn locked(path: &Path) -> Result<File> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::file(
             path,
-            "another process writes a run to this folder: wait for it, or choose another folder",
+            "another process is writing a run to this folder: wait for it, or choose another folder",
         )),
         Err(TryLockError::Error(error)) => Err(Error::file(&lock, format!("cannot be locked: {error}"))),
     }
 }
 
-/// Renames a folder to the first of `name.1`, `name.2`, … that is free.
+/// Renames a folder to the first free name of `name.1`, `name.2`, ….
 pub(super) fn move_aside(path: &Path) -> Result<PathBuf> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let free =
