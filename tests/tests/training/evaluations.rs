@@ -187,7 +187,7 @@ fn metrics_that_do_not_suit_the_head_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = rows(folder.path(), "data.jsonl", None);
     let refused = refusal(&data, &data, Pearson);
-    assert!(refused.contains("pearson needs one number an example"), "{refused}");
+    assert!(refused.contains("pearson needs one number per example"), "{refused}");
     let refused = refusal(&data, &data, EntityF1::new(["O", "B-a"]).unwrap());
     assert!(refused.contains("entity_f1 needs logits of (examples, length, classes)"), "{refused}");
     let strict = EntityF1::new(["O", "B-a", "E-a"]).unwrap().strict(Scheme::Iobes).unwrap();
