@@ -26,8 +26,8 @@ pub trait ErasedModel<B>: Model {
     /// Whether its classes are reordered to the student's: see [`Seen::classes_by_name`].
     fn takes_classes_by_name(&self) -> bool;
     /// The counts of the model's own losses, as far as they are known before a forward pass: those of
-    /// [`Forward::losses_count`](super::Forward::losses_count), or else 1 for each integer label and 0 for -100. `None` if there are no
-    /// such labels.
+    /// [`Forward::losses_count`](super::Forward::losses_count), or else 1 for each integer label and 0 for -100.
+    /// `None` if there are no such labels.
     fn losses_count(&self, batch: &B) -> Result<Option<Vec<Tensor>>>;
     /// The name of its adaptor.
     fn adaptor_name(&self) -> &'static str;
