@@ -7,12 +7,14 @@
 //!
 //! ```no_run
 //! use brew_core::distill::{student_layer, teacher_layer};
+//! use brew_core::model::ClassifierOutputAdaptor;
 //! use brew_core::prelude::*;
 //!
 //! # fn example(reviews: Vec<TextBatch>) -> Result<()> {
 //! let teacher = BertForSequenceClassification::from_pretrained("models/teacher", Device::Cpu)?;
 //! let student = BertForSequenceClassification::from_layers_of(&teacher, Keep::every(2))?;
-//! let pipeline = Distill::new(teacher.seen(), student.seen())
+//! let [teacher, student] = [teacher, student].map(|model| model.seen_by(ClassifierOutputAdaptor));
+//! let pipeline = Distill::new(teacher, student)
 //!     .soft_targets(loss::KdCe::at(8.0))
 //!     .matching([hidden(teacher_layer(6), student_layer(3)).by(loss::HiddenMse)])
 //!     .hard_labels(1.0)
