@@ -20,11 +20,11 @@ pub struct Pass {
     wants: Wants,
     recomputes: bool,
     sparse_gradients: bool,
-    argument: Option<Argument>,
+    argument: Option<PassArgument>,
 }
 
 /// A user-defined value that every forward pass receives.
-pub(crate) type Argument = Arc<dyn Any + Send + Sync>;
+pub(crate) type PassArgument = Arc<dyn Any + Send + Sync>;
 
 impl Pass {
     /// A training pass: dropout is on.
@@ -94,7 +94,7 @@ impl Pass {
     }
 
     /// The same pass with the pipeline's forward argument.
-    pub(crate) fn with_argument(&self, argument: Option<Argument>) -> Self {
+    pub(crate) fn with_argument(&self, argument: Option<PassArgument>) -> Self {
         Pass { argument, ..self.clone() }
     }
 
@@ -149,10 +149,10 @@ impl Pass {
 /// assert!(!wants.layer::<Hidden>(1, 4) && !wants.role::<Attention>());
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wants(BTreeMap<String, Layers>);
+pub struct Wants(BTreeMap<String, WantedLayers>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Layers {
+enum WantedLayers {
     All,
     These(BTreeSet<i64>),
 }
@@ -166,16 +166,16 @@ impl Wants {
     /// Adds a whole role.
     #[must_use]
     pub fn and_role(mut self, role: impl Into<String>) -> Self {
-        self.0.insert(role.into(), Layers::All);
+        self.0.insert(role.into(), WantedLayers::All);
         self
     }
 
     /// Adds this layer of the role; negative layers count from the end.
     #[must_use]
     pub fn and_layer(mut self, role: impl Into<String>, layer: i64) -> Self {
-        match self.0.entry(role.into()).or_insert_with(|| Layers::These(BTreeSet::new())) {
-            Layers::All => {}
-            Layers::These(layers) => {
+        match self.0.entry(role.into()).or_insert_with(|| WantedLayers::These(BTreeSet::new())) {
+            WantedLayers::All => {}
+            WantedLayers::These(layers) => {
                 layers.insert(layer);
             }
         }
@@ -195,8 +195,8 @@ impl Wants {
         let (Ok(index), Ok(count)) = (i64::try_from(layer), i64::try_from(layers)) else { return false };
         match self.0.get(R::NAME) {
             None => false,
-            Some(Layers::All) => true,
-            Some(Layers::These(wanted)) => wanted.contains(&index) || wanted.contains(&(index - count)),
+            Some(WantedLayers::All) => true,
+            Some(WantedLayers::These(wanted)) => wanted.contains(&index) || wanted.contains(&(index - count)),
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct Vocabulary(BTreeMap<u32, String>);
 
 /// How two vocabularies differ on their common ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Difference {
+pub(crate) struct VocabularyDifference {
     /// The number of ids (or blocks of ids, if one side is a fingerprint) that both sides have.
     pub(crate) common: usize,
     /// The number of those that stand for different tokens.
@@ -30,7 +30,7 @@ pub(crate) struct Difference {
     pub(crate) first: Option<(u32, String, String)>,
 }
 
-impl Difference {
+impl VocabularyDifference {
     /// Whether these are different vocabularies, rather than one with some tokens replaced or added.
     pub(crate) fn is_of_two(&self) -> bool {
         2 * self.other > self.common
@@ -113,9 +113,9 @@ impl Vocabulary {
     }
 
     /// Compares the tokens of common ids.
-    pub(crate) fn difference(&self, other: &Self) -> Difference {
+    pub(crate) fn difference(&self, other: &Self) -> VocabularyDifference {
         let both = self.0.iter().filter_map(|(id, one)| Some((*id, one, other.0.get(id)?)));
-        let mut found = Difference { common: 0, other: 0, first: None };
+        let mut found = VocabularyDifference { common: 0, other: 0, first: None };
         for (id, one, other) in both {
             found.common += 1;
             if one != other {
@@ -127,14 +127,14 @@ impl Vocabulary {
     }
 
     /// Compares it with a fingerprint, by blocks of ids.
-    pub(crate) fn difference_from(&self, print: &Fingerprint) -> Difference {
+    pub(crate) fn difference_from(&self, print: &Fingerprint) -> VocabularyDifference {
         let end = self.end();
         let whole = end / BLOCK;
         let own = self.fingerprint_up_to(print.end);
         let pairs = (0..).zip(own.blocks.iter().zip(&print.blocks));
         // The last, partial block of the shorter side cannot be compared.
         let shared = pairs.filter(|(block, _)| print.end <= end || *block < whole);
-        let mut found = Difference { common: 0, other: 0, first: None };
+        let mut found = VocabularyDifference { common: 0, other: 0, first: None };
         for (_, (one, other)) in shared {
             found.common += 1;
             found.other += usize::from(one != other);
@@ -225,12 +225,15 @@ mod tests {
     #[test]
     fn a_vocabulary_with_tokens_added_at_its_end_is_the_same_over_the_common_ids() {
         let (short, long) = (words(600, "a"), words(610, "a"));
-        let none = Difference { common: 600, other: 0, first: None };
+        let none = VocabularyDifference { common: 600, other: 0, first: None };
         assert_eq!(short.difference(&long), none);
         assert_eq!(long.difference(&short), none);
-        assert_eq!(long.difference_from(&short.fingerprint()), Difference { common: 3, ..none.clone() });
+        assert_eq!(
+            long.difference_from(&short.fingerprint()),
+            VocabularyDifference { common: 3, ..none.clone() }
+        );
         // The last block of the longer one holds tokens that the shorter one lacks.
-        assert_eq!(short.difference_from(&long.fingerprint()), Difference { common: 2, ..none });
+        assert_eq!(short.difference_from(&long.fingerprint()), VocabularyDifference { common: 2, ..none });
     }
 
     #[test]

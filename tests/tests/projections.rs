@@ -9,8 +9,8 @@ use std::rc::Rc;
 use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::observe::{BatchReport, Event, Observer, StepReport};
-use brew_core::plan::Activation;
 use brew_core::plan::Projection;
+use brew_core::plan::ProjectionActivation;
 use brew_core::prelude::*;
 use brew_core::schedule::Cwsm;
 use brew_core::semantics::Semantics;
@@ -82,7 +82,7 @@ fn a_projection_with_settings_of_its_own_moves_by_them() {
 #[test]
 fn a_users_own_activation_follows_the_linear_map() {
     let _alone = alone();
-    let total = |activation: Activation| {
+    let total = |activation: ProjectionActivation| {
         let own = Projection::new(activation, 6, 8);
         let keep = Keep::default();
         Trainer::new(pipeline([own, linear()]))
@@ -95,11 +95,12 @@ fn a_users_own_activation_follows_the_linear_map() {
         losses[0].1
     };
     // tanh(x) = 2 sigmoid(2 x) - 1
-    let own =
-        Activation::new("mine", |features| Ok(((features * 2.0).f_sigmoid()? * 2.0).f_sub_scalar(1.0)?));
-    let (found, expected) = (total(own.clone()), total(Activation::tanh()));
+    let own = ProjectionActivation::new("mine", |features| {
+        Ok(((features * 2.0).f_sigmoid()? * 2.0).f_sub_scalar(1.0)?)
+    });
+    let (found, expected) = (total(own.clone()), total(ProjectionActivation::tanh()));
     assert!((found - expected).abs() < 1e-6, "{found}, {expected}");
-    assert!((total(own) - total(Activation::linear())).abs() > 1e-3);
+    assert!((total(own) - total(ProjectionActivation::linear())).abs() > 1e-3);
 }
 
 #[test]

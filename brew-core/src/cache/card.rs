@@ -15,7 +15,7 @@ use crate::row_key::bytes;
 /// A stored part of a teacher's features: one layer of a role, or the whole role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Keep {
+pub struct KeptFeature {
     /// The role.
     pub role: String,
     /// The layer, as the pipeline counts it; `None` for the whole role.
@@ -27,16 +27,16 @@ pub struct Keep {
     pub padding: bool,
 }
 
-impl Keep {
+impl KeptFeature {
     /// Whether this stores everything that `wanted` needs.
-    fn serves(&self, wanted: &Keep) -> bool {
+    fn serves(&self, wanted: &KeptFeature) -> bool {
         self.role == wanted.role
             && self.padding == wanted.padding
             && (self.layer == wanted.layer || (self.layer.is_none() && wanted.layer >= Some(0)))
     }
 }
 
-impl fmt::Display for Keep {
+impl fmt::Display for KeptFeature {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.role)?;
         if let Some(layer) = self.layer {
@@ -69,7 +69,7 @@ pub struct Card {
     /// What is stored of a feature.
     pub payload: Payload,
     /// Which features are stored.
-    pub keeps: BTreeSet<Keep>,
+    pub keeps: BTreeSet<KeptFeature>,
 }
 
 impl Card {

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::gather::{Part, Recalled};
+use super::gather::{Recalled, RecalledPart};
 use crate::error::Result;
 use crate::role::{Logits, Role};
 
@@ -37,7 +37,7 @@ impl Tolerance {
 
 /// Two values that differ.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Difference {
+pub(crate) struct ValueDifference {
     /// The tensor, such as `hidden/2`.
     pub(crate) part: String,
     /// The row in the batch, from 0.
@@ -51,9 +51,12 @@ pub(crate) struct Difference {
 impl Recalled {
     /// Only these rows.
     pub(crate) fn of_rows(&self, rows: &[i64]) -> Result<Self> {
-        let part = |(name, part): (&String, &Part)| -> Result<(String, Part)> {
+        let part = |(name, part): (&String, &RecalledPart)| -> Result<(String, RecalledPart)> {
             let rows = Tensor::f_from_slice(rows)?.f_to_device(part.tensor.device())?;
-            Ok((name.clone(), Part { kept: part.kept, tensor: part.tensor.f_index_select(0, &rows)? }))
+            Ok((
+                name.clone(),
+                RecalledPart { kept: part.kept, tensor: part.tensor.f_index_select(0, &rows)? },
+            ))
         };
         Ok(Recalled(self.0.iter().map(part).collect::<Result<_>>()?))
     }
@@ -63,7 +66,7 @@ impl Recalled {
         &self,
         other: &Recalled,
         tolerance: &dyn Fn(Kind) -> Tolerance,
-    ) -> Result<Option<Difference>> {
+    ) -> Result<Option<ValueDifference>> {
         for (name, mine) in &self.0 {
             let Some(theirs) = other.0.get(name) else { continue };
             // Nearly equal logits may swap places among the top k.
@@ -79,7 +82,7 @@ impl Recalled {
                 continue;
             };
             if let Some((row, first, second)) = apart(&first, &second, tolerance(mine.kept))? {
-                return Ok(Some(Difference { part: name.clone(), row, first, second }));
+                return Ok(Some(ValueDifference { part: name.clone(), row, first, second }));
             }
         }
         Ok(None)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 use super::CachedRows;
-use super::card::Keep;
+use super::card::KeptFeature;
 use super::row::{self, Row};
 use crate::error::{Error, InStage, Result};
 use crate::row_key::RowKey;
@@ -13,7 +13,7 @@ use crate::row_key::RowKey;
 /// The features of a batch while its rows are being assembled.
 #[derive(Debug)]
 pub(crate) struct Gather<'w> {
-    wanted: &'w [Keep],
+    wanted: &'w [KeptFeature],
     rows: usize,
     length: usize,
     device: Device,
@@ -32,7 +32,7 @@ struct Gathered {
 
 impl<'w> Gather<'w> {
     /// For this many rows at this padded length, on this device.
-    pub(crate) fn new(wanted: &'w [Keep], rows: usize, length: usize, device: Device) -> Self {
+    pub(crate) fn new(wanted: &'w [KeptFeature], rows: usize, length: usize, device: Device) -> Self {
         Gather { wanted, rows, length, device, parts: Vec::new() }
     }
 
@@ -44,7 +44,7 @@ impl<'w> Gather<'w> {
         if self.parts.is_empty() {
             let wanted = row.parts.iter().filter(|part| self.wants(&part.name));
             self.parts = wanted.map(|part| self.place_for(part)).collect::<Result<_>>()?;
-            let lacks = |keep: &&Keep| !self.parts.iter().any(|part| keeps(keep, &part.name));
+            let lacks = |keep: &&KeptFeature| !self.parts.iter().any(|part| keeps(keep, &part.name));
             if let Some(lacking) = self.wanted.iter().find(lacks) {
                 return Err(Error::invalid(format!("a cached row lacks `{lacking}`")));
             }
@@ -71,7 +71,7 @@ impl<'w> Gather<'w> {
 
     /// Zeros for all rows. On the CPU they have the teacher's dtype at once; for another device the stored
     /// dtype, which may be smaller to copy, is converted there.
-    fn place_for(&self, part: &row::Part<'_>) -> Result<Gathered> {
+    fn place_for(&self, part: &row::RowPart<'_>) -> Result<Gathered> {
         let mut shape = part.shape.clone();
         part.cut
             .iter()
@@ -97,21 +97,21 @@ impl<'w> Gather<'w> {
         let device = self.device;
         let tensors = self.parts.into_iter().map(|part| {
             let moved = part.whole.f_to_device(device).and_then(|whole| whole.f_to_kind(part.given));
-            Ok((part.name.clone(), Part { kept: part.kind, tensor: moved.in_stage(&part.name)? }))
+            Ok((part.name.clone(), RecalledPart { kept: part.kind, tensor: moved.in_stage(&part.name)? }))
         });
         Ok(Recalled(tensors.collect::<Result<_>>()?))
     }
 }
 
 /// Whether a tensor of this name, such as `hidden/2`, belongs to this feature.
-fn keeps(keep: &Keep, name: &str) -> bool {
+fn keeps(keep: &KeptFeature, name: &str) -> bool {
     name.split_once('/').is_some_and(|(role, index)| {
         keep.role == role && keep.layer.is_none_or(|layer| index.parse() == Ok(layer))
     })
 }
 
 impl Gathered {
-    fn put(&mut self, position: usize, part: &row::Part<'_>, length: usize) -> Result<()> {
+    fn put(&mut self, position: usize, part: &row::RowPart<'_>, length: usize) -> Result<()> {
         let cut = |dimension| part.cut.contains(&dimension);
         let fits = part.shape.len() == self.shape.len()
             && (part.kind, part.given) == (self.kind, self.given)
@@ -142,11 +142,11 @@ fn size(size: usize) -> i64 {
 
 /// The features of a batch, read from a cache; they replace the teacher's output.
 #[derive(Debug)]
-pub struct Recalled(pub(super) BTreeMap<String, Part>);
+pub struct Recalled(pub(super) BTreeMap<String, RecalledPart>);
 
 /// One tensor of recalled features.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct RecalledPart {
     /// The dtype in which the cache stores it.
     pub(super) kept: Kind,
     /// `(rows, …)`, in the teacher's dtype.
@@ -161,7 +161,7 @@ impl Recalled {
     /// without enough memory.
     pub fn read(
         rows: &dyn CachedRows,
-        wanted: &[Keep],
+        wanted: &[KeptFeature],
         keys: &[RowKey],
         length: usize,
         device: Device,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{CacheSize, CachedRows, Card, Keep, Payload, Row, RowKey, TeacherCache};
+use super::{CacheSize, CachedRows, Card, KeptFeature, Payload, Row, RowKey, TeacherCache};
 use crate::error::{Error, Result};
 
 /// Teachers' features in memory (TextBrewer's `is_caching_logits`, for any role).
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Default)]
 pub struct MemoryCache {
     payload: Payload,
-    teachers: Arc<Mutex<BTreeMap<String, Teacher>>>,
+    teachers: Arc<Mutex<BTreeMap<String, CardAndRows>>>,
 }
 
 impl MemoryCache {
@@ -48,25 +48,25 @@ impl TeacherCache for MemoryCache {
                 refusals.join("; ")
             )));
         }
-        Ok(Arc::new(Opened { keeps: stored.keeps.clone(), rows: rows.clone() }))
+        Ok(Arc::new(OpenedRows { keeps: stored.keeps.clone(), rows: rows.clone() }))
     }
 }
 
 /// The card of a teacher, and its rows.
-type Teacher = (Card, Arc<Rows>);
+type CardAndRows = (Card, Arc<RowsByKey>);
 
 /// The rows of one teacher by their keys.
-type Rows = Mutex<HashMap<RowKey, Arc<Row<'static>>>>;
+type RowsByKey = Mutex<HashMap<RowKey, Arc<Row<'static>>>>;
 
 /// The opened rows of one teacher.
 #[derive(Debug)]
-struct Opened {
-    keeps: BTreeSet<Keep>,
-    rows: Arc<Rows>,
+struct OpenedRows {
+    keeps: BTreeSet<KeptFeature>,
+    rows: Arc<RowsByKey>,
 }
 
-impl CachedRows for Opened {
-    fn keeps(&self) -> BTreeSet<Keep> {
+impl CachedRows for OpenedRows {
+    fn keeps(&self) -> BTreeSet<KeptFeature> {
         self.keeps.clone()
     }
 

@@ -41,16 +41,16 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-pub use card::{Card, Keep};
+pub use card::{Card, KeptFeature};
 pub use gather::Recalled;
 pub use memory::MemoryCache;
 pub use payload::{Payload, dtype};
-pub use row::{Part, Row};
+pub use row::{Row, RowPart};
 
 pub use crate::row_key::{RowKey, RowKeys};
 
 pub(crate) use card::weights_hash;
-pub(crate) use compare::{Difference, Tolerance, distances, largest};
+pub(crate) use compare::{Tolerance, ValueDifference, distances, largest};
 pub(crate) use gather::Gather;
 pub(crate) use row::Whole;
 
@@ -75,7 +75,7 @@ pub trait TeacherCache: fmt::Debug {
 pub trait CachedRows: fmt::Debug + Send + Sync {
     /// The features that its rows were first opened for: a pipeline that reads fewer features adds rows under
     /// separate keys.
-    fn keeps(&self) -> BTreeSet<Keep>;
+    fn keeps(&self) -> BTreeSet<KeptFeature>;
 
     /// Whether a row exists, flushed or not.
     fn has(&self, key: &RowKey) -> bool;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tch::{Kind, Tensor};
 
-use super::card::Keep;
+use super::card::KeptFeature;
 use super::payload::Payload;
 use crate::error::{Error, InStage, Result};
 use crate::role::{Attention, Hidden, Key, Logits, Query, Role, Value};
@@ -18,12 +18,12 @@ pub struct Row<'a> {
     /// The length that the row was padded to when it was stored.
     pub length: usize,
     /// The tensors.
-    pub parts: Vec<Part<'a>>,
+    pub parts: Vec<RowPart<'a>>,
 }
 
 /// One tensor of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part<'a> {
+pub struct RowPart<'a> {
     /// Role and layer, or role and index in its list: `hidden/2`.
     pub name: Cow<'a, str>,
     /// The stored dtype.
@@ -38,10 +38,10 @@ pub struct Part<'a> {
     pub bytes: Cow<'a, [u8]>,
 }
 
-impl Part<'_> {
+impl RowPart<'_> {
     /// The same with bytes of its own.
-    fn into_owned(self) -> Part<'static> {
-        Part {
+    fn into_owned(self) -> RowPart<'static> {
+        RowPart {
             name: Cow::Owned(self.name.into_owned()),
             cut: Cow::Owned(self.cut.into_owned()),
             bytes: Cow::Owned(self.bytes.into_owned()),
@@ -60,14 +60,14 @@ impl Row<'_> {
 
     /// The same with bytes of its own.
     pub fn into_owned(self) -> Row<'static> {
-        let parts = self.parts.into_iter().map(Part::into_owned).collect();
+        let parts = self.parts.into_iter().map(RowPart::into_owned).collect();
         Row { parts, tokens: self.tokens, length: self.length }
     }
 
     /// The key to store the row under: if a part's size depends on the padded length, the row serves only
     /// that length.
     pub fn key(&self, key: RowKey) -> RowKey {
-        let follows = |part: &Part<'_>| part.cut.is_empty() && part.shape.contains(&self.length);
+        let follows = |part: &RowPart<'_>| part.cut.is_empty() && part.shape.contains(&self.length);
         let is_bound = self.length > 0 && self.parts.iter().any(follows);
         if is_bound { key.at_length(self.length as i64) } else { key }
     }
@@ -91,7 +91,7 @@ impl Whole {
     /// # Errors
     /// A tensor whose number of rows or length differs from the batch's.
     pub(crate) fn of(
-        keep: &Keep,
+        keep: &KeptFeature,
         tensors: &[Tensor],
         keys: &RowKeys,
         payload: &Payload,
@@ -140,7 +140,7 @@ impl Whole {
     }
 
     /// The part of one row, with this many positions that are not padding.
-    pub(crate) fn row(&self, row: usize, tokens: usize) -> Part<'_> {
+    pub(crate) fn row(&self, row: usize, tokens: usize) -> RowPart<'_> {
         let mut shape = self.shape.clone();
         for dimension in &self.cut {
             shape[*dimension] = tokens;
@@ -159,7 +159,7 @@ impl Whole {
                 Cow::Owned(bytes)
             }
         };
-        Part {
+        RowPart {
             name: Cow::Borrowed(&self.name),
             kind: self.kind,
             given: self.given,

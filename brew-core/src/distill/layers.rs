@@ -111,20 +111,20 @@ impl LayerChoice for Vec<i64> {
 
 /// The layers that a match compares.
 #[derive(Debug)]
-pub(crate) struct Layers {
+pub(crate) struct MatchedLayers {
     /// The index of the teacher, if there are several.
     pub(crate) of: Option<usize>,
     pub(crate) teacher: Vec<i64>,
     pub(crate) student: Vec<i64>,
 }
 
-impl Layers {
+impl MatchedLayers {
     /// Combines the chosen layers of both sides.
     pub(super) fn of<L: LayerChoice>(
         TeacherLayer(teacher): &TeacherLayer<L>,
         StudentLayer(student): &StudentLayer<L::Student>,
     ) -> Self {
-        Layers { of: teacher.teacher(), teacher: teacher.indices(), student: student.indices() }
+        MatchedLayers { of: teacher.teacher(), teacher: teacher.indices(), student: student.indices() }
     }
 
     /// The default name of a match.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::pipeline::Weighed;
-use super::{Declared, Layers, Reads, Sides};
+use super::{Declared, MatchedLayers, Reads, Sides};
 use crate::adaptor::Adaptor;
 use crate::loss::{AlsoReads, Loss, Masks};
 use crate::model::{self, Seen};
@@ -80,8 +80,8 @@ impl Layout {
         let feature =
             |layers: Option<&Vec<i64>>| Flow::Feature { role: role.to_owned(), layers: layers.cloned() };
         let (of_teacher, of_student) = match &reads {
-            Reads::Layers { layers: Layers { teacher, student, .. }, .. }
-            | Reads::LastHidden { layers: Layers { teacher, student, .. }, .. } => {
+            Reads::Layers { layers: MatchedLayers { teacher, student, .. }, .. }
+            | Reads::LastHidden { layers: MatchedLayers { teacher, student, .. }, .. } => {
                 (feature(Some(teacher)), feature(Some(student)))
             }
             Reads::Logits { .. } | Reads::Losses => (feature(None), feature(None)),

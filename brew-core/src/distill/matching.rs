@@ -18,7 +18,7 @@
 
 use std::marker::PhantomData;
 
-use super::layers::{LayerChoice, Layers, OneOfThem, StudentLayer, TeacherLayer, TheTeacher};
+use super::layers::{LayerChoice, MatchedLayers, OneOfThem, StudentLayer, TeacherLayer, TheTeacher};
 use super::{Declared, MayGive, Reads};
 use crate::adaptor::Gives;
 use crate::loss::{Loss, MatchLoss};
@@ -30,7 +30,7 @@ use crate::schedule::Weight;
 #[must_use = "finish it with `.by(loss)`"]
 #[derive(Debug)]
 pub struct Pair<R, Shape, Whose = TheTeacher> {
-    layers: Layers,
+    layers: MatchedLayers,
     kind: PhantomData<fn() -> (R, Shape)>,
     whose: PhantomData<fn() -> Whose>,
 }
@@ -40,7 +40,7 @@ pub struct Pair<R, Shape, Whose = TheTeacher> {
 #[derive(Debug)]
 pub struct Match<R, Whose = TheTeacher> {
     name: String,
-    layers: Layers,
+    layers: MatchedLayers,
     loss: Box<dyn Loss>,
     weight: Weight,
     projection: Option<Projection>,
@@ -68,7 +68,7 @@ pub fn features<R: Role, L: LayerChoice>(
     teacher: TeacherLayer<L>,
     student: StudentLayer<L::Student>,
 ) -> Pair<R, L::Shape, L::Whose> {
-    let layers = Layers::of(&teacher, &student);
+    let layers = MatchedLayers::of(&teacher, &student);
     Pair { layers, kind: PhantomData, whose: PhantomData }
 }
 

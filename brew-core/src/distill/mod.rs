@@ -24,7 +24,7 @@ use crate::role::Losses;
 use crate::schedule::Weight;
 use crate::semantics::Semantics;
 
-pub(crate) use layers::Layers;
+pub(crate) use layers::MatchedLayers;
 pub use layers::{
     LayerChoice, Of, OneOfThem, OneTeacher, StudentLayer, TeacherLayer, TheTeacher, student_layer, teacher,
     teacher_layer,
@@ -96,15 +96,15 @@ pub(crate) enum Reads {
     /// The student's own losses.
     Losses,
     /// The last hidden states, of which a loss makes the logits itself.
-    LastHidden { layers: Layers, probability_shift: bool },
+    LastHidden { layers: MatchedLayers, probability_shift: bool },
     /// Layers of a role of one teacher and of the student.
-    Layers { role: String, layers: Layers, projection: Option<Box<Projection>> },
+    Layers { role: String, layers: MatchedLayers, projection: Option<Box<Projection>> },
 }
 
 impl Reads {
     /// The last hidden states of the teacher and of the student.
     fn last_hidden(probability_shift: bool) -> Self {
-        let layers = Layers { of: None, teacher: vec![-1], student: vec![-1] };
+        let layers = MatchedLayers { of: None, teacher: vec![-1], student: vec![-1] };
         Reads::LastHidden { layers, probability_shift }
     }
 }

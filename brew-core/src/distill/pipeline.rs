@@ -12,7 +12,7 @@ use crate::adaptor::Adaptor;
 use crate::error::{Error, Problem, Result};
 use crate::loss::{Learns, Loss};
 use crate::model::Seen;
-use crate::pass::Argument;
+use crate::pass::PassArgument;
 use crate::plan::{Balance, Plan, Projection, StageId};
 use crate::schedule::Weight;
 use crate::semantics::Semantics;
@@ -30,7 +30,7 @@ pub struct Pipeline<T, A: Adaptor> {
     pub(crate) student: Seen<A>,
     pub(crate) losses: BTreeMap<StageId, Weighed>,
     pub(crate) warnings: Vec<String>,
-    pub(crate) argument: Option<Argument>,
+    pub(crate) argument: Option<PassArgument>,
 }
 
 /// A loss with its weight in the sum.

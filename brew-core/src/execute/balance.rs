@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::plan::{Balance, OptimizerChanges, Plan, StageKind};
 
 /// A term to add to the sum.
-pub(super) struct Weighed {
+pub(super) struct WeighedTerm {
     /// The name of the loss's stage.
     pub(super) name: String,
     /// Its value, a scalar with the gradient.
@@ -54,7 +54,12 @@ impl Variances {
 }
 
 /// The balanced sum. `share` is this batch's share of the optimizer step.
-pub(super) fn sum(balance: &Balance, variances: &Variances, terms: &[Weighed], share: f64) -> Result<Tensor> {
+pub(super) fn sum(
+    balance: &Balance,
+    variances: &Variances,
+    terms: &[WeighedTerm],
+    share: f64,
+) -> Result<Tensor> {
     let mut parts = Vec::with_capacity(terms.len());
     let reference = match balance {
         Balance::MagnitudeOf(name) => {
@@ -86,8 +91,8 @@ pub(super) fn sum(balance: &Balance, variances: &Variances, terms: &[Weighed], s
 mod tests {
     use super::*;
 
-    fn terms() -> Vec<Weighed> {
-        let term = |name: &str, value: f64, weight| Weighed {
+    fn terms() -> Vec<WeighedTerm> {
+        let term = |name: &str, value: f64, weight| WeighedTerm {
             name: name.to_owned(),
             value: Tensor::from(value).set_requires_grad(true),
             weight,
@@ -95,7 +100,7 @@ mod tests {
         vec![term("labels", 0.5, 1.0), term("soft", 8.0, 0.25), term("nothing", 0.0, 3.0)]
     }
 
-    fn gradients(terms: &[Weighed]) -> Vec<f64> {
+    fn gradients(terms: &[WeighedTerm]) -> Vec<f64> {
         terms.iter().map(|term| term.value.grad().double_value(&[])).collect()
     }
 

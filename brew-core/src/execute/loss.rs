@@ -3,8 +3,8 @@
 use tch::Tensor;
 
 use super::held::Held;
-use super::reads::Gathered;
-use super::run::Inputs;
+use super::reads::LossInputs;
+use super::run::PassInputs;
 use super::window::Divided;
 use super::{Executor, Window, balance, reads};
 use crate::adaptor::Adaptor;
@@ -31,7 +31,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         window: Option<&Window>,
         held: &mut Held,
     ) -> Result<(Tensor, Vec<Term>)> {
-        let Gathered { role, mask, pairs } = reads::gather(self.plan(), id, loss, &self.orders, held)?;
+        let LossInputs { role, mask, pairs } = reads::gather(self.plan(), id, loss, &self.orders, held)?;
         let (mut total, mut terms): (Option<Tensor>, _) = (None, Vec::new());
         let heads = pairs.len();
         for (head, (student, teacher)) in pairs.into_iter().enumerate() {
@@ -52,14 +52,14 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     }
 
     /// The weighted and balanced sum of the terms.
-    pub(super) fn sum<B>(&self, id: StageId, inputs: &Inputs<'_, B>, held: &mut Held) -> Result<Tensor> {
+    pub(super) fn sum<B>(&self, id: StageId, inputs: &PassInputs<'_, B>, held: &mut Held) -> Result<Tensor> {
         let (semantics, pass) = (self.plan().semantics(), inputs.pass);
         let mut terms = Vec::new();
         for (flow, from, _) in self.plan().inputs(id) {
             let values = held.flows.remove(&flow).unwrap_or_default();
             let name = self.plan().stage(from).map_or_else(String::new, |stage| stage.name.clone());
             let weight = self.weighed(from)?.weight.at(semantics, pass.step(), pass.steps());
-            let weighed = |value| balance::Weighed { name: name.clone(), value, weight };
+            let weighed = |value| balance::WeighedTerm { name: name.clone(), value, weight };
             terms.extend(values.into_iter().map(weighed));
         }
         // This batch's share of the optimizer step.

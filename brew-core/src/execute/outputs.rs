@@ -4,7 +4,7 @@
 use tch::Tensor;
 
 use super::held::Held;
-use super::run::Inputs;
+use super::run::PassInputs;
 use super::{Executor, Keys};
 use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
@@ -20,7 +20,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         // A model that also draws random numbers in evaluation mode draws the same ones every time.
         tch::manual_seed(0);
         let pass = Pass::evaluation(Wants::nothing());
-        let inputs = Inputs { batch, keys: &Keys::new(), pass: &pass, window: None };
+        let inputs = PassInputs { batch, keys: &Keys::new(), pass: &pass, window: None };
         let (mut held, mut named) = (Held::default(), Vec::new());
         for &id in &self.order {
             let Some(stage) = self.plan().stage(id) else { continue };

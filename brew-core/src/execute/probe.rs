@@ -2,7 +2,7 @@
 //! at once.
 
 use super::held::Held;
-use super::run::{Inputs, Provided};
+use super::run::{PassInputs, Provided};
 use super::vocabularies::OfColumn;
 use super::{Executor, Keys, reads};
 use crate::adaptor::Adaptor;
@@ -101,7 +101,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         losses: bool,
     ) -> Result<Findings> {
         let pass = Pass::evaluation(Wants::nothing());
-        let inputs = Inputs { batch, keys: &Keys::new(), pass: &pass, window: None };
+        let inputs = PassInputs { batch, keys: &Keys::new(), pass: &pass, window: None };
         let _guard = tch::no_grad_guard();
         let mut held = Held::default();
         for &id in &self.order {
@@ -152,7 +152,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
         let checked = (|| {
             let loss = &*self.weighed(id)?.loss();
-            let reads::Gathered { pairs, .. } = reads::gather(self.plan(), id, loss, &self.orders, held)?;
+            let reads::LossInputs { pairs, .. } = reads::gather(self.plan(), id, loss, &self.orders, held)?;
             for (student, teacher) in pairs {
                 let mismatches = loss.mismatches(&student, &teacher);
                 if !mismatches.is_empty() {

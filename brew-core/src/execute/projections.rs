@@ -7,16 +7,16 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
-use crate::plan::{Activation, OptimizerChanges, Plan, StageId, StageKind};
+use crate::plan::{OptimizerChanges, Plan, ProjectionActivation, StageId, StageKind};
 
 /// The weights of a plan's projections.
 #[derive(Debug, Default)]
-pub struct Projections(BTreeMap<StageId, Weights>);
+pub struct Projections(BTreeMap<StageId, ProjectionWeights>);
 
 #[derive(Debug)]
-struct Weights {
+struct ProjectionWeights {
     name: String,
-    activation: Activation,
+    activation: ProjectionActivation,
     optimizer: OptimizerChanges,
     weight: Tensor,
     bias: Tensor,
@@ -38,7 +38,7 @@ impl Projections {
             let bias = Tensor::f_zeros([projection.teacher], options)?;
             made.insert(
                 id,
-                Weights {
+                ProjectionWeights {
                     name: stage.name.clone(),
                     activation: projection.activation.clone(),
                     optimizer: projection.optimizer,
@@ -52,7 +52,7 @@ impl Projections {
 
     /// Their parameters, named after their stages: `projection_hidden_mse_t4_s2.weight`, `.bias`.
     pub fn parameters(&self) -> Parameters {
-        Parameters::new(self.0.values().flat_map(Weights::named))
+        Parameters::new(self.0.values().flat_map(ProjectionWeights::named))
     }
 
     /// The parameters of each projection, with its own optimizer settings.
@@ -106,7 +106,7 @@ impl Projections {
     }
 }
 
-impl Weights {
+impl ProjectionWeights {
     fn named(&self) -> [(String, Tensor); 2] {
         [
             (format!("{}.weight", self.name), self.weight.shallow_clone()),

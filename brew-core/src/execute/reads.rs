@@ -78,7 +78,7 @@ pub(super) fn of_head(counts: Option<&[Tensor]>, head: usize, heads: usize) -> O
 }
 
 /// What flows into a loss.
-pub(super) struct Gathered {
+pub(super) struct LossInputs {
     /// The role it compares.
     pub(super) role: String,
     /// The role of the student's mask, where there is one.
@@ -94,7 +94,7 @@ pub(super) fn gather(
     loss: &dyn Loss,
     orders: &Orders,
     held: &mut Held,
-) -> Result<Gathered> {
+) -> Result<LossInputs> {
     let mut mask = None;
     let mut compared = String::new();
     let mut student = RolesOfSide::default();
@@ -138,7 +138,7 @@ pub(super) fn gather(
         let teacher = teachers.pop().unwrap_or_default();
         vec![(student.whole()?, teacher.whole()?)]
     };
-    Ok(Gathered { role: compared, mask, pairs })
+    Ok(LossInputs { role: compared, mask, pairs })
 }
 
 fn owner(plan: &Plan, from: StageId) -> Owner {

@@ -24,7 +24,7 @@ pub struct StepLosses {
 }
 
 /// The inputs of one pass.
-pub(super) struct Inputs<'a, B> {
+pub(super) struct PassInputs<'a, B> {
     pub(super) batch: &'a B,
     /// The keys of the batch's rows, for the teachers that have a cache.
     pub(super) keys: &'a Keys,
@@ -34,7 +34,7 @@ pub(super) struct Inputs<'a, B> {
 }
 
 /// The outputs of a stage, each flow with its own error.
-pub(super) type Features = Vec<(FlowId, Result<Vec<Tensor>>)>;
+pub(super) type StageFeatures = Vec<(FlowId, Result<Vec<Tensor>>)>;
 
 /// The result of a stage.
 pub(super) enum Provided {
@@ -43,7 +43,7 @@ pub(super) enum Provided {
     /// A model's output.
     Output(Box<dyn Any>),
     /// Features, flow by flow.
-    Features(Features),
+    Features(StageFeatures),
     /// The value of a loss.
     Term(Tensor),
     /// The weighted sum of all terms.
@@ -74,7 +74,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         window: Option<&Window>,
         watch: &mut dyn FnMut(&Stage, usize),
     ) -> Result<StepLosses> {
-        self.run_with(&Inputs { batch, keys: &Keys::new(), pass, window }, watch)
+        self.run_with(&PassInputs { batch, keys: &Keys::new(), pass, window }, watch)
     }
 
     pub(crate) fn run_keyed<B: Feeds<T, A::Batch>>(
@@ -83,12 +83,12 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         pass: &Pass,
         window: Option<&Window>,
     ) -> Result<StepLosses> {
-        self.run_with(&Inputs { batch, keys, pass, window }, &mut |_, _| {})
+        self.run_with(&PassInputs { batch, keys, pass, window }, &mut |_, _| {})
     }
 
     fn run_with<B: Feeds<T, A::Batch>>(
         &self,
-        inputs: &Inputs<'_, B>,
+        inputs: &PassInputs<'_, B>,
         watch: &mut dyn FnMut(&Stage, usize),
     ) -> Result<StepLosses> {
         let mut held = Held::default();
@@ -123,7 +123,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         &self,
         id: StageId,
         stage: &Stage,
-        inputs: &Inputs<'_, B>,
+        inputs: &PassInputs<'_, B>,
         held: &mut Held,
     ) -> Result<Provided> {
         match &stage.kind {

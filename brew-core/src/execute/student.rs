@@ -5,7 +5,7 @@ use std::any::Any;
 use tracing::debug_span;
 
 use super::held::{Held, OwnCounts};
-use super::run::{Features, Inputs};
+use super::run::{PassInputs, StageFeatures};
 use super::{Executor, reads};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
@@ -20,7 +20,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     pub(super) fn study<B: Feeds<T, A::Batch>>(
         &self,
         id: StageId,
-        inputs: &Inputs<'_, B>,
+        inputs: &PassInputs<'_, B>,
     ) -> Result<Box<dyn Any>> {
         let _span = debug_span!("student").entered();
         self.student_output(id, inputs)
@@ -30,7 +30,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     pub(super) fn student_output<B: Feeds<T, A::Batch>>(
         &self,
         id: StageId,
-        inputs: &Inputs<'_, B>,
+        inputs: &PassInputs<'_, B>,
     ) -> Result<Box<dyn Any>> {
         let pass = inputs.pass.with_argument(self.pipeline.argument.clone()).with_wants(self.wants_of(id));
         let _autocast = self.autocast()?;
@@ -42,9 +42,9 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     pub(super) fn student_features<B: Feeds<T, A::Batch>>(
         &self,
         id: StageId,
-        inputs: &Inputs<'_, B>,
+        inputs: &PassInputs<'_, B>,
         held: &mut Held,
-    ) -> Result<Features> {
+    ) -> Result<StageFeatures> {
         let batch = inputs.batch.student();
         let output = self.output_of(id, held);
         let output = output.ok_or_else(|| Error::invalid("an adaptor has no output to read"))?;
@@ -75,7 +75,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     }
 
     /// The student's features at the teacher's width.
-    pub(super) fn project(&self, id: StageId, held: &mut Held) -> Result<Features> {
+    pub(super) fn project(&self, id: StageId, held: &mut Held) -> Result<StageFeatures> {
         let inputs = self.plan().inputs(id);
         // Inputs and outputs have the same order: a projection may serve several losses.
         let outputs = self.plan().outputs(id);

@@ -9,7 +9,7 @@ use tch::Tensor;
 use tracing::debug_span;
 
 use super::held::Held;
-use super::run::{Features, Inputs, Provided};
+use super::run::{PassInputs, Provided, StageFeatures};
 use super::teacher_cache::computed;
 use super::{Executor, reads};
 use crate::adaptor::Adaptor;
@@ -34,7 +34,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         &self,
         id: StageId,
         index: usize,
-        inputs: &Inputs<'_, B>,
+        inputs: &PassInputs<'_, B>,
         held: &mut Held,
     ) -> Result<Provided> {
         if inputs.batch.teacher_output(index).is_some() {
@@ -59,9 +59,9 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         &self,
         id: StageId,
         index: usize,
-        inputs: &Inputs<'_, B>,
+        inputs: &PassInputs<'_, B>,
         held: &mut Held,
-    ) -> Result<Features> {
+    ) -> Result<StageFeatures> {
         let made = self.output_of(id, held);
         let output = match held.origins.get(&index) {
             Some(Origin::Recalled(_)) => None,
@@ -93,9 +93,9 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         &self,
         id: StageId,
         index: usize,
-        inputs: &Inputs<'_, B>,
+        inputs: &PassInputs<'_, B>,
         held: &mut Held,
-    ) -> Result<Features> {
+    ) -> Result<StageFeatures> {
         let arrived: Vec<(&Flow, Vec<Tensor>)> = (self.plan().inputs(id).into_iter())
             .filter_map(|(flow, _, kind)| Some((kind, held.flows.remove(&flow)?)))
             .collect();
@@ -121,7 +121,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         &self,
         id: StageId,
         value: impl Fn(&str, Option<&[i64]>) -> Result<Vec<Tensor>>,
-    ) -> Features {
+    ) -> StageFeatures {
         let of_flow = |(flow, _, kind): (FlowId, StageId, &Flow)| match kind {
             Flow::Feature { role, layers } => Some((flow, value(role, layers.as_deref()))),
             _ => None,

@@ -12,7 +12,7 @@ use crate::feature::Feature;
 use crate::model::{ErasedModel as _, Model as _, Seen};
 use crate::role::{Labels, Role as _};
 use crate::side::Owner;
-use crate::vocabulary::{Difference, Fingerprint, Vocabulary};
+use crate::vocabulary::{Fingerprint, Vocabulary, VocabularyDifference};
 
 /// The vocabulary that data names for a column.
 pub(crate) type OfColumn<'a> = &'a dyn Fn(&str) -> Result<Option<Fingerprint>>;
@@ -26,8 +26,8 @@ pub(super) struct VocabularyFindings {
 }
 
 impl VocabularyFindings {
-    fn compare(&mut self, stage: &str, sides: &str, difference: &Difference, mend: &str) {
-        let Difference { common, other, first } = difference;
+    fn compare(&mut self, stage: &str, sides: &str, difference: &VocabularyDifference, mend: &str) {
+        let VocabularyDifference { common, other, first } = difference;
         if *other == 0 {
             return;
         }

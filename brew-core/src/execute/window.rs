@@ -24,7 +24,7 @@ pub struct Window {
     semantics: Semantics,
     batches: usize,
     rows: f64,
-    counts: BTreeMap<Counted, Counts>,
+    counts: BTreeMap<CountedBy, MaskCounts>,
     /// The counts of the student's own losses, if known in advance.
     losses: Option<Vec<Tensor>>,
 }
@@ -44,17 +44,17 @@ pub(super) struct Divided<'d> {
 /// What is counted: the ones of a mask, or the labels at 0 or above, alone or where the mask of the compared
 /// role is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Counted {
+enum CountedBy {
     Mask(&'static str),
     Labels { under: Option<&'static str> },
 }
 
-const COUNTED: [Counted; 5] = [
-    Counted::Mask(InputsMask::NAME),
-    Counted::Mask(LogitsMask::NAME),
-    Counted::Labels { under: None },
-    Counted::Labels { under: Some(InputsMask::NAME) },
-    Counted::Labels { under: Some(LogitsMask::NAME) },
+const COUNTED: [CountedBy; 5] = [
+    CountedBy::Mask(InputsMask::NAME),
+    CountedBy::Mask(LogitsMask::NAME),
+    CountedBy::Labels { under: None },
+    CountedBy::Labels { under: Some(InputsMask::NAME) },
+    CountedBy::Labels { under: Some(LogitsMask::NAME) },
 ];
 
 /// The counts of one batch: its rows, and the positions of the masks and labels that the batch itself
@@ -62,13 +62,13 @@ const COUNTED: [Counted; 5] = [
 #[derive(Debug)]
 pub struct BatchCounts {
     rows: usize,
-    counts: BTreeMap<Counted, Counts>,
+    counts: BTreeMap<CountedBy, MaskCounts>,
     losses: Option<Vec<Tensor>>,
 }
 
 /// The counts of one mask, float32 scalars.
 #[derive(Debug)]
-struct Counts {
+struct MaskCounts {
     rows: Tensor,
     tokens: Tensor,
     pairs: Tensor,
@@ -99,10 +99,10 @@ impl Window {
         let rows: f64 = of_batches.iter().map(|batch| batch.rows as f64).sum();
         let mut counts = BTreeMap::new();
         for counted in COUNTED {
-            let found: Option<Vec<&Counts>> =
+            let found: Option<Vec<&MaskCounts>> =
                 of_batches.iter().map(|batch| batch.counts.get(&counted)).collect();
             if let Some(found) = found.filter(|found| !found.is_empty()) {
-                counts.insert(counted, Counts::sum(&found, share)?);
+                counts.insert(counted, MaskCounts::sum(&found, share)?);
             }
         }
         let losses: Option<Vec<&[Tensor]>> = of_batches.iter().map(|batch| batch.losses.as_deref()).collect();
@@ -128,8 +128,8 @@ impl Window {
         }
         let mask = of.mask.filter(|_| of.loss.masks() != Masks::Ignored);
         let counted = match term.average {
-            Average::Labels => Some(Counted::Labels { under: mask }),
-            _ => mask.map(Counted::Mask),
+            Average::Labels => Some(CountedBy::Labels { under: mask }),
+            _ => mask.map(CountedBy::Mask),
         };
         match (term.average, counted.and_then(|counted| self.counts.get(&counted))) {
             (Average::Rows, _) => Ok(term.sum.f_div_scalar(self.rows.max(1.0))?),
@@ -148,22 +148,22 @@ impl Window {
     }
 }
 
-impl Counts {
+impl MaskCounts {
     fn of(mask: &Tensor) -> Result<Self> {
-        Ok(Counts {
+        Ok(MaskCounts {
             rows: row_count(mask, Kind::Float)?,
             tokens: token_count(mask, Kind::Float)?,
             pairs: pair_count(mask, Kind::Float)?,
         })
     }
 
-    fn sum(counts: &[&Counts], share: f64) -> Result<Self> {
-        let total = |of: fn(&Counts) -> &Tensor| -> Result<Tensor> {
+    fn sum(counts: &[&MaskCounts], share: f64) -> Result<Self> {
+        let total = |of: fn(&MaskCounts) -> &Tensor| -> Result<Tensor> {
             let counts: Vec<&Tensor> = counts.iter().map(|counts| of(counts)).collect();
             let total = Tensor::f_stack(&counts, 0)?.f_sum(None)?;
             if share == 1.0 { Ok(total) } else { Ok(total.f_div_scalar(share)?) }
         };
-        Ok(Counts {
+        Ok(MaskCounts {
             rows: total(|counts| &counts.rows)?,
             tokens: total(|counts| &counts.tokens)?,
             pairs: total(|counts| &counts.pairs)?,
@@ -189,15 +189,15 @@ pub(crate) fn tokens<A: Adaptor>(batch: &A::Batch) -> Result<Option<Tensor>> {
     mask.map(|mask| token_count(&mask, Kind::Int64).in_stage(InputsMask::NAME)).transpose()
 }
 
-impl Counted {
+impl CountedBy {
     /// The counts in a batch; `None` if the batch alone does not provide them.
-    fn of<A: Adaptor>(self, batch: &A::Batch) -> Result<Option<Counts>> {
+    fn of<A: Adaptor>(self, batch: &A::Batch) -> Result<Option<MaskCounts>> {
         // With one mask per head, each head has its own count and averages separately.
         let (role, mask) = match self {
-            Counted::Mask(role) => (role, alone::<A>(role, batch)?),
-            Counted::Labels { under } => (Labels::NAME, labelled::<A>(under, batch)?),
+            CountedBy::Mask(role) => (role, alone::<A>(role, batch)?),
+            CountedBy::Labels { under } => (Labels::NAME, labelled::<A>(under, batch)?),
         };
-        mask.map(|mask| Counts::of(&mask).in_stage(role)).transpose()
+        mask.map(|mask| MaskCounts::of(&mask).in_stage(role)).transpose()
     }
 }
 

@@ -69,20 +69,20 @@ pub(super) fn mismatches(student: &Features, teacher: &Features) -> Vec<String> 
 }
 
 /// The sizes of a side's two layers, `[batch, length, width]` each.
-pub(super) type TwoLayers = [[i64; 3]; 2];
+pub(super) type SizesOfTwo = [[i64; 3]; 2];
 
 /// The sizes of both sides' two layers, the student's first, or all of their problems.
 pub(super) fn two_layers(
     student: &Features,
     teacher: &Features,
-) -> Result<(TwoLayers, TwoLayers), Vec<String>> {
+) -> Result<(SizesOfTwo, SizesOfTwo), Vec<String>> {
     match (two_layers_of("student", student), two_layers_of("teacher", teacher)) {
         (Ok(student), Ok(teacher)) => Ok((student, teacher)),
         (student, teacher) => Err(student.err().into_iter().chain(teacher.err()).collect()),
     }
 }
 
-fn two_layers_of(side: &str, read: &Features) -> Result<TwoLayers, String> {
+fn two_layers_of(side: &str, read: &Features) -> Result<SizesOfTwo, String> {
     let sizes: Vec<Vec<i64>> = read.tensors.iter().map(Tensor::size).collect();
     let [first, second] = sizes.as_slice() else {
         return Err(format!(

@@ -24,10 +24,10 @@ use crate::error::{Error, Result};
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keep(Rule);
+pub struct Keep(KeepRule);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Rule {
+enum KeepRule {
     Every(usize),
     First(usize),
     These(Vec<usize>),
@@ -39,17 +39,17 @@ impl Keep {
     /// `every(2)` is the initialisation of DistilBERT (Sanh et al. 2019, "taking one layer out of
     /// two").
     pub fn every(stride: usize) -> Self {
-        Keep(Rule::Every(stride))
+        Keep(KeepRule::Every(stride))
     }
 
     /// The first `count` layers, next to the embeddings.
     pub fn first(count: usize) -> Self {
-        Keep(Rule::First(count))
+        Keep(KeepRule::First(count))
     }
 
     /// These layers in this order. A layer that occurs twice is copied twice.
     pub fn layers(layers: impl IntoIterator<Item = usize>) -> Self {
-        Keep(Rule::These(layers.into_iter().collect()))
+        Keep(KeepRule::These(layers.into_iter().collect()))
     }
 
     /// The indices of the kept layers, in a model with `layers` layers.
@@ -58,10 +58,10 @@ impl Keep {
     /// No layer left, or layers that the model does not have; every such layer is named.
     pub fn of(&self, layers: usize) -> Result<Vec<usize>> {
         let kept: Vec<usize> = match &self.0 {
-            Rule::Every(0) => Vec::new(),
-            Rule::Every(stride) => (0..layers).step_by(*stride).collect(),
-            Rule::First(count) => (0..*count).collect(),
-            Rule::These(these) => these.clone(),
+            KeepRule::Every(0) => Vec::new(),
+            KeepRule::Every(stride) => (0..layers).step_by(*stride).collect(),
+            KeepRule::First(count) => (0..*count).collect(),
+            KeepRule::These(these) => these.clone(),
         };
         if kept.is_empty() {
             return Err(Error::invalid(format!("no layer would be kept: keep at least one of {layers}")));

@@ -21,9 +21,9 @@ const SPELLED_OUT: usize = 5;
 type DrawFn = dyn Fn(&str, &[i64]) -> Result<Tensor>;
 
 /// How new parameters are drawn.
-struct Draw(Box<DrawFn>);
+struct DrawParameters(Box<DrawFn>);
 
-impl fmt::Debug for Draw {
+impl fmt::Debug for DrawParameters {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Draw")
     }
@@ -36,7 +36,7 @@ pub struct Weights {
     device: Device,
     stored: BTreeMap<String, Stored>,
     /// Creates the parameters of a new model.
-    draw: Option<Draw>,
+    draw: Option<DrawParameters>,
     /// Problems of the whole, or of unreadable tensors.
     problems: Vec<String>,
     /// Tensors whose shape differs from the config's.
@@ -66,7 +66,7 @@ impl Weights {
 
     /// Parameters of a new model on `device`, each created when it is requested.
     pub(crate) fn drawn(device: Device, draw: impl Fn(&str, &[i64]) -> Result<Tensor> + 'static) -> Self {
-        Weights { draw: Some(Draw(Box::new(draw))), ..Weights::new("a new model", device, []) }
+        Weights { draw: Some(DrawParameters(Box::new(draw))), ..Weights::new("a new model", device, []) }
     }
 
     /// Whether a parameter of this name exists.
@@ -104,7 +104,7 @@ impl Weights {
     /// After a problem it returns an undefined tensor; [`Weights::finish`] makes sure that it is never used.
     pub(crate) fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
         match self.stored.remove(name) {
-            None => match self.draw.as_ref().map(|Draw(draw)| draw(name, shape)) {
+            None => match self.draw.as_ref().map(|DrawParameters(draw)| draw(name, shape)) {
                 Some(drawn) => match drawn.and_then(|drawn| self.leaf(&drawn)).in_stage(name) {
                     Ok(leaf) => return leaf,
                     Err(error) => self.problems.push(error.to_string()),

@@ -12,33 +12,33 @@ use super::Parameters;
 
 /// A part of a model, with everything below it.
 #[derive(Debug, Default)]
-struct Part {
+struct ModelPart {
     scalars: usize,
     bytes: usize,
     trained: usize,
     /// The tensor's first name, if it has already been counted under that.
     shared_with: Option<String>,
-    below: BTreeMap<Place, Part>,
+    below: BTreeMap<PartName, ModelPart>,
 }
 
 /// The name of a part, for sorting: layers in numeric order, not in the order of their digits.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum PartName {
     Number(u64, String),
     Name(String),
 }
 
-impl Place {
+impl PartName {
     fn of(name: &str) -> Self {
         match name.parse() {
-            Ok(number) => Place::Number(number, name.to_owned()),
-            Err(_) => Place::Name(name.to_owned()),
+            Ok(number) => PartName::Number(number, name.to_owned()),
+            Err(_) => PartName::Name(name.to_owned()),
         }
     }
 
     fn name(&self) -> &str {
         match self {
-            Place::Number(_, name) | Place::Name(name) => name,
+            PartName::Number(_, name) | PartName::Name(name) => name,
         }
     }
 }
@@ -62,7 +62,7 @@ impl Parameters {
     /// println!("{}", parameters.table(None));
     /// ```
     pub fn table(&self, depth: Option<usize>) -> String {
-        let mut whole = Part::default();
+        let mut whole = ModelPart::default();
         let mut seen: BTreeMap<usize, &str> = BTreeMap::new();
         for (name, tensor) in self.iter() {
             // All empty tensors have the same address.
@@ -82,7 +82,7 @@ impl Parameters {
     }
 }
 
-impl Part {
+impl ModelPart {
     fn add(&mut self, name: &str, tensor: &Tensor, shared_with: Option<&str>) {
         let mut part = self;
         let mut rest = Some(name);
@@ -96,7 +96,7 @@ impl Part {
             let Some(path) = rest else { break };
             let (first, below) =
                 path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
-            part = part.below.entry(Place::of(first)).or_default();
+            part = part.below.entry(PartName::of(first)).or_default();
             rest = below;
         }
         part.shared_with = shared_with.map(str::to_owned);

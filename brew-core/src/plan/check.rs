@@ -7,9 +7,9 @@ use super::{Balance, Flow, Plan, StageKind};
 use crate::error::Problem;
 use crate::words::suggest;
 
-type Rule = fn(&Plan) -> Vec<Problem>;
+type PlanRule = fn(&Plan) -> Vec<Problem>;
 
-const RULES: &[(&str, Rule)] = &[
+const RULES: &[(&str, PlanRule)] = &[
     ("there is a loss", there_is_a_loss),
     ("no stage waits for itself", no_cycles),
     ("names are unique", names_are_unique),

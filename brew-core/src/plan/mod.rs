@@ -34,7 +34,7 @@ use crate::semantics::Semantics;
 pub use balance::Balance;
 pub use combine::Combine;
 pub use kinds::{KINDS, KindRow};
-pub use projection::{Activation, OptimizerChanges, Projection};
+pub use projection::{OptimizerChanges, Projection, ProjectionActivation};
 pub use stage::{Flow, LossStage, RecallStage, Stage, StageId, StageKind};
 
 /// The stages of a pipeline and the flows between them.

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 #[serde(deny_unknown_fields)]
 pub struct Projection {
     /// The activation after the linear map.
-    pub activation: Activation,
+    pub activation: ProjectionActivation,
     /// The width of the student's features.
     pub student: i64,
     /// The width of the teacher's features.
@@ -32,21 +32,21 @@ pub struct Projection {
 impl Projection {
     /// A linear map from the student's width to the teacher's (TextBrewer's `linear`).
     pub fn linear(student: i64, teacher: i64) -> Self {
-        Projection::new(Activation::linear(), student, teacher)
+        Projection::new(ProjectionActivation::linear(), student, teacher)
     }
 
     /// A linear map, then max(x, 0) (TextBrewer's `relu`).
     pub fn relu(student: i64, teacher: i64) -> Self {
-        Projection::new(Activation::relu(), student, teacher)
+        Projection::new(ProjectionActivation::relu(), student, teacher)
     }
 
     /// A linear map, then tanh(x) (TextBrewer's `tanh`).
     pub fn tanh(student: i64, teacher: i64) -> Self {
-        Projection::new(Activation::tanh(), student, teacher)
+        Projection::new(ProjectionActivation::tanh(), student, teacher)
     }
 
     /// A linear map, then this activation.
-    pub fn new(activation: Activation, student: i64, teacher: i64) -> Self {
+    pub fn new(activation: ProjectionActivation, student: i64, teacher: i64) -> Self {
         Projection { activation, student, teacher, shared: None, optimizer: OptimizerChanges::default() }
     }
 
@@ -119,33 +119,33 @@ type Function = Arc<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;
 /// The activation after a projection's linear map: a function, with its name in plans and configs.
 ///
 /// ```
-/// use brew_core::plan::{Activation, Projection};
+/// use brew_core::plan::{Projection, ProjectionActivation};
 ///
-/// let gelu = Activation::new("gelu", |features| Ok(features.f_gelu("none")?));
+/// let gelu = ProjectionActivation::new("gelu", |features| Ok(features.f_gelu("none")?));
 /// let projection = Projection::new(gelu, 312, 768);
 /// assert_eq!(projection.activation.name(), "gelu");
 /// ```
 #[derive(Clone)]
-pub struct Activation {
+pub struct ProjectionActivation {
     name: String,
     /// `None` if the plan was read from a file that names a custom activation.
     function: Option<Function>,
 }
 
-impl Activation {
+impl ProjectionActivation {
     /// Nothing.
     pub fn linear() -> Self {
-        Activation::new("linear", |features| Ok(features.shallow_clone()))
+        ProjectionActivation::new("linear", |features| Ok(features.shallow_clone()))
     }
 
     /// max(x, 0).
     pub fn relu() -> Self {
-        Activation::new("relu", |features| Ok(features.f_relu()?))
+        ProjectionActivation::new("relu", |features| Ok(features.f_relu()?))
     }
 
     /// tanh(x).
     pub fn tanh() -> Self {
-        Activation::new("tanh", |features| Ok(features.f_tanh()?))
+        ProjectionActivation::new("tanh", |features| Ok(features.f_tanh()?))
     }
 
     /// A custom activation: a function that preserves the shape of its input.
@@ -153,7 +153,7 @@ impl Activation {
         name: impl Into<String>,
         function: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
     ) -> Self {
-        Activation { name: name.into(), function: Some(Arc::new(function)) }
+        ProjectionActivation { name: name.into(), function: Some(Arc::new(function)) }
     }
 
     /// The name in plans and configs.
@@ -173,30 +173,31 @@ impl Activation {
     }
 }
 
-impl fmt::Debug for Activation {
+impl fmt::Debug for ProjectionActivation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.name)
     }
 }
 
 /// By name, which is all that a plan on disk can compare.
-impl PartialEq for Activation {
+impl PartialEq for ProjectionActivation {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
 }
 
-impl Serialize for Activation {
+impl Serialize for ProjectionActivation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.name)
     }
 }
 
-impl<'de> Deserialize<'de> for Activation {
+impl<'de> Deserialize<'de> for ProjectionActivation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let own = [Activation::linear(), Activation::relu(), Activation::tanh()];
+        let own =
+            [ProjectionActivation::linear(), ProjectionActivation::relu(), ProjectionActivation::tanh()];
         let known = own.into_iter().find(|activation| activation.name == name);
-        Ok(known.unwrap_or(Activation { name, function: None }))
+        Ok(known.unwrap_or(ProjectionActivation { name, function: None }))
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Combine, Projection};
-use crate::cache::{Keep, Payload};
+use crate::cache::{KeptFeature, Payload};
 use crate::loss::Average;
 use crate::side::Owner;
 
@@ -65,7 +65,7 @@ pub struct RecallStage {
     /// What is stored of a feature.
     pub payload: Payload,
     /// The features stored per row.
-    pub keeps: Vec<Keep>,
+    pub keeps: Vec<KeptFeature>,
 }
 
 /// A loss as data.

@@ -5,7 +5,7 @@ use tch::Tensor;
 use crate::error::Result;
 
 /// A column's bytes, row by row.
-pub(super) struct Column {
+pub(super) struct ColumnBytes {
     pub(super) name: &'static str,
     /// Name and dtype.
     pub(super) header: String,
@@ -20,7 +20,7 @@ pub(super) struct Column {
     bytes: Vec<u8>,
 }
 
-impl Column {
+impl ColumnBytes {
     pub(super) fn of(name: &'static str, tensor: &Tensor, rows: usize, pad: Option<f64>) -> Result<Self> {
         let kind = tensor.kind();
         let is_shared = tensor.dim() == 0 || size(tensor, 0) != rows;
@@ -33,7 +33,7 @@ impl Column {
         });
         let header = format!("{name} {kind:?}");
         let (pad, is_padded) = (pad.transpose()?, false);
-        Ok(Column { name, header, stride, is_list, is_padded, is_shared, length, pad, bytes })
+        Ok(ColumnBytes { name, header, stride, is_list, is_padded, is_shared, length, pad, bytes })
     }
 
     pub(super) fn describe(&self) -> String {

@@ -17,7 +17,7 @@ use crate::error::{InStage, Result};
 use crate::role::{InputsMask, LogitsMask, Role};
 
 pub(crate) use column::bytes;
-use column::{Column, size};
+use column::{ColumnBytes, size};
 
 /// The first half of a BLAKE3 hash: long enough that collisions do not occur by chance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,7 +97,7 @@ impl RowKeys {
         for (name, tensor) in batch.tensors() {
             if is_read(name) {
                 let pad = A::Batch::pad(name);
-                columns.push(Column::of(name, tensor, batch.rows(), pad).in_stage(name)?);
+                columns.push(ColumnBytes::of(name, tensor, batch.rows(), pad).in_stage(name)?);
             }
         }
         let mask = mask.first().filter(|mask| mask.dim() == 2);
@@ -141,7 +141,7 @@ impl RowKeys {
             }
         }
         let keys = tokens.iter().enumerate().map(|(row, tokens)| key(&columns, row, *tokens)).collect();
-        let columns = columns.iter().map(Column::describe).collect();
+        let columns = columns.iter().map(ColumnBytes::describe).collect();
         Ok(RowKeys { keys, tokens, length, columns, padded })
     }
 
@@ -155,7 +155,7 @@ impl RowKeys {
     }
 }
 
-fn key(columns: &[Column], row: usize, tokens: usize) -> RowKey {
+fn key(columns: &[ColumnBytes], row: usize, tokens: usize) -> RowKey {
     let mut hasher = blake3::Hasher::new();
     // The number of kept positions is part of the key, whichever column determines it.
     hasher.update(&(tokens as u64).to_le_bytes());
@@ -177,7 +177,7 @@ fn key(columns: &[Column], row: usize, tokens: usize) -> RowKey {
 }
 
 /// The longest extent of each row over the columns of this length.
-fn unpadded(columns: &[Column], rows: usize, length: usize) -> Vec<usize> {
+fn unpadded(columns: &[ColumnBytes], rows: usize, length: usize) -> Vec<usize> {
     let padded = || columns.iter().filter(|column| column.is_padded);
     (0..rows).map(|row| padded().map(|column| column.extent(row)).max().unwrap_or(length)).collect()
 }

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use super::config::{DistillationConfig, IntermediateMatch, Registry, TrainingConfig};
 use crate::adaptor::Adaptor;
 use crate::cache::MemoryCache;
-use crate::distill::{Declared, Layers, Pipeline, Reads, Sides, Teachers};
+use crate::distill::{Declared, MatchedLayers, Pipeline, Reads, Sides, Teachers};
 use crate::error::{Problem, Result};
 use crate::model::Seen;
 use crate::plan::Projection;
@@ -94,7 +94,8 @@ impl<D: Door, T: Teachers, A: Adaptor> Configured<D, T, A> {
         problems.extend(self.distill.problems(&self.registry));
         problems.extend(D::problems(&self.distill));
         let teachers = self.teachers.into_sides();
-        let asked = Asked { registry: &self.registry, config: &self.distill, weightless: self.weightless };
+        let asked =
+            ConfiguredLosses { registry: &self.registry, config: &self.distill, weightless: self.weightless };
         let losses = unique_names(asked.losses::<T::Batch, A>(&teachers));
         let warnings = self.train.warnings();
         let problems = problems.into_iter().map(Problem::Config).collect();
@@ -116,13 +117,13 @@ impl<D: Door, T: Teachers, A: Adaptor> Configured<D, T, A> {
 }
 
 /// The losses that a config asks for.
-struct Asked<'c> {
+struct ConfiguredLosses<'c> {
     registry: &'c Registry,
     config: &'c DistillationConfig,
     weightless: bool,
 }
 
-impl Asked<'_> {
+impl ConfiguredLosses<'_> {
     /// The losses whose names the registry knows; the others are reported as the config's problems.
     fn losses<B: 'static, A: Adaptor>(&self, teachers: &Sides<B>) -> Vec<Declared> {
         let (config, registry) = (self.config, self.registry);
@@ -178,7 +179,7 @@ fn declared(registry: &Registry, found: &IntermediateMatch) -> Option<Declared> 
         }
     };
     let of = found.teacher.map(|index| usize::try_from(index).unwrap_or(usize::MAX));
-    let layers = Layers { of, teacher: found.layer_t.indices(), student: found.layer_s.indices() };
+    let layers = MatchedLayers { of, teacher: found.layer_t.indices(), student: found.layer_s.indices() };
     let name = layers.name(loss.name());
     let projection = projection.map(Box::new);
     let reads = Reads::Layers { role: found.feature.clone(), layers, projection };

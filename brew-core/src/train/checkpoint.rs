@@ -45,7 +45,7 @@ pub(super) struct Checkpoint<'c> {
 
 /// The contents of a checkpoint that was read.
 #[derive(Debug)]
-pub(super) struct Read {
+pub(super) struct ReadCheckpoint {
     pub(super) student: BTreeMap<String, Tensor>,
     pub(super) learned: BTreeMap<String, Tensor>,
     pub(super) moments: BTreeMap<String, Tensor>,
@@ -141,7 +141,7 @@ fn seal(folder: &Path, state: &State, files: BTreeMap<String, String>) -> Result
     disk::write(&path, text.replace(UNSEALED, &seal).as_bytes())
 }
 
-impl Read {
+impl ReadCheckpoint {
     /// Reads a checkpoint and verifies every byte.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ impl Read {
                 read_tensors(&path, &bytes)
             }
         };
-        Ok(Read {
+        Ok(ReadCheckpoint {
             student: tensors(STUDENT)?,
             learned: tensors(LEARNED)?,
             moments: tensors(OPTIMIZER)?,

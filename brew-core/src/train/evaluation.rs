@@ -39,9 +39,9 @@ pub(super) trait Judged<S> {
 }
 
 /// The student itself is what is trained.
-pub(super) struct Itself;
+pub(super) struct StudentItself;
 
-impl<A: Adaptor> Judged<Seen<A>> for Itself {
+impl<A: Adaptor> Judged<Seen<A>> for StudentItself {
     type Adaptor = A;
     fn student<'s>(&'s self, trained: &'s Seen<A>) -> &'s Seen<A> {
         trained
@@ -57,14 +57,14 @@ impl<A: Adaptor, S> Judged<S> for Seen<A> {
 }
 
 /// Batches, and the metric that judges the predictions for them.
-pub(super) struct Of<J, D, M, R> {
+pub(super) struct EvaluationSet<J, D, M, R> {
     pub(super) judged: J,
     pub(super) data: D,
     pub(super) metric: M,
     pub(super) role: PhantomData<fn() -> R>,
 }
 
-impl<S, J, D, M, R> Evaluates<S> for Of<J, D, M, R>
+impl<S, J, D, M, R> Evaluates<S> for EvaluationSet<J, D, M, R>
 where
     J: Judged<S>,
     J::Adaptor: Provides<R>,

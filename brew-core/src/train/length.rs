@@ -42,7 +42,7 @@ pub(super) struct Length {
 
 /// The place of an optimizer step in a run of epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct StepInEpoch {
     /// The epoch, from 0.
     pub(super) epoch: u64,
     /// Whether this is the run's last epoch.
@@ -69,7 +69,7 @@ impl Length {
     }
 
     /// The place of this step (from 1), in a run of epochs.
-    pub(super) fn place(&self, step: u64) -> Option<Place> {
+    pub(super) fn place(&self, step: u64) -> Option<StepInEpoch> {
         let (epochs, per_epoch) = self.epochs.as_ref()?;
         let before = step.saturating_sub(1);
         let (epoch, begun) = match per_epoch {
@@ -83,7 +83,12 @@ impl Length {
                 (epoch as u64, numbers.iter().take(epoch).sum())
             }
         };
-        Some(Place { epoch, last: epoch + 1 == *epochs, step: step - begun, steps: per_epoch.of(epoch) })
+        Some(StepInEpoch {
+            epoch,
+            last: epoch + 1 == *epochs,
+            step: step - begun,
+            steps: per_epoch.of(epoch),
+        })
     }
 
     /// Whether this is a run of epochs.
@@ -107,10 +112,10 @@ mod tests {
         assert_eq!(length.steps, 3 + 2 + 2);
         let ends: Vec<u64> = (1..=7).filter(|step| length.ends_epoch(*step)).collect();
         assert_eq!(ends, [3, 5, 7]);
-        assert_eq!(length.place(4), Some(Place { epoch: 1, last: false, step: 1, steps: 2 }));
+        assert_eq!(length.place(4), Some(StepInEpoch { epoch: 1, last: false, step: 1, steps: 2 }));
         assert_eq!(length.place(8), None);
         let equal = Length::of_epochs(2, PerEpoch::Equal(3));
-        assert_eq!(equal.place(6), Some(Place { epoch: 1, last: true, step: 3, steps: 3 }));
+        assert_eq!(equal.place(6), Some(StepInEpoch { epoch: 1, last: true, step: 3, steps: 3 }));
         assert_eq!(Length::of_steps(6).place(3), None);
     }
 }

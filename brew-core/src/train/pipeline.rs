@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::evaluation::{Itself, Of};
+use super::evaluation::{EvaluationSet, StudentItself};
 use super::settings::Duration;
 use super::task::Task;
 use super::worker::Worker;
@@ -47,7 +47,10 @@ impl<'o, T: 'static, A: Adaptor> Trainer<'o, Pipeline<T, A>> {
         A: Provides<R>,
         D: Batches<Batch = A::Batch> + 'o,
     {
-        self.evaluated(metric.name().to_owned(), Of { judged: Itself, data, metric, role: PhantomData })
+        self.evaluated(
+            metric.name().to_owned(),
+            EvaluationSet { judged: StudentItself, data, metric, role: PhantomData },
+        )
     }
 
     /// Checks two rows, trains, and returns the student.

@@ -6,7 +6,7 @@ use tch::{Device, Kind};
 use super::caller::Caller;
 use super::length::{Length, PerEpoch};
 use super::probe::probe;
-use super::random::Draw;
+use super::random::TaskDraw;
 use super::settings::{Duration, Settings};
 use super::task::{Task, learned_of, projections_of, student_of};
 use super::work::NOTHING;
@@ -18,7 +18,7 @@ pub(super) struct Ready {
     pub(super) length: Length,
     /// In a run of epochs, the batches of each.
     pub(super) per_epoch: Option<PerEpoch>,
-    pub(super) draw: Draw,
+    pub(super) draw: TaskDraw,
     pub(super) device: Device,
     /// The autocast dtype chosen for the current device.
     pub(super) precision: Option<Kind>,
@@ -88,14 +88,14 @@ fn share(tasks: &mut [Task<'_>], settings: &Settings<'_>) -> Result<()> {
 }
 
 /// The draw that decides which task each batch comes from.
-fn draw(settings: &Settings<'_>, tasks: &[Task<'_>], tau: f64) -> Result<Draw> {
+fn draw(settings: &Settings<'_>, tasks: &[Task<'_>], tau: f64) -> Result<TaskDraw> {
     let sizes: Option<Vec<u64>> = tasks.iter().map(|task| task.work.rows().map(|rows| rows as u64)).collect();
     let sizes = sizes.filter(|_| tasks.len() > 1);
     let empty = sizes.as_ref().and_then(|sizes| sizes.iter().position(|size| *size == 0));
     if let Some(task) = empty.and_then(|index| tasks[index].name.as_ref()) {
         return Err(Error::invalid(format!("task `{task}`: {NOTHING}")));
     }
-    Ok(Draw::new(settings.seed, tasks.len(), sizes.as_deref(), tau))
+    Ok(TaskDraw::new(settings.seed, tasks.len(), sizes.as_deref(), tau))
 }
 
 /// Opens the teachers' caches, and reports their expected cost.

@@ -2,12 +2,12 @@
 //! model.
 
 use super::caller::Caller;
-use super::random::Draw;
+use super::random::TaskDraw;
 use super::task::Task;
 use crate::error::{Error, Problem, Result};
 
 /// The findings from two rows of each task; the error lists every problem with them and with the evaluations.
-pub(super) fn probe(tasks: &[Task<'_>], draw: &Draw, caller: &dyn Caller) -> Result<Vec<String>> {
+pub(super) fn probe(tasks: &[Task<'_>], draw: &TaskDraw, caller: &dyn Caller) -> Result<Vec<String>> {
     let (mut found, mut problems, mut alone) = (Vec::new(), Vec::new(), None);
     for (index, task) in tasks.iter().enumerate() {
         match (&task.name, task.work.probe()) {

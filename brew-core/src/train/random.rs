@@ -19,13 +19,13 @@ fn finish(mut state: u64) -> u64 {
 ///
 /// Task d has probability n_d^tau / sum n^tau, where n are the sizes.
 #[derive(Debug, Clone)]
-pub(super) struct Draw {
+pub(super) struct TaskDraw {
     seed: u64,
     /// Cumulative probabilities of the tasks; the last is 1.
     sums: Vec<f64>,
 }
 
-impl Draw {
+impl TaskDraw {
     /// Draws by these sizes, each at least 1; with equal probability if they are unknown.
     pub(super) fn new(seed: i64, tasks: usize, sizes: Option<&[u64]>, tau: f64) -> Self {
         // Logarithms avoid overflow for large sizes raised to a large power.
@@ -41,7 +41,7 @@ impl Draw {
             Some(*sum)
         });
         // Kept apart from the seeds of dropout, which derive from the same number.
-        Draw { seed: finish((seed as u64) ^ 0x5851_F42D_4C95_7F2D), sums: sums.collect() }
+        TaskDraw { seed: finish((seed as u64) ^ 0x5851_F42D_4C95_7F2D), sums: sums.collect() }
     }
 
     /// The probability of a task.
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn counts(sizes: Option<&[u64]>, tau: f64, draws: u64) -> [u64; 2] {
-        let draw = Draw::new(7, 2, sizes, tau);
+        let draw = TaskDraw::new(7, 2, sizes, tau);
         (0..draws).fold([0, 0], |mut counts, batch| {
             counts[draw.task(batch)] += 1;
             counts
@@ -86,12 +86,12 @@ mod tests {
 
     #[test]
     fn a_draw_depends_on_seed_and_batch_alone() {
-        let draw = Draw::new(3, 3, None, 1.0);
+        let draw = TaskDraw::new(3, 3, None, 1.0);
         let forwards: Vec<usize> = (0..50).map(|batch| draw.task(batch)).collect();
         let mut backwards: Vec<usize> = (0..50).rev().map(|batch| draw.task(batch)).collect();
         backwards.reverse();
         assert_eq!(forwards, backwards);
-        let other = Draw::new(4, 3, None, 1.0);
+        let other = TaskDraw::new(4, 3, None, 1.0);
         assert_ne!(forwards, (0..50).map(|batch| other.task(batch)).collect::<Vec<_>>());
     }
 }

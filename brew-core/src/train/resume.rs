@@ -6,7 +6,7 @@ use std::path::Path;
 use tch::Tensor;
 
 use super::caller::Tell;
-use super::checkpoint::Read;
+use super::checkpoint::ReadCheckpoint;
 use super::outputs::{compare, outputs_of};
 use super::precision::LossScale;
 use super::run::Run;
@@ -21,7 +21,12 @@ impl Run<'_, '_> {
     ///
     /// # Errors
     /// Names the checkpoint and every part that does not match it.
-    pub(super) fn resume(&mut self, checkpoint: &Path, read: &Read, tell: &mut Tell<'_>) -> Result<()> {
+    pub(super) fn resume(
+        &mut self,
+        checkpoint: &Path,
+        read: &ReadCheckpoint,
+        tell: &mut Tell<'_>,
+    ) -> Result<()> {
         let note = self.restore(read).map_err(|error| Error::file(checkpoint, error))?;
         tell(&Event::Resumed { step: self.step, checkpoint });
         if let Some(note) = note {
@@ -48,7 +53,7 @@ impl Run<'_, '_> {
     ///
     /// # Errors
     /// Names every part that does not match the checkpoint; such a part is left unchanged.
-    fn restore(&mut self, read: &Read) -> Result<Option<String>> {
+    fn restore(&mut self, read: &ReadCheckpoint) -> Result<Option<String>> {
         let state = &read.state;
         // First, because it reports how the data differs: a different batch size changes the number of steps
         // too.

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::evaluation::Of;
+use super::evaluation::EvaluationSet;
 use super::settings::Duration;
 use super::{MultiTask, TrainedTasks, Trainer, run};
 use crate::adaptor::{Adaptor, Provides};
@@ -22,7 +22,7 @@ impl<'o, 'd> Trainer<'o, MultiTask<'d>> {
         D: Batches<Batch = A::Batch> + 'o,
     {
         let metric_of_task = format!("{task}/{}", metric.name());
-        self.evaluated(metric_of_task, Of { judged: student, data, metric, role: PhantomData })
+        self.evaluated(metric_of_task, EvaluationSet { judged: student, data, metric, role: PhantomData })
     }
 
     /// Checks two rows of each task and trains for the number of `.steps(…)`.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::length::PerEpoch;
-use super::random::Draw;
+use super::random::TaskDraw;
 use super::stream::Stream;
 use super::task::Task;
 use super::work::{MicroBatch, NOTHING};
@@ -34,7 +34,7 @@ pub(super) struct NextBatch<'r> {
 pub(super) struct Windows<'r> {
     tasks: &'r [Task<'r>],
     streams: Vec<Stream<'r>>,
-    draw: Draw,
+    draw: TaskDraw,
     /// In a run of epochs, the batches of each.
     per_epoch: Option<PerEpoch>,
     /// Batches drawn so far.
@@ -42,7 +42,7 @@ pub(super) struct Windows<'r> {
 }
 
 impl<'r> Windows<'r> {
-    pub(super) fn new(tasks: &'r [Task<'r>], draw: Draw, per_epoch: Option<PerEpoch>) -> Result<Self> {
+    pub(super) fn new(tasks: &'r [Task<'r>], draw: TaskDraw, per_epoch: Option<PerEpoch>) -> Result<Self> {
         let streams = tasks.iter().map(|task| Stream::new(&*task.work)).collect::<Result<_>>()?;
         Ok(Windows { tasks, streams, draw, per_epoch, drawn: 0 })
     }

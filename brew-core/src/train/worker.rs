@@ -19,7 +19,7 @@ use crate::parameters::Parameters;
 use crate::pass::Pass;
 
 /// The first batch of the first epoch, and the batches after it.
-type Opened<'p, B> = Option<(B, Walk<'p, B>)>;
+type OpenedEpoch<'p, B> = Option<(B, Walk<'p, B>)>;
 
 /// A pipeline, its executor and its data.
 pub(crate) struct Worker<'p, T: 'static, A: Adaptor, D: Batches> {
@@ -28,7 +28,7 @@ pub(crate) struct Worker<'p, T: 'static, A: Adaptor, D: Batches> {
     data: &'p D,
     /// The first epoch, opened once: the probe and the caches look at its first batch, and the loop then
     /// takes all of it.
-    opened: RefCell<Opened<'p, D::Batch>>,
+    opened: RefCell<OpenedEpoch<'p, D::Batch>>,
     /// The first two rows, once requested.
     rows: OnceCell<D::Batch>,
     /// Warnings that the first two rows gave.

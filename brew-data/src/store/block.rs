@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::ipc::writer::FileWriter;
-use brew_core::cache::{Part, Row, RowKey, dtype};
+use brew_core::cache::{Row, RowKey, RowPart, dtype};
 use brew_core::tch::Kind;
 
 use crate::error::{Error, Result};
@@ -145,7 +145,7 @@ impl OpenBlock {
 
     /// The row at this index, which comes from the block's own keys.
     pub(super) fn row(&self, row: usize) -> Row<'_> {
-        let parts = self.block.columns.iter().zip(&self.kinds).map(|(column, (kind, given))| Part {
+        let parts = self.block.columns.iter().zip(&self.kinds).map(|(column, (kind, given))| RowPart {
             name: Cow::Borrowed(column.name.as_str()),
             kind: *kind,
             given: *given,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use brew_core::cache::{Card, Keep};
+use brew_core::cache::{Card, KeptFeature};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -45,7 +45,7 @@ impl Header {
     /// # Errors
     /// The header has another version or cannot be read; or the teacher, tokenizer, or payload differ, with
     /// both values.
-    pub(super) fn check(&self, folder: &Path) -> Result<BTreeSet<Keep>> {
+    pub(super) fn check(&self, folder: &Path) -> Result<BTreeSet<KeptFeature>> {
         let path = folder.join("cache.json");
         // If two processes find no header, one writes it, and the other compares with that one.
         let _lock = locked(folder)?;

@@ -7,7 +7,7 @@ use arrow::array::builder::{LargeBinaryBuilder, ListBuilder, UInt32Builder};
 use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, UInt32Array};
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
-use brew_core::cache::{Part, Row, RowKey, dtype};
+use brew_core::cache::{Row, RowKey, RowPart, dtype};
 
 /// The next block.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ fn plain(name: &str, array: ArrayRef) -> (Field, ArrayRef) {
 }
 
 /// The field of a tensor's bytes, described in its metadata.
-fn field(part: &Part<'_>) -> Field {
+fn field(part: &RowPart<'_>) -> Field {
     let cut: Vec<String> = part.cut.iter().map(ToString::to_string).collect();
     let name = |kind| dtype::name(kind).unwrap_or("unknown").to_owned();
     Field::new(part.name.as_ref(), arrow::datatypes::DataType::LargeBinary, false).with_metadata(

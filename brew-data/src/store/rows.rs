@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use brew_core::cache::{CacheSize, CachedRows, Keep, Row, RowKey, missing};
+use brew_core::cache::{CacheSize, CachedRows, KeptFeature, Row, RowKey, missing};
 
 use super::block::{BlockFile, OpenBlock};
 use super::pending::Pending;
@@ -18,7 +18,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(super) struct StoredRows {
     folder: PathBuf,
-    keeps: BTreeSet<Keep>,
+    keeps: BTreeSet<KeptFeature>,
     block_bytes: usize,
     state: Mutex<StoreState>,
 }
@@ -56,7 +56,7 @@ enum FoundRow {
 
 impl StoredRows {
     /// Reads the keys of all blocks, but no rows.
-    pub(super) fn open(folder: PathBuf, keeps: BTreeSet<Keep>, block_bytes: usize) -> Result<Self> {
+    pub(super) fn open(folder: PathBuf, keeps: BTreeSet<KeptFeature>, block_bytes: usize) -> Result<Self> {
         let mut state = StoreState::default();
         state.scan(&folder)?;
         Ok(StoredRows { folder, keeps, block_bytes, state: Mutex::new(state) })
@@ -150,7 +150,7 @@ impl StoreState {
 }
 
 impl CachedRows for StoredRows {
-    fn keeps(&self) -> BTreeSet<Keep> {
+    fn keeps(&self) -> BTreeSet<KeptFeature> {
         self.keeps.clone()
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use brew_core::cache::{CachedRows, Card, Keep, Part, Payload, Row, RowKey, TeacherCache};
+use brew_core::cache::{CachedRows, Card, KeptFeature, Payload, Row, RowKey, RowPart, TeacherCache};
 use brew_core::tch::Kind;
 use brew_data::TeacherStore;
 
@@ -19,8 +19,8 @@ pub(crate) fn card() -> Card {
         inputs: vec!["input_ids Int64 (list)".to_owned()],
         payload: Payload::whole(),
         keeps: [
-            Keep { role: "logits".to_owned(), layer: None, padding: true },
-            Keep { role: "hidden".to_owned(), layer: Some(2), padding: false },
+            KeptFeature { role: "logits".to_owned(), layer: None, padding: true },
+            KeptFeature { role: "hidden".to_owned(), layer: Some(2), padding: false },
         ]
         .into(),
         ..Card::default()
@@ -42,7 +42,7 @@ pub(crate) fn row(number: u32) -> Row<'static> {
     let tokens = 1 + (number % 8) as usize;
     let part = |name: &'static str, shape: Vec<usize>, cut: &'static [usize]| {
         let values = (0..shape.iter().product::<usize>()).map(|place| number as f32 + place as f32 / 1000.0);
-        Part {
+        RowPart {
             name: Cow::Borrowed(name),
             kind: Kind::Float,
             given: Kind::Float,

@@ -1,7 +1,7 @@
 //! The user's own parts, named in a config.
 
 use brew_core::loss::{KdMse, Pkd};
-use brew_core::plan::Activation;
+use brew_core::plan::ProjectionActivation;
 use brew_core::prelude::*;
 use brew_core::role::Role;
 use brew_core::schedule::{Cwsm, WeightSchedule};
@@ -32,7 +32,7 @@ fn custom_parts_are_registered_by_name() {
     let registry = Registry::default()
         .feature::<SentenceEmbedding>()
         .match_loss("embedding_loss", LayersRead::One, || Pkd)
-        .projection(Activation::new("gelu", |features| Ok(features.f_gelu("none")?)))
+        .projection(ProjectionActivation::new("gelu", |features| Ok(features.f_gelu("none")?)))
         .soft_targets("colder", |temperature, _| Box::new(KdMse::at(temperature / 2.0)))
         .weight_schedule(WeightSchedule::new("late", |done| if done < 0.5 { 0.0 } else { 1.0 }))
         .temperature_schedule("surer", &[("beta", Some(0.25))], |numbers| Cwsm::new(-numbers[0]));

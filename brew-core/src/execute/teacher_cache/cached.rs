@@ -8,18 +8,18 @@ use tch::Device;
 
 use super::Computed;
 use crate::cache::{
-    CacheReport, CachedRows, Card, Gather, Keep, Payload, Recalled, Row, RowKey, RowKeys, Whole,
+    CacheReport, CachedRows, Card, Gather, KeptFeature, Payload, Recalled, Row, RowKey, RowKeys, Whole,
 };
 use crate::error::{Error, Result};
 use crate::plan::StageId;
 
 /// The cache of one teacher.
 #[derive(Debug)]
-pub(super) struct Cached {
+pub(super) struct CachedTeacher {
     pub(super) name: String,
     /// The stage that reads its features.
     pub(super) adaptor: StageId,
-    pub(super) keeps: Vec<Keep>,
+    pub(super) keeps: Vec<KeptFeature>,
     pub(super) rows: Arc<dyn CachedRows>,
     /// Stored rows have more features than this pipeline reads, so the rows that it adds get separate keys.
     pub(super) is_narrower: bool,
@@ -37,17 +37,17 @@ pub(super) struct Cached {
     pub(super) warnings: RefCell<Vec<String>>,
 }
 
-impl Cached {
+impl CachedTeacher {
     /// The cache behind these rows for data of this many rows, before anything was found in it.
     pub(super) fn new(
         name: String,
         adaptor: StageId,
-        keeps: Vec<Keep>,
+        keeps: Vec<KeptFeature>,
         rows: Arc<dyn CachedRows>,
         card: &Card,
         of_data: Option<usize>,
     ) -> Self {
-        Cached {
+        CachedTeacher {
             name,
             adaptor,
             is_narrower: rows.keeps() != card.keeps,
@@ -86,7 +86,7 @@ impl Cached {
 
     /// The key under which this pipeline adds a row.
     fn own(&self, key: RowKey) -> RowKey {
-        let feature = |keep: &Keep| format!("{} {:?} {}", keep.role, keep.layer, keep.padding);
+        let feature = |keep: &KeptFeature| format!("{} {:?} {}", keep.role, keep.layer, keep.padding);
         if self.is_narrower { key.with_only(self.keeps.iter().map(feature)) } else { key }
     }
 

@@ -7,9 +7,9 @@
 use tch::Kind;
 
 use super::super::Executor;
-use super::cached::Cached;
+use super::cached::CachedTeacher;
 use crate::adaptor::Adaptor;
-use crate::cache::{Difference, Recalled, RowKeys, Tolerance};
+use crate::cache::{Recalled, RowKeys, Tolerance, ValueDifference};
 use crate::error::{Error, InStage, Result};
 use crate::native::{generator_state, set_generator_state};
 use crate::pass::Pass;
@@ -30,7 +30,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     pub(super) fn check_rows(
         &self,
         index: usize,
-        cached: &Cached,
+        cached: &CachedTeacher,
         batch: &T,
         keys: &RowKeys,
         recalled: &Recalled,
@@ -48,7 +48,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         let Some(difference) = outcome.in_stage(&cached.name)? else { return Ok(()) };
         let row = rows.get(difference.row).copied().unwrap_or_default();
         let key = keys.keys.get(row).map(ToString::to_string).unwrap_or_default();
-        let Difference { part, first, second, .. } = difference;
+        let ValueDifference { part, first, second, .. } = difference;
         Err(Error::invalid(format!(
             "row {row} of the batch, whose key is {key}, differs from what {} computes for it: a value of `{part}` is {first} in the cache ({}) but {second} when recomputed. Give the run an empty cache: another folder, or a new `MemoryCache`. If a teacher's output depends on more than the row, such as the step, remove `.teacher_cache(…)`",
             cached.name,
@@ -61,12 +61,12 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     fn compare(
         &self,
         index: usize,
-        cached: &Cached,
+        cached: &CachedTeacher,
         batch: &T,
         keys: &RowKeys,
         (rows, recalled): (&[usize], &Recalled),
         pass: &Pass,
-    ) -> Result<Option<Difference>> {
+    ) -> Result<Option<ValueDifference>> {
         let Some(caches) = &self.caches else { return Ok(None) };
         let teacher = self.teacher(index)?;
         let numbers: Vec<i64> = rows.iter().filter_map(|row| i64::try_from(*row).ok()).collect();

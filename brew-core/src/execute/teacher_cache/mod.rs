@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Tensor};
 
-use super::run::Inputs;
+use super::run::PassInputs;
 use super::{Executor, Keys, reads};
 use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
@@ -27,7 +27,7 @@ use crate::pass::Pass;
 use crate::plan::{Flow, RecallStage, StageId};
 use crate::role::{Logits, Role};
 
-use cached::Cached;
+use cached::CachedTeacher;
 
 /// Role, layers and tensors of a flow.
 pub(super) type Computed = (String, Option<Vec<i64>>, Vec<Tensor>);
@@ -38,7 +38,7 @@ pub(super) struct Caches {
     payload: Payload,
     place: String,
     device: Device,
-    teachers: BTreeMap<usize, Cached>,
+    teachers: BTreeMap<usize, CachedTeacher>,
 }
 
 impl Caches {
@@ -122,7 +122,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     pub(super) fn recalled<B: Feeds<T, A::Batch>>(
         &self,
         index: usize,
-        inputs: &Inputs<'_, B>,
+        inputs: &PassInputs<'_, B>,
         pass: &Pass,
     ) -> Result<Option<Recalled>> {
         let Some(caches) = &self.caches else { return Ok(None) };

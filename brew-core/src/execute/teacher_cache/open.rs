@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::super::Executor;
 use super::Caches;
-use super::cached::Cached;
+use super::cached::CachedTeacher;
 use crate::adaptor::Adaptor;
 use crate::batch::{Batches, Feeds};
-use crate::cache::{Card, Keep, Payload, RowKeys, TeacherCache, weights_hash};
+use crate::cache::{Card, KeptFeature, Payload, RowKeys, TeacherCache, weights_hash};
 use crate::distill::Weighed;
 use crate::error::{Error, Result};
 use crate::model::ErasedModel;
@@ -72,7 +72,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             let place: Vec<&str> = task.into_iter().chain(place.as_deref()).collect();
             let card = Card { keeps: keeps.iter().cloned().collect(), payload, ..self.card(teacher, &keys)? };
             let rows = cache.open(&place.join("/"), &card)?;
-            let mut cached = Cached::new(name, adaptor, keeps, rows, &card, data.rows());
+            let mut cached = CachedTeacher::new(name, adaptor, keeps, rows, &card, data.rows());
             let sizes = self.try_padding(index, &mut cached, first.teacher(), &keys, &payload)?;
             lines.push(cached.cost(&sizes, &keys, data.rows(), &caches.place));
             caches.teachers.insert(index, cached);
@@ -117,7 +117,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         teacher: &dyn ErasedModel<T>,
         batch: &T,
         payload: &Payload,
-    ) -> Result<Vec<Keep>> {
+    ) -> Result<Vec<KeptFeature>> {
         let mut keeps: BTreeMap<(String, Option<i64>), bool> = BTreeMap::new();
         let plan = self.plan();
         for (_, reader, flow) in plan.outputs(adaptor) {
@@ -158,7 +158,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             let padding = layers.fold(false, |padding, (_, layer)| padding | layer);
             *keeps.entry((role, None)).or_default() |= padding;
         }
-        Ok(keeps.into_iter().map(|((role, layer), padding)| Keep { role, layer, padding }).collect())
+        Ok(keeps.into_iter().map(|((role, layer), padding)| KeptFeature { role, layer, padding }).collect())
     }
 }
 
@@ -186,7 +186,7 @@ fn is_masked(
     }
 }
 
-impl Cached {
+impl CachedTeacher {
     /// The expected cost of the rows.
     fn cost(&self, sizes: &[usize], keys: &RowKeys, rows: Option<usize>, place: &str) -> String {
         let keeps: Vec<String> = self.keeps.iter().map(ToString::to_string).collect();

@@ -7,7 +7,7 @@
 use tch::Device;
 
 use super::super::Executor;
-use super::cached::Cached;
+use super::cached::CachedTeacher;
 use crate::adaptor::Adaptor;
 use crate::cache::{Payload, Recalled, RowKeys, Whole};
 use crate::error::{InStage, Result};
@@ -33,7 +33,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     pub(super) fn try_padding(
         &self,
         index: usize,
-        cached: &mut Cached,
+        cached: &mut CachedTeacher,
         batch: &T,
         keys: &RowKeys,
         payload: &Payload,

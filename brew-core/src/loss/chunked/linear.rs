@@ -13,7 +13,7 @@ use super::super::term::wide;
 use crate::error::Result;
 
 /// The factors of the logits: rows of hidden states, `(rows, width)`, and a matrix, `(vocabulary, width)`.
-pub(super) struct Output {
+pub(super) struct OutputLayer {
     pub(super) hidden: Tensor,
     pub(super) weight: Tensor,
 }
@@ -23,7 +23,12 @@ pub(super) type OfRows<'f> = dyn Fn(&Tensor, &Tensor, i64) -> Result<Tensor> + '
 
 /// The sum of a loss over all rows, in chunks that end at these rows, with gradients to the student's hidden states and
 /// matrix.
-pub(super) fn summed(student: &Output, teacher: &Output, ends: &[i64], loss: &OfRows<'_>) -> Result<Tensor> {
+pub(super) fn summed(
+    student: &OutputLayer,
+    teacher: &OutputLayer,
+    ends: &[i64],
+    loss: &OfRows<'_>,
+) -> Result<Tensor> {
     let kind = if student.hidden.kind() == Kind::Double { Kind::Double } else { Kind::Float };
     let device = student.hidden.device();
     let count = student.hidden.size().first().copied().unwrap_or(0);
@@ -84,7 +89,7 @@ struct Logits {
 }
 
 impl Logits {
-    fn of(output: &Output) -> Result<Self> {
+    fn of(output: &OutputLayer) -> Result<Self> {
         let hidden = output.hidden.f_detach()?;
         let weight = output.weight.f_detach()?.f_to_kind(hidden.kind())?;
         Ok(Logits { hidden, weight })

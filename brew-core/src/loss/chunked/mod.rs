@@ -10,14 +10,14 @@ use tch::Tensor;
 
 use super::catalogue::{Entry, OptionRow, Options, boxed, temperature, whole};
 use super::logits::{
-    ALPHA, BETA, Counted, DETACHED, DIVERGENCE, Divergence, HEAD, SQUARED, TEACHER, divergence, of_logits,
+    ALPHA, BETA, CountedRows, DETACHED, DIVERGENCE, Divergence, HEAD, SQUARED, TEACHER, divergence, of_logits,
 };
 use super::uses::{Gives, SoftTargets, TargetsRead};
 use super::{AlsoReads, Average, Features, Loss, Term};
 use crate::error::Result;
 use crate::role::{Hidden, OutputWeight, Role as _};
 use crate::side::Side;
-use linear::{Output, summed};
+use linear::{OutputLayer, summed};
 use mismatches::hidden_mismatches;
 pub use with_labels::ChunkedWithLabels;
 
@@ -127,12 +127,12 @@ impl<D: Divergence> Chunked<D> {
         &self,
         student: &Features,
         teacher: &Features,
-        counted: &Counted,
+        counted: &CountedRows,
         also: &dyn Fn(&Tensor, i64) -> Result<Option<Tensor>>,
     ) -> Result<Term> {
-        let output = |read: &Features| -> Result<Output> {
+        let output = |read: &Features| -> Result<OutputLayer> {
             let hidden = counted.select(read.feature()?)?;
-            Ok(Output { hidden, weight: read.also::<OutputWeight>()?.shallow_clone() })
+            Ok(OutputLayer { hidden, weight: read.also::<OutputWeight>()?.shallow_clone() })
         };
         let (student, teacher) = (output(student)?, output(teacher)?);
         let vocabulary = student.weight.size().first().copied().unwrap_or(1).max(1);
@@ -178,7 +178,7 @@ impl<D: Divergence> Loss for Chunked<D> {
     }
 
     fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
-        let counted = Counted::of(&student.shape(), student.mask.as_ref(), None)?;
+        let counted = CountedRows::of(&student.shape(), student.mask.as_ref(), None)?;
         self.term_over(student, teacher, &counted, &|_, _| Ok(None))
     }
 

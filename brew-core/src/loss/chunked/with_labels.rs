@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::catalogue::{Entry, Range, boxed, number, temperature};
 use super::super::logits::{
-    ALPHA, BETA, Counted, DETACHED, DIVERGENCE, Divergence, HEAD, SQUARED, TEACHER, labels_problem,
+    ALPHA, BETA, CountedRows, DETACHED, DIVERGENCE, Divergence, HEAD, SQUARED, TEACHER, labels_problem,
     log_softmax, weight_problems,
 };
 use super::super::uses::{Gives, SoftTargets, TargetsRead};
@@ -94,7 +94,7 @@ impl<D: Divergence> Loss for ChunkedWithLabels<D> {
 
     fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let labels = student.labels()?;
-        let counted = Counted::of(&student.shape(), None, Some(labels))?;
+        let counted = CountedRows::of(&student.shape(), None, Some(labels))?;
         let labels = counted.select_flat(&labels.f_reshape([-1])?)?;
         self.chunked.term_over(student, teacher, &counted, &|logits, start| {
             let rows = logits.size().first().copied().unwrap_or(0);

@@ -76,7 +76,7 @@ pub(in crate::loss) use dkd::weight_problems;
 pub(in crate::loss) use jsd::BETA;
 pub(in crate::loss) use log_space::{LOG_ZERO, log_softmax};
 pub(in crate::loss) use named::{DIVERGENCE, NamedDivergence, divergence};
-pub(in crate::loss) use rows::{Counted, labels_problem};
+pub(in crate::loss) use rows::{CountedRows, labels_problem};
 pub(in crate::loss) use skew::{ALPHA, DETACHED};
 pub(in crate::loss) use softening::{SQUARED, TEACHER, softened};
 

@@ -18,11 +18,11 @@ pub(crate) struct Rows {
     pub(in crate::loss) teacher: Tensor,
     /// `(rows,)`, int64, if the loss reads labels.
     pub(in crate::loss) labels: Option<Tensor>,
-    counted: Counted,
+    counted: CountedRows,
 }
 
 /// Which rows of `(batch, …)` or `(batch, length, …)` count, and what they are averaged over.
-pub(in crate::loss) struct Counted {
+pub(in crate::loss) struct CountedRows {
     /// The indices of the rows that count, in the flattened tensor; `None` if all count.
     index: Option<Tensor>,
     /// The number of all rows, whether they count or not.
@@ -32,7 +32,7 @@ pub(in crate::loss) struct Counted {
     share: f64,
 }
 
-impl Counted {
+impl CountedRows {
     /// Determines what counts in features of these sizes, with a side's mask and labels.
     pub(in crate::loss) fn of(sizes: &[i64], mask: Option<&Tensor>, labels: Option<&Tensor>) -> Result<Self> {
         let mask = mask.filter(|_| sizes.len() == 3).map(positions).transpose()?;
@@ -49,7 +49,7 @@ impl Counted {
         };
         let index = counts.map(|counts| counts.f_reshape([-1])?.f_nonzero()?.f_squeeze_dim(1)).transpose()?;
         let all = sizes.iter().rev().skip(1).product();
-        Ok(Counted { index, all, average, share })
+        Ok(CountedRows { index, all, average, share })
     }
 
     /// The rows that count of features `(…, width)`, as `(rows, width)`.
@@ -77,7 +77,7 @@ impl Rows {
     /// The rows that count by the student's mask and, if the loss reads them, its labels.
     pub(in crate::loss) fn of(student: &Features, teacher: &Features, reads_labels: bool) -> Result<Self> {
         let labels = reads_labels.then(|| student.labels()).transpose()?;
-        let counted = Counted::of(&student.shape(), student.mask.as_ref(), labels)?;
+        let counted = CountedRows::of(&student.shape(), student.mask.as_ref(), labels)?;
         // Selected before conversion to a wider dtype, so that rows that do not count are not converted.
         let rows = |read: &Features| {
             let feature = read.feature()?;
@@ -109,7 +109,7 @@ impl Rows {
 
     /// The same value, summed in the order of all rows, or example by example without a mask.
     pub(in crate::loss) fn term_in_place(&self, per_row: &Tensor) -> Result<Term> {
-        let Counted { index, all, share, .. } = &self.counted;
+        let CountedRows { index, all, share, .. } = &self.counted;
         match index {
             Some(index) => {
                 let zeros = Tensor::f_zeros([*all], (per_row.kind(), per_row.device()))?;

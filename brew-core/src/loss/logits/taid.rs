@@ -49,12 +49,12 @@ pub struct Taid {
     start: f64,
     end: f64,
     alpha: f64,
-    progress: Progress,
+    progress: TaidState,
 }
 
 /// The state that changes from step to step.
 #[derive(Debug)]
-struct Progress {
+struct TaidState {
     tau: f64,
     momentum: f64,
     previous: Option<f64>,
@@ -68,13 +68,13 @@ impl Taid {
     /// From tau 0.4 to 1 with alpha 5e-4, at a temperature in (0, inf).
     pub fn at(temperature: f64) -> Self {
         let softening = Softening::at(temperature);
-        Taid { softening, start: 0.4, end: 1.0, alpha: 5e-4, progress: Progress::from(0.4) }
+        Taid { softening, start: 0.4, end: 1.0, alpha: 5e-4, progress: TaidState::from(0.4) }
     }
 
     /// Sets where tau starts and ends, 0 <= start <= end <= 1.
     #[must_use]
     pub fn between(self, start: f64, end: f64) -> Self {
-        Taid { start, end, progress: Progress::from(start), ..self }
+        Taid { start, end, progress: TaidState::from(start), ..self }
     }
 
     /// Sets how far a step can move tau, 0 or above.
@@ -102,9 +102,9 @@ impl Taid {
     }
 }
 
-impl Progress {
+impl TaidState {
     fn from(tau: f64) -> Self {
-        Progress { tau, momentum: 0.0, previous: None, done: 0.0, seen: None }
+        TaidState { tau, momentum: 0.0, previous: None, done: 0.0, seen: None }
     }
 }
 
@@ -191,7 +191,7 @@ impl Learns for Taid {
     }
 
     fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        let Progress { tau, momentum, previous, .. } = self.progress;
+        let TaidState { tau, momentum, previous, .. } = self.progress;
         let values = [("tau", tau), ("momentum", momentum), ("previous", previous.unwrap_or(f64::NAN))];
         Ok(values.into_iter().map(|(name, value)| (name.to_owned(), Tensor::from(value))).collect())
     }
@@ -205,7 +205,7 @@ impl Learns for Taid {
         };
         let (tau, momentum, previous) = (value("tau")?, value("momentum")?, value("previous")?);
         let previous = (!previous.is_nan()).then_some(previous);
-        self.progress = Progress { tau, momentum, previous, done: 0.0, seen: None };
+        self.progress = TaidState { tau, momentum, previous, done: 0.0, seen: None };
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::super::Features;
 use super::super::logit_shapes::{one_logit, softmax_mismatches};
-use super::super::logits::{Counted, LOG_ZERO};
+use super::super::logits::{CountedRows, LOG_ZERO};
 use super::super::term::wide;
 use crate::error::{Error, Result};
 use crate::words::shape;
@@ -13,23 +13,23 @@ use crate::words::shape;
 const LEAST_TAIL: f64 = 1e-7;
 
 /// The teacher's logits for the rows that count.
-pub(super) enum Teacher {
+pub(super) enum KnownLogits {
     /// All of its logits, `(rows, classes)`.
     Dense(Tensor),
     /// Some classes of each row, `(rows, k)`, and the logsumexp of all, `(rows,)`.
     Stored { ids: Tensor, logits: Tensor, normaliser: Tensor },
 }
 
-impl Teacher {
+impl KnownLogits {
     /// The rows of a teacher's side.
-    pub(super) fn of(read: &Features, counted: &Counted, kind: tch::Kind) -> Result<Self> {
+    pub(super) fn of(read: &Features, counted: &CountedRows, kind: tch::Kind) -> Result<Self> {
         let rows =
             |tensor: &Tensor| -> Result<Tensor> { Ok(wide(&counted.select(tensor)?)?.f_to_kind(kind)?) };
         match read.tensors.as_slice() {
-            [logits] => Ok(Teacher::Dense(rows(logits)?)),
+            [logits] => Ok(KnownLogits::Dense(rows(logits)?)),
             [ids, logits, normaliser] => {
                 let normaliser = wide(&counted.select_flat(&normaliser.f_reshape([-1])?)?)?;
-                Ok(Teacher::Stored {
+                Ok(KnownLogits::Stored {
                     ids: counted.select(ids)?.f_to_kind(tch::Kind::Int64)?,
                     logits: rows(logits)?,
                     normaliser: normaliser.f_to_kind(kind)?,

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 use tch::Tensor;
 
 use super::super::catalogue::{Entry, Range, boxed, number, temperature, whole};
-use super::super::logits::{Counted, SQUARED, Softening, TEACHER, log_softmax, softened};
+use super::super::logits::{CountedRows, SQUARED, Softening, TEACHER, log_softmax, softened};
 use super::super::term::wide;
 use super::super::uses::{Gives, SoftTargets};
 use super::super::{Average, Features, Loss, Term};
-use super::known::{Teacher, mismatches};
+use super::known::{KnownLogits, mismatches};
 use crate::error::{Error, Result};
 use crate::role::Logits;
 
@@ -64,10 +64,10 @@ impl SampledKl {
     }
 
     /// The drawn classes, their teacher log-probabilities and their weights, `(rows, draws)` each.
-    fn drawn(&self, teacher: &Teacher) -> Result<(Tensor, Tensor, Tensor)> {
+    fn drawn(&self, teacher: &KnownLogits) -> Result<(Tensor, Tensor, Tensor)> {
         let _guard = tch::no_grad_guard();
         match teacher {
-            Teacher::Dense(logits) => {
+            KnownLogits::Dense(logits) => {
                 let log = log_softmax(&self.softening.divide(logits, logits)?.teacher)?;
                 let proposal = log_softmax(&log.f_mul_scalar(self.power)?)?;
                 let rows = log.size().first().copied().unwrap_or(0);
@@ -80,7 +80,7 @@ impl SampledKl {
                 let weights = of_teacher.f_sub(&of_proposal)?.f_exp()?.f_div_scalar(self.draws as f64)?;
                 Ok((ids, of_teacher, weights))
             }
-            Teacher::Stored { ids, logits, normaliser } => {
+            KnownLogits::Stored { ids, logits, normaliser } => {
                 if let Some(problem) = self.store_problem() {
                     return Err(Error::invalid(problem));
                 }
@@ -150,9 +150,9 @@ impl Loss for SampledKl {
     }
 
     fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
-        let counted = Counted::of(&student.shape(), student.mask.as_ref(), None)?;
+        let counted = CountedRows::of(&student.shape(), student.mask.as_ref(), None)?;
         let rows = wide(&counted.select(student.feature()?)?)?;
-        let (ids, of_teacher, weights) = self.drawn(&Teacher::of(teacher, &counted, rows.kind())?)?;
+        let (ids, of_teacher, weights) = self.drawn(&KnownLogits::of(teacher, &counted, rows.kind())?)?;
         let softened = self.softening.divide(&rows, &rows)?;
         let of_student = log_softmax(&softened.student)?.f_gather(-1, &ids, false)?;
         let per_row = of_teacher.f_sub(&of_student)?.f_mul(&weights)?;

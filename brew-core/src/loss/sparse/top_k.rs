@@ -5,12 +5,12 @@ use tch::Tensor;
 
 use super::super::catalogue::{Entry, boxed, choice, temperature, whole};
 use super::super::logits::{
-    ALPHA, BETA, Counted, DETACHED, DIVERGENCE, Divergence, HEAD, LOG_ZERO, SQUARED, TEACHER, divergence,
+    ALPHA, BETA, CountedRows, DETACHED, DIVERGENCE, Divergence, HEAD, LOG_ZERO, SQUARED, TEACHER, divergence,
 };
 use super::super::term::wide;
 use super::super::uses::{Gives, SoftTargets};
 use super::super::{Average, Features, Loss, Term};
-use super::known::{Partly, Teacher, mismatches, of_dense, of_store};
+use super::known::{KnownLogits, Partly, mismatches, of_dense, of_store};
 use crate::error::{Error, Result};
 use crate::role::Logits;
 
@@ -80,17 +80,17 @@ impl<D: Divergence> TopK<D> {
     }
 
     /// The teacher's classes and log-probabilities; `(rows, classes)` is the student's shape.
-    fn known(&self, teacher: &Teacher, classes: i64) -> Result<(Tensor, Partly)> {
+    fn known(&self, teacher: &KnownLogits, classes: i64) -> Result<(Tensor, Partly)> {
         let _guard = tch::no_grad_guard();
         let softening = self.divergence.softening();
         match teacher {
-            Teacher::Dense(logits) => {
+            KnownLogits::Dense(logits) => {
                 let (_, ids) = logits.f_topk(self.k.min(classes), -1, true, true)?;
                 let softened = softening.divide(logits, logits)?.teacher;
                 let partly = of_dense(&softened, &ids)?;
                 Ok((ids, partly))
             }
-            Teacher::Stored { ids, logits, normaliser } => {
+            KnownLogits::Stored { ids, logits, normaliser } => {
                 if self.needs_normaliser() && !softening.is_one() {
                     return Err(Error::invalid(NO_TEMPERATURE));
                 }
@@ -103,7 +103,7 @@ impl<D: Divergence> TopK<D> {
         }
     }
 
-    fn per_row(&self, student: &Tensor, teacher: &Teacher) -> Result<Tensor> {
+    fn per_row(&self, student: &Tensor, teacher: &KnownLogits) -> Result<Tensor> {
         let classes = student.size().last().copied().unwrap_or(0);
         let (ids, teacher) = self.known(teacher, classes)?;
         let softening = self.divergence.softening();
@@ -203,9 +203,9 @@ impl<D: Divergence> Loss for TopK<D> {
     }
 
     fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
-        let counted = Counted::of(&student.shape(), student.mask.as_ref(), None)?;
+        let counted = CountedRows::of(&student.shape(), student.mask.as_ref(), None)?;
         let rows = wide(&counted.select(student.feature()?)?)?;
-        let teacher = Teacher::of(teacher, &counted, rows.kind())?;
+        let teacher = KnownLogits::of(teacher, &counted, rows.kind())?;
         let per_row = self.per_row(&rows, &teacher)?;
         counted.term(per_row.f_sum(per_row.kind())?, rows.size().first().copied().unwrap_or(0))
     }

@@ -9,8 +9,8 @@ use super::super::logits::{BETA, Divergence, Jsd, SQUARED, TEACHER, weight_probl
 use super::super::temperature::Softened;
 use super::super::uses::{Gives, SoftTargets};
 use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
+use super::pairs::IdPairs;
 use super::pairs::PAIRS;
-use super::pairs::Pairs;
 use super::sorted::sorted_distance;
 use super::texts::MERGE;
 use super::texts::{Merge, TEXTS, merged, text_mismatches};
@@ -51,7 +51,7 @@ use crate::role::{ByteEnds, Logits, TokenIds};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Gold {
-    pairs: Pairs,
+    pairs: IdPairs,
     jsd: Jsd,
     merge: Merge,
     weights: Option<(f64, f64)>,
@@ -61,7 +61,7 @@ impl Gold {
     /// For these pairs of the student's id and the teacher's, each id once; merges by [`Merge::Observed`].
     /// The loss takes temperature and T squared from the divergence.
     pub fn of(pairs: impl IntoIterator<Item = (i64, i64)>, jsd: Jsd) -> Self {
-        Gold { pairs: Pairs::of(pairs), jsd, merge: Merge::Observed, weights: None }
+        Gold { pairs: IdPairs::of(pairs), jsd, merge: Merge::Observed, weights: None }
     }
 
     /// Merges by [`Merge::Bayesian`].

@@ -7,15 +7,15 @@ pub(super) const PAIRS: OptionRow = pairs("pairs", "the student's id and the tea
 
 /// Pairs of the student's id and the teacher's.
 #[derive(Debug, Clone)]
-pub(super) struct Pairs {
+pub(super) struct IdPairs {
     pub(super) student: Vec<i64>,
     pub(super) teacher: Vec<i64>,
 }
 
-impl Pairs {
+impl IdPairs {
     pub(super) fn of(pairs: impl IntoIterator<Item = (i64, i64)>) -> Self {
         let (student, teacher) = pairs.into_iter().unzip();
-        Pairs { student, teacher }
+        IdPairs { student, teacher }
     }
 
     /// The problems of the pairs themselves.

@@ -6,13 +6,13 @@ use tch::Tensor;
 use super::super::catalogue::{Entry, boxed, temperature};
 use super::super::logit_shapes::one_logit;
 use super::super::logits::{
-    ALPHA, BETA, Counted, DETACHED, DIVERGENCE, Divergence, HEAD, LOG_ZERO, SQUARED, TEACHER, divergence,
+    ALPHA, BETA, CountedRows, DETACHED, DIVERGENCE, Divergence, HEAD, LOG_ZERO, SQUARED, TEACHER, divergence,
 };
 use super::super::term::wide;
 use super::super::uses::{Gives, SoftTargets};
 use super::super::{Average, Features, Loss, Term};
+use super::pairs::IdPairs;
 use super::pairs::PAIRS;
-use super::pairs::Pairs;
 use super::uld::unscheduled;
 use crate::error::Result;
 use crate::role::Logits;
@@ -42,14 +42,14 @@ use crate::words::shape;
 /// ```
 #[derive(Debug, Clone)]
 pub struct SharedTokens<D> {
-    pairs: Pairs,
+    pairs: IdPairs,
     divergence: D,
 }
 
 impl<D: Divergence> SharedTokens<D> {
     /// For these pairs of the student's id and the teacher's, each id once.
     pub fn of(pairs: impl IntoIterator<Item = (i64, i64)>, divergence: D) -> Self {
-        SharedTokens { pairs: Pairs::of(pairs), divergence }
+        SharedTokens { pairs: IdPairs::of(pairs), divergence }
     }
 }
 
@@ -96,7 +96,7 @@ impl<D: Divergence> Loss for SharedTokens<D> {
     }
 
     fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
-        let counted = Counted::of(&student.shape(), student.mask.as_ref(), None)?;
+        let counted = CountedRows::of(&student.shape(), student.mask.as_ref(), None)?;
         let rows = |read: &Features| wide(&counted.select(read.feature()?)?);
         let (student, teacher) = (rows(student)?, rows(teacher)?);
         let softening = self.divergence.softening();

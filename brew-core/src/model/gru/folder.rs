@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tch::Device;
 
-use super::{BiGru, BiGruConfig, Task};
+use super::{BiGru, BiGruConfig, BiGruTask};
 use crate::error::{Error, Result};
 use crate::model::class_order::own_names;
 use crate::model::folder::{CONFIG, companions, copy_companions, read_config, read_weights};
@@ -14,7 +14,7 @@ use crate::model::{Model, ProblemType, identity_of};
 use crate::parameters::{Parameters, WEIGHTS, write_weights};
 use crate::vocabulary::Vocabulary;
 
-impl<T: Task> BiGru<T> {
+impl<T: BiGruTask> BiGru<T> {
     /// The class of this model, as `config.json` names it.
     fn architecture() -> String {
         format!("BiGruFor{}", T::NAME)
@@ -46,7 +46,7 @@ impl<T: Task> BiGru<T> {
     }
 }
 
-impl<T: Task> Model for BiGru<T> {
+impl<T: BiGruTask> Model for BiGru<T> {
     fn parameters(&self) -> Parameters {
         self.named_parameters()
     }

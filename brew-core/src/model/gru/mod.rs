@@ -41,7 +41,7 @@ const EMBEDDINGS: &str = "embeddings.weight";
 const CLASSIFIER: &str = "classifier";
 
 /// A task of a [`BiGru`]. Only brew's own types implement it.
-pub trait Task: Send + std::fmt::Debug + 'static {
+pub trait BiGruTask: Send + std::fmt::Debug + 'static {
     /// The task in the class name: the part after `BiGruFor`.
     const NAME: &'static str;
 
@@ -75,7 +75,7 @@ struct Encoded {
     hidden_states: Vec<Tensor>,
 }
 
-impl<T: Task> BiGru<T> {
+impl<T: BiGruTask> BiGru<T> {
     /// A model with new weights, the same for the same seed: embeddings from N(0, 1) and layers uniform in
     /// ±1/√hidden, as in PyTorch's modules; the head from N(0, 0.02) with bias 0.
     ///

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{BiGru, Encoded, Task};
+use super::{BiGru, BiGruTask, Encoded};
 use crate::error::Result;
 use crate::model::bert::loss;
 use crate::model::{ClassifierOutput, Forward, TextBatch};
@@ -13,7 +13,7 @@ use crate::role;
 #[derive(Debug)]
 pub struct SequenceTask;
 
-impl Task for SequenceTask {
+impl BiGruTask for SequenceTask {
     const NAME: &'static str = "SequenceClassification";
 }
 

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{BiGru, Encoded, Task};
+use super::{BiGru, BiGruTask, Encoded};
 use crate::error::Result;
 use crate::model::bert::loss;
 use crate::model::{Forward, ProblemType, TokenBatch, TokenClassifierOutput};
@@ -13,7 +13,7 @@ use crate::role;
 #[derive(Debug)]
 pub struct TokenTask;
 
-impl Task for TokenTask {
+impl BiGruTask for TokenTask {
     const NAME: &'static str = "TokenClassification";
     const PROBLEM: Option<ProblemType> = Some(ProblemType::SingleLabelClassification);
 }

@@ -1,11 +1,11 @@
 //! The task settings of a BiGRU, and how they are saved.
 
-use super::{BiGru, BiGruConfig, Task};
+use super::{BiGru, BiGruConfig, BiGruTask};
 use crate::model::told::told_of_its_task;
 
-told_of_its_task!(BiGru, T: Task, T::NAME);
+told_of_its_task!(BiGru, T: BiGruTask, T::NAME);
 
-impl<T: Task> BiGru<T> {
+impl<T: BiGruTask> BiGru<T> {
     /// The config, updated with what the model has learned about its task.
     pub(super) fn told_config(&self) -> BiGruConfig {
         let mut config = self.config.clone();

@@ -27,13 +27,13 @@ pub enum F1 {
 
 /// True positives, false positives, false negatives.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counts {
+pub(super) struct ConfusionCounts {
     pub(super) right: usize,
     pub(super) wrong: usize,
     pub(super) missed: usize,
 }
 
-impl Counts {
+impl ConfusionCounts {
     fn add(&mut self, predicted: bool, label: bool) {
         self.right += usize::from(predicted && label);
         self.wrong += usize::from(predicted && !label);
@@ -56,7 +56,7 @@ impl Metric for F1 {
     }
 
     fn value(&self, predictions: &Predictions) -> Result<f64> {
-        let mut of_class: BTreeMap<i64, Counts> = BTreeMap::new();
+        let mut of_class: BTreeMap<i64, ConfusionCounts> = BTreeMap::new();
         match Classes::of(Metric::name(self), predictions)?.not_empty(Metric::name(self))? {
             Classes::One(pairs) => {
                 for (predicted, label) in pairs {
@@ -75,12 +75,12 @@ impl Metric for F1 {
         Ok(match self {
             F1::Macro => of_class.values().map(|counts| counts.f1()).sum::<f64>() / of_class.len() as f64,
             F1::Micro => {
-                let add = |sum: Counts, class: &Counts| Counts {
+                let add = |sum: ConfusionCounts, class: &ConfusionCounts| ConfusionCounts {
                     right: sum.right + class.right,
                     wrong: sum.wrong + class.wrong,
                     missed: sum.missed + class.missed,
                 };
-                of_class.values().fold(Counts::default(), add).f1()
+                of_class.values().fold(ConfusionCounts::default(), add).f1()
             }
         })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::f1::Counts;
+use super::f1::ConfusionCounts;
 use super::tags::{Scheme, entities};
 use crate::error::{Error, Result};
 
@@ -26,7 +26,7 @@ pub fn entity_f1(predicted: &[Vec<&str>], labels: &[Vec<&str>]) -> Result<f64> {
 
 /// `2 tp / (2 tp + fp + fn)`: strictly by a scheme, or leniently.
 pub(super) fn f1(predicted: &[Vec<&str>], labels: &[Vec<&str>], scheme: Option<Scheme>) -> Result<f64> {
-    let mut counts = Counts::default();
+    let mut counts = ConfusionCounts::default();
     if predicted.len() != labels.len() {
         return Err(Error::invalid(format!(
             "{} texts have predicted tags, but {} have true ones",

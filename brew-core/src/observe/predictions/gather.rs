@@ -14,14 +14,14 @@ use crate::pass::{Pass, Wants};
 use crate::role::{IGNORED, InputsMask, Labels, Logits, LogitsMask, Role, mask_of};
 
 /// Reduces a batch's tensors, with their mask, to what is kept.
-type Keep<'k> = dyn Fn(Vec<Tensor>, Option<&Tensor>) -> Result<Vec<Tensor>> + 'k;
+type KeepOfBatch<'k> = dyn Fn(Vec<Tensor>, Option<&Tensor>) -> Result<Vec<Tensor>> + 'k;
 
 impl<R: Role> Predictions<R> {
     /// What `keep` keeps of these batches.
     pub(super) fn gather<A: Adaptor + Provides<R>>(
         model: &Seen<A>,
         batches: impl IntoIterator<Item = Result<A::Batch>>,
-        keep: &Keep<'_>,
+        keep: &KeepOfBatch<'_>,
     ) -> Result<Self> {
         let _guard = tch::no_grad_guard();
         let device = model.parameters().device();

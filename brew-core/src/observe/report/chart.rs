@@ -6,7 +6,7 @@ use super::escape;
 
 /// A named series over optimizer steps.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Curve {
+pub(super) struct Series {
     pub(super) name: String,
     pub(super) is_metric: bool,
     /// Step and value, in the order of the file.
@@ -20,7 +20,7 @@ const BOTTOM: f64 = 24.0;
 const MARGIN: f64 = 10.0;
 
 /// The SVG of a curve with its name; the numbers themselves are in `data-points`.
-pub(super) fn chart(curve: &Curve) -> String {
+pub(super) fn chart(curve: &Series) -> String {
     let (steps, values) = (range(curve, |point| point.0), range(curve, |point| point.1));
     let x = |step: f64| LEFT + share(step, steps) * (WIDTH - LEFT - MARGIN);
     let y = |value: f64| HEIGHT - BOTTOM - share(value, values) * (HEIGHT - BOTTOM - MARGIN);
@@ -72,7 +72,7 @@ pub(super) fn chart(curve: &Curve) -> String {
     svg + "</svg></figure>"
 }
 
-fn range(curve: &Curve, of: impl Fn(&(f64, f64)) -> f64) -> (f64, f64) {
+fn range(curve: &Series, of: impl Fn(&(f64, f64)) -> f64) -> (f64, f64) {
     let values = curve.points.iter().map(of);
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
 }

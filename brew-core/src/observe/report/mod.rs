@@ -12,7 +12,7 @@ use super::{Event, Observer, Summary};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use chart::{Curve, chart};
+use chart::{Series, chart};
 
 /// Writes the page at the end of a run from `metrics.jsonl`: a curve for each loss and metric, a drawing of
 /// the plan, and a table. The points come from the file, so a resumed run has one continuous curve.
@@ -80,15 +80,15 @@ impl Observer for Report {
 }
 
 /// The curves of a metrics file, losses first, each in order of appearance.
-fn curves(path: &Path) -> Result<Vec<Curve>> {
+fn curves(path: &Path) -> Result<Vec<Series>> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-    let mut curves: Vec<Curve> = Vec::new();
+    let mut curves: Vec<Series> = Vec::new();
     let mut add = |name: &str, is_metric: bool, step: f64, value: f64| match curves
         .iter_mut()
         .find(|curve| curve.name == name && curve.is_metric == is_metric)
     {
         Some(curve) => curve.points.push((step, value)),
-        None => curves.push(Curve { name: name.to_owned(), is_metric, points: vec![(step, value)] }),
+        None => curves.push(Series { name: name.to_owned(), is_metric, points: vec![(step, value)] }),
     };
     for (index, line) in text.lines().enumerate() {
         let line: Value = serde_json::from_str(line)

@@ -19,11 +19,11 @@ pub fn recall(plan: &Plan, caches: &[RecallStage]) -> Plan {
     for (_, stage) in plan.stages() {
         with.add(stage.clone());
     }
-    let cached: Vec<Cached<'_>> = (caches.iter())
+    let cached: Vec<PlacedCache<'_>> = (caches.iter())
         .filter_map(|cache| {
             let (adaptor, name) = adaptor_of(plan, cache.teacher)?;
             let stage = Stage { name: format!("{name} recall"), kind: StageKind::Recall(cache.clone()) };
-            Some(Cached { adaptor, cache, stage: with.add(stage) })
+            Some(PlacedCache { adaptor, cache, stage: with.add(stage) })
         })
         .collect();
     for (from, to, flow) in plan.all_flows() {
@@ -46,13 +46,13 @@ pub fn recall(plan: &Plan, caches: &[RecallStage]) -> Plan {
 }
 
 /// A cache with its position in the plan.
-struct Cached<'c> {
+struct PlacedCache<'c> {
     adaptor: StageId,
     cache: &'c RecallStage,
     stage: StageId,
 }
 
-impl Cached<'_> {
+impl PlacedCache<'_> {
     fn keeps(&self, flow: &Flow) -> bool {
         matches!(flow, Flow::Feature { role, .. } if self.cache.keeps.iter().any(|keep| keep.role == *role))
     }
@@ -71,7 +71,7 @@ fn adaptor_of(plan: &Plan, teacher: usize) -> Option<(StageId, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{Keep, Payload};
+    use crate::cache::{KeptFeature, Payload};
     use crate::loss::Average;
     use crate::plan::LossStage;
     use crate::semantics::Semantics;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn cache() -> RecallStage {
-        let keeps = vec![Keep { role: "logits".to_owned(), layer: None, padding: false }];
+        let keeps = vec![KeptFeature { role: "logits".to_owned(), layer: None, padding: false }];
         RecallStage { teacher: 0, place: "in memory".to_owned(), payload: Payload::default(), keeps }
     }
 

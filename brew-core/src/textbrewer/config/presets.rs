@@ -12,35 +12,40 @@ use crate::error::{Error, Result};
 use crate::plan::OptimizerChanges;
 use crate::words::suggest;
 
-type Pairs = &'static [(i64, i64)];
+type LayerPairs = &'static [(i64, i64)];
 
-const L3: Pairs = &[(0, 0), (4, 1), (8, 2), (12, 3)];
-const L4: Pairs = &[(0, 0), (3, 1), (6, 2), (9, 3), (12, 4)];
-const L6: Pairs = &[(0, 0), (2, 1), (4, 2), (6, 3), (8, 4), (10, 5), (12, 6)];
-const SMALL: Pairs = &[(0, 0), (2, 2), (4, 4), (6, 6), (8, 8), (10, 10), (12, 12)];
+const L3: LayerPairs = &[(0, 0), (4, 1), (8, 2), (12, 3)];
+const L4: LayerPairs = &[(0, 0), (3, 1), (6, 2), (9, 3), (12, 4)];
+const L6: LayerPairs = &[(0, 0), (2, 1), (4, 2), (6, 3), (8, 4), (10, 5), (12, 6)];
+const SMALL: LayerPairs = &[(0, 0), (2, 2), (4, 4), (6, 6), (8, 8), (10, 10), (12, 12)];
 
 /// Pairs of teacher and student layers, the loss, and the widths of a linear projection.
 struct Preset {
     name: &'static str,
-    pairs: Pairs,
+    pairs: LayerPairs,
     loss: &'static str,
     projection: Option<(i64, i64)>,
     /// Whether attention maps are probabilities, with layers counted from 0.
     probabilities: bool,
 }
 
-const fn row(name: &'static str, pairs: Pairs, loss: &'static str, projection: Option<(i64, i64)>) -> Preset {
+const fn row(
+    name: &'static str,
+    pairs: LayerPairs,
+    loss: &'static str,
+    projection: Option<(i64, i64)>,
+) -> Preset {
     Preset { name, pairs, loss, projection, probabilities: false }
 }
 
 /// Maps of probabilities, as the models of Hugging Face and brew return them.
-const fn maps(name: &'static str, pairs: Pairs) -> Preset {
+const fn maps(name: &'static str, pairs: LayerPairs) -> Preset {
     Preset { name, pairs, loss: "attention_mse", projection: None, probabilities: true }
 }
 
 /// TinyBERT's choice: the last layer of each block.
-const MAPS_4: Pairs = &[(2, 0), (5, 1), (8, 2), (11, 3)];
-const MAPS_6: Pairs = &[(1, 0), (3, 1), (5, 2), (7, 3), (9, 4), (11, 5)];
+const MAPS_4: LayerPairs = &[(2, 0), (5, 1), (8, 2), (11, 3)];
+const MAPS_6: LayerPairs = &[(1, 0), (3, 1), (5, 2), (7, 3), (9, 4), (11, 5)];
 
 const PRESETS: &[Preset] = &[
     row("L3_attention_mse", L3, "attention_mse", None),

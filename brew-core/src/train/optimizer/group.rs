@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::Tensor;
 
-use super::rows::{Rows, SparseUpdates, fit};
+use super::rows::{GradientRows, SparseUpdates, fit};
 use super::{Optimizer, Slots, Step};
 use crate::error::{InStage, Result};
 
@@ -20,7 +20,7 @@ pub(super) struct Group {
     pub(super) steps: Vec<u64>,
     pub(super) slots: Slots,
     /// The parameters with sparse gradients, which cover only some rows, by index.
-    pub(super) rows: BTreeMap<usize, Rows>,
+    pub(super) rows: BTreeMap<usize, GradientRows>,
 }
 
 impl Group {

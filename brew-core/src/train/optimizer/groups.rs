@@ -9,7 +9,7 @@ use tch::Tensor;
 
 use super::Optimizer;
 use super::group::Group;
-use super::rows::{Rows, SparseUpdates};
+use super::rows::{GradientRows, SparseUpdates};
 use crate::error::{InStage, Result};
 use crate::native::ffi;
 use crate::parameters::Parameters;
@@ -94,7 +94,7 @@ impl Groups {
 
     /// Removes all gradients: a parameter that then gets none is not updated, as in PyTorch.
     pub(crate) fn clear_gradients(&mut self) -> Result<()> {
-        self.groups.iter_mut().flat_map(|group| group.rows.values_mut()).for_each(Rows::forget);
+        self.groups.iter_mut().flat_map(|group| group.rows.values_mut()).for_each(GradientRows::forget);
         let parameters: Vec<&Tensor> = self.parameters().collect();
         ffi::clear_gradients(&parameters)
     }

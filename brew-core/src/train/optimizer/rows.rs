@@ -46,15 +46,15 @@ impl InUse {
 
 /// A parameter's sparse gradient in the current step, and memory that steps reuse.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(super) struct GradientRows {
     /// Computed from the gradient on first use.
     in_use: Option<InUse>,
     /// The dense gradient, if requested, with its nonzero rows.
     dense: Option<(Tensor, Tensor)>,
 }
 
-impl Rows {
-    /// The rows in use: changes to their gradients persist until [`Rows::forget`].
+impl GradientRows {
+    /// The rows in use: changes to their gradients persist until [`GradientRows::forget`].
     pub(super) fn in_use(&mut self, gradient: &Tensor) -> Result<&InUse> {
         let in_use = match self.in_use.take() {
             Some(known) => known,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CHECKPOINTS, RunFolder};
 use crate::error::{Error, Result};
-use crate::train::checkpoint::Read;
+use crate::train::checkpoint::ReadCheckpoint;
 
 impl RunFolder {
     /// Keeps the `newest` checkpoints up to step `written`, for which one has just been written, and removes the
@@ -36,10 +36,10 @@ pub(super) fn newest(
     folder: &Path,
     damaged: &mut BTreeSet<u64>,
     notes: &mut Vec<String>,
-) -> Result<Option<(PathBuf, Read)>> {
+) -> Result<Option<(PathBuf, ReadCheckpoint)>> {
     for step in steps_in(folder)?.into_iter().rev() {
         let path = folder.join(format!("step-{step}"));
-        match Read::from(&path) {
+        match ReadCheckpoint::from(&path) {
             Ok(read) => return Ok(Some((path, read))),
             Err(error) => {
                 damaged.insert(step);

@@ -19,7 +19,7 @@ use self::other_run::refuse_another;
 use self::taken::{locked, move_aside, refuse_foreign};
 use super::asked::Asked;
 use super::caller::Caller;
-use super::checkpoint::Read;
+use super::checkpoint::ReadCheckpoint;
 use super::settings::Settings;
 use super::task::Task;
 use crate::disk;
@@ -36,7 +36,7 @@ pub(in crate::train) struct RunFolder {
     /// Held while the run lasts.
     _lock: File,
     /// The checkpoint to resume from.
-    pub(in crate::train) resumed: Option<(PathBuf, Read)>,
+    pub(in crate::train) resumed: Option<(PathBuf, ReadCheckpoint)>,
     /// What a person should know about the folder.
     pub(in crate::train) notes: Vec<String>,
     /// The steps of unreadable checkpoints.

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use brew_core::cache::{CachedRows, Card, Keep, Part, Payload, Recalled, Row, RowKey, TeacherCache};
+use brew_core::cache::{
+    CachedRows, Card, KeptFeature, Payload, Recalled, Row, RowKey, RowPart, TeacherCache,
+};
 use brew_core::prelude::*;
 use brew_core::{Error, Result};
 use brew_data::TeacherStore;
@@ -54,9 +56,9 @@ impl Kept {
         if self == Kept::Bfloat16 { Kind::BFloat16 } else { Kind::Float }
     }
 
-    fn keeps(self) -> Vec<Keep> {
-        let logits = Keep { role: "logits".to_owned(), layer: None, padding: self != Kept::TopLogits };
-        let hidden = |layer| Keep { role: "hidden".to_owned(), layer: Some(layer), padding: false };
+    fn keeps(self) -> Vec<KeptFeature> {
+        let logits = KeptFeature { role: "logits".to_owned(), layer: None, padding: self != Kept::TopLogits };
+        let hidden = |layer| KeptFeature { role: "hidden".to_owned(), layer: Some(layer), padding: false };
         match self {
             Kept::TopLogits => vec![logits],
             _ => [logits].into_iter().chain(LAYERS.map(hidden)).collect(),
@@ -111,7 +113,7 @@ impl Kept {
         let parts = self.parts(tokens).into_iter().map(|(name, kind, given, shape, is_cut)| {
             let bytes = shape.iter().product::<usize>() * kind.elt_size_in_bytes();
             let start = start(number);
-            Part {
+            RowPart {
                 name: Cow::Owned(name),
                 kind,
                 given,

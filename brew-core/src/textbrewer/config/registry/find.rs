@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::super::{Layers, LossConfig, SchedulerConfig};
-use super::{LayersRead, Registry, Schedule};
+use super::{LayersRead, OwnTemperature, Registry};
 use crate::loss::Loss;
 use crate::loss::catalogue::{self, Entry, Options};
-use crate::plan::Activation;
+use crate::plan::ProjectionActivation;
 use crate::schedule::WeightSchedule;
 use crate::words::suggest;
 
@@ -18,7 +18,7 @@ impl Registry {
         &self,
         key: &str,
         config: &LossConfig,
-        (temperature, schedule): (f64, Schedule),
+        (temperature, schedule): (f64, OwnTemperature),
     ) -> Result<Box<dyn Loss>, Vec<String>> {
         if let Some(make) = self.soft_targets.get(&config.name) {
             return match no_options(key, config) {
@@ -63,7 +63,7 @@ impl Registry {
         Ok((entry.layers, made(key, entry, &options, problems)?))
     }
 
-    pub(crate) fn activation_of(&self, key: &str, name: &str) -> Result<&Activation, String> {
+    pub(crate) fn activation_of(&self, key: &str, name: &str) -> Result<&ProjectionActivation, String> {
         find(&self.activations, key, name)
     }
 
@@ -80,7 +80,7 @@ impl Registry {
         &self,
         key: &str,
         config: &SchedulerConfig,
-    ) -> Result<Schedule, String> {
+    ) -> Result<OwnTemperature, String> {
         if ["none", "constant"].contains(&config.name.as_str()) {
             return Ok(None);
         }

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use crate::loss::Loss;
 pub use crate::loss::catalogue::LayersRead;
-use crate::plan::Activation;
+use crate::plan::ProjectionActivation;
 use crate::role::Role;
 use crate::schedule::{TemperatureSchedule, WeightSchedule};
 
-type Schedule = Option<Arc<dyn TemperatureSchedule>>;
-type MakesSoftTargets = Arc<dyn Fn(f64, Schedule) -> Box<dyn Loss>>;
+type OwnTemperature = Option<Arc<dyn TemperatureSchedule>>;
+type MakesSoftTargets = Arc<dyn Fn(f64, OwnTemperature) -> Box<dyn Loss>>;
 type MakesTemperatures = Arc<dyn Fn(&[f64]) -> Arc<dyn TemperatureSchedule>>;
 
 /// The losses, projections, schedules and features that configs name: every loss of the
@@ -37,7 +37,7 @@ type MakesTemperatures = Arc<dyn Fn(&[f64]) -> Arc<dyn TemperatureSchedule>>;
 pub struct Registry {
     soft_targets: BTreeMap<String, MakesSoftTargets>,
     match_losses: BTreeMap<String, MatchLosses>,
-    activations: BTreeMap<String, Activation>,
+    activations: BTreeMap<String, ProjectionActivation>,
     weight_schedules: BTreeMap<String, WeightSchedule>,
     temperature_schedules: BTreeMap<String, TemperatureSchedules>,
     features: BTreeSet<String>,
@@ -77,7 +77,7 @@ impl Registry {
     pub fn soft_targets(
         mut self,
         name: &str,
-        make: impl Fn(f64, Schedule) -> Box<dyn Loss> + 'static,
+        make: impl Fn(f64, OwnTemperature) -> Box<dyn Loss> + 'static,
     ) -> Self {
         self.soft_targets.insert(name.to_owned(), Arc::new(make));
         self
@@ -97,7 +97,7 @@ impl Registry {
 
     /// Adds a projection, for a match's `proj`: a linear map followed by this activation, under the
     /// activation's name.
-    pub fn projection(mut self, activation: Activation) -> Self {
+    pub fn projection(mut self, activation: ProjectionActivation) -> Self {
         self.activations.insert(activation.name().to_owned(), activation);
         self
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Registry;
-use crate::plan::Activation;
+use crate::plan::ProjectionActivation;
 use crate::role::{Attention, Embedding, Hidden, Key, Query, Role as _, Value};
 use crate::schedule::{Cwsm, Flsw, WeightSchedule};
 
@@ -21,9 +21,9 @@ impl Default for Registry {
             features: features.map(str::to_owned).into(),
         };
         empty
-            .projection(Activation::linear())
-            .projection(Activation::relu())
-            .projection(Activation::tanh())
+            .projection(ProjectionActivation::linear())
+            .projection(ProjectionActivation::relu())
+            .projection(ProjectionActivation::tanh())
             .weight_schedule(WeightSchedule::linear_decay())
             .weight_schedule(WeightSchedule::linear_growth())
             .temperature_schedule(
