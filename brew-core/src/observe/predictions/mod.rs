@@ -117,7 +117,7 @@ impl<R: Role> Predictions<R> {
     }
 
     /// Like [`Predictions::of`], for a role other than the logits: its tensors are padded with 0, and the
-    /// mask is the role's own (see [`mask_of`]). 16-bit floats are converted to float32.
+    /// mask is the role's own (see [`mask_of`](crate::role::mask_of)). 16-bit floats are converted to float32.
     ///
     /// # Errors
     /// Those of the data and the model; data without batches.
