@@ -31,7 +31,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         };
         let (Some(logits), Some(labels)) = (read(Logits::NAME), read(Labels::NAME)) else { return };
         let stated = self.student().problem_type();
-        for (logits, labels) in logits.iter().zip(&labels) {
+        // A model may leave out logits that no loss reads.
+        for (logits, labels) in logits.iter().zip(&labels).filter(|(logits, _)| logits.defined()) {
             match labels_misfit(stated, logits, labels) {
                 Ok(Some(message)) => findings.problem(stage, Error::invalid(message)),
                 Ok(None) => {}

@@ -8,6 +8,7 @@ mod activation;
 pub mod bert;
 mod class_order;
 mod cross_entropy;
+pub mod decoder;
 mod erased;
 mod folder;
 mod forward;
@@ -21,6 +22,7 @@ pub(crate) mod problem;
 mod scores;
 mod seen;
 mod shared;
+mod subset;
 mod told;
 mod torchscript;
 mod weights;
@@ -40,6 +42,10 @@ pub use bert::{
     TokenClassifierOutput, TokenClassifierOutputAdaptor,
 };
 pub(crate) use class_order::{Agreement, agreement, listed, order_of};
+pub use decoder::{
+    CausalLmBatch, CausalLmOutput, CausalLmOutputAdaptor, DecoderArchitecture, DecoderConfig,
+    DecoderForCausalLm,
+};
 pub use erased::ErasedModel;
 pub(crate) use erased::labelled;
 pub use forward::Forward;

@@ -24,6 +24,15 @@ pub(crate) fn uniform(seed: u64, count: usize, bound: f64) -> Vec<f32> {
     (0..count).map(|_| (bound * (2.0 * generator.uniform() - 1.0)) as f32).collect()
 }
 
+/// The seed of a parameter of this name, so that each has draws of its own: with FNV-1a (Fowler, Noll and Vo
+/// 1991) of the name.
+pub(crate) fn of_name(seed: u64, name: &str) -> u64 {
+    let hash = name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    });
+    seed ^ hash
+}
+
 struct SplitMix64(u64);
 
 impl SplitMix64 {

@@ -34,6 +34,8 @@ impl fmt::Debug for DrawParameters {
 pub struct Weights {
     origin: PathBuf,
     device: Device,
+    /// The dtype that they are held in, and whether they learn.
+    held: (Kind, bool),
     stored: BTreeMap<String, Stored>,
     /// Creates the parameters of a new model.
     draw: Option<DrawParameters>,
@@ -55,6 +57,7 @@ impl Weights {
         Weights {
             origin: origin.into(),
             device,
+            held: (Kind::Float, true),
             stored: stored.into_iter().collect(),
             draw: None,
             problems: Vec::new(),
@@ -67,6 +70,23 @@ impl Weights {
     /// Parameters of a new model on `device`, each created when it is requested.
     pub(crate) fn drawn(device: Device, draw: impl Fn(&str, &[i64]) -> Result<Tensor> + 'static) -> Self {
         Weights { draw: Some(DrawParameters(Box::new(draw))), ..Weights::new("a new model", device, []) }
+    }
+
+    /// The same parameters, to be held in this dtype and without gradients.
+    pub(crate) fn frozen_in(self, kind: Kind) -> Self {
+        Weights { held: (kind, false), ..self }
+    }
+
+    /// A parameter as it is stored, if it exists.
+    pub(crate) fn get(&self, name: &str) -> Option<&Stored> {
+        self.stored.get(name)
+    }
+
+    /// Gives a parameter another name.
+    pub(crate) fn rename(&mut self, name: &str, new: String) {
+        if let Some(stored) = self.stored.remove(name) {
+            self.stored.insert(new, stored);
+        }
     }
 
     /// Whether a parameter of this name exists.
@@ -99,7 +119,7 @@ impl Weights {
         self.stored.keys().map(String::as_str)
     }
 
-    /// Takes a parameter: float32, on the device, with gradient.
+    /// Takes a parameter: float32 with gradient unless it was said otherwise, on the device.
     ///
     /// After a problem it returns an undefined tensor; [`Weights::finish`] makes sure that it is never used.
     pub(crate) fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
@@ -129,8 +149,9 @@ impl Weights {
     }
 
     fn leaf(&self, tensor: &Tensor) -> Result<Tensor> {
-        let placed = tensor.f_to_kind(Kind::Float)?.f_to_device(self.device)?;
-        Ok(placed.f_set_requires_grad(true)?)
+        let (kind, learns) = self.held;
+        let placed = tensor.f_to_kind(kind)?.f_to_device(self.device)?;
+        Ok(placed.f_set_requires_grad(learns)?)
     }
 
     /// Checks that every part found its parameters, and if so prints the notes.

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::folder::Layout;
+
 /// The architecture of a model folder: the `model_type` in its config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -118,12 +120,13 @@ impl Architecture {
         }
     }
 
-    /// The parts at the top level of a checkpoint that holds only the encoder, without its prefix.
-    pub(crate) fn roots(self) -> &'static [&'static str] {
-        match self.network() {
+    /// How its checkpoints are recognised.
+    pub(crate) fn layout(self) -> Layout<'static> {
+        let roots: &[_] = match self.network() {
             Network::Bert | Network::Roberta => &["embeddings", "encoder", "pooler"],
             Network::DistilBert => &["embeddings", "transformer"],
-        }
+        };
+        Layout { prefix: self.prefix(), roots, anchor: "embeddings.word_embeddings.weight" }
     }
 
     /// The prefix of every layer's parameter names.

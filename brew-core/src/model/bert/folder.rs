@@ -11,6 +11,7 @@ use super::{Bert, BertConfig, ClassHead, Head};
 use crate::error::{Error, Result};
 use crate::model::class_order::own_names;
 use crate::model::folder::{CONFIG, companions, copy_companions, read_config, read_weights};
+use crate::model::subset::layers_in;
 use crate::model::weights::Weights;
 use crate::model::{Model, ProblemType, identity_of};
 use crate::parameters::{Parameters, WEIGHTS, write_weights};
@@ -69,7 +70,7 @@ impl<H: ClassHead> Bert<H> {
 fn read(folder: &Path, device: Device) -> Result<(BertConfig, Weights)> {
     let config = BertConfig::understand(folder, read_config(folder)?)?;
     let architecture = config.model_type;
-    let mut weights = read_weights(folder, architecture.prefix(), architecture.roots(), device)?;
+    let mut weights = read_weights(folder, &architecture.layout(), device)?;
     let layers = layers_in(&weights, architecture.layers());
     let key = architecture.key("num_hidden_layers").unwrap_or_default();
     let wanted = config.num_hidden_layers;
@@ -82,13 +83,6 @@ fn read(folder: &Path, device: Device) -> Result<(BertConfig, Weights)> {
         weights.problem(format!("the checkpoint has {layers} layers, but {key} is {wanted}{mend}"));
     }
     Ok((config, weights))
-}
-
-/// The number of layers: one more than the highest layer index.
-fn layers_in(weights: &Weights, prefix: &str) -> usize {
-    let numbers =
-        weights.left().filter_map(|name| name.strip_prefix(prefix)?.split('.').next()?.parse().ok());
-    numbers.max().map_or(0, |last: usize| last + 1)
 }
 
 impl<H: Head> Model for Bert<H> {

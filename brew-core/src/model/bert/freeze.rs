@@ -3,10 +3,9 @@
 //! A frozen parameter requires no gradient: the backward pass skips it and the optimizer keeps no state for
 //! it.
 
-use tch::Tensor;
-
 use super::{Bert, Head};
-use crate::error::{Error, InStage, Result};
+use crate::error::{Error, Result};
+use crate::model::subset::freeze;
 
 impl<H: Head> Bert<H> {
     /// The same model with frozen embeddings and their norm.
@@ -35,11 +34,4 @@ impl<H: Head> Bert<H> {
         freeze(self.encoder.parameters_of_first(layers))?;
         Ok(self)
     }
-}
-
-fn freeze(parameters: impl Iterator<Item = (String, Tensor)>) -> Result<()> {
-    for (name, tensor) in parameters {
-        let _ = tensor.f_set_requires_grad(false).in_stage(&name)?;
-    }
-    Ok(())
 }

@@ -13,7 +13,7 @@ use super::{Bert, BertConfig, BertForQuestionAnswering, ClassHead, Head};
 use crate::error::{Error, Result};
 use crate::model::class_order::default_names;
 use crate::model::folder::companions;
-use crate::model::normal::normal;
+use crate::model::normal::{normal, of_name};
 use crate::model::weights::Weights;
 use crate::words::numbered;
 
@@ -102,7 +102,7 @@ fn draw(config: &BertConfig, seed: u64, name: &str, shape: &[i64]) -> Result<Ten
         return Ok(Tensor::f_ones(shape, cpu)?);
     }
     let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
-    let values = normal(seed ^ hash(name), count, config.initializer_range);
+    let values = normal(of_name(seed, name), count, config.initializer_range);
     let drawn = Tensor::f_from_slice(&values)?.f_reshape(shape)?;
     let padded = name.ends_with("word_embeddings.weight")
         || (name.ends_with("position_embeddings.weight") && config.first_position() > 0);
@@ -110,11 +110,4 @@ fn draw(config: &BertConfig, seed: u64, name: &str, shape: &[i64]) -> Result<Ten
         let _ = drawn.f_narrow(0, pad, 1)?.f_zero_()?;
     }
     Ok(drawn)
-}
-
-/// FNV-1a of a name (Fowler, Noll and Vo 1991), so that each parameter has its own random numbers.
-fn hash(name: &str) -> u64 {
-    name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
 }

@@ -2,12 +2,11 @@
 //!
 //! A student starts from copies: training it never changes its teacher.
 
-use tch::Tensor;
-
 use super::head::checked_classes;
 use super::{Bert, ClassHead, Head};
-use crate::error::{InStage, Result};
+use crate::error::Result;
 use crate::model::Keep;
+use crate::model::subset::copies_of_layers;
 use crate::model::weights::{Stored, Weights};
 use crate::parameters::Parameters;
 
@@ -20,12 +19,7 @@ impl<H: Head> Bert<H> {
     pub fn from_layers_of(teacher: &Self, keep: Keep) -> Result<Self> {
         let kept = keep.of(teacher.config.num_hidden_layers)?;
         let layers = teacher.config.model_type.layers();
-        let mut stored = Vec::new();
-        for (name, tensor) in teacher.named_parameters().iter() {
-            for name in names_in_student(name, layers, &kept) {
-                stored.push((name, Ok(copy(tensor)?)));
-            }
-        }
+        let stored = copies_of_layers(&teacher.named_parameters(), layers, &kept)?;
         let mut config = teacher.told_config();
         config.num_hidden_layers = kept.len();
         Self::build(config, weights(&teacher.named_parameters(), stored), teacher.companions.clone())
@@ -58,20 +52,4 @@ impl<H: ClassHead> Bert<H> {
 
 fn weights(parameters: &Parameters, stored: Vec<(String, Stored)>) -> Weights {
     Weights::new("the teacher", parameters.device(), stored)
-}
-
-/// The names of a teacher's parameter in the student: one for each time its layer is kept.
-fn names_in_student(name: &str, layers: &str, kept: &[usize]) -> Vec<String> {
-    let layer = name.strip_prefix(layers).and_then(|rest| rest.split_once('.'));
-    let Some((number, rest)) = layer else { return vec![name.to_owned()] };
-    let taken = kept.iter().enumerate().filter(|(_, layer)| layer.to_string() == number);
-    taken.map(|(place, _)| format!("{layers}{place}.{rest}")).collect()
-}
-
-/// A leaf tensor with its own storage. (`detach_copy` would stay attached to the graph.)
-fn copy(tensor: &Tensor) -> Result<Tensor> {
-    let source = tensor.f_detach()?;
-    let mut copy = source.f_empty_like().in_stage("copying the teacher's layers")?;
-    copy.f_copy_(&source).in_stage("copying the teacher's layers")?;
-    Ok(copy)
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tch::Device;
 
 use super::INDEX;
-use super::names::Names;
+use super::names::{Layout, Names};
 use super::unread::no_weights;
 use crate::error::{Error, Result};
 use crate::model::weights::{Stored, Weights};
@@ -28,12 +28,9 @@ struct Index {
 
 /// Reads every tensor of a folder, for a model on `device`.
 ///
-/// `prefix` is the name of the encoder in this architecture (`bert`), and `roots` are the parts of
-/// the encoder that a checkpoint of it alone has at the top (`embeddings`, …).
-///
 /// # Errors
 /// Names the file, and the tensor if it concerns one.
-pub(crate) fn read_weights(folder: &Path, prefix: &str, roots: &[&str], device: Device) -> Result<Weights> {
+pub(crate) fn read_weights(folder: &Path, layout: &Layout<'_>, device: Device) -> Result<Weights> {
     let single = folder.join(WEIGHTS);
     let index = folder.join(INDEX);
     let (origin, tensors) = if single.is_file() {
@@ -45,7 +42,7 @@ pub(crate) fn read_weights(folder: &Path, prefix: &str, roots: &[&str], device: 
     } else {
         return Err(no_weights(folder));
     };
-    let names = Names::of(tensors.iter().map(|(name, _)| name.as_str()), prefix, roots);
+    let names = Names::of(tensors.iter().map(|(name, _)| name.as_str()), layout);
     let names = names.map_err(|message| Error::file(&origin, message))?;
     let mut stored = BTreeMap::new();
     for (name, tensor) in tensors {

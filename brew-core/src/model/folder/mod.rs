@@ -1,8 +1,8 @@
 //! Hugging Face model folders: reading and writing them.
 //!
 //! A folder contains `config.json`, the weights as safetensors (one file, or several and an index) and the
-//! tokenizer's files. A model does not need its tokenizer, but a saved student is useful only with it, so the
-//! tokenizer's files are copied along.
+//! files of the tokenizer and of generation. A model does not need those, but a saved student is useful only
+//! with them, so they are copied along.
 
 mod checkpoint;
 mod names;
@@ -15,14 +15,15 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 
 pub(crate) use checkpoint::read_weights;
+pub(crate) use names::Layout;
 
 /// The config of a model folder.
 pub(crate) const CONFIG: &str = "config.json";
 /// The file that maps tensors to shards.
 const INDEX: &str = "model.safetensors.index.json";
 
-/// Tokenizer files that a folder may have.
-const COMPANIONS: [&str; 7] = [
+/// Files of the tokenizer and of generation that a folder may have.
+const COMPANIONS: [&str; 10] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -30,6 +31,9 @@ const COMPANIONS: [&str; 7] = [
     "vocab.txt",
     "vocab.json",
     "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+    "generation_config.json",
 ];
 
 /// Reads `config.json`, which must be one JSON object.
@@ -42,12 +46,12 @@ pub(crate) fn read_config(folder: &Path) -> Result<Map<String, Value>> {
     serde_json::from_slice(&text).map_err(|error| Error::file(&path, format!("not a JSON object: {error}")))
 }
 
-/// The tokenizer files that a folder has.
+/// The files of this kind that a folder has.
 pub(crate) fn companions(folder: &Path) -> Vec<PathBuf> {
     COMPANIONS.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
 }
 
-/// Copies tokenizer files into a folder.
+/// Copies such files into a folder.
 pub(crate) fn copy_companions(companions: &[PathBuf], folder: &Path) -> Result<()> {
     for source in companions {
         let Some(name) = source.file_name() else { continue };

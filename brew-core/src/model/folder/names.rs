@@ -7,8 +7,16 @@
 
 use std::collections::BTreeSet;
 
-/// The tensor by which the encoder is located.
-const ANCHOR: &str = "embeddings.word_embeddings.weight";
+/// How an architecture's checkpoints are recognised. By default, names stay as they are.
+#[derive(Debug, Default)]
+pub(crate) struct Layout<'a> {
+    /// The encoder's name in this architecture, without a dot; empty if nothing is changed.
+    pub(crate) prefix: &'a str,
+    /// The parts at the top level of a checkpoint that holds only the encoder, without its prefix.
+    pub(crate) roots: &'a [&'a str],
+    /// The tensor by which the encoder is located.
+    pub(crate) anchor: &'a str,
+}
 
 /// transformers' names for encoders with embeddings of this name. If one of them is found instead of the
 /// expected one, the checkpoint's architecture differs from the config's.
@@ -32,7 +40,7 @@ const ENCODERS: [&str; 14] = [
 /// Maps the names in a checkpoint to those that brew uses.
 #[derive(Debug)]
 pub(super) struct Names<'a> {
-    /// The encoder's name in this architecture, without a dot; empty if nothing is changed.
+    /// The encoder's name in this architecture.
     encoder: &'a str,
     /// The parts of the encoder.
     roots: &'a [&'a str],
@@ -45,13 +53,10 @@ impl<'a> Names<'a> {
     ///
     /// # Errors
     /// Several encoders, or one of a different architecture.
-    pub(super) fn of<'n>(
-        names: impl Iterator<Item = &'n str>,
-        encoder: &'a str,
-        roots: &'a [&'a str],
-    ) -> Result<Self, String> {
+    pub(super) fn of<'n>(names: impl Iterator<Item = &'n str>, layout: &Layout<'a>) -> Result<Self, String> {
+        let Layout { prefix: encoder, roots, anchor } = *layout;
         let usual = Names { encoder, roots, found: String::new() };
-        let before = names.filter_map(|name| name.strip_suffix(ANCHOR));
+        let before = names.filter_map(|name| name.strip_suffix(anchor));
         let before: BTreeSet<&str> =
             before.filter(|start| start.is_empty() || start.ends_with('.')).collect();
         if encoder.is_empty() || before.contains("") || before.contains(format!("{encoder}.").as_str()) {
@@ -106,12 +111,16 @@ impl<'a> Names<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::Names;
+    use super::{Layout, Names};
 
-    const ROOTS: [&str; 3] = ["embeddings", "encoder", "pooler"];
+    const BERT: Layout<'_> = Layout {
+        prefix: "bert",
+        roots: &["embeddings", "encoder", "pooler"],
+        anchor: "embeddings.word_embeddings.weight",
+    };
 
     fn common(names: &[&str]) -> Result<Vec<String>, String> {
-        let found = Names::of(names.iter().copied(), "bert", &ROOTS)?;
+        let found = Names::of(names.iter().copied(), &BERT)?;
         Ok(names.iter().map(|name| found.common(name)).collect())
     }
 

@@ -9,7 +9,7 @@ use tch::Device;
 use super::{BiGru, BiGruConfig, BiGruTask};
 use crate::error::{Error, Result};
 use crate::model::class_order::own_names;
-use crate::model::folder::{CONFIG, companions, copy_companions, read_config, read_weights};
+use crate::model::folder::{CONFIG, Layout, companions, copy_companions, read_config, read_weights};
 use crate::model::{Model, ProblemType, identity_of};
 use crate::parameters::{Parameters, WEIGHTS, write_weights};
 use crate::vocabulary::Vocabulary;
@@ -36,7 +36,7 @@ impl<T: BiGruTask> BiGru<T> {
         if let Some(other) = config.architectures.iter().find(|found| **found != Self::architecture()) {
             return Err(of_file(&format!("this is a {other}, not a {}", Self::architecture())));
         }
-        Self::build(config, read_weights(folder, "", &[], device)?, companions(folder))
+        Self::build(config, read_weights(folder, &Layout::default(), device)?, companions(folder))
     }
 
     /// The same model, which also saves the tokenizer files of this folder when it is saved.

@@ -1,0 +1,177 @@
+//! A model from a Hugging Face folder, and back into one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tch::{Device, Kind};
+
+use super::{DecoderConfig, DecoderForCausalLm};
+use crate::error::{Error, Result};
+use crate::model::folder::{CONFIG, companions, copy_companions, read_config, read_weights};
+use crate::model::subset::layers_in;
+use crate::model::weights::Weights;
+use crate::model::{Model, identity_of};
+use crate::parameters::{Parameters, WEIGHTS, write_tensors};
+use crate::vocabulary::Vocabulary;
+
+/// How many tensors that belong nowhere are named.
+const NAMED: usize = 5;
+
+impl DecoderForCausalLm {
+    /// Loads a language model: a Llama, Mistral, Qwen2, Qwen3, SmolLM3, GPT-2, Gemma 2 or Gemma 3.
+    ///
+    /// Weights may be float16, bfloat16, float32 or float64, in one safetensors file or in shards; in memory
+    /// they are float32 and require gradients. A tied head may be stored or not.
+    ///
+    /// # Errors
+    /// Names the file, and the tensors that are missing, that have another shape than the config says, or that
+    /// the config has no place for; an architecture or a `rope_type` that is not supported; weights in PyTorch's
+    /// own format, with the line of Python that converts them.
+    pub fn from_pretrained(folder: impl AsRef<Path>, device: Device) -> Result<Self> {
+        Self::open(folder.as_ref(), device, None)
+    }
+
+    /// Loads a teacher whose weights are held in this dtype and take no gradient: float16 and bfloat16 need half
+    /// the memory of float32. It computes in that dtype too, norms and the softmax in float32.
+    ///
+    /// ```no_run
+    /// use brew_core::model::DecoderForCausalLm;
+    /// use brew_core::prelude::*;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let teacher = DecoderForCausalLm::frozen("models/qwen3-4b", Kind::BFloat16, Device::Cuda(0))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_pretrained`](Self::from_pretrained), and for a dtype that no weight has.
+    pub fn frozen(folder: impl AsRef<Path>, kind: Kind, device: Device) -> Result<Self> {
+        dtype(kind)?;
+        Self::open(folder.as_ref(), device, Some(kind))
+    }
+
+    fn open(folder: &Path, device: Device, frozen_in: Option<Kind>) -> Result<Self> {
+        let config = DecoderConfig::understand(folder, read_config(folder)?)?;
+        let names = config.model_type.switches().names;
+        let mut weights = read_weights(folder, &names.layout(), device)?;
+        if let Some(kind) = frozen_in {
+            weights = weights.frozen_in(kind);
+        }
+        settle_head(&mut weights, &config).map_err(|message| Error::file(folder, message))?;
+        let layers = layers_in(&weights, names.layers);
+        let wanted = config.num_hidden_layers;
+        if layers != wanted && layers > 0 {
+            let mend = if layers > wanted {
+                ": to use some of them, load all and pass the model to from_layers_of"
+            } else {
+                ""
+            };
+            let key = config.key("num_hidden_layers").unwrap_or_default();
+            weights.problem(format!("the checkpoint has {layers} layers, but {key} is {wanted}{mend}"));
+        }
+        Self::build(config, weights, companions(folder))
+    }
+}
+
+/// Finds the matrix of a head, which may be stored under two names, one, or not at all.
+fn settle_head(weights: &mut Weights, config: &DecoderConfig) -> Result<(), String> {
+    let names = config.model_type.switches().names;
+    let [head, table] = [names.head, names.tokens].map(|name| format!("{name}.weight"));
+    if !config.tie_word_embeddings {
+        if weights.has(&table) && !weights.has(&head) {
+            return Err(format!(
+                "there is no `{head}`: if its head is the matrix of embeddings, set tie_word_embeddings to true in {CONFIG}; else this is a decoder without a head for language"
+            ));
+        }
+        return Ok(());
+    }
+    let differ = match (weights.get(&head), weights.get(&table)) {
+        (Some(Ok(head)), Some(Ok(table))) => {
+            head.size() != table.size() || !head.f_equal(table).unwrap_or(false)
+        }
+        _ => false,
+    };
+    if differ {
+        return Err(format!(
+            "tie_word_embeddings is true, but `{head}` is another matrix than `{table}`: set it to false in {CONFIG} to use both, or take `{head}` out of the file"
+        ));
+    }
+    if !weights.has(&table) {
+        weights.rename(&head, table);
+    }
+    Ok(())
+}
+
+/// Notes parameters of the decoder that no part of it asked for: a model without them is another one.
+pub(super) fn refuse_left_over(weights: &mut Weights, config: &DecoderConfig) {
+    let names = config.model_type.switches().names;
+    let (prefix, head) = (format!("{}.", names.prefix), format!("{}.", names.head));
+    // The head that is the matrix of embeddings may be stored, too.
+    let tied = config.tie_word_embeddings.then(|| format!("{head}weight"));
+    let left: Vec<String> = (weights.left())
+        .filter(|name| name.starts_with(&prefix) || name.starts_with(&head))
+        .filter(|name| tied.as_deref() != Some(name))
+        .filter(|name| !names.constants.iter().any(|constant| name.ends_with(constant)))
+        // Of layers that the config does not have: said with their number.
+        .filter(|name| {
+            let number = name.strip_prefix(names.layers).and_then(|rest| rest.split('.').next());
+            number
+                .and_then(|number| number.parse().ok())
+                .is_none_or(|layer: usize| layer < config.num_hidden_layers)
+        })
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if left.is_empty() {
+        return;
+    }
+    let more = left.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let shown = left.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    weights.problem(format!(
+        "a {} with this config has no place for {shown}{more}",
+        config.model_type.switches().name
+    ));
+}
+
+/// What a config calls the dtype of weights.
+///
+/// # Errors
+/// For one that no weight has.
+fn dtype(kind: Kind) -> Result<&'static str> {
+    match kind {
+        Kind::Half => Ok("float16"),
+        Kind::BFloat16 => Ok("bfloat16"),
+        Kind::Float => Ok("float32"),
+        Kind::Double => Ok("float64"),
+        other => Err(Error::invalid(format!(
+            "weights cannot be held in {other:?}: take Half, BFloat16, Float or Double"
+        ))),
+    }
+}
+
+impl Model for DecoderForCausalLm {
+    fn parameters(&self) -> Parameters {
+        self.named_parameters()
+    }
+
+    fn identity(&self) -> Result<BTreeMap<String, String>> {
+        identity_of::<Self>(&self.config)
+    }
+
+    fn vocabulary(&self) -> Result<Option<Vocabulary>> {
+        Vocabulary::of_files(&self.companions)
+    }
+
+    /// Writes a Hugging Face folder that Python's transformers loads as it is: `model.safetensors` in the dtype
+    /// that the weights are held in, `config.json` in the words of transformers 4 and 5, and the files of the
+    /// tokenizer and of generation of the folder that the model came from.
+    fn save(&self, folder: &Path) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
+        write_tensors(&folder.join(WEIGHTS), &self.parameters())?;
+        let config = self.config.to_file(dtype(self.embeddings.table().kind())?)?;
+        let config = serde_json::to_vec_pretty(&config).map_err(Error::other)?;
+        crate::disk::write(&folder.join(CONFIG), &config)?;
+        copy_companions(&self.companions, folder)
+    }
+}

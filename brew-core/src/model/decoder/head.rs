@@ -1,0 +1,58 @@
+//! From the last hidden state to one score a token.
+
+use tch::Tensor;
+
+use super::attention::capped;
+use super::config::DecoderConfig;
+use crate::error::{Error, InStage, Result};
+use crate::model::weights::Weights;
+
+/// The head of a language model: a matrix, its own or that of the embeddings.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// `(name of the parameter, (tokens, width))`; `None` where it is the embeddings'.
+    own: Option<(String, Tensor)>,
+    cap: Option<f64>,
+}
+
+impl Head {
+    pub(crate) fn take(weights: &mut Weights, config: &DecoderConfig) -> Self {
+        let name = format!("{}.weight", config.model_type.switches().names.head);
+        let own = (!config.tie_word_embeddings).then(|| {
+            let taken = weights.take(&name, &[config.vocab_size, config.hidden_size]);
+            (name, taken)
+        });
+        Head { own, cap: config.final_logit_softcapping }
+    }
+
+    /// `(…, width)` to logits `(…, tokens)`; `embeddings` is the table that the head may be.
+    pub(crate) fn forward(&self, hidden: &Tensor, embeddings: &Tensor) -> Result<Tensor> {
+        let logits = hidden.f_linear(self.matrix(embeddings), None::<Tensor>).in_stage("lm_head")?;
+        match self.cap {
+            Some(cap) => capped(&logits, cap).in_stage("lm_head"),
+            None => Ok(logits),
+        }
+    }
+
+    /// The matrix that makes the logits of hidden states, `(tokens, width)`.
+    pub(crate) fn matrix<'t>(&'t self, embeddings: &'t Tensor) -> &'t Tensor {
+        self.own.as_ref().map_or(embeddings, |(_, matrix)| matrix)
+    }
+
+    /// The matrix for a loss that makes logits of it itself.
+    ///
+    /// # Errors
+    /// Where the logits are not the product alone.
+    pub(crate) fn output_weight(&self, embeddings: &Tensor) -> Result<Tensor> {
+        if self.cap.is_some() {
+            return Err(Error::invalid(
+                "this model bounds its logits (final_logit_softcapping), which a loss over hidden states and output_weight would leave out: take the loss over logits",
+            ));
+        }
+        Ok(self.matrix(embeddings).shallow_clone())
+    }
+
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {
+        self.own.iter().map(|(name, matrix)| (name.clone(), matrix.shallow_clone()))
+    }
+}

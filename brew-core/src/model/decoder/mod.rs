@@ -1,0 +1,130 @@
+//! Language models: decoders of the Llama family and GPT-2, as teachers or students.
+//!
+//! One decoder with switches, which `architecture.rs` lists in a table: rotary or learned positions, norms of
+//! three kinds, gated feed-forward blocks, shared heads of keys and values, windows, biases, tied heads. The
+//! computation, the names of the parameters and the folders are those of Python's transformers, so that
+//! checkpoints travel both ways. Each part of the network is a file of its own; this one puts them together.
+
+mod architecture;
+mod attention;
+mod causal;
+mod config;
+mod config_file;
+mod defaults;
+mod embeddings;
+mod feed_forward;
+mod folder;
+mod freeze;
+mod fresh;
+mod head;
+mod layer;
+mod linear;
+mod loss;
+mod names;
+mod norm;
+mod resolved;
+mod rope;
+mod rope_file;
+mod stack;
+mod student;
+mod visibility;
+
+use std::path::PathBuf;
+
+use tch::Tensor;
+
+pub use architecture::DecoderArchitecture;
+pub use causal::{CausalLmBatch, CausalLmOutput, CausalLmOutputAdaptor};
+pub use config::{DecoderConfig, LayerType, TokenIds};
+pub use rope::{Rope, RopeScaling};
+
+use self::embeddings::Embeddings;
+use self::head::Head;
+use self::stack::{Decoded, Stack};
+use crate::error::{Error, Result};
+use crate::model::weights::Weights;
+use crate::parameters::Parameters;
+use crate::pass::Pass;
+
+/// A decoder that gives each next token a score.
+///
+/// Which of the architectures it is, its folder's config says: [`DecoderArchitecture`] lists them.
+///
+/// ```
+/// use brew_core::model::{DecoderArchitecture, DecoderConfig, DecoderForCausalLm};
+/// use brew_core::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// let config = DecoderConfig {
+///     vocab_size: 50,
+///     hidden_size: 16,
+///     num_hidden_layers: 4,
+///     num_attention_heads: 4,
+///     num_key_value_heads: Some(2),
+///     intermediate_size: Some(24),
+///     ..DecoderConfig::base(DecoderArchitecture::Llama)
+/// };
+/// let teacher = DecoderForCausalLm::new(config, 7, Device::Cpu)?;
+/// let student = DecoderForCausalLm::from_layers_of(&teacher, Keep::layers([0, 1, 3]))?;
+/// let input_ids = Tensor::from_slice(&[1_i64, 20, 30]).unsqueeze(0);
+/// assert_eq!(student.logits(&input_ids, &input_ids.ones_like())?.size(), [1, 3, 50]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct DecoderForCausalLm {
+    config: DecoderConfig,
+    embeddings: Embeddings,
+    stack: Stack,
+    head: Head,
+    /// The files of the folder it came from which a saved model takes along.
+    companions: Vec<PathBuf>,
+}
+
+impl DecoderForCausalLm {
+    /// Puts the model together of weights that must all be there.
+    fn build(config: DecoderConfig, mut weights: Weights, companions: Vec<PathBuf>) -> Result<Self> {
+        let model = DecoderForCausalLm {
+            embeddings: Embeddings::take(&mut weights, &config),
+            stack: Stack::take(&mut weights, &config),
+            head: Head::take(&mut weights, &config),
+            config,
+            companions,
+        };
+        folder::refuse_left_over(&mut weights, &model.config);
+        weights.finish()?;
+        Ok(model)
+    }
+
+    /// Architecture, sizes and switches.
+    pub fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    fn named_parameters(&self) -> Parameters {
+        let body = self.embeddings.parameters().chain(self.stack.parameters());
+        Parameters::new(body.chain(self.head.parameters()))
+    }
+
+    /// Everything below the head.
+    fn decode(&self, input_ids: &Tensor, attention_mask: &Tensor, pass: &Pass) -> Result<Decoded> {
+        let visibility = self.stack.visibility(attention_mask, pass)?;
+        let embedded = self.embeddings.forward(input_ids, &visibility.positions, pass)?;
+        self.stack.forward(embedded, &visibility, pass)
+    }
+}
+
+fn check_shapes(input_ids: &Tensor, attention_mask: &Tensor, labels: Option<&Tensor>) -> Result<()> {
+    let shape = input_ids.size();
+    if shape.len() != 2 {
+        return Err(Error::invalid(format!("`input_ids` is {shape:?}; it must be (batch, length)")));
+    }
+    for (name, column) in [("attention_mask", Some(attention_mask)), ("labels", labels)] {
+        if let Some(found) = column.map(Tensor::size).filter(|found| *found != shape) {
+            return Err(Error::invalid(format!(
+                "`{name}` is {found:?} and `input_ids` {shape:?}; they must be equal"
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! Rotary positions in a `config.json`, in both dialects: `rope_theta` beside `rope_scaling`, and the
+//! `rope_parameters` of transformers 5.
+
+use serde_json::{Map, Value, json};
+
+use super::architecture::{Positions, Switches};
+use super::rope::{Rope, RopeScaling};
+
+type Object = Map<String, Value>;
+
+/// The types that are done, by the names in a config.
+const DONE: &str = "`default`, `linear` and `llama3`";
+
+/// The rotation of a file, and that of layers with a window where an architecture has one of its own.
+///
+/// # Errors
+/// What cannot be understood, or is not done; all of it.
+pub(super) fn read(
+    file: &Object,
+    switches: &Switches,
+    longest: i64,
+    (default, local): (Rope, Option<Rope>),
+) -> Result<(Rope, Option<Rope>), Vec<String>> {
+    if switches.positions == Positions::Learned {
+        return Ok((default, local));
+    }
+    let mut reader = Reader { file, longest, problems: Vec::new() };
+    let parameters = reader.object("rope_parameters");
+    let old = reader.object("rope_scaling");
+    let of_type = |kind: &str| parameters.get(kind).and_then(Value::as_object);
+    let (full, of_windows) = match &local {
+        Some(_) => (of_type("full_attention").cloned().unwrap_or_default(), of_type("sliding_attention")),
+        None => (parameters.clone(), None),
+    };
+    if local.is_none() && parameters.values().any(Value::is_object) {
+        reader
+            .problems
+            .push("rope_parameters: one rotation for each type of layer is not supported here".to_owned());
+    }
+    let rope = reader.in_both(&full, &old, "rope_theta", default.theta);
+    let local = local.map(|local| {
+        let none = Object::new();
+        reader.rope("rope_parameters", of_windows.unwrap_or(&none), &["rope_local_base_freq"], local.theta)
+    });
+    if reader.problems.is_empty() { Ok((rope, local)) } else { Err(reader.problems) }
+}
+
+struct Reader<'f> {
+    file: &'f Object,
+    longest: i64,
+    problems: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// The object of this name, empty where there is none.
+    fn object(&mut self, key: &str) -> Object {
+        match self.file.get(key) {
+            None | Some(Value::Null) => Object::new(),
+            Some(Value::Object(object)) => object.clone(),
+            Some(other) => {
+                self.problems.push(format!("{key} is {other}; it must be an object or null"));
+                Object::new()
+            }
+        }
+    }
+
+    /// What both dialects say, which must be the same.
+    fn in_both(&mut self, new: &Object, old: &Object, beside: &str, theta: f64) -> Rope {
+        let theta = [new, old].iter().find_map(|from| number(from, "rope_theta")).unwrap_or(theta);
+        match (new.is_empty(), old.is_empty()) {
+            (_, true) => self.rope("rope_parameters", new, &[beside], theta),
+            (true, false) => self.rope("rope_scaling", old, &[beside], theta),
+            (false, false) => {
+                let [new, old] = [("rope_parameters", new), ("rope_scaling", old)]
+                    .map(|(name, object)| self.rope(name, object, &[beside], theta));
+                if new != old {
+                    self.problems.push(
+                        "rope_parameters and rope_scaling are both there and say different things: remove the one that the model was not trained with"
+                            .to_owned(),
+                    );
+                }
+                new
+            }
+        }
+    }
+
+    /// The rotation of one object; `beside` are keys of the file that may hold its theta.
+    fn rope(&mut self, name: &str, object: &Object, beside: &[&str], theta: f64) -> Rope {
+        let stated = number(object, "rope_theta");
+        let theta = stated.or_else(|| beside.iter().find_map(|key| number(self.file, key))).unwrap_or(theta);
+        let kind = ["rope_type", "type"].iter().find_map(|key| object.get(*key)).and_then(Value::as_str);
+        let mut factor = |key: &str| {
+            number(object, key).unwrap_or_else(|| {
+                self.problems.push(format!("{name} lacks the number `{key}`, which its rope_type needs"));
+                1.0
+            })
+        };
+        let scaling = match kind.unwrap_or("default") {
+            "default" => RopeScaling::Default,
+            "linear" => RopeScaling::Linear { factor: factor("factor") },
+            "llama3" => RopeScaling::Llama3 {
+                factor: factor("factor"),
+                low_freq_factor: factor("low_freq_factor"),
+                high_freq_factor: factor("high_freq_factor"),
+                original_max_position_embeddings: [self.file, object]
+                    .iter()
+                    .find_map(|from| from.get("original_max_position_embeddings")?.as_i64())
+                    .unwrap_or(self.longest),
+            },
+            other => {
+                self.problems.push(format!("the rope_type `{other}` is not supported yet; {DONE} are"));
+                RopeScaling::Default
+            }
+        };
+        let partial = [object, self.file].iter().find_map(|from| number(from, "partial_rotary_factor"));
+        if let Some(part) = partial.filter(|part| *part != 1.0) {
+            self.problems.push(format!(
+                "partial_rotary_factor is {part}; heads that rotate in part are not supported yet"
+            ));
+        }
+        Rope { theta, scaling }
+    }
+}
+
+fn number(object: &Object, key: &str) -> Option<f64> {
+    object.get(key)?.as_f64()
+}
+
+/// Writes the rotation in both dialects: readers other than transformers 5 know the old one alone.
+pub(super) fn write(file: &mut Object, switches: &Switches, rope: &Rope, local: Option<&Rope>) {
+    if switches.positions == Positions::Learned {
+        return;
+    }
+    let parameters = match local {
+        None => parameters(rope),
+        Some(local) => json!({ "full_attention": parameters(rope), "sliding_attention": parameters(local) }),
+    };
+    let scaling = match rope.scaling {
+        RopeScaling::Default => Value::Null,
+        scaling => json!(scaling),
+    };
+    let written =
+        [("rope_parameters", parameters), ("rope_scaling", scaling), ("rope_theta", json!(rope.theta))];
+    let of_windows = local.map(|local| ("rope_local_base_freq", json!(local.theta)));
+    for (key, value) in written.into_iter().chain(of_windows) {
+        file.insert(key.to_owned(), value);
+    }
+}
+
+fn parameters(rope: &Rope) -> Value {
+    let mut parameters = json!(rope.scaling);
+    parameters["rope_theta"] = json!(rope.theta);
+    parameters
+}
+
+/// What makes no rotation.
+pub(super) fn problems(rope: &Rope) -> Vec<String> {
+    let mut numbers = vec![("rope_theta", rope.theta)];
+    let mut problems = Vec::new();
+    match rope.scaling {
+        RopeScaling::Default => {}
+        RopeScaling::Linear { factor } => numbers.push(("factor", factor)),
+        RopeScaling::Llama3 {
+            factor,
+            low_freq_factor,
+            high_freq_factor,
+            original_max_position_embeddings,
+        } => {
+            numbers.extend([("factor", factor), ("low_freq_factor", low_freq_factor)]);
+            numbers.push(("original_max_position_embeddings", original_max_position_embeddings as f64));
+            if !(high_freq_factor.is_finite() && high_freq_factor > low_freq_factor) {
+                problems.push(format!(
+                    "high_freq_factor is {high_freq_factor}; it must be above low_freq_factor {low_freq_factor}"
+                ));
+            }
+        }
+    }
+    let wrong = numbers.into_iter().filter(|(_, number)| !(number.is_finite() && *number > 0.0));
+    problems.extend(wrong.map(|(key, number)| format!("{key} is {number}; it must be above 0")));
+    problems
+}

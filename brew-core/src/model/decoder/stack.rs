@@ -1,0 +1,129 @@
+//! The layers one after another with the norm behind the last, and which of their results are kept.
+
+use tch::Tensor;
+
+use super::attention::Inside;
+use super::config::DecoderConfig;
+use super::layer::Layer;
+use super::norm::Norm;
+use super::rope::{Rope, Rotation};
+use super::visibility::{Asked, Visibility};
+use crate::error::Result;
+use crate::model::weights::Weights;
+use crate::native::recomputed;
+use crate::pass::Pass;
+use crate::role;
+
+/// The layers of a decoder.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    layers: Vec<Layer>,
+    norm: Norm,
+    /// The rotations that layers have, and each layer's by its place among them.
+    ropes: Vec<Rope>,
+    rope_of: Vec<Option<usize>>,
+    head_size: i64,
+    windows: Vec<i64>,
+    longest: i64,
+}
+
+/// What the layers made of a batch.
+pub(crate) struct Decoded {
+    /// The last hidden state, normed.
+    pub(crate) last: Tensor,
+    /// Hidden states, embeddings first and the last one normed; undefined where nobody reads them.
+    pub(crate) hidden_states: Vec<Tensor>,
+    /// Attention maps; undefined where nobody reads them.
+    pub(crate) attentions: Vec<Tensor>,
+    /// Queries, keys and values; undefined where nobody reads them.
+    pub(crate) queries: Vec<Tensor>,
+    pub(crate) keys: Vec<Tensor>,
+    pub(crate) values: Vec<Tensor>,
+}
+
+impl Stack {
+    pub(crate) fn take(weights: &mut Weights, config: &DecoderConfig) -> Self {
+        let layers = 0..config.num_hidden_layers;
+        let mut ropes: Vec<Rope> = Vec::new();
+        let rope_of = layers.clone().map(|layer| {
+            let rope = config.rope_of(layer)?;
+            ropes.iter().position(|known| known == rope).or_else(|| {
+                ropes.push(*rope);
+                Some(ropes.len() - 1)
+            })
+        });
+        let rope_of = rope_of.collect();
+        let mut windows: Vec<i64> = layers.clone().filter_map(|layer| config.window(layer)).collect();
+        windows.sort_unstable();
+        windows.dedup();
+        let name = config.model_type.switches().names.last_norm.to_owned();
+        Stack {
+            layers: layers.map(|layer| Layer::take(weights, layer, config)).collect(),
+            norm: Norm::take(weights, name, config.hidden_size, config),
+            ropes,
+            rope_of,
+            head_size: config.head_size(),
+            windows,
+            longest: config.max_position_embeddings,
+        }
+    }
+
+    /// What the tokens of a batch see, by its mask.
+    pub(crate) fn visibility(&self, attention_mask: &Tensor, pass: &Pass) -> Result<Visibility> {
+        let maps = pass.wants().role::<role::Attention>();
+        Visibility::by(attention_mask, &Asked { longest: self.longest, windows: &self.windows, maps })
+    }
+
+    /// Embeddings `(batch, length, width)` through all layers.
+    pub(crate) fn forward(&self, embedded: Tensor, visibility: &Visibility, pass: &Pass) -> Result<Decoded> {
+        let count = self.layers.len();
+        let keep = |state: usize, hidden: &Tensor| {
+            let wanted = pass.wants().layer::<role::Hidden>(state, count + 1);
+            if wanted { hidden.shallow_clone() } else { Tensor::new() }
+        };
+        let turns =
+            self.ropes.iter().map(|rope| rope.at(&visibility.positions, self.head_size, embedded.kind()));
+        let rotations = turns.collect::<Result<Vec<Rotation>>>()?;
+        let mut decoded = Decoded {
+            hidden_states: Vec::with_capacity(count + 1),
+            last: embedded,
+            attentions: Vec::with_capacity(count),
+            queries: Vec::with_capacity(count),
+            keys: Vec::with_capacity(count),
+            values: Vec::with_capacity(count),
+        };
+        for (index, layer) in self.layers.iter().enumerate() {
+            decoded.hidden_states.push(keep(index, &decoded.last));
+            let rotation = self.rope_of.get(index).copied().flatten().and_then(|place| rotations.get(place));
+            let (hidden, inside) = if pass.recomputes() {
+                let (layer, input, pass) =
+                    (layer.shallow_clone(), decoded.last.shallow_clone(), pass.clone());
+                let (visibility, rotation) =
+                    (visibility.shallow_clone(), rotation.map(Rotation::shallow_clone));
+                recomputed(input.device(), move || {
+                    layer.forward(&input, (&visibility, rotation.as_ref()), (index, count), &pass)
+                })?
+            } else {
+                layer.forward(&decoded.last, (visibility, rotation), (index, count), pass)?
+            };
+            let Inside { map, query, key, value } = inside;
+            decoded.attentions.push(map);
+            decoded.queries.push(query);
+            decoded.keys.push(key);
+            decoded.values.push(value);
+            decoded.last = hidden;
+        }
+        decoded.last = self.norm.forward(&decoded.last)?;
+        decoded.hidden_states.push(keep(count, &decoded.last));
+        Ok(decoded)
+    }
+
+    /// The parameters of the `layers` layers next to the embeddings.
+    pub(crate) fn parameters_of_first(&self, layers: usize) -> impl Iterator<Item = (String, Tensor)> + '_ {
+        self.layers.iter().take(layers).flat_map(Layer::parameters)
+    }
+
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {
+        self.layers.iter().flat_map(Layer::parameters).chain(self.norm.parameters())
+    }
+}

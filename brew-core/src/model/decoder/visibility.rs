@@ -1,0 +1,168 @@
+//! Which tokens each token of a batch sees, and where it stands: both by the mask alone.
+//!
+//! A token's position is the number of tokens before it, whatever padding lies between: a row says the same
+//! padded on the left, on the right, or in between. A token sees itself and the tokens before it. Padding sees
+//! itself too, so that no row of scores is empty and nothing becomes NaN; nobody else sees it.
+
+use tch::{Device, Kind, Tensor};
+
+use crate::error::{Error, InStage, Result};
+
+/// What tokens see, and where they stand.
+#[derive(Debug)]
+pub(crate) struct Visibility {
+    /// `(batch, length)`, or `(1, length)` where it is the same for all rows.
+    pub(super) positions: Tensor,
+    /// True where a query sees a key, `(batch, 1, length, length)`; `None` where each token sees just those
+    /// before it, as far as anybody reads what it makes of them.
+    seen: Option<Tensor>,
+    /// The same for each window.
+    windows: Vec<(i64, Tensor)>,
+    /// Whether no token is known to see any other.
+    pub(super) alone: bool,
+}
+
+/// What [`Visibility::by`] is asked for.
+pub(crate) struct Asked<'a> {
+    /// The most tokens of a row.
+    pub(super) longest: i64,
+    /// The windows of the layers.
+    pub(super) windows: &'a [i64],
+    /// Whether attention maps are kept, in which padding sees nothing of the rest.
+    pub(super) maps: bool,
+}
+
+impl Visibility {
+    /// Of a mask `(batch, length)` of 0 and 1.
+    ///
+    /// # Errors
+    /// A row with more tokens than a model has positions for.
+    pub(crate) fn by(attention_mask: &Tensor, asked: &Asked<'_>) -> Result<Self> {
+        let of_mask = || -> Result<Self> {
+            let (_, length) = attention_mask.size2()?;
+            let device = attention_mask.device();
+            let tokens = attention_mask.f_ne(0)?;
+            let counts = tokens.f_cumsum(1, Kind::Int64)?;
+            // On a GPU the answers would have to be waited for.
+            let on_cpu = device == Device::Cpu;
+            let most = if on_cpu || length > asked.longest { counts.f_max()?.f_int64_value(&[])? } else { 0 };
+            if most > asked.longest {
+                return Err(too_long(most, asked.longest));
+            }
+            let ends_in_padding = on_cpu && length <= asked.longest && padded_at_the_end(&tokens)?;
+            let places = Tensor::f_arange(length, (Kind::Int64, device))?;
+            let positions = if ends_in_padding {
+                places.f_unsqueeze(0)?
+            } else {
+                counts.f_sub_scalar(1)?.f_clamp_min(0)?
+            };
+            // A window as long as the text hides nothing.
+            let windows: Vec<i64> = asked.windows.iter().copied().filter(|window| *window < length).collect();
+            let needed = asked.maps || !ends_in_padding || !windows.is_empty();
+            let seen = if needed { Some(seen_by_order(&tokens, &places)?) } else { None };
+            let windows = windows.into_iter().filter_map(|window| Some((window, seen.as_ref()?))).map(
+                |(window, seen)| {
+                    let (query, key) = (positions.f_unsqueeze(2)?, positions.f_unsqueeze(1)?);
+                    let near = key.f_gt_tensor(&query.f_sub_scalar(window)?)?.f_unsqueeze(1)?;
+                    Ok((window, seen.f_logical_and(&near)?))
+                },
+            );
+            let windows = windows.collect::<Result<_>>()?;
+            Ok(Visibility {
+                windows,
+                positions,
+                seen: seen.filter(|_| asked.maps || !ends_in_padding),
+                alone: length == 1 || (on_cpu && most <= 1),
+            })
+        };
+        of_mask().in_stage("attention_mask")
+    }
+
+    /// What the queries of a layer with this window see, `(batch, 1, length, length)`; `None` where each sees
+    /// those before it.
+    pub(super) fn of(&self, window: Option<i64>) -> Option<&Tensor> {
+        let near = self.windows.iter().find(|(length, _)| window == Some(*length));
+        near.map(|(_, seen)| seen).or(self.seen.as_ref())
+    }
+
+    pub(crate) fn shallow_clone(&self) -> Self {
+        let windows = self.windows.iter().map(|(length, seen)| (*length, seen.shallow_clone()));
+        Visibility {
+            positions: self.positions.shallow_clone(),
+            seen: self.seen.as_ref().map(Tensor::shallow_clone),
+            windows: windows.collect(),
+            alone: self.alone,
+        }
+    }
+}
+
+/// Which tokens and padding see which, `(batch, 1, length, length)`, before any window.
+fn seen_by_order(tokens: &Tensor, places: &Tensor) -> Result<Tensor> {
+    let length = places.size1()?;
+    let earlier = places.f_unsqueeze(0)?.f_le_tensor(&places.f_unsqueeze(1)?)?;
+    let others = earlier.f_logical_and(&tokens.f_unsqueeze(1)?)?;
+    let itself = Tensor::f_eye(length, (Kind::Int64, places.device()))?.f_to_kind(Kind::Bool)?;
+    Ok(others.f_logical_or(&itself)?.f_unsqueeze(1)?)
+}
+
+/// Whether no token of any row comes after padding.
+fn padded_at_the_end(tokens: &Tensor) -> Result<bool> {
+    let length = tokens.size2()?.1;
+    let next = tokens.f_narrow(1, 1, (length - 1).max(0))?;
+    let before = tokens.f_narrow(1, 0, (length - 1).max(0))?;
+    Ok(next.f_logical_and(&before.f_logical_not()?)?.f_any()?.f_int64_value(&[])? == 0)
+}
+
+fn too_long(tokens: i64, longest: i64) -> Error {
+    Error::invalid(format!(
+        "a sequence has {tokens} tokens, more than the {longest} that the config's number of positions allows: truncate to that many"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(mask: &[i64], maps: bool, windows: &[i64]) -> Visibility {
+        let mask = Tensor::from_slice(mask).unsqueeze(0);
+        Visibility::by(&mask, &Asked { longest: 9, windows, maps }).unwrap()
+    }
+
+    fn rows(seen: &Tensor) -> Vec<Vec<i64>> {
+        Vec::<Vec<i64>>::try_from(seen.squeeze().to_kind(Kind::Int64)).unwrap()
+    }
+
+    #[test]
+    fn positions_count_tokens_and_not_columns() {
+        let positions = |mask: &[i64]| Vec::<i64>::try_from(of(mask, true, &[]).positions.squeeze()).unwrap();
+        assert_eq!(positions(&[0, 0, 1, 1, 1]), [0, 0, 0, 1, 2]);
+        assert_eq!(positions(&[1, 0, 1, 0, 1]), [0, 0, 1, 1, 2]);
+        assert_eq!(positions(&[1, 1, 0]), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_token_sees_itself_and_the_tokens_before_it_and_padding_itself() {
+        let seen = of(&[0, 1, 0, 1], false, &[]);
+        assert_eq!(rows(seen.of(None).unwrap()), [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 0, 1]]);
+        // By tokens, not by columns: the last two tokens are three columns apart.
+        let near = of(&[1, 1, 0, 0, 1], false, &[2]);
+        assert_eq!(rows(near.of(Some(2)).unwrap())[4], [0, 1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn no_mask_is_made_where_the_order_alone_says_it_all() {
+        assert!(of(&[1, 1, 1, 0], false, &[]).of(None).is_none());
+        assert!(of(&[0, 0], false, &[]).of(None).is_none());
+        assert!(of(&[1, 1, 1, 0], true, &[]).of(None).is_some());
+        assert!(of(&[1, 1, 1], false, &[3]).of(Some(3)).is_none());
+        assert!(of(&[1, 1, 1, 1], false, &[3]).of(Some(3)).is_some());
+    }
+
+    #[test]
+    fn tokens_are_counted_against_the_positions_and_not_columns() {
+        let of = |mask: &Tensor| Visibility::by(mask, &Asked { longest: 3, windows: &[], maps: false });
+        assert!(of(&Tensor::from_slice2(&[[0_i64, 0, 1, 1, 1]])).is_ok());
+        let error = of(&Tensor::from_slice2(&[[0_i64, 1, 1, 1, 1]])).unwrap_err().to_string();
+        assert!(error.contains("4 tokens, more than the 3"), "{error}");
+    }
+}

@@ -1,0 +1,113 @@
+//! The small models of `fixtures/decoders`, and how far numbers are from those of transformers.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use brew_core::model::DecoderForCausalLm;
+use brew_core::pass::Wants;
+use brew_core::prelude::*;
+use serde_json::Value;
+use tempfile::TempDir;
+use tests::read_tensors;
+
+/// The architectures, by the names of their folders.
+pub(crate) const ALL: [&str; 8] =
+    ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gpt2", "gemma2", "gemma3"];
+
+/// Columns of a batch, and golden values, by name.
+pub(crate) type Columns = BTreeMap<String, Tensor>;
+
+/// The folder of a small model.
+pub(crate) fn fixture(case: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/decoders").join(case)
+}
+
+/// A small model.
+pub(crate) fn load(case: &str) -> DecoderForCausalLm {
+    DecoderForCausalLm::from_pretrained(fixture(case), Device::Cpu).expect("the folder loads")
+}
+
+/// The inputs of a small model and what transformers computes of them.
+pub(crate) fn recorded(case: &str) -> Columns {
+    read_tensors(&fixture(case).join("golden.safetensors"))
+}
+
+/// A copy of a small model's folder, to spoil.
+pub(crate) fn copy_of(case: &str) -> TempDir {
+    let folder = TempDir::new().expect("a temporary folder");
+    for entry in fs::read_dir(fixture(case)).expect("a folder") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), folder.path().join(entry.file_name())).expect("a copy");
+    }
+    folder
+}
+
+/// Changes the config of a folder.
+pub(crate) fn edit_config(folder: &Path, edit: impl FnOnce(&mut Value)) {
+    let path = folder.join("config.json");
+    let mut config = config_of(folder);
+    edit(&mut config);
+    fs::write(path, config.to_string()).expect("a config");
+}
+
+/// The config of a folder.
+pub(crate) fn config_of(folder: &Path) -> Value {
+    serde_json::from_slice(&fs::read(folder.join("config.json")).expect("a config")).expect("JSON")
+}
+
+/// The message with which a folder is refused.
+pub(crate) fn refusal(folder: &Path) -> String {
+    let refused = DecoderForCausalLm::from_pretrained(folder, Device::Cpu);
+    refused.expect_err("the folder is refused").to_string()
+}
+
+/// The largest difference between two tensors of one shape.
+pub(crate) fn difference(left: &Tensor, right: &Tensor) -> f64 {
+    assert_eq!(left.size(), right.size());
+    if left.numel() == 0 {
+        return 0.0;
+    }
+    (left.to_kind(Kind::Double) - right.to_kind(Kind::Double)).abs().max().double_value(&[])
+}
+
+/// How far numbers are from those of transformers, by the largest of those where it is above 1.
+pub(crate) fn off(ours: &Tensor, theirs: &Tensor) -> f64 {
+    difference(ours, theirs) / theirs.abs().max().double_value(&[]).max(1.0)
+}
+
+/// The same at the tokens of a mask alone, of tensors `(batch, length, …)`: what stands at padding is nobody's.
+pub(crate) fn off_at_tokens(ours: &Tensor, theirs: &Tensor, mask: &Tensor) -> f64 {
+    let tokens = mask.flatten(0, 1).nonzero().squeeze_dim(1);
+    let [ours, theirs] = [ours, theirs].map(|side| side.flatten(0, 1).index_select(0, &tokens));
+    off(&ours, &theirs)
+}
+
+/// Wishes for these roles.
+pub(crate) fn wants(roles: &[&str]) -> Wants {
+    roles.iter().fold(Wants::nothing(), |wants, role| wants.and_role(*role))
+}
+
+/// The interpreter that `BREW_PYTHON` names, or `python3`, where it has what the scripts import; says why not
+/// where it has not.
+pub(crate) fn python(test: &str) -> Option<String> {
+    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let asked = Command::new(&python).args(["-c", "import torch, transformers, safetensors"]).output();
+    let hindrance = match asked {
+        Ok(output) if output.status.success() => return Some(python),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    say(
+        test,
+        &format!("skipped: `{python}` (BREW_PYTHON, else python3) cannot import what it needs: {hindrance}"),
+    );
+    None
+}
+
+/// Prints a line that the test runner does not hold back.
+pub(crate) fn say(test: &str, line: &str) {
+    use std::io::Write as _;
+    std::io::stderr().write_all(format!("{test}: {line}\n").as_bytes()).expect("standard error");
+}

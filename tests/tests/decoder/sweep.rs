@@ -1,0 +1,110 @@
+//! Folders as transformers saves them, with settings of every kind: brew computes what transformers computes, and
+//! transformers opens what brew saves of them and computes the same.
+//!
+//! `BREW_SWEEP=400 BREW_PYTHON=… cargo test -p tests --test decoder sweep -- --nocapture` makes so many; without it
+//! there are 16, two of each architecture.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use brew_core::model::DecoderForCausalLm;
+use brew_core::prelude::*;
+use serde::Deserialize;
+use tempfile::TempDir;
+use tests::read_tensors;
+
+use super::support::{fixture, off, off_at_tokens, python, say, wants};
+
+/// A folder that `sweep.py` made.
+#[derive(Debug, Deserialize)]
+struct Case {
+    folder: String,
+    family: String,
+    /// What a refusal says, where the folder is to be refused.
+    refused: Option<String>,
+    about: String,
+}
+
+/// What is wrong with how brew reads a folder; notes what it computed beside what it saved.
+fn problem(folder: &Path, refused: Option<&str>) -> Option<String> {
+    let model = match (DecoderForCausalLm::from_pretrained(folder, Device::Cpu), refused) {
+        (Err(error), Some(reason)) if error.to_string().contains(reason) => return None,
+        (Err(error), _) => return Some(error.to_string()),
+        (Ok(_), Some(_)) => return Some("it is not refused".to_owned()),
+        (Ok(model), None) => model,
+    };
+    let golden = read_tensors(&folder.join("golden.safetensors"));
+    let (ids, mask, labels) = (&golden["input_ids"], &golden["attention_mask"], &golden["labels"]);
+    let run = |roles: &[&str]| model.forward(ids, mask, Some(labels), &Pass::evaluation(wants(roles)));
+    let tolerance = 1e-5 + 4.0 * golden["rounding"].double_value(&[]);
+    let mut far = Vec::new();
+    let roles = ["logits", "hidden", "losses"];
+    for roles in [&roles[..], &[&roles[..], &["attention"]].concat()] {
+        let output = match run(roles) {
+            Ok(output) => output,
+            Err(error) => return Some(error.to_string()),
+        };
+        let last = &output.hidden_states[output.hidden_states.len() - 1];
+        for (what, off) in [
+            ("logits", off_at_tokens(&output.logits, &golden["logits"], mask)),
+            ("hidden", off_at_tokens(last, &golden["hidden"], mask)),
+            ("loss", off(&output.loss.unwrap(), &golden["loss"].nan_to_num(0.0, 0.0, 0.0))),
+        ] {
+            if !matches!(off.partial_cmp(&tolerance), Some(std::cmp::Ordering::Less)) {
+                far.push(format!("{what} is off by {off:e} with {roles:?}"));
+            }
+        }
+    }
+    let saved = folder.join("saved");
+    model.save(&saved).unwrap();
+    let output = run(&["logits", "hidden"]).unwrap();
+    let last = output.hidden_states.last().unwrap();
+    let ours = [("logits", &output.logits), ("hidden", last)];
+    Tensor::write_safetensors(&ours, saved.join("ours.safetensors")).unwrap();
+    (!far.is_empty()).then(|| far.join("; "))
+}
+
+/// Runs `sweep.py`.
+fn script(python: &str, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(python).arg(fixture("sweep.py")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+#[test]
+fn a_sweep_of_folders_computes_what_transformers_computes_both_ways() {
+    let test = "a_sweep_of_folders_computes_what_transformers_computes_both_ways";
+    let Some(python) = python(test) else { return };
+    let count = std::env::var("BREW_SWEEP").unwrap_or_else(|_| "16".to_owned());
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let cases: Vec<Case> = serde_json::from_slice(&script(&python, &["make", path, &count, "2026"])).unwrap();
+    assert_eq!(cases.len().to_string(), count);
+    let mut counts: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for case in &cases {
+        if let Some(found) = problem(&folder.path().join(&case.folder), case.refused.as_deref()) {
+            problems.push(format!("{} {} {}: {found}", case.folder, case.family, case.about));
+            continue;
+        }
+        counts.entry(&case.family).or_default()[usize::from(case.refused.is_some())] += 1;
+    }
+    assert!(problems.is_empty(), "{} of {count}:\n{}", problems.len(), problems.join("\n"));
+
+    #[derive(Deserialize)]
+    struct Answer {
+        folder: String,
+        class: String,
+        problems: Vec<String>,
+    }
+    let answers: Vec<Answer> = serde_json::from_slice(&script(&python, &["read", path])).unwrap();
+    let opened: usize = counts.values().map(|[equal, _]| equal).sum();
+    assert_eq!(answers.len(), opened);
+    let wrong = answers.iter().filter(|answer| !answer.problems.is_empty());
+    let wrong: Vec<_> = wrong
+        .map(|answer| format!("{} {}: {}", answer.folder, answer.class, answer.problems.join("; ")))
+        .collect();
+    assert!(wrong.is_empty(), "what brew saved:\n{}", wrong.join("\n"));
+    say(test, &format!("{opened} of {count} opened and equal both ways; (opened, refused): {counts:?}"));
+}
