@@ -76,7 +76,7 @@ impl Pass {
     /// ```
     /// use brew_core::prelude::*;
     ///
-    /// /// Reads the mean of the last hidden states, whoever wants them.
+    /// /// Reads the mean of the last hidden states, whether or not the plan wants them.
     /// struct Pooled(BertForSequenceClassification);
     ///
     /// impl Pooled {

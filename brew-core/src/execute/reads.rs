@@ -81,7 +81,7 @@ pub(super) fn of_head(counts: Option<&[Tensor]>, head: usize, heads: usize) -> O
 pub(super) struct LossInputs {
     /// The role it compares.
     pub(super) role: String,
-    /// The role of the student's mask, where there is one.
+    /// The role of the student's mask, if there is one.
     pub(super) mask: Option<&'static str>,
     /// The student's features and the teacher's, one pair a head or one in all.
     pub(super) pairs: Vec<(Features, Features)>,

@@ -108,7 +108,7 @@ impl ProblemType {
         Self::fitting(stated, one, form, integers).or_else(|(wanted, mend)| refused(wanted, mend))
     }
 
-    /// One cell of the table of [`of`](Self::of), or what is wanted and how to mend it.
+    /// One cell of the table of [`of`](Self::of), or what is required and the fix.
     fn fitting(
         stated: Option<Self>,
         one: bool,

@@ -13,9 +13,9 @@ use crate::parameters::Parameters;
 use crate::pass::Pass;
 use crate::vocabulary::Vocabulary;
 
-// One model in several hands: the student of several tasks, or one that its owner keeps. A tensor may be sent
-// to another thread, and not be used by two at once: so a lock, which costs nothing where nobody waits for it.
-// What a panic elsewhere left behind are still the model's tensors.
+// A model with several owners: the student of several tasks, or one that its owner keeps. A tensor may be
+// sent to another thread but not used by two at once, hence the lock, which costs nothing without contention.
+// A poisoned lock is ignored: after a panic elsewhere the tensors are still the model's.
 impl<M: Model> Model for Arc<Mutex<M>> {
     fn parameters(&self) -> Parameters {
         self.lock().unwrap_or_else(PoisonError::into_inner).parameters()

@@ -13,12 +13,12 @@ pub trait Transform: fmt::Debug + Send + 'static {
     /// The name in plans, metrics and configs.
     fn name(&self) -> &'static str;
 
-    /// Its options, as they stand in a plan on disk.
+    /// Its options, as stored in a plan on disk.
     fn options(&self) -> Map<String, Value> {
         Map::new()
     }
 
-    /// What is wrong with the options themselves, each with its mend.
+    /// The problems of the options themselves, each with its fix.
     fn problems(&self) -> Vec<String> {
         Vec::new()
     }

@@ -20,7 +20,7 @@ pub struct TextBatch {
     /// 1 where there is a token, 0 where there is padding, `(batch, length)`.
     #[column(i64, pad = 0)]
     pub attention_mask: Tensor,
-    /// Which segment a token belongs to, `(batch, length)`; all 0 where it is absent.
+    /// Which segment a token belongs to, `(batch, length)`; all 0 if absent.
     #[column(i64, pad = 0)]
     pub token_type_ids: Option<Tensor>,
     /// The class of each text, `(batch,)`; absent when predicting.
@@ -37,7 +37,7 @@ pub struct FloatLabelTextBatch {
     /// 1 where there is a token, 0 where there is padding, `(batch, length)`.
     #[column(i64, pad = 0)]
     pub attention_mask: Tensor,
-    /// Which segment a token belongs to, `(batch, length)`; all 0 where it is absent.
+    /// Which segment a token belongs to, `(batch, length)`; all 0 if absent.
     #[column(i64, pad = 0)]
     pub token_type_ids: Option<Tensor>,
     /// One number per class, `(batch, classes)`, or `(batch,)` for one class; absent when predicting.

@@ -24,7 +24,7 @@ pub struct TokenBatch {
     /// 1 where there is a token, 0 where there is padding, `(batch, length)`.
     #[column(i64, pad = 0)]
     pub attention_mask: Tensor,
-    /// Which segment a token belongs to, `(batch, length)`; all 0 where it is absent.
+    /// Which segment a token belongs to, `(batch, length)`; all 0 if absent.
     #[column(i64, pad = 0)]
     pub token_type_ids: Option<Tensor>,
     /// The class of each token, -100 to ignore a token, `(batch, length)`; absent when predicting.

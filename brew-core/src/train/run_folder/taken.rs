@@ -1,5 +1,5 @@
-//! Taking a folder for a run: files that belong to somebody else are never overwritten, an earlier run is
-//! moved aside, and no two processes write to one folder.
+//! Claims a folder for a run: other people's files are never overwritten, an earlier run is moved aside, and
+//! no two processes write to the same folder.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
