@@ -163,11 +163,11 @@ impl Maps {
         let off_by = rows.f_sub_scalar(1.0)?.f_abs()?.f_max()?.f_double_value(&[])?;
         Ok(match self {
             Maps::Probabilities if lowest < 0.0 => Some(format!(
-                "the {side}'s attention maps hold {lowest}, so they are scores and not probabilities: use `::scores()`, or give what follows the softmax"
+                "the {side}'s attention maps hold {lowest}, so they are scores and not probabilities: use `::scores()`, or give the output of the softmax"
             )),
             // The sum of a row of bfloat16 probabilities differs from 1 by less than this.
             Maps::Scores if lowest >= 0.0 && off_by < 1e-2 => Some(format!(
-                "each row of the {side}'s attention maps sums to 1, so they are probabilities and not scores: use `::probabilities()`, or give what goes into the softmax"
+                "each row of the {side}'s attention maps sums to 1, so they are probabilities and not scores: use `::probabilities()`, or give the input of the softmax"
             )),
             _ => None,
         })

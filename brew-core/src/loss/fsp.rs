@@ -71,7 +71,7 @@ impl Loss for Fsp {
         }
         if length != teacher_length && student.mask.is_some() && teacher.mask.is_none() {
             problems.push(format!(
-                "the teacher's hidden states are {}, and only the student, of {}, has a mask: give the teacher's adaptor its own `inputs_mask`",
+                "the teacher's hidden states are {}, but only the student, of {}, has a mask: give the teacher's adaptor its own `inputs_mask`",
                 shape(&of_teacher[0]),
                 shape(&of_student[0])
             ));

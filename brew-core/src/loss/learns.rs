@@ -106,7 +106,7 @@ pub trait Learns {
         match state.keys().next() {
             None => Ok(()),
             Some(name) => Err(Error::invalid(format!(
-                "the loss carries `{name}` and cannot take it back: write `restore` in its `Learns`"
+                "the loss has the state `{name}` but cannot restore it: implement `restore` in its `Learns`"
             ))),
         }
     }

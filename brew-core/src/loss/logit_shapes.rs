@@ -23,7 +23,7 @@ pub(super) fn softmax_mismatches(student: &Features, teacher: &Features) -> Vec<
 pub(super) fn one_logit(what: &str, sizes: &[i64]) -> Option<String> {
     (sizes.last() == Some(&1)).then(|| {
         format!(
-            "{what} are {}: the softmax of one logit is 1 whatever the student says, so that nothing would be learned; {ONE_LOGIT_MEND}",
+            "{what} are {}: the softmax of one logit is always 1, so nothing would be learned; {ONE_LOGIT_MEND}",
             shape(sizes)
         )
     })

@@ -119,7 +119,7 @@ impl Loss for MiniLmRelation {
         for (side, width) in [("student", width), ("teacher", teacher_width)] {
             if self.heads > 0 && width % self.heads != 0 {
                 problems.push(format!(
-                    "the {side} is {width} wide, which {} relation heads do not divide: choose a number that divides both widths",
+                    "the {side} is {width} wide, which is not divisible by {} relation heads: choose a number that divides both widths",
                     self.heads
                 ));
             }

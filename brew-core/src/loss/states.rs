@@ -86,7 +86,7 @@ fn two_layers_of(side: &str, read: &Features) -> Result<SizesOfTwo, String> {
     let sizes: Vec<Vec<i64>> = read.tensors.iter().map(Tensor::size).collect();
     let [first, second] = sizes.as_slice() else {
         return Err(format!(
-            "it compares two layers a side, and the {side} gives {}: choose two, such as `{side}_layer([0, 2])`",
+            "it compares two layers per side, but the {side} gives {}: choose two, such as `{side}_layer([0, 2])`",
             sizes.len()
         ));
     };

@@ -135,7 +135,7 @@ impl Pool {
                 let count = positions(mask)?.f_sum_dim_intlist(1, true, sum.kind())?;
                 Ok(sum.f_div(&count.f_clamp_min(1.0)?)?)
             }
-            _ => Err(Error::invalid(format!("features of {} are no vectors", shape(&features.size())))),
+            _ => Err(Error::invalid(format!("features of {} are not vectors", shape(&features.size())))),
         }
     }
 }

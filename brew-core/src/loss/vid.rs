@@ -86,7 +86,7 @@ impl Loss for Vid {
             };
             if found != declared {
                 problems.push(format!(
-                    "the {side} has {found} channels, and the loss was declared for {declared}: write `Vid::between(…)` with the channels (the width) of both sides"
+                    "the {side} has {found} channels, but the loss was declared for {declared}: write `Vid::between(…)` with the channels (the width) of both sides"
                 ));
             }
         }

@@ -103,7 +103,7 @@ fn rules(semantics: Semantics) -> &'static str {
         Semantics::TextBrewer => {
             "semantics: TextBrewer (clips the student only; weight decay on every parameter; \
              an accumulation window is the mean of its batches' means; \
-             a schedule's value stands in its weight's place after the first step)"
+             after the first step a schedule's value replaces its weight)"
         }
     }
 }

@@ -237,7 +237,7 @@ fn shapes_that_do_not_fit_are_all_named() {
     let side = |tokens: i64| Features::one(zeros(&[2, 4])).with::<OutputWeight>(zeros(&[tokens, 4]));
     let problems = Chunked::of(Kl::at(1.0)).mismatches(&side(10), &side(12));
     assert!(problems[0].contains("10 tokens, the teacher's 12"), "{problems:?}");
-    assert!(Chunked::of(Kl::at(1.0)).rows(0).problems()[0].contains("a chunk of 0 rows"));
+    assert!(Chunked::of(Kl::at(1.0)).rows(0).problems()[0].contains("a chunk has 0 rows"));
 }
 
 /// The total of six rows in batches of this size, and the gradients of the student.

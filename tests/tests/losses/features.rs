@@ -264,7 +264,7 @@ fn rows_that_no_bank_has_are_named() {
     assert_eq!(
         loss.mismatches(&student, &teacher),
         [
-            "`index` goes from 3 to 10, and the loss was declared for 10 rows: write `Crd::over(…)` with the rows of the data"
+            "`index` goes from 3 to 10, but the loss was declared for 10 rows: write `Crd::over(…)` with the rows of the data"
         ]
     );
 }

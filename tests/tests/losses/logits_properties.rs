@@ -115,7 +115,7 @@ fn labels_of_another_shape_are_named() {
         assert_eq!(
             case.loss.mismatches(&student, &read(&case.teacher, None)),
             [
-                "the labels are (2), the student's features (2, 3, 5): there must be one label a row, here (2, 3)"
+                "the labels are (2), the student's features (2, 3, 5): there must be one label per row, here (2, 3)"
             ]
         );
     }

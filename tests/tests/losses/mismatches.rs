@@ -83,7 +83,7 @@ fn two_layers() {
         assert_eq!(
             loss.mismatches(&one(&[2, 3, 8]), &teacher),
             [
-                "it compares two layers a side, and the student gives 1: choose two, such as `student_layer([0, 2])`"
+                "it compares two layers per side, but the student gives 1: choose two, such as `student_layer([0, 2])`"
             ]
         );
         assert_eq!(
@@ -103,7 +103,7 @@ fn two_layers() {
     assert_eq!(
         Fsp.mismatches(&two(&[2, 3, 8], &[2, 3, 8]).with_mask(mask()), &two(&[2, 5, 8], &[2, 5, 8])),
         [
-            "the teacher's hidden states are (2, 5, 8), and only the student, of (2, 3, 8), has a mask: give the teacher's adaptor its own `inputs_mask`"
+            "the teacher's hidden states are (2, 5, 8), but only the student, of (2, 3, 8), has a mask: give the teacher's adaptor its own `inputs_mask`"
         ]
     );
     assert_eq!(
@@ -169,7 +169,7 @@ fn scores_declared_as_probabilities_and_the_reverse() {
     assert_eq!(
         problems,
         [
-            "each row of the teacher's attention maps sums to 1, so they are probabilities and not scores: use `::probabilities()`, or give what goes into the softmax"
+            "each row of the teacher's attention maps sums to 1, so they are probabilities and not scores: use `::probabilities()`, or give the input of the softmax"
         ]
     );
 }

@@ -127,7 +127,7 @@ fn what_a_store_cannot_know_is_said() {
     let (student, teacher) = stored(3);
     for loss in [TopK::of(3, Kl::at(2.0)), TopK::of(3, Kl::at(2.0)).semantics(TopKSemantics::Partial)] {
         let problems = loss.mismatches(&student, &teacher);
-        assert!(problems[0].contains("take temperature 1, or a renormalised semantics"), "{problems:?}");
+        assert!(problems[0].contains("use temperature 1, or a renormalised semantics"), "{problems:?}");
         assert!(
             loss.term(&student, &teacher).unwrap_err().to_string().contains("comes from a store")
                 || !problems.is_empty()

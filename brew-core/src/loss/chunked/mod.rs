@@ -111,12 +111,12 @@ impl<D: Divergence> Chunked<D> {
         problems.extend(self.divergence.problems());
         if self.divergence.softening().is_scheduled() {
             problems.push(
-                "a temperature schedule reads all rows of a batch, and a chunk has some of them: leave it out, or take the dense loss"
+                "a temperature schedule reads all rows of a batch, but a chunk has only some of them: remove it, or use the dense loss"
                     .to_owned(),
             );
         }
         if let Some(rows) = self.rows.filter(|rows| *rows < 1) {
-            problems.push(format!("a chunk of {rows} rows is none; it must be 1 or more"));
+            problems.push(format!("a chunk has {rows} rows; it must have at least 1"));
         }
         problems
     }

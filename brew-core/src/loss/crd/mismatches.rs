@@ -12,7 +12,7 @@ pub(super) fn mismatches(loss: &Crd, student: &Features, teacher: &Features) -> 
         let found = read.shape().last().copied().unwrap_or_default();
         if found != declared {
             problems.push(format!(
-                "the {side}'s features are {found} wide, and the loss was declared for {declared}: write `.between(…)` with both widths"
+                "the {side}'s features are {found} wide, but the loss was declared for {declared}: write `.between(…)` with both widths"
             ));
         }
     }
@@ -37,7 +37,7 @@ impl Crd {
         })();
         match ends {
             Ok((low, high)) if low < 0 || high >= self.rows => Some(format!(
-                "`index` goes from {low} to {high}, and the loss was declared for {} rows: write `Crd::over(…)` with the rows of the data",
+                "`index` goes from {low} to {high}, but the loss was declared for {} rows: write `Crd::over(…)` with the rows of the data",
                 self.rows
             )),
             _ => None,

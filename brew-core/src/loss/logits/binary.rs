@@ -59,7 +59,7 @@ impl PerRow for BinaryKl {
             return Vec::new();
         }
         vec![format!(
-            "the student's logits are {}, the teacher's {}: both must be one logit a row, (batch,), (batch, 1) or (batch, length, 1); several classes with a yes or no each take `MultiLabelKl`",
+            "the student's logits are {}, the teacher's {}: both must be one logit per row, (batch,), (batch, 1) or (batch, length, 1); for several classes with a yes or no each use `MultiLabelKl`",
             shape(&of_student),
             shape(&of_teacher)
         )]

@@ -131,7 +131,7 @@ pub(in crate::loss) fn labels_problem(student: &Features) -> Option<String> {
     match student.labels() {
         Ok(labels) if labels.size() == rows => None,
         Ok(labels) => Some(format!(
-            "the labels are {}, the student's features {}: there must be one label a row, here {}",
+            "the labels are {}, the student's features {}: there must be one label per row, here {}",
             shape(&labels.size()),
             shape(&sizes),
             shape(rows)

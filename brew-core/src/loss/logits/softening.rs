@@ -91,7 +91,7 @@ impl Softening {
         }
         if self.teacher.is_some() && self.temperature.is_scheduled() {
             problems.push(
-                "a temperature schedule sets the teacher's temperature too: leave out `teacher_at`, or the schedule"
+                "a temperature schedule also sets the teacher's temperature: remove `teacher_at` or the schedule"
                     .to_owned(),
             );
         }

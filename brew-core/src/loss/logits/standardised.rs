@@ -39,7 +39,7 @@ pub fn standardised<K: Loss>(loss: K) -> Transformed<Standardisation, K> {
 
 /// The error for a loss that computes the logits itself.
 pub(super) const NO_LOGITS: &str =
-    "a chunked loss makes its logits itself, some at a time: take the dense loss, on `logits`";
+    "a chunked loss computes its logits itself, some at a time: use the dense loss, on `logits`";
 
 /// Added to the deviation, as in the paper's code.
 const EPSILON: f64 = 1e-7;
@@ -61,7 +61,7 @@ impl Transform for Standardisation {
                 "the {side}'s logits are {}: standardising takes two classes or more; {ONE_LOGIT_MEND}",
                 crate::words::shape(&logits.size())
             )),
-            _ => Some(format!("the {side}'s logits are not all known: standardising takes all of them")),
+            _ => Some(format!("the {side}'s logits are not all known: standardising needs all of them")),
         }
     }
 

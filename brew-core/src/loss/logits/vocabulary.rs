@@ -62,7 +62,7 @@ impl Transform for RealTokens {
                 self.0
             )),
             _ => {
-                Some(format!("the {side}'s logits are not all known: cutting a vocabulary takes all of them"))
+                Some(format!("the {side}'s logits are not all known: cutting a vocabulary needs all of them"))
             }
         }
     }

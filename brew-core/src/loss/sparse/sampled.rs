@@ -94,7 +94,7 @@ impl SampledKl {
 
     fn store_problem(&self) -> Option<String> {
         (self.power != 1.0 || !self.softening.is_one()).then(|| {
-            "the teacher's draws come from a store: they are of power 1 at temperature 1, take these here too"
+            "the teacher's draws come from a store, which drew them with power 1 at temperature 1: use these here too"
                 .to_owned()
         })
     }
@@ -117,11 +117,11 @@ impl Loss for SampledKl {
     fn problems(&self) -> Vec<String> {
         let mut problems = self.softening.problems();
         if self.draws < 1 {
-            problems.push(format!("{} draws are none; it must be 1 or more", self.draws));
+            problems.push(format!("the number of draws is {}; it must be at least 1", self.draws));
         }
         if self.softening.is_scheduled() {
             problems.push(
-                "a temperature schedule needs all of the logits: leave it out, or take the dense loss"
+                "a temperature schedule needs all of the logits: remove it, or use the dense loss"
                     .to_owned(),
             );
         }

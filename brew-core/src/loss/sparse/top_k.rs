@@ -124,9 +124,9 @@ impl<D: Divergence> TopK<D> {
 }
 
 /// The error for a top 1 that is renormalised on both sides.
-const ONE_RENORMALISED: &str = "one class that is renormalised on both sides is certain on both, whatever the student says: take a greater k, or a tail";
+const ONE_RENORMALISED: &str = "a single class that is renormalised on both sides has probability 1 on both, whatever the student predicts: use a larger k, or a tail";
 
-const NO_TEMPERATURE: &str = "the teacher's logits come from a store, which knows how likely the other classes are at temperature 1 alone: take temperature 1, or a renormalised semantics";
+const NO_TEMPERATURE: &str = "the teacher's logits come from a store, which has the probability of the other classes only at temperature 1: use temperature 1, or a renormalised semantics";
 
 fn joined(at: &Tensor, rest: Option<Tensor>) -> Result<Tensor> {
     match rest {
@@ -163,14 +163,14 @@ impl<D: Divergence> Loss for TopK<D> {
         }
         if self.divergence.softening().is_scheduled() {
             problems.push(
-                "a temperature schedule needs all of the logits: leave it out, or take the dense loss"
+                "a temperature schedule needs all of the logits: remove it, or use the dense loss"
                     .to_owned(),
             );
         }
         if self.semantics == TopKSemantics::RenormalisedTeacher && self.divergence.needs_teacher_everywhere()
         {
             problems.push(format!(
-                "`{}` is infinite where the teacher has 0, which a renormalised teacher has outside its top k: take a tail",
+                "`{}` is infinite where the teacher has 0, as a renormalised teacher has outside its top k: use a tail",
                 self.divergence.name()
             ));
         }

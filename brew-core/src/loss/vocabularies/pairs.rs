@@ -22,16 +22,16 @@ impl IdPairs {
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.student.is_empty() {
-            problems.push("no token is shared: take `Uld`, which needs none".to_owned());
+            problems.push("no token is shared: use `Uld`, which needs no shared tokens".to_owned());
         }
         for (side, ids) in [("student", &self.student), ("teacher", &self.teacher)] {
             let mut sorted = ids.clone();
             sorted.sort_unstable();
             if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-                problems.push(format!("the {side}'s token {} is in two pairs: each goes with one", twice[0]));
+                problems.push(format!("the {side}'s token {} is in two pairs: each may be in only one", twice[0]));
             }
             if let Some(negative) = sorted.first().filter(|id| **id < 0) {
-                problems.push(format!("{negative} is no token of the {side}: ids count from 0"));
+                problems.push(format!("{negative} is not a token id of the {side}: ids start at 0"));
             }
         }
         problems
@@ -45,7 +45,7 @@ impl IdPairs {
             .filter_map(|(side, ids, sizes)| {
                 let (largest, tokens) = (ids.iter().max()?, sizes.last()?);
                 (largest >= tokens).then(|| {
-                    format!("the {side}'s token {largest} is in a pair, and its logits have {tokens} tokens")
+                    format!("the {side}'s token {largest} is in a pair, but its logits have {tokens} tokens")
                 })
             })
             .collect()

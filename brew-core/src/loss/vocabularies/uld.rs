@@ -101,7 +101,7 @@ impl Loss for Uld {
 pub(super) fn unscheduled(softening: &Softening) -> Vec<String> {
     let mut problems = softening.problems();
     if softening.is_scheduled() {
-        problems.push("a temperature schedule compares logits of one vocabulary: leave it out".to_owned());
+        problems.push("a temperature schedule needs logits of one vocabulary: remove it".to_owned());
     }
     problems
 }
