@@ -129,7 +129,10 @@ fn a_loss_that_carries_what_it_cannot_take_back_is_refused_where_a_run_resumes()
     struct Forgetful;
     impl Learns for Forgetful {}
     let error = Forgetful.restore(&[("seen".to_owned(), Tensor::from(3))].into()).unwrap_err().to_string();
-    assert_eq!(error, "the loss has the state `seen` but cannot restore it: implement `restore` in its `Learns`");
+    assert_eq!(
+        error,
+        "the loss has the state `seen` but cannot restore it: implement `restore` in its `Learns`"
+    );
     Forgetful.restore(&BTreeMap::new()).unwrap();
 }
 

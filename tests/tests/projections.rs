@@ -119,7 +119,7 @@ fn all_that_is_wrong_with_given_projections_comes_at_once() {
         the projections cannot start from these tensors, 3 problems:
           1. `projection_frist.bias` is unknown; did you mean `projection_first.bias`?
           2. `projection_first.bias` is missing
-          3. `projection_second.bias` is [6], it must be [8]"#]]
+          3. `projection_second.bias` is [6]; it must be [8]"#]]
     .assert_eq(&error.to_string());
 }
 

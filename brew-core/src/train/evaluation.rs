@@ -138,7 +138,7 @@ fn same_classes<A: Adaptor>(student: &Seen<A>, data: &impl Batches, batch: &A::B
     match agreement(&own, &names) {
         Agreement::Same | Agreement::OtherNames => Ok(()),
         Agreement::OtherOrder => Err(Error::invalid(format!(
-            "the classes of the student are {}, those of the data {}: the same name stands for different classes; number the labels in the student's order",
+            "the classes of the student are {}, those of the data are {}: the same name stands for different classes; number the labels in the student's order",
             listed(&own),
             listed(&names)
         ))),

@@ -146,7 +146,7 @@ fn other_data_and_other_settings_are_refused_with_what_differs() {
         [rows.select(&turned).unwrap(), ragged(&turned.iter().map(|row| row % 7).collect::<Vec<_>>())]
     {
         let message = refused(&other.batches::<Ragged>(8).shuffled(7));
-        assert!(message.contains("with; data: ") && !message.contains("rows: "), "{message}");
+        assert!(message.contains("have changed: data: ") && !message.contains("rows: "), "{message}");
     }
     let fewer = refused(&rows.select(&[0, 1, 2]).unwrap().batches::<Ragged>(8).shuffled(7));
     assert!(fewer.contains("rows: 100 then, 3 now"), "{fewer}");

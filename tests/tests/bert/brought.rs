@@ -58,7 +58,7 @@ fn a_new_pooler_is_said_in_one_line() {
     let said = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<_> = said.lines().filter(|line| line.contains("pooler")).collect();
     assert!(output.status.success() && lines.len() == 1, "{said}");
-    assert!(lines[0].contains("bert_tagger") && lines[0].contains("a new one"), "{said}");
+    assert!(lines[0].contains("bert_tagger") && lines[0].contains("a new, untrained one"), "{said}");
 }
 
 #[test]
@@ -84,7 +84,10 @@ fn a_head_for_another_task_is_named_with_the_type_that_loads_it() {
     let head = own.remove("classifier.weight").unwrap();
     own.insert("head.fc.weight".to_owned(), head);
     let message = refusal(folder_of(&own).path());
-    assert!(message.contains("no `classifier.weight`") && message.contains("`head.fc.weight`"), "{message}");
+    assert!(
+        message.contains("`classifier.weight` is missing") && message.contains("`head.fc.weight`"),
+        "{message}"
+    );
 }
 
 #[test]

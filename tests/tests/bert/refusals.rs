@@ -23,7 +23,7 @@ fn assert_says(message: &str, wanted: &[&str]) {
 fn a_folder_without_config() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().to_str().unwrap();
-    assert_says(&refusal(folder.path()), &[path, "no config.json", "model folder"]);
+    assert_says(&refusal(folder.path()), &[path, "config.json is missing", "model folder"]);
 }
 
 #[test]
@@ -77,7 +77,8 @@ fn a_config_that_makes_no_model_says_all_that_is_wrong() {
         config["vocab_size"] = json!(0);
         config["position_embedding_type"] = json!("relative_key");
     });
-    let wanted = ["not a multiple of num_attention_heads 5", "hidden_dropout_prob is 1.5", "vocab_size is 0"];
+    let wanted =
+        ["must be a multiple of num_attention_heads 5", "hidden_dropout_prob is 1.5", "vocab_size is 0"];
     assert_says(&refusal(folder.path()), &wanted);
     assert_says(&refusal(folder.path()), &["config.json", "`relative_key`"]);
 }
@@ -91,7 +92,7 @@ fn a_folder_without_weights() {
         &["model.safetensors and model.safetensors.index.json are missing", "beside its config.json"],
     );
     fs::write(folder.path().join("pytorch_model.bin"), "").unwrap();
-    assert_says(&refusal(folder.path()), &["`pytorch_model.bin`", "is not read", "python -c"]);
+    assert_says(&refusal(folder.path()), &["`pytorch_model.bin`", "brew does not read", "python -c"]);
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn an_encoder_where_a_classifier_is_asked_for() {
     weights.retain(|name, _| name.starts_with("bert."));
     assert_says(
         &refusal(folder_of(&weights).path()),
-        &["no `classifier.weight`", "an encoder without a head", "from_encoder"],
+        &["`classifier.weight` is missing", "an encoder without a head", "from_encoder"],
     );
 }
 

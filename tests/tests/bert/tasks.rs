@@ -188,7 +188,7 @@ fn names_that_a_head_has_are_not_given_to_it_in_another_order() {
         let tagger = tagger.classes(names.clone()).unwrap();
         let copied = BertForTokenClassification::from_layers_of(&tagger, Keep::first(1)).unwrap();
         let message = copied.classes(names.into_iter().rev()).unwrap_err().to_string();
-        assert!(message.contains("are the same names in another order"), "{family}: {message}");
+        assert!(message.contains("are the same names in a different order"), "{family}: {message}");
     }
 }
 
@@ -296,7 +296,7 @@ fn a_teacher_read_by_name_gives_the_losses_of_one_whose_classes_stand_in_order()
     }
     let unnamed = loaded(&NONE).seen_by(ClassifierOutputAdaptor).classes_by_name();
     let error = Executor::new(&pipeline(unnamed, loaded(&MNLI)), 0).unwrap_err().to_string();
-    assert!(error.contains("cannot be matched by name: they have none"), "{error}");
+    assert!(error.contains("cannot be matched by name: they have no names"), "{error}");
 }
 
 // The stored top k of a teacher read by name: all k classes are the dense loss.

@@ -171,7 +171,7 @@ fn what_a_policy_cannot_do_is_said_before_anything_runs() {
          1. stage `kd_ce`: 2 weights for 3 teachers: give one number per teacher, in their order\n  \
          2. stage `kd_ce`: the teachers' weights are [1.0, -2.0]; they must be finite and not negative, and at least one above 0"
     );
-    assert!(refusal(kd().combining(Combine::weighted([0.0; 3]))).contains("one of them above 0"));
+    assert!(refusal(kd().combining(Combine::weighted([0.0; 3]))).contains("at least one above 0"));
     let text = refusal(kd().scheduled(Cwsm::new(0.1)).combining(Combine::ByEntropy));
     assert!(text.contains("`by_entropy` means probabilities at one temperature"), "{text}");
 

@@ -51,7 +51,7 @@ fn a_basic_distiller_learns_from_logits_and_labels_and_refuses_matches() {
     )
     .plan()
     .unwrap_err();
-    assert!(error.to_string().contains("`intermediate_matches` has 4, and a BasicDistiller learns from logits and labels alone: use a GeneralDistiller"), "{error}");
+    assert!(error.to_string().contains("`intermediate_matches` has 4, but a BasicDistiller only learns from logits and labels: use a GeneralDistiller"), "{error}");
 }
 
 #[test]

@@ -121,8 +121,7 @@ impl Loss for SampledKl {
         }
         if self.softening.is_scheduled() {
             problems.push(
-                "a temperature schedule needs all of the logits: remove it, or use the dense loss"
-                    .to_owned(),
+                "a temperature schedule needs all of the logits: remove it, or use the dense loss".to_owned(),
             );
         }
         problems.extend(super::super::logits::weight_problems(&[("the power", self.power)]));

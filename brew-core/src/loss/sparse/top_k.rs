@@ -163,8 +163,7 @@ impl<D: Divergence> Loss for TopK<D> {
         }
         if self.divergence.softening().is_scheduled() {
             problems.push(
-                "a temperature schedule needs all of the logits: remove it, or use the dense loss"
-                    .to_owned(),
+                "a temperature schedule needs all of the logits: remove it, or use the dense loss".to_owned(),
             );
         }
         if self.semantics == TopKSemantics::RenormalisedTeacher && self.divergence.needs_teacher_everywhere()

@@ -28,7 +28,10 @@ impl IdPairs {
             let mut sorted = ids.clone();
             sorted.sort_unstable();
             if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-                problems.push(format!("the {side}'s token {} is in two pairs: each may be in only one", twice[0]));
+                problems.push(format!(
+                    "the {side}'s token {} is in two pairs: each may be in only one",
+                    twice[0]
+                ));
             }
             if let Some(negative) = sorted.first().filter(|id| **id < 0) {
                 problems.push(format!("{negative} is not a token id of the {side}: ids start at 0"));
