@@ -82,7 +82,7 @@ fn a_path_is_a_cache_and_float16_takes_half_the_room() {
     assert!(whole.contains("bytes per row of"), "{whole}");
     let bytes = |line: &str| -> u64 {
         let words: Vec<&str> = line.split(' ').collect();
-        let place = words.windows(2).position(|pair| pair == ["bytes", "a"]).unwrap();
+        let place = words.windows(2).position(|pair| pair == ["bytes", "per"]).unwrap();
         words[place - 1].replace(',', "").parse().unwrap()
     };
     assert_eq!(bytes(&whole), 2 * bytes(&half));
