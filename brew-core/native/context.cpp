@@ -12,12 +12,16 @@ using brew::tensor;
 
 namespace {
 
+void check_cuda(int device) {
+    TORCH_CHECK(device >= 0 && static_cast<size_t>(device) < at::getNumGPUs(), "there is no CUDA device ", device);
+}
+
 // A negative device is the CPU.
 at::Generator generator(int device) {
     if (device < 0) {
         return at::detail::getDefaultCPUGenerator();
     }
-    TORCH_CHECK(at::hasCUDA(), "there is no CUDA device ", device);
+    check_cuda(device);
     return at::globalContext().defaultGenerator(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device)));
 }
 
@@ -64,7 +68,7 @@ char* brew_set_tf32(int enabled) {
 char* brew_cuda_memory(int device, int64_t* allocated, int64_t* peak, int64_t* reserved) {
     return guarded([&] {
         TORCH_CHECK(allocated != nullptr && peak != nullptr && reserved != nullptr, "the numbers have nowhere to go");
-        TORCH_CHECK(at::hasCUDA(), "there is no CUDA device ", device);
+        check_cuda(device);
         const auto stats =
             c10::getDeviceAllocator(at::kCUDA)->getDeviceStats(static_cast<c10::DeviceIndex>(device));
         const auto total = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);

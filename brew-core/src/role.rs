@@ -41,6 +41,7 @@ pub(crate) fn counts(labels: &Tensor) -> Result<Tensor> {
     }
 }
 
+// The macros know the same names: `NAMES` in brew-macros' `role.rs`.
 macro_rules! roles {
     ($($(#[doc = $doc:literal])* $role:ident = $name:literal;)*) => {
         $($(#[doc = $doc])*
@@ -101,5 +102,18 @@ pub fn mask_of(role: &str) -> Option<&'static str> {
         Logits::NAME => Some(LogitsMask::NAME),
         Hidden::NAME | Attention::NAME | Query::NAME | Key::NAME | Value::NAME => Some(InputsMask::NAME),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BUILT_IN;
+
+    #[test]
+    fn the_macros_know_the_same_roles_in_the_same_order() {
+        let macros = include_str!("../../brew-macros/src/role.rs");
+        let list = macros.split("const NAMES: ").nth(1).unwrap().split("= [").nth(1).unwrap();
+        let names = list.split("];").next().unwrap().split(',').map(|name| name.trim().trim_matches('"'));
+        assert_eq!(names.filter(|name| !name.is_empty()).collect::<Vec<_>>(), BUILT_IN);
     }
 }

@@ -12,36 +12,25 @@ use syn::{Ident, Path};
 use crate::names::{quoted, suggest};
 use crate::tokens::located;
 
-/// The built-in roles, with their types in `brew_core::role`.
-const BUILT_IN: [(&str, &str); 16] = [
-    ("logits", "Logits"),
-    ("logits_mask", "LogitsMask"),
-    ("labels", "Labels"),
-    ("losses", "Losses"),
-    ("attention", "Attention"),
-    ("hidden", "Hidden"),
-    ("inputs_mask", "InputsMask"),
-    ("query", "Query"),
-    ("key", "Key"),
-    ("value", "Value"),
-    ("embedding", "Embedding"),
-    ("index", "Index"),
-    ("teacher_index", "TeacherIndex"),
-    ("output_weight", "OutputWeight"),
-    ("token_ids", "TokenIds"),
-    ("byte_ends", "ByteEnds"),
+/// The names of the built-in roles; `brew_core::role` holds their types, named alike: `logits_mask` is `LogitsMask`.
+pub(crate) const NAMES: [&str; 16] = [
+    "logits",
+    "logits_mask",
+    "labels",
+    "losses",
+    "attention",
+    "hidden",
+    "inputs_mask",
+    "query",
+    "key",
+    "value",
+    "embedding",
+    "index",
+    "teacher_index",
+    "output_weight",
+    "token_ids",
+    "byte_ends",
 ];
-
-/// The names of the built-in roles.
-pub(crate) const NAMES: [&str; BUILT_IN.len()] = {
-    let mut names = [""; BUILT_IN.len()];
-    let mut index = 0;
-    while index < names.len() {
-        names[index] = BUILT_IN[index].0;
-        index += 1;
-    }
-    names
-};
 
 /// A role that the user named.
 #[derive(Clone)]
@@ -50,8 +39,6 @@ pub(crate) enum Role {
     BuiltIn {
         /// Its name, as the user writes it.
         name: &'static str,
-        /// Its type in `brew_core::role`.
-        marker: &'static str,
         /// Where the user wrote it.
         span: Span,
     },
@@ -74,8 +61,8 @@ impl Role {
     /// The built-in role of this word, or what is wrong with it.
     pub(crate) fn of_word(word: &Ident) -> Result<Role, String> {
         let text = word.unraw().to_string();
-        match BUILT_IN.iter().find(|(name, _)| *name == text) {
-            Some((name, marker)) => Ok(Role::BuiltIn { name, marker, span: word.span() }),
+        match NAMES.iter().find(|name| **name == text) {
+            Some(name) => Ok(Role::BuiltIn { name, span: word.span() }),
             // A type of the user's own, written without its path.
             None if text.starts_with(char::is_uppercase) => Err(format!(
                 "`{text}` is not a role: the roles are {}; a role of your own is a path, `self::{text}`",
@@ -109,8 +96,8 @@ impl Role {
     /// The type that implements `Role`.
     pub(crate) fn marker(&self) -> TokenStream {
         match self {
-            Role::BuiltIn { marker, .. } => {
-                let marker = Ident::new(marker, Span::mixed_site());
+            Role::BuiltIn { name, .. } => {
+                let marker = Ident::new(&type_name(name), Span::mixed_site());
                 quote!(::brew_core::role::#marker)
             }
             Role::Own(path) => path.to_token_stream(),
@@ -134,4 +121,10 @@ impl Role {
             Role::Own(_) => quote!(role if role == Self::ROLES[#index]),
         }
     }
+}
+
+/// The name of a built-in role's type: each word with a capital, without underscores.
+fn type_name(role: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    role.split('_').map(capital).collect()
 }

@@ -184,12 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_cuda_says_so() {
-        if load_cuda().unwrap() && tch::Cuda::is_available() {
-            println!("skipped: this machine has CUDA");
-            return;
+    fn a_cuda_device_that_the_machine_does_not_have_is_refused_by_its_number() {
+        let has_cuda = load_cuda().unwrap() && tch::Cuda::is_available();
+        // The first that is missing: 0 without CUDA, and the one after the last with it.
+        let missing = if has_cuda { usize::try_from(tch::Cuda::device_count()).unwrap() } else { 0 };
+        let error = cuda_memory(missing).unwrap_err().to_string();
+        assert!(error.contains(&format!("no CUDA device {missing}")), "{error}");
+        assert!(generator_state(Device::Cuda(missing)).is_err());
+        if has_cuda {
+            let device = Device::Cuda(missing - 1);
+            let _held = Tensor::zeros([1], (Kind::Float, device));
+            assert!(cuda_memory(missing - 1).unwrap().allocated > 0);
+            assert!(generator_state(device).is_ok());
         }
-        assert!(cuda_memory(0).unwrap_err().to_string().contains("no CUDA device 0"));
-        assert!(generator_state(Device::Cuda(0)).is_err());
     }
 }

@@ -3,13 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::format::{Format, extension};
+use super::format::{Format, TEXT_FORMATS, extension};
 use super::storage::Object;
 use super::text::{self, GZIP_MARK, ZSTD_MARK};
 use super::{foreign, parquet};
 use crate::error::{Error, Result};
-use crate::parse::conll::Conll;
-use crate::parse::delimited::Delimited;
 use crate::parse::ipc::{FILE_MARK, STREAM_MARK};
 use crate::parse::squad_keys;
 
@@ -24,10 +22,16 @@ pub(crate) enum FileKind {
     Text(Format),
 }
 
+/// The extensions of files that begin with a mark.
+const MARKED: [&str; 4] = ["parquet", "arrow", "feather", "ipc"];
+
 /// The readable kinds, for error messages.
-const KINDS: &str = "Parquet, Arrow IPC files and streams, CSV (.csv), TSV (.tsv, .tab, .txt), JSON (.jsonl, \
-                     .ndjson, .json), CoNLL columns (.conll, .bio, .iob) and SQuAD's JSON (.json); text also \
-                     packed (.gz, .zst)";
+fn readable() -> String {
+    let marked = ["Parquet", "Arrow IPC files and streams"];
+    let shown: Vec<&str> = marked.into_iter().chain(TEXT_FORMATS.iter().map(|known| known.shown)).collect();
+    let (last, others) = shown.split_last().unwrap_or((&"", &[]));
+    format!("{} and {last}; text also packed (.gz, .zst)", others.join(", "))
+}
 
 impl FileKind {
     /// Determines what a file is.
@@ -64,17 +68,13 @@ impl FileKind {
                     "not an Arrow IPC file: it begins neither with `ARROW1` nor as a stream does",
                 ));
             }
-            "csv" => Format::Delimited(Delimited::csv()),
-            "tsv" | "tab" | "txt" | "" => Format::Delimited(Delimited::tsv()),
-            "jsonl" | "ndjson" => Format::JsonLines,
             "json" if is_squad(path, object)? => Format::Squad,
-            "json" => Format::JsonLines,
-            "conll" | "bio" | "iob" | "iob2" => Format::Conll(Conll::new()),
-            other => {
+            other => Format::of_extension(other).ok_or_else(|| {
+                let readable = readable();
                 let message =
-                    format!("files with extension `.{other}` are not supported; supported are: {KINDS}");
-                return Err(Error::format(path, message));
-            }
+                    format!("files with extension `.{other}` are not supported; supported are: {readable}");
+                Error::format(path, message)
+            })?,
         }))
     }
 
@@ -87,23 +87,9 @@ impl FileKind {
             &*name,
             "state.json" | "dataset_info.json" | "dataset_infos.json" | "dataset_dict.json" | "config.json"
         );
-        let known = matches!(
-            extension(path).as_str(),
-            "parquet"
-                | "arrow"
-                | "feather"
-                | "ipc"
-                | "csv"
-                | "tsv"
-                | "tab"
-                | "jsonl"
-                | "ndjson"
-                | "json"
-                | "conll"
-                | "bio"
-                | "iob"
-                | "iob2"
-        );
+        let extension = extension(path);
+        let named = |extensions: &[&str]| extensions.contains(&extension.as_str());
+        let known = named(&MARKED) || TEXT_FORMATS.iter().any(|format| named(format.extensions));
         known && !hidden && !about
     }
 
@@ -112,10 +98,7 @@ impl FileKind {
         match self {
             FileKind::Parquet => "Parquet",
             FileKind::Arrow => "Arrow IPC",
-            FileKind::Text(Format::Table(_) | Format::Delimited(_)) => "separated text",
-            FileKind::Text(Format::JsonLines) => "JSON lines",
-            FileKind::Text(Format::Conll(_)) => "CoNLL columns",
-            FileKind::Text(Format::Squad) => "SQuAD's JSON",
+            FileKind::Text(format) => format.name(),
         }
     }
 }

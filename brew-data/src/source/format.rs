@@ -52,6 +52,67 @@ macro_rules! format_of {
 
 format_of!(Layout => Table, Delimited => Delimited, Conll => Conll);
 
+/// A text format that files are recognised by, and by what.
+pub(super) struct TextFormat {
+    /// The format and its extensions, for messages.
+    pub(super) shown: &'static str,
+    /// The extensions by which a folder's files are data.
+    pub(super) extensions: &'static [&'static str],
+    /// Further extensions that a file named by itself may have.
+    pub(super) also: &'static [&'static str],
+    /// The format with the settings that a file has unless told otherwise.
+    pub(super) format: fn() -> Format,
+}
+
+/// The text formats. SQuAD has no extension of its own: its keys tell it from other JSON.
+pub(super) const TEXT_FORMATS: [TextFormat; 5] = [
+    TextFormat {
+        shown: "CSV (.csv)",
+        extensions: &["csv"],
+        also: &[],
+        format: || Format::Delimited(Delimited::csv()),
+    },
+    TextFormat {
+        shown: "TSV (.tsv, .tab, .txt)",
+        extensions: &["tsv", "tab"],
+        also: &["txt", ""],
+        format: || Format::Delimited(Delimited::tsv()),
+    },
+    TextFormat {
+        shown: "JSON (.jsonl, .ndjson, .json)",
+        extensions: &["jsonl", "ndjson", "json"],
+        also: &[],
+        format: || Format::JsonLines,
+    },
+    TextFormat {
+        shown: "CoNLL columns (.conll, .bio, .iob)",
+        extensions: &["conll", "bio", "iob", "iob2"],
+        also: &[],
+        format: || Format::Conll(Conll::new()),
+    },
+    TextFormat { shown: "SQuAD's JSON (.json)", extensions: &[], also: &[], format: || Format::Squad },
+];
+
+impl Format {
+    /// The format of files with this extension, if one is known.
+    pub(super) fn of_extension(extension: &str) -> Option<Self> {
+        let found = TEXT_FORMATS
+            .iter()
+            .find(|known| known.extensions.contains(&extension) || known.also.contains(&extension))?;
+        Some((found.format)())
+    }
+
+    /// The format's name, for messages.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Format::Table(_) | Format::Delimited(_) => "separated text",
+            Format::JsonLines => "JSON lines",
+            Format::Conll(_) => "CoNLL columns",
+            Format::Squad => "SQuAD's JSON",
+        }
+    }
+}
+
 /// The extension, ignoring that of a compressor.
 pub(crate) fn extension(path: &Path) -> String {
     let of = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
