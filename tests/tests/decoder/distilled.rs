@@ -90,12 +90,21 @@ fn pipeline(
 /// What a run folder holds after so many steps, and the total of every step.
 fn trained(
     pipeline: Pipeline<CausalLmBatch, CausalLmOutputAdaptor>,
+    run: (&Path, u64, Option<u64>),
+) -> (Option<Ends>, Vec<f64>) {
+    trained_in(Precision::F32, pipeline, run)
+}
+
+fn trained_in(
+    precision: Precision,
+    pipeline: Pipeline<CausalLmBatch, CausalLmOutputAdaptor>,
     (folder, steps, stop): (&Path, u64, Option<u64>),
 ) -> (Option<Ends>, Vec<f64>) {
     let totals = Totals::default();
     let seen = Arc::clone(&totals.0);
     let ended = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(3e-3))
+        .precision(precision)
         .steps(steps)
         .log_every(1)
         .checkpoint_every_steps(5)
@@ -162,4 +171,23 @@ fn a_loss_over_hidden_states_and_the_heads_matrix_teaches_as_one_over_logits() {
     };
     let off = difference(&weights(folders[0].path()), &weights(folders[1].path()));
     assert!(off < 1e-3, "off by {off:e}");
+}
+
+#[test]
+fn a_student_learns_in_low_precision_too() {
+    let _alone = alone();
+    let run = |precision: Precision| {
+        let folder = tempfile::tempdir().unwrap();
+        let pipeline = pipeline(DecoderArchitecture::Qwen3, false);
+        trained_in(precision, pipeline, (folder.path(), 12, None)).1
+    };
+    let wide = run(Precision::F32);
+    for precision in [Precision::Bf16, Precision::F16] {
+        let totals = run(precision);
+        assert_eq!(totals.len(), wide.len());
+        for (low, wide) in totals.iter().zip(&wide) {
+            assert!((low - wide).abs() < 0.05 * wide, "{precision:?}: {low} of {wide}");
+        }
+        assert!(totals != wide, "{precision:?}: it was rounded");
+    }
 }

@@ -128,7 +128,7 @@ fn what_does_not_fit_is_named() {
             spoiled("gpt2", |config| config["n_layer"] = json!(3)),
             "the checkpoint has 2 layers, but n_layer is 3",
         ),
-        (spoiled("llama", |config| config["vocab_size"] = json!(21)), "but the config makes it (21, 8)"),
+        (spoiled("llama", |config| config["vocab_size"] = json!(21)), "it should be (21, 8)"),
         (spoiled("llama", |config| config["mlp_bias"] = json!(false)), "no place for"),
         (
             spoiled("mistral", |config| config["model_type"] = json!("mixtral")),

@@ -4,6 +4,7 @@
 
 mod by_formula;
 mod checkpointing;
+mod counted;
 mod distilled;
 
 mod folders;

@@ -80,7 +80,7 @@ fn a_layer_that_counts_its_own_number_stays_in_its_place() {
     let message = DecoderForCausalLm::from_layers_of(&teacher, Keep::every(2)).unwrap_err().to_string();
     assert!(message.contains("scale_attn_by_inverse_layer_idx"), "{message}");
     let message = DecoderForCausalLm::from_layers_of(&teacher, Keep::layers([5])).unwrap_err().to_string();
-    assert!(message.contains("there is no layer 5"), "{message}");
+    assert!(message.contains("no such layers: 5"), "{message}");
 }
 
 #[test]
