@@ -63,8 +63,7 @@ fn embeddings_give_sparse_gradients_where_asked_unless_the_head_is_the_same_matr
         let gradients = [false, true].map(|sparse| {
             let (model, golden) = (load(case), recorded(case));
             let pass = Pass::evaluation(wants(&["losses"])).with_sparse_gradients(sparse);
-            let (ids, mask, labels) =
-                (&golden["input_ids"], &golden["attention_mask"], &golden["labels"]);
+            let (ids, mask, labels) = (&golden["input_ids"], &golden["attention_mask"], &golden["labels"]);
             model.forward(ids, mask, Some(labels), &pass).unwrap().loss.unwrap().backward();
             let parameters = model.parameters();
             parameters.iter().find(|(name, _)| *name == table).unwrap().1.grad()
