@@ -173,7 +173,7 @@ fn what_a_policy_cannot_do_is_said_before_anything_runs() {
     );
     assert!(refusal(kd().combining(Combine::weighted([0.0; 3]))).contains("at least one above 0"));
     let text = refusal(kd().scheduled(Cwsm::new(0.1)).combining(Combine::ByEntropy));
-    assert!(text.contains("`by_entropy` means probabilities at one temperature"), "{text}");
+    assert!(text.contains("`by_entropy` averages probabilities at one temperature"), "{text}");
 
     // A student whose adaptor does not give what the policy reads.
     let student = Speaker(tests::seq(&[2, 5], 0.7, 0.1, 2.0).set_requires_grad(true)).seen_by(OtherMaskView);
