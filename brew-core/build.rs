@@ -6,6 +6,9 @@ use std::path::Path;
 /// The shim's parts, in `native`: thin wrappers, which gain nothing from being optimized.
 const PARTS: [&str; 3] = ["native/numerics.cpp", "native/context.cpp", "native/recompute.cpp"];
 
+/// The part that includes libtorch's headers for several processes, which need definitions of their own.
+const RANKS: [&str; 1] = ["native/ranks.cpp"];
+
 /// Its parts with loops over elements.
 const KERNELS: [&str; 2] = ["native/dropout.cpp", "native/attention.cpp"];
 
@@ -18,8 +21,14 @@ fn main() {
     println!("cargo::rustc-link-arg=-Wl,-rpath,{folder}");
     let include = Path::new(&folder).with_file_name("include");
     let threads = threads_of(&folder);
-    for (name, parts, level) in [("brew_native", &PARTS[..], 0), ("brew_kernels", &KERNELS[..], 3)] {
+    let groups =
+        [("brew_native", &PARTS[..], 0), ("brew_ranks", &RANKS[..], 0), ("brew_kernels", &KERNELS[..], 3)];
+    for (name, parts, level) in groups {
         let mut build = cc::Build::new();
+        if parts == RANKS {
+            // gloo's own headers are missing from libtorch's packages: `native/gloo` stands in for them.
+            build.define("USE_DISTRIBUTED", None).define("USE_C10D_GLOO", None).include("native");
+        }
         if threads.is_some() {
             build.flag("-fopenmp");
         }

@@ -59,6 +59,7 @@ pub mod observe;
 pub mod parameters;
 pub mod pass;
 pub mod plan;
+pub mod ranks;
 pub mod role;
 mod row_key;
 pub mod schedule;

@@ -4,11 +4,13 @@
 mod golden;
 mod gradient;
 mod lives;
+mod several;
 mod toy;
 mod trajectory;
 
 pub use golden::{golden, mask, peer, seq};
 pub use gradient::finite_difference_error;
 pub use lives::{Dice, finished, newest, start};
+pub use several::{Meeting, printed};
 pub use toy::{Count, Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, drawn, sentences};
 pub use trajectory::{read_tensors, recorded_batches, trajectory};

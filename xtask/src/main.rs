@@ -15,6 +15,7 @@ mod model;
 mod page;
 mod process;
 mod python;
+mod ranks;
 mod sentiment;
 mod setup;
 mod tally;
@@ -45,6 +46,15 @@ enum Command {
         /// Passed on to `sentiment`; these override the demo's own choices.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Starts a program N times on this machine, as ranks that find each other (`brew_core::ranks`), and shows their
+    /// output with their numbers. If one fails, all end, and its exit code is returned.
+    Ranks {
+        /// How many ranks.
+        count: usize,
+        /// The program and its arguments, after `--`.
+        #[arg(last = true, required = true, value_names = ["PROGRAM", "ARGUMENT"])]
+        program: Vec<String>,
     },
     /// Measures what the README claims, on the full data.
     Bench {
@@ -135,6 +145,14 @@ fn main() -> ExitCode {
         Command::Setup => setup::command(),
         Command::Test => test::command(),
         Command::Demo { arguments } => demo::command(&arguments),
+        Command::Ranks { count, program } => {
+            let (program, arguments) =
+                program.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+            match ranks::command(count, program, arguments) {
+                Ok(code) => return ExitCode::from(code),
+                Err(failure) => Err(failure),
+            }
+        }
         Command::Bench { bench: Bench::Accuracy { fresh, arguments } } => {
             bench::accuracy::command(fresh, &arguments)
         }

@@ -7,10 +7,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Payload;
-use crate::error::{InStage, Result};
+use crate::error::Result;
 use crate::model::Model;
 use crate::role::{Logits, Role, mask_of};
-use crate::row_key::bytes;
 
 /// A stored part of a teacher's features: one layer of a role, or the whole role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -123,11 +122,5 @@ impl Card {
 /// # Errors
 /// Those of libtorch.
 pub(crate) fn weights_hash<M: Model + ?Sized>(model: &M) -> Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    for (name, tensor) in model.parameters().iter() {
-        let header = format!("{name} {:?} {:?}", tensor.kind(), tensor.size());
-        hasher.update(&(header.len() as u64).to_le_bytes()).update(header.as_bytes());
-        hasher.update(&bytes(tensor).in_stage(name)?);
-    }
-    Ok(hasher.finalize().to_hex().to_string())
+    model.parameters().hash()
 }

@@ -112,6 +112,18 @@ pub enum Error {
         /// The checkpoint that was written.
         saved: Option<PathBuf>,
     },
+    /// A call between ranks failed: a rank is gone or late, or the ranks make different calls.
+    #[error("rank {rank} of {world_size}: `{call}`: {message}")]
+    Ranks {
+        /// The rank of this process.
+        rank: usize,
+        /// How many ranks there are.
+        world_size: usize,
+        /// What this rank was doing, such as `all_reduce`.
+        call: String,
+        /// Which rank the problem is at, as far as it is known, and libtorch's message.
+        message: String,
+    },
     /// An error together with the activity during which it occurred.
     #[error("{during}: {error}{}", during.after())]
     During {

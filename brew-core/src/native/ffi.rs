@@ -10,6 +10,7 @@ mod context;
 mod gradients;
 mod layers;
 mod optimizers;
+mod ranks;
 mod recompute;
 
 use std::ffi::{CStr, c_char};
@@ -26,6 +27,7 @@ pub(super) use context::{
 pub(crate) use gradients::{clear_gradients, global_norm, multiply_all, unscale, update_scale};
 pub(crate) use layers::{attention, dropout};
 pub(crate) use optimizers::{Adam, AdamNumbers, SgdNumbers, fused_adam, fused_sgd};
+pub(crate) use ranks::{Exchange, Gloo, Started, Store};
 pub(super) use recompute::{begin_recomputed, end_recomputed};
 
 type Raw = *mut C_tensor;

@@ -86,6 +86,17 @@ impl Parameters {
             .sum()
     }
 
+    /// The hash of all names, dtypes, shapes, and values, in hexadecimal digits.
+    pub(crate) fn hash(&self) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        for (name, tensor) in self.iter() {
+            let header = format!("{name} {:?} {:?}", tensor.kind(), tensor.size());
+            hasher.update(&(header.len() as u64).to_le_bytes()).update(header.as_bytes());
+            hasher.update(&bytes_of(tensor, tensor.kind()).in_stage(name)?.1);
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
     /// Writes parameters and buffers to `model.safetensors` in a folder, each in its own dtype. A `VarStore`
     /// with the same variables can `load` the file.
     ///

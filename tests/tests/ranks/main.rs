@@ -1,0 +1,8 @@
+//! Several real processes on this machine: what they compute together, and what each is told if one of them fails.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod failures;
+mod sums;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_one_of_several");
