@@ -71,7 +71,7 @@ fn a_tied_head_may_be_stored_or_not_and_another_matrix_is_refused() {
     two.push(("lm_head.weight", &other));
     write(&two);
     let message = refusal(folder.path());
-    assert!(message.contains("another matrix than `model.embed_tokens.weight`"), "{message}");
+    assert!(message.contains("differs from `model.embed_tokens.weight`"), "{message}");
     // The advice works.
     edit_config(folder.path(), |config| config["tie_word_embeddings"] = json!(false));
     DecoderForCausalLm::from_pretrained(folder.path(), Device::Cpu).unwrap();
@@ -85,7 +85,7 @@ fn weights_of_another_architecture_are_refused_by_the_tensors_that_have_no_place
     let folder = copy_of("qwen2");
     edit_config(folder.path(), |config| config["model_type"] = json!("llama"));
     let message = refusal(folder.path());
-    assert!(message.contains("a llama with this config has no place for"), "{message}");
+    assert!(message.contains("a `llama` with this config does not use"), "{message}");
     assert!(message.contains("`model.layers.0.self_attn.k_proj.bias`"), "{message}");
     let folder = copy_of("qwen3");
     edit_config(folder.path(), |config| config["model_type"] = json!("llama"));
@@ -129,7 +129,7 @@ fn what_does_not_fit_is_named() {
             "the checkpoint has 2 layers, but n_layer is 3",
         ),
         (spoiled("llama", |config| config["vocab_size"] = json!(21)), "it should be (21, 8)"),
-        (spoiled("llama", |config| config["mlp_bias"] = json!(false)), "no place for"),
+        (spoiled("llama", |config| config["mlp_bias"] = json!(false)), "with this config does not use"),
         (
             spoiled("mistral", |config| config["model_type"] = json!("mixtral")),
             "model_type is `mixtral`, which is not supported",

@@ -1,9 +1,9 @@
 //! Where tokens stand and what they see, by the mask alone.
 
-use brew_core::model::{CausalLmBatch, DecoderForCausalLm};
+use brew_core::model::{CausalLmBatch, DecoderArchitecture, DecoderConfig, DecoderForCausalLm};
 use brew_core::prelude::*;
 
-use super::support::{ALL, difference, load, wants};
+use super::support::{ALL, difference, load, off_at_tokens, wants};
 
 fn ids() -> Tensor {
     Tensor::from_slice(&[3_i64, 1, 4, 1, 5, 9, 2, 6]).unsqueeze(0)
@@ -101,7 +101,7 @@ fn a_sequence_with_more_tokens_than_positions_is_refused_and_a_padded_one_is_not
     let model = load("gpt2");
     let long = Tensor::full([1, 14], 5, (Kind::Int64, Device::Cpu));
     let message = model.logits(&long, &long.ones_like()).unwrap_err().to_string();
-    assert!(message.contains("14 tokens, more than the 12"), "{message}");
+    assert!(message.contains("14 tokens, but the model has 12 positions"), "{message}");
     let mask = Tensor::cat(&[Tensor::zeros([1, 4], (Kind::Int64, Device::Cpu)), ids().ones_like()], 1);
     let padded = Tensor::cat(&[ids().narrow(1, 0, 4), ids()], 1);
     assert!(model.logits(&padded, &mask).is_ok());
@@ -144,5 +144,38 @@ fn labels_of_padding_and_of_first_tokens_do_not_count() {
     for mask in [&[1_i64, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0][..], &[0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]] {
         let (padded, count) = loss(&laid(mask));
         assert!((padded - whole).abs() < 1e-6 && count == 7.0, "{padded} of {whole}, {count}");
+    }
+}
+
+// libtorch's fused kernel works in blocks of 512 keys: here it meets whole blocks that a token sees nothing of.
+#[test]
+fn long_rows_with_much_padding_are_the_same_fused_and_step_by_step() {
+    let config = DecoderConfig {
+        vocab_size: 20,
+        hidden_size: 16,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: Some(2),
+        intermediate_size: Some(16),
+        initializer_range: 0.3,
+        ..DecoderConfig::base(DecoderArchitecture::Llama)
+    };
+    let ids = Tensor::arange(1100, (Kind::Int64, Device::Cpu)).remainder(19).unsqueeze(0).repeat([2, 1]);
+    let places = Tensor::arange(1100, (Kind::Int64, Device::Cpu));
+    let mask = Tensor::stack(&[places.ge(1040), places.lt(600)], 0).to_kind(Kind::Int64);
+    let [(fused, of_fused), (whole, of_whole)] =
+        [&["losses", "hidden"][..], &["losses", "hidden", "attention"]].map(|roles| {
+            let model = DecoderForCausalLm::new(config.clone(), 3, Device::Cpu).unwrap();
+            let pass = Pass::evaluation(wants(roles));
+            let output = model.forward(&ids, &mask, Some(&ids), &pass).unwrap();
+            output.loss.unwrap().backward();
+            let gradients: Vec<Tensor> = model.parameters().iter().map(|(_, tensor)| tensor.grad()).collect();
+            (output.hidden_states[2].detach(), gradients)
+        });
+    let off = off_at_tokens(&fused, &whole, &mask);
+    assert!(off < 1e-5, "hidden states are off by {off:e}");
+    for (fused, whole) in of_fused.iter().zip(&of_whole) {
+        let off = difference(fused, whole);
+        assert!(off < 1e-5, "a gradient is off by {off:e}");
     }
 }

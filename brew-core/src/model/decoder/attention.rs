@@ -1,10 +1,11 @@
 //! Causal self-attention with shared heads of keys and values, in two forms that agree.
 //!
-//! When somebody reads the attention map, or scores are capped, it is computed step by step; otherwise
-//! libtorch's fused operation does the same without ever holding the map in memory. Queries, keys and values
-//! are kept where somebody reads them.
+//! If the attention map is wanted, or scores are capped, attention is computed step by step; otherwise libtorch's
+//! fused operation does the same without holding the map in memory. Queries, keys and values are kept if wanted.
 
-use tch::{Device, Kind, Tensor};
+mod forms;
+
+use tch::{Device, Tensor};
 
 use super::config::DecoderConfig;
 use super::linear::{Projection, Projections, asked};
@@ -12,17 +13,18 @@ use super::norm::Norm;
 use super::rope::Rotation;
 use super::visibility::Visibility;
 use crate::error::{InStage, Result};
-use crate::model::parts::dropout;
 use crate::model::weights::Weights;
 use crate::pass::Pass;
 use crate::role;
 
-/// What somebody reads of the inside of a layer's attention; undefined where nobody does.
+pub(crate) use forms::capped;
+
+/// Intermediate results of a layer's attention; undefined if not wanted.
 #[derive(Debug)]
 pub(crate) struct Inside {
     /// `(batch, heads, length, length)`.
     pub(crate) map: Tensor,
-    /// `(batch, length, heads x head width)`, as the keys and the values of their heads.
+    /// `(batch, length, heads x head width)`, like keys and values with their own number of heads.
     pub(crate) query: Tensor,
     pub(crate) key: Tensor,
     pub(crate) value: Tensor,
@@ -75,7 +77,7 @@ impl Attention {
         }
     }
 
-    /// The same attention: another handle of its parameters.
+    /// A handle of the same parameters.
     pub(crate) fn shallow_clone(&self) -> Self {
         Attention {
             projections: self.projections.shallow_clone(),
@@ -85,7 +87,8 @@ impl Attention {
         }
     }
 
-    /// `(batch, length, width)` to the same shape, and what is wanted of the inside of this layer, of so many.
+    /// Maps `(batch, length, width)` to the same shape; also returns the wanted intermediate results. The numbers are
+    /// this layer's index and the number of layers.
     pub(crate) fn forward(
         &self,
         hidden: &Tensor,
@@ -105,8 +108,8 @@ impl Attention {
             value: keep(wants.layer::<role::Value>(layer, layers), &value),
         };
         let (query, key) = if visibility.alone {
-            // The share of the one token is 1 whatever they are. Fused kernels leave round-off in their
-            // gradients, of which Adam would make a whole step.
+            // A single token gets all the attention, whatever its query and key are. Fused kernels leave round-off in
+            // their gradients, which Adam would turn into a full step.
             (query.f_detach()?, key.f_detach()?)
         } else {
             (query, key)
@@ -135,7 +138,7 @@ impl Attention {
         Ok((self.output.forward(&context)?, inside))
     }
 
-    /// `(batch, length, heads x head_size)` to `(batch, heads, length, head_size)`, normed and turned.
+    /// `(batch, length, heads x head_size)` to `(batch, heads, length, head_size)`, normalised and rotated.
     fn heads_of(
         &self,
         projected: &Tensor,
@@ -149,72 +152,8 @@ impl Attention {
         rotation.map_or_else(|| Ok(heads.shallow_clone()), |rotation| rotation.turn(&heads))
     }
 
-    /// Keys or values once for each head of queries that they serve.
-    fn for_all_heads(&self, of_key_values: &Tensor) -> Result<Tensor> {
-        match self.heads / self.key_value_heads {
-            1 => Ok(of_key_values.shallow_clone()),
-            each => of_key_values.f_repeat_interleave_self_int(each, 1, None).in_stage("attention"),
-        }
-    }
-
-    /// `softmax(cap(Q Kᵀ scale))` over what each query sees, after dropout as transformers returns it.
-    fn map(&self, query: &Tensor, key: &Tensor, visibility: &Visibility, pass: &Pass) -> Result<Tensor> {
-        let map = || -> Result<Tensor> {
-            let mut scores = query.f_matmul(&key.f_transpose(2, 3)?)?.f_mul_scalar(self.scale)?;
-            if let Some(cap) = self.cap {
-                scores = capped(&scores, cap)?;
-            }
-            let length = scores.size().last().copied().unwrap_or(0);
-            let hidden = match visibility.of(self.window) {
-                Some(seen) => seen.f_logical_not()?,
-                None => Tensor::f_ones([length, length], (Kind::Bool, scores.device()))?.f_triu(1)?,
-            };
-            // No row is all hidden: each sees itself.
-            let scores = scores.f_masked_fill(&hidden, f64::NEG_INFINITY)?;
-            let kind = scores.kind();
-            let wide = if kind == Kind::Double { Kind::Double } else { Kind::Float };
-            Ok(scores.f_softmax(-1, Some(wide))?.f_to_kind(kind)?)
-        };
-        dropout(map().in_stage("attention map")?, self.dropout, pass)
-    }
-
-    fn fused(
-        &self,
-        query: &Tensor,
-        key: &Tensor,
-        value: &Tensor,
-        visibility: &Visibility,
-        dropout: f64,
-    ) -> Result<Tensor> {
-        let seen = visibility.of(self.window);
-        let shared = self.heads != self.key_value_heads;
-        // On other devices the kernels that take a mask take no shared heads.
-        let repeats = shared && seen.is_some() && query.device() != Device::Cpu;
-        let (key, value) = if repeats {
-            (self.for_all_heads(key)?, self.for_all_heads(value)?)
-        } else {
-            (key.shallow_clone(), value.shallow_clone())
-        };
-        Tensor::f_scaled_dot_product_attention(
-            query,
-            &key,
-            &value,
-            seen,
-            dropout,
-            seen.is_none(),
-            Some(self.scale),
-            shared && !repeats,
-        )
-        .in_stage("fused attention")
-    }
-
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {
         let norms = self.head_norms.iter().flatten().flat_map(Norm::parameters);
         self.projections.parameters().chain(norms).chain(self.output.parameters())
     }
-}
-
-/// `cap tanh(x / cap)`: numbers held between `-cap` and `cap`.
-pub(crate) fn capped(numbers: &Tensor, cap: f64) -> Result<Tensor> {
-    Ok(numbers.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?)
 }

@@ -1,4 +1,4 @@
-//! What a language model reads and returns, and its forward pass.
+//! The batch that a language model reads, its output, and its forward pass.
 
 use brew_macros::{Batch, distill};
 use tch::{Kind, Tensor};
@@ -16,18 +16,18 @@ pub struct CausalLmBatch {
     /// Token numbers, `(batch, length)`.
     #[column(i64, pad = 0)]
     pub input_ids: Tensor,
-    /// 1 where there is a token, 0 where there is padding, `(batch, length)`.
+    /// 1 for a token, 0 for padding, `(batch, length)`.
     #[column(i64, pad = 0)]
     pub attention_mask: Tensor,
-    /// The tokens to be learned, each in its own place, and -100 where none is, `(batch, length)`: the tokens of
-    /// `input_ids` that count. Absent where there are none.
+    /// The tokens of `input_ids` to learn, each at its own position, and -100 elsewhere, `(batch, length)`. Absent
+    /// if there are none.
     #[column(i64, pad = -100)]
     pub labels: Option<Tensor>,
 }
 
-/// What one forward pass of a language model returns. What nobody reads is undefined.
+/// The output of one forward pass of a language model. What is not wanted is undefined.
 ///
-/// The logits of a position are about the next token, so that losses on them are put in
+/// The logits at a position predict the next token, so wrap losses on them in
 /// [`next_token`](crate::loss::next_token).
 #[distill(
     batch = CausalLmBatch,
@@ -41,16 +41,16 @@ pub struct CausalLmOutput {
     /// Scores of the next token before the softmax, `(batch, length, tokens)`.
     #[role(logits)]
     pub logits: Tensor,
-    /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first. The last one is behind the last
-    /// norm, as in transformers: it is what the head reads, and not what the last layer returns.
+    /// Layers + 1 hidden states of `(batch, length, width)`, embeddings first. The last one is
+    /// taken after the final norm, as in transformers: it is the head's input, not the last layer's output.
     #[role(hidden)]
     pub hidden_states: Vec<Tensor>,
-    /// One map a layer of `(batch, heads, length, length)`, probabilities that sum to 1 over the last dimension
-    /// but for dropout. In a row of padding it is 1 on the diagonal, or lies on the tokens before, too.
+    /// One map per layer of `(batch, heads, length, length)`: probabilities that sum to 1 over the last dimension
+    /// except for dropout. Padding attends to itself and to the tokens before it; no token attends to padding.
     #[role(attention)]
     pub attentions: Vec<Tensor>,
-    /// What the linear layers give before norms and rotation: one tensor a layer of
-    /// `(batch, length, heads x head width)` for queries, and as wide as the heads of keys and values for those.
+    /// The outputs of the linear layers, before norms and rotation: one tensor per layer of
+    /// `(batch, length, heads x head width)`. Keys and values may have fewer heads than queries.
     #[role(query)]
     pub queries: Vec<Tensor>,
     /// See the queries.
@@ -59,14 +59,14 @@ pub struct CausalLmOutput {
     /// See the queries.
     #[role(value)]
     pub values: Vec<Tensor>,
-    /// The matrix that makes logits of the last hidden states, `(tokens, width)`.
+    /// The matrix that turns the last hidden states into logits, `(tokens, width)`.
     #[role(output_weight)]
     pub output_weight: Tensor,
-    /// The mean cross entropy over the labels of the batch that are not -100 and follow a token, a scalar, where
-    /// there are labels; 0 where none counts.
+    /// The mean cross entropy over the labels of the batch that are not -100 and follow a token: a scalar, if there
+    /// are labels; 0 if none counts.
     ///
-    /// It is transformers' loss. Accumulated batches are averaged by the number of their labels that count, as
-    /// if they were one batch.
+    /// This is transformers' loss. Accumulated batches are weighted by their number of labels that count, as if they
+    /// were one batch.
     #[role(losses)]
     pub loss: Option<Tensor>,
 }
@@ -74,16 +74,16 @@ pub struct CausalLmOutput {
 impl DecoderForCausalLm {
     /// One forward pass.
     ///
-    /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 where there is a token
-    /// and 0 where there is padding, wherever that is; `labels`, of the same shape, has each token that is to be
-    /// learned in its own place, int64, and -100 elsewhere.
+    /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 for a token and
+    /// 0 for padding, on any side; `labels`, of the same shape, holds each token to learn at its own position,
+    /// int64, and -100 elsewhere.
     ///
-    /// The pass says what is wanted ([`Pass::wants`]), the logits too, which may be larger than all else:
-    /// [`logits`](Self::logits) is a shorter way to them.
+    /// The pass says what is wanted ([`Pass::wants`]). This includes the logits, which can be larger than everything
+    /// else; to get only them, call [`logits`](Self::logits).
     ///
     /// # Errors
-    /// When shapes differ, when a sequence has more tokens than the config has positions, and, on a CPU, when a
-    /// token or a label is out of range.
+    /// If shapes differ, if a sequence has more tokens than the config has positions, and, on a CPU, if a token or a
+    /// label is out of range.
     pub fn forward(
         &self,
         input_ids: &Tensor,
@@ -137,7 +137,7 @@ impl DecoderForCausalLm {
     }
 }
 
-// By hand: a label counts where it follows a token.
+// Written by hand: only a label that follows a token counts.
 impl Forward<CausalLmBatch> for DecoderForCausalLm {
     type Output = CausalLmOutput;
     fn run(&self, batch: &CausalLmBatch, pass: &Pass) -> Result<CausalLmOutput> {

@@ -1,6 +1,6 @@
-//! What a decoder is made of: its sizes, its switches, its dropout.
+//! A decoder's sizes, switches and dropout.
 //!
-//! The fields have one name each whatever the folder calls them; `config_file.rs` translates.
+//! Each field has one name, whatever a folder calls it; `config_file.rs` translates.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use super::architecture::DecoderArchitecture;
 use super::rope::Rope;
 use crate::model::activation::Activation;
 
-/// The config of a decoder; a key that the file lacks has transformers' default.
+/// The config of a decoder. A key missing from the file has transformers' default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DecoderConfig {
@@ -23,43 +23,43 @@ pub struct DecoderConfig {
     pub num_hidden_layers: usize,
     /// Number of attention heads of a layer.
     pub num_attention_heads: i64,
-    /// Number of heads of keys and values, each of which serves as many heads of queries as any other; as many
-    /// as those where it is none.
+    /// Number of heads of keys and values, each shared by the same number of query heads; `None` means
+    /// `num_attention_heads`.
     pub num_key_value_heads: Option<i64>,
-    /// Width of one head; `hidden_size / num_attention_heads` where it is none.
+    /// Width of one head; `None` means `hidden_size / num_attention_heads`.
     pub head_dim: Option<i64>,
-    /// Width between the linear layers of a feed-forward block; `4 hidden_size` where it is none.
+    /// Width between the linear layers of a feed-forward block; `None` means `4 hidden_size`.
     pub intermediate_size: Option<i64>,
     /// The activation between them.
     pub hidden_act: Activation,
-    /// The most tokens that a sequence can have.
+    /// The maximum number of tokens in a sequence.
     pub max_position_embeddings: i64,
-    /// How queries and keys are rotated; of no use to a GPT-2.
+    /// The rotation of queries and keys; not used by GPT-2.
     pub rope: Rope,
-    /// Gemma 3's rotation in layers with a window; none elsewhere.
+    /// Gemma 3's rotation in layers with a window; `None` for other architectures.
     pub local_rope: Option<Rope>,
-    /// SmolLM3's layers, 1 for each that rotates and 0 for each that does not; all but every
-    /// `no_rope_layer_interval`-th rotate where it is none.
+    /// One entry per layer of SmolLM3: 1 if the layer rotates, 0 if it does not. `None` means that all layers rotate
+    /// except every `no_rope_layer_interval`-th.
     pub no_rope_layers: Option<Vec<i64>>,
     /// See `no_rope_layers`.
     pub no_rope_layer_interval: usize,
-    /// How many of the last tokens a layer with a window sees, its own among them.
+    /// The number of latest tokens that a layer with a window sees, including the token itself.
     pub sliding_window: Option<i64>,
-    /// Whether there are such layers, in an architecture that asks.
+    /// Whether any layer has a window, for Qwen2, Qwen3 and SmolLM3.
     pub use_sliding_window: bool,
-    /// Which layers have the window; by the architecture's rule where it is none.
+    /// Which layers have a window; `None` means by the architecture's rule.
     pub layer_types: Option<Vec<LayerType>>,
-    /// The first layer with a window, by the rule of Qwen2 and Qwen3.
+    /// The rule of Qwen2 and Qwen3: layers from this one on have a window.
     pub max_window_layers: usize,
-    /// Gemma 3's rule: every so many-th layer has no window.
+    /// The rule of Gemma 3: one layer in this many has no window.
     pub sliding_window_pattern: usize,
     /// What norms add to the variance.
     pub norm_eps: f64,
-    /// Whether linear layers of attention have biases, in an architecture that asks.
+    /// Whether the linear layers of attention have biases, in architectures that have this key.
     pub attention_bias: bool,
-    /// Whether linear layers of feed-forward blocks have biases, in an architecture that asks.
+    /// Whether the linear layers of feed-forward blocks have biases, in architectures that have this key.
     pub mlp_bias: bool,
-    /// Whether the head is the matrix of embeddings.
+    /// Whether the head uses the embedding matrix.
     pub tie_word_embeddings: bool,
     /// Probability of dropout of attention probabilities.
     pub attention_dropout: f64,
@@ -69,24 +69,24 @@ pub struct DecoderConfig {
     pub embedding_dropout: f64,
     /// Whether GPT-2 divides scores by the square root of the heads' width.
     pub scale_attn_weights: bool,
-    /// Whether GPT-2 divides scores by the number of the layer, from 1.
+    /// Whether GPT-2 divides scores by the layer's number, counted from 1.
     pub scale_attn_by_inverse_layer_idx: bool,
     /// Gemma divides scores by the square root of this.
     pub query_pre_attn_scalar: i64,
-    /// Gemma 2 bounds scores s by this c: `c tanh(s / c)`.
+    /// Gemma 2's soft cap c on scores s: `c tanh(s / c)`.
     pub attn_logit_softcapping: Option<f64>,
-    /// Gemma 2 bounds logits likewise.
+    /// Gemma's soft cap on logits.
     pub final_logit_softcapping: Option<f64>,
     /// The standard deviation of the weights of a new model.
     pub initializer_range: f64,
-    /// The padding token, whose embedding gets no gradient but from the head.
+    /// The padding token, whose embedding gets no gradient except from a tied head.
     pub pad_token_id: Option<i64>,
     /// The token that begins a text.
     pub bos_token_id: Option<i64>,
     /// The token that ends a text, or several.
     pub eos_token_id: Option<TokenIds>,
-    /// Every key of the `config.json` that it was read from, known or not: those that have no field are
-    /// written back when the model is saved.
+    /// Every key of the `config.json` that this was read from, known or not. Keys without a field are written back
+    /// when the model is saved.
     #[serde(skip)]
     pub file: Map<String, Value>,
 }
@@ -95,9 +95,9 @@ pub struct DecoderConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LayerType {
-    /// All tokens before it.
+    /// All earlier tokens.
     FullAttention,
-    /// The window of the last tokens.
+    /// Only a window of the latest tokens.
     SlidingAttention,
 }
 

@@ -1,15 +1,15 @@
-//! Token numbers to vectors, with the positions' added where those are learned.
+//! Maps token numbers to vectors, and adds learned positions if the architecture has them.
 
 use tch::Tensor;
 
-use super::architecture::Positions;
 use super::config::DecoderConfig;
+use super::switches::Positions;
 use crate::error::{Error, InStage, Result};
 use crate::model::parts::dropout;
 use crate::model::weights::Weights;
 use crate::pass::Pass;
 
-/// The embeddings of tokens, and of positions where those are learned.
+/// The embeddings of tokens, and of positions if those are learned.
 #[derive(Debug)]
 pub(crate) struct Embeddings {
     /// `(name of the parameter, table)`.
@@ -19,7 +19,7 @@ pub(crate) struct Embeddings {
     padding: i64,
     scale: Option<f64>,
     dropout: f64,
-    /// A head that is this table too gives it a dense gradient.
+    /// Whether the gradient is always dense, because the head uses the same table.
     dense: bool,
 }
 
@@ -36,13 +36,13 @@ impl Embeddings {
         Embeddings {
             tokens: table(switches.names.tokens, config.vocab_size),
             positions: learned.then(|| table(switches.names.positions, config.max_position_embeddings)),
-            // Counted from the end where it is below 0, as PyTorch counts.
+            // A negative number counts from the end, as in PyTorch.
             padding: match config.pad_token_id.filter(|_| switches.padding_row) {
                 Some(pad) if pad < 0 => (config.vocab_size + pad).max(-1),
                 Some(pad) => pad,
                 None => -1,
             },
-            // Of float32, as transformers rounds it.
+            // Rounded to float32, as in transformers.
             scale: switches.scaled_embeddings.then(|| f64::from((width as f64).sqrt() as f32)),
             dropout: config.embedding_dropout,
             dense: config.tie_word_embeddings,
@@ -63,7 +63,7 @@ impl Embeddings {
             ))
         })?;
         if let Some(scale) = self.scale {
-            // A number of the table's dtype, to which transformers rounds it.
+            // In the table's dtype, as in transformers.
             let scale = Tensor::f_full([], scale, (table.kind(), table.device()))?;
             embedded = embedded.f_mul(&scale).in_stage("embeddings")?;
         }

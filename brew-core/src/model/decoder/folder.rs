@@ -14,7 +14,7 @@ use crate::model::{Model, identity_of};
 use crate::parameters::{Parameters, WEIGHTS, write_tensors};
 use crate::vocabulary::Vocabulary;
 
-/// How many tensors that belong nowhere are named.
+/// The number of unexpected tensors that an error names.
 const NAMED: usize = 5;
 
 impl DecoderForCausalLm {
@@ -24,15 +24,15 @@ impl DecoderForCausalLm {
     /// they are float32 and require gradients. A tied head may be stored or not.
     ///
     /// # Errors
-    /// Names the file, and the tensors that are missing, that have another shape than the config says, or that
-    /// the config has no place for; an architecture or a `rope_type` that is not supported; weights in PyTorch's
-    /// own format, with the line of Python that converts them.
+    /// Names the file, and every tensor that is missing, has a different shape from the config's, or has no place in
+    /// the model; an unsupported architecture or `rope_type`; weights in PyTorch's own format, with a line of Python
+    /// that converts them.
     pub fn from_pretrained(folder: impl AsRef<Path>, device: Device) -> Result<Self> {
         Self::open(folder.as_ref(), device, None)
     }
 
-    /// Loads a teacher whose weights are held in this dtype and take no gradient: float16 and bfloat16 need half
-    /// the memory of float32. It computes in that dtype too, norms and the softmax in float32.
+    /// Loads a teacher whose weights are held in this dtype and get no gradient: float16 and bfloat16 need half the
+    /// memory of float32. It also computes in that dtype, except for norms and the softmax, which use float32.
     ///
     /// ```no_run
     /// use brew_core::model::DecoderForCausalLm;
@@ -45,7 +45,7 @@ impl DecoderForCausalLm {
     /// ```
     ///
     /// # Errors
-    /// As [`from_pretrained`](Self::from_pretrained), and for a dtype that no weight has.
+    /// As [`from_pretrained`](Self::from_pretrained), and for a dtype that is not a floating-point one.
     pub fn frozen(folder: impl AsRef<Path>, kind: Kind, device: Device) -> Result<Self> {
         dtype(kind)?;
         Self::open(folder.as_ref(), device, Some(kind))
@@ -74,14 +74,14 @@ impl DecoderForCausalLm {
     }
 }
 
-/// Finds the matrix of a head, which may be stored under two names, one, or not at all.
+/// Finds the matrix of a tied head, which may be stored under either name or both.
 fn settle_head(weights: &mut Weights, config: &DecoderConfig) -> Result<(), String> {
     let names = config.model_type.switches().names;
     let [head, table] = [names.head, names.tokens].map(|name| format!("{name}.weight"));
     if !config.tie_word_embeddings {
         if weights.has(&table) && !weights.has(&head) {
             return Err(format!(
-                "there is no `{head}`: if its head is the matrix of embeddings, set tie_word_embeddings to true in {CONFIG}; else this is a decoder without a head for language"
+                "there is no `{head}`: if the head uses the embedding matrix, set tie_word_embeddings to true in {CONFIG}; otherwise the folder holds a decoder without its language-model head"
             ));
         }
         return Ok(());
@@ -94,7 +94,7 @@ fn settle_head(weights: &mut Weights, config: &DecoderConfig) -> Result<(), Stri
     };
     if differ {
         return Err(format!(
-            "tie_word_embeddings is true, but `{head}` is another matrix than `{table}`: set it to false in {CONFIG} to use both, or take `{head}` out of the file"
+            "tie_word_embeddings is true, but `{head}` differs from `{table}`: set tie_word_embeddings to false in {CONFIG} to use both, or remove `{head}` from the file"
         ));
     }
     if !weights.has(&table) {
@@ -103,7 +103,7 @@ fn settle_head(weights: &mut Weights, config: &DecoderConfig) -> Result<(), Stri
     Ok(())
 }
 
-/// Notes parameters of the decoder that no part of it asked for: a model without them is another one.
+/// Refuses parameters that no part of the model uses: without them the model would be a different one.
 pub(super) fn refuse_left_over(weights: &mut Weights, config: &DecoderConfig) {
     let names = config.model_type.switches().names;
     let (prefix, head) = (format!("{}.", names.prefix), format!("{}.", names.head));
@@ -113,7 +113,7 @@ pub(super) fn refuse_left_over(weights: &mut Weights, config: &DecoderConfig) {
         .filter(|name| name.starts_with(&prefix) || name.starts_with(&head))
         .filter(|name| tied.as_deref() != Some(name))
         .filter(|name| !names.constants.iter().any(|constant| name.ends_with(constant)))
-        // Of layers that the config does not have: said with their number.
+        // Surplus layers have their own message.
         .filter(|name| {
             let number = name.strip_prefix(names.layers).and_then(|rest| rest.split('.').next());
             number
@@ -129,7 +129,7 @@ pub(super) fn refuse_left_over(weights: &mut Weights, config: &DecoderConfig) {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let shown = left.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     weights.problem(format!(
-        "a {} with this config has no place for {shown}{more}",
+        "a `{}` with this config does not use {shown}{more}",
         config.model_type.switches().name
     ));
 }
@@ -163,9 +163,9 @@ impl Model for DecoderForCausalLm {
         Vocabulary::of_files(&self.companions)
     }
 
-    /// Writes a Hugging Face folder that Python's transformers loads as it is: `model.safetensors` in the dtype
-    /// that the weights are held in, `config.json` in the words of transformers 4 and 5, and the files of the
-    /// tokenizer and of generation of the folder that the model came from.
+    /// Writes a Hugging Face folder that Python's transformers loads as it is: `model.safetensors` in the weights'
+    /// dtype, `config.json` with the keys of both transformers 4 and 5, and the tokenizer and generation files of
+    /// the folder that the model came from.
     fn save(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
         write_tensors(&folder.join(WEIGHTS), &self.parameters())?;

@@ -5,13 +5,12 @@ use crate::error::{Error, Result};
 use crate::model::subset::freeze;
 
 impl DecoderForCausalLm {
-    /// The same model with frozen embeddings, and so with a frozen head where that is the same matrix.
+    /// The same model with frozen embeddings, and with a frozen head if that uses the same matrix.
     ///
-    /// A model that is made of this one, by [`from_layers_of`](Self::from_layers_of), learns in all its parts
-    /// again.
+    /// In a model made from this one with [`from_layers_of`](Self::from_layers_of), everything learns again.
     ///
     /// # Errors
-    /// Where libtorch refuses.
+    /// If libtorch refuses.
     pub fn freeze_embeddings(self) -> Result<Self> {
         freeze(self.embeddings.parameters())?;
         Ok(self)
@@ -22,7 +21,7 @@ impl DecoderForCausalLm {
     /// The embeddings still learn, unless they are frozen too.
     ///
     /// # Errors
-    /// When the model has fewer layers.
+    /// If the model has fewer layers.
     pub fn freeze_layers(self, layers: usize) -> Result<Self> {
         let there_are = self.config.num_hidden_layers;
         if layers > there_are {

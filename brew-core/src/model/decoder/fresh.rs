@@ -1,14 +1,14 @@
-//! Models of one's own sizes with new weights, drawn as transformers draws them.
+//! Models of custom sizes with new weights, drawn as transformers draws them.
 //!
 //! Weights of linear layers and embeddings are N(0, `initializer_range`²), biases 0, norms 1, and the embedding
-//! of padding is 0. GPT-2 divides the deviation of what is added to the residual by the square root of the number
-//! of such sums. Each tensor has draws of its own, which follow from the seed and its name alone.
+//! of padding is 0. In GPT-2 the deviation of layers that add to the residual is divided by the square root of the
+//! number of such layers. Each tensor's values depend only on the seed and its name.
 
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-use super::architecture::{NormKind, Positions};
+use super::switches::{NormKind, Positions};
 use super::{DecoderConfig, DecoderForCausalLm};
 use crate::error::{Error, Result};
 use crate::model::folder::companions;
@@ -17,11 +17,11 @@ use crate::model::weights::Weights;
 use crate::words::numbered;
 
 impl DecoderForCausalLm {
-    /// A model of these sizes with new weights, the same for the same seed: those that transformers'
-    /// `from_config` has, in distribution.
+    /// A model of these sizes with new weights, the same for the same seed. They have the same distribution as those
+    /// of transformers' `from_config`.
     ///
     /// # Errors
-    /// Lists every value of the config that makes no model.
+    /// Lists every invalid value of the config.
     pub fn new(config: DecoderConfig, seed: u64, device: Device) -> Result<Self> {
         let mut problems = config.problems();
         if !(config.initializer_range.is_finite() && config.initializer_range > 0.0) {
@@ -35,7 +35,7 @@ impl DecoderForCausalLm {
         Self::build(config, weights, Vec::new())
     }
 
-    /// The same model taking the tokenizer of a folder along when it is saved, and its generation config.
+    /// The same model, saved with the tokenizer files and generation config of a folder.
     #[must_use]
     pub fn with_tokenizer_of(self, folder: impl AsRef<Path>) -> Self {
         DecoderForCausalLm { companions: companions(folder.as_ref()), ..self }
@@ -49,7 +49,7 @@ fn draw(config: &DecoderConfig, seed: u64, name: &str, shape: &[i64]) -> Result<
     if name.ends_with(".bias") {
         return Ok(Tensor::f_zeros(shape, cpu)?);
     }
-    // Matrices have two dimensions, and the weights of norms one.
+    // Matrices have two dimensions, the weights of norms one.
     if shape.len() == 1 {
         let from_one = switches.norm == NormKind::RmsFromOne;
         return Ok(if from_one { Tensor::f_zeros(shape, cpu)? } else { Tensor::f_ones(shape, cpu)? });

@@ -1,4 +1,4 @@
-//! From the last hidden state to one score a token.
+//! Maps the last hidden state to one score per token.
 
 use tch::Tensor;
 
@@ -7,10 +7,10 @@ use super::config::DecoderConfig;
 use crate::error::{Error, InStage, Result};
 use crate::model::weights::Weights;
 
-/// The head of a language model: a matrix, its own or that of the embeddings.
+/// The head of a language model: its own matrix or the embeddings'.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// `(name of the parameter, (tokens, width))`; `None` where it is the embeddings'.
+    /// `(name of the parameter, (tokens, width))`; `None` if it is the embeddings'.
     own: Option<(String, Tensor)>,
     cap: Option<f64>,
 }
@@ -25,7 +25,7 @@ impl Head {
         Head { own, cap: config.final_logit_softcapping }
     }
 
-    /// `(…, width)` to logits `(…, tokens)`; `embeddings` is the table that the head may be.
+    /// Maps `(…, width)` to logits `(…, tokens)`; `embeddings` is the table of a tied head.
     pub(crate) fn forward(&self, hidden: &Tensor, embeddings: &Tensor) -> Result<Tensor> {
         let logits = hidden.f_linear(self.matrix(embeddings), None::<Tensor>).in_stage("lm_head")?;
         match self.cap {
@@ -34,19 +34,19 @@ impl Head {
         }
     }
 
-    /// The matrix that makes the logits of hidden states, `(tokens, width)`.
+    /// The matrix that turns hidden states into logits, `(tokens, width)`.
     pub(crate) fn matrix<'t>(&'t self, embeddings: &'t Tensor) -> &'t Tensor {
         self.own.as_ref().map_or(embeddings, |(_, matrix)| matrix)
     }
 
-    /// The matrix for a loss that makes logits of it itself.
+    /// The matrix, for a loss that computes logits itself.
     ///
     /// # Errors
-    /// Where the logits are not the product alone.
+    /// If the logits are not only the product.
     pub(crate) fn output_weight(&self, embeddings: &Tensor) -> Result<Tensor> {
         if self.cap.is_some() {
             return Err(Error::invalid(
-                "this model bounds its logits (final_logit_softcapping), which a loss over hidden states and output_weight would leave out: take the loss over logits",
+                "this model soft-caps its logits (final_logit_softcapping), which a loss over hidden states and output_weight would ignore: use the loss over logits",
             ));
         }
         Ok(self.matrix(embeddings).shallow_clone())

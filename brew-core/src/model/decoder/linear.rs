@@ -1,10 +1,10 @@
-//! Linear layers with and without biases, stored either way round.
+//! Linear layers with or without biases, stored either way round.
 
 use tch::Tensor;
 
-use super::architecture::Bias;
 use super::config::DecoderConfig;
 use super::names::ProjectionNames;
+use super::switches::Bias;
 use crate::error::{Error, InStage, Result};
 use crate::model::weights::Weights;
 
@@ -19,7 +19,7 @@ pub(crate) struct Projection {
 }
 
 impl Projection {
-    /// Takes `name.weight`, and `name.bias` where there is one.
+    /// Takes `name.weight`, and `name.bias` if there is one.
     pub(crate) fn take(
         weights: &mut Weights,
         name: String,
@@ -99,7 +99,7 @@ impl Projections {
             Projections::Joined(joined) => {
                 let parts = joined.forward(input)?.f_chunk(3, -1).in_stage("attention")?;
                 parts.try_into().map_err(|_| {
-                    Error::invalid("queries, keys and values that are not three parts of a whole")
+                    Error::invalid("queries, keys and values are not three equal parts")
                 })
             }
         }
@@ -114,7 +114,7 @@ impl Projections {
     }
 }
 
-/// Whether there is a bias, where the config says so of those that it decides.
+/// Whether there is a bias, given the config's value for those that it decides.
 pub(crate) fn asked(bias: Bias, by_config: bool) -> bool {
     match bias {
         Bias::Never => false,

@@ -1,8 +1,8 @@
 //! A language model's own loss: the cross entropy of each token given those before it.
 //!
-//! Labels stand where their tokens stand, as transformers has them: the logits of a position are about the next
-//! one. What counts is known from the batch alone, so that accumulated batches agree with one batch of their
-//! rows. It is computed in float32 or wider.
+//! As in transformers, a label stands at its token's position, and the logits at a position predict the next token.
+//! What counts depends only on the batch, so accumulated batches agree with one batch of their rows. The loss is
+//! computed in float32 or wider.
 
 use tch::{Kind, Tensor};
 
@@ -22,8 +22,8 @@ pub(super) fn counted(labels: &Tensor, attention_mask: &Tensor) -> Result<Tensor
     of_batch().in_stage("labels")
 }
 
-/// The mean over the labels that count, a scalar; 0 where none does. `logits_of` makes logits of rows of
-/// hidden states: only those that a label asks for.
+/// The mean over the labels that count, a scalar; 0 if none does. `logits_of` turns rows of hidden states into
+/// logits; it gets only the rows that predict a label that counts.
 pub(super) fn next_token(
     hidden: &Tensor,
     (labels, attention_mask): (&Tensor, &Tensor),
@@ -31,7 +31,7 @@ pub(super) fn next_token(
 ) -> Result<Tensor> {
     let rows = counted(labels, attention_mask)?.f_reshape([-1])?.f_nonzero()?.f_reshape([-1])?;
     let asked = labels.f_reshape([-1])?.f_index_select(0, &rows).in_stage("labels")?;
-    // The logits that are about a token are those of the one before.
+    // A token is predicted at the position before it.
     let before = hidden.f_flatten(0, 1)?.f_index_select(0, &rows.f_sub_scalar(1)?).in_stage("loss")?;
     let logits = logits_of(&before)?;
     let wide = if logits.kind() == Kind::Double { Kind::Double } else { Kind::Float };

@@ -1,13 +1,14 @@
 //! Language models: decoders of the Llama family and GPT-2, as teachers or students.
 //!
-//! One decoder with switches, which `architecture.rs` lists in a table: rotary or learned positions, norms of
-//! three kinds, gated feed-forward blocks, shared heads of keys and values, windows, biases, tied heads. The
-//! computation, the names of the parameters and the folders are those of Python's transformers, so that
-//! checkpoints travel both ways. Each part of the network is a file of its own; this one puts them together.
+//! There is one decoder with switches, listed in the table in `switches.rs`: rotary or learned positions, three kinds
+//! of norms, gated feed-forward blocks, shared heads of keys and values, windows, biases, tied heads. The computation,
+//! parameter names and folders are those of Python's transformers, so checkpoints work in both. Each part of the
+//! network has its own file; this one assembles them.
 
 mod architecture;
 mod attention;
 mod causal;
+mod check;
 mod config;
 mod config_file;
 mod defaults;
@@ -27,6 +28,7 @@ mod rope;
 mod rope_file;
 mod stack;
 mod student;
+mod switches;
 mod visibility;
 
 use std::path::PathBuf;
@@ -46,9 +48,9 @@ use crate::model::weights::Weights;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
 
-/// A decoder that gives each next token a score.
+/// A decoder with a language-model head.
 ///
-/// Which of the architectures it is, its folder's config says: [`DecoderArchitecture`] lists them.
+/// The folder's config determines the architecture: see [`DecoderArchitecture`].
 ///
 /// ```
 /// use brew_core::model::{DecoderArchitecture, DecoderConfig, DecoderForCausalLm};
@@ -77,12 +79,12 @@ pub struct DecoderForCausalLm {
     embeddings: Embeddings,
     stack: Stack,
     head: Head,
-    /// The files of the folder it came from which a saved model takes along.
+    /// Files of the folder it came from, which are saved with the model.
     companions: Vec<PathBuf>,
 }
 
 impl DecoderForCausalLm {
-    /// Puts the model together of weights that must all be there.
+    /// Assembles the model from its weights, all of which must exist.
     fn build(config: DecoderConfig, mut weights: Weights, companions: Vec<PathBuf>) -> Result<Self> {
         let model = DecoderForCausalLm {
             embeddings: Embeddings::take(&mut weights, &config),

@@ -1,15 +1,15 @@
-//! What the architectures call their parameters in a checkpoint.
+//! The names of each architecture's parameters in a checkpoint.
 
 use crate::model::folder::Layout;
 
 /// The names of an architecture's parameters, without `.weight` and `.bias`.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// What stands before all but the head, without the dot.
+    /// The prefix of all names except the head's, without the dot.
     pub(crate) prefix: &'static str,
-    /// The parts that a checkpoint without a head has at the top.
+    /// The parts at the top level of a checkpoint that holds only the decoder, without its prefix.
     pub(crate) roots: &'static [&'static str],
-    /// The tensor by which the decoder is found: the embeddings of tokens, without the prefix.
+    /// The tensor by which the decoder is located, without the prefix.
     anchor: &'static str,
     pub(crate) tokens: &'static str,
     pub(crate) positions: &'static str,
@@ -18,7 +18,7 @@ pub(crate) struct Names {
     pub(crate) head: &'static str,
     /// The parts of a layer.
     pub(crate) layer: LayerNames,
-    /// Ends of names of constants that old checkpoints hold beside the parameters.
+    /// Suffixes of constants that old checkpoints store with the parameters.
     pub(crate) constants: &'static [&'static str],
     /// Whether linear layers are stored `(inputs, outputs)`.
     pub(crate) inputs_first: bool,
@@ -32,13 +32,13 @@ pub(crate) struct LayerNames {
     pub(crate) attention_output: &'static str,
     pub(crate) query_norm: &'static str,
     pub(crate) key_norm: &'static str,
-    /// The norm behind attention, where there is one.
+    /// The norm after attention, if there is one.
     pub(crate) behind_attention: Option<&'static str>,
     pub(crate) feed_forward_norm: &'static str,
     pub(crate) gate: &'static str,
     pub(crate) up: &'static str,
     pub(crate) down: &'static str,
-    /// The norm behind the feed-forward block, where there is one.
+    /// The norm after the feed-forward block, if there is one.
     pub(crate) behind_feed_forward: Option<&'static str>,
 }
 
@@ -50,12 +50,12 @@ pub(crate) enum ProjectionNames {
         key: &'static str,
         value: &'static str,
     },
-    /// One, with the three side by side.
+    /// One layer for all three, side by side.
     Joined(&'static str),
 }
 
 impl Names {
-    /// How a checkpoint is known.
+    /// How its checkpoints are recognised.
     pub(crate) fn layout(&self) -> Layout<'static> {
         Layout { prefix: self.prefix, roots: self.roots, anchor: self.anchor }
     }
@@ -123,7 +123,7 @@ pub(crate) const GPT2: Names = Names {
         down: "mlp.c_proj",
         behind_feed_forward: None,
     },
-    // The causal triangle and what it put in place of a score.
+    // The causal mask, and the score of masked positions.
     constants: &[".attn.bias", ".attn.masked_bias"],
     inputs_first: true,
 };

@@ -1,9 +1,9 @@
-//! The norms of the family: by the root of the mean square, or with mean and deviation.
+//! The norms: RMS norms and layer norms.
 
 use tch::{Kind, Tensor};
 
-use super::architecture::NormKind;
 use super::config::DecoderConfig;
+use super::switches::NormKind;
 use crate::error::{InStage, Result};
 use crate::model::parts::LayerNorm;
 use crate::model::weights::Weights;
@@ -16,7 +16,7 @@ pub(crate) enum Norm {
 }
 
 impl Norm {
-    /// The norm of this name over so many numbers, of the kind that the architecture has.
+    /// The norm of this name and width, of the architecture's kind.
     pub(crate) fn take(weights: &mut Weights, name: String, width: i64, config: &DecoderConfig) -> Self {
         let kind = config.model_type.switches().norm;
         if kind == NormKind::Layer {
@@ -61,7 +61,7 @@ pub(crate) struct RmsNorm {
     name: String,
     weight: Tensor,
     epsilon: f64,
-    /// The weight counts from 1, and the product is made before the number is brought to the input's dtype.
+    /// Whether the factor is `1 + w`, multiplied before the conversion back to the input's dtype.
     from_one: bool,
 }
 

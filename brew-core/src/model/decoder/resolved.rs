@@ -1,8 +1,8 @@
-//! What a config comes to, layer by layer, where keys are left out or a rule decides.
+//! The settings of each layer, including those that a config leaves to defaults and rules.
 
-use super::architecture::{Positions, Windows};
 use super::config::{DecoderConfig, LayerType};
 use super::rope::Rope;
+use super::switches::{Positions, Windows};
 use crate::error::{Error, Result};
 
 impl DecoderConfig {
@@ -21,7 +21,7 @@ impl DecoderConfig {
         self.intermediate_size.unwrap_or(4 * self.hidden_size)
     }
 
-    /// How many of the last tokens a layer sees; `None` for all.
+    /// How many of the last tokens a layer sees; `None` means all.
     pub fn window(&self, layer: usize) -> Option<i64> {
         self.sliding_window.filter(|_| self.layer_type(layer) == LayerType::SlidingAttention)
     }
@@ -49,7 +49,7 @@ impl DecoderConfig {
         if has_window { LayerType::SlidingAttention } else { LayerType::FullAttention }
     }
 
-    /// How a layer rotates queries and keys; `None` where it does not.
+    /// The rotation of a layer's queries and keys; `None` if it has none.
     pub(crate) fn rope_of(&self, layer: usize) -> Option<&Rope> {
         if self.model_type.switches().positions == Positions::Learned || !self.rotates(layer) {
             return None;
@@ -60,7 +60,7 @@ impl DecoderConfig {
         }
     }
 
-    /// Whether a layer rotates, as far as `no_rope_layers` has a say.
+    /// Whether a layer rotates according to `no_rope_layers`.
     fn rotates(&self, layer: usize) -> bool {
         if self.key("no_rope_layers").is_none() {
             return true;
@@ -80,15 +80,15 @@ impl DecoderConfig {
         if self.scale_attn_by_inverse_layer_idx { scale / (layer as f64 + 1.0) } else { scale }
     }
 
-    /// The config of a model of these layers, each of which stays what it is.
+    /// The config of a model with these layers, in which each computes the same as before.
     ///
     /// # Errors
-    /// Where a layer would compute something else in its new place.
+    /// If a layer would compute something else at its new index.
     pub(crate) fn of_layers(&self, kept: &[usize]) -> Result<Self> {
         let moved = kept.iter().enumerate().any(|(place, layer)| place != *layer);
         if self.scale_attn_by_inverse_layer_idx && moved {
             return Err(Error::invalid(
-                "scale_attn_by_inverse_layer_idx is true: scores are divided by the number of their layer, so that a layer in another place computes something else. Keep the first layers: Keep::first",
+                "scale_attn_by_inverse_layer_idx is true: scores are divided by the layer's number, so a layer at another index would compute something else. Keep the first layers, with Keep::first",
             ));
         }
         let mut config = DecoderConfig { num_hidden_layers: kept.len(), ..self.clone() };
@@ -101,7 +101,7 @@ impl DecoderConfig {
         Ok(config)
     }
 
-    /// What this config's file calls a field.
+    /// The name of a field in this config's file.
     pub(super) fn key<'f>(&self, field: &'f str) -> Option<&'f str> {
         self.model_type.switches().key(field)
     }

@@ -1,8 +1,8 @@
-//! Rotary positions: how fast each pair of a head's numbers turns with the position (Su et al. 2021).
+//! Rotary positions (Su et al. 2021): pairs of a head's numbers are rotated by angles proportional to the position.
 //!
-//! Pair i of a head of width d turns by `position theta^(-2i/d)`. Types of scaling make it slower, so that a
-//! model reads texts that are longer than those it was trained on. Everything is computed in float32 by
-//! transformers' own steps, so that the numbers are its own.
+//! Pair i of a head of width d is rotated by `position theta^(-2i/d)`. Scaling reduces the angles, so that a model can
+//! read longer texts than those it was trained on. Everything is computed in float32 with the same steps as in
+//! transformers, so the numbers are the same.
 
 use std::f64::consts::TAU;
 
@@ -16,28 +16,28 @@ use crate::error::{InStage, Result};
 pub struct Rope {
     /// The base of the angles.
     pub theta: f64,
-    /// What slows them down.
+    /// How the angles are reduced.
     pub scaling: RopeScaling,
 }
 
-/// What slows the rotation down: the `rope_type` of a config.
+/// How the angles are reduced: the `rope_type` of a config.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "rope_type", rename_all = "lowercase")]
 pub enum RopeScaling {
-    /// Nothing.
+    /// They are not.
     Default,
     /// All angles are divided by the factor.
     Linear {
-        /// What they are divided by.
+        /// The divisor.
         factor: f64,
     },
-    /// Llama 3.1's: slow angles are divided by the factor, fast ones stay, and those between are mixed.
+    /// Llama 3.1's: slow rotations are divided by the factor, fast ones stay, and those between are interpolated.
     Llama3 {
-        /// What slow angles are divided by.
+        /// The divisor of slow rotations.
         factor: f64,
-        /// Slow are those that turn less often than this in the original length.
+        /// Rotations with fewer turns than this over the original length are slow.
         low_freq_factor: f64,
-        /// Fast are those that turn more often than this.
+        /// Rotations with more turns than this are fast.
         high_freq_factor: f64,
         /// The original length, in tokens.
         original_max_position_embeddings: i64,
@@ -45,12 +45,12 @@ pub enum RopeScaling {
 }
 
 impl Rope {
-    /// The rotation of this base, not slowed down.
+    /// The rotation with this base, without scaling.
     pub fn of_theta(theta: f64) -> Self {
         Rope { theta, scaling: RopeScaling::Default }
     }
 
-    /// What each pair of a head of this width turns by from one position to the next: `(width / 2,)`, float32.
+    /// The angle per position of each pair of a head of this width: `(width / 2,)`, float32.
     pub(crate) fn frequencies(&self, width: i64, device: Device) -> Result<Tensor> {
         let of_rope = || -> Result<Tensor> {
             let exponents = Tensor::f_arange_start_step(0, width, 2, (Kind::Float, device))?;
@@ -100,8 +100,8 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Vectors `(batch, heads, length, width)`, each turned: number i of the first half goes with number i of
-    /// the second.
+    /// Vectors `(batch, heads, length, width)`, each rotated: number i of the first half is paired with
+    /// number i of the second.
     pub(crate) fn turn(&self, vectors: &Tensor) -> Result<Tensor> {
         let turned = || -> Result<Tensor> {
             let half = vectors.size().last().copied().unwrap_or(0) / 2;

@@ -3,18 +3,18 @@
 
 use serde_json::{Map, Value, json};
 
-use super::architecture::{Positions, Switches};
 use super::rope::{Rope, RopeScaling};
+use super::switches::{Positions, Switches};
 
 type Object = Map<String, Value>;
 
-/// The types that are done, by the names in a config.
+/// The supported types, by their names in a config.
 const DONE: &str = "`default`, `linear` and `llama3`";
 
-/// The rotation of a file, and that of layers with a window where an architecture has one of its own.
+/// The rotation in a file, and the separate one of layers with a window if the architecture has it.
 ///
 /// # Errors
-/// What cannot be understood, or is not done; all of it.
+/// Everything that is invalid or not supported.
 pub(super) fn read(
     file: &Object,
     switches: &Switches,
@@ -35,7 +35,7 @@ pub(super) fn read(
     if local.is_none() && parameters.values().any(Value::is_object) {
         reader
             .problems
-            .push("rope_parameters: one rotation for each type of layer is not supported here".to_owned());
+            .push("rope_parameters: a separate rotation per layer type is not supported for this architecture".to_owned());
     }
     let rope = reader.in_both(&full, &old, "rope_theta", default.theta);
     let local = local.map(|local| {
@@ -52,7 +52,7 @@ struct Reader<'f> {
 }
 
 impl Reader<'_> {
-    /// The object of this name, empty where there is none.
+    /// The object of this name, empty if there is none.
     fn object(&mut self, key: &str) -> Object {
         match self.file.get(key) {
             None | Some(Value::Null) => Object::new(),
@@ -64,7 +64,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What both dialects say, which must be the same.
+    /// The rotation in both dialects, which must agree.
     fn in_both(&mut self, new: &Object, old: &Object, beside: &str, theta: f64) -> Rope {
         let theta = [new, old].iter().find_map(|from| number(from, "rope_theta")).unwrap_or(theta);
         match (new.is_empty(), old.is_empty()) {
@@ -75,7 +75,7 @@ impl Reader<'_> {
                     .map(|(name, object)| self.rope(name, object, &[beside], theta));
                 if new != old {
                     self.problems.push(
-                        "rope_parameters and rope_scaling are both there and say different things: remove the one that the model was not trained with"
+                        "rope_parameters and rope_scaling are both present and disagree: remove the one that the model was not trained with"
                             .to_owned(),
                     );
                 }
@@ -115,7 +115,7 @@ impl Reader<'_> {
         let partial = [object, self.file].iter().find_map(|from| number(from, "partial_rotary_factor"));
         if let Some(part) = partial.filter(|part| *part != 1.0) {
             self.problems.push(format!(
-                "partial_rotary_factor is {part}; heads that rotate in part are not supported yet"
+                "partial_rotary_factor is {part}; partial rotation is not supported yet"
             ));
         }
         Rope { theta, scaling }
@@ -126,7 +126,7 @@ fn number(object: &Object, key: &str) -> Option<f64> {
     object.get(key)?.as_f64()
 }
 
-/// Writes the rotation in both dialects: readers other than transformers 5 know the old one alone.
+/// Writes the rotation in both dialects: most readers other than transformers 5 know only the old one.
 pub(super) fn write(file: &mut Object, switches: &Switches, rope: &Rope, local: Option<&Rope>) {
     if switches.positions == Positions::Learned {
         return;
@@ -153,7 +153,7 @@ fn parameters(rope: &Rope) -> Value {
     parameters
 }
 
-/// What makes no rotation.
+/// Problems of a rotation's numbers.
 pub(super) fn problems(rope: &Rope) -> Vec<String> {
     let mut numbers = vec![("rope_theta", rope.theta)];
     let mut problems = Vec::new();

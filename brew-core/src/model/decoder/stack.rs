@@ -1,4 +1,4 @@
-//! The layers one after another with the norm behind the last, and which of their results are kept.
+//! Runs the layers one after another and the final norm, and keeps the wanted results.
 
 use tch::Tensor;
 
@@ -19,7 +19,7 @@ use crate::role;
 pub(crate) struct Stack {
     layers: Vec<Layer>,
     norm: Norm,
-    /// The rotations that layers have, and each layer's by its place among them.
+    /// The distinct rotations, and the index of each layer's.
     ropes: Vec<Rope>,
     rope_of: Vec<Option<usize>>,
     head_size: i64,
@@ -27,15 +27,15 @@ pub(crate) struct Stack {
     longest: i64,
 }
 
-/// What the layers made of a batch.
+/// The decoder's output for a batch.
 pub(crate) struct Decoded {
-    /// The last hidden state, normed.
+    /// The last hidden state, after the final norm.
     pub(crate) last: Tensor,
-    /// Hidden states, embeddings first and the last one normed; undefined where nobody reads them.
+    /// Hidden states, embeddings first, the last one after the final norm; undefined if not wanted.
     pub(crate) hidden_states: Vec<Tensor>,
-    /// Attention maps; undefined where nobody reads them.
+    /// Attention maps; undefined if not wanted.
     pub(crate) attentions: Vec<Tensor>,
-    /// Queries, keys and values; undefined where nobody reads them.
+    /// Queries, keys and values; undefined if not wanted.
     pub(crate) queries: Vec<Tensor>,
     pub(crate) keys: Vec<Tensor>,
     pub(crate) values: Vec<Tensor>,
@@ -68,13 +68,13 @@ impl Stack {
         }
     }
 
-    /// What the tokens of a batch see, by its mask.
+    /// Which tokens see which, by the mask.
     pub(crate) fn visibility(&self, attention_mask: &Tensor, pass: &Pass) -> Result<Visibility> {
         let maps = pass.wants().role::<role::Attention>();
         Visibility::by(attention_mask, &Asked { longest: self.longest, windows: &self.windows, maps })
     }
 
-    /// Embeddings `(batch, length, width)` through all layers.
+    /// Runs embeddings `(batch, length, width)` through all layers.
     pub(crate) fn forward(&self, embedded: Tensor, visibility: &Visibility, pass: &Pass) -> Result<Decoded> {
         let count = self.layers.len();
         let keep = |state: usize, hidden: &Tensor| {

@@ -1,6 +1,6 @@
-//! Students made of a teacher's layers.
+//! Students built from a teacher's layers.
 //!
-//! A student starts from copies: training it never moves its teacher.
+//! A student starts from copies: training it never changes its teacher.
 
 use super::DecoderForCausalLm;
 use crate::error::Result;
@@ -9,15 +9,16 @@ use crate::model::subset::copies_of_layers;
 use crate::model::weights::Weights;
 
 impl DecoderForCausalLm {
-    /// A model of some of the teacher's layers, with float32 copies of its embeddings, last norm and head, on the
-    /// same device. Each layer keeps its rotation and its window. [`Keep`] says how the layers and hidden states
-    /// of both correspond.
+    /// A model with some of the teacher's layers and float32 copies of its embeddings, final norm and head, on the
+    /// same device. Each layer keeps its rotation and its window. See [`Keep`] for how the layers and hidden states of
+    /// both correspond.
     ///
-    /// A decoder without its last layers says less than chance: keep the first two, the last, and some between.
+    /// A decoder that keeps only its first layers predicts worse than chance: keep the first two, the last, and some
+    /// in between.
     ///
     /// # Errors
-    /// When the teacher lacks a layer that is asked for, or when none is; and where a layer would compute
-    /// something else in its new place.
+    /// If the teacher lacks a layer to keep, if there are none, and if a layer would compute something else at its new
+    /// index.
     pub fn from_layers_of(teacher: &Self, keep: Keep) -> Result<Self> {
         let kept = keep.of(teacher.config.num_hidden_layers)?;
         let config = teacher.config.of_layers(&kept)?;

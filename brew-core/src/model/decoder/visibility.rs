@@ -1,20 +1,20 @@
-//! Which tokens each token of a batch sees, and where it stands: both by the mask alone.
+//! Which tokens each token of a batch sees, and its position: both follow only from the mask.
 //!
-//! A token's position is the number of tokens before it, whatever padding lies between: a row says the same
-//! padded on the left, on the right, or in between. A token sees itself and the tokens before it. Padding sees
-//! itself too, so that no row of scores is empty and nothing becomes NaN; nobody else sees it.
+//! A token's position is the number of tokens before it, not counting padding, so a row means the same with padding on
+//! the left, on the right or in between. A token sees itself and the tokens before it. Padding also sees itself, so
+//! that no row of scores is empty and nothing becomes NaN; no token sees padding.
 
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
 
-/// What tokens see, and where they stand.
+/// Which tokens see which, and their positions.
 #[derive(Debug)]
 pub(crate) struct Visibility {
-    /// `(batch, length)`, or `(1, length)` where it is the same for all rows.
+    /// `(batch, length)`, or `(1, length)` if it is the same for all rows.
     pub(super) positions: Tensor,
-    /// True where a query sees a key, `(batch, 1, length, length)`; `None` where each token sees just those
-    /// before it, as far as anybody reads what it makes of them.
+    /// True where a query sees a key, `(batch, 1, length, length)`; `None` if causal order
+    /// is enough, because padding comes last in every row.
     seen: Option<Tensor>,
     /// The same for each window.
     windows: Vec<(i64, Tensor)>,
@@ -22,13 +22,13 @@ pub(crate) struct Visibility {
     pub(super) alone: bool,
 }
 
-/// What [`Visibility::by`] is asked for.
+/// Arguments of [`Visibility::by`].
 pub(crate) struct Asked<'a> {
-    /// The most tokens of a row.
+    /// The maximum number of tokens in a row.
     pub(super) longest: i64,
     /// The windows of the layers.
     pub(super) windows: &'a [i64],
-    /// Whether attention maps are kept, in which padding sees nothing of the rest.
+    /// Whether attention maps are kept, in which no position may attend to other padding.
     pub(super) maps: bool,
 }
 
@@ -36,14 +36,14 @@ impl Visibility {
     /// Of a mask `(batch, length)` of 0 and 1.
     ///
     /// # Errors
-    /// A row with more tokens than a model has positions for.
+    /// A row with more tokens than the model has positions.
     pub(crate) fn by(attention_mask: &Tensor, asked: &Asked<'_>) -> Result<Self> {
         let of_mask = || -> Result<Self> {
             let (_, length) = attention_mask.size2()?;
             let device = attention_mask.device();
             let tokens = attention_mask.f_ne(0)?;
             let counts = tokens.f_cumsum(1, Kind::Int64)?;
-            // On a GPU the answers would have to be waited for.
+            // On a GPU, reading these values would block.
             let on_cpu = device == Device::Cpu;
             let most = if on_cpu || length > asked.longest { counts.f_max()?.f_int64_value(&[])? } else { 0 };
             if most > asked.longest {
@@ -56,7 +56,7 @@ impl Visibility {
             } else {
                 counts.f_sub_scalar(1)?.f_clamp_min(0)?
             };
-            // A window as long as the text hides nothing.
+            // A window of the text's length hides nothing.
             let windows: Vec<i64> = asked.windows.iter().copied().filter(|window| *window < length).collect();
             let needed = asked.maps || !ends_in_padding || !windows.is_empty();
             let seen = if needed { Some(seen_by_order(&tokens, &places)?) } else { None };
@@ -78,8 +78,7 @@ impl Visibility {
         of_mask().in_stage("attention_mask")
     }
 
-    /// What the queries of a layer with this window see, `(batch, 1, length, length)`; `None` where each sees
-    /// those before it.
+    /// What the queries of a layer with this window see, `(batch, 1, length, length)`; `None` means causal order.
     pub(super) fn of(&self, window: Option<i64>) -> Option<&Tensor> {
         let near = self.windows.iter().find(|(length, _)| window == Some(*length));
         near.map(|(_, seen)| seen).or(self.seen.as_ref())
@@ -96,7 +95,7 @@ impl Visibility {
     }
 }
 
-/// Which tokens and padding see which, `(batch, 1, length, length)`, before any window.
+/// Which positions see which, `(batch, 1, length, length)`, without any window.
 fn seen_by_order(tokens: &Tensor, places: &Tensor) -> Result<Tensor> {
     let length = places.size1()?;
     let earlier = places.f_unsqueeze(0)?.f_le_tensor(&places.f_unsqueeze(1)?)?;
@@ -105,7 +104,7 @@ fn seen_by_order(tokens: &Tensor, places: &Tensor) -> Result<Tensor> {
     Ok(others.f_logical_or(&itself)?.f_unsqueeze(1)?)
 }
 
-/// Whether no token of any row comes after padding.
+/// Whether padding comes last in every row.
 fn padded_at_the_end(tokens: &Tensor) -> Result<bool> {
     let length = tokens.size2()?.1;
     let next = tokens.f_narrow(1, 1, (length - 1).max(0))?;
@@ -115,7 +114,7 @@ fn padded_at_the_end(tokens: &Tensor) -> Result<bool> {
 
 fn too_long(tokens: i64, longest: i64) -> Error {
     Error::invalid(format!(
-        "a sequence has {tokens} tokens, more than the {longest} that the config's number of positions allows: truncate to that many"
+        "a sequence has {tokens} tokens, but the model has {longest} positions: truncate the sequence"
     ))
 }
 
@@ -163,6 +162,6 @@ mod tests {
         let of = |mask: &Tensor| Visibility::by(mask, &Asked { longest: 3, windows: &[], maps: false });
         assert!(of(&Tensor::from_slice2(&[[0_i64, 0, 1, 1, 1]])).is_ok());
         let error = of(&Tensor::from_slice2(&[[0_i64, 1, 1, 1, 1]])).unwrap_err().to_string();
-        assert!(error.contains("4 tokens, more than the 3"), "{error}");
+        assert!(error.contains("4 tokens, but the model has 3 positions"), "{error}");
     }
 }

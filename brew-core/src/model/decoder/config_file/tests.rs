@@ -141,7 +141,7 @@ fn what_is_not_supported_is_refused_by_name() {
         (
             json!({ "model_type": "llama", "rope_scaling": { "type": "linear", "factor": 2 },
                 "rope_parameters": { "rope_type": "default" } }),
-            "say different things",
+            "are both present and disagree",
         ),
         (json!({ "model_type": "llama", "partial_rotary_factor": 0.5 }), "partial_rotary_factor is 0.5"),
         (json!({ "model_type": "gpt2", "add_cross_attention": true }), "add_cross_attention is true"),
@@ -168,7 +168,7 @@ fn what_is_not_supported_is_refused_by_name() {
             "layer_types has 0 entries for 1 layers",
         ),
         (json!({ "model_type": "smollm3", "no_rope_layers": [1, 0] }), "no_rope_layers has 2 entries"),
-        (json!({ "model_type": "gemma2", "sliding_window": null }), "sliding_window does not say how long"),
+        (json!({ "model_type": "gemma2", "sliding_window": null }), "but sliding_window is null"),
         (json!({ "model_type": "llama", "hidden_act": "prelu" }), "`prelu` has parameters of its own"),
     ] {
         let message = refusal(config);
