@@ -98,9 +98,9 @@ impl Projections {
             }
             Projections::Joined(joined) => {
                 let parts = joined.forward(input)?.f_chunk(3, -1).in_stage("attention")?;
-                parts.try_into().map_err(|_| {
-                    Error::invalid("queries, keys and values are not three equal parts")
-                })
+                parts
+                    .try_into()
+                    .map_err(|_| Error::invalid("queries, keys and values are not three equal parts"))
             }
         }
     }

@@ -33,9 +33,10 @@ pub(super) fn read(
         None => (parameters.clone(), None),
     };
     if local.is_none() && parameters.values().any(Value::is_object) {
-        reader
-            .problems
-            .push("rope_parameters: a separate rotation per layer type is not supported for this architecture".to_owned());
+        reader.problems.push(
+            "rope_parameters: a separate rotation per layer type is not supported for this architecture"
+                .to_owned(),
+        );
     }
     let rope = reader.in_both(&full, &old, "rope_theta", default.theta);
     let local = local.map(|local| {
@@ -114,9 +115,8 @@ impl Reader<'_> {
         };
         let partial = [object, self.file].iter().find_map(|from| number(from, "partial_rotary_factor"));
         if let Some(part) = partial.filter(|part| *part != 1.0) {
-            self.problems.push(format!(
-                "partial_rotary_factor is {part}; partial rotation is not supported yet"
-            ));
+            self.problems
+                .push(format!("partial_rotary_factor is {part}; partial rotation is not supported yet"));
         }
         Rope { theta, scaling }
     }
