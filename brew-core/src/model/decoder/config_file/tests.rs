@@ -169,7 +169,7 @@ fn what_is_not_supported_is_refused_by_name() {
         ),
         (json!({ "model_type": "smollm3", "no_rope_layers": [1, 0] }), "no_rope_layers has 2 entries"),
         (json!({ "model_type": "gemma2", "sliding_window": null }), "but sliding_window is null"),
-        (json!({ "model_type": "llama", "hidden_act": "prelu" }), "`prelu` has parameters of its own"),
+        (json!({ "model_type": "llama", "hidden_act": "prelu" }), "`prelu` has learned parameters"),
     ] {
         let message = refusal(config);
         assert!(message.contains(wanted), "the message lacks `{wanted}`:\n{message}");
