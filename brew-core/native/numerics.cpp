@@ -121,6 +121,19 @@ char* brew_clear_gradients(const Raw* parameters, size_t count) {
     });
 }
 
+// Gives a parameter this gradient, which must be like it.
+char* brew_set_gradient(Raw parameter, Raw gradient) {
+    return guarded([&] {
+        auto& self = tensor(parameter, "parameter");
+        const auto& given = tensor(gradient, "gradient");
+        TORCH_CHECK(self.sizes() == given.sizes() && self.scalar_type() == given.scalar_type() &&
+                        self.device() == given.device(),
+                    "the gradient is ", given.scalar_type(), given.sizes(), ", its parameter ", self.scalar_type(),
+                    self.sizes());
+        self.mutable_grad() = given;
+    });
+}
+
 // Multiplies every tensor of a list by a scalar tensor on the same device, in place.
 char* brew_multiply_all(const Raw* tensors, size_t count, Raw factor) {
     return guarded([&] {

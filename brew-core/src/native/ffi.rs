@@ -24,7 +24,7 @@ pub(super) use autocast::{enter_autocast, kind_number, leave_autocast, set_autoc
 pub(super) use context::{
     cuda_memory, generator_state, load_cuda, set_deterministic, set_generator_state, set_tf32,
 };
-pub(crate) use gradients::{clear_gradients, global_norm, multiply_all, unscale, update_scale};
+pub(crate) use gradients::{clear_gradients, global_norm, multiply_all, set_gradient, unscale, update_scale};
 pub(crate) use layers::{attention, dropout};
 pub(crate) use optimizers::{Adam, AdamNumbers, SgdNumbers, fused_adam, fused_sgd};
 pub(crate) use ranks::{Exchange, Gloo, Started, Store};

@@ -127,7 +127,12 @@ impl Group {
         self.agree_on("barrier", &lines("barrier", &[]))
     }
 
-    fn start(&mut self, call: &'static str, exchange: Exchange, tensors: &[Tensor]) -> Result<Pending> {
+    pub(super) fn start(
+        &mut self,
+        call: &'static str,
+        exchange: Exchange,
+        tensors: &[Tensor],
+    ) -> Result<Pending> {
         let mut lines = lines(call, tensors);
         if let Exchange::Broadcast { root } = exchange {
             lines[0].push_str(&format!(" from rank {root}"));

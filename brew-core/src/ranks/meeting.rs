@@ -65,12 +65,14 @@ fn receive(store: &Store, own: &Card, timeout: Duration) -> Result<String> {
     write(store, "brew/host", own)?;
     let mut cards = BTreeMap::from([(0, own.clone())]);
     let mut present = BTreeMap::new();
+    let mut answered = 0;
     let problems = loop {
         for rank in 1..own.world_size {
             let Some(card) = read::<Card>(store, &format!("brew/join/{rank}"))? else { continue };
             if cards.get(&rank).is_none_or(|known| known.nonce != card.nonce) {
                 store.set(&format!("brew/answer/{}", card.nonce), generation.as_bytes())?;
                 cards.insert(rank, card.clone());
+                answered += 1;
             }
             if store.get(&format!("brew/{generation}/here/{}", card.nonce))?.is_some() {
                 present.insert(rank, card);
@@ -98,11 +100,10 @@ fn receive(store: &Store, own: &Card, timeout: Duration) -> Result<String> {
         return Ok(generation.clone());
     }
     let until = Instant::now() + READING;
-    let readers = i64::try_from(present.len()).unwrap_or(i64::MAX);
-    while Instant::now() < until && store.add(&format!("brew/{generation}/read"), 0)? < readers {
+    while Instant::now() < until && store.add(&format!("brew/{generation}/read"), 0)? < answered {
         std::thread::sleep(PAUSE);
     }
-    Err(Error::invalid(numbered("the ranks cannot start", &problems)))
+    Err(refused(&problems))
 }
 
 /// Every other rank: waits for rank 0's answer, then for its verdict on all of them.
@@ -127,10 +128,11 @@ fn arrive(store: &Store, own: &Card, timeout: Duration, place: String) -> Result
         }
         std::thread::sleep(PAUSE);
     };
-    if store.add(&format!("brew/{generation}/ticket/{}", own.rank), 1)? > 1 {
-        let text = twice(store, &join, own)?;
-        write(store, &format!("brew/{generation}/problem"), &text)?;
-        return Err(refused(&[text]));
+    let holder = format!("brew/{generation}/holder/{}", own.rank);
+    if store.add(&format!("brew/{generation}/ticket/{}", own.rank), 1)? == 1 {
+        write(store, &holder, own)?;
+    } else {
+        write(store, &format!("brew/{generation}/problem"), &twice(store, &holder, own)?)?;
     }
     store.set(&format!("brew/{generation}/here/{}", own.nonce), b"")?;
     // Rank 0 may have begun to wait for the others later than this rank did.

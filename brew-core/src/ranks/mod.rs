@@ -5,24 +5,46 @@
 //! reads what the launcher says, and [`Ranks::join`] connects the ranks through libtorch's own store and gloo. The
 //! [`Trainer`](crate::train::Trainer) does not divide its work over ranks yet: this is for training loops of your own.
 //!
+//! To train the same student on any number of ranks, divide the micro-batches of a step, not the rows of a batch
+//! ([`Group::share`]): each keeps its padding, its dropout (seeded by its number in the step), and its relation losses.
+//! Sum the counts of the whole step over the ranks before the first division, then sum the gradients
+//! ([`Group::sum_gradients`]); clip and update afterwards, on every rank alike.
+//!
 //! ```
 //! use std::time::Duration;
 //!
 //! use brew_core::prelude::*;
-//! use brew_core::ranks::{Agreement, Ranks};
+//! use brew_core::ranks::{Agreement, Group, Ranks};
 //!
-//! # fn example() -> Result<()> {
-//! let mut gradients = [Tensor::from_slice(&[1.0_f32, 2.0])];
-//! // `None` if this process was started alone.
-//! if let Some(ranks) = Ranks::from_environment()? {
-//!     let agreement = Agreement::new().value("seed", 7);
-//!     let mut group = ranks.join(&agreement, Duration::from_secs(60))?;
-//!     group.all_reduce(&mut gradients)?; // now the sum over all ranks, on each of them
+//! /// One step over these micro-batches: gradients as if one process had seen all of them.
+//! fn step(mut group: Option<&mut Group>, parameters: &Parameters, batches: &[Tensor]) -> Result<()> {
+//!     let weight = &parameters.iter().next().expect("a parameter").1;
+//!     let share = group.as_ref().map_or(0..batches.len(), |group| group.share(batches.len()));
+//!     let mine = &batches[share];
+//!     let mut rows = [Tensor::from(mine.iter().map(|batch| batch.size()[0]).sum::<i64>())];
+//!     if let Some(group) = &mut group {
+//!         group.all_reduce(&mut rows)?;
+//!     }
+//!     for batch in mine {
+//!         (batch.matmul(weight).sum(None) / &rows[0]).f_backward()?;
+//!     }
+//!     group.map_or(Ok(()), |group| group.sum_gradients(parameters))
 //! }
-//! # Ok(())
+//!
+//! # fn main() -> Result<()> {
+//! let weight = Tensor::from_slice(&[1.0_f32, 2.0]).set_requires_grad(true);
+//! let parameters = Parameters::new([("weight".to_owned(), weight)]);
+//! // `None` if this process was started alone.
+//! let mut group = match Ranks::from_environment()? {
+//!     Some(ranks) => {
+//!         let agreement = Agreement::new().value("seed", 7).parameters("student", &parameters)?;
+//!         Some(ranks.join(&agreement, Duration::from_secs(60))?)
+//!     }
+//!     None => None,
+//! };
+//! let batches = [3, 5].map(|rows| Tensor::ones([rows, 2], (Kind::Float, Device::Cpu)));
+//! step(group.as_mut(), &parameters, &batches)
 //! # }
-//! # example()?;
-//! # Ok::<(), Error>(())
 //! ```
 
 mod address;
@@ -30,6 +52,7 @@ mod agreement;
 mod environment;
 mod exchange;
 mod failure;
+mod gradients;
 mod group;
 mod join;
 mod meeting;

@@ -126,9 +126,20 @@ fn failing(scenario: &str) -> Result<()> {
         "other-call" if odd => group.barrier()?,
         "other-shape" if odd => sum = [Tensor::from_slice(&[1.0_f32, 2.0, 3.0])],
         "undefined" => sum = [Tensor::new()],
+        "sparse" => return group.sum_gradients(&with_gradient(odd)),
+        "fewer" if odd => return group.sum_gradients(&Parameters::default()),
+        "fewer" => return group.sum_gradients(&with_gradient(false)),
         _ => {}
     }
     group.all_reduce(&mut sum)
+}
+
+/// An embedding with a gradient.
+fn with_gradient(sparse: bool) -> Parameters {
+    let weight = Tensor::ones([3, 2], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let rows = Tensor::from_slice(&[0_i64]);
+    Tensor::embedding(&weight, &rows, -1, false, sparse).sum(Kind::Float).backward();
+    Parameters::new([("embedding".to_owned(), weight)])
 }
 
 fn main() {

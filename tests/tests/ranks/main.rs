@@ -4,5 +4,6 @@
 
 mod failures;
 mod sums;
+mod training;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_one_of_several");

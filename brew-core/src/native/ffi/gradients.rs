@@ -12,6 +12,7 @@ use crate::error::Result;
 unsafe extern "C" {
     fn brew_global_norm(tensors: *const Raw, count: usize, norm: *mut Raw) -> *mut c_char;
     fn brew_clear_gradients(parameters: *const Raw, count: usize) -> *mut c_char;
+    fn brew_set_gradient(parameter: Raw, gradient: Raw) -> *mut c_char;
     fn brew_multiply_all(tensors: *const Raw, count: usize, factor: Raw) -> *mut c_char;
     fn brew_unscale(
         gradients: *const Raw,
@@ -42,6 +43,12 @@ pub(crate) fn clear_gradients(parameters: &[&Tensor]) -> Result<()> {
     let list: Vec<Raw> = parameters.iter().map(|parameter| raw(parameter)).collect();
     // SAFETY: an array of pointers to borrowed tensors.
     told("gradients", unsafe { brew_clear_gradients(list.as_ptr(), list.len()) })
+}
+
+/// Gives a parameter a gradient of its shape, dtype, and device.
+pub(crate) fn set_gradient(parameter: &Tensor, gradient: &Tensor) -> Result<()> {
+    // SAFETY: pointers to borrowed tensors; the shim keeps a handle of its own to the gradient.
+    told("gradients", unsafe { brew_set_gradient(raw(parameter), raw(gradient)) })
 }
 
 /// Multiplies every tensor by a scalar on their device, in place.
