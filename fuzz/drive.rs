@@ -11,7 +11,7 @@ use crate::parse::delimited::Delimited;
 use crate::parse::ipc::Index;
 use crate::parse::json_rows::JsonRows;
 use crate::parse::store::{block::Block, keys};
-use crate::parse::{infer, json_lines, json_table, squad_keys};
+use crate::parse::{infer, json_lines, json_table, squad_keys, text_lines};
 
 /// The number of rows, after reading every value.
 #[derive(Default)]
@@ -57,6 +57,16 @@ pub fn conll(input: &[u8]) {
     };
     let mut rows = Rows::default();
     let read = settings.read(text, &mut |batch| {
+        rows.take(&batch);
+        Ok(())
+    });
+    assert_eq!(read.is_ok(), read.is_ok() && rows.0 > 0, "no row, and no error");
+}
+
+/// Lines of text.
+pub fn text_lines(input: &[u8]) {
+    let mut rows = Rows::default();
+    let read = text_lines::read(input, &mut |batch| {
         rows.take(&batch);
         Ok(())
     });

@@ -34,7 +34,7 @@ use crate::plan::Plan;
 
 pub(crate) use metric::labels_within_classes;
 pub use metric::{
-    Accuracy, Entity, EntityF1, F1, Matthews, Metric, Pearson, Scheme, Spearman, SquadAnswers,
+    Accuracy, Entity, EntityF1, F1, Matthews, Metric, Pearson, R2, Scheme, Spearman, SquadAnswers,
     SquadExactMatch, SquadF1, entities, entity_f1, exact_match, token_f1,
 };
 pub use metrics_file::MetricsFile;

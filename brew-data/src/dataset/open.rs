@@ -21,6 +21,7 @@ impl Dataset {
     /// | Parquet | its first bytes | nothing; a column is decoded when it is first used |
     /// | CSV, TSV ([`Delimited`](crate::Delimited)) | `.csv`; `.tsv`, `.tab`, `.txt` | parsed once |
     /// | JSON, an object per line or a list of them ([`Format::JsonLines`]) | `.jsonl`, `.ndjson`, `.json` | parsed once |
+    /// | lines of text ([`Format::Lines`](crate::Format::Lines)) | any, by `open_as` | parsed once |
     /// | CoNLL columns ([`Conll`](crate::Conll)) | `.conll`, `.bio`, `.iob` | parsed once |
     /// | SQuAD's JSON ([`Format::Squad`]) | `.json` with its keys: `data`, then `paragraphs` | parsed once |
     ///

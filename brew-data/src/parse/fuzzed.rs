@@ -101,6 +101,12 @@ fn no_conll_columns_make_the_reader_panic() {
 }
 
 #[test]
+fn no_lines_of_text_make_the_reader_panic() {
+    let files: [&[u8]; 2] = [b"\xef\xbb\xbfa\r\n\n\xc3\xa9", b"one\ntwo\n"];
+    drive(targets::text_lines, &files, inputs(5_000));
+}
+
+#[test]
 fn no_json_lines_make_the_reader_panic() {
     let files: [&[u8]; 5] = [
         b"[{\"id\": 1, \"spans\": [{\"start\": 0}]},\n {\"id\": \"b\", \"n\": 18446744073709551616}]\n",

@@ -27,6 +27,7 @@ pub(crate) mod records;
 pub(crate) mod squad;
 pub(crate) mod squad_keys;
 pub(crate) mod store;
+pub(crate) mod text_lines;
 
 #[cfg(test)]
 #[path = "../../../fuzz/drive.rs"]

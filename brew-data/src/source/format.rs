@@ -32,6 +32,22 @@ pub enum Format {
     /// `question`, `answers.text` (a list of text), and `answers.answer_start` (a list of int64: characters,
     /// not bytes, before the answer). A question without an answer has empty lists.
     Squad,
+    /// Plain text: each line is a row, blank ones too, of the column `text`. Lines end with LF or CRLF. For files
+    /// of any name, since no extension says it (`.txt` alone is read as TSV).
+    ///
+    /// ```
+    /// use brew_data::{Dataset, Format};
+    ///
+    /// # fn main() -> brew_data::Result<()> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("corpus.txt");
+    /// # std::fs::write(&path, "The first text.\nThe second, with a comma.\n").unwrap();
+    /// let texts = Dataset::open_as(&path, Format::Lines)?;
+    /// assert_eq!(texts.texts("text")?[1], "The second, with a comma.");
+    /// # Ok(())
+    /// # }
+    /// ```
+    Lines,
 }
 
 macro_rules! format_of {
@@ -65,7 +81,7 @@ pub(super) struct TextFormat {
 }
 
 /// The text formats. SQuAD has no extension of its own: its keys tell it from other JSON.
-pub(super) const TEXT_FORMATS: [TextFormat; 5] = [
+pub(super) const TEXT_FORMATS: [TextFormat; 6] = [
     TextFormat {
         shown: "CSV (.csv)",
         extensions: &["csv"],
@@ -91,6 +107,12 @@ pub(super) const TEXT_FORMATS: [TextFormat; 5] = [
         format: || Format::Conll(Conll::new()),
     },
     TextFormat { shown: "SQuAD's JSON (.json)", extensions: &[], also: &[], format: || Format::Squad },
+    TextFormat {
+        shown: "lines of text (any name, by `Format::Lines`)",
+        extensions: &[],
+        also: &[],
+        format: || Format::Lines,
+    },
 ];
 
 impl Format {
@@ -109,6 +131,7 @@ impl Format {
             Format::JsonLines => "JSON lines",
             Format::Conll(_) => "CoNLL columns",
             Format::Squad => "SQuAD's JSON",
+            Format::Lines => "lines of text",
         }
     }
 }

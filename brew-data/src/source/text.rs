@@ -17,7 +17,7 @@ use super::storage::{Object, ObjectReader, Storage, Watched};
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::parse::columns::{InferredColumns, Unreadable};
-use crate::parse::{Emit, ParseError, infer, json_lines, json_table, squad};
+use crate::parse::{Emit, ParseError, infer, json_lines, json_table, squad, text_lines};
 use crate::progress::Shown;
 
 /// The first bytes of a gzip file.
@@ -86,6 +86,7 @@ fn rows(
         Format::JsonLines => json_table::read(reader, schema, unreadable, emit),
         Format::Conll(settings) => settings.read(reader, emit),
         Format::Squad => squad::read(reader, emit),
+        Format::Lines => text_lines::read(reader, emit),
     }
 }
 
@@ -96,6 +97,7 @@ fn columns(storage: &dyn Storage, files: &[PathBuf], format: &Format) -> Result<
     match format {
         Format::Conll(settings) => return Ok(InferredColumns::known(&settings.schema())),
         Format::Squad => return Ok(InferredColumns::known(&squad::schema())),
+        Format::Lines => return Ok(InferredColumns::known(&text_lines::schema())),
         Format::Delimited(settings) => {
             if let Some(declared) = settings.declared() {
                 return Ok(InferredColumns::known(&declared));

@@ -66,7 +66,7 @@ fn empty_and_foreign_files_are_refused() {
         refusal("reviews.xls", "1,2,3\n"),
         "reviews.xls: files with extension `.xls` are not supported; supported are: Parquet, Arrow IPC files and streams, \
          CSV (.csv), TSV (.tsv, .tab, .txt), JSON (.jsonl, .ndjson, .json), CoNLL columns (.conll, .bio, \
-         .iob) and SQuAD's JSON (.json); text also packed (.gz, .zst)"
+         .iob), SQuAD's JSON (.json) and lines of text (any name, by `Format::Lines`); text also packed (.gz, .zst)"
     );
     let missing = Dataset::open("no/such/file.parquet").unwrap_err().to_string();
     assert_eq!(missing, "no/such/file.parquet: No such file or directory (os error 2)");

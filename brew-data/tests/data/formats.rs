@@ -295,3 +295,21 @@ fn a_large_text_is_kept_as_a_file_and_found_there_again() {
         assert!(more < 100, "{more} MB more than before, of a table of 150 MB");
     }
 }
+
+// datasets 5.2.0: load_dataset("text", data_files=…, split="train")["text"], of the same bytes
+#[test]
+fn each_line_of_a_text_is_a_row_as_in_datasets() {
+    let folder =
+        files(&[("a.txt", b"first line\n\n  spaced \r\nlast\ttab"), ("b", b"\xe2\x80\xa8a\x0bb\n\n")]);
+    let rows = |name: &str| {
+        let opened = Dataset::open_as(folder.path().join(name), Format::Lines).unwrap();
+        assert_eq!(opened.columns(), ["text"]);
+        opened.texts("text").unwrap()
+    };
+    assert_eq!(rows("a.txt"), ["first line", "", "  spaced ", "last\ttab"]);
+    assert_eq!(rows("b"), ["\u{2028}a\u{b}b", ""]);
+    let bad = files(&[("c.txt", b"fine\nbad \xff\n"), ("d.txt", b"")]);
+    let opened = |name: &str| message(&bad, Dataset::open_as(bad.path().join(name), Format::Lines));
+    assert!(opened("c.txt").starts_with("c.txt, line 2"), "{}", opened("c.txt"));
+    assert!(opened("d.txt").starts_with("d.txt"), "{}", opened("d.txt"));
+}

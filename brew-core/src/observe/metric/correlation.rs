@@ -49,7 +49,7 @@ impl Metric for Spearman {
 }
 
 /// Predicted and true numbers, `(examples,)` or `(examples, 1)` each.
-fn numbers(metric: &str, predictions: &Predictions) -> Result<(Vec<f64>, Vec<f64>)> {
+pub(super) fn numbers(metric: &str, predictions: &Predictions) -> Result<(Vec<f64>, Vec<f64>)> {
     let (logits, labels) = one_head(metric, predictions)?;
     let examples = logits.size().first().copied().unwrap_or(0);
     if logits.numel() != labels.numel() || i64::try_from(logits.numel()) != Ok(examples) {
