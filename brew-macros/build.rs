@@ -1,5 +1,7 @@
-//! Looks for libtorch before anything is compiled that needs it: this crate is built early, while torch-sys,
-//! which looks too, comes after minutes. It knows what torch-sys 0.24 looks at, and no more.
+//! Looks for libtorch before anything is compiled that needs it, and ends the build with one sentence that says
+//! what to do. torch-sys looks too, later, and its compiler's errors do not say it. Both wait for the crates that
+//! most others need, so the sentence comes after a minute or so of a first build, and at once in a later one.
+//! It knows what torch-sys 0.24 looks at, and no more.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
