@@ -103,6 +103,8 @@ mod tests {
 
     #[test]
     fn what_goes_wrong_as_a_part_is_run_again_is_the_error_of_the_backward_pass() {
+        // Running a part again sets the generator of the process.
+        let _turn = crate::native::generator_alone();
         let runs = Arc::new(Mutex::new(0));
         let (count, matrix) = (Arc::clone(&runs), weight(0.3));
         let backward = |second: fn(&Tensor) -> Result<Tensor>| {
@@ -129,6 +131,8 @@ mod tests {
 
     #[test]
     fn one_part_inside_another_is_refused() {
+        // Running a part again sets the generator of the process.
+        let _turn = crate::native::generator_alone();
         let inner = || recomputed(Device::Cpu, || Ok(())).map_err(|error| error.to_string());
         let told = recomputed(Device::Cpu, move || Ok(inner())).unwrap().unwrap_err();
         assert!(told.contains("inside another"), "{told}");
@@ -138,6 +142,8 @@ mod tests {
 
     #[test]
     fn nothing_of_a_part_outlives_its_graph() {
+        // Running a part again sets the generator of the process.
+        let _turn = crate::native::generator_alone();
         let alive = Arc::new(());
         let (held, matrix) = (Arc::clone(&alive), weight(0.9));
         let part = move || {

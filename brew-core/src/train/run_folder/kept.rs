@@ -43,7 +43,7 @@ pub(super) fn newest(
             Ok(read) => return Ok(Some((path, read))),
             Err(error) => {
                 damaged.insert(step);
-                notes.push(format!("a checkpoint is damaged, so the previous one is used: {error}"));
+                notes.push(format!("a checkpoint cannot be used, so the one before it is: {error}"));
             }
         }
     }
