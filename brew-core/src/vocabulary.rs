@@ -12,8 +12,11 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// The number of ids that share one hash in a [`Fingerprint`].
-const BLOCK: u32 = 256;
+/// The number of ids that share one hash in a [`Fingerprint`] that ends at this id: few in a small vocabulary, so
+/// that one replaced token is a small part there too.
+fn block(end: u32) -> u32 {
+    if end <= 4096 { 16 } else { 256 }
+}
 
 /// The tokens of a tokenizer by their ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +69,9 @@ impl Vocabulary {
         if let Some(path) = file("tokenizer.json") {
             let whole = read_object(path)?;
             found.add_table(&whole["model"]["vocab"]);
+            if found.is_empty() {
+                return Ok(None);
+            }
             for added in whole["added_tokens"].as_array().into_iter().flatten() {
                 found.add_entry(&added["id"], &added["content"]);
             }
@@ -75,10 +81,13 @@ impl Vocabulary {
             let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
             (0..).zip(text.lines()).for_each(|(id, line)| found.add(id, line.trim_end().to_owned()));
         }
+        if found.is_empty() {
+            return Ok(None);
+        }
         if let Some(path) = file("added_tokens.json") {
             found.add_table(&read_object(path)?);
         }
-        Ok((!found.is_empty()).then_some(found))
+        Ok(Some(found))
     }
 
     /// Adds the entries of `{"token": id}`, or of `[["token", score]]`, where the ids are list positions.
@@ -126,14 +135,14 @@ impl Vocabulary {
         found
     }
 
-    /// Compares it with a fingerprint, by blocks of ids.
+    /// Compares it with a fingerprint, by blocks of ids. A block also differs if one side lacks some of its ids.
     pub(crate) fn difference_from(&self, print: &Fingerprint) -> VocabularyDifference {
         let end = self.end();
-        let whole = end / BLOCK;
+        let whole = end / block(print.end);
         let own = self.fingerprint_up_to(print.end);
         let pairs = (0..).zip(own.blocks.iter().zip(&print.blocks));
         // The last, partial block of the shorter side cannot be compared.
-        let shared = pairs.filter(|(block, _)| print.end <= end || *block < whole);
+        let shared = pairs.filter(|(place, _)| print.end <= end || *place < whole);
         let mut found = VocabularyDifference { common: 0, other: 0, first: None };
         for (_, (one, other)) in shared {
             found.common += 1;
@@ -156,7 +165,7 @@ impl Vocabulary {
         let mut blocks = Vec::new();
         let mut start = 0;
         while start < end {
-            let next = start.saturating_add(BLOCK).min(end);
+            let next = start.saturating_add(block(end)).min(end);
             let mut hasher = blake3::Hasher::new();
             for (id, token) in self.0.range(start..next) {
                 hasher.update(&id.to_le_bytes());
@@ -172,7 +181,8 @@ impl Vocabulary {
     }
 }
 
-/// A short description of a [`Vocabulary`]: the end of its ids, and a hash for every 256 ids. As text
+/// A short description of a [`Vocabulary`]: the end of its ids, and a hash for every 256 ids (every 16 up to 4096
+/// ids). As text
 /// (`Display`, `FromStr`) it is stored in the metadata of a column of ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
@@ -195,12 +205,12 @@ impl std::str::FromStr for Fingerprint {
         let (end, blocks) = text.split_once(':').ok_or_else(wrong)?;
         let end: u32 = end.parse().map_err(|_| wrong())?;
         let digits = blocks.as_bytes();
-        let block = |digits: &[u8]| {
+        let hash = |digits: &[u8]| {
             let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
             u32::from_str_radix(digits, 16).map_err(|_| wrong())
         };
-        let blocks = digits.chunks(8).map(block).collect::<Result<Vec<u32>>>()?;
-        if digits.len() % 8 != 0 || u32::try_from(blocks.len()) != Ok(end.div_ceil(BLOCK)) {
+        let blocks = digits.chunks(8).map(hash).collect::<Result<Vec<u32>>>()?;
+        if digits.len() % 8 != 0 || u32::try_from(blocks.len()) != Ok(end.div_ceil(block(end))) {
             return Err(wrong());
         }
         Ok(Fingerprint { end, blocks })
@@ -230,10 +240,10 @@ mod tests {
         assert_eq!(long.difference(&short), none);
         assert_eq!(
             long.difference_from(&short.fingerprint()),
-            VocabularyDifference { common: 3, ..none.clone() }
+            VocabularyDifference { common: 38, ..none.clone() }
         );
         // The last block of the longer one holds tokens that the shorter one lacks.
-        assert_eq!(short.difference_from(&long.fingerprint()), VocabularyDifference { common: 2, ..none });
+        assert_eq!(short.difference_from(&long.fingerprint()), VocabularyDifference { common: 37, ..none });
     }
 
     #[test]
@@ -252,18 +262,20 @@ mod tests {
         );
         assert!(!difference.is_of_two());
         let difference = one.difference_from(&replaced.fingerprint());
-        assert_eq!((difference.common, difference.other, difference.is_of_two()), (5, 1, false));
+        assert_eq!((difference.common, difference.other, difference.is_of_two()), (75, 1, false));
+        let (few, mut other) = (words(40, "a"), words(40, "a"));
+        other.0.insert(7, "[E1]".to_owned());
+        assert!(!few.difference_from(&other.fingerprint()).is_of_two());
     }
 
     #[test]
     fn a_fingerprint_is_read_back_from_its_text_and_other_text_is_refused() {
-        let print = words(513, "a").fingerprint();
+        let print = words(33, "a").fingerprint();
         let text = print.to_string();
-        assert!(text.starts_with("513:") && text.len() == 4 + 3 * 8, "{text}");
+        assert!(text.starts_with("33:") && text.len() == 3 + 3 * 8, "{text}");
         assert_eq!(text.parse::<Fingerprint>().unwrap(), print);
         assert_eq!("0:".parse::<Fingerprint>().unwrap(), Vocabulary::default().fingerprint());
-        for wrong in
-            ["", "513", "x:", &text[..text.len() - 1], &text[..text.len() - 8], "1:zzzzzzzz", "1:ééé"]
+        for wrong in ["", "33", "x:", &text[..text.len() - 1], &text[..text.len() - 8], "1:zzzzzzzz", "1:ééé"]
         {
             assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
         }
@@ -287,6 +299,12 @@ mod tests {
         let unigram = r#"{"model": {"type": "Unigram", "vocab": [["a", 0.0], ["b", -2.5]]}}"#;
         assert_eq!(read("tokenizer.json", unigram).as_ref(), Some(&both));
         assert_eq!(read("tokenizer.json", r#"{"model": {}}"#), None);
+        assert_eq!(
+            read("tokenizer.json", r#"{"model": {}, "added_tokens": [{"id": 7, "content": "a"}]}"#),
+            None
+        );
+        // Beside a SentencePiece model, which is not read.
+        assert_eq!(read("added_tokens.json", r#"{"[PAD]": 32000}"#), None);
         assert_eq!(Vocabulary::of_files(&[folder.join("merges.txt")]).unwrap(), None);
         std::fs::write(folder.join("tokenizer.json"), "[]").unwrap();
         let error = Vocabulary::of_files(&[folder.join("tokenizer.json")]).unwrap_err().to_string();

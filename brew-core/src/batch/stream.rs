@@ -39,7 +39,7 @@ pub trait Batches {
     }
 
     /// Whether rows come in a different order than in the data: shuffled, or bucketed by length. A metric that
-    /// looks rows up by their position refuses such batches.
+    /// looks rows up by their position refuses such batches. A stream that shuffles must say so here.
     fn reorders(&self) -> bool {
         false
     }

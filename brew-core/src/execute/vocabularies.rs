@@ -9,7 +9,7 @@ use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
 use crate::error::{Error, Problem, Result};
 use crate::feature::Feature;
-use crate::model::{ErasedModel as _, Model as _, Seen};
+use crate::model::{ErasedModel, Model, Seen};
 use crate::role::{Labels, Role as _};
 use crate::side::Owner;
 use crate::vocabulary::{Fingerprint, Vocabulary, VocabularyDifference};
@@ -26,7 +26,23 @@ pub(super) struct VocabularyFindings {
 }
 
 impl VocabularyFindings {
-    fn compare(&mut self, stage: &str, sides: &str, difference: &VocabularyDifference, mend: &str) {
+    /// The vocabulary of a model; one that cannot be read is not compared, since training does not need it.
+    fn read(&mut self, whose: &str, model: &(impl Model + ?Sized)) -> Option<Vocabulary> {
+        model.vocabulary().unwrap_or_else(|error| {
+            self.notes.push(format!("the vocabulary of {whose} is not compared: {error}"));
+            None
+        })
+    }
+
+    /// Reports a difference: a problem if these are two vocabularies and `certain` that both read the same ids.
+    fn compare(
+        &mut self,
+        stage: &str,
+        sides: &str,
+        difference: &VocabularyDifference,
+        mend: &str,
+        certain: bool,
+    ) {
         let VocabularyDifference { common, other, first } = difference;
         if *other == 0 {
             return;
@@ -36,7 +52,10 @@ impl VocabularyFindings {
         });
         if difference.is_of_two() {
             let message = format!("{sides} have different vocabularies{example}; {mend}");
-            self.problems.push(Problem::Unfit { stage: stage.to_owned(), message });
+            match certain {
+                true => self.problems.push(Problem::Unfit { stage: stage.to_owned(), message }),
+                false => self.notes.push(format!("if its values are token ids: {message}")),
+            }
         } else if first.is_some() {
             self.notes.push(format!("{sides} share a vocabulary but for {other} of {common} ids{example}"));
         } else {
@@ -55,8 +74,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     ) -> Result<VocabularyFindings> {
         let mut findings = VocabularyFindings::default();
         let student = &self.pipeline.student;
-        let read_by_student = columns(student.columns_read(), batch.student());
-        let of_student = student.vocabulary()?;
+        let read_by_student = Columns::of(student.columns_read(), batch.student());
+        let of_student = findings.read("the student", student);
         if let Some(own) = &of_student {
             let stage = stage_of(self.plan(), Owner::Student);
             compare_with_data(&mut findings, &stage, "the student", own, &read_by_student, of_column)?;
@@ -67,20 +86,22 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             if !same_batch(batch) || batch.teacher_output(index).is_some() {
                 continue;
             }
-            let Some(own) = teacher.vocabulary()? else { continue };
-            let stage = stage_of(self.plan(), Owner::Teacher(index));
-            let read = columns(teacher.columns_read(), batch.student());
             let whose = self.called(index);
+            let Some(own) = findings.read(&whose, &**teacher) else { continue };
+            let stage = stage_of(self.plan(), Owner::Teacher(index));
+            let read = Columns::of(teacher.columns_read(), batch.student());
             let before = findings.problems.len();
             compare_with_data(&mut findings, &stage, &whose, &own, &read, of_column)?;
             let Some(of_student) = of_student.as_ref().filter(|_| findings.problems.len() == before) else {
                 continue;
             };
-            let shared: Vec<&String> = read.iter().filter(|name| read_by_student.contains(name)).collect();
+            let shared = |name: &str| read.has(name) && read_by_student.has(name);
             if let Some(column) = token_column::<A>(&shared, batch.student())? {
                 let sides = format!("{whose} and the student read the same `{column}`, and");
                 let mend = "tokenise the texts once for each and stream `Both<TeacherBatch, StudentBatch>`, or take a student with the teacher's vocabulary";
-                findings.compare(&stage, &sides, &own.difference(of_student), mend);
+                // Another column may hold other numbers, and a model that does not say may read another one.
+                let certain = column == TOKENS && read.stated && read_by_student.stated;
+                findings.compare(&stage, &sides, &own.difference(of_student), mend, certain);
             }
         }
         Ok(findings)
@@ -92,14 +113,22 @@ fn compare_with_data(
     stage: &str,
     whose: &str,
     own: &Vocabulary,
-    columns: &[String],
+    read: &Columns,
     of_column: OfColumn<'_>,
 ) -> Result<()> {
-    for column in columns {
+    let mut differences = Vec::new();
+    for column in &read.names {
         if let Some(print) = of_column(column)? {
+            differences.push((column, own.difference_from(&print)));
+        }
+    }
+    // A model that does not say what it reads may well read the column that fits, and no other.
+    let fits = differences.iter().any(|(_, difference)| !difference.is_of_two());
+    for (column, difference) in differences {
+        if read.stated || !fits || !difference.is_of_two() {
             let sides = format!("{whose} and the tokenizer that made `{column}`");
             let mend = "tokenise the texts with the tokenizer of this model's folder";
-            findings.compare(stage, &sides, &own.difference_from(&print), mend);
+            findings.compare(stage, &sides, &difference, mend, true);
         }
     }
     Ok(())
@@ -111,9 +140,9 @@ pub(crate) fn same_vocabulary<A: Adaptor>(
     batch: &A::Batch,
     of_column: OfColumn<'_>,
 ) -> Result<()> {
-    let Some(own) = student.vocabulary()? else { return Ok(()) };
     let mut findings = VocabularyFindings::default();
-    let read = columns(student.columns_read(), batch);
+    let Some(own) = findings.read("the student", student) else { return Ok(()) };
+    let read = Columns::of(student.columns_read(), batch);
     compare_with_data(&mut findings, "", "the student", &own, &read, of_column)?;
     match findings.problems.into_iter().next() {
         Some(Problem::Unfit { message, .. }) => Err(Error::invalid(message)),
@@ -126,20 +155,40 @@ fn same_batch<T: 'static, S, B: Feeds<T, S>>(batch: &B) -> bool {
     std::ptr::addr_eq(std::ptr::from_ref(batch.teacher()), std::ptr::from_ref(batch.student()))
 }
 
-/// The columns of the batch that a model reads: all of them if it does not say.
-fn columns<B: Batch>(read: Option<Vec<String>>, batch: &B) -> Vec<String> {
-    let all = batch.tensors().into_iter().map(|(name, _)| name.to_owned());
-    all.filter(|name| read.as_ref().is_none_or(|read| read.contains(name))).collect()
+/// The usual name of the column with token ids.
+const TOKENS: &str = "input_ids";
+
+/// The columns of a batch that a model reads.
+struct Columns {
+    names: Vec<String>,
+    /// Whether the model says which; otherwise they are all columns.
+    stated: bool,
 }
 
-/// The column with token ids among these: integers of shape (batch, length) above 1 that are no labels.
-fn token_column<A: Adaptor>(names: &[&String], batch: &A::Batch) -> Result<Option<String>> {
+impl Columns {
+    fn of<B: Batch>(read: Option<Vec<String>>, batch: &B) -> Self {
+        let all = batch.tensors().into_iter().map(|(name, _)| name.to_owned());
+        let names = all.filter(|name| read.as_ref().is_none_or(|read| read.contains(name))).collect();
+        Columns { names, stated: read.is_some() }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|read| read == name)
+    }
+}
+
+/// The column with token ids among these: [`TOKENS`] if it is there, or else one with integers of shape
+/// (batch, length) above 1 that are not labels.
+fn token_column<A: Adaptor>(read: &dyn Fn(&str) -> bool, batch: &A::Batch) -> Result<Option<String>> {
+    if read(TOKENS) {
+        return Ok(Some(TOKENS.to_owned()));
+    }
     let labels = A::read_batch(Labels::NAME, batch)?.map(Feature::into_tensors).unwrap_or_default();
     let is_label = |tensor: &Tensor| labels.iter().any(|label| label.data_ptr() == tensor.data_ptr());
     for (name, tensor) in batch.tensors() {
         let ids = tensor.dim() == 2 && matches!(tensor.kind(), Kind::Int64 | Kind::Int) && tensor.numel() > 0;
         if ids
-            && names.iter().any(|read| *read == name)
+            && read(name)
             && name != "position_ids"
             && !is_label(tensor)
             && tensor.f_max()?.f_int64_value(&[])? > 1

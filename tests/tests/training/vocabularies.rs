@@ -188,3 +188,35 @@ fn data_of_another_tokenizer_is_refused_in_training_and_in_evaluations() {
     assert!(copy.vocabulary("input_ids").unwrap().is_some());
     assert!(run(&copy, &right, "copy").unwrap_err().contains(refusal));
 }
+
+/// A model whose `Forward` does not say what it reads.
+struct Unstated(BertForSequenceClassification);
+
+impl Forward<TextBatch> for Unstated {
+    type Output = ClassifierOutput;
+    fn run(&self, batch: &TextBatch, pass: &Pass) -> Result<ClassifierOutput> {
+        self.0.run(batch, pass)
+    }
+}
+
+impl Model for Unstated {
+    fn parameters(&self) -> Parameters {
+        self.0.parameters()
+    }
+    fn inner(&self) -> Option<&dyn Model> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn a_model_that_may_read_another_column_is_warned_of_and_so_is_a_tokenizer_that_is_gone() {
+    let (of_teacher, of_student) = (tokenizer(&words('r')), tokenizer(&words('b')));
+    let teacher = || Unstated(model(Architecture::Roberta, Some(of_teacher.path())));
+    let student = || model(Architecture::Bert, Some(of_student.path())).seen_by(ClassifierOutputAdaptor);
+    let warnings = probed(teacher().seen_by(ClassifierOutputAdaptor), student(), &batch()).unwrap();
+    assert!(warnings.len() == 1 && warnings[0].starts_with("if its values are token ids: "), "{warnings:?}");
+    let gone = model(Architecture::Roberta, Some(of_teacher.path()));
+    of_teacher.close().unwrap();
+    let warnings = probed(gone.seen_by(ClassifierOutputAdaptor), student(), &batch()).unwrap();
+    assert!(warnings[0].starts_with("the vocabulary of the teacher is not compared: "), "{warnings:?}");
+}

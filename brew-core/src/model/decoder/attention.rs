@@ -107,19 +107,19 @@ impl Attention {
             key: keep(wants.layer::<role::Key>(layer, layers), &key),
             value: keep(wants.layer::<role::Value>(layer, layers), &value),
         };
-        let (query, key) = if visibility.alone {
-            // A single token gets all the attention, whatever its query and key are. Fused kernels leave round-off in
-            // their gradients, which Adam would turn into a full step.
-            (query.f_detach()?, key.f_detach()?)
-        } else {
-            (query, key)
-        };
         let [query_norm, key_norm] = match &self.head_norms {
             Some([query, key]) => [Some(query), Some(key)],
             None => [None, None],
         };
         let query = self.heads_of(&query, self.heads, query_norm, rotation)?;
         let key = self.heads_of(&key, self.key_value_heads, key_norm, rotation)?;
+        let (query, key) = if visibility.alone {
+            // A single token gets all the attention, whatever its query and key are. Fused kernels leave round-off in
+            // their gradients, which Adam would turn into a full step of their weights and norms.
+            (query.f_detach()?, key.f_detach()?)
+        } else {
+            (query, key)
+        };
         let value = self.heads_of(&value, self.key_value_heads, None, None)?;
 
         let wants_map = wants.layer::<role::Attention>(layer, layers);

@@ -65,7 +65,7 @@ pub struct CausalLmOutput {
     /// The mean cross entropy over the labels of the batch that are not -100 and follow a token: a scalar, if there
     /// are labels; 0 if none counts.
     ///
-    /// This is transformers' loss. Accumulated batches are weighted by their number of labels that count, as if they
+    /// This is transformers' loss if labels of padding, and of the token after it, are -100 there. Accumulated batches are weighted by their number of labels that count, as if they
     /// were one batch.
     #[role(losses)]
     pub loss: Option<Tensor>,

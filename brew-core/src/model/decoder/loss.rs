@@ -38,6 +38,12 @@ pub(super) fn next_token(
     let logits = logits.f_to_kind(wide)?;
     CrossEntropy::default().mean(&logits, &asked.f_to_kind(Kind::Int64)?, IGNORED).map_err(|error| {
         let tokens = logits.size().last().copied().unwrap_or(0);
-        Error::invalid(format!("`labels` must be tokens, int64, from 0 to {}: {error}", tokens - 1))
+        let outside = asked.f_lt(0).and_then(|below| below.f_logical_or(&asked.f_ge(tokens)?)?.f_any());
+        match outside.and_then(|any| any.f_int64_value(&[])) {
+            Ok(1) => {
+                Error::invalid(format!("`labels` must be tokens, int64, from 0 to {}: {error}", tokens - 1))
+            }
+            _ => error,
+        }
     })
 }

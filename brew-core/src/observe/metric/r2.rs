@@ -13,7 +13,7 @@ use crate::observe::Predictions;
 /// and there is no lower bound.
 ///
 /// If all labels are equal the formula is undefined: the value is 1 if every prediction is right and 0
-/// otherwise, as in scikit-learn.
+/// otherwise, as in scikit-learn (which gives NaN for a single example).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct R2;
 
