@@ -15,6 +15,7 @@ mod forward;
 mod given;
 pub mod gru;
 mod keep;
+mod layer_outputs;
 mod mapping;
 mod normal;
 mod parts;

@@ -24,6 +24,12 @@ pub(crate) fn uniform(seed: u64, count: usize, bound: f64) -> Vec<f32> {
     (0..count).map(|_| (bound * (2.0 * generator.uniform() - 1.0)) as f32).collect()
 }
 
+/// Why new weights cannot be drawn with this deviation, the config's `initializer_range`.
+pub(crate) fn problem_of(initializer_range: f64) -> Option<String> {
+    let usable = initializer_range.is_finite() && initializer_range > 0.0;
+    (!usable).then(|| format!("initializer_range is {initializer_range}; it must be above 0"))
+}
+
 /// The seed of a parameter of this name, so that each has draws of its own: with FNV-1a (Fowler, Noll and Vo
 /// 1991) of the name.
 pub(crate) fn of_name(seed: u64, name: &str) -> u64 {

@@ -10,22 +10,12 @@ use super::architecture::Network;
 use super::attended::Attended;
 use super::config::BertConfig;
 use crate::error::{Error, InStage, Result};
+use crate::model::layer_outputs::Inside;
 use crate::model::parts::{LayerNorm, Linear, dropout, dropout_and_add, forward_together};
 use crate::model::weights::Weights;
 use crate::native::ffi;
 use crate::pass::Pass;
 use crate::role;
-
-/// The wanted internals of a layer's attention; undefined tensors for those not wanted.
-#[derive(Debug)]
-pub(crate) struct Inside {
-    /// `(batch, heads, length, length)`.
-    pub(crate) map: Tensor,
-    /// `(batch, length, width)`, like the keys and the values.
-    pub(crate) query: Tensor,
-    pub(crate) key: Tensor,
-    pub(crate) value: Tensor,
-}
 
 /// Self-attention, followed by a linear layer, the residual sum and the norm.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use super::{Bert, BertConfig, BertForQuestionAnswering, ClassHead, Head};
 use crate::error::{Error, Result};
 use crate::model::class_order::default_names;
 use crate::model::folder::companions;
-use crate::model::normal::{normal, of_name};
+use crate::model::normal::{normal, of_name, problem_of};
 use crate::model::weights::Weights;
 use crate::words::numbered;
 
@@ -68,9 +68,7 @@ impl<H: Head> Bert<H> {
             config.name_classes(default_names(classes));
         }
         let mut problems = config.problems();
-        if !(config.initializer_range.is_finite() && config.initializer_range > 0.0) {
-            problems.push(format!("initializer_range is {}; it must be above 0", config.initializer_range));
-        }
+        problems.extend(problem_of(config.initializer_range));
         if config.classes() != classes {
             problems.push(format!("id2label names {} classes, but the head has {classes}", config.classes()));
         }

@@ -3,10 +3,11 @@
 use tch::Tensor;
 
 use super::attended::Attended;
-use super::attention::{Attention, Inside};
+use super::attention::Attention;
 use super::config::BertConfig;
 use crate::error::Result;
 use crate::model::activation::Activation;
+use crate::model::layer_outputs::Inside;
 use crate::model::parts::{LayerNorm, Linear, dropout_and_add};
 use crate::model::weights::Weights;
 use crate::pass::Pass;

@@ -52,9 +52,10 @@ pub use token_classification::{
 };
 
 use self::embeddings::Embeddings;
-use self::encoder::{Encoded, Encoder};
+use self::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::model::cross_entropy::CrossEntropy;
+use crate::model::layer_outputs::LayerOutputs;
 use crate::model::problem::HeadProblem;
 use crate::model::weights::Weights;
 use crate::parameters::Parameters;
@@ -122,7 +123,7 @@ impl<H: Head> Bert<H> {
         attention_mask: &Tensor,
         token_type_ids: Option<&Tensor>,
         pass: &Pass,
-    ) -> Result<Encoded> {
+    ) -> Result<LayerOutputs> {
         check_shapes(input_ids, attention_mask, token_type_ids)?;
         let embedded = self.embeddings.forward(input_ids, token_type_ids, pass)?;
         self.encoder.forward(embedded, attention_mask, pass)

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use super::encoder::Encoded;
 use super::span_head::{SCORES, SpanHead};
 use super::spans::{SpanBatch, SpanOutput};
 use super::{Bert, loss};
 use crate::error::{InStage, Result};
 use crate::model::Forward;
+use crate::model::layer_outputs::LayerOutputs;
 use crate::model::parts::dropout;
 use crate::pass::Pass;
 use crate::role;
@@ -73,7 +73,7 @@ impl BertForQuestionAnswering {
         end_positions: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<SpanOutput> {
-        let Encoded { last, hidden_states, attentions, queries, keys, values } =
+        let LayerOutputs { last, hidden_states, attentions, queries, keys, values } =
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
         let logits = self.head.output.forward(&dropout(last, self.head.dropout, pass)?)?;
         let start_logits = logits.f_select(-1, 0).in_stage("qa_outputs")?;

@@ -3,11 +3,11 @@
 use brew_macros::{Batch, adaptor, distill};
 use tch::Tensor;
 
-use super::encoder::Encoded;
 use super::sequence_head::SequenceHead;
 use super::{Bert, loss};
 use crate::error::Result;
 use crate::model::Forward;
+use crate::model::layer_outputs::LayerOutputs;
 use crate::pass::Pass;
 use crate::role;
 
@@ -128,7 +128,7 @@ impl BertForSequenceClassification {
         labels: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<ClassifierOutput> {
-        let Encoded { last, hidden_states, attentions, queries, keys, values } =
+        let LayerOutputs { last, hidden_states, attentions, queries, keys, values } =
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
         let logits = self.head.forward(&last, pass)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());

@@ -4,11 +4,11 @@ use brew_macros::{Batch, distill};
 use tch::Tensor;
 
 use super::config::BertConfig;
-use super::encoder::Encoded;
 use super::head::{ClassHead, Head, renew_linear};
 use super::{Bert, loss};
 use crate::error::Result;
 use crate::model::Forward;
+use crate::model::layer_outputs::LayerOutputs;
 use crate::model::parts::{Linear, dropout};
 use crate::model::problem::ProblemType;
 use crate::model::weights::Weights;
@@ -103,7 +103,7 @@ impl BertForTokenClassification {
         labels: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<TokenClassifierOutput> {
-        let Encoded { last, hidden_states, attentions, queries, keys, values } =
+        let LayerOutputs { last, hidden_states, attentions, queries, keys, values } =
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
         let logits = self.head.output.forward(&dropout(last, self.head.dropout, pass)?)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());

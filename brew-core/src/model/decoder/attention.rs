@@ -13,22 +13,12 @@ use super::norm::Norm;
 use super::rope::Rotation;
 use super::visibility::Visibility;
 use crate::error::{InStage, Result};
+use crate::model::layer_outputs::Inside;
 use crate::model::weights::Weights;
 use crate::pass::Pass;
 use crate::role;
 
 pub(crate) use forms::capped;
-
-/// Intermediate results of a layer's attention; undefined if not wanted.
-#[derive(Debug)]
-pub(crate) struct Inside {
-    /// `(batch, heads, length, length)`.
-    pub(crate) map: Tensor,
-    /// `(batch, length, heads x head width)`, like keys and values with their own number of heads.
-    pub(crate) query: Tensor,
-    pub(crate) key: Tensor,
-    pub(crate) value: Tensor,
-}
 
 /// Self-attention with the linear layers around it.
 #[derive(Debug)]

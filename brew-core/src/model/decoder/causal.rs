@@ -3,10 +3,10 @@
 use brew_macros::{Batch, distill};
 use tch::{Kind, Tensor};
 
-use super::stack::Decoded;
 use super::{DecoderForCausalLm, loss};
 use crate::error::Result;
 use crate::model::Forward;
+use crate::model::layer_outputs::LayerOutputs;
 use crate::pass::{Pass, Wants};
 use crate::role;
 
@@ -92,7 +92,7 @@ impl DecoderForCausalLm {
         pass: &Pass,
     ) -> Result<CausalLmOutput> {
         super::check_shapes(input_ids, attention_mask, labels)?;
-        let Decoded { last, hidden_states, attentions, queries, keys, values } =
+        let LayerOutputs { last, hidden_states, attentions, queries, keys, values } =
             self.decode(input_ids, attention_mask, pass)?;
         let wants = pass.wants();
         let table = self.embeddings.table();

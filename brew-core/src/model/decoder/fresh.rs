@@ -12,7 +12,7 @@ use super::switches::{NormKind, Positions};
 use super::{DecoderConfig, DecoderForCausalLm};
 use crate::error::{Error, Result};
 use crate::model::folder::companions;
-use crate::model::normal::{normal, of_name};
+use crate::model::normal::{normal, of_name, problem_of};
 use crate::model::weights::Weights;
 use crate::words::numbered;
 
@@ -24,9 +24,7 @@ impl DecoderForCausalLm {
     /// Lists every invalid value of the config.
     pub fn new(config: DecoderConfig, seed: u64, device: Device) -> Result<Self> {
         let mut problems = config.problems();
-        if !(config.initializer_range.is_finite() && config.initializer_range > 0.0) {
-            problems.push(format!("initializer_range is {}; it must be above 0", config.initializer_range));
-        }
+        problems.extend(problem_of(config.initializer_range));
         if !problems.is_empty() {
             return Err(Error::invalid(numbered("invalid model config", &problems)));
         }

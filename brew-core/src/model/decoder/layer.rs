@@ -2,13 +2,14 @@
 
 use tch::Tensor;
 
-use super::attention::{Attention, Inside};
+use super::attention::Attention;
 use super::config::DecoderConfig;
 use super::feed_forward::FeedForward;
 use super::norm::Norm;
 use super::rope::Rotation;
 use super::visibility::Visibility;
 use crate::error::Result;
+use crate::model::layer_outputs::Inside;
 use crate::model::parts::dropout_and_add;
 use crate::model::weights::Weights;
 use crate::pass::Pass;

@@ -42,8 +42,9 @@ pub use rope::{Rope, RopeScaling};
 
 use self::embeddings::Embeddings;
 use self::head::Head;
-use self::stack::{Decoded, Stack};
+use self::stack::Stack;
 use crate::error::{Error, Result};
+use crate::model::layer_outputs::LayerOutputs;
 use crate::model::weights::Weights;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
@@ -109,7 +110,7 @@ impl DecoderForCausalLm {
     }
 
     /// Everything below the head.
-    fn decode(&self, input_ids: &Tensor, attention_mask: &Tensor, pass: &Pass) -> Result<Decoded> {
+    fn decode(&self, input_ids: &Tensor, attention_mask: &Tensor, pass: &Pass) -> Result<LayerOutputs> {
         let visibility = self.stack.visibility(attention_mask, pass)?;
         let embedded = self.embeddings.forward(input_ids, &visibility.positions, pass)?;
         self.stack.forward(embedded, &visibility, pass)

@@ -2,13 +2,13 @@
 
 use tch::Tensor;
 
-use super::attention::Inside;
 use super::config::DecoderConfig;
 use super::layer::Layer;
 use super::norm::Norm;
 use super::rope::{Rope, Rotation};
 use super::visibility::{Asked, Visibility};
 use crate::error::Result;
+use crate::model::layer_outputs::LayerOutputs;
 use crate::model::weights::Weights;
 use crate::native::recomputed;
 use crate::pass::Pass;
@@ -25,20 +25,6 @@ pub(crate) struct Stack {
     head_size: i64,
     windows: Vec<i64>,
     longest: i64,
-}
-
-/// The decoder's output for a batch.
-pub(crate) struct Decoded {
-    /// The last hidden state, after the final norm.
-    pub(crate) last: Tensor,
-    /// Hidden states, embeddings first, the last one after the final norm; undefined if not wanted.
-    pub(crate) hidden_states: Vec<Tensor>,
-    /// Attention maps; undefined if not wanted.
-    pub(crate) attentions: Vec<Tensor>,
-    /// Queries, keys and values; undefined if not wanted.
-    pub(crate) queries: Vec<Tensor>,
-    pub(crate) keys: Vec<Tensor>,
-    pub(crate) values: Vec<Tensor>,
 }
 
 impl Stack {
@@ -75,47 +61,36 @@ impl Stack {
     }
 
     /// Runs embeddings `(batch, length, width)` through all layers.
-    pub(crate) fn forward(&self, embedded: Tensor, visibility: &Visibility, pass: &Pass) -> Result<Decoded> {
+    pub(crate) fn forward(
+        &self,
+        embedded: Tensor,
+        visibility: &Visibility,
+        pass: &Pass,
+    ) -> Result<LayerOutputs> {
         let count = self.layers.len();
-        let keep = |state: usize, hidden: &Tensor| {
-            let wanted = pass.wants().layer::<role::Hidden>(state, count + 1);
-            if wanted { hidden.shallow_clone() } else { Tensor::new() }
-        };
         let turns =
             self.ropes.iter().map(|rope| rope.at(&visibility.positions, self.head_size, embedded.kind()));
         let rotations = turns.collect::<Result<Vec<Rotation>>>()?;
-        let mut decoded = Decoded {
-            hidden_states: Vec::with_capacity(count + 1),
-            last: embedded,
-            attentions: Vec::with_capacity(count),
-            queries: Vec::with_capacity(count),
-            keys: Vec::with_capacity(count),
-            values: Vec::with_capacity(count),
-        };
+        let mut outputs = LayerOutputs::before(embedded, count);
         for (index, layer) in self.layers.iter().enumerate() {
-            decoded.hidden_states.push(keep(index, &decoded.last));
+            outputs.keep_last(count, pass);
             let rotation = self.rope_of.get(index).copied().flatten().and_then(|place| rotations.get(place));
-            let (hidden, inside) = if pass.recomputes() {
+            outputs.add(if pass.recomputes() {
                 let (layer, input, pass) =
-                    (layer.shallow_clone(), decoded.last.shallow_clone(), pass.clone());
+                    (layer.shallow_clone(), outputs.last.shallow_clone(), pass.clone());
                 let (visibility, rotation) =
                     (visibility.shallow_clone(), rotation.map(Rotation::shallow_clone));
                 recomputed(input.device(), move || {
                     layer.forward(&input, (&visibility, rotation.as_ref()), (index, count), &pass)
                 })?
             } else {
-                layer.forward(&decoded.last, (visibility, rotation), (index, count), pass)?
-            };
-            let Inside { map, query, key, value } = inside;
-            decoded.attentions.push(map);
-            decoded.queries.push(query);
-            decoded.keys.push(key);
-            decoded.values.push(value);
-            decoded.last = hidden;
+                layer.forward(&outputs.last, (visibility, rotation), (index, count), pass)?
+            });
         }
-        decoded.last = self.norm.forward(&decoded.last)?;
-        decoded.hidden_states.push(keep(count, &decoded.last));
-        Ok(decoded)
+        // The last hidden state is the one after the final norm.
+        outputs.last = self.norm.forward(&outputs.last)?;
+        outputs.keep_last(count, pass);
+        Ok(outputs)
     }
 
     /// The parameters of the `layers` layers next to the embeddings.
