@@ -3,6 +3,7 @@
 
 mod golden;
 mod gradient;
+mod live;
 mod lives;
 mod several;
 mod toy;
@@ -10,6 +11,7 @@ mod trajectory;
 
 pub use golden::{golden, mask, peer, seq};
 pub use gradient::finite_difference_error;
+pub use live::{Sweep, python, say};
 pub use lives::{Dice, finished, newest, start};
 pub use several::{Meeting, printed};
 pub use toy::{Count, Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, drawn, sentences};

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tests::{Dice, finished, newest};
+use tests::{Dice, finished, newest, say};
 
 fn start(folder: &Path, steps: u64, precision: &str) -> Child {
     tests::start(env!("CARGO_BIN_EXE_run_to_kill"), folder, steps, &[precision])
@@ -220,7 +220,10 @@ fn start_on_a_full_disk(folder: &Path, steps: u64) -> Child {
 #[test]
 fn a_full_disk_costs_checkpoints_and_neither_the_run_nor_what_was_saved() {
     if !Command::new("bash").args(["-c", "ulimit -f 64"]).status().is_ok_and(|status| status.success()) {
-        println!("skipped: there is no bash that can limit the size of files");
+        say(
+            "a_full_disk_costs_checkpoints_and_neither_the_run_nor_what_was_saved",
+            "skipped: there is no bash that can limit the size of files",
+        );
         return;
     }
     const STEPS: u64 = 24;

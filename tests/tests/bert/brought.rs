@@ -9,10 +9,11 @@ use brew_core::model::BertForTokenClassification;
 use brew_core::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tests::{python, say};
 
 use super::folders::{folder_of, weights, write};
 use super::support::{copy_of_teacher, difference, edit_config, load, logits, refusal, teacher};
-use super::transformers_reads_it::{python, say};
+use super::transformers_reads_it::IMPORTS;
 
 fn fixture(case: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/folders").join(case)
@@ -254,7 +255,7 @@ if shards > 1:
 #[test]
 fn the_conversion_that_is_advised_works_as_it_is_printed() {
     let test = "the_conversion_that_is_advised_works_as_it_is_printed";
-    let Some(python) = python(test) else { return };
+    let Some(python) = python(test, IMPORTS) else { return };
     for shards in ["1", "3"] {
         let parent = TempDir::new().unwrap();
         let folder = parent.path().join("a person's model");

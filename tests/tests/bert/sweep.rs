@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use brew_core::model::{BertForQuestionAnswering, BertForTokenClassification};
 use brew_core::pass::Wants;
@@ -14,11 +13,11 @@ use brew_core::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::read_tensors;
+use tests::{Sweep, python, read_tensors, say};
 
 use super::folders::write;
 use super::support::{difference, optional};
-use super::transformers_reads_it::{python, say};
+use super::transformers_reads_it::IMPORTS;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/folders")
@@ -128,22 +127,15 @@ fn opened_as_others(folder: &Path, head: &str) -> Option<String> {
     })
 }
 
-/// Runs `sweep.py`.
-fn script(python: &str, arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new(python).arg(fixtures().join("sweep.py")).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
-
 #[test]
 fn a_sweep_of_folders_computes_what_transformers_computes_both_ways() {
     let test = "a_sweep_of_folders_computes_what_transformers_computes_both_ways";
-    let Some(python) = python(test) else { return };
-    let count = std::env::var("BREW_SWEEP").unwrap_or_else(|_| "25".to_owned());
+    let Some(python) = python(test, IMPORTS) else { return };
     let folder = TempDir::new().unwrap();
-    let path = folder.path().to_str().unwrap();
-    let cases: Vec<Case> = serde_json::from_slice(&script(&python, &["make", path, &count, "2026"])).unwrap();
-    assert_eq!(cases.len().to_string(), count);
+    let script = fixtures().join("sweep.py");
+    let sweep = Sweep { python: &python, script: &script, folder: folder.path() };
+    let cases: Vec<Case> = sweep.make("25");
+    let count = cases.len();
     let (mut counts, mut reasons): (BTreeMap<String, [usize; 2]>, BTreeMap<&str, usize>) = Default::default();
     let mut problems = Vec::new();
     for case in &cases {
@@ -158,18 +150,8 @@ fn a_sweep_of_folders_computes_what_transformers_computes_both_ways() {
     }
     assert!(problems.is_empty(), "{} of {count}:\n{}", problems.len(), problems.join("\n"));
 
-    #[derive(Deserialize)]
-    struct Answer {
-        folder: String,
-        problems: Vec<String>,
-    }
-    let answers: Vec<Answer> = serde_json::from_slice(&script(&python, &["read", path])).unwrap();
     let opened: usize = counts.values().map(|[equal, _]| equal).sum();
-    assert_eq!(answers.len(), opened);
-    let wrong: Vec<_> = answers.iter().filter(|answer| !answer.problems.is_empty()).collect();
-    let wrong: Vec<_> =
-        wrong.iter().map(|answer| format!("{}: {}", answer.folder, answer.problems.join("; "))).collect();
-    assert!(wrong.is_empty(), "what brew saved:\n{}", wrong.join("\n"));
+    sweep.check_saved(opened);
     for (what, [equal, refused]) in &counts {
         say(
             test,

@@ -2,7 +2,6 @@
 //!
 //! The interpreter is `BREW_PYTHON`, or `python3`. If it lacks torch or transformers, the test says so and checks nothing.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,7 +10,7 @@ use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::trajectory;
+use tests::{python, say, trajectory};
 
 use super::support::{batch, difference, head_folder, recorded, run, teacher};
 
@@ -79,39 +78,13 @@ for folder, golden, attention in json.loads(sys.argv[1]):
 print(json.dumps(answers))
 "#;
 
-/// Why this interpreter cannot run the script; `None` if it can.
-fn hindrance(python: &str) -> Option<String> {
-    match Command::new(python).args(["-c", "import torch, transformers, safetensors"]).output() {
-        Err(error) => Some(error.to_string()),
-        Ok(output) if output.status.success() => None,
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            Some(text.lines().last().unwrap_or("it ended without a message").to_owned())
-        }
-    }
-}
-
-/// Prints a line that the test runner does not capture, unlike `eprintln!`.
-pub(crate) fn say(test: &str, line: &str) {
-    let line = format!("{test}: {line}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-}
-
-/// The interpreter, if it has what the scripts import; otherwise prints why not.
-pub(crate) fn python(test: &str) -> Option<String> {
-    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let Some(hindrance) = hindrance(&python) else { return Some(python) };
-    say(
-        test,
-        &format!("skipped: `{python}` (BREW_PYTHON, else python3) cannot import what it needs: {hindrance}"),
-    );
-    None
-}
+/// What the scripts import.
+pub(crate) const IMPORTS: &str = "import torch, transformers, safetensors";
 
 #[test]
 fn transformers_loads_a_saved_student_and_agrees() {
     let test = "transformers_loads_a_saved_student_and_agrees";
-    let Some(python) = python(test) else { return };
+    let Some(python) = python(test, IMPORTS) else { return };
     let student = BertForSequenceClassification::from_layers_of(&teacher(), Keep::every(2)).unwrap();
     let student = student.with_new_head(2, 5).unwrap();
     let folder = TempDir::new().unwrap();
@@ -172,7 +145,7 @@ fn saved_student(case: &str, folder: &Path) -> Vec<Tensor> {
 #[test]
 fn transformers_loads_every_architecture_with_every_head_and_agrees() {
     let test = "transformers_loads_every_architecture_with_every_head_and_agrees";
-    let Some(python) = python(test) else { return };
+    let Some(python) = python(test, IMPORTS) else { return };
     let folder = TempDir::new().unwrap();
     let (mut pairs, mut students) = (Vec::new(), Vec::new());
     for (architecture, class) in [("bert", "Bert"), ("roberta", "Roberta"), ("distilbert", "DistilBert")] {
@@ -210,7 +183,7 @@ fn transformers_loads_every_architecture_with_every_head_and_agrees() {
 #[test]
 fn queries_keys_and_values_are_what_transformers_linear_maps_give() {
     let test = "queries_keys_and_values_are_what_transformers_linear_maps_give";
-    let Some(python) = python(test) else { return };
+    let Some(python) = python(test, IMPORTS) else { return };
     let cases = ["bert/sequence", "roberta/sequence", "distilbert/sequence"];
     let mut asked = Vec::new();
     for case in cases {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use brew_core::model::DecoderForCausalLm;
 use brew_core::pass::Wants;
@@ -87,27 +86,4 @@ pub(crate) fn off_at_tokens(ours: &Tensor, theirs: &Tensor, mask: &Tensor) -> f6
 /// Wishes for these roles.
 pub(crate) fn wants(roles: &[&str]) -> Wants {
     roles.iter().fold(Wants::nothing(), |wants, role| wants.and_role(*role))
-}
-
-/// The interpreter that `BREW_PYTHON` names, or `python3`, where it has what the scripts import; says why not
-/// where it has not.
-pub(crate) fn python(test: &str) -> Option<String> {
-    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let asked = Command::new(&python).args(["-c", "import torch, transformers, safetensors"]).output();
-    let hindrance = match asked {
-        Ok(output) if output.status.success() => return Some(python),
-        Ok(output) => String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned(),
-        Err(error) => error.to_string(),
-    };
-    say(
-        test,
-        &format!("skipped: `{python}` (BREW_PYTHON, else python3) cannot import what it needs: {hindrance}"),
-    );
-    None
-}
-
-/// Prints a line that the test runner does not hold back.
-pub(crate) fn say(test: &str, line: &str) {
-    use std::io::Write as _;
-    std::io::stderr().write_all(format!("{test}: {line}\n").as_bytes()).expect("standard error");
 }

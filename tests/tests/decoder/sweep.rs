@@ -6,15 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use brew_core::model::DecoderForCausalLm;
 use brew_core::prelude::*;
 use serde::Deserialize;
 use tempfile::TempDir;
-use tests::read_tensors;
+use tests::{Sweep, python, read_tensors, say};
 
-use super::support::{fixture, off, off_at_tokens, python, say, wants};
+use super::support::{fixture, off, off_at_tokens, wants};
 
 /// A folder that `sweep.py` made.
 #[derive(Debug, Deserialize)]
@@ -65,22 +64,15 @@ fn problem(folder: &Path, refused: Option<&str>) -> Option<String> {
     (!far.is_empty()).then(|| far.join("; "))
 }
 
-/// Runs `sweep.py`.
-fn script(python: &str, arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new(python).arg(fixture("sweep.py")).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
-
 #[test]
 fn a_sweep_of_folders_computes_what_transformers_computes_both_ways() {
     let test = "a_sweep_of_folders_computes_what_transformers_computes_both_ways";
-    let Some(python) = python(test) else { return };
-    let count = std::env::var("BREW_SWEEP").unwrap_or_else(|_| "16".to_owned());
+    let Some(python) = python(test, "import torch, transformers, safetensors") else { return };
     let folder = TempDir::new().unwrap();
-    let path = folder.path().to_str().unwrap();
-    let cases: Vec<Case> = serde_json::from_slice(&script(&python, &["make", path, &count, "2026"])).unwrap();
-    assert_eq!(cases.len().to_string(), count);
+    let script = fixture("sweep.py");
+    let sweep = Sweep { python: &python, script: &script, folder: folder.path() };
+    let cases: Vec<Case> = sweep.make("16");
+    let count = cases.len();
     let mut counts: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
     let mut problems = Vec::new();
     for case in &cases {
@@ -92,19 +84,7 @@ fn a_sweep_of_folders_computes_what_transformers_computes_both_ways() {
     }
     assert!(problems.is_empty(), "{} of {count}:\n{}", problems.len(), problems.join("\n"));
 
-    #[derive(Deserialize)]
-    struct Answer {
-        folder: String,
-        class: String,
-        problems: Vec<String>,
-    }
-    let answers: Vec<Answer> = serde_json::from_slice(&script(&python, &["read", path])).unwrap();
     let opened: usize = counts.values().map(|[equal, _]| equal).sum();
-    assert_eq!(answers.len(), opened);
-    let wrong = answers.iter().filter(|answer| !answer.problems.is_empty());
-    let wrong: Vec<_> = wrong
-        .map(|answer| format!("{} {}: {}", answer.folder, answer.class, answer.problems.join("; ")))
-        .collect();
-    assert!(wrong.is_empty(), "what brew saved:\n{}", wrong.join("\n"));
+    sweep.check_saved(opened);
     say(test, &format!("{opened} of {count} opened and equal both ways; (opened, refused): {counts:?}"));
 }

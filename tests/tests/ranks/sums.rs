@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use brew_core::tch::{Device, Kind, Tensor};
-use tests::{Meeting, printed};
+use tests::{Meeting, printed, python};
 
 use super::PROGRAM;
 
@@ -33,12 +33,8 @@ dist.destroy_process_group()
 
 #[test]
 fn sums_have_the_bits_of_pytorchs_gloo() {
-    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let imports = "import torch.distributed, safetensors.torch; assert torch.__version__.startswith('2.11.')";
-    if !Command::new(&python).args(["-c", imports]).output().is_ok_and(|output| output.status.success()) {
-        println!("skipped: `{python}` (BREW_PYTHON, else python3) has no PyTorch 2.11 with safetensors");
-        return;
-    }
+    let imports = "import torch.distributed, safetensors.torch; assert torch.__version__.startswith('2.11.'), 'another PyTorch than 2.11'";
+    let Some(python) = python("sums_have_the_bits_of_pytorchs_gloo", imports) else { return };
     // The order of additions matters from three ranks on.
     let world_size = 3;
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use brew_core::prelude::*;
 use brew_core::semantics::Semantics;
-use tests::{alone, sentences};
+use tests::{alone, python, sentences};
 
 use super::support::{Quiet, pipeline};
 
@@ -64,12 +64,7 @@ for tag in sorted(events.Tags()['scalars']):
 
 #[test]
 fn pythons_tensorboard_reads_the_events() {
-    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has = std::process::Command::new(&python).args(["-c", "import tensorboard"]).output();
-    if !has.is_ok_and(|output| output.status.success()) {
-        println!("skipped: {python} has no tensorboard: set BREW_PYTHON to one that has it");
-        return;
-    }
+    let Some(python) = python("pythons_tensorboard_reads_the_events", "import tensorboard") else { return };
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
