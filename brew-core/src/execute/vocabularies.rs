@@ -1,5 +1,5 @@
-//! Whether everybody who reads the same token ids means the same tokens by them: the data, the student and the
-//! teachers. Compared before the first step, since ids of another vocabulary train without an error.
+//! Whether the data, the student and the teachers mean the same tokens by the same ids. It is checked before the
+//! first step, since ids of another vocabulary train without an error.
 
 use tch::{Kind, Tensor};
 
@@ -14,14 +14,14 @@ use crate::role::{Labels, Role as _};
 use crate::side::Owner;
 use crate::vocabulary::{Fingerprint, Vocabulary, VocabularyDifference};
 
-/// The vocabulary that data names for a column.
+/// The vocabulary that the data states for a column.
 pub(crate) type OfColumn<'a> = &'a dyn Fn(&str) -> Result<Option<Fingerprint>>;
 
-/// What the comparison gave.
+/// The result of the comparison.
 #[derive(Debug, Default)]
 pub(super) struct VocabularyFindings {
     pub(super) problems: Vec<Problem>,
-    /// What may be right, and a person should know.
+    /// Notes to the user about differences that may be intended.
     pub(super) notes: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ impl VocabularyFindings {
         })
     }
 
-    /// Reports a difference: a problem if these are two vocabularies and `certain` that both read the same ids.
+    /// Reports a difference: as a problem if these are two vocabularies, and it is certain that both read the ids.
     fn compare(
         &mut self,
         stage: &str,
@@ -65,8 +65,8 @@ impl VocabularyFindings {
 }
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
-    /// Compares the vocabularies of all who read a column of token ids. Models without tokenizer files, and
-    /// columns of which the data names no vocabulary, say nothing.
+    /// Compares the vocabularies of everyone who reads a column of token ids. Models without tokenizer files, and
+    /// columns for which the data states no vocabulary, are not compared.
     pub(super) fn compare_vocabularies<B: Feeds<T, A::Batch>>(
         &self,
         batch: &B,
@@ -75,15 +75,21 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         let mut findings = VocabularyFindings::default();
         let student = &self.pipeline.student;
         let read_by_student = Columns::of(student.columns_read(), batch.student());
-        let of_student = findings.read("the student", student);
+        let stated = read_by_student.vocabularies(of_column)?;
+        let is_shared = same_batch(batch) && !self.pipeline.teachers.is_empty();
+        // A tokenizer file has megabytes: read only to compare it.
+        let of_student = match is_shared || !stated.is_empty() {
+            true => findings.read("the student", student),
+            false => None,
+        };
         if let Some(own) = &of_student {
             let stage = stage_of(self.plan(), Owner::Student);
-            compare_with_data(&mut findings, &stage, "the student", own, &read_by_student, of_column)?;
+            compare_with_data(&mut findings, &stage, "the student", own, &read_by_student, &stated);
         }
         for (index, teacher) in self.pipeline.teachers.iter().enumerate() {
-            // A teacher with a batch of its own reads other columns, whatever their names, and one whose output
-            // is given reads none.
-            if !same_batch(batch) || batch.teacher_output(index).is_some() {
+            // A teacher with its own batch reads other columns, whatever their names; one whose output is given
+            // reads none.
+            if !is_shared || batch.teacher_output(index).is_some() {
                 continue;
             }
             let whose = self.called(index);
@@ -91,7 +97,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             let stage = stage_of(self.plan(), Owner::Teacher(index));
             let read = Columns::of(teacher.columns_read(), batch.student());
             let before = findings.problems.len();
-            compare_with_data(&mut findings, &stage, &whose, &own, &read, of_column)?;
+            compare_with_data(&mut findings, &stage, &whose, &own, &read, &read.vocabularies(of_column)?);
             let Some(of_student) = of_student.as_ref().filter(|_| findings.problems.len() == before) else {
                 continue;
             };
@@ -99,7 +105,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             if let Some(column) = token_column::<A>(&shared, batch.student())? {
                 let sides = format!("{whose} and the student read the same `{column}`, and");
                 let mend = "tokenise the texts once for each and stream `Both<TeacherBatch, StudentBatch>`, or take a student with the teacher's vocabulary";
-                // Another column may hold other numbers, and a model that does not say may read another one.
+                // Another column may hold other numbers, and a model that does not state its columns may not read this.
                 let certain = column == TOKENS && read.stated && read_by_student.stated;
                 findings.compare(&stage, &sides, &own.difference(of_student), mend, certain);
             }
@@ -114,15 +120,11 @@ fn compare_with_data(
     whose: &str,
     own: &Vocabulary,
     read: &Columns,
-    of_column: OfColumn<'_>,
-) -> Result<()> {
-    let mut differences = Vec::new();
-    for column in &read.names {
-        if let Some(print) = of_column(column)? {
-            differences.push((column, own.difference_from(&print)));
-        }
-    }
-    // A model that does not say what it reads may well read the column that fits, and no other.
+    stated: &[(&str, Fingerprint)],
+) {
+    let differences: Vec<_> =
+        stated.iter().map(|(column, print)| (column, own.difference_from(print))).collect();
+    // A model that does not state its columns may read only the one that fits.
     let fits = differences.iter().any(|(_, difference)| !difference.is_of_two());
     for (column, difference) in differences {
         if read.stated || !fits || !difference.is_of_two() {
@@ -131,7 +133,6 @@ fn compare_with_data(
             findings.compare(stage, &sides, &difference, mend, true);
         }
     }
-    Ok(())
 }
 
 /// Refuses data whose token ids belong to another vocabulary than the student's.
@@ -141,9 +142,13 @@ pub(crate) fn same_vocabulary<A: Adaptor>(
     of_column: OfColumn<'_>,
 ) -> Result<()> {
     let mut findings = VocabularyFindings::default();
-    let Some(own) = findings.read("the student", student) else { return Ok(()) };
     let read = Columns::of(student.columns_read(), batch);
-    compare_with_data(&mut findings, "", "the student", &own, &read, of_column)?;
+    let stated = read.vocabularies(of_column)?;
+    if stated.is_empty() {
+        return Ok(());
+    }
+    let Some(own) = findings.read("the student", student) else { return Ok(()) };
+    compare_with_data(&mut findings, "", "the student", &own, &read, &stated);
     match findings.problems.into_iter().next() {
         Some(Problem::Unfit { message, .. }) => Err(Error::invalid(message)),
         _ => Ok(()),
@@ -161,7 +166,7 @@ const TOKENS: &str = "input_ids";
 /// The columns of a batch that a model reads.
 struct Columns {
     names: Vec<String>,
-    /// Whether the model says which; otherwise they are all columns.
+    /// Whether the model states them; otherwise these are all columns.
     stated: bool,
 }
 
@@ -170,6 +175,12 @@ impl Columns {
         let all = batch.tensors().into_iter().map(|(name, _)| name.to_owned());
         let names = all.filter(|name| read.as_ref().is_none_or(|read| read.contains(name))).collect();
         Columns { names, stated: read.is_some() }
+    }
+
+    /// Those with a stated vocabulary.
+    fn vocabularies(&self, of_column: OfColumn<'_>) -> Result<Vec<(&str, Fingerprint)>> {
+        let stated = |name| Ok(of_column(name)?.map(|print| (name, print)));
+        self.names.iter().filter_map(|name| stated(name.as_str()).transpose()).collect()
     }
 
     fn has(&self, name: &str) -> bool {

@@ -4,6 +4,8 @@
 //! the same batch must share a tokenizer, so a run compares their vocabularies, and the one that the data
 //! states, before its first step.
 
+mod fingerprint;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
@@ -12,11 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// The number of ids that share one hash in a [`Fingerprint`] that ends at this id: few in a small vocabulary, so
-/// that one replaced token is a small part there too.
-fn block(end: u32) -> u32 {
-    if end <= 4096 { 16 } else { 256 }
-}
+pub use fingerprint::Fingerprint;
 
 /// The tokens of a tokenizer by their ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -137,83 +135,17 @@ impl Vocabulary {
 
     /// Compares it with a fingerprint, by blocks of ids. A block also differs if one side lacks some of its ids.
     pub(crate) fn difference_from(&self, print: &Fingerprint) -> VocabularyDifference {
-        let end = self.end();
-        let whole = end / block(print.end);
-        let own = self.fingerprint_up_to(print.end);
-        let pairs = (0..).zip(own.blocks.iter().zip(&print.blocks));
-        // The last, partial block of the shorter side cannot be compared.
-        let shared = pairs.filter(|(place, _)| print.end <= end || *place < whole);
-        let mut found = VocabularyDifference { common: 0, other: 0, first: None };
-        for (_, (one, other)) in shared {
-            found.common += 1;
-            found.other += usize::from(one != other);
-        }
-        found
+        Fingerprint::up_to(print.end, &self.0).difference(print, self.end())
     }
 
     /// The fingerprint that a table of tokenised text stores.
     pub fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint_up_to(self.end())
+        Fingerprint::up_to(self.end(), &self.0)
     }
 
     /// One more than the largest id.
     fn end(&self) -> u32 {
         self.0.last_key_value().map_or(0, |(id, _)| id.saturating_add(1))
-    }
-
-    fn fingerprint_up_to(&self, end: u32) -> Fingerprint {
-        let mut blocks = Vec::new();
-        let mut start = 0;
-        while start < end {
-            let next = start.saturating_add(block(end)).min(end);
-            let mut hasher = blake3::Hasher::new();
-            for (id, token) in self.0.range(start..next) {
-                hasher.update(&id.to_le_bytes());
-                hasher.update(&u64::try_from(token.len()).unwrap_or(u64::MAX).to_le_bytes());
-                hasher.update(token.as_bytes());
-            }
-            let mut short = [0; 4];
-            hasher.finalize_xof().fill(&mut short);
-            blocks.push(u32::from_le_bytes(short));
-            start = next;
-        }
-        Fingerprint { end, blocks }
-    }
-}
-
-/// A short description of a [`Vocabulary`]: the end of its ids, and a hash for every 256 ids (every 16 up to 4096
-/// ids). As text
-/// (`Display`, `FromStr`) it is stored in the metadata of a column of ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint {
-    end: u32,
-    blocks: Vec<u32>,
-}
-
-impl std::fmt::Display for Fingerprint {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}:", self.end)?;
-        self.blocks.iter().try_for_each(|block| write!(formatter, "{block:08x}"))
-    }
-}
-
-impl std::str::FromStr for Fingerprint {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let wrong = || Error::invalid(format!("`{text}` is not the fingerprint of a vocabulary"));
-        let (end, blocks) = text.split_once(':').ok_or_else(wrong)?;
-        let end: u32 = end.parse().map_err(|_| wrong())?;
-        let digits = blocks.as_bytes();
-        let hash = |digits: &[u8]| {
-            let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-            u32::from_str_radix(digits, 16).map_err(|_| wrong())
-        };
-        let blocks = digits.chunks(8).map(hash).collect::<Result<Vec<u32>>>()?;
-        if digits.len() % 8 != 0 || u32::try_from(blocks.len()) != Ok(end.div_ceil(block(end))) {
-            return Err(wrong());
-        }
-        Ok(Fingerprint { end, blocks })
     }
 }
 
@@ -263,6 +195,10 @@ mod tests {
         assert!(!difference.is_of_two());
         let difference = one.difference_from(&replaced.fingerprint());
         assert_eq!((difference.common, difference.other, difference.is_of_two()), (75, 1, false));
+        assert!(one.fingerprint().is_like(&replaced.fingerprint()));
+        assert!(!one.fingerprint().is_like(&other.fingerprint()));
+        assert!(words(10, "a").fingerprint().is_like(&words(11, "a").fingerprint()));
+        assert!(!words(10, "a").fingerprint().is_like(&words(5000, "a").fingerprint()));
         let (few, mut other) = (words(40, "a"), words(40, "a"));
         other.0.insert(7, "[E1]".to_owned());
         assert!(!few.difference_from(&other.fingerprint()).is_of_two());

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use brew_core::vocabulary::Fingerprint;
 
 use super::features::{names_in, of_shards};
+use super::vocabulary::{of_vocabulary, stated};
 use crate::arrays::half::Half;
 use crate::error::{Error, Result};
 use crate::source::table::Table;
 
-/// The schema of all files, with the class names of whichever file has them.
+/// The schema of all files, with the class names and the vocabulary of whichever file has them.
 ///
 /// # Errors
-/// Classes with different names or a different order across files, or two-byte floats of different dtypes, by
-/// file and column.
+/// Classes with different names or a different order across files, token ids of different vocabularies, or
+/// two-byte floats of different dtypes, by file and column.
 pub(super) fn one_meaning(schema: &SchemaRef, tables: &[Table]) -> Result<SchemaRef> {
     if tables.len() < 2 {
         return Ok(schema.clone());
@@ -66,6 +68,35 @@ pub(super) fn one_meaning(schema: &SchemaRef, tables: &[Table]) -> Result<Schema
             }
         }
     }
+    let fields = schema.fields().iter().map(|field| one_vocabulary(field, tables));
+    let fields = fields.collect::<Result<Vec<_>>>()?;
     let metadata = of_shards(tables.iter().map(|table| table.schema.metadata()));
-    Ok(Arc::new(Schema::new_with_metadata(schema.fields().clone(), metadata)))
+    Ok(Arc::new(Schema::new_with_metadata(fields, metadata)))
+}
+
+/// The field with the vocabulary that the files state for its column.
+fn one_vocabulary(field: &Field, tables: &[Table]) -> Result<Field> {
+    let mut known: Option<(&Table, Fingerprint)> = None;
+    for table in tables {
+        // An unreadable fingerprint is reported by `vocabulary`.
+        let of_file = table.schema.field_with_name(field.name()).ok().and_then(stated);
+        let Some(Ok(print)) = of_file else { continue };
+        match &known {
+            None => known = Some((table, print)),
+            Some((first, other)) if !other.is_like(&print) => {
+                let message = format!(
+                    "the token ids of column `{}` are of another vocabulary than in {}: tokenise all files with one \
+                     tokenizer",
+                    field.name(),
+                    first.path.display()
+                );
+                return Err(Error::format(&*table.path, message));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(match known {
+        Some((_, print)) => of_vocabulary(field.clone(), &print),
+        None => field.clone(),
+    })
 }

@@ -1,5 +1,5 @@
-//! Of which vocabulary the token ids of a column are. It stands in the field's metadata, which every copy of
-//! the column keeps.
+//! The vocabulary that a column's token ids belong to: a fingerprint in the field's metadata, which every copy
+//! of the column keeps.
 
 use arrow::datatypes::Field;
 use brew_core::vocabulary::Fingerprint;
@@ -8,7 +8,7 @@ use super::Dataset;
 use crate::error::{Error, Result};
 
 /// The key of a field's metadata.
-const KEY: &str = "brew:vocabulary";
+const KEY: &str = "brew.vocabulary";
 
 impl Dataset {
     /// The fingerprint of the vocabulary that a column's token ids belong to: of a column made by
@@ -18,12 +18,14 @@ impl Dataset {
     /// # Errors
     /// No such column; a fingerprint that cannot be read.
     pub fn vocabulary(&self, column: &str) -> Result<Option<Fingerprint>> {
-        let field = self.field(column)?;
-        let read = |text: &str| {
-            text.parse().map_err(|error| Error::format(self.path(), format!("column `{column}`: {error}")))
-        };
-        field.metadata().get(KEY).map(|text| read(text)).transpose()
+        let read = |error| Error::format(self.path(), format!("column `{column}`: {error}"));
+        stated(self.field(column)?).transpose().map_err(read)
     }
+}
+
+/// What a field says of its vocabulary.
+pub(super) fn stated(field: &Field) -> Option<brew_core::Result<Fingerprint>> {
+    field.metadata().get(KEY).map(|text| text.parse())
 }
 
 /// The field of a column of token ids from this vocabulary.

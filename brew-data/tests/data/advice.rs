@@ -168,7 +168,7 @@ fn carriage_returns_bytes_and_sentences_are_mended_as_advised() {
             let table = Dataset::open(folder.path().join("a.csv")).unwrap();
             assert_eq!(table.texts("text").unwrap(), ["é"]);
         }
-        Err(_) => eprintln!("skipped: no iconv"),
+        Err(_) => crate::skipped("no iconv"),
     }
     // "declare them", of a `.txt` of CoNLL columns.
     let folder = files(&[("a.conll", b"EU B-ORG\n\nrejects O\n")]);

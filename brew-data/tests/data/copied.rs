@@ -11,6 +11,7 @@ use brew_data::{Dataset, Pieces, Tokenize, Tokenizer, Words};
 use tempfile::tempdir;
 
 use crate::batches::{Scores, array, epoch};
+use crate::skipped;
 
 fn carried(name: &str) -> Dataset {
     Dataset::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/carried").join(name)).unwrap()
@@ -214,7 +215,7 @@ fn pyarrow_reads_the_same_in_a_copy_as_in_its_original() {
     let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has = std::process::Command::new(&python).args(["-c", "import pyarrow"]).output();
     if !has.is_ok_and(|has| has.status.success()) {
-        println!("skipped: {python} has no pyarrow: set BREW_PYTHON to one that has it");
+        skipped(&format!("`{python}` (BREW_PYTHON, else python3) has no pyarrow"));
         return;
     }
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");

@@ -143,3 +143,29 @@ fn a_limit_of_the_length_holds_for_the_tokens_of_the_table() {
         assert_eq!(ids.size(), [2, 3]);
     }
 }
+
+#[test]
+fn files_of_token_ids_from_two_tokenizers_are_refused_and_one_that_says_nothing_takes_the_others() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tokenize");
+    let cache = tempdir().unwrap();
+    let tokens = |of: &str| {
+        let rows = table(&[("text", array(StringArray::from(vec!["a good film"])))]);
+        let tokenizer = Tokenizer::from_folder(fixtures.join(of)).unwrap();
+        rows.tokenize(&tokenizer, &Tokenize::text("text", 9), cache.path()).unwrap()
+    };
+    let (bert, folder) = (tokens("bert"), tempdir().unwrap());
+    let unsaid = bert.with_integer_lists("input_ids", vec![vec![1]]).unwrap();
+    assert_eq!(unsaid.vocabulary("input_ids").unwrap(), None);
+    unsaid.write_parquet(folder.path().join("a.parquet")).unwrap();
+    bert.write_parquet(folder.path().join("b.parquet")).unwrap();
+    let both = Dataset::open(folder.path()).unwrap();
+    assert_eq!(both.vocabulary("input_ids").unwrap(), bert.vocabulary("input_ids").unwrap());
+    assert!(both.vocabulary("input_ids").unwrap().is_some());
+    tokens("roberta").write_parquet(folder.path().join("c.parquet")).unwrap();
+    let refused = Dataset::open(folder.path()).unwrap_err().to_string();
+    assert!(
+        refused.contains("c.parquet: the token ids of column `input_ids` are of another vocabulary"),
+        "{refused}"
+    );
+    assert!(refused.contains("b.parquet"), "{refused}");
+}

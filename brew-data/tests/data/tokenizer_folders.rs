@@ -13,6 +13,7 @@ use tempfile::{TempDir, tempdir};
 
 use crate::aligned::column;
 use crate::batches::{array, table};
+use crate::skipped;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -91,7 +92,7 @@ fn the_recorded_tokens_are_still_those_of_transformers() {
     let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let imports = Command::new(&python).args(["-c", "import transformers, tokenizers"]).output();
     if !imports.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: `{python}` (BREW_PYTHON, else python3) has no transformers");
+        skipped(&format!("`{python}` (BREW_PYTHON, else python3) has no transformers"));
         return;
     }
     let output = Command::new(&python)
@@ -158,7 +159,7 @@ fn the_conversion_of_a_sentence_piece_model_works_as_it_is_printed() {
     let imports =
         Command::new(&python).args(["-c", "import transformers, sentencepiece, google.protobuf"]).output();
     if !imports.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: `{python}` (BREW_PYTHON, else python3) has no transformers with sentencepiece");
+        skipped(&format!("`{python}` (BREW_PYTHON, else python3) has no transformers with sentencepiece"));
         return;
     }
     let folder = tempdir().unwrap();
