@@ -1,6 +1,8 @@
 //! Live comparisons with Python: which interpreter runs them, what is said if none can, and the two halves that every
 //! sweep of model folders has.
 
+#![expect(clippy::expect_used, reason = "a test fails where a helper does")]
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -53,8 +55,7 @@ struct Answer {
 }
 
 impl Sweep<'_> {
-    fn run<T: DeserializeOwned>(&self, arguments: &[&str]) -> T {
-        let [task, rest @ ..] = arguments else { panic!("a sweep needs a task") };
+    fn run<T: DeserializeOwned>(&self, task: &str, rest: &[&str]) -> T {
         let output =
             Command::new(self.python).arg(self.script).arg(task).arg(self.folder).args(rest).output();
         let output = output.expect("the interpreter that was found before");
@@ -68,7 +69,7 @@ impl Sweep<'_> {
     /// The script fails, or makes another number.
     pub fn make<C: DeserializeOwned>(&self, unless_told: &str) -> Vec<C> {
         let count = std::env::var("BREW_SWEEP").unwrap_or_else(|_| unless_told.to_owned());
-        let cases: Vec<C> = self.run(&["make", &count, "2026"]);
+        let cases: Vec<C> = self.run("make", &[&count, "2026"]);
         assert_eq!(cases.len().to_string(), count);
         cases
     }
@@ -78,7 +79,7 @@ impl Sweep<'_> {
     /// # Panics
     /// It does not, or read another number of folders.
     pub fn check_saved(&self, saved: usize) {
-        let answers: Vec<Answer> = self.run(&["read"]);
+        let answers: Vec<Answer> = self.run("read", &[]);
         assert_eq!(answers.len(), saved);
         let wrong = answers.iter().filter(|answer| !answer.problems.is_empty());
         let wrong: Vec<_> =

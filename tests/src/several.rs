@@ -21,7 +21,7 @@ impl Meeting {
         Meeting { socket: TcpListener::bind("127.0.0.1:0").unwrap() }
     }
 
-    /// Starts a program as this rank of so many, with one thread.
+    /// Starts a program as this rank of this many, with one thread.
     ///
     /// # Panics
     /// If it does not start.

@@ -1,4 +1,4 @@
-//! Which rank a failed call is to be looked for at: libtorch's messages name an address at best.
+//! Finds the rank that made a call fail: libtorch's messages name an address at best.
 
 use std::time::{Duration, Instant};
 

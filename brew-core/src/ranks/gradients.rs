@@ -37,7 +37,7 @@ impl Group {
         let named: Vec<(&str, &Tensor)> = parameters.without_buffers().collect();
         let own: Vec<u8> = named.iter().map(|(_, tensor)| state(&tensor.grad())).collect();
         let states = self.all_gather_bytes(&own)?;
-        // Every rank finds this, so none goes on alone.
+        // Every rank finds this, so none continues alone.
         if let Some(rank) = states.iter().position(|states| states.len() != own.len()) {
             let text = format!("rank {rank} has {} parameters, this one {}", states[rank].len(), own.len());
             return Err(self.ranks.error(CALL, text));

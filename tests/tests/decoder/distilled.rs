@@ -87,7 +87,7 @@ fn pipeline(
     plan.unwrap()
 }
 
-/// What a run folder holds after so many steps, and the total of every step.
+/// What a run folder holds after this many steps, and the total of every step.
 fn trained(
     pipeline: Pipeline<CausalLmBatch, CausalLmOutputAdaptor>,
     run: (&Path, u64, Option<u64>),

@@ -1,8 +1,8 @@
 //! Folders as transformers saves them, with settings of every kind: brew computes what transformers computes, and
 //! transformers opens what brew saves of them and computes the same.
 //!
-//! `BREW_SWEEP=400 BREW_PYTHON=… cargo test -p tests --test decoder sweep -- --nocapture` makes so many; without it
-//! there are 16, two of each architecture.
+//! `BREW_SWEEP=400 BREW_PYTHON=… cargo test -p tests --test decoder sweep -- --nocapture` tries 400 folders; by default
+//! there are 16, two per architecture.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ use super::support::{fixture, off, off_at_tokens, wants};
 struct Case {
     folder: String,
     family: String,
-    /// What a refusal says, where the folder is to be refused.
+    /// What the error says, if the folder must be rejected.
     refused: Option<String>,
     about: String,
 }

@@ -6,7 +6,7 @@ use super::rope::Rope;
 use crate::model::activation::Activation;
 
 impl DecoderConfig {
-    /// transformers' defaults of an architecture. Sizes of one's own go around it:
+    /// transformers' defaults of an architecture. Give your own sizes around it:
     /// `DecoderConfig { hidden_size: 576, ..DecoderConfig::base(DecoderArchitecture::Llama) }`.
     pub fn base(model_type: DecoderArchitecture) -> Self {
         let rope = Rope::of_theta(model_type.switches().theta);
