@@ -3,6 +3,7 @@
 //! A student that starts from trained layers learns faster and ends up better than one with random weights.
 //! Which layers to take is the only choice to make, so it has its own type.
 
+use super::influence::BlockInfluence;
 use crate::error::{Error, Result};
 
 /// The layers that a student keeps, counted from 0, which is next to the embeddings.
@@ -31,6 +32,8 @@ enum KeepRule {
     Every(usize),
     First(usize),
     These(Vec<usize>),
+    /// How many, and all layers from the most to the least influential.
+    Influential(usize, Vec<usize>),
 }
 
 impl Keep {
@@ -52,16 +55,47 @@ impl Keep {
         Keep(KeepRule::These(layers.into_iter().collect()))
     }
 
+    /// The `count` layers with the largest [block influence](BlockInfluence), in their order in the model.
+    ///
+    /// This is the start for decoders, which predict worse than chance if they keep only their first layers.
+    ///
+    /// ```no_run
+    /// # use brew_core::model::{CausalLmBatch, DecoderForCausalLm, Keep};
+    /// # fn main() -> brew_core::Result<()> {
+    /// # let (teacher, sample): (DecoderForCausalLm, Vec<CausalLmBatch>) = todo!();
+    /// let influence = teacher.block_influence(&sample)?;
+    /// println!("{influence}");
+    /// let student = DecoderForCausalLm::from_layers_of(&teacher, Keep::by_influence(20, &influence))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn by_influence(count: usize, influence: &BlockInfluence) -> Self {
+        Keep(KeepRule::Influential(count, influence.ranking()))
+    }
+
     /// The indices of the kept layers, in a model with `layers` layers.
     ///
     /// # Errors
-    /// No layer left, or layers that the model does not have; every such layer is named.
+    /// No layer left, or layers that the model does not have; every such layer is named. An influence measured on a
+    /// model with another number of layers.
     pub fn of(&self, layers: usize) -> Result<Vec<usize>> {
         let kept: Vec<usize> = match &self.0 {
             KeepRule::Every(0) => Vec::new(),
             KeepRule::Every(stride) => (0..layers).step_by(*stride).collect(),
             KeepRule::First(count) => (0..*count).collect(),
             KeepRule::These(these) => these.clone(),
+            KeepRule::Influential(_, ranking) if ranking.len() != layers => {
+                return Err(Error::invalid(format!(
+                    "the influence was measured on a model of {} layers, and this one has {layers}: measure it on the model whose layers are kept",
+                    ranking.len()
+                )));
+            }
+            KeepRule::Influential(count, _) if *count > layers => (0..*count).collect(),
+            KeepRule::Influential(count, ranking) => {
+                let mut kept: Vec<usize> = ranking.iter().copied().take(*count).collect();
+                kept.sort_unstable();
+                kept
+            }
         };
         if kept.is_empty() {
             return Err(Error::invalid(format!("no layer would be kept: keep at least one of {layers}")));

@@ -9,6 +9,7 @@ mod distilled;
 
 mod folders;
 mod half;
+mod influence;
 mod parity;
 mod places;
 mod students;

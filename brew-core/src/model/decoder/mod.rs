@@ -18,6 +18,7 @@ mod folder;
 mod freeze;
 mod fresh;
 mod head;
+mod influence;
 mod layer;
 mod linear;
 mod loss;

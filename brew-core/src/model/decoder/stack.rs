@@ -60,8 +60,23 @@ impl Stack {
         Visibility::by(attention_mask, &Asked { longest: self.longest, windows: &self.windows, maps })
     }
 
-    /// Runs embeddings `(batch, length, width)` through all layers.
+    /// Runs embeddings `(batch, length, width)` through all layers and the final norm.
     pub(crate) fn forward(
+        &self,
+        embedded: Tensor,
+        visibility: &Visibility,
+        pass: &Pass,
+    ) -> Result<LayerOutputs> {
+        let mut outputs = self.layers(embedded, visibility, pass)?;
+        // The last hidden state is the one after the final norm.
+        outputs.last = self.norm.forward(&outputs.last)?;
+        outputs.keep_last(self.layers.len(), pass);
+        Ok(outputs)
+    }
+
+    /// The same without the final norm: `last` is what the last layer passes on, and the hidden states end with what it
+    /// reads.
+    pub(crate) fn layers(
         &self,
         embedded: Tensor,
         visibility: &Visibility,
@@ -87,9 +102,6 @@ impl Stack {
                 layer.forward(&outputs.last, (visibility, rotation), (index, count), pass)?
             });
         }
-        // The last hidden state is the one after the final norm.
-        outputs.last = self.norm.forward(&outputs.last)?;
-        outputs.keep_last(count, pass);
         Ok(outputs)
     }
 

@@ -13,8 +13,8 @@ impl DecoderForCausalLm {
     /// same device. Each layer keeps its rotation and its window. See [`Keep`] for how the layers and hidden states of
     /// both correspond.
     ///
-    /// A decoder that keeps only its first layers predicts worse than chance: keep the first two, the last, and some
-    /// in between.
+    /// A decoder that keeps only its first layers predicts worse than chance: keep its most influential ones, with
+    /// [`Keep::by_influence`].
     ///
     /// # Errors
     /// If the teacher lacks a layer to keep, if there are none, and if a layer would compute something else at its new

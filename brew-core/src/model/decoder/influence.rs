@@ -1,0 +1,44 @@
+//! Measures how much each layer changes what passes through it.
+
+use indicatif::ProgressBar;
+
+use super::{CausalLmBatch, DecoderForCausalLm};
+use crate::batch::{Batch as _, Batches};
+use crate::error::{InStage as _, Result};
+use crate::model::influence::{BlockInfluence, Sums};
+use crate::pass::{Pass, Wants};
+
+impl DecoderForCausalLm {
+    /// The block influence of each layer on the first epoch of a sample, in evaluation mode and without gradients: see
+    /// [`Keep::by_influence`](crate::model::Keep::by_influence).
+    ///
+    /// A few thousand tokens of the text that the student is for are enough to tell the layers apart. What a layer
+    /// passes on counts before the final norm, the last layer's too.
+    ///
+    /// # Errors
+    /// Those of the data and of [`forward`](Self::forward), with the number of the batch; a sample without tokens;
+    /// hidden states that are not finite.
+    pub fn block_influence(&self, sample: &impl Batches<Batch = CausalLmBatch>) -> Result<BlockInfluence> {
+        let _guard = tch::no_grad_guard();
+        let device = self.named_parameters().device();
+        let pass = Pass::evaluation(Wants::nothing().and_role("hidden"));
+        let bar = ProgressBar::new(sample.batches_in(0)?.unwrap_or_default() as u64)
+            .with_message("measuring the influence of layers");
+        let mut sums = Sums::default();
+        for (number, batch) in sample.epoch(0)?.enumerate() {
+            let of_batch = batch.and_then(|batch| {
+                let batch = batch.to_device(device)?;
+                super::check_shapes(&batch.input_ids, &batch.attention_mask, None)?;
+                let visibility = self.stack.visibility(&batch.attention_mask, &pass)?;
+                let embedded = self.embeddings.forward(&batch.input_ids, &visibility.positions, &pass)?;
+                let mut outputs = self.stack.layers(embedded, &visibility, &pass)?;
+                outputs.hidden_states.push(outputs.last);
+                sums.add(&outputs.hidden_states, &batch.attention_mask)
+            });
+            of_batch.in_stage(&format!("batch {number} of the sample"))?;
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        sums.influence()
+    }
+}
