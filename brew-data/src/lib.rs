@@ -59,6 +59,8 @@ pub use source::format::Format;
 pub use source::storage::{Disk, Object, Storage};
 pub use store::{OnDisk, TeacherStore};
 pub use text::answers::{Answer, Answers};
+pub use text::chat::message::{Chat, Message};
+pub use text::chat::template::{ChatTemplate, MarkedText};
 pub use text::classifier::{Prediction, TextClassifier};
 pub use text::questions::Questions;
 pub use text::tokenize::Tokenize;

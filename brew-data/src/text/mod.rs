@@ -3,6 +3,7 @@
 pub(crate) mod answers;
 pub(crate) mod cache;
 mod cells;
+pub(crate) mod chat;
 pub(crate) mod classifier;
 pub(crate) mod questions;
 pub(crate) mod tokenize;

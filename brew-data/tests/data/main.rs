@@ -9,6 +9,7 @@ mod augmented;
 mod bad_input;
 mod batches;
 mod brought;
+mod chat_templates;
 mod classifier;
 mod codecs;
 mod columns;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tokenizers::{Tokenizer, TruncationDirection};
 
 use self::build::Parts;
-use self::settings::{Class, TokenizerSettings};
+use self::settings::{Class, NAMED, TokenizerSettings};
 use crate::error::{Error, Result};
 
 /// A tokenizer with its folder's settings.
@@ -56,6 +56,13 @@ pub(super) fn read(folder: &Path) -> Result<FoundTokenizer> {
     found.with_padding(None);
     found.with_truncation(None).map_err(|error| Error::format(&path, error))?;
     Ok(FoundTokenizer { inner: found, path, cut: settings.cut().unwrap_or(cut), longest: settings.longest() })
+}
+
+/// The named special tokens of a folder's settings, as chat templates read them.
+pub(super) fn special_tokens(folder: &Path) -> Result<Vec<(String, String)>> {
+    let settings = TokenizerSettings::read(folder)?;
+    let named = NAMED.iter().filter_map(|name| Some(((*name).to_owned(), settings.named(name)?.content)));
+    Ok(named.collect())
 }
 
 /// Whether the folder has BPE codes, as PhoBERT and BERTweet do: its `vocab.txt` is not BERT's.

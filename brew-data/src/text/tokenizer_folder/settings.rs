@@ -24,7 +24,7 @@ pub(super) enum Class {
 }
 
 /// The named special tokens, in the order in which transformers adds missing ones.
-const NAMED: [&str; 7] =
+pub(super) const NAMED: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// Lengths above this mean no limit: transformers writes 10³⁰.
