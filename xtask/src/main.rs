@@ -37,7 +37,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Puts libtorch and the pretrained model into `.brew`, unless they are there already.
+    /// Puts libtorch and the pretrained models into `.brew`, unless they are there already.
     Setup,
     /// Sets up, then runs every test: unit, integration, documentation and compile-fail.
     Test,

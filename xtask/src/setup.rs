@@ -12,7 +12,7 @@ use crate::{machine, model, python, workspace};
 /// `cargo xtask setup`.
 pub(crate) fn command() -> Result<()> {
     run()?;
-    println!("Set up: libtorch and the model all-MiniLM-L6-v2 are in place");
+    println!("Set up: libtorch and the models all-MiniLM-L6-v2 and SmolLM2-135M-Instruct are in place");
     Ok(())
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn run() -> Result<()> {
     let _alone = lock(&brew.join("lock"))?;
 
     let libtorch = Libtorch::chosen();
-    let mut layouts = vec![model::layout()];
+    let mut layouts = Vec::from(model::layouts());
     if libtorch == Libtorch::LaidOut {
         layouts.insert(0, libtorch::layout(machine::has_nvidia_gpu()));
     }

@@ -20,9 +20,14 @@ pub(crate) fn libtorch() -> PathBuf {
     brew().join("libtorch")
 }
 
-/// The pretrained model: a Hugging Face folder.
+/// The pretrained encoder: a Hugging Face folder.
 pub(crate) fn minilm() -> PathBuf {
     brew().join("models/all-MiniLM-L6-v2")
+}
+
+/// The folder of the pretrained language model, which is the file `Q4_1.gguf` in it.
+pub(crate) fn smollm2() -> PathBuf {
+    brew().join("models/SmolLM2-135M-Instruct")
 }
 
 /// The labelled movie reviews that ship with the repository.
