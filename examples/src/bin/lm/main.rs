@@ -1,0 +1,30 @@
+//! Language models: a Hugging Face folder or a GGUF file in, JSON out.
+
+#![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
+
+mod score;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Runs a language model.
+#[derive(Debug, Parser)]
+#[command(name = "lm")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prints how well the model predicts these tokens, and its scores of the token after them.
+    Score(score::Arguments),
+}
+
+fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    examples::run(|| match command {
+        Command::Score(arguments) => score::run(&arguments),
+    })
+}
