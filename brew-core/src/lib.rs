@@ -35,7 +35,7 @@
 //! 5. [`loss`]: the losses, each with its formula, shapes, and source.
 //! 6. [`train`]: the [`Trainer`](train::Trainer) with its optimizers, precision, checkpoints, and resuming.
 //!
-//! Then, as needed: [`plan`] prints and draws a pipeline, [`observe`] has metrics, progress, and reports, [`cache`] saves
+//! Then, as needed: [`generate`](mod@generate) lets a language model write, [`plan`] prints and draws a pipeline, [`observe`] has metrics, progress, and reports, [`cache`] saves
 //! running the teacher in every epoch, [`schedule`] varies learning rates and weights over a run, [`textbrewer`] reads
 //! TextBrewer's configs, and [`execute`] runs a plan on a device. The [`prelude`] has what nearly every program needs.
 //!
@@ -51,6 +51,7 @@ pub mod distill;
 pub mod error;
 pub mod execute;
 pub mod feature;
+pub mod generate;
 mod json;
 pub mod loss;
 pub mod model;
@@ -59,6 +60,7 @@ pub mod observe;
 pub mod parameters;
 pub mod pass;
 pub mod plan;
+mod random;
 pub mod ranks;
 pub mod role;
 mod row_key;

@@ -10,7 +10,7 @@
 //!    brew-core's `Batches`, so a `Trainer` runs on it.
 //!
 //! Then, as needed: [`TeacherStore`] keeps a teacher's features on disk, [`TextClassifier`] predicts with a saved
-//! student, [`augment`] varies texts per epoch, [`Answers`] turns logits into answers, [`Stream`] feeds endless
+//! student, [`TextGenerator`] writes with one, [`augment`] varies texts per epoch, [`Answers`] turns logits into answers, [`Stream`] feeds endless
 //! data, and [`Storage`] reads from stores other than the local disk.
 //!
 //! ```
@@ -62,14 +62,15 @@ pub use text::answers::{Answer, Answers};
 pub use text::chat::message::{Chat, Message};
 pub use text::chat::template::{ChatTemplate, MarkedText};
 pub use text::classifier::{Prediction, TextClassifier};
+pub use text::generator::{TextGenerator, Written};
 pub use text::questions::Questions;
 pub use text::tokenize::Tokenize;
 pub use text::tokenizer::{Tokenizer, Tokens};
 pub use text::words::{Pieces, Words};
 
 /// What nearly every program that feeds data to brew needs, beside `brew_core::prelude`: tables, batches, and
-/// tokens, the teacher store, and the classifier. Formats and the parts of a task are found by path, such as
+/// tokens, the teacher store, the classifier, and the generator. Formats and the parts of a task are found by path, such as
 /// [`brew_data::Questions`](crate::Questions).
 pub mod prelude {
-    pub use crate::{Dataset, Loader, TeacherStore, TextClassifier, Tokenize, Tokenizer};
+    pub use crate::{Dataset, Loader, TeacherStore, TextClassifier, TextGenerator, Tokenize, Tokenizer};
 }

@@ -6,6 +6,7 @@
 
 mod activation;
 pub mod bert;
+mod causal_lm;
 mod class_order;
 mod cross_entropy;
 pub mod decoder;
@@ -43,6 +44,7 @@ pub use bert::{
     FloatLabelTextBatch, SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch,
     TokenClassifierOutput, TokenClassifierOutputAdaptor,
 };
+pub use causal_lm::{CausalLm, Continuation, Prefill};
 pub(crate) use class_order::{Agreement, agreement, listed, order_of};
 pub use decoder::{
     CausalLmBatch, CausalLmOutput, CausalLmOutputAdaptor, DecoderArchitecture, DecoderConfig,

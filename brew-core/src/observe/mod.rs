@@ -34,8 +34,8 @@ use crate::plan::Plan;
 
 pub(crate) use metric::labels_within_classes;
 pub use metric::{
-    Accuracy, Entity, EntityF1, F1, Matthews, Metric, Pearson, R2, Scheme, Spearman, SquadAnswers,
-    SquadExactMatch, SquadF1, entities, entity_f1, exact_match, token_f1,
+    Accuracy, Entity, EntityF1, ExactMatch, F1, Matthews, Metric, Pearson, Perplexity, R2, Scheme, Spearman,
+    SquadAnswers, SquadExactMatch, SquadF1, entities, entity_f1, exact_match, token_f1,
 };
 pub use metrics_file::MetricsFile;
 pub use predictions::Predictions;

@@ -12,13 +12,21 @@ pub(super) trait Caller {
     /// Whether there is anything to evaluate.
     fn evaluates(&self) -> bool;
     /// Evaluates the student, metric by metric.
-    fn evaluate(&mut self, tell: &mut dyn FnMut(&str, f64)) -> Result<()>;
+    fn evaluate(&mut self, tell: &mut dyn FnMut(Measured<'_>)) -> Result<()>;
     /// The evaluations, metric by metric, as `config.json` stores them.
     fn evaluations(&self) -> Result<Vec<serde_json::Value>>;
     /// Called after each checkpoint, with its step.
     fn at_checkpoint(&mut self, step: u64) -> Result<()>;
     /// Writes the student to a folder.
     fn save(&self, folder: &Path) -> Result<()>;
+}
+
+/// The value of one metric.
+pub(super) struct Measured<'m> {
+    /// The metric's name; with several tasks `task/metric`.
+    pub(super) metric: &'m str,
+    pub(super) value: f64,
+    pub(super) less_is_better: bool,
 }
 
 /// Receives the events of a run.

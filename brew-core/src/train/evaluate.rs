@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tracing::info_span;
 
-use super::caller::{Caller, Tell};
+use super::caller::{Caller, Measured, Tell};
 use super::checkpoint::Checkpoint;
 use super::run::Run;
 use crate::error::{During, Result};
@@ -41,14 +41,14 @@ impl Run<'_, '_> {
         let step = self.step;
         let _span = info_span!("evaluation", step).entered();
         let (values, mut first) = (&mut self.evaluations, None);
-        caller.evaluate(&mut |metric, value| {
+        caller.evaluate(&mut |measured| {
+            let Measured { metric, value, .. } = measured;
             values.push(value);
-            first.get_or_insert(value);
+            first.get_or_insert((value, measured.less_is_better));
             tell(&Event::Evaluated { epoch, step, metric, value });
         })?;
-        let Some(value) = first else { return Ok(()) };
-        // NaN is never the best.
-        if value > self.best.as_ref().map_or(f64::NEG_INFINITY, |best| best.value) {
+        let Some((value, less_is_better)) = first else { return Ok(()) };
+        if improves(value, self.best.as_ref().map(|best| best.value), less_is_better) {
             self.best = Some(Best { step, value });
             self.evaluations_since_best = 0;
             if let Some(folder) = self.folder {
@@ -68,5 +68,35 @@ impl Run<'_, '_> {
     /// Whether the first metric has not improved for as many evaluations as `stop_after` allows.
     pub(super) fn stops_early(&self) -> bool {
         self.settings.patience.is_some_and(|patience| self.evaluations_since_best >= patience)
+    }
+}
+
+/// Whether a value is better than the best so far, if any. NaN, and the worst value of all, never are.
+fn improves(value: f64, best: Option<f64>, less_is_better: bool) -> bool {
+    if less_is_better {
+        value < best.unwrap_or(f64::INFINITY)
+    } else {
+        value > best.unwrap_or(f64::NEG_INFINITY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::improves;
+
+    #[test]
+    fn the_best_is_the_largest_or_the_smallest_and_never_nan() {
+        for (value, best, more, less) in [
+            (1.0, None, true, true),
+            (2.0, Some(1.0), true, false),
+            (1.0, Some(2.0), false, true),
+            (1.0, Some(1.0), false, false),
+            (f64::NAN, None, false, false),
+            (f64::NAN, Some(1.0), false, false),
+            (f64::INFINITY, None, true, false),
+        ] {
+            assert_eq!(improves(value, best, false), more, "{value} after {best:?}");
+            assert_eq!(improves(value, best, true), less, "{value} after {best:?}");
+        }
     }
 }

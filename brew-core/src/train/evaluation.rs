@@ -24,6 +24,8 @@ pub(super) struct Evaluation<'o, S> {
 pub(super) trait Evaluates<S> {
     /// The value of the metric for the current student.
     fn value(&self, trained: &S) -> Result<f64>;
+    /// Whether a smaller value is better.
+    fn less_is_better(&self) -> bool;
     /// All problems found with the first two rows and with the rows that hold the data's extremes.
     fn problems(&self, trained: &S) -> Vec<String>;
     /// The metric's options; compared when a run resumes.
@@ -75,6 +77,10 @@ where
     fn value(&self, trained: &S) -> Result<f64> {
         let student = self.judged.student(trained);
         self.metric.value(&Predictions::kept_by(&self.metric, student, self.data.epoch(0)?)?)
+    }
+
+    fn less_is_better(&self) -> bool {
+        self.metric.less_is_better()
     }
 
     fn problems(&self, trained: &S) -> Vec<String> {

@@ -178,9 +178,10 @@ impl<P: Trains> caller::Caller for Student<'_, '_, P> {
         !self.evaluations.is_empty()
     }
 
-    fn evaluate(&mut self, tell: &mut dyn FnMut(&str, f64)) -> Result<()> {
-        for evaluation in self.evaluations {
-            tell(&evaluation.metric, evaluation.of.value(self.trained.student())?);
+    fn evaluate(&mut self, tell: &mut dyn FnMut(Measured<'_>)) -> Result<()> {
+        for Evaluation { metric, of } in self.evaluations {
+            let value = of.value(self.trained.student())?;
+            tell(Measured { metric, value, less_is_better: of.less_is_better() });
         }
         Ok(())
     }

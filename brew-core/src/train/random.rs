@@ -1,18 +1,14 @@
 //! Random numbers as pure functions of a run's position, so that there is no generator state to save and no
 //! order to keep.
 
+use crate::random::finish;
+
 /// One seed from three numbers (SplitMix64's finalizer over their sum with odd factors).
 pub(super) fn mix(seed: i64, step: u64, batch: u64) -> i64 {
     let state = (seed as u64)
         .wrapping_add(step.wrapping_mul(0x9E37_79B9_7F4A_7C15))
         .wrapping_add(batch.wrapping_mul(0xD1B5_4A32_D192_ED03));
     finish(state) as i64
-}
-
-fn finish(mut state: u64) -> u64 {
-    state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    state ^ (state >> 31)
 }
 
 /// Draws one of several tasks for every batch.

@@ -149,6 +149,19 @@ impl Tokenizer {
         Ok(self.encode_all(texts.to_vec())?.iter().map(Tokens::of).collect())
     }
 
+    /// The text of these tokens without special tokens, as transformers' `decode(ids, skip_special_tokens=True)` gives
+    /// it. Bytes that are not whole characters become `\u{fffd}`.
+    ///
+    /// # Errors
+    /// A token number below 0, or the tokenizer rejects the tokens.
+    pub fn decode(&self, ids: &[i64]) -> Result<String> {
+        let ids = ids.iter().map(|id| {
+            u32::try_from(*id).map_err(|_| Error::format(&self.path, format!("{id} is not a token number")))
+        });
+        let ids = ids.collect::<Result<Vec<u32>>>()?;
+        self.inner.decode(&ids, true).map_err(|error| Error::format(&self.path, error))
+    }
+
     /// As [`Tokenizer::encode`], with full encodings.
     pub(crate) fn encode_all(&self, texts: Vec<&str>) -> Result<Vec<Encoding>> {
         self.inner.encode_batch_fast(texts, true).map_err(|error| Error::format(&self.path, error))

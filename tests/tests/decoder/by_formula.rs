@@ -13,14 +13,14 @@ use brew_core::prelude::*;
 
 use super::support::wants;
 
-struct Golden {
-    config: DecoderConfig,
+pub(super) struct Golden {
+    pub(super) config: DecoderConfig,
     tensors: usize,
     last: [f64; 11],
     third: [f64; 4],
     sum: f64,
     nll: f64,
-    greedy: [i64; 8],
+    pub(super) greedy: [i64; 8],
 }
 
 /// The common sizes with the switches of an architecture.
@@ -44,7 +44,7 @@ fn of_theta(theta: f64) -> Rope {
 }
 
 #[rustfmt::skip]
-fn all() -> [Golden; 8] {
+pub(super) fn all() -> [Golden; 8] {
     use DecoderArchitecture::{Gemma2, Gemma3, Gpt2, Llama, Qwen2, Qwen3, SmolLm3};
     let llama3 = RopeScaling::Llama3 {
         factor: 4.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_position_embeddings: 16,
@@ -115,7 +115,7 @@ fn all() -> [Golden; 8] {
 }
 
 /// A model whose parameters are the formula.
-fn by_formula(config: DecoderConfig) -> DecoderForCausalLm {
+pub(super) fn by_formula(config: DecoderConfig) -> DecoderForCausalLm {
     let gemma = matches!(config.model_type, DecoderArchitecture::Gemma2 | DecoderArchitecture::Gemma3);
     let model = DecoderForCausalLm::new(config, 0, Device::Cpu).unwrap();
     let _guard = brew_core::tch::no_grad_guard();

@@ -3,15 +3,18 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod by_formula;
+mod cached;
 mod checkpointing;
 mod counted;
 mod distilled;
-
 mod folders;
+mod generated;
+mod generation_refusals;
 mod half;
 mod influence;
 mod parity;
 mod places;
+mod processors;
 mod students;
 mod support;
 mod sweep;

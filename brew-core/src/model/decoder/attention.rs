@@ -3,6 +3,7 @@
 //! If the attention map is wanted, or scores are capped, attention is computed step by step; otherwise libtorch's
 //! fused operation does the same without holding the map in memory. Queries, keys and values are kept if wanted.
 
+mod cached;
 mod forms;
 
 use tch::{Device, Tensor};
@@ -97,10 +98,7 @@ impl Attention {
             key: keep(wants.layer::<role::Key>(layer, layers), &key),
             value: keep(wants.layer::<role::Value>(layer, layers), &value),
         };
-        let [query_norm, key_norm] = match &self.head_norms {
-            Some([query, key]) => [Some(query), Some(key)],
-            None => [None, None],
-        };
+        let [query_norm, key_norm] = self.norms();
         let query = self.heads_of(&query, self.heads, query_norm, rotation)?;
         let key = self.heads_of(&key, self.key_value_heads, key_norm, rotation)?;
         let (query, key) = if visibility.alone {
@@ -126,6 +124,14 @@ impl Attention {
         };
         let context = context.f_transpose(1, 2)?.f_flatten(2, 3).in_stage("attention")?;
         Ok((self.output.forward(&context)?, inside))
+    }
+
+    /// The norms of queries and of keys.
+    fn norms(&self) -> [Option<&Norm>; 2] {
+        match &self.head_norms {
+            Some([query, key]) => [Some(query), Some(key)],
+            None => [None, None],
+        }
     }
 
     /// `(batch, length, heads x head_size)` to `(batch, heads, length, head_size)`, normalised and rotated.

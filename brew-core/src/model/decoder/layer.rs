@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::attention::Attention;
+use super::cached::{KeysValues, Seen};
 use super::config::DecoderConfig;
 use super::feed_forward::FeedForward;
 use super::norm::Norm;
@@ -12,7 +13,7 @@ use crate::error::Result;
 use crate::model::layer_outputs::Inside;
 use crate::model::parts::dropout_and_add;
 use crate::model::weights::Weights;
-use crate::pass::Pass;
+use crate::pass::{Pass, Wants};
 
 /// A layer of the decoder.
 #[derive(Debug)]
@@ -67,8 +68,30 @@ impl Layer {
         number: (usize, usize),
         pass: &Pass,
     ) -> Result<(Tensor, Inside)> {
-        let normed = self.attention_norm.forward(hidden)?;
-        let (context, inside) = self.attention.forward(&normed, places, number, pass)?;
+        self.around(hidden, pass, |normed| self.attention.forward(normed, places, number, pass))
+    }
+
+    /// The same for new tokens, whose keys and values are added to those of the tokens before.
+    pub(super) fn cached(
+        &self,
+        hidden: &Tensor,
+        rotation: Option<&Rotation>,
+        (kept, seen): (&mut KeysValues, &Seen<'_>),
+    ) -> Result<Tensor> {
+        let pass = Pass::evaluation(Wants::nothing());
+        let attend =
+            |normed: &Tensor| Ok((self.attention.cached(normed, rotation, (kept, seen), &pass)?, ()));
+        Ok(self.around(hidden, &pass, attend)?.0)
+    }
+
+    /// The layer around its attention, which maps the normed input.
+    fn around<T>(
+        &self,
+        hidden: &Tensor,
+        pass: &Pass,
+        attend: impl FnOnce(&Tensor) -> Result<(Tensor, T)>,
+    ) -> Result<(Tensor, T)> {
+        let (context, inside) = attend(&self.attention_norm.forward(hidden)?)?;
         let context = normed_by(self.behind_attention.as_ref(), context)?;
         let hidden = dropout_and_add(context, hidden, self.dropout, pass)?;
         let output = self.feed_forward.forward(&self.feed_forward_norm.forward(&hidden)?)?;

@@ -7,6 +7,7 @@
 
 mod architecture;
 mod attention;
+mod cached;
 mod causal;
 mod check;
 mod config;

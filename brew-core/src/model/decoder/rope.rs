@@ -113,6 +113,12 @@ impl Rotation {
         turned().in_stage("rope")
     }
 
+    /// The rotation of these columns only.
+    pub(crate) fn narrow(&self, first: i64, length: i64) -> Result<Self> {
+        let part = |tensor: &Tensor| tensor.f_narrow(2, first, length).in_stage("rope");
+        Ok(Rotation { cos: part(&self.cos)?, sin: part(&self.sin)? })
+    }
+
     pub(crate) fn shallow_clone(&self) -> Self {
         Rotation { cos: self.cos.shallow_clone(), sin: self.sin.shallow_clone() }
     }

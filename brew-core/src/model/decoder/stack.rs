@@ -1,7 +1,8 @@
 //! Runs the layers one after another and the final norm, and keeps the wanted results.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
+use super::cached::{KeysValues, Seen};
 use super::config::DecoderConfig;
 use super::layer::Layer;
 use super::norm::Norm;
@@ -83,13 +84,11 @@ impl Stack {
         pass: &Pass,
     ) -> Result<LayerOutputs> {
         let count = self.layers.len();
-        let turns =
-            self.ropes.iter().map(|rope| rope.at(&visibility.positions, self.head_size, embedded.kind()));
-        let rotations = turns.collect::<Result<Vec<Rotation>>>()?;
+        let rotations = self.rotations(&visibility.positions, embedded.kind())?;
         let mut outputs = LayerOutputs::before(embedded, count);
         for (index, layer) in self.layers.iter().enumerate() {
             outputs.keep_last(count, pass);
-            let rotation = self.rope_of.get(index).copied().flatten().and_then(|place| rotations.get(place));
+            let rotation = self.rotation_of(index, &rotations);
             outputs.add(if pass.recomputes() {
                 let (layer, input, pass) =
                     (layer.shallow_clone(), outputs.last.shallow_clone(), pass.clone());
@@ -103,6 +102,32 @@ impl Stack {
             });
         }
         Ok(outputs)
+    }
+
+    /// Runs embeddings of new tokens `(texts, length, width)` through all layers, adds their keys and values to those
+    /// kept of each layer, and returns the last hidden state of the last token, `(texts, 1, width)`.
+    pub(super) fn cached(
+        &self,
+        embedded: Tensor,
+        rotations: &[Rotation],
+        kept: &mut [KeysValues],
+        seen: &Seen<'_>,
+    ) -> Result<Tensor> {
+        let mut hidden = embedded;
+        for (index, (layer, kept)) in self.layers.iter().zip(kept).enumerate() {
+            hidden = layer.cached(&hidden, self.rotation_of(index, rotations), (kept, seen))?;
+        }
+        self.norm.forward(&hidden.f_narrow(1, -1, 1)?)
+    }
+
+    /// The distinct rotations at these positions, `(rows, length)`.
+    pub(super) fn rotations(&self, positions: &Tensor, kind: Kind) -> Result<Vec<Rotation>> {
+        self.ropes.iter().map(|rope| rope.at(positions, self.head_size, kind)).collect()
+    }
+
+    /// The rotation of a layer, if it has one.
+    fn rotation_of<'r>(&self, layer: usize, rotations: &'r [Rotation]) -> Option<&'r Rotation> {
+        self.rope_of.get(layer).copied().flatten().and_then(|place| rotations.get(place))
     }
 
     /// The parameters of the `layers` layers next to the embeddings.

@@ -9,9 +9,12 @@ mod accuracy;
 mod classes;
 mod correlation;
 mod entity_f1;
+mod exact_match;
 mod f1;
+mod labelled_rows;
 mod matthews;
 mod next_token;
+mod perplexity;
 mod r2;
 mod squad;
 mod tags;
@@ -29,14 +32,16 @@ pub use accuracy::Accuracy;
 pub(crate) use classes::labels_within_classes;
 pub use correlation::{Pearson, Spearman};
 pub use entity_f1::EntityF1;
+pub use exact_match::ExactMatch;
 pub use f1::F1;
 pub use matthews::Matthews;
+pub use perplexity::Perplexity;
 pub use r2::R2;
 pub use squad::{SquadAnswers, SquadExactMatch, SquadF1, exact_match, token_f1};
 pub use tags::{Entity, Scheme, entities};
 pub use tags_f1::entity_f1;
 
-/// A number that says how good predictions are; more is better.
+/// A number that says how good predictions are; more is better, unless [`less_is_better`](Self::less_is_better).
 ///
 /// It reads the role `R` of the model's output, by default the logits, and the labels.
 ///
@@ -99,6 +104,11 @@ pub trait Metric<R: Role = Logits>: fmt::Debug {
         serde_json::Value::Null
     }
 
+    /// Whether a smaller value is better: `best/` and `stop_after` then look for the smallest.
+    fn less_is_better(&self) -> bool {
+        false
+    }
+
     /// Whether it looks up examples by their position in the data: shuffled or bucketed batches are then
     /// refused.
     fn reads_order(&self) -> bool {
@@ -129,5 +139,18 @@ pub trait Metric<R: Role = Logits>: fmt::Debug {
     fn of_batch(&self, values: Vec<Tensor>, mask: Option<&Tensor>) -> Result<Vec<Tensor>> {
         let _ = mask;
         Ok(values)
+    }
+
+    /// What to keep of a batch, if labels decide it: a tensor with one row per example, `(rows, numbers)`, which
+    /// [`value`](Self::value) then finds in [`Predictions::reduced`]. By default `None`:
+    /// [`of_batch`](Self::of_batch) decides.
+    ///
+    /// Receives the batch's values, labels and mask, on the model's device.
+    ///
+    /// # Errors
+    /// Those of the reduction.
+    fn of_labelled_batch(&self, batch: &Predictions<R>) -> Result<Option<Tensor>> {
+        let _ = batch;
+        Ok(None)
     }
 }

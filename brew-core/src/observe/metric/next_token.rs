@@ -22,6 +22,10 @@ impl<M: Metric> Metric for Transformed<NextTokenShift, M> {
         self.loss.reads_order()
     }
 
+    fn less_is_better(&self) -> bool {
+        self.loss.less_is_better()
+    }
+
     fn value(&self, predictions: &Predictions) -> Result<f64> {
         self.loss.value(&shifted(predictions)?)
     }
@@ -30,13 +34,21 @@ impl<M: Metric> Metric for Transformed<NextTokenShift, M> {
         self.loss.check(&shifted(rows)?)
     }
 
+    fn of_labelled_batch(&self, batch: &Predictions) -> Result<Option<Tensor>> {
+        self.loss.of_labelled_batch(&shifted(batch)?)
+    }
+
     fn of_batch(&self, logits: Vec<Tensor>, mask: Option<&Tensor>) -> Result<Vec<Tensor>> {
         self.loss.of_batch(logits, mask)
     }
 }
 
-/// The logits of all positions except the last, labels and mask of all except the first.
+/// The logits of all positions except the last, labels and mask of all except the first. What was kept of batches was made
+/// from shifted ones.
 fn shifted(predictions: &Predictions) -> Result<Predictions> {
+    if let Some(kept) = predictions.reduced() {
+        return Ok(Predictions::new(vec![kept.shallow_clone()], Vec::new(), None)?.that_are_reduced());
+    }
     let part = |tensor: &Tensor, first: i64| {
         let length = tensor.size().get(1).copied().filter(|length| *length > 0).ok_or_else(|| {
             Error::invalid(format!(

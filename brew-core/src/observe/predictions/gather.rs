@@ -15,6 +15,8 @@ use crate::role::{IGNORED, InputsMask, Labels, Logits, LogitsMask, Role, mask_of
 
 /// Reduces a batch's tensors, with their mask, to what is kept.
 type KeepOfBatch<'k> = dyn Fn(Vec<Tensor>, Option<&Tensor>) -> Result<Vec<Tensor>> + 'k;
+/// Reduces a batch with its labels, or leaves it to the other.
+type KeepWithLabels<'k, R> = dyn Fn(&Predictions<R>) -> Result<Option<Tensor>> + 'k;
 
 impl<R: Role> Predictions<R> {
     /// What `keep` keeps of these batches.
@@ -22,6 +24,7 @@ impl<R: Role> Predictions<R> {
         model: &Seen<A>,
         batches: impl IntoIterator<Item = Result<A::Batch>>,
         keep: &KeepOfBatch<'_>,
+        with_labels: &KeepWithLabels<'_, R>,
     ) -> Result<Self> {
         let _guard = tch::no_grad_guard();
         let device = model.parameters().device();
@@ -45,8 +48,16 @@ impl<R: Role> Predictions<R> {
                 None => None,
             };
             let inputs = input_of(&batch, &labels)?;
-            let values = keep(read(R::NAME)?, mask.as_ref())?;
-            let part = Self::part(values, labels, mask)?;
+            let values = read(R::NAME)?;
+            let shared = |tensors: &[Tensor]| tensors.iter().map(Tensor::shallow_clone).collect();
+            let whole_mask = mask.as_ref().map(|mask| mask.f_ne(0)).transpose()?;
+            let whole = Self::of_values(shared(&values), shared(&labels), whole_mask)?;
+            let whole = Predictions { inputs, ..whole.with_problem(model.problem_type()) };
+            if let Some(kept) = with_labels(&whole)? {
+                parts.push(Self::part(vec![kept], Vec::new(), None)?.that_are_reduced());
+                continue;
+            }
+            let part = Self::part(keep(values, mask.as_ref())?, labels, mask)?;
             parts.push(Predictions { inputs, ..part });
         }
         if parts.is_empty() {
@@ -103,7 +114,8 @@ impl<R: Role> Predictions<R> {
         let masks: Vec<&Tensor> = parts.iter().filter_map(|part| part.mask.as_ref()).collect();
         let mask = (!masks.is_empty()).then(|| join(masks, |_| 0.0)).transpose()?;
         let joined = Self::of_values(values, labels, mask)?;
-        Ok(Predictions { inputs: Inputs::of_all(parts.iter().map(|part| part.inputs)), ..joined })
+        let inputs = Inputs::of_all(parts.iter().map(|part| part.inputs));
+        Ok(Predictions { inputs, reduced: parts.iter().all(|part| part.reduced), ..joined })
     }
 }
 

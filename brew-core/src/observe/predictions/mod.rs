@@ -38,6 +38,8 @@ pub struct Predictions<R: Role = Logits> {
     inputs: Inputs,
     /// The problem type that the model states.
     problem: Option<ProblemType>,
+    /// Whether the values are what a metric kept of batches and labels.
+    reduced: bool,
     role: PhantomData<fn() -> R>,
 }
 
@@ -113,7 +115,15 @@ impl<R: Role> Predictions<R> {
                 R::NAME
             )));
         }
-        Ok(Predictions { values, labels, mask, inputs: Inputs::Unknown, problem: None, role: PhantomData })
+        Ok(Predictions {
+            values,
+            labels,
+            mask,
+            inputs: Inputs::Unknown,
+            problem: None,
+            reduced: false,
+            role: PhantomData,
+        })
     }
 
     /// Like [`Predictions::of`], for a role other than the logits: its tensors are padded with 0, and the
@@ -126,7 +136,7 @@ impl<R: Role> Predictions<R> {
         A: Adaptor + Provides<R>,
         D: Batches<Batch = A::Batch> + ?Sized,
     {
-        Self::gather(model, data.epoch(0)?, &|values, _| Ok(values))
+        Self::gather(model, data.epoch(0)?, &|values, _| Ok(values), &|_| Ok(None))
     }
 
     /// What a metric keeps of these batches, joined.
@@ -135,7 +145,18 @@ impl<R: Role> Predictions<R> {
         model: &Seen<A>,
         batches: impl IntoIterator<Item = Result<A::Batch>>,
     ) -> Result<Self> {
-        Self::gather(model, batches, &|values, mask| metric.of_batch(values, mask))
+        let with_labels = |batch: &Self| metric.of_labelled_batch(batch);
+        Self::gather(model, batches, &|values, mask| metric.of_batch(values, mask), &with_labels)
+    }
+
+    /// What the metric kept of each batch ([`Metric::of_labelled_batch`]), joined: `(examples, numbers)`.
+    pub fn reduced(&self) -> Option<&Tensor> {
+        self.values.first().filter(|_| self.reduced)
+    }
+
+    /// The same, as what a metric kept.
+    pub(super) fn that_are_reduced(self) -> Self {
+        Predictions { reduced: true, ..self }
     }
 
     /// The tensors of the role.

@@ -1,0 +1,163 @@
+//! A saved language model that continues text: tokenizer, model, and settings in one.
+
+use std::path::Path;
+
+use brew_core::Result;
+use brew_core::generate::{GenerationConfig, Prompts, generate_streaming};
+use brew_core::model::DecoderForCausalLm;
+use brew_core::tch::Device;
+
+use super::streamed::Streamed;
+use super::tokenizer::Tokenizer;
+
+/// A language model with its tokenizer.
+///
+/// ```no_run
+/// use brew_core::prelude::*;
+/// use brew_data::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// let student = TextGenerator::from_pretrained("models/student", Device::Cpu)?;
+/// for written in student.generate(&["The capital of France is"])? {
+///     println!("{}", written.text);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Like [`TextClassifier`](crate::TextClassifier), it is `Send` but not `Sync`.
+#[derive(Debug)]
+pub struct TextGenerator {
+    model: DecoderForCausalLm,
+    tokenizer: Tokenizer,
+    config: GenerationConfig,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The tokens of the prompt.
+    pub prompt: Vec<i64>,
+    /// The tokens of the answer, with the one that ended it.
+    pub ids: Vec<i64>,
+    /// Their text, without special tokens.
+    pub text: String,
+    /// Whether the answer ended by itself, and not because it reached the limit.
+    pub ended: bool,
+}
+
+impl TextGenerator {
+    /// Loads a Hugging Face folder: `config.json`, the weights, the tokenizer's files and, if it has one,
+    /// `generation_config.json`.
+    ///
+    /// # Errors
+    /// The folder has no tokenizer or no language model, its files cannot be read, or `generation_config.json` asks for
+    /// what is not supported.
+    pub fn from_pretrained(folder: impl AsRef<Path>, device: Device) -> Result<Self> {
+        let folder = folder.as_ref();
+        let tokenizer = Tokenizer::from_folder(folder)?;
+        let model = DecoderForCausalLm::from_pretrained(folder, device)?;
+        let config = GenerationConfig::of(&model).with_file_of(folder)?;
+        Ok(Self::new(model, tokenizer).with_config(config))
+    }
+
+    /// A model in memory, with the tokenizer that made its data, and default settings.
+    pub fn new(model: DecoderForCausalLm, tokenizer: Tokenizer) -> Self {
+        TextGenerator { config: GenerationConfig::of(&model), model, tokenizer }
+    }
+
+    /// The same generator with other settings.
+    ///
+    /// ```no_run
+    /// # use brew_core::prelude::*;
+    /// # use brew_data::prelude::*;
+    /// # fn main() -> Result<()> {
+    /// use brew_core::generate::GenerationConfig;
+    ///
+    /// let student = TextGenerator::from_pretrained("models/student", Device::Cpu)?;
+    /// let config = GenerationConfig { do_sample: true, temperature: 0.7, top_p: 0.9, ..student.config().clone() };
+    /// let student = student.with_config(config);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_config(self, config: GenerationConfig) -> Self {
+        TextGenerator { config, ..self }
+    }
+
+    /// The settings: those of the folder over the defaults.
+    pub fn config(&self) -> &GenerationConfig {
+        &self.config
+    }
+
+    /// The model.
+    pub fn model(&self) -> &DecoderForCausalLm {
+        &self.model
+    }
+
+    /// Continues each text, all in one batch; several answers to one prompt follow each other.
+    ///
+    /// # Errors
+    /// Those of [`generate`](fn@brew_core::generate::generate), among them a prompt too long for the model; the tokenizer
+    /// rejects a text.
+    pub fn generate(&self, prompts: &[&str]) -> Result<Vec<Written>> {
+        self.generate_streaming(prompts, |_, _| Ok(()))
+    }
+
+    /// As [`generate`](Self::generate), and calls `told` with the number of an answer and the text that was added to it,
+    /// as soon as its characters are complete.
+    ///
+    /// ```no_run
+    /// # use brew_core::prelude::*;
+    /// # use brew_data::prelude::*;
+    /// # fn main() -> Result<()> {
+    /// # let student = TextGenerator::from_pretrained("models/student", Device::Cpu)?;
+    /// student.generate_streaming(&["Once upon a time"], |_, text| {
+    ///     print!("{text}");
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate), and those of `told`, which end the generation.
+    pub fn generate_streaming(
+        &self,
+        prompts: &[&str],
+        told: impl FnMut(usize, &str) -> Result<()>,
+    ) -> Result<Vec<Written>> {
+        let tokens = self.tokenizer.encode(prompts)?;
+        self.continued(tokens.into_iter().map(|tokens| tokens.input_ids), told)
+    }
+
+    fn continued(
+        &self,
+        prompts: impl Iterator<Item = Vec<u32>>,
+        mut told: impl FnMut(usize, &str) -> Result<()>,
+    ) -> Result<Vec<Written>> {
+        let prompts = Prompts::of_ids(prompts.map(|ids| ids.into_iter().map(i64::from).collect()));
+        let each = usize::try_from(self.config.num_return_sequences).unwrap_or(0);
+        let mut texts: Vec<Streamed<'_>> =
+            (0..prompts.rows().len() * each).map(|_| Streamed::new(&self.tokenizer)).collect();
+        let generation = generate_streaming(&self.model, &prompts, &self.config, |chosen| {
+            for (row, id) in chosen.rows.iter().zip(chosen.ids) {
+                if let Some(text) = texts[*row].push(*id)? {
+                    told(*row, &text)?;
+                }
+            }
+            Ok(())
+        })?;
+        for (row, text) in texts.into_iter().enumerate() {
+            if let Some(text) = text.finish()? {
+                told(row, &text)?;
+            }
+        }
+        let rows = prompts.rows().iter().flat_map(|prompt| std::iter::repeat_n(prompt, each));
+        let answers = generation.answers.into_iter().zip(generation.ended);
+        let written = rows.zip(answers).map(|(prompt, (ids, ended))| {
+            Ok(Written { prompt: prompt.clone(), text: self.tokenizer.decode(&ids)?, ids, ended })
+        });
+        written.collect()
+    }
+}
