@@ -44,8 +44,7 @@ const NOT_DONE: [(&str, &[f64]); 24] = [
 const NOT_DONE_EITHER: [&str; 4] = ["stop_strings", "watermarking_config", "token_healing", "max_time"];
 
 impl GenerationConfig {
-    /// These settings with those of the folder's `generation_config.json`, if it has one; a file of that name may be
-    /// given, too.
+    /// These settings with those of the folder's `generation_config.json`, if it has one; a GGUF file has none.
     ///
     /// Tokens that end a text are added to those already known: chat models list the end of a turn in one file and the
     /// end of a text in another. `max_length` is not read, since it counts the prompt; a missing `top_k` stays as it is,
@@ -67,8 +66,7 @@ impl GenerationConfig {
     /// # }
     /// ```
     pub fn with_file_of(self, folder: impl AsRef<Path>) -> Result<Self> {
-        let folder = folder.as_ref();
-        let path = if folder.is_dir() { folder.join(FILE) } else { folder.to_owned() };
+        let path = folder.as_ref().join(FILE);
         if !path.is_file() {
             return Ok(self);
         }

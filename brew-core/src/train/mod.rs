@@ -62,6 +62,7 @@ use crate::adaptor::Adaptor;
 use crate::distill::Pipeline;
 use crate::error::{Error, Problem, Result};
 use crate::model::{Model as _, Seen};
+use caller::Measured;
 use evaluation::{Evaluates, Evaluation};
 use settings::Settings;
 

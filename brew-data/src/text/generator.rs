@@ -1,12 +1,14 @@
 //! A saved language model that continues text: tokenizer, model, and settings in one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use brew_core::Result;
 use brew_core::generate::{GenerationConfig, Prompts, generate_streaming};
 use brew_core::model::DecoderForCausalLm;
 use brew_core::tch::Device;
+use brew_core::{Error, Result};
 
+use super::chat::message::Chat;
+use super::chat::template::ChatTemplate;
 use super::streamed::Streamed;
 use super::tokenizer::Tokenizer;
 
@@ -31,6 +33,9 @@ pub struct TextGenerator {
     model: DecoderForCausalLm,
     tokenizer: Tokenizer,
     config: GenerationConfig,
+    template: Option<ChatTemplate>,
+    /// The folder that may have a template.
+    folder: Option<PathBuf>,
 }
 
 /// An answer.
@@ -58,12 +63,13 @@ impl TextGenerator {
         let tokenizer = Tokenizer::from_folder(folder)?;
         let model = DecoderForCausalLm::from_pretrained(folder, device)?;
         let config = GenerationConfig::of(&model).with_file_of(folder)?;
-        Ok(Self::new(model, tokenizer).with_config(config))
+        let generator = Self::new(model, tokenizer).with_config(config);
+        Ok(TextGenerator { folder: Some(folder.to_owned()), ..generator })
     }
 
     /// A model in memory, with the tokenizer that made its data, and default settings.
     pub fn new(model: DecoderForCausalLm, tokenizer: Tokenizer) -> Self {
-        TextGenerator { config: GenerationConfig::of(&model), model, tokenizer }
+        TextGenerator { config: GenerationConfig::of(&model), model, tokenizer, template: None, folder: None }
     }
 
     /// The same generator with other settings.
@@ -83,6 +89,12 @@ impl TextGenerator {
     #[must_use]
     pub fn with_config(self, config: GenerationConfig) -> Self {
         TextGenerator { config, ..self }
+    }
+
+    /// The same generator with this chat template instead of the folder's, or with the folder's and arguments of one's own.
+    #[must_use]
+    pub fn with_template(self, template: ChatTemplate) -> Self {
+        TextGenerator { template: Some(template), ..self }
     }
 
     /// The settings: those of the folder over the defaults.
@@ -128,19 +140,69 @@ impl TextGenerator {
         told: impl FnMut(usize, &str) -> Result<()>,
     ) -> Result<Vec<Written>> {
         let tokens = self.tokenizer.encode(prompts)?;
-        self.continued(tokens.into_iter().map(|tokens| tokens.input_ids), told)
+        self.continued(tokens.into_iter().map(|tokens| tokens.input_ids), &self.config, told)
+    }
+
+    /// Answers each chat, as its template writes it. An answer also ends at the template's `eos_token`.
+    ///
+    /// ```no_run
+    /// use brew_core::prelude::*;
+    /// use brew_data::prelude::*;
+    /// use brew_data::{Chat, Message};
+    ///
+    /// # fn main() -> Result<()> {
+    /// let student = TextGenerator::from_pretrained("models/student", Device::Cpu)?;
+    /// let chat = Chat::new([Message::user("What is the capital of France?")]);
+    /// println!("{}", student.chat(&[chat])?[0].text);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate); there is no template, or it refuses a chat.
+    pub fn chat(&self, chats: &[Chat]) -> Result<Vec<Written>> {
+        self.chat_streaming(chats, |_, _| Ok(()))
+    }
+
+    /// As [`chat`](Self::chat), and calls `told` as [`generate_streaming`](Self::generate_streaming) does.
+    ///
+    /// # Errors
+    /// As [`chat`](Self::chat), and those of `told`, which end the generation.
+    pub fn chat_streaming(
+        &self,
+        chats: &[Chat],
+        told: impl FnMut(usize, &str) -> Result<()>,
+    ) -> Result<Vec<Written>> {
+        let found;
+        let template = match (&self.template, &self.folder) {
+            (Some(template), _) => template,
+            (None, Some(folder)) => {
+                found = ChatTemplate::from_folder(folder)?;
+                &found
+            }
+            (None, None) => {
+                return Err(Error::invalid("there is no chat template: set one with `with_template`"));
+            }
+        };
+        let texts = chats.iter().map(|chat| Ok(template.render(&chat.clone().answered())?));
+        let texts = texts.collect::<Result<Vec<String>>>()?;
+        let tokens = self.tokenizer.encode_rendered(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let mut config = self.config.clone();
+        config.stop_at(template.token("eos_token").and_then(|token| self.tokenizer.id_of(token)));
+        self.continued(tokens.into_iter().map(|tokens| tokens.input_ids), &config, told)
     }
 
     fn continued(
         &self,
         prompts: impl Iterator<Item = Vec<u32>>,
+        config: &GenerationConfig,
         mut told: impl FnMut(usize, &str) -> Result<()>,
     ) -> Result<Vec<Written>> {
         let prompts = Prompts::of_ids(prompts.map(|ids| ids.into_iter().map(i64::from).collect()));
-        let each = usize::try_from(self.config.num_return_sequences).unwrap_or(0);
+        let each = usize::try_from(config.num_return_sequences).unwrap_or(0);
         let mut texts: Vec<Streamed<'_>> =
             (0..prompts.rows().len() * each).map(|_| Streamed::new(&self.tokenizer)).collect();
-        let generation = generate_streaming(&self.model, &prompts, &self.config, |chosen| {
+        let generation = generate_streaming(&self.model, &prompts, config, |chosen| {
             for (row, id) in chosen.rows.iter().zip(chosen.ids) {
                 if let Some(text) = texts[*row].push(*id)? {
                     told(*row, &text)?;

@@ -41,3 +41,57 @@ impl<'t> Streamed<'t> {
         (!rest.is_empty()).then_some(rest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tokenizer of single bytes: 0 is special, and the others are `a`, `b`, a space, and the bytes of `é` and `€`.
+    fn bytes() -> Tokenizer {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = ["<s>", "a", "b", "\u{120}", "\u{c3}", "\u{a9}", "\u{e2}", "\u{124}", "\u{ac}"];
+        let vocabulary: serde_json::Map<_, _> =
+            tokens.iter().enumerate().map(|(id, token)| ((*token).to_owned(), id.into())).collect();
+        let tokenizer = serde_json::json!({
+            "version": "1.0",
+            "added_tokens": [{ "id": 0, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": true }],
+            "decoder": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false },
+            "model": { "type": "BPE", "vocab": vocabulary, "merges": [] },
+        });
+        std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+        Tokenizer::from_folder(folder.path()).unwrap()
+    }
+
+    fn pieces(tokenizer: &Tokenizer, ids: &[i64]) -> Vec<Option<String>> {
+        let mut streamed = Streamed::new(tokenizer);
+        let mut pieces: Vec<_> = ids.iter().map(|id| streamed.push(*id).unwrap()).collect();
+        pieces.push(streamed.finish().unwrap());
+        pieces
+    }
+
+    #[test]
+    fn a_character_of_several_tokens_is_given_when_it_is_complete() {
+        let tokenizer = bytes();
+        let given = pieces(&tokenizer, &[1, 4, 5, 0, 6, 7, 8, 3, 2]);
+        let given: Vec<&str> = given.iter().map(|piece| piece.as_deref().unwrap_or("-")).collect();
+        assert_eq!(given, ["a", "-", "é", "-", "-", "-", "€", " ", "b", "-"]);
+        // The answer ended before its last character was complete.
+        let cut = pieces(&tokenizer, &[1, 6, 7]);
+        assert_eq!(cut, [Some("a".to_owned()), None, None, Some("\u{fffd}".to_owned())]);
+    }
+
+    #[test]
+    fn the_pieces_of_any_tokens_are_their_text() {
+        let tokenizer = bytes();
+        // Every sequence of five tokens of bytes, characters or not.
+        for number in 0..9_i64.pow(5) {
+            let ids: Vec<i64> = (0..5).map(|place| number / 9_i64.pow(place) % 9).collect();
+            if number % 7 != 0 {
+                continue;
+            }
+            let text: String = pieces(&tokenizer, &ids).into_iter().flatten().collect();
+            assert_eq!(text, tokenizer.decode(&ids).unwrap(), "{ids:?}");
+        }
+    }
+}

@@ -141,12 +141,28 @@ impl Tokenizer {
         Vocabulary::new(self.inner.get_vocab(true))
     }
 
+    /// The number of a token.
+    pub(crate) fn id_of(&self, token: &str) -> Option<i64> {
+        self.inner.token_to_id(token).map(i64::from)
+    }
+
     /// Encodes each text, in order, on all cores.
     ///
     /// # Errors
     /// The tokenizer rejects a text.
     pub fn encode(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
         Ok(self.encode_all(texts.to_vec())?.iter().map(Tokens::of).collect())
+    }
+
+    /// Encodes each text as [`encode`](Self::encode) does, without adding special tokens: a chat template has written its own
+    /// into the text, where they are recognised.
+    ///
+    /// # Errors
+    /// The tokenizer rejects a text.
+    pub fn encode_rendered(&self, texts: &[&str]) -> Result<Vec<Tokens>> {
+        let encodings = self.inner.encode_batch_fast(texts.to_vec(), false);
+        let encodings = encodings.map_err(|error| Error::format(&self.path, error))?;
+        Ok(encodings.iter().map(Tokens::of).collect())
     }
 
     /// The text of these tokens without special tokens, as transformers' `decode(ids, skip_special_tokens=True)` gives

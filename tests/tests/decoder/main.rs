@@ -18,3 +18,4 @@ mod processors;
 mod students;
 mod support;
 mod sweep;
+mod texts;

@@ -68,7 +68,6 @@ impl Metric for Perplexity {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Metric as _;
     use super::*;
     use crate::loss::next_token;
 
