@@ -59,6 +59,7 @@ pub use source::format::Format;
 pub use source::storage::{Disk, Object, Storage};
 pub use store::{OnDisk, TeacherStore};
 pub use text::answers::{Answer, Answers};
+pub use text::causal::{CausalRows, LossOn, Truncate};
 pub use text::chat::message::{Chat, Message};
 pub use text::chat::template::{ChatTemplate, MarkedText};
 pub use text::classifier::{Prediction, TextClassifier};

@@ -13,6 +13,7 @@ use super::class_numbers::{number, places, within};
 use super::classes::Classes;
 use super::features::{is_multi_hot, of_classes, of_multi_hot};
 use crate::error::{Error, Result};
+use crate::parse::columns::is_json;
 
 /// The values of the rows in use.
 enum ColumnValues {
@@ -34,7 +35,8 @@ impl Casting<'_> {
         let (dataset, column) = (self.dataset, self.column);
         let field = dataset.field(column)?;
         let (depth, data_type) = innermost(field.data_type());
-        let is_text = matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        let is_text =
+            !is_json(field) && matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         let is_whole = is_whole(data_type);
         match depth {
             0 if is_text => dataset.texts(column).map(ColumnValues::Texts),

@@ -10,6 +10,7 @@ use arrow::error::ArrowError;
 
 use super::{ColumnOrigin, Dataset};
 use crate::error::{Error, Result};
+use crate::parse::columns::is_json;
 use crate::source::schema::ColumnPlace;
 use crate::source::unpack::{unpacked, unpacked_field};
 
@@ -103,7 +104,11 @@ impl Dataset {
         Error::WrongType {
             path: self.path().into(),
             column: field.name().clone(),
-            found: field.data_type().to_string(),
+            found: if is_json(field) {
+                "lists of objects (JSON)".to_owned()
+            } else {
+                field.data_type().to_string()
+            },
             needed: needed.to_owned(),
         }
     }

@@ -48,7 +48,8 @@ impl Dataset {
         }
     }
 
-    /// Reads a column of text: one value per row in use.
+    /// Reads a column of text: one value per row in use. Lists of objects that were read from JSON are their JSON
+    /// text.
     ///
     /// # Errors
     /// The column is missing or has another type, or a value is missing.

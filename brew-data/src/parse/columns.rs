@@ -5,6 +5,21 @@
 
 use arrow::datatypes::{DataType, Field, Schema};
 
+/// The metadata key of a field that names an extension of Arrow's types, and the name of JSON text.
+const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
+
+/// The field of text as one of JSON.
+pub(crate) fn as_json(field: Field) -> Field {
+    let mut metadata = field.metadata().clone();
+    metadata.insert(EXTENSION.0.to_owned(), EXTENSION.1.to_owned());
+    field.with_metadata(metadata)
+}
+
+/// Whether the text of a column is JSON: lists of objects have no type of their own.
+pub(crate) fn is_json(field: &Field) -> bool {
+    field.metadata().get(EXTENSION.0).is_some_and(|name| name == EXTENSION.1)
+}
+
 /// Why a column cannot be read, and where.
 #[derive(Debug, Clone)]
 pub(crate) struct Unreadable {
@@ -23,14 +38,11 @@ pub(crate) struct InferredColumns {
 }
 
 impl InferredColumns {
-    /// From names, types, whether values may be missing, and why a column cannot be read. An unreadable
-    /// column has no values: its type is null.
-    pub(crate) fn new(
-        columns: impl IntoIterator<Item = (String, DataType, bool, Option<Unreadable>)>,
-    ) -> Self {
-        let columns = columns.into_iter().map(|(name, data_type, missing, unreadable)| match unreadable {
-            Some(unreadable) => (Field::new(name, DataType::Null, true), Some(unreadable)),
-            None => (Field::new(name, data_type, missing), None),
+    /// From fields, and why a column cannot be read. An unreadable column has no values: its type is null.
+    pub(crate) fn new(columns: impl IntoIterator<Item = (Field, Option<Unreadable>)>) -> Self {
+        let columns = columns.into_iter().map(|(field, unreadable)| match unreadable {
+            Some(unreadable) => (Field::new(field.name(), DataType::Null, true), Some(unreadable)),
+            None => (field, None),
         });
         let (fields, unreadable): (Vec<_>, Vec<_>) = columns.unzip();
         InferredColumns { schema: Schema::new(fields), unreadable }

@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 
 use super::columns::{InferredColumns, Unreadable};
 use super::delimited::Delimited;
@@ -132,7 +132,7 @@ impl DelimitedInference {
                     self.code
                 );
             }
-            (column.name, data_type, missing, unreadable)
+            (Field::new(column.name, data_type, missing), unreadable)
         })))
     }
 }

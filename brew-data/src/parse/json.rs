@@ -48,6 +48,44 @@ impl Json {
         }
     }
 
+    /// Appends it as JSON.
+    ///
+    /// # Errors
+    /// A number that JSON or int64 does not have; the text names it.
+    pub(super) fn written(&self, into: &mut String) -> Result<(), String> {
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        match self {
+            Json::Null => into.push_str("null"),
+            Json::Bool(value) => into.push_str(if *value { "true" } else { "false" }),
+            Json::Integer(value) => into.push_str(&value.to_string()),
+            Json::Float(value) if value.is_finite() => {
+                into.push_str(&serde_json::Value::from(*value).to_string())
+            }
+            Json::Float(value) => return Err(format!("the number {value}")),
+            Json::Beyond => return Err(self.kind().to_owned()),
+            Json::Text(value) => into.push_str(&text(value)),
+            Json::List(values) => {
+                into.push('[');
+                for (place, value) in values.iter().enumerate() {
+                    into.push_str(if place > 0 { "," } else { "" });
+                    value.written(into)?;
+                }
+                into.push(']');
+            }
+            Json::Object(members) => {
+                into.push('{');
+                for (place, (key, value)) in members.iter().enumerate() {
+                    into.push_str(if place > 0 { "," } else { "" });
+                    into.push_str(&text(key));
+                    into.push(':');
+                    value.written(into)?;
+                }
+                into.push('}');
+            }
+        }
+        Ok(())
+    }
+
     /// Its kind, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

@@ -188,7 +188,7 @@ impl JsonInference {
             columns.filter(|column| column.unreadable.is_some() || !objects.contains_key(&column.name));
         let columns = InferredColumns::new(columns.map(|column| {
             let missing = column.present < rows;
-            (column.name, column.shape.data_type(), missing, column.unreadable)
+            (column.shape.field(column.name, missing), column.unreadable)
         }));
         if columns.unreadable.is_empty() {
             return Err(ParseError::Text(

@@ -32,7 +32,7 @@ pub(crate) fn read(
         .map(|(place, (name, unreadable))| (name, unreadable.is_none().then_some(place)))
         .collect();
     let mut values: Vec<JsonBuilder> =
-        schema.fields().iter().map(|field| JsonBuilder::of(field.data_type())).collect();
+        schema.fields().iter().map(|field| JsonBuilder::of_field(field)).collect();
     let mut rows = JsonRows::new(reader);
     let mut chunk = Chunk::default();
     while let Some((line, text)) = rows.next()? {

@@ -6,9 +6,10 @@ use arrow::array::NullBufferBuilder;
 use arrow::array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
 use arrow::array::{ArrayRef, ListArray, NullArray};
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
+use super::columns::{as_json, is_json};
 use super::json::Json;
 
 /// The type of a column's values so far.
@@ -22,6 +23,8 @@ pub(crate) enum JsonType {
     Float,
     Text,
     List(Box<JsonType>),
+    /// Lists of objects, which are kept as JSON.
+    Objects,
 }
 
 impl JsonType {
@@ -38,11 +41,22 @@ impl JsonType {
             Json::Float(_) => JsonType::Float,
             Json::Text(_) => JsonType::Text,
             Json::Object(_) => return Err("an object, which is no column within a list".to_owned()),
+            Json::List(values) if matches!(values.first(), Some(Json::Object(_))) => {
+                for value in values {
+                    value
+                        .written(&mut String::new())
+                        .map_err(|found| format!("a list of objects with {found}"))?;
+                }
+                match values.iter().find(|value| !matches!(value, Json::Object(_))) {
+                    Some(other) => return Err(format!("a list of objects and of {}", other.kind())),
+                    None => JsonType::Objects,
+                }
+            }
             Json::List(values) => {
                 let mut item = JsonType::Null;
                 for value in values {
                     if let Json::Object(_) = value {
-                        return Err("a list of objects, which is not supported as a column".to_owned());
+                        return Err(format!("a list of {} and of objects", item.in_words()));
                     }
                     let of_value = JsonType::of(value).map_err(|message| format!("a list of {message}"))?;
                     let known = item.clone();
@@ -61,6 +75,8 @@ impl JsonType {
             (known, JsonType::Null) => known,
             (JsonType::Null, other) => other.clone(),
             (JsonType::Integer, JsonType::Float) | (JsonType::Float, JsonType::Integer) => JsonType::Float,
+            (JsonType::Objects, JsonType::List(item)) if **item == JsonType::Null => JsonType::Objects,
+            (JsonType::List(item), JsonType::Objects) if *item == JsonType::Null => JsonType::Objects,
             (JsonType::List(known), JsonType::List(other)) => JsonType::List(Box::new(known.joined(other)?)),
             (known, other) if known == *other => known,
             _ => return None,
@@ -76,16 +92,23 @@ impl JsonType {
             JsonType::Float => "numbers".to_owned(),
             JsonType::Text => "text".to_owned(),
             JsonType::List(item) => format!("lists of {}", item.in_words()),
+            JsonType::Objects => "lists of objects".to_owned(),
         }
     }
 
-    pub(crate) fn data_type(&self) -> DataType {
+    /// A column of its values.
+    pub(crate) fn field(&self, name: String, missing: bool) -> Field {
+        let field = Field::new(name, self.data_type(), missing);
+        if *self == JsonType::Objects { as_json(field) } else { field }
+    }
+
+    fn data_type(&self) -> DataType {
         match self {
             JsonType::Null => DataType::Null,
             JsonType::Bool => DataType::Boolean,
             JsonType::Integer => DataType::Int64,
             JsonType::Float => DataType::Float64,
-            JsonType::Text => DataType::Utf8,
+            JsonType::Text | JsonType::Objects => DataType::Utf8,
             JsonType::List(item) => DataType::new_list(item.data_type(), true),
         }
     }
@@ -98,12 +121,18 @@ pub(crate) enum JsonBuilder {
     Integers(Int64Builder),
     Floats(Float64Builder),
     Texts(StringBuilder),
+    /// Lists of objects, as JSON.
+    Objects(StringBuilder),
     /// The values of all lists, the end of each list, and which lists are missing.
     Lists(Box<JsonBuilder>, Vec<i32>, NullBufferBuilder),
 }
 
 impl JsonBuilder {
-    pub(crate) fn of(data_type: &DataType) -> Self {
+    pub(crate) fn of_field(field: &Field) -> Self {
+        if is_json(field) { JsonBuilder::Objects(StringBuilder::new()) } else { Self::of(field.data_type()) }
+    }
+
+    fn of(data_type: &DataType) -> Self {
         match data_type {
             DataType::Boolean => JsonBuilder::Bools(BooleanBuilder::new()),
             DataType::Int64 => JsonBuilder::Integers(Int64Builder::new()),
@@ -125,7 +154,7 @@ impl JsonBuilder {
             JsonBuilder::Bools(values) => values.len(),
             JsonBuilder::Integers(values) => values.len(),
             JsonBuilder::Floats(values) => values.len(),
-            JsonBuilder::Texts(values) => values.len(),
+            JsonBuilder::Texts(values) | JsonBuilder::Objects(values) => values.len(),
             JsonBuilder::Lists(_, ends, _) => ends.len() - 1,
         }
     }
@@ -138,7 +167,7 @@ impl JsonBuilder {
                 JsonBuilder::Bools(values) => values.append_null(),
                 JsonBuilder::Integers(values) => values.append_null(),
                 JsonBuilder::Floats(values) => values.append_null(),
-                JsonBuilder::Texts(values) => values.append_null(),
+                JsonBuilder::Texts(values) | JsonBuilder::Objects(values) => values.append_null(),
                 JsonBuilder::Lists(_, ends, missing) => {
                     ends.push(ends.last().copied().unwrap_or_default());
                     missing.append_null();
@@ -159,6 +188,11 @@ impl JsonBuilder {
             (JsonBuilder::Floats(values), Json::Integer(value)) => values.append_value(*value as f64),
             (JsonBuilder::Floats(values), Json::Float(value)) => values.append_value(*value),
             (JsonBuilder::Texts(values), Json::Text(value)) => values.append_value(value),
+            (JsonBuilder::Objects(values), Json::List(_)) => {
+                let mut text = String::new();
+                value.written(&mut text).map_err(|found| format!("a list of objects with {found}"))?;
+                values.append_value(text);
+            }
             (JsonBuilder::Lists(values, ends, missing), Json::List(list)) => {
                 list.iter().try_for_each(|value| values.push(value))?;
                 ends.push(i32::try_from(values.len()).map_err(|_| "the lists are too long".to_owned())?);
@@ -175,7 +209,7 @@ impl JsonBuilder {
             JsonBuilder::Bools(values) => Arc::new(values.finish()),
             JsonBuilder::Integers(values) => Arc::new(values.finish()),
             JsonBuilder::Floats(values) => Arc::new(values.finish()),
-            JsonBuilder::Texts(values) => Arc::new(values.finish()),
+            JsonBuilder::Texts(values) | JsonBuilder::Objects(values) => Arc::new(values.finish()),
             JsonBuilder::Lists(values, ends, missing) => {
                 let DataType::List(item) = data_type else {
                     return Err(ArrowError::SchemaError(format!("{data_type} is not a list")));

@@ -17,9 +17,9 @@ pub enum Format {
     Delimited(Delimited),
     /// JSON objects as rows: one per line, one after another over several lines each, or the elements of one
     /// list. Their members are the columns; members of a nested object are `outer.inner`. Values are bools,
-    /// whole numbers (int64), numbers (float64), text, or lists of these; a missing member is a missing
-    /// value. A column with mixed types, lists of objects, or whole numbers beyond int64 is rejected when it
-    /// is used. `NaN`, `Infinity`, and `-Infinity`, as Python writes them, are numbers.
+    /// whole numbers (int64), numbers (float64), text, or lists of these; lists of objects, such as the
+    /// messages of a chat, are kept as JSON text. A missing member is a missing value. A column with mixed types or
+    /// whole numbers beyond int64 is rejected when it is used. `NaN`, `Infinity`, and `-Infinity`, as Python writes them, are numbers.
     ///
     /// A file with a single object that is laid out as a table (by column, by index, or with all rows in one
     /// member, as pandas' `to_json` writes it without `orient="records"`) is rejected, with a command that

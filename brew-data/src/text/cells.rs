@@ -6,12 +6,15 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Int32Array, ListArray, RecordBatch};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef};
+use minijinja::Value;
 
+use super::nested::value_at;
 use crate::arrays::lists::{range, values};
 use crate::arrays::numbers::{Numbers, append};
 use crate::arrays::text::text_at;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::parse::columns::is_json;
 
 /// Some consecutive rows in use, copied.
 #[derive(Debug)]
@@ -31,8 +34,25 @@ impl Cells<'_> {
     /// A column of text.
     pub(super) fn texts(&self, name: &str) -> Result<Vec<&str>> {
         let array = self.column(name)?;
+        if self.is_json(name) {
+            return Err(self.wrong_type(name, "text"));
+        }
         let texts = (0..self.rows()).map(|row| text_at(array, row));
         texts.collect::<Option<_>>().ok_or_else(|| self.wrong_type(name, "text"))
+    }
+
+    /// The value of a row, with lists and objects as they are; lists of objects may be JSON text.
+    pub(super) fn value(&self, name: &str, row: usize) -> Result<Value> {
+        let array = self.column(name)?;
+        let value =
+            value_at(array, row).ok_or_else(|| self.wrong_type(name, "lists, objects, text, and numbers"))?;
+        match value.as_str() {
+            Some(text) if self.is_json(name) || text.trim_start().starts_with('[') => {
+                serde_json::from_str(text)
+                    .map_err(|error| self.bad(row, name, format!("the text is not JSON: {error}")))
+            }
+            _ => Ok(value),
+        }
     }
 
     /// A column of lists of text; plain text counts as lists of one.
@@ -75,7 +95,12 @@ impl Cells<'_> {
             .ok_or_else(|| Error::format(self.dataset.path(), format!("column `{name}` was not read")))
     }
 
-    fn wrong_type(&self, name: &str, needed: &str) -> Error {
+    /// Whether a column holds lists of objects as JSON.
+    pub(super) fn is_json(&self, name: &str) -> bool {
+        self.columns.schema_ref().field_with_name(name).is_ok_and(is_json)
+    }
+
+    pub(super) fn wrong_type(&self, name: &str, needed: &str) -> Error {
         match self.dataset.field(name) {
             Ok(field) => self.dataset.wrong_type(field, needed),
             Err(missing) => missing,

@@ -2,10 +2,12 @@
 
 pub(crate) mod answers;
 pub(crate) mod cache;
+pub(crate) mod causal;
 mod cells;
 pub(crate) mod chat;
 pub(crate) mod classifier;
 pub(crate) mod generator;
+mod nested;
 pub(crate) mod questions;
 mod streamed;
 pub(crate) mod tokenize;

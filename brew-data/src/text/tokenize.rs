@@ -1,13 +1,18 @@
 //! What to tokenise, and how.
 
+use std::path::Path;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 use tokenizers::Encoding;
 
+use super::causal::CausalRows;
+use super::causal::tally::Tally;
 use super::cells::{Cells, Lists};
 use super::questions::Questions;
 use super::tokenizer::Tokenizer;
 use super::words::Words;
+use crate::dataset::Dataset;
 use crate::error::Result;
 
 /// What to tokenise, and which columns to keep beside the tokens.
@@ -35,6 +40,7 @@ pub(super) enum Input {
     Pair(String, String),
     Words(Words),
     Questions(Questions),
+    Causal(CausalRows),
 }
 
 impl Tokenize {
@@ -69,6 +75,16 @@ impl Tokenize {
         Self::of(Input::Questions(questions), max_length, true)
     }
 
+    /// Makes rows for a language model: `labels` (-100 for tokens without a loss, lists of int32; none for prompts) and
+    /// `truncated`, the number of tokens that were cut off a row (int32). A row has at most `max_length` tokens. What was
+    /// made is said in one line on standard error.
+    ///
+    /// Plain text has the special tokens that the tokenizer adds, the first never twice, and ends with the tokenizer's
+    /// end-of-sequence token, if it names one, unless it is a prompt. In messages, all special tokens are the template's.
+    pub fn causal(rows: CausalRows, max_length: usize) -> Self {
+        Self::of(Input::Causal(rows), max_length, false)
+    }
+
     fn of(input: Input, max_length: usize, token_type_ids: bool) -> Self {
         Tokenize { input, max_length, token_type_ids, carried: Vec::new() }
     }
@@ -83,6 +99,14 @@ impl Tokenize {
     pub fn carry(mut self, columns: &[&str]) -> Self {
         self.carried.extend(columns.iter().map(|&column| column.to_owned()));
         self
+    }
+
+    /// The columns in which no value may be missing.
+    pub(super) fn required(&self) -> Vec<&str> {
+        match &self.input {
+            Input::Causal(rows) => rows.required(),
+            _ => self.read(),
+        }
     }
 
     /// The columns that are read, without carried ones.
@@ -100,6 +124,7 @@ impl Tokenize {
                 .chain(questions.answers.iter().flat_map(|(texts, starts)| [texts, starts]))
                 .map(String::as_str)
                 .collect(),
+            Input::Causal(rows) => rows.read(),
         }
     }
 
@@ -118,7 +143,7 @@ impl Tokenize {
     pub(super) fn labels(&self) -> Option<&str> {
         match &self.input {
             Input::Words(words) => words.labels.as_ref().map(|(labels, _)| labels.as_str()),
-            Input::Text(_) | Input::Pair(..) | Input::Questions(_) => None,
+            Input::Text(_) | Input::Pair(..) | Input::Questions(_) | Input::Causal(_) => None,
         }
     }
 
@@ -131,12 +156,14 @@ impl Tokenize {
             Input::Text(_) | Input::Pair(..) => {}
             Input::Words(words) => made.extend(words.made()),
             Input::Questions(questions) => made.extend(questions.made()),
+            Input::Causal(rows) => made.extend(rows.made()),
         }
         made
     }
 
-    /// The tokenizer with the requested truncation; rejects settings that leave no room for text.
-    pub(super) fn cutting(&self, tokenizer: &Tokenizer) -> Result<Tokenizer> {
+    /// The tokenizer with the requested truncation; rejects settings that leave no room for text, or do not fit the
+    /// table.
+    pub(super) fn cutting(&self, dataset: &Dataset, tokenizer: &Tokenizer) -> Result<Tokenizer> {
         match &self.input {
             Input::Text(_) => tokenizer.truncated_to(self.max_length),
             Input::Pair(..) => {
@@ -148,6 +175,10 @@ impl Tokenize {
                 questions.check(tokenizer.room(self.max_length, true)?)?;
                 tokenizer.windows_of(self.max_length, questions.stride)
             }
+            Input::Causal(rows) => {
+                rows.check(dataset, self.max_length)?;
+                tokenizer.untruncated()
+            }
         }
     }
 
@@ -156,6 +187,7 @@ impl Tokenize {
         &self,
         tokenizer: &Tokenizer,
         cells: &Cells<'_>,
+        tally: &mut Tally,
     ) -> Result<(Vec<ArrayRef>, Option<Vec<u64>>)> {
         let (encodings, columns, rows) = match &self.input {
             Input::Text(text) => (tokenizer.encode_all(cells.texts(text)?)?, Vec::new(), None),
@@ -171,6 +203,7 @@ impl Tokenize {
                 let windows = questions.make(tokenizer, tokenizer.room(self.max_length, true)?, cells)?;
                 (windows.encodings, windows.columns, Some(windows.rows))
             }
+            Input::Causal(rows) => return Ok((rows.make(tokenizer, self.max_length, cells, tally)?, None)),
         };
         let mut made =
             vec![list(&encodings, Encoding::get_ids), list(&encodings, Encoding::get_attention_mask)];
@@ -179,6 +212,16 @@ impl Tokenize {
         }
         made.extend(columns);
         Ok((made, rows))
+    }
+}
+
+impl Tokenize {
+    /// The line that says what was made of a table.
+    pub(super) fn line(&self, path: &Path, tally: &Tally) -> Option<String> {
+        match &self.input {
+            Input::Causal(rows) => Some(tally.line(path, rows.has_labels())),
+            Input::Text(_) | Input::Pair(..) | Input::Words(_) | Input::Questions(_) => None,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use arrow::datatypes::Schema;
 use arrow::ipc::writer::FileWriter;
 
 use super::cache::{CACHE_KEY, cached, key_of};
+use super::causal::tally::Tally;
 use super::cells::Cells;
 use super::tokenize::Tokenize;
 use super::tokenizer::Tokenizer;
@@ -22,8 +23,8 @@ const CHUNK_ROWS: usize = 1024;
 
 impl Dataset {
     /// Tokenises the rows in use: columns `input_ids` and `attention_mask` (lists of int32, unpadded),
-    /// `token_type_ids` for pairs and on request, those of [`Tokenize::words`] and [`Tokenize::questions`],
-    /// and the carried columns. [`limited_to`](Self::limited_to) stays in force.
+    /// `token_type_ids` for pairs and on request, those of [`Tokenize::words`], [`Tokenize::questions`], and
+    /// [`Tokenize::causal`], and the carried columns. [`limited_to`](Self::limited_to) stays in force.
     ///
     /// They are written once to an Arrow IPC file in `cache_folder`, which is mapped and reused. Its name is
     /// a hash of the texts, the carried values, the tokenizer, and the settings, and a file beside it holds a
@@ -32,7 +33,7 @@ impl Dataset {
     ///
     /// # Errors
     /// A column that is missing, has another type or a missing value, or is carried under the name of a made
-    /// column; a maximum length without room for text; by row: numbers of labels and words that differ, an
+    /// column; a maximum length without room for text; what [`CausalRows`](crate::CausalRows) cannot read; by row: numbers of labels and words that differ, an
     /// answer that is not at its position, a question that fills its window; a cache that cannot be written.
     pub fn tokenize(
         &self,
@@ -48,8 +49,8 @@ impl Dataset {
                 "column `{clash}` is made by tokenising and cannot be carried"
             )));
         }
-        let cutting = settings.cutting(tokenizer)?;
-        for column in settings.read() {
+        let cutting = settings.cutting(self, tokenizer)?;
+        for column in settings.required() {
             self.refuse_nulls(column)?;
         }
         let key = key_of(self, &settings.columns(), tokenizer, settings)?;
@@ -87,9 +88,10 @@ impl Dataset {
         atomically(path, |file| {
             let mut writer = FileWriter::try_new(file, &schema).map_err(failed)?;
             let mut first_row = 0;
+            let mut tally = Tally::default();
             for chunk in copies {
                 let cells = Cells { dataset: self, first_row, columns: chunk? };
-                let (mut columns, rows) = settings.make(tokenizer, &cells)?;
+                let (mut columns, rows) = settings.make(tokenizer, &cells, &mut tally)?;
                 let rows = rows.map(UInt64Array::from);
                 for name in &settings.carried {
                     let column = cells.column(name)?;
@@ -104,6 +106,9 @@ impl Dataset {
                 progress.inc(cells.rows() as u64);
             }
             progress.finish_and_clear();
+            if let Some(line) = settings.line(self.path(), &tally) {
+                eprintln!("{line}");
+            }
             writer.finish().map_err(failed)
         })
     }

@@ -28,6 +28,8 @@ pub struct Tokenizer {
     cut: TruncationDirection,
     /// The model's maximum length according to the folder.
     longest: Option<usize>,
+    /// The id of the token that ends a text.
+    eos: Option<u32>,
 }
 
 impl fmt::Debug for Tokenizer {
@@ -73,11 +75,11 @@ impl Tokenizer {
     /// The folder has no tokenizer, or its files cannot be read. If there is only a SentencePiece model, the
     /// error includes the command that converts it.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
-        let tokenizer_folder::FoundTokenizer { inner, path, cut, longest } =
+        let tokenizer_folder::FoundTokenizer { inner, path, cut, longest, eos } =
             tokenizer_folder::read(folder.as_ref())?;
         let whole = inner.to_string(false).map_err(|error| Error::format(&path, error))?;
-        let hash = blake3::hash(format!("{cut:?} {whole}").as_bytes());
-        Ok(Tokenizer { inner, path, hash, cut, longest })
+        let hash = blake3::hash(format!("{cut:?} {eos:?} {whole}").as_bytes());
+        Ok(Tokenizer { inner, path, hash, cut, longest, eos })
     }
 
     /// Truncates texts to `max_length` tokens, including special tokens: at the end, or at the start if the
@@ -183,6 +185,18 @@ impl Tokenizer {
         self.inner.encode_batch_fast(texts, true).map_err(|error| Error::format(&self.path, error))
     }
 
+    /// The encodings of texts with the bytes of each token, with special tokens only on request.
+    pub(crate) fn encode_placed(&self, texts: Vec<&str>, special: bool) -> Result<Vec<Encoding>> {
+        self.inner.encode_batch(texts, special).map_err(|error| Error::format(&self.path, error))
+    }
+
+    /// The same tokenizer without truncation.
+    pub(crate) fn untruncated(&self) -> Result<Self> {
+        let mut whole = self.clone();
+        whole.inner.with_truncation(None).map_err(|error| Error::format(&self.path, error))?;
+        Ok(whole)
+    }
+
     /// As [`Tokenizer::encode_all`], with the word of each token.
     pub(crate) fn encode_words(&self, words: Vec<Vec<&str>>) -> Result<Vec<Encoding>> {
         self.inner.encode_batch(words, true).map_err(|error| Error::format(&self.path, error))
@@ -239,6 +253,11 @@ impl Tokenizer {
         let unknown = of(["[UNK]", "<unk>"]);
         let ids = special.clone().map(|(id, _)| *id).filter(|id| Some(*id) != unknown).map(i64::from);
         (ids.collect(), of(["[MASK]", "<mask>"]).map(i64::from))
+    }
+
+    /// The id of the token that ends a text (`eos_token`), if the folder names one.
+    pub fn eos(&self) -> Option<u32> {
+        self.eos
     }
 
     /// The model's maximum length according to the folder (`model_max_length`).

@@ -12,7 +12,7 @@ use super::tokenizer::Tokenizer;
 use crate::error::Result;
 
 /// The value for tokens without a label; torch's `ignore_index`.
-const NO_LABEL: i32 = -100;
+pub(super) const NO_LABEL: i32 = -100;
 
 /// The pieces of a word that get its label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod augmented;
 mod bad_input;
 mod batches;
 mod brought;
+mod causal_rows;
 mod chat_templates;
 mod classifier;
 mod codecs;

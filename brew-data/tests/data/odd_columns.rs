@@ -50,10 +50,25 @@ fn json_members_of_mixed_types_are_refused_when_they_are_used() {
             "line 1, column `id`: row 0: the value is a whole number beyond int64",
         ),
         (
-            format!("{{{start}, \"entities\": [{{\"start\": 0, \"end\": 1}}]}}\n"),
+            format!("{{{start}, \"entities\": [{{\"start\": 0, \"end\": 1}}, 2]}}\n"),
             "entities",
-            "line 1, column `entities`: row 0: the value is a list of objects, which is not supported as a \
-             column",
+            "line 1, column `entities`: row 0: the value is a list of objects and of a whole number",
+        ),
+        (
+            format!("{{{start}, \"entities\": [{{\"start\": 18446744073709551616}}]}}\n"),
+            "entities",
+            "line 1, column `entities`: row 0: the value is a list of objects with a whole number beyond int64",
+        ),
+        (
+            format!("{{{start}, \"entities\": [{{\"at\": [NaN]}}]}}\n"),
+            "entities",
+            "line 1, column `entities`: row 0: the value is a list of objects with the number NaN",
+        ),
+        (
+            format!("{{{start}, \"m\": [{{}}]}}\n{{\"text\": \"x\", \"label\": 0, \"m\": [1]}}\n"),
+            "m",
+            "line 2, column `m`: row 1: the value is lists of whole numbers, where row 0 holds lists of objects; a \
+             column holds values of one type",
         ),
         (
             format!("{{{start}, \"m\": 1}}\n\n{{\"text\": \"x\", \"label\": 0, \"m\": {{\"k\": 1}}}}\n"),

@@ -24,6 +24,8 @@ pub(super) struct FoundTokenizer {
     pub(super) cut: TruncationDirection,
     /// The model's maximum length, if the folder says it.
     pub(super) longest: Option<usize>,
+    /// The id of the token that ends a text.
+    pub(super) eos: Option<u32>,
 }
 
 /// Reads the tokenizer of a folder.
@@ -55,7 +57,9 @@ pub(super) fn read(folder: &Path) -> Result<FoundTokenizer> {
     let cut = found.get_truncation().map_or(TruncationDirection::Right, |truncation| truncation.direction);
     found.with_padding(None);
     found.with_truncation(None).map_err(|error| Error::format(&path, error))?;
-    Ok(FoundTokenizer { inner: found, path, cut: settings.cut().unwrap_or(cut), longest: settings.longest() })
+    let eos = settings.named("eos_token").and_then(|token| found.token_to_id(&token.content));
+    let (cut, longest) = (settings.cut().unwrap_or(cut), settings.longest());
+    Ok(FoundTokenizer { inner: found, path, cut, longest, eos })
 }
 
 /// The named special tokens of a folder's settings, as chat templates read them.
