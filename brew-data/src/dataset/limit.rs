@@ -33,6 +33,11 @@ impl Dataset {
         Dataset { limit: Some((length, too_long)), ..self.clone() }
     }
 
+    /// Whether lists are limited.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// The same rows with the limit of the table that they were made of.
     pub(crate) fn limited_as(self, other: &Dataset) -> Self {
         Dataset { limit: other.limit, ..self }

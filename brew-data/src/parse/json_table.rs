@@ -9,10 +9,10 @@ use arrow::datatypes::SchemaRef;
 
 use super::columns::Unreadable;
 use super::json::Json;
+use super::json_builder::JsonBuilder;
 use super::json_lines::nested;
 use super::json_object::object;
 use super::json_rows::JsonRows;
-use super::json_type::JsonBuilder;
 use super::{Chunk, Emit, ParseError};
 
 /// Reads every row of a file with these columns.

@@ -13,6 +13,7 @@ pub(crate) mod infer;
 pub(crate) mod ipc;
 pub(crate) mod json;
 mod json_alone;
+mod json_builder;
 mod json_column;
 pub(crate) mod json_lines;
 mod json_not_finite;

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use arrow::ipc::writer::StreamWriter;
 
-use super::tokenizer::Tokenizer;
 use crate::dataset::Dataset;
 use crate::disk::is_whole;
 use crate::error::{Error, Result};
@@ -20,15 +19,16 @@ const VERSION: u32 = 4;
 /// Rows hashed at once; this affects the hash.
 const CHUNK_ROWS: usize = 4096;
 
-/// The hash of everything a cache depends on: the values of these columns, the tokenizer, and the settings.
+/// The hash of everything a cache depends on: the values of these columns, the hash of the tokenizer if one is used, and
+/// the settings.
 pub(super) fn key_of(
     dataset: &Dataset,
     columns: &[&str],
-    tokenizer: &Tokenizer,
+    tokenizer: &[u8],
     settings: &impl Debug,
 ) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(tokenizer.hash().as_bytes());
+    hasher.update(tokenizer);
     hasher.update(format!("{VERSION} {settings:?}").as_bytes());
     let failed = |error| Error::format(dataset.path(), error);
     // Hashes an Arrow stream, which delimits names, types, metadata, and values.

@@ -41,17 +41,30 @@ impl Cells<'_> {
         texts.collect::<Option<_>>().ok_or_else(|| self.wrong_type(name, "text"))
     }
 
-    /// The value of a row, with lists and objects as they are; lists of objects may be JSON text.
-    pub(super) fn value(&self, name: &str, row: usize) -> Result<Value> {
+    /// The value of a row, with lists and objects as they are.
+    fn stored(&self, name: &str, row: usize) -> Result<Value> {
         let array = self.column(name)?;
-        let value =
-            value_at(array, row).ok_or_else(|| self.wrong_type(name, "lists, objects, text, and numbers"))?;
+        value_at(array, row).ok_or_else(|| self.wrong_type(name, "lists, objects, text, and numbers"))
+    }
+
+    /// The lists and objects of a row, which may be JSON text; empty text is missing.
+    pub(super) fn json(&self, name: &str, row: usize) -> Result<Value> {
+        let value = self.stored(name, row)?;
+        match value.as_str().map(str::trim) {
+            Some("") => Ok(Value::from(())),
+            Some(text) => serde_json::from_str(text)
+                .map_err(|error| self.bad(row, name, format!("the text is not JSON: {error}"))),
+            None => Ok(value),
+        }
+    }
+
+    /// A text that may be missing.
+    pub(super) fn text_if_any(&self, name: &str, row: usize) -> Result<Option<String>> {
+        let value = self.stored(name, row)?;
         match value.as_str() {
-            Some(text) if self.is_json(name) || text.trim_start().starts_with('[') => {
-                serde_json::from_str(text)
-                    .map_err(|error| self.bad(row, name, format!("the text is not JSON: {error}")))
-            }
-            _ => Ok(value),
+            Some(text) if !self.is_json(name) => Ok(Some(text.to_owned())),
+            None if value.is_none() => Ok(None),
+            _ => Err(self.wrong_type(name, "text")),
         }
     }
 

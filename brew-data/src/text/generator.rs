@@ -7,7 +7,7 @@ use brew_core::model::DecoderForCausalLm;
 use brew_core::tch::Device;
 use brew_core::{Error, Result};
 
-use super::chat::message::Chat;
+use super::chat::conversation::Chat;
 use super::chat::template::ChatTemplate;
 use super::streamed::Streamed;
 use super::tokenizer::Tokenizer;

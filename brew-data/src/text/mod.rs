@@ -8,6 +8,8 @@ pub(crate) mod chat;
 pub(crate) mod classifier;
 pub(crate) mod generator;
 mod nested;
+mod packing;
+mod pairs;
 pub(crate) mod questions;
 mod streamed;
 pub(crate) mod tokenize;

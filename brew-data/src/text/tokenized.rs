@@ -53,7 +53,7 @@ impl Dataset {
         for column in settings.required() {
             self.refuse_nulls(column)?;
         }
-        let key = key_of(self, &settings.columns(), tokenizer, settings)?;
+        let key = key_of(self, &settings.columns(), tokenizer.hash().as_bytes(), settings)?;
         let path = cache_folder.as_ref().join(format!("tokens-{}.arrow", &key[..32]));
         let tokens = match cached(&path, &key) {
             Some(tokens) => tokens,

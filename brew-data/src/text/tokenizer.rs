@@ -9,10 +9,7 @@ use std::path::{Path, PathBuf};
 
 use brew_core::vocabulary::Vocabulary;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::{
-    Encoding, PostProcessor as _, PostProcessorWrapper, TruncationDirection, TruncationParams,
-    TruncationStrategy,
-};
+use tokenizers::{Encoding, PostProcessor as _, TruncationDirection, TruncationParams};
 
 use super::tokenizer_folder;
 use crate::error::{Error, Result};
@@ -20,9 +17,9 @@ use crate::error::{Error, Result};
 /// A tokenizer that adds the model's special tokens; it never pads, and truncates only on request.
 #[derive(Clone)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    pub(super) inner: tokenizers::Tokenizer,
     /// What errors name.
-    path: PathBuf,
+    pub(super) path: PathBuf,
     hash: blake3::Hash,
     /// The side from which texts are truncated.
     cut: TruncationDirection,
@@ -92,13 +89,6 @@ impl Tokenizer {
         self.truncated(TruncationParams { max_length, direction: self.cut, ..TruncationParams::default() })
     }
 
-    /// Cuts the second text of a pair into windows of `max_length` tokens, including the first text and
-    /// special tokens; consecutive windows share `stride` tokens.
-    pub(crate) fn windows_of(&self, max_length: usize, stride: usize) -> Result<Self> {
-        let strategy = TruncationStrategy::OnlySecond;
-        self.truncated(TruncationParams { max_length, stride, strategy, ..TruncationParams::default() })
-    }
-
     /// The same tokenizer, for texts already split into words.
     ///
     /// A byte-level tokenizer (RoBERTa's) encodes the space before a word in its tokens. Words of a list have
@@ -129,7 +119,7 @@ impl Tokenizer {
         })
     }
 
-    fn truncated(&self, truncation: TruncationParams) -> Result<Self> {
+    pub(super) fn truncated(&self, truncation: TruncationParams) -> Result<Self> {
         let mut truncated = self.clone();
         truncated
             .inner
@@ -200,46 +190,6 @@ impl Tokenizer {
     /// As [`Tokenizer::encode_all`], with the word of each token.
     pub(crate) fn encode_words(&self, words: Vec<Vec<&str>>) -> Result<Vec<Encoding>> {
         self.inner.encode_batch(words, true).map_err(|error| Error::format(&self.path, error))
-    }
-
-    /// The tokens of each text with their character offsets, without truncation or special tokens.
-    pub(crate) fn pieces(&self, texts: Vec<&str>) -> Result<Vec<Encoding>> {
-        self.uncut()?
-            .encode_batch_char_offsets(texts, false)
-            .map_err(|error| Error::format(&self.path, error))
-    }
-
-    /// Encodes pairs of texts, truncated as in Python's tokenizers 0.23.3: the longer first.
-    pub(crate) fn encode_pairs(&self, pairs: Vec<(&str, &str)>) -> Result<Vec<Encoding>> {
-        let uncut = self.uncut()?;
-        let (firsts, seconds) = pairs.into_iter().unzip();
-        let encode = |texts: Vec<&str>| {
-            uncut.encode_batch_fast(texts, false).map_err(|error| Error::format(&self.path, error))
-        };
-        let pairs = encode(firsts)?.into_iter().zip(encode(seconds)?);
-        pairs.map(|(first, second)| Ok(self.windows(first, second)?.swap_remove(0))).collect()
-    }
-
-    /// The tokenizer without truncation or special tokens.
-    ///
-    /// tokenizers 0.23.2, the newest 0.23 on crates.io, truncates each text of a pair to the full length
-    /// before comparing them. So two texts that are both longer are cut as if they were equally long, and all
-    /// but the first few windows of a text are lost. Pairs are therefore tokenised without truncation, and
-    /// truncated afterwards; the post-processor must see each token only once, since it trims offsets.
-    fn uncut(&self) -> Result<tokenizers::Tokenizer> {
-        let mut plain = self.inner.clone();
-        plain.with_post_processor(None::<PostProcessorWrapper>);
-        plain.with_truncation(None).map_err(|error| Error::format(&self.path, error))?;
-        Ok(plain)
-    }
-
-    /// The windows of a pair of texts encoded by [`Tokenizer::pieces`].
-    pub(crate) fn windows(&self, first: Encoding, mut second: Encoding) -> Result<Vec<Encoding>> {
-        second.set_type_ids(vec![1; second.len()]);
-        let joined = self.inner.post_process(first, Some(second), true);
-        let mut window = joined.map_err(|error| Error::format(&self.path, error))?;
-        let rest = window.take_overflowing();
-        Ok([window].into_iter().chain(rest).collect())
     }
 
     /// The special tokens, except the one for unknown words, which represents a word; and the mask token, if

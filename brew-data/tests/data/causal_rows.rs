@@ -7,6 +7,8 @@ use brew_data::{CausalRows, ChatTemplate, Dataset, LossOn, Tokenize, Tokenizer, 
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
+use crate::chat_templates::{chats, rendered_by_python};
+
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chat").join(name)
 }
@@ -89,40 +91,64 @@ fn chat() -> Value {
     ]})
 }
 
-#[test]
-fn ids_and_assistant_masks_are_those_of_transformers() {
-    let recorded: Value = serde_json::from_slice(&fs::read(fixture("recorded.json")).unwrap()).unwrap();
-    let chats: Vec<Value> = serde_json::from_slice(&fs::read(fixture("chats.json")).unwrap()).unwrap();
+/// Compares ids and labels of chats that are rows with those of `apply_chat_template`; returns how many there are.
+fn compare(templates: &Path, tokenizer: &Tokenizer, rendered: &Value) -> usize {
+    let chats = chats();
+    let rows = rendered["rendered"].as_array().unwrap();
     let mut compared = 0;
-    for row in recorded["rendered"].as_array().unwrap() {
-        let chat = &chats.iter().find(|chat| chat["name"] == row["chat"]).unwrap()["chat"];
-        if row["ids"].is_null() || row["assistant"].is_null() || chat["add_generation_prompt"] == true {
+    for of_template in rows.chunk_by(|one, other| one["template"] == other["template"]) {
+        let name = of_template[0]["template"].as_str().unwrap();
+        let given = of_template.iter().filter_map(|row| {
+            let chat = &chats.iter().find(|chat| row["chat"] == chat.name.as_str()).unwrap().chat;
+            let text = serde_json::to_string(chat).unwrap();
+            let is_row = row["assistant"].is_array() && text.ends_with("\"add_generation_prompt\":false}");
+            is_row.then_some((row, text))
+        });
+        let (expected, given): (Vec<_>, Vec<_>) = given.unzip();
+        if given.is_empty() {
             continue;
-        }
-        let template = template(row["template"].as_str().unwrap());
-        let mut rows = CausalRows::messages("messages").template(&template);
-        if chat.get("tools").is_some() {
-            rows = rows.tools("tools");
         }
         let folder = tempdir().unwrap();
         let path = folder.path().join("rows.json");
-        fs::write(&path, json!([chat]).to_string()).unwrap();
-        let made =
-            Dataset::open(path).unwrap().tokenize(&tokenizer(), &Tokenize::causal(rows, 2048), folder.path());
-        let made = made.unwrap();
-        let name = format!("{} {}", row["template"], row["chat"]);
-        // The keys of tools are sorted by serde_json's values here, and only there.
-        if chat.get("tools").is_none() {
-            assert_eq!(json!(made.integer_lists("input_ids").unwrap()[0]), row["ids"], "{name}");
-            let mask: Vec<i64> = made.integer_lists("labels").unwrap()[0]
-                .iter()
-                .map(|label| i64::from(*label != -100))
-                .collect();
-            assert_eq!(json!(mask), row["mask"], "{name}");
+        fs::write(&path, format!("[{}]", given.join(","))).unwrap();
+        let text = fs::read_to_string(templates.join(name)).unwrap();
+        let template = ChatTemplate::new(&text, &[("bos_token", "<s>"), ("eos_token", "</s>")]).unwrap();
+        let causal = CausalRows::messages("messages").template(&template);
+        let opened = Dataset::open(path).unwrap();
+        let causal = if opened.columns().contains(&"tools") { causal.tools("tools") } else { causal };
+        let made = opened.tokenize(tokenizer, &Tokenize::causal(causal, 1 << 20), folder.path()).unwrap();
+        let (ids, labels) = (made.integer_lists("input_ids").unwrap(), made.integer_lists("labels").unwrap());
+        for (row, (ids, labels)) in expected.iter().zip(ids.iter().zip(&labels)) {
+            let mask: Vec<i64> = labels.iter().map(|label| i64::from(*label != -100)).collect();
+            assert_eq!(
+                (json!(ids), json!(mask)),
+                (row["ids"].clone(), row["mask"].clone()),
+                "{name} {}",
+                row["chat"]
+            );
             compared += 1;
         }
     }
-    assert!(compared >= 6, "{compared}");
+    compared
+}
+
+#[test]
+fn ids_and_assistant_masks_are_those_of_transformers() {
+    let recorded = serde_json::from_slice(&fs::read(fixture("recorded.json")).unwrap()).unwrap();
+    assert_eq!(compare(&fixture("templates"), &tokenizer(), &recorded), 11);
+}
+
+#[test]
+fn ids_and_assistant_masks_of_the_templates_of_trl_are_those_of_transformers_where_they_are_given() {
+    let folder = tempdir().unwrap();
+    let saved = folder.path().join("tokenizer");
+    let Some((templates, rendered)) = rendered_by_python(&["--tokenizer", saved.to_str().unwrap()]) else {
+        return;
+    };
+    let compared = compare(&templates, &Tokenizer::from_folder(saved).unwrap(), &rendered);
+    assert!(compared > 0);
+    let line = format!("{compared} rows with the ids and assistant masks of transformers\n");
+    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
 }
 
 #[test]
@@ -146,6 +172,8 @@ fn every_shape_has_its_text_and_its_loss() {
     assert_eq!(rows(alpaca(), row.clone()), pair("Add\n\n1 2\n\n3</s>", "3</s>"));
     let text = "<|turn|>user\nAdd\n\n1 2<|end|>\n<|turn|>assistant\n3<|end|>\n";
     assert_eq!(rows(alpaca().template(&untagged()), row), pair(text, "3<|end|>"));
+    let row = json!({"instruction": "Add", "input": "[1, 2", "output": "3"});
+    assert_eq!(rows(alpaca(), row), pair("Add\n\n[1, 2\n\n3</s>", "3</s>"));
     for input in [json!(""), Value::Null] {
         let other = json!({"instruction": "a", "input": "b", "output": "c"});
         let row = json!({"instruction": "Add", "input": input, "output": "3"});

@@ -20,17 +20,45 @@ fn fixture(name: &str) -> PathBuf {
 
 /// A row of `chats.json`.
 #[derive(serde::Deserialize)]
-struct Given {
-    name: String,
-    chat: Chat,
+pub(crate) struct Given {
+    pub(crate) name: String,
+    pub(crate) chat: Chat,
     #[serde(default)]
     arguments: BTreeMap<String, Value>,
+}
+
+pub(crate) fn chats() -> Vec<Given> {
+    serde_json::from_slice(&fs::read(fixture("chats.json")).unwrap()).unwrap()
+}
+
+/// The folder of templates that are not ours, and what `render.py` prints for them with these arguments, if both are there.
+///
+/// `BREW_TRL` names the folder: `pip install --no-deps --target DIR trl`, then `BREW_TRL=DIR/trl/chat_templates`.
+pub(crate) fn rendered_by_python(arguments: &[&str]) -> Option<(PathBuf, Value)> {
+    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let Ok(templates) = std::env::var("BREW_TRL") else {
+        skipped("BREW_TRL names no folder of chat templates: see chat_templates.rs");
+        return None;
+    };
+    let imports = Command::new(&python).args(["-c", "import transformers, jinja2"]).output();
+    if !imports.is_ok_and(|output| output.status.success()) {
+        skipped(&format!("`{python}` (BREW_PYTHON, else python3) has no transformers"));
+        return None;
+    }
+    let output = Command::new(&python)
+        .arg(fixture("render.py"))
+        .args([&templates, "--given"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some((PathBuf::from(templates), serde_json::from_slice(&output.stdout).unwrap()))
 }
 
 /// Compares each row of `render.py` with ours; returns how many there are, how many transformers refuses, and how many
 /// have assistant parts.
 fn compare(templates: &Path, rendered: &Value) -> (usize, usize, usize) {
-    let chats: Vec<Given> = serde_json::from_slice(&fs::read(fixture("chats.json")).unwrap()).unwrap();
+    let chats = chats();
     let (mut wrong, mut refused, mut marked) = (Vec::new(), 0, 0);
     let rows = rendered["rendered"].as_array().unwrap();
     for row in rows {
@@ -75,26 +103,12 @@ fn chats_render_as_in_transformers_with_the_same_assistant_parts() {
     assert_eq!((rows, refused, marked), (28, 3, 20));
 }
 
-/// `BREW_TRL` is the folder of a library's templates, which are not ours to copy:
-/// `pip install --no-deps --target DIR trl`, then `BREW_TRL=DIR/trl/chat_templates`.
 #[test]
 fn the_templates_of_trl_render_as_in_transformers_where_they_are_given() {
-    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let imports = Command::new(&python).args(["-c", "import transformers, jinja2"]).output();
-    let Ok(templates) = std::env::var("BREW_TRL") else {
-        return skipped("BREW_TRL names no folder of chat templates: see chat_templates.rs");
-    };
-    if !imports.is_ok_and(|output| output.status.success()) {
-        return skipped(&format!("`{python}` (BREW_PYTHON, else python3) has no transformers"));
-    }
-    let output =
-        Command::new(&python).arg(fixture("render.py")).arg(&templates).arg("--given").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let (rows, refused, marked) =
-        compare(Path::new(&templates), &serde_json::from_slice(&output.stdout).unwrap());
+    let Some((templates, rendered)) = rendered_by_python(&[]) else { return };
+    let (rows, refused, marked) = compare(&templates, &rendered);
     assert!(rows >= 5 && marked > 0);
-    let line =
-        format!("{rows} renders of {templates} equal, {refused} refused by both, {marked} with parts\n");
+    let line = format!("{rows} renders equal, {refused} of them refused by both, {marked} with parts\n");
     std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
 }
 

@@ -27,6 +27,7 @@ mod loading;
 mod meaning;
 mod odd_columns;
 mod order;
+mod packing;
 mod padding;
 mod patterns;
 mod prefetch;

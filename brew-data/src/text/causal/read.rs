@@ -9,7 +9,8 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::parse::columns::is_json;
 use crate::text::cells::Cells;
-use crate::text::chat::message::{Chat, Message, messages_of};
+use crate::text::chat::conversation::Chat;
+use crate::text::chat::message::{Message, messages_of};
 
 /// Who speaks in ShareGPT's rows, and the roles of chat templates.
 const SPEAKERS: [(&str, &[&str]); 4] = [
@@ -76,8 +77,7 @@ impl CausalRows {
                 let (instructions, outputs) = (cells.texts(instruction)?, cells.texts(output)?);
                 let rows = instructions.into_iter().zip(outputs).enumerate();
                 rows.map(|(row, (instruction, output))| {
-                    let given = cells.value(input, row)?;
-                    let given = given.as_str().filter(|given| !given.is_empty());
+                    let given = cells.text_if_any(input, row)?.filter(|given| !given.is_empty());
                     let asked = given
                         .map_or_else(|| instruction.to_owned(), |given| format!("{instruction}\n\n{given}"));
                     if !is_chat {
@@ -119,7 +119,7 @@ impl CausalRows {
             return Err(bad("messages need a chat template".to_owned()));
         };
         if let Some(tools) = &self.tools {
-            chat.tools = Some(cells.value(tools, row)?).filter(|tools| !tools.is_none());
+            chat.tools = Some(cells.json(tools, row)?).filter(|tools| !tools.is_none());
         }
         let asked = if self.has_labels() { prompt } else { chat.messages.len() };
         if asked > 0 && chat.messages[asked - 1].role() == "assistant" {
@@ -148,7 +148,7 @@ fn output_column(shape: &Shape) -> &str {
 /// The messages of a row.
 fn messages(cells: &Cells<'_>, row: usize, column: &str) -> Result<Vec<Message>> {
     let bad = |message: String| cells.bad(row, column, message);
-    let value = cells.value(column, row)?;
+    let value = cells.json(column, row)?;
     let items: Vec<Value> = value.try_iter().into_iter().flatten().collect();
     let is_shared = |item: &Value| {
         item.kind() == ValueKind::Map

@@ -27,15 +27,17 @@ impl Tally {
 
     /// One line for the user.
     pub(crate) fn line(&self, path: &Path, has_labels: bool) -> String {
-        let mut line = format!("{}: {} rows, {} tokens", path.display(), self.rows, self.tokens);
+        let rows = |count: usize| format!("{count} row{}", if count == 1 { "" } else { "s" });
+        let mut line = format!("{}: {}, {} tokens", path.display(), rows(self.rows), self.tokens);
         if has_labels {
             line += &format!(", {} of them with a loss", self.trained);
         }
         if let (cut @ 1.., tokens, longest) = self.cut {
-            line += &format!("; {cut} rows were cut by {tokens} tokens, the longest had {longest}");
+            line +=
+                &format!("; {tokens} tokens were cut off {}, the longest of which had {longest}", rows(cut));
         }
         if has_labels && self.silent > 0 {
-            line += &format!("; {} rows have no token with a loss", self.silent);
+            line += &format!("; nothing has a loss in {}", rows(self.silent));
         }
         line
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::LossOn;
 use crate::error::{Error, Result};
-use crate::text::chat::message::Chat;
+use crate::text::chat::conversation::Chat;
 use crate::text::chat::template::ChatTemplate;
 
 /// Which part of a text has a loss.

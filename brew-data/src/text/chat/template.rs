@@ -6,14 +6,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use minijinja::Value;
 use minijinja::value::Serde;
-use minijinja::{Environment, Value};
 use serde::Serialize;
 
-use super::environment::environment;
+use super::compiled::{Compiled, Templates, in_template};
+use super::conversation::Chat;
 use super::files::{self, DEFAULT, Source};
 use super::generation::{self, MARKS};
-use super::message::Chat;
 use crate::error::{Error, Result};
 use crate::text::tokenizer_folder::special_tokens;
 
@@ -34,19 +34,6 @@ pub struct ChatTemplate {
     templates: Arc<Templates>,
     /// Special tokens by name, and the arguments, which replace them.
     given: BTreeMap<String, Value>,
-}
-
-struct Templates {
-    environment: Environment<'static>,
-    /// What errors name.
-    place: PathBuf,
-    compiled: Vec<Compiled>,
-}
-
-struct Compiled {
-    source: Source,
-    /// Whether it says what the assistant wrote.
-    marks: bool,
 }
 
 /// A rendered chat, and the parts of it that the assistant wrote.
@@ -78,7 +65,8 @@ impl ChatTemplate {
             return Err(Error::format(&sources[0].path, message));
         }
         let tokens = special_tokens(folder)?;
-        Self::compiled(folder, sources, tokens.iter().map(|(name, token)| (name.as_str(), token.as_str())))
+        let given = tokens.into_iter().map(|(name, token)| (name, Value::from(token))).collect();
+        Ok(ChatTemplate { templates: Arc::new(Templates::compile(folder, sources)?), given })
     }
 
     /// A template from its text, with the special tokens that it reads by name, such as `eos_token`.
@@ -88,26 +76,9 @@ impl ChatTemplate {
     pub fn new(template: &str, special_tokens: &[(&str, &str)]) -> Result<Self> {
         let path = PathBuf::from("chat template");
         let source = Source { name: DEFAULT.to_owned(), text: template.to_owned(), path, is_file: true };
-        let place = source.path.clone();
-        Self::compiled(&place, vec![source], special_tokens.iter().copied())
-    }
-
-    fn compiled<'t>(
-        place: &Path,
-        sources: Vec<Source>,
-        tokens: impl Iterator<Item = (&'t str, &'t str)>,
-    ) -> Result<Self> {
-        let mut environment = environment().map_err(|error| Error::format(place, error))?;
-        let mut compiled = Vec::new();
-        for source in sources {
-            let (text, marks) = generation::rewritten(&source.text);
-            environment
-                .add_template_owned(source.name.clone(), text)
-                .map_err(|error| in_template(&source, &error))?;
-            compiled.push(Compiled { source, marks });
-        }
-        let templates = Templates { environment, place: place.to_owned(), compiled };
-        let given = tokens.map(|(name, token)| (name.to_owned(), Value::from(token))).collect();
+        let templates = Templates::compile(&source.path.clone(), vec![source])?;
+        let given =
+            special_tokens.iter().map(|&(name, token)| (name.to_owned(), Value::from(token))).collect();
         Ok(ChatTemplate { templates: Arc::new(templates), given })
     }
 
@@ -229,25 +200,10 @@ impl ChatTemplate {
     }
 }
 
-/// An error of Jinja with its place.
-fn in_template(source: &Source, error: &minijinja::Error) -> Error {
-    let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    let path = source.path.clone();
-    match (error.line(), source.is_file) {
-        (Some(line), true) => Error::Line { path, line, message },
-        (line, _) => {
-            let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
-            Error::format(path, format!("`chat_template` (`{}`){line}: {message}", source.name))
-        }
-    }
-}
-
+/// Shows the hash alone, which is what cache keys are made of: two templates in two folders are equal if they render
+/// alike.
 impl fmt::Debug for ChatTemplate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ChatTemplate")
-            .field("place", &self.path())
-            .field("given", &self.given)
-            .finish_non_exhaustive()
+        formatter.debug_struct("ChatTemplate").field("hash", &self.hash()).finish_non_exhaustive()
     }
 }
