@@ -33,7 +33,7 @@ pub trait Batches {
     /// Data that cannot be read, or that does not fill the batch's columns.
     fn epoch(&self, epoch: u64) -> Result<Walk<'_, Self::Batch>>;
 
-    /// Whether rows differ from epoch to epoch, as augmented rows do.
+    /// Whether rows differ from epoch to epoch, as augmented and masked rows do.
     fn varies(&self) -> bool {
         false
     }

@@ -39,9 +39,10 @@ use crate::vocabulary::Vocabulary;
 
 pub use activation::Activation;
 pub use bert::{
-    Architecture, BertConfig, BertForQuestionAnswering, BertForSequenceClassification,
-    BertForTokenClassification, ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor,
-    FloatLabelTextBatch, SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch,
+    Architecture, BertConfig, BertForMaskedLm, BertForQuestionAnswering, BertForSequenceClassification,
+    BertForTokenClassification, BertModel, ClassifierOutput, ClassifierOutputAdaptor, EncoderOutput,
+    EncoderOutputAdaptor, FloatLabelClassifierAdaptor, FloatLabelTextBatch, MaskedLmBatch, MaskedLmOutput,
+    MaskedLmOutputAdaptor, SpanBatch, SpanOutput, SpanOutputAdaptor, TextBatch, TokenBatch,
     TokenClassifierOutput, TokenClassifierOutputAdaptor,
 };
 pub use causal_lm::{CausalLm, Continuation, Prefill};

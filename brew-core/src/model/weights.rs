@@ -89,6 +89,11 @@ impl Weights {
         }
     }
 
+    /// Whether every parameter is created when it is requested.
+    pub(crate) fn is_new(&self) -> bool {
+        self.draw.is_some()
+    }
+
     /// Whether a parameter of this name exists.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.stored.contains_key(name)

@@ -37,7 +37,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     {
         if data.varies() {
             return Err(Error::invalid(
-                "the rows differ from epoch to epoch (they are augmented), so the cache would never hit: remove `.teacher_cache(…)` or the augmentation",
+                "the rows differ from epoch to epoch (they are augmented or masked), so the cache would never hit: remove `.teacher_cache(…)`, or the augmentation and the masks",
             ));
         }
         let problems = cache.payload().problems();

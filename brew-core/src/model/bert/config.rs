@@ -12,6 +12,9 @@ use crate::model::activation::Activation;
 use crate::model::class_order::{default_names, inverse};
 use crate::model::problem::ProblemType;
 
+/// The number of classes in the config of a model without classes: transformers' default.
+pub(super) const DEFAULT_CLASSES: i64 = 2;
+
 /// Keys of a file that belong to the head and its task but are not fields.
 const OF_A_TASK: [&str; 4] =
     ["finetuning_task", "function_to_apply", "task_specific_params", "custom_pipelines"];
@@ -54,6 +57,8 @@ pub struct BertConfig {
     pub layer_norm_eps: f64,
     /// The padding token, whose embedding gets no gradient.
     pub pad_token_id: Option<i64>,
+    /// Whether the head of a masked language model uses the matrix of the token embeddings.
+    pub tie_word_embeddings: bool,
     /// The kind of labels of sequences; derived from the labels if `None`.
     pub problem_type: Option<ProblemType>,
     /// The name of each class.
@@ -86,6 +91,7 @@ impl Default for BertConfig {
             initializer_range: 0.02,
             layer_norm_eps: 1e-12,
             pad_token_id: Some(0),
+            tie_word_embeddings: true,
             problem_type: None,
             id2label: BTreeMap::new(),
             label2id: BTreeMap::new(),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::architecture::{Architecture, Network};
 use super::class_names::{ClassNames, class_names};
-use super::config::BertConfig;
+use super::config::{BertConfig, DEFAULT_CLASSES};
 use crate::error::{Error, Result};
 use crate::model::activation::Activation;
 use crate::model::class_order::default_names;
@@ -51,7 +51,7 @@ impl BertConfig {
         (config.id2label, config.label2id) = (id2label, label2id);
         config.file = file;
         if config.id2label.is_empty() {
-            let classes = config.file.get("num_labels").and_then(Value::as_i64).unwrap_or(2);
+            let classes = config.file.get("num_labels").and_then(Value::as_i64).unwrap_or(DEFAULT_CLASSES);
             config.name_classes(default_names(classes));
         }
         let problems = config.problems();
@@ -131,15 +131,15 @@ impl BertConfig {
         problems
     }
 
-    /// The file to save for a model with this task's head: the original keys, updated with brew's current
-    /// values.
-    pub(crate) fn to_file(&self, task: &str) -> Result<Value> {
+    /// The file to save for a model of this class of transformers: the original keys, updated with brew's
+    /// current values.
+    pub(crate) fn to_file(&self, class: &str) -> Result<Value> {
         let mut file = self.file.clone();
         // The number of classes follows from their names, and weights are saved as float32.
         file.remove("num_labels");
         file.remove("torch_dtype");
         file.insert("dtype".to_owned(), json!("float32"));
-        file.insert("architectures".to_owned(), json!([format!("{}For{task}", self.model_type.class())]));
+        file.insert("architectures".to_owned(), json!([class]));
         for (field, value) in self.fields()? {
             let Some(key) = self.model_type.key(&field) else { continue };
             // An activation keeps the name under which it was read.

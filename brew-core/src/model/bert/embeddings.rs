@@ -25,10 +25,12 @@ pub(crate) struct Embeddings {
     positions_by_token: bool,
     longest: i64,
     dropout: f64,
+    /// Whether the head uses the table of tokens too, whose gradient is then dense.
+    is_tied: bool,
 }
 
 impl Embeddings {
-    pub(crate) fn take(weights: &mut Weights, config: &BertConfig) -> Self {
+    pub(crate) fn take(weights: &mut Weights, config: &BertConfig, is_tied: bool) -> Self {
         let width = config.hidden_size;
         let name = format!("{}.embeddings", config.model_type.prefix());
         let mut table =
@@ -46,7 +48,13 @@ impl Embeddings {
             positions_by_token: config.model_type.network() == Network::Roberta,
             longest: config.longest(),
             dropout: config.hidden_dropout_prob,
+            is_tied,
         }
+    }
+
+    /// The embeddings of tokens, `(tokens, width)`.
+    pub(crate) fn table(&self) -> &Tensor {
+        &self.words
     }
 
     /// Maps `(batch, length)` token ids and types to `(batch, length, width)`.
@@ -63,7 +71,8 @@ impl Embeddings {
                 self.longest
             )));
         }
-        let mut sum = look_up(&self.words, input_ids, (self.padding, pass.sparse_gradients()), "input_ids")?;
+        let sparse = pass.sparse_gradients() && !self.is_tied;
+        let mut sum = look_up(&self.words, input_ids, (self.padding, sparse), "input_ids")?;
         if let Some(table) = &self.types {
             let types = match token_type_ids {
                 Some(types) => look_up(table, types, (-1, false), "token_type_ids")?,

@@ -6,7 +6,6 @@ use std::path::Path;
 use tch::Device;
 
 use super::head::checked_classes;
-use super::stored_head::other_head;
 use super::{Bert, BertConfig, ClassHead, Head};
 use crate::error::{Error, Result};
 use crate::model::class_order::own_names;
@@ -18,7 +17,8 @@ use crate::parameters::{Parameters, WEIGHTS, write_weights};
 use crate::vocabulary::Vocabulary;
 
 impl<H: Head> Bert<H> {
-    /// Loads a model that was trained for this task: a BERT, RoBERTa, XLM-RoBERTa, CamemBERT or DistilBERT.
+    /// Loads a model that was trained for this task, or an encoder with any head or none as a
+    /// [`BertModel`](super::BertModel): a BERT, RoBERTa, XLM-RoBERTa, CamemBERT or DistilBERT.
     ///
     /// Weights may be float16, bfloat16, float32 or float64, in one safetensors file or in shards; in memory
     /// they are float32 and require gradients. Their names may lack the encoder's prefix (`bert.`) or have
@@ -30,10 +30,11 @@ impl<H: Head> Bert<H> {
     /// the line of Python that converts them.
     pub fn from_pretrained(folder: impl AsRef<Path>, device: Device) -> Result<Self> {
         let folder = folder.as_ref();
-        let (config, weights) = read(folder, device)?;
-        if let Some(message) = other_head::<H>(&config, &weights) {
+        let (config, mut weights) = read(folder, device)?;
+        if let Some(message) = H::refusal(&config, &weights) {
             return Err(Error::file(folder, message));
         }
+        H::settle(&mut weights, &config).map_err(|message| Error::file(folder, message))?;
         Self::build(config, weights, companions(folder))
     }
 
@@ -101,7 +102,8 @@ impl<H: Head> Model for Bert<H> {
     }
 
     fn class_names(&self) -> Option<Vec<String>> {
-        own_names(&self.config.id2label).or_else(|| self.learned_names.get().cloned())
+        let own = || own_names(&self.config.id2label).or_else(|| self.learned_names.get().cloned());
+        H::NAMES_CLASSES.then(own).flatten()
     }
 
     fn vocabulary(&self) -> Result<Option<Vocabulary>> {
@@ -110,7 +112,8 @@ impl<H: Head> Model for Bert<H> {
 
     fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
         self.problem.learn(problem);
-        if let Some(names) = names.filter(|names| i64::try_from(names.len()) == Ok(self.config.classes())) {
+        let fits = |names: &&[String]| i64::try_from(names.len()) == Ok(self.config.classes());
+        if let Some(names) = names.filter(|names| H::NAMES_CLASSES && fits(names)) {
             let _ = self.learned_names.set(names.to_vec());
         }
     }
@@ -119,9 +122,9 @@ impl<H: Head> Model for Bert<H> {
     /// float32, `config.json`, and the tokenizer files of the model's original folder.
     fn save(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
-        write_weights(&folder.join(WEIGHTS), &self.parameters())?;
-        let config =
-            serde_json::to_vec_pretty(&self.told_config().to_file(H::TASK)?).map_err(Error::other)?;
+        write_weights(&folder.join(WEIGHTS), &H::stored(self.named_parameters(), &self.config))?;
+        let file = self.told_config().to_file(&H::class(self.config.model_type))?;
+        let config = serde_json::to_vec_pretty(&file).map_err(Error::other)?;
         crate::disk::write(&folder.join(CONFIG), &config)?;
         copy_companions(&self.companions, folder)
     }

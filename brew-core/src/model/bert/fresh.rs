@@ -8,8 +8,9 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
+use super::config::DEFAULT_CLASSES;
 use super::head::checked_classes;
-use super::{Bert, BertConfig, BertForQuestionAnswering, ClassHead, Head};
+use super::{Bert, BertConfig, BertForMaskedLm, BertForQuestionAnswering, BertModel, ClassHead, Head};
 use crate::error::{Error, Result};
 use crate::model::class_order::default_names;
 use crate::model::folder::companions;
@@ -48,7 +49,7 @@ impl<H: ClassHead> Bert<H> {
     /// Lists every invalid value of the config; refuses fewer than one class, and a number of classes that
     /// differs from the config's number of names.
     pub fn new(config: BertConfig, classes: usize, seed: u64, device: Device) -> Result<Self> {
-        Self::with_new_weights(config, checked_classes(classes)?, seed, device)
+        Self::with_new_weights(config, Some(checked_classes(classes)?), seed, device)
     }
 }
 
@@ -58,21 +59,48 @@ impl BertForQuestionAnswering {
     /// # Errors
     /// Lists every invalid value of the config.
     pub fn new(config: BertConfig, seed: u64, device: Device) -> Result<Self> {
-        Self::with_new_weights(config, 2, seed, device)
+        Self::with_new_weights(config, Some(DEFAULT_CLASSES), seed, device)
+    }
+}
+
+impl BertForMaskedLm {
+    /// A model with this config and new weights, the same for the same seed.
+    ///
+    /// # Errors
+    /// Lists every invalid value of the config.
+    pub fn new(config: BertConfig, seed: u64, device: Device) -> Result<Self> {
+        Self::with_new_weights(config, None, seed, device)
+    }
+}
+
+impl BertModel {
+    /// An encoder with this config and new weights, the same for the same seed. A BERT or RoBERTa has a new
+    /// pooler, too, as in transformers.
+    ///
+    /// # Errors
+    /// Lists every invalid value of the config.
+    pub fn new(config: BertConfig, seed: u64, device: Device) -> Result<Self> {
+        Self::with_new_weights(config, None, seed, device)
     }
 }
 
 impl<H: Head> Bert<H> {
-    fn with_new_weights(mut config: BertConfig, classes: i64, seed: u64, device: Device) -> Result<Self> {
+    /// `classes` is `None` for a head without classes, whatever the config says of them.
+    fn with_new_weights(
+        mut config: BertConfig,
+        classes: Option<i64>,
+        seed: u64,
+        device: Device,
+    ) -> Result<Self> {
         if config.id2label.is_empty() {
-            config.name_classes(default_names(classes));
+            config.name_classes(default_names(classes.unwrap_or(DEFAULT_CLASSES)));
         }
         let mut problems = config.problems();
         problems.extend(problem_of(config.initializer_range));
-        if config.classes() != classes {
+        if let Some(classes) = classes.filter(|classes| *classes != config.classes()) {
             problems.push(format!("id2label names {} classes, but the head has {classes}", config.classes()));
         }
-        if let Some(problem) = config.problem_type {
+        if let (Some(problem), Some(classes)) = (config.problem_type, classes) {
             problems.extend(problem.check_classes(classes).err().map(|error| error.to_string()));
         }
         if !problems.is_empty() {

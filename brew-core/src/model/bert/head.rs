@@ -4,11 +4,14 @@ use std::fmt;
 
 use tch::{Device, Kind, Tensor};
 
+use super::architecture::Architecture;
 use super::config::BertConfig;
+use super::stored_head::other_head;
 use crate::error::{Error, InStage, Result};
 use crate::model::normal::normal;
 use crate::model::problem::ProblemType;
 use crate::model::weights::Weights;
+use crate::parameters::Parameters;
 
 /// The head of a task. Only brew's own types implement it, since they build it from `Weights`.
 pub trait Head: Send + fmt::Debug + Sized + 'static {
@@ -18,8 +21,35 @@ pub trait Head: Send + fmt::Debug + Sized + 'static {
     /// The fixed problem type of its labels; `None` if its config or its labels decide.
     const PROBLEM: Option<ProblemType> = None;
 
-    /// The linear layer that produces the scores.
+    /// Whether its labels are the classes that the config names.
+    const NAMES_CLASSES: bool = true;
+
+    /// A linear layer that every stored head of this task has: the one that produces the scores, if it has a
+    /// matrix of its own.
     fn output_name(config: &BertConfig) -> &'static str;
+
+    /// The model's class in transformers.
+    fn class(architecture: Architecture) -> String {
+        format!("{}For{}", architecture.class(), Self::TASK)
+    }
+
+    /// Why the weights of a folder do not have this head; `None` if they may.
+    fn refusal(config: &BertConfig, weights: &Weights) -> Option<String> {
+        other_head::<Self>(config, weights)
+    }
+
+    /// Whether the head also uses the matrix of the token embeddings.
+    fn is_tied(_config: &BertConfig) -> bool {
+        false
+    }
+
+    /// Gives parameters that are stored under several names the one by which they are taken.
+    ///
+    /// # Errors
+    /// Parameters that should be one and differ.
+    fn settle(_weights: &mut Weights, _config: &BertConfig) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Builds the head from its parameters.
     fn take(weights: &mut Weights, config: &BertConfig) -> Self;
@@ -32,6 +62,11 @@ pub trait Head: Send + fmt::Debug + Sized + 'static {
 
     /// Its parameters by name.
     fn parameters(&self) -> Vec<(String, Tensor)>;
+
+    /// The parameters of the whole model under the names that its folder has for them.
+    fn stored(parameters: Parameters, _config: &BertConfig) -> Parameters {
+        parameters
+    }
 }
 
 /// A head with one score per class, with as many classes as names.

@@ -1,5 +1,5 @@
-//! BERT's family (BERT, RoBERTa, XLM-RoBERTa, CamemBERT, DistilBERT) with a task head, for teachers and
-//! students.
+//! BERT's family (BERT, RoBERTa, XLM-RoBERTa, CamemBERT, DistilBERT) with a task head or without one, for
+//! teachers and students.
 //!
 //! The computation, the names of the parameters and the folders are those of Python's transformers, so that
 //! checkpoints can be exchanged in both directions. Each part of the network has its own file; this one
@@ -18,8 +18,11 @@ mod folder;
 mod freeze;
 mod fresh;
 mod head;
+mod headless;
 mod layer;
 pub(super) mod loss;
+mod masked_lm;
+mod masked_lm_head;
 mod question_answering;
 mod sequence_classification;
 mod sequence_head;
@@ -39,6 +42,9 @@ pub use architecture::Architecture;
 pub use config::BertConfig;
 pub(super) use head::renew_linear;
 pub use head::{ClassHead, Head};
+pub use headless::{BertModel, EncoderOutput, EncoderOutputAdaptor, NoHead};
+pub use masked_lm::{BertForMaskedLm, MaskedLmBatch, MaskedLmOutput, MaskedLmOutputAdaptor};
+pub use masked_lm_head::MaskedLmHead;
 pub use question_answering::BertForQuestionAnswering;
 pub use sequence_classification::{
     BertForSequenceClassification, ClassifierOutput, ClassifierOutputAdaptor, FloatLabelClassifierAdaptor,
@@ -62,7 +68,8 @@ use crate::parameters::Parameters;
 use crate::pass::Pass;
 
 /// An encoder of BERT's family with a task head: see [`BertForSequenceClassification`],
-/// [`BertForTokenClassification`] and [`BertForQuestionAnswering`].
+/// [`BertForTokenClassification`], [`BertForQuestionAnswering`] and [`BertForMaskedLm`]; or without a head:
+/// [`BertModel`].
 ///
 /// Its folder's config determines the architecture.
 #[derive(Debug)]
@@ -83,7 +90,7 @@ impl<H: Head> Bert<H> {
     /// Builds the model from weights, all of which must exist.
     fn build(config: BertConfig, mut weights: Weights, companions: Vec<PathBuf>) -> Result<Self> {
         let model = Bert {
-            embeddings: Embeddings::take(&mut weights, &config),
+            embeddings: Embeddings::take(&mut weights, &config, H::is_tied(&config)),
             encoder: Encoder::take(&mut weights, &config),
             head: H::take(&mut weights, &config),
             problem: HeadProblem::new(config.problem_type),

@@ -5,30 +5,41 @@ use super::config::BertConfig;
 use super::head::Head;
 use crate::model::weights::Weights;
 
-/// The tasks that brew has heads for.
-const OURS: [&str; 3] = ["SequenceClassification", "TokenClassification", "QuestionAnswering"];
+/// What brew's type for a task is called after `BertFor`, if there is one.
+fn ours(task: &str) -> Option<&'static str> {
+    match task {
+        "SequenceClassification" => Some("SequenceClassification"),
+        "TokenClassification" => Some("TokenClassification"),
+        "QuestionAnswering" => Some("QuestionAnswering"),
+        "MaskedLM" | "PreTraining" => Some("MaskedLm"),
+        _ => None,
+    }
+}
 
 /// Why these weights do not have this head; `None` if they may.
 pub(super) fn other_head<H: Head>(config: &BertConfig, weights: &Weights) -> Option<String> {
     let output = format!("{}.weight", H::output_name(config));
     let named = named_task(config);
     let possible = possible_tasks(config, weights);
+    let own = ours(H::TASK);
+    // BERT's pretraining has two heads, of which one is that of a masked language model.
+    let is_own = |task: &str| task == H::TASK || (own.is_some() && ours(task) == own);
     let found = match (named, possible.as_slice()) {
         // Heads of several tasks have the same tensors: the config says which task it was trained for.
         (Some(named), _) if possible.contains(&named) => Some(named),
         (None, several) if several.contains(&H::TASK) => Some(H::TASK),
         (_, several) => several.first().copied(),
     };
-    if weights.has(&output) && (found.is_none_or(|task| task == H::TASK) || named == Some(H::TASK)) {
+    if weights.has(&output) && (found.is_none_or(is_own) || named.is_some_and(is_own)) {
         return None;
     }
-    let start = format!("put a new head on its encoder with BertFor{}::from_encoder", H::TASK);
-    Some(match found {
-        Some(task) if task != H::TASK && OURS.contains(&task) => format!(
-            "it has a head for {}: load it with BertFor{task}::from_pretrained, or {start}",
+    let start = format!("put a new head on its encoder with BertFor{}::from_encoder", own.unwrap_or(H::TASK));
+    Some(match (found, found.and_then(ours)) {
+        (Some(task), Some(ours)) if !is_own(task) => format!(
+            "it has a head for {}: load it with BertFor{ours}::from_pretrained, or {start}",
             described(task, config, weights)
         ),
-        Some(task) if task != H::TASK => format!("it is {}: {start}", described(task, config, weights)),
+        (Some(task), _) if !is_own(task) => format!("it is {}: {start}", described(task, config, weights)),
         _ => {
             let head =
                 weights.left().filter(|name| !name.starts_with(&format!("{}.", config.model_type.prefix())));
@@ -98,7 +109,8 @@ fn described(task: &str, config: &BertConfig, weights: &Weights) -> String {
         "SequenceClassification" => format!("sequences{} ({class})", classes()),
         "TokenClassification" => format!("tokens{} ({class})", classes()),
         "QuestionAnswering" => format!("spans that answer questions ({class})"),
-        "MaskedLM" | "PreTraining" | "CausalLM" => format!("a language model ({class})"),
+        "MaskedLM" | "PreTraining" => format!("masked tokens ({class})"),
+        "CausalLM" => format!("a language model ({class})"),
         "MultipleChoice" => format!("a model that chooses among answers ({class})"),
         _ => format!("a model of another task ({class})"),
     }
