@@ -10,8 +10,8 @@
 //!    brew-core's `Batches`, so a `Trainer` runs on it.
 //!
 //! Then, as needed: [`TeacherStore`] keeps a teacher's features on disk, [`TextClassifier`] predicts with a saved
-//! student, [`TextGenerator`] writes with one, [`augment`] varies texts per epoch, [`Answers`] turns logits into answers, [`Stream`] feeds endless
-//! data, and [`Storage`] reads from stores other than the local disk.
+//! student, [`TextGenerator`] writes with one, [`augment`] varies texts per epoch and masks tokens, [`Answers`] turns
+//! logits into answers, [`Stream`] feeds endless data, and [`Storage`] reads from stores other than the local disk.
 //!
 //! ```
 //! use brew_data::prelude::*;

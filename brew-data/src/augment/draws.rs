@@ -15,11 +15,20 @@ pub struct Draws(ChaCha8Rng);
 impl Draws {
     /// The numbers for a row (of the file, from 0) in an epoch (from 0).
     pub fn of(seed: u64, epoch: u64, row: u64) -> Self {
+        Self::keyed(b"brew augmentatio", seed, epoch, row)
+    }
+
+    /// Other numbers for the masks and labels of the row, so that they do not depend on its augmentation.
+    pub(super) fn of_masks(seed: u64, epoch: u64, row: u64) -> Self {
+        Self::keyed(b"brew masks of lm", seed, epoch, row)
+    }
+
+    fn keyed(purpose: &[u8; 16], seed: u64, epoch: u64, row: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8..16].copy_from_slice(&row.to_le_bytes());
         // A key different from that of the row order, which has row 0.
-        key[16..].copy_from_slice(b"brew augmentatio");
+        key[16..].copy_from_slice(purpose);
         let mut generator = ChaCha8Rng::from_seed(key);
         generator.set_stream(epoch);
         Draws(generator)
@@ -84,5 +93,6 @@ mod tests {
         assert_eq!(first(7, 1, 2), first(7, 1, 2));
         let all = [first(7, 1, 2), first(8, 1, 2), first(7, 2, 2), first(7, 1, 3)];
         assert!((1..4).all(|place| !all[..place].contains(&all[place])), "{all:?}");
+        assert_ne!(Draws::of_masks(7, 1, 2).below(1 << 30), all[0]);
     }
 }

@@ -1,4 +1,4 @@
-//! Augments texts anew in each epoch: five steps over the tokens of a row.
+//! Augments texts anew in each epoch: five steps over the tokens of a row; and masks them for a masked language model.
 //!
 //! TextBrewer's `data_utils` as steps of the loader. The result is a pure function of the seed, the epoch,
 //! and the row, so a run can resume anywhere. The functions work on any list; [`Augmentation`] applies them
@@ -8,6 +8,7 @@ mod batch;
 mod deleting;
 mod draws;
 mod long_disorder;
+pub(crate) mod masked_lm;
 mod masking;
 mod n_gram_sampling;
 mod row;
@@ -16,6 +17,7 @@ mod short_disorder;
 pub use deleting::deleting;
 pub use draws::Draws;
 pub use long_disorder::{Span, long_disorder};
+pub use masked_lm::MaskedLm;
 pub use masking::masking;
 pub use n_gram_sampling::n_gram_sampling;
 pub use short_disorder::short_disorder;
@@ -76,7 +78,8 @@ impl Augmentation {
         Augmentation { special: special.into_iter().collect(), mask, steps: Vec::new(), seed: 0 }
     }
 
-    /// Replaces each token by the mask with this probability; TextBrewer's default is 0.1.
+    /// Replaces each token by the mask with this probability; TextBrewer's default is 0.1. To have a model restore
+    /// the tokens, use [`MaskedLm`], which also makes the labels.
     #[must_use]
     pub fn masking(self, probability: f64) -> Self {
         self.step(AugmentationStep::Masking(probability))

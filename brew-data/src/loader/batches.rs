@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use brew_core::batch::{Batches, Extreme, FromColumns, Walk};
+use brew_core::batch::{Batches, Column, Extreme, FromColumns, Walk};
+use brew_core::tch::Kind;
 use brew_core::vocabulary::Fingerprint;
 
 use super::column::ColumnReader;
@@ -13,6 +14,8 @@ use super::make::{Maker, Share};
 use super::order::Order;
 use super::prefetch::{Jobs, Prefetched};
 use super::{Loader, check, extremes};
+use crate::augment::MaskedLm;
+use crate::augment::masked_lm::{INPUT_IDS, LABELS};
 use crate::error::{Error, Result};
 
 impl<B: FromColumns> Loader<B> {
@@ -25,7 +28,8 @@ impl<B: FromColumns> Loader<B> {
     /// value, or has lists of unequal lengths without a pad value; no rows; settings of 0; fewer rows per
     /// batch than ranks; bucketing or a token limit without a list column; a device that does not exist.
     pub fn check(&self) -> Result<()> {
-        self.sources().map(drop)
+        let sources = self.sources()?;
+        self.words(&sources).map(drop)
     }
 
     /// The invalid settings.
@@ -49,9 +53,14 @@ impl<B: FromColumns> Loader<B> {
         if let Some(augmentation) = &self.augmentation {
             augmentation.check(B::COLUMNS)?;
         }
+        if let Some(masked_lm) = &self.masked_lm {
+            masked_lm.check(B::COLUMNS, &self.dataset)?;
+        }
         Error::all(self.wrong_settings())?;
         self.destination.check().map_err(|error| Error::Setting(error.to_string()))?;
-        let sources = check::sources(&self.dataset, B::COLUMNS)?;
+        let columns = B::COLUMNS.iter().filter(|column| !self.makes(column.name));
+        let columns: Vec<Column> = columns.copied().collect();
+        let sources = check::sources(&self.dataset, &columns)?;
         if !sources.iter().any(ColumnReader::is_list) {
             let wrong = [
                 (self.bucketed, "bucket by", ".bucketed()"),
@@ -65,12 +74,49 @@ impl<B: FromColumns> Loader<B> {
         Ok(sources)
     }
 
+    /// Whether masking makes this column, whatever a column of that name in the data has.
+    fn makes(&self, column: &str) -> bool {
+        self.masked_lm.is_some() && column == LABELS
+    }
+
+    /// The words of these tokens, if whole words are masked.
+    fn words(&self, sources: &[ColumnReader]) -> Result<Option<ColumnReader>> {
+        if !self.masked_lm.as_ref().is_some_and(MaskedLm::needs_words) {
+            return Ok(None);
+        }
+        if self.augmentation.is_some() {
+            return Err(Error::Setting(
+                "masked_lm: whole words cannot be found after tokens were augmented: remove `.augmented(…)` or `.whole_words()`"
+                    .to_owned(),
+            ));
+        }
+        let column =
+            Column { name: "word_ids", kind: Kind::Int64, pad: Some(-1.0), optional: false, nested: false };
+        let Some(words) = check::sources(&self.dataset, &[column])?.pop() else { return Ok(None) };
+        let ids = sources.iter().find(|source| source.column.name == INPUT_IDS);
+        let length = |source: &ColumnReader, row| source.length(&self.dataset, row);
+        let unequal = |row: &usize| ids.is_some_and(|ids| length(ids, *row) != length(&words, *row));
+        match (0..self.dataset.rows()).find(unequal) {
+            Some(row) => {
+                let message = format!(
+                    "{} words for the tokens of `{INPUT_IDS}`: there must be one per token",
+                    length(&words, row)
+                );
+                Err(self.dataset.bad_value(row, column.name, message))
+            }
+            None => Ok(Some(words)),
+        }
+    }
+
     pub(super) fn maker(&self, epoch: u64) -> Result<Maker<B>> {
+        let sources = self.sources()?;
         Ok(Maker {
             dataset: self.dataset.clone(),
             augmentation: self.augmentation.clone(),
+            masked_lm: self.masked_lm.clone(),
+            words: self.words(&sources)?,
             epoch,
-            sources: self.sources()?,
+            sources,
             multiple: self.multiple,
             share: self.share,
             destination: self.destination,
@@ -101,7 +147,7 @@ impl<B: FromColumns> Batches for Loader<B> {
     }
 
     fn varies(&self) -> bool {
-        self.augmentation.is_some()
+        self.augmentation.is_some() || self.masked_lm.is_some()
     }
 
     fn reorders(&self) -> bool {
@@ -135,10 +181,11 @@ impl<B: FromColumns> Batches for Loader<B> {
     }
 
     fn class_names(&self, column: &str) -> brew_core::Result<Option<Vec<String>>> {
-        Ok(self.dataset.class_names(column)?)
+        if self.makes(column) { Ok(None) } else { Ok(self.dataset.class_names(column)?) }
     }
 
     fn vocabulary(&self, column: &str) -> brew_core::Result<Option<Fingerprint>> {
+        let column = if self.makes(column) { INPUT_IDS } else { column };
         Ok(self.dataset.vocabulary(column)?)
     }
 
@@ -156,7 +203,18 @@ impl<B: FromColumns> Batches for Loader<B> {
             let batch = self.destination.deliver(maker.make(0, &[number(row), number(beside)])?)?;
             Ok(Extreme { row: format!("{}, row {of_file}: {held}", path.display()), batch })
         });
-        extremes.collect()
+        let mut extremes: Vec<_> = extremes.collect::<brew_core::Result<_>>()?;
+        if let (Some(largest), Some(row)) = (self.masked_lm.as_ref().and_then(MaskedLm::largest), longest) {
+            let (path, of_file) = self.dataset.place(row);
+            let row = u32::try_from(row).unwrap_or(u32::MAX);
+            let batch = MaskedLm::with_largest(&maker.make(0, &[row, row])?, largest)?;
+            let row = format!(
+                "{}, row {of_file}, with the largest token that masks put there, {largest}",
+                path.display()
+            );
+            extremes.push(Extreme { row, batch: self.destination.deliver(batch)? });
+        }
+        Ok(extremes)
     }
 
     fn settings(&self) -> brew_core::Result<BTreeMap<String, String>> {

@@ -47,6 +47,7 @@ fn mended(problem: Error) -> Error {
         Error::MissingColumn { path, column, known, .. } => {
             let mend = match column.as_str() {
                 "input_ids" | "attention_mask" => ": make it of text by `.tokenize(…)`".to_owned(),
+                "word_ids" => ": make it of text by `Tokenize::text(…).word_ids()`".to_owned(),
                 _ => format!(": rename one by `.column(\"…\").as_(\"{column}\")`"),
             };
             Error::MissingColumn { path, column, mend, known }

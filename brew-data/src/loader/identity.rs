@@ -36,6 +36,7 @@ impl<B: FromColumns> Loader<B> {
         };
         let augmentation =
             self.augmentation.as_ref().map_or_else(|| "none".to_owned(), |steps| format!("{steps:?}"));
+        let masks = self.masked_lm.as_ref().map_or_else(|| "none".to_owned(), |masks| format!("{masks:?}"));
         let settings = [
             ("augmentation", augmentation),
             ("batch size", self.size.to_string()),
@@ -43,6 +44,7 @@ impl<B: FromColumns> Loader<B> {
             ("columns", columns.collect::<Vec<_>>().join(", ")),
             ("data", self.fingerprint()?),
             ("lists", lists),
+            ("masks", masks),
             ("order", order),
             ("padded to a multiple of", self.multiple.to_string()),
             ("rows", self.dataset.rows().to_string()),

@@ -4,11 +4,13 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use brew_core::batch::{Columns, FromColumns};
+use brew_core::tch::Tensor;
 
 use super::column::ColumnReader;
 use super::prefetch::caught;
 use super::transfer::Destination;
-use crate::augment::Augmentation;
+use crate::augment::masked_lm::{INPUT_IDS, LABELS};
+use crate::augment::{Augmentation, MaskedLm};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 
@@ -24,6 +26,9 @@ pub(super) struct Maker<B> {
     pub(super) dataset: Dataset,
     pub(super) sources: Vec<ColumnReader>,
     pub(super) augmentation: Option<Augmentation>,
+    pub(super) masked_lm: Option<MaskedLm>,
+    /// The words of tokens, if whole words are masked.
+    pub(super) words: Option<ColumnReader>,
     pub(super) epoch: u64,
     pub(super) multiple: usize,
     pub(super) share: Share,
@@ -44,13 +49,28 @@ impl<B: FromColumns> Maker<B> {
         let share: Vec<u32> = rows.iter().copied().skip(self.share.rank).step_by(self.share.of).collect();
         self.dataset.check_lengths()?;
         let mut columns = Columns::new();
+        // All ranks pad to the length of the whole batch.
+        let collated = |source: &ColumnReader| {
+            source.collate(&self.dataset, &share, source.extent(&self.dataset, rows, self.multiple))
+        };
+        let mut tokens = [None, None];
         for source in &self.sources {
-            // All ranks pad to the length of the whole batch.
-            let extent = source.extent(&self.dataset, rows, self.multiple);
-            columns.insert(source.column.name, source.collate(&self.dataset, &share, extent)?);
+            let tensor = collated(source)?;
+            if let Some(place) =
+                [INPUT_IDS, "attention_mask"].iter().position(|name| *name == source.column.name)
+            {
+                tokens[place] = Some(tensor.shallow_clone());
+            }
+            columns.insert(source.column.name, tensor);
         }
+        if let ([Some(ids), Some(mask)], true) = (&tokens, self.masked_lm.is_some()) {
+            let tokens = MaskedLm::tokens(ids, mask).map_err(|error| self.in_batch(number, rows, error))?;
+            columns.insert(LABELS, tokens);
+        }
+        let words = self.words.as_ref().map(collated).transpose()?;
         B::from_columns(&mut columns)
             .and_then(|batch| self.augmented(batch, &share))
+            .and_then(|batch| self.masked(batch, words.as_ref(), &share))
             .and_then(|batch| self.destination.stage(batch))
             .map_err(|error| self.in_batch(number, rows, error))
     }
@@ -58,8 +78,18 @@ impl<B: FromColumns> Maker<B> {
     /// The batch of these rows after augmentation.
     fn augmented(&self, batch: B, rows: &[u32]) -> brew_core::Result<B> {
         let Some(augmentation) = &self.augmentation else { return Ok(batch) };
-        let rows: Vec<u64> = rows.iter().map(|&row| self.dataset.file_row(row as usize) as u64).collect();
-        augmentation.batch(&batch, self.epoch, &rows, self.multiple)
+        augmentation.batch(&batch, self.epoch, &self.of_file(rows), self.multiple)
+    }
+
+    /// The batch of these rows with masks and labels.
+    fn masked(&self, batch: B, words: Option<&Tensor>, rows: &[u32]) -> brew_core::Result<B> {
+        let Some(masked_lm) = &self.masked_lm else { return Ok(batch) };
+        masked_lm.batch(&batch, words, self.epoch, &self.of_file(rows))
+    }
+
+    /// The numbers that these rows have in their file.
+    fn of_file(&self, rows: &[u32]) -> Vec<u64> {
+        rows.iter().map(|&row| self.dataset.file_row(row as usize) as u64).collect()
     }
 
     /// The length of a row's longest list, rounded up to the padding multiple.

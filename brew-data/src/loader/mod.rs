@@ -21,7 +21,7 @@ use std::marker::PhantomData;
 use brew_core::batch::FromColumns;
 use brew_core::tch::Device;
 
-use crate::augment::Augmentation;
+use crate::augment::{Augmentation, MaskedLm};
 use crate::dataset::Dataset;
 use cut::Cut;
 use make::Share;
@@ -49,6 +49,7 @@ pub struct Loader<B> {
     order: Order,
     bucketed: bool,
     augmentation: Option<Augmentation>,
+    masked_lm: Option<MaskedLm>,
     multiple: usize,
     share: Share,
     workers: usize,
@@ -67,6 +68,7 @@ impl<B> fmt::Debug for Loader<B> {
             .field("order", &self.order)
             .field("bucketed", &self.bucketed)
             .field("augmentation", &self.augmentation)
+            .field("masked_lm", &self.masked_lm)
             .finish_non_exhaustive()
     }
 }
@@ -90,6 +92,7 @@ impl<B> Loader<B> {
             order: Order::Table,
             bucketed: false,
             augmentation: None,
+            masked_lm: None,
             multiple: 1,
             share: Share { rank: 0, of: 1 },
             workers: WORKERS,
@@ -129,6 +132,18 @@ impl<B> Loader<B> {
     /// cache is of no use.
     pub fn augmented(mut self, augmentation: Augmentation) -> Self {
         self.augmentation = Some(augmentation);
+        self
+    }
+
+    /// Masks the tokens of each row anew in each epoch, and makes the `labels` of a masked language model of them:
+    /// the original tokens where they are to be restored, and -100 elsewhere. A column `labels` of the data is not
+    /// read.
+    ///
+    /// The batch needs the columns `input_ids`, `attention_mask`, and `labels`, as
+    /// [`MaskedLmBatch`](brew_core::model::MaskedLmBatch) has them. Rows are augmented before they are masked. A
+    /// teacher cache is of no use, as for augmented rows. An evaluation always has the masks of epoch 0.
+    pub fn masked_lm(mut self, masked_lm: MaskedLm) -> Self {
+        self.masked_lm = Some(masked_lm);
         self
     }
 

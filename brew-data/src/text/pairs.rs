@@ -20,12 +20,17 @@ impl Tokenizer {
             .map_err(|error| Error::format(&self.path, error))
     }
 
-    /// Encodes pairs of texts, truncated as in Python's tokenizers 0.23.3: the longer first.
-    pub(crate) fn encode_pairs(&self, pairs: Vec<(&str, &str)>) -> Result<Vec<Encoding>> {
+    /// Encodes pairs of texts, truncated as in Python's tokenizers 0.23.3: the longer first; with the word of each
+    /// token on request.
+    pub(crate) fn encode_pairs(&self, pairs: Vec<(&str, &str)>, with_words: bool) -> Result<Vec<Encoding>> {
         let uncut = self.uncut()?;
         let (firsts, seconds) = pairs.into_iter().unzip();
         let encode = |texts: Vec<&str>| {
-            uncut.encode_batch_fast(texts, false).map_err(|error| Error::format(&self.path, error))
+            let encoded = match with_words {
+                true => uncut.encode_batch(texts, false),
+                false => uncut.encode_batch_fast(texts, false),
+            };
+            encoded.map_err(|error| Error::format(&self.path, error))
         };
         let pairs = encode(firsts)?.into_iter().zip(encode(seconds)?);
         pairs.map(|(first, second)| Ok(self.windows(first, second)?.swap_remove(0))).collect()

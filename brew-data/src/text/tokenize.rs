@@ -30,6 +30,7 @@ pub struct Tokenize {
     pub(super) input: Input,
     pub(super) max_length: usize,
     pub(super) token_type_ids: bool,
+    pub(super) word_ids: bool,
     pub(super) carried: Vec<String>,
 }
 
@@ -86,12 +87,22 @@ impl Tokenize {
     }
 
     fn of(input: Input, max_length: usize, token_type_ids: bool) -> Self {
-        Tokenize { input, max_length, token_type_ids, carried: Vec::new() }
+        Tokenize { input, max_length, token_type_ids, word_ids: false, carried: Vec::new() }
     }
 
     /// Adds the segment of each token, for models that read it.
     pub fn token_type_ids(mut self) -> Self {
         self.token_type_ids = true;
+        self
+    }
+
+    /// Adds the word of each token of a text, a pair, or a question with its context: a column `word_ids`, from 0 in
+    /// each text, -1 for special tokens. Words are what the tokenizer splits before it looks for tokens; punctuation
+    /// stands alone.
+    ///
+    /// [`Tokenize::words`] always adds it, and [`Tokenize::causal`] never.
+    pub fn word_ids(mut self) -> Self {
+        self.word_ids = matches!(self.input, Input::Text(_) | Input::Pair(..) | Input::Questions(_));
         self
     }
 
@@ -152,6 +163,9 @@ impl Tokenize {
         let names = ["input_ids", "attention_mask", "token_type_ids"];
         let mut made: Vec<_> =
             names[..if self.token_type_ids { 3 } else { 2 }].iter().map(|name| Lists::field(name)).collect();
+        if self.word_ids {
+            made.push(Lists::field("word_ids"));
+        }
         match &self.input {
             Input::Text(_) | Input::Pair(..) => {}
             Input::Words(words) => made.extend(words.made()),
@@ -190,10 +204,13 @@ impl Tokenize {
         tally: &mut Tally,
     ) -> Result<(Vec<ArrayRef>, Option<Vec<u64>>)> {
         let (encodings, columns, rows) = match &self.input {
+            Input::Text(text) if self.word_ids => {
+                (tokenizer.encode_placed(cells.texts(text)?, true)?, Vec::new(), None)
+            }
             Input::Text(text) => (tokenizer.encode_all(cells.texts(text)?)?, Vec::new(), None),
             Input::Pair(first, second) => {
                 let pairs = cells.texts(first)?.into_iter().zip(cells.texts(second)?);
-                (tokenizer.encode_pairs(pairs.collect())?, Vec::new(), None)
+                (tokenizer.encode_pairs(pairs.collect(), self.word_ids)?, Vec::new(), None)
             }
             Input::Words(words) => {
                 let (encodings, columns) = words.make(tokenizer, cells)?;
@@ -210,6 +227,9 @@ impl Tokenize {
         if self.token_type_ids {
             made.push(list(&encodings, Encoding::get_type_ids));
         }
+        if self.word_ids {
+            made.push(words_of(&encodings));
+        }
         made.extend(columns);
         Ok((made, rows))
     }
@@ -223,6 +243,15 @@ impl Tokenize {
             Input::Text(_) | Input::Pair(..) | Input::Words(_) | Input::Questions(_) => None,
         }
     }
+}
+
+/// The word of each token, -1 for special tokens.
+pub(super) fn words_of(encodings: &[Encoding]) -> ArrayRef {
+    let mut ids = Lists::default();
+    for encoding in encodings {
+        ids.push(encoding.get_word_ids().iter().map(|word| word.map_or(-1, |word| word as i32)));
+    }
+    ids.finish()
 }
 
 fn list(encodings: &[Encoding], of: fn(&Encoding) -> &[u32]) -> ArrayRef {

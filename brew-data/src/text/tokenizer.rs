@@ -192,6 +192,11 @@ impl Tokenizer {
         self.inner.encode_batch(words, true).map_err(|error| Error::format(&self.path, error))
     }
 
+    /// All token ids, added tokens included.
+    pub(crate) fn token_ids(&self) -> Vec<i64> {
+        self.inner.get_vocab(true).into_values().map(i64::from).collect()
+    }
+
     /// The special tokens, except the one for unknown words, which represents a word; and the mask token, if
     /// any.
     pub(crate) fn special_tokens(&self) -> (Vec<i64>, Option<i64>) {

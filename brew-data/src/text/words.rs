@@ -8,6 +8,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
 
 use super::cells::{Cells, Lists};
+use super::tokenize::words_of;
 use super::tokenizer::Tokenizer;
 use crate::error::Result;
 
@@ -83,7 +84,7 @@ impl Words {
         }
         let encodings = tokenizer.encode_words(words)?;
         let pieces = self.labels.as_ref().map_or(Pieces::First, |(_, pieces)| *pieces);
-        let (mut of_tokens, mut mask, mut ids) = (Lists::default(), Lists::default(), Lists::default());
+        let (mut of_tokens, mut mask) = (Lists::default(), Lists::default());
         for (row, encoding) in encodings.iter().enumerate() {
             let word_ids = encoding.get_word_ids();
             let carries = carriers(word_ids, pieces);
@@ -93,10 +94,10 @@ impl Words {
                 of_tokens.push(carries.iter().map(|word| word.map_or(NO_LABEL, label)));
             }
             mask.push(carries.iter().map(|word| i32::from(word.is_some())));
-            ids.push(word_ids.iter().map(|word| word.map_or(-1, |word| word as i32)));
         }
         let labels = labels.is_some().then(|| of_tokens.finish());
-        Ok((encodings, labels.into_iter().chain([mask.finish(), ids.finish()]).collect()))
+        let ids = words_of(&encodings);
+        Ok((encodings, labels.into_iter().chain([mask.finish(), ids]).collect()))
     }
 }
 

@@ -100,6 +100,30 @@ fn pairs_are_cut_and_segmented_as_transformers_does() {
             let tokens = pairs.tokenize(&tokenizer, &settings, folder.path()).unwrap();
             assert_eq!(column(&tokens, "input_ids"), lists(&expected["input_ids"]), "{name}");
             assert_eq!(column(&tokens, "token_type_ids"), lists(&expected["token_type_ids"]), "{name}");
+            let with_words = pairs.tokenize(&tokenizer, &settings.word_ids(), folder.path()).unwrap();
+            assert_eq!(column(&with_words, "input_ids"), lists(&expected["input_ids"]), "{name}");
+            assert_eq!(column(&with_words, "word_ids"), lists(&expected["word_ids"]), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_words_of_a_texts_tokens_are_those_of_transformers() {
+    let (golden, folder) = (golden(), tempdir().unwrap());
+    let context = golden["questions"][0][1].as_str().unwrap();
+    let rows = golden["pairs"].as_array().unwrap().iter().map(|row| row[0].as_str());
+    let rows: StringArray = rows.chain([Some(context)]).collect();
+    let rows = table(&[("text", array(rows))]);
+    for name in ["bert", "roberta"] {
+        let tokenizer = Tokenizer::from_folder(fixtures().join(name)).unwrap();
+        for expected in golden[name]["texts"].as_array().unwrap() {
+            let settings = || Tokenize::text("text", number(&expected["max_length"]));
+            let tokens = rows.tokenize(&tokenizer, &settings().word_ids(), folder.path()).unwrap();
+            assert_eq!(column(&tokens, "input_ids"), lists(&expected["input_ids"]), "{name}");
+            assert_eq!(column(&tokens, "word_ids"), lists(&expected["word_ids"]), "{name}");
+            assert_eq!(tokens.columns(), ["input_ids", "attention_mask", "word_ids"]);
+            let without = rows.tokenize(&tokenizer, &settings(), folder.path()).unwrap();
+            assert_eq!(without.columns(), ["input_ids", "attention_mask"]);
         }
     }
 }

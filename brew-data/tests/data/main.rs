@@ -24,6 +24,7 @@ mod identifiers;
 mod json_keys;
 mod json_tables;
 mod loading;
+mod masked_lm;
 mod meaning;
 mod odd_columns;
 mod order;

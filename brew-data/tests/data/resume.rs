@@ -4,7 +4,7 @@ use arrow::array::{Int64Array, ListArray};
 use arrow::datatypes::Int32Type;
 use brew_core::batch::{Batch, Batches, Position};
 use brew_core::tch::{Device, Tensor};
-use brew_data::augment::{Augmentation, Span};
+use brew_data::augment::{Augmentation, MaskedLm, Span};
 use brew_data::{Dataset, Loader, TooLong};
 use proptest::prelude::*;
 
@@ -162,6 +162,8 @@ fn every_setting_of_a_loader_is_compared_or_decides_nothing() {
     let base = || rows.batches::<Ragged>(8);
     let augmented = |augmentation: Augmentation| base().augmented(augmentation);
     let tokens = || Augmentation::of_tokens([0], Some(4)).masking(0.1);
+    let masked = |masks: MaskedLm| base().masked_lm(masks);
+    let masks = || MaskedLm::of_tokens([0], Some(4), 0..9);
     // The name, what the batches depend on before and after, and the name of what differs; of what decides
     // nothing none.
     let of = |loader: Loader<Ragged>| loader.settings().unwrap();
@@ -173,6 +175,11 @@ fn every_setting_of_a_loader_is_compared_or_decides_nothing() {
         ("shuffled_in_blocks", of(base().shuffled(1)), of(base().shuffled_in_blocks(1)), Some("order")),
         ("bucketed", of(base()), of(base().bucketed()), Some("buckets")),
         ("augmented", of(base()), of(augmented(tokens())), Some("augmentation")),
+        ("masked_lm", of(base()), of(base().masked_lm(masks())), Some("masks")),
+        ("probability", of(masked(masks())), of(masked(masks().probability(0.2))), Some("masks")),
+        ("replacing", of(masked(masks())), of(masked(masks().replacing(0.8, 0.2))), Some("masks")),
+        ("whole_words", of(masked(masks())), of(masked(masks().whole_words())), Some("masks")),
+        ("seed", of(masked(masks())), of(masked(masks().seed(1))), Some("masks")),
         ("up_to_tokens", of(base()), of(base().up_to_tokens(50)), Some("tokens a batch")),
         (
             "padded_to_multiple_of",
@@ -219,7 +226,7 @@ fn every_setting_of_a_loader_is_compared_or_decides_nothing() {
         assert_eq!(found, differs.iter().copied().collect::<Vec<_>>(), "{setting}");
         assert!(before.keys().eq(after.keys()), "{setting}");
     }
-    for file in ["loader/mod.rs", "dataset/limit.rs", "augment/mod.rs"] {
+    for file in ["loader/mod.rs", "dataset/limit.rs", "augment/mod.rs", "augment/masked_lm/mod.rs"] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
         let text = std::fs::read_to_string(path).unwrap();
         for rest in text.split("    pub fn ").skip(1) {
