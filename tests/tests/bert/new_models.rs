@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use brew_core::model::{Architecture, BertConfig, BertForQuestionAnswering, BertForTokenClassification};
+use brew_core::model::{
+    Architecture, BertConfig, BertForMaskedLm, BertForQuestionAnswering, BertForTokenClassification,
+    BertModel,
+};
 use brew_core::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,6 +37,8 @@ fn parameters(case: &str, seed: u64) -> Parameters {
     match head {
         "sequence" => BertForSequenceClassification::new(config, 3, seed, Device::Cpu).unwrap().parameters(),
         "token" => BertForTokenClassification::new(config, 3, seed, Device::Cpu).unwrap().parameters(),
+        "masked" => BertForMaskedLm::new(config, seed, Device::Cpu).unwrap().parameters(),
+        "none" => BertModel::new(config, seed, Device::Cpu).unwrap().parameters(),
         _ => BertForQuestionAnswering::new(config, seed, Device::Cpu).unwrap().parameters(),
     }
 }
@@ -43,13 +48,13 @@ fn new_weights_are_distributed_as_those_of_transformers() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/new_models/golden.json");
     let golden: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let cases = golden.as_object().unwrap();
-    assert_eq!(cases.len(), 9);
+    assert_eq!(cases.len(), 15);
     for (case, expected) in cases {
         let (found, other) = (parameters(case, 1), parameters(case, 2));
         let expected = expected.as_object().unwrap();
         let names: Vec<&str> = found.iter().map(|(name, _)| name).collect();
-        let mut wanted: Vec<&String> = expected.keys().collect();
-        wanted.sort();
+        let mut wanted: Vec<&str> = expected.keys().map(String::as_str).collect();
+        wanted.sort_unstable();
         assert_eq!(names, wanted, "{case}");
         for ((name, tensor), (_, other)) in found.iter().zip(other.iter()) {
             let row = &expected[name];

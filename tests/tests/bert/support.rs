@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use brew_core::model::{ClassifierOutput, SpanBatch, TokenBatch};
+use brew_core::model::{ClassifierOutput, MaskedLmBatch, SpanBatch, TokenBatch};
 use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use serde_json::Value;
@@ -79,6 +79,31 @@ pub(crate) fn head_folder(case: &str) -> PathBuf {
 /// A copy of a small model's folder.
 pub(crate) fn head_folder_copy(case: &str) -> TempDir {
     copy_of(&head_folder(case))
+}
+
+/// A small masked language model of `fixtures/masked`.
+pub(crate) fn masked_folder(case: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/masked").join(case)
+}
+
+/// A copy of a small masked language model's folder.
+pub(crate) fn masked_folder_copy(case: &str) -> TempDir {
+    copy_of(&masked_folder(case))
+}
+
+/// The inputs of a small masked language model and what transformers computes of them.
+pub(crate) fn masked_golden(case: &str) -> Columns {
+    read_tensors(&masked_folder(case).join("golden.safetensors"))
+}
+
+/// The recorded batch of a masked language model.
+pub(crate) fn masked_batch(columns: &Columns) -> MaskedLmBatch {
+    MaskedLmBatch {
+        input_ids: columns["input_ids"].shallow_clone(),
+        attention_mask: columns["attention_mask"].shallow_clone(),
+        token_type_ids: optional(columns, "token_type_ids"),
+        labels: optional(columns, "labels"),
+    }
 }
 
 /// The inputs of a small model and what transformers computes of them.

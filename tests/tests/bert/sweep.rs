@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use brew_core::model::{BertForQuestionAnswering, BertForTokenClassification};
+use brew_core::model::{BertForMaskedLm, BertForQuestionAnswering, BertForTokenClassification, BertModel};
 use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use serde::Deserialize;
@@ -37,7 +37,14 @@ struct Case {
 /// What a model computes of the inputs: the last hidden state, and the logits as `sweep.py` lays them.
 struct Computed {
     hidden: Tensor,
-    logits: Tensor,
+    logits: Option<Tensor>,
+    loss: Option<Tensor>,
+}
+
+impl Computed {
+    fn new(hidden: Tensor, logits: Tensor) -> Self {
+        Computed { hidden, logits: Some(logits), loss: None }
+    }
 }
 
 /// What brew computes with a folder, and what it saves of it.
@@ -53,23 +60,35 @@ fn computed(folder: &Path, head: &str) -> Result<Computed> {
             let model = BertForTokenClassification::from_pretrained(folder, Device::Cpu)?;
             model.save(&saved)?;
             let output = model.forward(ids, mask, types.as_ref(), None, &pass)?;
-            Computed { hidden: last(output.hidden_states), logits: output.logits }
+            Computed::new(last(output.hidden_states), output.logits)
         }
         "question" => {
             let model = BertForQuestionAnswering::from_pretrained(folder, Device::Cpu)?;
             model.save(&saved)?;
             let output = model.forward(ids, mask, types.as_ref(), None, None, &pass)?;
             let logits = Tensor::cat(&[output.start_logits, output.end_logits], 0);
-            Computed { hidden: last(output.hidden_states), logits }
+            Computed::new(last(output.hidden_states), logits)
+        }
+        "masked" => {
+            let model = BertForMaskedLm::from_pretrained(folder, Device::Cpu)?;
+            model.save(&saved)?;
+            let labels = Some(&golden["labels"]);
+            let pass =
+                Pass::evaluation(Wants::nothing().and_role("hidden").and_role("logits").and_role("losses"));
+            let output = model.forward(ids, mask, types.as_ref(), labels, &pass)?;
+            Computed { hidden: last(output.hidden_states), logits: Some(output.logits), loss: output.loss }
+        }
+        "none" => {
+            let model = BertModel::from_pretrained(folder, Device::Cpu)?;
+            model.save(&saved)?;
+            let output = model.forward(ids, mask, types.as_ref(), &pass)?;
+            Computed { hidden: last(output.hidden_states), logits: None, loss: None }
         }
         _ => {
-            let model = match head {
-                "sequence" => BertForSequenceClassification::from_pretrained(folder, Device::Cpu)?,
-                _ => BertForSequenceClassification::from_encoder(folder, 3, 7, Device::Cpu)?,
-            };
+            let model = BertForSequenceClassification::from_pretrained(folder, Device::Cpu)?;
             model.save(&saved)?;
             let output = model.forward(ids, mask, types.as_ref(), None, &pass)?;
-            Computed { hidden: last(output.hidden_states), logits: output.logits }
+            Computed::new(last(output.hidden_states), output.logits)
         }
     })
 }
@@ -88,16 +107,35 @@ fn problem(folder: &Path, head: &str, refused: Option<&str>) -> Option<String> {
         (Ok(computed), None) => computed,
     };
     let golden = read_tensors(&folder.join("golden.safetensors"));
-    let trained = ["sequence", "token", "question"].contains(&head);
-    let mut found = vec![("hidden", off(&computed.hidden, &golden["hidden"]))];
-    if trained {
-        found.push(("logits", off(&computed.logits, &golden["logits"])));
+    let Computed { hidden, logits, loss } = computed;
+    let ours = [("hidden", Some(hidden)), ("logits", logits), ("loss", loss)];
+    let ours = ours.into_iter().filter_map(|(name, tensor)| Some((name.to_owned(), tensor?)));
+    let ours: BTreeMap<String, Tensor> = ours.collect();
+    let found: Vec<(&String, f64)> =
+        ours.iter().map(|(name, tensor)| (name, off(tensor, &golden[name]))).collect();
+    if let Some(other) = under_a_new_head(folder, head, &golden) {
+        return Some(other);
     }
-    let ours =
-        BTreeMap::from([("hidden".to_owned(), computed.hidden), ("logits".to_owned(), computed.logits)]);
     write(&folder.join("saved/ours.safetensors"), &ours);
     let far = found.into_iter().find(|(_, off)| off.is_nan() || *off >= 1e-5);
     far.map(|(what, off)| format!("{what} is off by {off:e}")).or_else(|| opened_as_others(folder, head))
+}
+
+/// What is wrong with an encoder under a new head for sequences.
+fn under_a_new_head(folder: &Path, head: &str, golden: &BTreeMap<String, Tensor>) -> Option<String> {
+    if !["masked", "none"].contains(&head) {
+        return None;
+    }
+    let model = match BertForSequenceClassification::from_encoder(folder, 3, 7, Device::Cpu) {
+        Ok(model) => model,
+        Err(error) => return Some(error.to_string()),
+    };
+    let pass = Pass::evaluation(Wants::nothing().and_layer("hidden", -1));
+    let types = optional(golden, "token_type_ids");
+    let (ids, mask) = (&golden["input_ids"], &golden["attention_mask"]);
+    let states = model.forward(ids, mask, types.as_ref(), None, &pass).unwrap().hidden_states;
+    let off = off(&states[states.len() - 1], &golden["hidden"]);
+    (off.is_nan() || off >= 1e-5).then(|| format!("under a new head it is off by {off:e}"))
 }
 
 /// What is wrong with how a folder is refused by the types of the other heads.
@@ -107,12 +145,13 @@ fn opened_as_others(folder: &Path, head: &str) -> Option<String> {
         ("sequence", "Sequence", BertForSequenceClassification::from_pretrained(folder, device).err()),
         ("token", "Token", BertForTokenClassification::from_pretrained(folder, device).err()),
         ("question", "Question", BertForQuestionAnswering::from_pretrained(folder, device).err()),
+        ("masked", "Masked", BertForMaskedLm::from_pretrained(folder, device).err()),
     ];
     let own = match head {
         "sequence" => "load it with BertForSequenceClassification::from_pretrained",
         "token" => "load it with BertForTokenClassification::from_pretrained",
         "question" => "load it with BertForQuestionAnswering::from_pretrained",
-        "masked" => "it is a language model",
+        "masked" => "load it with BertForMaskedLm::from_pretrained",
         _ => "an encoder without a head",
     };
     // Without `architectures` in the config, a classifier of sequences may be a tagger with a pooler.
