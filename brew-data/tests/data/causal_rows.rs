@@ -366,7 +366,7 @@ fn a_row_that_is_no_chat_is_refused_by_row_and_column() {
     assert!(message.contains("messages have no completion"), "{message}");
     let text = json!({"text": "Hi"});
     assert!(
-        refusal(&[text.clone()], CausalRows::text("text").loss_on(LossOn::AssistantTurns))
+        refusal(std::slice::from_ref(&text), CausalRows::text("text").loss_on(LossOn::AssistantTurns))
             .contains("no assistant's turns")
     );
     assert!(made(&[text], CausalRows::text("text"), 0).unwrap_err().to_string().contains("leaves no room"));

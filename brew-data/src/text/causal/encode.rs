@@ -45,6 +45,7 @@ impl CausalRows {
             if is_plain {
                 self.finish(&mut made, encoding, tokenizer.eos(), &is_special);
             }
+            tally.unstopped += unstopped(&made.tokens, &is_special);
             let length = made.tokens.len();
             if length > max_length && self.truncate == Truncate::Never {
                 let message = format!(
@@ -132,4 +133,13 @@ fn placed(text: &RowText, encoding: &Encoding, is_special: &impl Fn(u32) -> bool
         tokens[begins..ends].iter_mut().for_each(|(_, trained)| *trained = true);
     }
     tokens
+}
+
+/// In how many places a loss ends right before a special token: the model does not learn to write it there.
+fn unstopped(tokens: &[(u32, bool)], is_special: &impl Fn(u32) -> bool) -> usize {
+    let ends = tokens.windows(2).filter(|pair| {
+        let [(last, learnt), (next, also)] = [pair[0], pair[1]];
+        learnt && !also && is_special(next) && !is_special(last)
+    });
+    ends.count()
 }

@@ -67,14 +67,24 @@ enum Shape {
 /// from Parquet or Arrow (a list of structs), or JSON text in any format.
 ///
 /// ```
-/// use brew_data::{CausalRows, ChatTemplate, LossOn, Tokenize, Truncate};
+/// use brew_data::{CausalRows, ChatTemplate, Dataset, Tokenize, Tokenizer, TooLong, Truncate};
 ///
-/// let text = "{% for message in messages %}{{ message.content }}{{ eos_token }}{% endfor %}";
-/// let template = ChatTemplate::new(text, &[("eos_token", "</s>")])?;
-/// let rows = CausalRows::messages("messages").template(&template).loss_on(LossOn::LastAssistantTurn);
-/// let settings = Tokenize::causal(rows.truncate(Truncate::PromptStart), 2048);
-/// # let _ = settings;
-/// # Ok::<(), brew_data::Error>(())
+/// # fn main() -> brew_data::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (data, cache) = (folder.path().join("chats.json"), folder.path());
+/// # let chat = r#"{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}]}"#;
+/// # std::fs::write(&data, format!("[{chat}, {chat}]")).unwrap();
+/// # let model = folder.path();
+/// # let fixture = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/chat"));
+/// # std::fs::copy(fixture.join("tokenizer/tokenizer.json"), model.join("tokenizer.json")).unwrap();
+/// # std::fs::copy(fixture.join("templates/plain.jinja"), model.join("chat_template.jinja")).unwrap();
+/// let (tokenizer, template) = (Tokenizer::from_folder(model)?, ChatTemplate::from_folder(model)?);
+/// let rows = CausalRows::messages("messages").template(&template).truncate(Truncate::PromptStart);
+/// let tokens = Dataset::open(data)?.tokenize(&tokenizer, &Tokenize::causal(rows, 1024), cache)?;
+/// let packed = tokens.pack(1024, TooLong::Refuse, cache)?;
+/// assert_eq!((tokens.rows(), packed.rows()), (2, 1));
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone)]
 #[must_use]

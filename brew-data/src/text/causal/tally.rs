@@ -12,6 +12,8 @@ pub(crate) struct Tally {
     cut: (usize, usize, usize),
     /// Rows in which no token has a loss.
     silent: usize,
+    /// Turns whose loss ends right before a special token.
+    pub(super) unstopped: usize,
 }
 
 impl Tally {
@@ -39,6 +41,40 @@ impl Tally {
         if has_labels && self.silent > 0 {
             line += &format!("; nothing has a loss in {}", rows(self.silent));
         }
+        if self.unstopped > 0 {
+            line += &format!(
+                "; in {} places the loss ends right before a special token, which is not learnt there: if it ends a turn, \
+                 move the template's `endgeneration` tag behind it",
+                self.unstopped
+            );
+        }
         line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_what_was_cut_what_has_no_loss_and_what_is_not_learnt() {
+        let mut tally = Tally::default();
+        tally.add(12, 2, 4);
+        let line = |tally: &Tally| tally.line(Path::new("chats"), true);
+        assert_eq!(
+            line(&tally),
+            "chats: 1 row, 10 tokens, 4 of them with a loss; 2 tokens were cut off 1 row, the longest of which had 12"
+        );
+        tally.add(3, 0, 0);
+        tally.unstopped = 2;
+        assert!(
+            line(&tally).starts_with(
+                "chats: 2 rows, 13 tokens, 4 of them with a loss; 2 tokens were cut off 1 row, "
+            )
+        );
+        assert!(
+            line(&tally).contains("; nothing has a loss in 1 row; in 2 places the loss ends right before")
+        );
+        assert_eq!(Tally::default().line(Path::new("x"), false), "x: 0 rows, 0 tokens");
     }
 }
