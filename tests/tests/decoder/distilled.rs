@@ -36,7 +36,7 @@ fn teacher(architecture: DecoderArchitecture) -> DecoderForCausalLm {
 }
 
 /// Batches of four rows of up to ten tokens.
-fn texts() -> Vec<CausalLmBatch> {
+pub(super) fn texts() -> Vec<CausalLmBatch> {
     (0..6)
         .map(|batch| {
             let places = Tensor::arange(10, (Kind::Int64, Device::Cpu)).unsqueeze(0);
@@ -66,7 +66,7 @@ type Ends = Vec<(String, Vec<u8>)>;
 
 /// A student of two of its layers and what it learns: the teacher's distributions, from logits or from hidden states
 /// and the head's matrix; hidden states; the tokens themselves.
-fn pipeline(
+pub(super) fn pipeline(
     architecture: DecoderArchitecture,
     chunked: bool,
 ) -> Pipeline<CausalLmBatch, CausalLmOutputAdaptor> {

@@ -12,6 +12,7 @@ mod generated;
 mod generation_refusals;
 mod half;
 mod influence;
+mod measured;
 mod parity;
 mod places;
 mod processors;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
+mod generate;
 mod score;
 
 use std::process::ExitCode;
@@ -20,11 +21,14 @@ struct Arguments {
 enum Command {
     /// Prints how well the model predicts these tokens, and its scores of the token after them.
     Score(score::Arguments),
+    /// Continues a prompt, or answers a chat.
+    Generate(generate::Arguments),
 }
 
 fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     examples::run(|| match command {
         Command::Score(arguments) => score::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
     })
 }
