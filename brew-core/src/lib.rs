@@ -52,6 +52,7 @@ pub mod error;
 pub mod execute;
 pub mod feature;
 pub mod generate;
+mod gguf;
 mod json;
 pub mod loss;
 pub mod model;

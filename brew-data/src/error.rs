@@ -158,6 +158,14 @@ impl Error {
         Error::Format { path: path.into(), message: message.to_string() }
     }
 
+    /// An error of brew-core about a model's file.
+    pub(crate) fn of_model(error: brew_core::Error) -> Self {
+        match error {
+            brew_core::Error::File { path, message } => Error::Format { path, message },
+            other => Error::Setting(other.to_string()),
+        }
+    }
+
     /// A parser's error, with the name of the file.
     pub(crate) fn in_file(path: impl Into<PathBuf>, problem: ParseError) -> Self {
         let path = path.into();

@@ -1,4 +1,4 @@
-//! Reads the `generation_config.json` of a folder.
+//! Reads the `generation_config.json` of a model.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::config::GenerationConfig;
 use crate::error::{Error, Result};
+use crate::model::ModelFiles;
 use crate::words::numbered;
 
 /// The file's name.
@@ -44,7 +45,7 @@ const NOT_DONE: [(&str, &[f64]); 24] = [
 const NOT_DONE_EITHER: [&str; 4] = ["stop_strings", "watermarking_config", "token_healing", "max_time"];
 
 impl GenerationConfig {
-    /// These settings with those of the folder's `generation_config.json`, if it has one; a GGUF file has none.
+    /// These settings with those of the `generation_config.json` of a folder, if it has one, or of a GGUF file.
     ///
     /// Tokens that end a text are added to those already known: chat models list the end of a turn in one file and the
     /// end of a text in another. `max_length` is not read, since it counts the prompt; a missing `top_k` stays as it is,
@@ -65,12 +66,10 @@ impl GenerationConfig {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn with_file_of(self, folder: impl AsRef<Path>) -> Result<Self> {
-        let path = folder.as_ref().join(FILE);
-        if !path.is_file() {
-            return Ok(self);
-        }
-        let bytes = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
+    pub fn with_file_of(self, model: impl AsRef<Path>) -> Result<Self> {
+        let files = ModelFiles::open(model)?;
+        let path = files.place(FILE);
+        let Some(bytes) = files.read(FILE)? else { return Ok(self) };
         let file: Map<String, Value> = serde_json::from_slice(&bytes)
             .map_err(|error| Error::file(&path, format!("not a JSON object: {error}")))?;
         self.with_keys(&file).map_err(|problems| Error::file(&path, numbered("generation", &problems)))

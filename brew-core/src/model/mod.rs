@@ -53,6 +53,7 @@ pub use decoder::{
 };
 pub use erased::ErasedModel;
 pub(crate) use erased::labelled;
+pub use folder::ModelFiles;
 pub use forward::Forward;
 pub use gru::{BiGruConfig, BiGruForSequenceClassification, BiGruForTokenClassification};
 pub use influence::BlockInfluence;

@@ -33,6 +33,8 @@ impl fmt::Debug for DrawParameters {
 #[derive(Debug)]
 pub struct Weights {
     origin: PathBuf,
+    /// What the origin calls a parameter.
+    name_in_origin: fn(&str) -> String,
     device: Device,
     /// The dtype that they are held in, and whether they learn.
     held: (Kind, bool),
@@ -56,6 +58,7 @@ impl Weights {
     ) -> Self {
         Weights {
             origin: origin.into(),
+            name_in_origin: str::to_owned,
             device,
             held: (Kind::Float, true),
             stored: stored.into_iter().collect(),
@@ -70,6 +73,16 @@ impl Weights {
     /// Parameters of a new model on `device`, each created when it is requested.
     pub(crate) fn drawn(device: Device, draw: impl Fn(&str, &[i64]) -> Result<Tensor> + 'static) -> Self {
         Weights { draw: Some(DrawParameters(Box::new(draw))), ..Weights::new("a new model", device, []) }
+    }
+
+    /// The same parameters, which their origin calls by other names; messages use those.
+    pub(crate) fn named_by(self, name_in_origin: fn(&str) -> String) -> Self {
+        Weights { name_in_origin, ..self }
+    }
+
+    /// What messages call a parameter.
+    pub(crate) fn shown(&self, name: &str) -> String {
+        format!("`{}`", (self.name_in_origin)(name))
     }
 
     /// The same parameters, to be held in this dtype and without gradients.
@@ -134,14 +147,18 @@ impl Weights {
                     Ok(leaf) => return leaf,
                     Err(error) => self.problems.push(error.to_string()),
                 },
-                None => self.missing.push(format!("`{name}` is missing")),
+                None => self.missing.push(format!("{} is missing", self.shown(name))),
             },
             Some(Err(dtype)) => {
-                let problem = format!("`{name}` has dtype {dtype}; parameters must be F16, BF16, F32 or F64");
+                let problem = format!(
+                    "{} has dtype {dtype}; parameters must be F16, BF16, F32 or F64",
+                    self.shown(name)
+                );
                 self.problems.push(problem);
             }
             Some(Ok(tensor)) if tensor.size() != shape => self.misshapen.push(format!(
-                "`{name}` is {}, but by the config it should be {}",
+                "{} is {}, but by the config it should be {}",
+                self.shown(name),
                 dimensions(&tensor.size()),
                 dimensions(shape)
             )),
@@ -174,14 +191,14 @@ impl Weights {
         }
         let title = match (self.misshapen.is_empty(), self.missing.is_empty()) {
             // Shapes or numbers of layers differ.
-            (false, _) => "the weights do not match the config beside them",
+            (false, _) => "the weights do not match the config",
             (true, false) => "the model cannot be built from these weights",
             (true, true) => "the weights cannot be used",
         };
         let mut lines = shortened(&self.problems, "problems");
         lines.extend(shortened(&self.misshapen, "tensors of a different shape"));
         lines.extend(shortened(&self.missing, "missing tensors"));
-        let unused: Vec<String> = self.left().map(|name| format!("`{name}`")).collect();
+        let unused: Vec<String> = self.left().map(|name| self.shown(name)).collect();
         if !self.missing.is_empty() && !unused.is_empty() {
             let more = unused.len().saturating_sub(SPELLED_OUT);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };

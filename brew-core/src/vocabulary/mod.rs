@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::gguf::{self, Gguf};
 
 pub use fingerprint::Fingerprint;
 
@@ -56,7 +57,7 @@ impl Vocabulary {
     }
 
     /// The vocabulary in the tokenizer files of a model folder: `tokenizer.json`, or else `vocab.json` with
-    /// `added_tokens.json`, or `vocab.txt`. `None` without any of these, and for a kind of tokenizer whose
+    /// `added_tokens.json`, or `vocab.txt`; or that of a GGUF file. `None` without any of these, and for a kind of tokenizer whose
     /// file has no table of tokens.
     ///
     /// # Errors
@@ -64,7 +65,10 @@ impl Vocabulary {
     pub(crate) fn of_files(files: &[PathBuf]) -> Result<Option<Self>> {
         let file = |name: &str| files.iter().find(|path| path.file_name().is_some_and(|found| found == name));
         let mut found = Vocabulary::default();
-        if let Some(path) = file("tokenizer.json") {
+        if let Some(path) = files.iter().find(|path| gguf::is_gguf(path)) {
+            let tokens = Gguf::open(path)?.vocabulary()?;
+            tokens.into_iter().for_each(|(token, id)| found.add(id, token));
+        } else if let Some(path) = file("tokenizer.json") {
             let whole = read_object(path)?;
             found.add_table(&whole["model"]["vocab"]);
             if found.is_empty() {

@@ -57,13 +57,16 @@ impl Tokens {
 }
 
 impl Tokenizer {
-    /// Loads the tokenizer of a model's folder as Python's transformers does.
+    /// Loads the tokenizer of a model's folder as Python's transformers does, or that of a GGUF file.
     ///
     /// `tokenizer.json` gives the vocabulary; `tokenizer_config.json` decides on `do_lower_case`,
     /// `strip_accents`, `tokenize_chinese_chars`, `add_prefix_space`, special and added tokens, and
     /// `truncation_side`. So BERT lowercases texts unless that file says otherwise, whatever `tokenizer.json`
     /// says, except if its `tokenizer_class` is `PreTrainedTokenizerFast`. Without `tokenizer.json`, the
     /// folder may have BERT's `vocab.txt`, or RoBERTa's `vocab.json` and `merges.txt`.
+    ///
+    /// Of GGUF files, byte-level byte-pair encoding with the rules `smollm`, `gpt-2`, `llama-bpe` and `qwen2` for splitting
+    /// texts is supported (`tokenizer.ggml.pre`).
     ///
     /// Fixed lengths for truncation and padding are ignored, and so is `padding_side`: batches are padded at
     /// the end, where padding shifts no position.

@@ -11,7 +11,6 @@ use super::config::DecoderConfig;
 use super::rope_file;
 use crate::error::{Error, Result};
 use crate::model::activation::Activation;
-use crate::model::folder::CONFIG;
 use crate::words::numbered;
 
 /// Keys that, if true, ask for a computation that is not supported.
@@ -22,13 +21,12 @@ const NOT_DONE: [(&str, &str); 3] = [
 ];
 
 impl DecoderConfig {
-    /// Reads the config of a folder.
+    /// Reads a config with transformers' keys; `path` is the file that errors name.
     ///
     /// # Errors
     /// An unsupported architecture; values of a wrong type; everything that is not supported or invalid, all at once.
-    pub(crate) fn understand(folder: &Path, file: Map<String, Value>) -> Result<Self> {
-        let path = folder.join(CONFIG);
-        let architecture = architecture(&file).map_err(|message| Error::file(&path, message))?;
+    pub(crate) fn understand(path: &Path, file: Map<String, Value>) -> Result<Self> {
+        let architecture = architecture(&file).map_err(|message| Error::file(path, message))?;
         let switches = architecture.switches();
         let mut fields = DecoderConfig::base(architecture).fields()?;
         let mut misfits = Vec::new();
@@ -47,7 +45,7 @@ impl DecoderConfig {
             return Err(Error::file(path, numbered("a value that cannot be understood", &misfits)));
         }
         let mut config: DecoderConfig =
-            serde_json::from_value(Value::Object(fields)).map_err(|error| Error::file(&path, error))?;
+            serde_json::from_value(Value::Object(fields)).map_err(|error| Error::file(path, error))?;
         let mut problems = not_done(&file);
         let ropes = (config.rope, config.local_rope);
         match rope_file::read(&file, switches, config.max_position_embeddings, ropes) {

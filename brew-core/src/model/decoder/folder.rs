@@ -1,4 +1,4 @@
-//! A model from a Hugging Face folder, and back into one.
+//! A model from a Hugging Face folder or a GGUF file, and back into a folder.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,6 +7,7 @@ use tch::{Device, Kind};
 
 use super::{DecoderConfig, DecoderForCausalLm};
 use crate::error::{Error, Result};
+use crate::gguf::{self, Gguf};
 use crate::model::folder::{CONFIG, companions, copy_companions, read_config, read_weights};
 use crate::model::subset::layers_in;
 use crate::model::weights::Weights;
@@ -23,12 +24,28 @@ impl DecoderForCausalLm {
     /// Weights may be float16, bfloat16, float32 or float64, in one safetensors file or in shards; in memory
     /// they are float32 and require gradients. A tied head may be stored or not.
     ///
+    /// The path is that of a Hugging Face folder or of a GGUF file, whose architecture must be `llama`, `qwen2` or
+    /// `qwen3`. Its weights may be F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K; quantised ones become
+    /// the float32 numbers that they stand for. [`save`](Model::save) then writes a Hugging Face folder, with the
+    /// tokenizer, the chat template and the special tokens of the file.
+    ///
+    /// ```no_run
+    /// use brew_core::model::DecoderForCausalLm;
+    /// use brew_core::prelude::*;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let path = ".brew/models/SmolLM2-135M-Instruct/Q4_1.gguf";
+    /// let model = DecoderForCausalLm::from_pretrained(path, Device::Cpu)?;
+    /// model.save("models/smollm2")
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Names the file, and every tensor that is missing, has a different shape from the config's, or has no place in
-    /// the model; an unsupported architecture or `rope_type`; weights in PyTorch's own format, with a line of Python
-    /// that converts them.
-    pub fn from_pretrained(folder: impl AsRef<Path>, device: Device) -> Result<Self> {
-        Self::open(folder.as_ref(), device, None)
+    /// the model; an unsupported architecture, `rope_type`, key or type of a GGUF file; weights in PyTorch's own format,
+    /// with a line of Python that converts them.
+    pub fn from_pretrained(path: impl AsRef<Path>, device: Device) -> Result<Self> {
+        Self::open(path.as_ref(), device, None)
     }
 
     /// Loads a teacher whose weights are held in this dtype and get no gradient: float16 and bfloat16 need half the
@@ -46,19 +63,29 @@ impl DecoderForCausalLm {
     ///
     /// # Errors
     /// As [`from_pretrained`](Self::from_pretrained), and for a dtype that is not a floating-point one.
-    pub fn frozen(folder: impl AsRef<Path>, kind: Kind, device: Device) -> Result<Self> {
+    pub fn frozen(path: impl AsRef<Path>, kind: Kind, device: Device) -> Result<Self> {
         dtype(kind)?;
-        Self::open(folder.as_ref(), device, Some(kind))
+        Self::open(path.as_ref(), device, Some(kind))
     }
 
-    fn open(folder: &Path, device: Device, frozen_in: Option<Kind>) -> Result<Self> {
-        let config = DecoderConfig::understand(folder, read_config(folder)?)?;
+    fn open(path: &Path, device: Device, frozen_in: Option<Kind>) -> Result<Self> {
+        let (config, mut weights) = if gguf::is_gguf(path) {
+            let file = Gguf::open(path)?;
+            let config = DecoderConfig::understand(path, file.config()?)?;
+            // In their own dtype at once: no second copy of a large model.
+            let stored = file.weights(frozen_in.unwrap_or(Kind::Float))?;
+            let stored = stored.into_iter().map(|(name, tensor)| (name, Ok(tensor)));
+            (config, Weights::new(path, device, stored).named_by(gguf::name_in_file))
+        } else {
+            let config = DecoderConfig::understand(&path.join(CONFIG), read_config(path)?)?;
+            let weights = read_weights(path, &config.model_type.switches().names.layout(), device)?;
+            (config, weights)
+        };
         let names = config.model_type.switches().names;
-        let mut weights = read_weights(folder, &names.layout(), device)?;
         if let Some(kind) = frozen_in {
             weights = weights.frozen_in(kind);
         }
-        settle_head(&mut weights, &config).map_err(|message| Error::file(folder, message))?;
+        settle_head(&mut weights, &config).map_err(|message| Error::file(path, message))?;
         let layers = layers_in(&weights, names.layers);
         let wanted = config.num_hidden_layers;
         if layers != wanted && layers > 0 {
@@ -70,7 +97,7 @@ impl DecoderForCausalLm {
             let key = config.key("num_hidden_layers").unwrap_or_default();
             weights.problem(format!("the checkpoint has {layers} layers, but {key} is {wanted}{mend}"));
         }
-        Self::build(config, weights, companions(folder))
+        Self::build(config, weights, companions(path))
     }
 }
 
@@ -120,7 +147,7 @@ pub(super) fn refuse_left_over(weights: &mut Weights, config: &DecoderConfig) {
                 .and_then(|number| number.parse().ok())
                 .is_none_or(|layer: usize| layer < config.num_hidden_layers)
         })
-        .map(|name| format!("`{name}`"))
+        .map(|name| weights.shown(name))
         .collect();
     if left.is_empty() {
         return;
@@ -165,7 +192,7 @@ impl Model for DecoderForCausalLm {
 
     /// Writes a Hugging Face folder that Python's transformers loads as it is: `model.safetensors` in the weights'
     /// dtype, `config.json` with the keys of both transformers 4 and 5, and the tokenizer and generation files of
-    /// the folder that the model came from.
+    /// the folder or GGUF file that the model came from.
     fn save(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
         write_tensors(&folder.join(WEIGHTS), &self.parameters())?;

@@ -33,10 +33,10 @@ impl DecoderForCausalLm {
         Self::build(config, weights, Vec::new())
     }
 
-    /// The same model, saved with the tokenizer files and generation config of a folder.
+    /// The same model, saved with the tokenizer files and generation config of a folder or GGUF file.
     #[must_use]
-    pub fn with_tokenizer_of(self, folder: impl AsRef<Path>) -> Self {
-        DecoderForCausalLm { companions: companions(folder.as_ref()), ..self }
+    pub fn with_tokenizer_of(self, path: impl AsRef<Path>) -> Self {
+        DecoderForCausalLm { companions: companions(path.as_ref()), ..self }
     }
 }
 

@@ -5,6 +5,7 @@
 //! with them, so they are copied along.
 
 mod checkpoint;
+mod files;
 mod names;
 mod unread;
 
@@ -13,8 +14,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::gguf::{self, Gguf};
 
 pub(crate) use checkpoint::read_weights;
+pub use files::ModelFiles;
 pub(crate) use names::Layout;
 
 /// The config of a model folder.
@@ -46,14 +49,26 @@ pub(crate) fn read_config(folder: &Path) -> Result<Map<String, Value>> {
     serde_json::from_slice(&text).map_err(|error| Error::file(&path, format!("not a JSON object: {error}")))
 }
 
-/// The files of this kind that a folder has.
+/// The files of this kind that a folder has. A GGUF file stands for its own.
 pub(crate) fn companions(folder: &Path) -> Vec<PathBuf> {
+    if gguf::is_gguf(folder) {
+        return vec![folder.to_owned()];
+    }
     COMPANIONS.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
 }
 
 /// Copies such files into a folder.
 pub(crate) fn copy_companions(companions: &[PathBuf], folder: &Path) -> Result<()> {
     for source in companions {
+        if gguf::is_gguf(source) {
+            let file = Gguf::open(source)?;
+            for (name, bytes) in file.companions() {
+                if let Some(bytes) = bytes? {
+                    crate::disk::write(&folder.join(name), &bytes)?;
+                }
+            }
+            continue;
+        }
         let Some(name) = source.file_name() else { continue };
         let bytes = std::fs::read(source).map_err(|error| {
             let advice = "the model was saved, but this tokenizer file could not be copied";

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{CONFIG, INDEX};
 use crate::error::Error;
+use crate::gguf;
 use crate::parameters::WEIGHTS;
 
 /// Converts PyTorch's own files to safetensors, keeping the names. (Loading them as a model would require
@@ -44,12 +45,18 @@ pub(super) fn no_weights(folder: &Path) -> Error {
 
 /// The error for a folder without a config.
 pub(super) fn no_config(folder: &Path) -> Error {
+    if folder.is_file() {
+        let message = "this is a file: give the model's Hugging Face folder (only DecoderForCausalLm also opens a file, whose name ends in `.gguf`)";
+        return Error::file(folder, message);
+    }
     if !folder.is_dir() {
         return Error::file(folder, "the folder does not exist");
     }
     let models = names_in(folder, |path| path.join(CONFIG).is_file());
-    let mend = match models.as_slice() {
-        [] => "a model folder holds config.json and model.safetensors".to_owned(),
+    let files = names_in(folder, gguf::is_gguf);
+    let mend = match (models.as_slice(), files.as_slice()) {
+        ([], []) => "a model folder holds config.json and model.safetensors".to_owned(),
+        ([], [file, ..]) => format!("for the language model in `{file}`, give the path of that file"),
         _ => format!("these subfolders have one: {}", listed(&models.iter().collect::<Vec<_>>())),
     };
     Error::file(folder, format!("not a model folder: {CONFIG} is missing ({mend})"))

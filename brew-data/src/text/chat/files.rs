@@ -1,10 +1,11 @@
-//! The chat templates of a model's folder.
+//! The chat templates of a model's folder or GGUF file.
 //!
 //! As in transformers, `chat_template.jinja` and the files of `additional_chat_templates` come first; otherwise
 //! `chat_template` in `tokenizer_config.json` is one template, or a list of named ones.
 
 use std::path::{Path, PathBuf};
 
+use brew_core::model::ModelFiles;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
@@ -41,8 +42,8 @@ struct Named {
     template: String,
 }
 
-/// Every template of a folder.
-pub(super) fn read(folder: &Path) -> Result<Vec<Source>> {
+/// Every template of the model at this path.
+pub(super) fn read(files: &ModelFiles, folder: &Path) -> Result<Vec<Source>> {
     let (file, more) = (folder.join("chat_template.jinja"), folder.join("additional_chat_templates"));
     let mut sources = Vec::new();
     if file.is_file() {
@@ -59,9 +60,9 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Source>> {
             sources.push(of_file(name, path)?);
         }
     }
-    let config = folder.join("tokenizer_config.json");
-    if sources.is_empty() && config.is_file() {
-        let bytes = std::fs::read(&config).map_err(Error::io(&config))?;
+    let settings = files.read("tokenizer_config.json").map_err(Error::of_model)?;
+    if let Some(bytes) = settings.filter(|_| sources.is_empty()) {
+        let config = files.place("tokenizer_config.json");
         let message = |error| {
             format!(
                 "its `chat_template` must be text, or a list of objects with `name` and `template`: {error}"

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use brew_core::model::ModelFiles;
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
@@ -46,8 +47,8 @@ pub struct MarkedText {
 }
 
 impl ChatTemplate {
-    /// The chat template of a model's folder: `chat_template.jinja` if there is one, otherwise `chat_template` in
-    /// `tokenizer_config.json`. Where a template is named `tool_use`, chats with tools use it. The special tokens
+    /// The chat template of a model's folder or GGUF file: `chat_template.jinja` if there is one, otherwise
+    /// `chat_template` in `tokenizer_config.json`. Where a template is named `tool_use`, chats with tools use it. The special tokens
     /// that a template reads (`bos_token`, `eos_token`, …) are those of the folder's tokenizer.
     ///
     /// # Errors
@@ -55,7 +56,8 @@ impl ChatTemplate {
     /// template is not valid, by file and line.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let sources = files::read(folder)?;
+        let model = ModelFiles::open(folder).map_err(Error::of_model)?;
+        let sources = files::read(&model, folder)?;
         if sources.iter().all(|source| source.name != DEFAULT) {
             let names: Vec<String> = sources.iter().map(|source| format!("`{}`", source.name)).collect();
             let message = format!(
@@ -64,7 +66,7 @@ impl ChatTemplate {
             );
             return Err(Error::format(&sources[0].path, message));
         }
-        let tokens = special_tokens(folder)?;
+        let tokens = special_tokens(&model)?;
         let given = tokens.into_iter().map(|(name, token)| (name, Value::from(token))).collect();
         Ok(ChatTemplate { templates: Arc::new(Templates::compile(folder, sources)?), given })
     }

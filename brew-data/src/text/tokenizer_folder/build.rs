@@ -34,12 +34,11 @@ pub(super) struct Parts {
 impl Parts {
     /// From `tokenizer.json`. A class that does not match the file's model leaves the file unchanged. If no
     /// class is named, the file's model decides.
-    pub(super) fn of_json(path: &Path, settings: &TokenizerSettings) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    pub(super) fn of_json(bytes: &[u8], path: &Path, settings: &TokenizerSettings) -> Result<Self> {
         let not_one = |error: &dyn std::fmt::Display| {
             Error::format(path, format!("this cannot be read as a tokenizer: {error}"))
         };
-        let file = Tokenizer::from_bytes(&bytes).map_err(|error| not_one(&error))?;
+        let file = Tokenizer::from_bytes(bytes).map_err(|error| not_one(&error))?;
         let added =
             file.get_added_tokens_decoder().into_iter().map(|(id, token)| (u64::from(id), token)).collect();
         let bytes = matches!(file.get_pre_tokenizer(), Some(PreTokenizerWrapper::ByteLevel(_)));

@@ -2,13 +2,14 @@
 //!
 //! `tokenizer.json` alone is not enough: for BERT's and RoBERTa's classes, `tokenizer_config.json` decides on
 //! lowercasing, accents, spaces, and special tokens, whatever `tokenizer.json` says, and older folders have
-//! only the vocabulary. `settings.rs` reads the files beside the tokenizer, `build.rs` assembles it.
+//! only the vocabulary. A GGUF file has the same files as far as they concern it. `settings.rs` reads the files beside the tokenizer, `build.rs` assembles it.
 
 mod build;
 mod settings;
 
 use std::path::{Path, PathBuf};
 
+use brew_core::model::ModelFiles;
 use tokenizers::{Tokenizer, TruncationDirection};
 
 use self::build::Parts;
@@ -28,16 +29,14 @@ pub(super) struct FoundTokenizer {
     pub(super) eos: Option<u32>,
 }
 
-/// Reads the tokenizer of a folder.
+/// Reads the tokenizer of a folder or of a GGUF file.
 pub(super) fn read(folder: &Path) -> Result<FoundTokenizer> {
-    if !folder.is_dir() {
-        return Err(Error::format(folder, "there is no such folder"));
-    }
-    let mut settings = TokenizerSettings::read(folder)?;
-    let [json, words, vocabulary, merges] =
-        ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"].map(|name| folder.join(name));
-    let (path, parts) = if json.is_file() {
-        let parts = Parts::of_json(&json, &settings)?;
+    let files = ModelFiles::open(folder).map_err(Error::of_model)?;
+    let mut settings = TokenizerSettings::read(&files)?;
+    let json = files.place("tokenizer.json");
+    let [words, vocabulary, merges] = ["vocab.txt", "vocab.json", "merges.txt"].map(|name| folder.join(name));
+    let (path, parts) = if let Some(bytes) = files.read("tokenizer.json").map_err(Error::of_model)? {
+        let parts = Parts::of_json(&bytes, &json, &settings)?;
         (json, parts)
     } else if words.is_file() && settings.class.is_none_or(|class| class == Class::Bert) && !has_codes(folder)
     {
@@ -62,9 +61,9 @@ pub(super) fn read(folder: &Path) -> Result<FoundTokenizer> {
     Ok(FoundTokenizer { inner: found, path, cut, longest, eos })
 }
 
-/// The named special tokens of a folder's settings, as chat templates read them.
-pub(super) fn special_tokens(folder: &Path) -> Result<Vec<(String, String)>> {
-    let settings = TokenizerSettings::read(folder)?;
+/// The named special tokens of a model's settings, as chat templates read them.
+pub(super) fn special_tokens(files: &ModelFiles) -> Result<Vec<(String, String)>> {
+    let settings = TokenizerSettings::read(files)?;
     let named = NAMED.iter().filter_map(|name| Some(((*name).to_owned(), settings.named(name)?.content)));
     Ok(named.collect())
 }
@@ -75,6 +74,12 @@ fn has_codes(folder: &Path) -> bool {
 }
 
 fn no_tokenizer(folder: &Path, settings: &TokenizerSettings) -> Error {
+    if !folder.is_dir() {
+        return Error::format(
+            folder,
+            "the file has no tokenizer: take it from a folder of the original model",
+        );
+    }
     let pieces = [
         "sentencepiece.bpe.model",
         "spiece.model",

@@ -1,8 +1,7 @@
 //! Reads the settings beside a tokenizer: `tokenizer_config.json`, the two older files of special and added
 //! tokens, and the model's `config.json`.
 
-use std::path::Path;
-
+use brew_core::model::ModelFiles;
 use serde_json::{Map, Value};
 use tokenizers::{AddedToken, TruncationDirection};
 
@@ -44,11 +43,11 @@ pub(super) struct TokenizerSettings {
 }
 
 impl TokenizerSettings {
-    pub(super) fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("tokenizer_config.json");
-        let mut config = object(&path)?.unwrap_or_default();
+    pub(super) fn read(files: &ModelFiles) -> Result<Self> {
+        let path = files.place("tokenizer_config.json");
+        let mut config = object(files, "tokenizer_config.json")?.unwrap_or_default();
         // The model itself rejects an unreadable config.
-        let model = object(&folder.join("config.json")).ok().flatten().unwrap_or_default();
+        let model = object(files, "config.json").ok().flatten().unwrap_or_default();
         let text =
             |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_str).map(str::to_owned);
         let name = text(&config, "tokenizer_class").or_else(|| text(&model, "tokenizer_class"));
@@ -74,11 +73,11 @@ impl TokenizerSettings {
             })?);
         } else {
             // Files of older versions apply if the newer list is missing.
-            for (key, value) in object(&folder.join("special_tokens_map.json"))?.unwrap_or_default() {
+            for (key, value) in object(files, "special_tokens_map.json")?.unwrap_or_default() {
                 config.insert(key, value);
             }
             settings.config = config;
-            for (content, id) in object(&folder.join("added_tokens.json"))?.unwrap_or_default() {
+            for (content, id) in object(files, "added_tokens.json")?.unwrap_or_default() {
                 let special = settings.special().iter().any(|token| token.content == content);
                 let Some(id) = id.as_u64() else { continue };
                 settings.added.get_or_insert_default().push((id, AddedToken::from(content, special)));
@@ -210,13 +209,10 @@ fn token_of(value: &Value, special: bool) -> Option<AddedToken> {
     })
 }
 
-/// A file with one JSON object; `None` if the file does not exist.
-fn object(path: &Path) -> Result<Option<Map<String, Value>>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+/// A file with one JSON object; `None` if the model does not have the file.
+fn object(files: &ModelFiles, name: &str) -> Result<Option<Map<String, Value>>> {
+    let Some(bytes) = files.read(name).map_err(Error::of_model)? else { return Ok(None) };
     serde_json::from_slice(&bytes)
         .map(Some)
-        .map_err(|error| Error::format(path, format!("not a JSON object: {error}")))
+        .map_err(|error| Error::format(files.place(name), format!("not a JSON object: {error}")))
 }

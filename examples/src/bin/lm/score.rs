@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR_OR_GGUF")]
     model: PathBuf,
     /// At least two token ids, separated by commas.
-    #[arg(long, value_name = "ID,ID", value_delimiter = ',', required = true)]
+    #[arg(long, value_name = "ID,ID", value_delimiter = ',', required = true, allow_hyphen_values = true)]
     ids: Vec<i64>,
 }
 

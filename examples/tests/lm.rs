@@ -1,0 +1,46 @@
+//! The program `lm`: what it prints, and what it says of mistakes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn score(model: &str, ids: &str) -> Output {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lm"));
+    command.current_dir(root).args(["score", "--model", model, "--ids", ids]).output().unwrap()
+}
+
+const SMALL: &str = "tests/fixtures/gguf/llama.gguf";
+const SMOLLM2: &str = ".brew/models/SmolLM2-135M-Instruct/Q4_1.gguf";
+
+// transformers 5.24.0, float32, one thread, with the numbers of the same file.
+#[test]
+fn tokens_are_scored_as_transformers_scores_them() {
+    let ids = "504,3575,282,4649,314,7042,28,284,260,3575,282,7158,314,7268,30,4643,36411,418,582,3822,5027,20590,30";
+    let output = score(SMOLLM2, ids);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}; without the model run `cargo xtask setup` first");
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let nll = printed["nll"].as_f64().unwrap();
+    assert!((nll - 2.578_036).abs() < 1e-5, "{nll}");
+    assert_eq!(printed["last"].as_array().unwrap().len(), 49_152);
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (model, ids, wanted) in [
+        (SMALL, "3", "--ids needs at least two ids"),
+        (SMALL, "3,288", "id 288, number 2 of --ids, is not in the model's vocabulary: ids are 0 to 287"),
+        (SMALL, "-1,3", "ids are 0 to 287"),
+        (SMALL, &vec!["1"; 129].join(","), "--ids has 129 ids, and the model has 128 positions"),
+        ("no/such/folder", "1,2", "no/such/folder: the folder does not exist"),
+    ] {
+        let output = score(model, ids);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(wanted), "the message lacks `{wanted}`:\n{said}");
+        assert!(output.stdout.is_empty());
+    }
+}
