@@ -1,6 +1,7 @@
 //! One run of the race: TextBrewer's recipe on the movie reviews, with brew's switches.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use brew_core::cache::Payload;
 use brew_core::loss::KdCe;
@@ -12,61 +13,38 @@ use brew_core::semantics::Semantics;
 use brew_data::TeacherStore;
 use brew_data::prelude::*;
 use clap::ValueEnum;
-use examples::{Sampler, every, matches, open_reviews};
+use examples::{Sampler, every, matches};
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
+use crate::recipe::{Order, Recipe, schedule};
+use crate::watched::Watched;
 
 /// What `run` needs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The reviews.
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    #[command(flatten)]
+    recipe: Recipe,
     /// The fine-tuned teacher, with its tokenizer.
     #[arg(long, value_name = "DIR")]
     teacher: PathBuf,
     /// What `start` wrote.
     #[arg(long, value_name = "DIR")]
     student: PathBuf,
-    /// Where tokens are kept.
-    #[arg(long, value_name = "DIR")]
-    tokens: PathBuf,
     /// The teacher's cache [default: none].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// The dtype of cached features.
     #[arg(long, value_enum, default_value_t = Floats::F32)]
     cached: Floats,
-    /// The dtype of the models.
-    #[arg(long, value_enum, default_value_t = Floats::F32)]
-    precision: Floats,
     /// How rows are grouped into batches.
     #[arg(long, value_enum, default_value_t = Order::Bucketed)]
     order: Order,
     #[arg(long, value_name = "N", default_value_t = 2)]
     threads: i32,
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u32,
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    epochs: u64,
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    batch: usize,
     /// Updates only the embedding rows in use.
     #[arg(long)]
     sparse_embedding_updates: bool,
-    /// Only N training reviews, spread evenly.
-    #[arg(long, value_name = "N")]
-    rows: Option<usize>,
-}
-
-/// The order of rows in an epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Order {
-    /// Any rows in a batch, as PyTorch's DataLoader does.
-    Random,
-    /// Batches of rows with similar lengths.
-    Bucketed,
 }
 
 /// A dtype.
@@ -97,10 +75,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Value> {
     let sampler = Sampler::start();
     brew_core::tch::set_num_threads(arguments.threads);
     let tokenizer = Tokenizer::from_folder(&arguments.teacher)?;
-    let reviews = open_reviews(&arguments.data, (&tokenizer, 64), arguments.rows, &arguments.tokens)?;
+    let recipe = &arguments.recipe;
+    let reviews = recipe.reviews(&tokenizer)?;
     let load = |folder| BertForSequenceClassification::from_pretrained(folder, Device::Cpu);
     let (teacher, student) = (load(&arguments.teacher)?, load(&arguments.student)?);
     let layers = student.config().num_hidden_layers;
+    let [of_hidden, of_attention] =
+        [student.config().hidden_dropout_prob, student.config().attention_probs_dropout_prob];
+    let (student, passes) = Watched::new(student);
     let stride = every(teacher.config().num_hidden_layers, layers)?;
     let teacher = teacher.seen_by(ClassifierOutputAdaptor);
     let dev = reviews.dev.batches::<TextBatch>(64).bucketed();
@@ -112,21 +94,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Value> {
         .matching(matches(layers, stride))
         .hard_labels(1.0)
         .plan()?;
-    let mut train = reviews.train.batches::<TextBatch>(arguments.batch).shuffled(arguments.seed.into());
-    if arguments.order == Order::Bucketed {
-        train = train.bucketed();
-    }
+    let train = recipe.batches::<TextBatch>(&reviews.train, arguments.order);
     let clock = Clock::default();
     let mut trainer = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(1e-4).weight_decay(0.01))
-        .schedule(Decay::linear().with_warmup(0.1))
+        .schedule(schedule())
         .clip(1.0)
-        .epochs(arguments.epochs)
-        .seed(arguments.seed.into())
-        .precision(match arguments.precision {
-            Floats::F32 => Precision::F32,
-            Floats::Bf16 => Precision::Bf16,
-        })
+        .epochs(recipe.epochs)
+        .seed(recipe.seed.into())
+        .precision(Precision::F32)
         .evaluate(dev, Accuracy)
         .evaluate(reviews.dev.batches::<TextBatch>(64).bucketed(), Agreement(of_teacher))
         .observe(clock.clone())
@@ -149,9 +125,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Value> {
     let (anonymous, _) = sampler.finish();
     Ok(json!({
         "side": "brew",
-        "dtype": match arguments.precision {
-            Floats::F32 => "float32",
-            Floats::Bf16 => "bfloat16",
+        "dropout": {
+            "hidden": of_hidden,
+            "attention": of_attention,
+            "passes": passes.load(Ordering::Relaxed),
         },
         "batches": match arguments.order {
             Order::Random => "random",

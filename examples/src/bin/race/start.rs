@@ -1,4 +1,4 @@
-//! The student before training, as a Hugging Face folder that both sides load.
+//! The student before training, as a Hugging Face folder that all sides load.
 
 use std::path::PathBuf;
 

@@ -1,31 +1,28 @@
-//! The race: TextBrewer and brew on the same reviews, with the same teacher and the same initial student, one run after
-//! the other; and what each of brew's switches gains.
+//! The race: TextBrewer, the loop an expert writes by hand in PyTorch, and brew on the same reviews, with the same teacher,
+//! initial student, batches, and learning rates, one run after the other; and what each of brew's switches gains.
 //!
 //! Reports are kept, so an interrupted race resumes.
 
+#[cfg(test)]
+mod dropout;
+mod fair;
+mod pythons;
+mod sides;
 mod table;
 mod ways;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use serde_json::{Value, json};
+use fair::fair;
+use pythons::Pythons;
+use serde_json::Value;
+use sides::Seed;
 use table::table;
-use ways::{CACHE, WAYS, Way};
+use ways::{Side, WAYS, Way};
 
-use crate::bench::measured::{parsed, python};
-use crate::bench::remembered::Remembered;
 use crate::bench::stage::{Kind, Stage};
 use crate::failure::{AtPath, Result};
-use crate::{process, sentiment, setup, workspace};
-
-/// What TextBrewer's side needs.
-const MODULES: &str = "pyarrow.parquet, tensorboard, textbrewer, torch, transformers";
-
-/// The same for pip, if no Python has it yet.
-const REQUIREMENTS: [&str; 5] =
-    ["torch==2.11.0", "transformers==5.24.0", "textbrewer", "pyarrow", "tensorboard"];
+use crate::{setup, workspace};
 
 /// The arguments of the race.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +32,13 @@ pub(crate) struct Asked {
     pub(crate) rows: Option<u64>,
     pub(crate) threads: u64,
     pub(crate) fresh: bool,
+}
+
+/// One way with one seed, and what it reported.
+struct Run {
+    way: &'static Way,
+    seed: u64,
+    measured: Value,
 }
 
 /// `cargo xtask bench race`.
@@ -49,102 +53,52 @@ pub(crate) fn command(asked: Asked) -> Result<()> {
     if !teacher.is_done()? {
         teacher.run()?;
     }
-    let python = with_textbrewer(&folder);
-    if let Err(why) = &python {
-        println!("TextBrewer is skipped: {why}");
+    let pythons = Pythons::found(&folder);
+    let mut runs = Vec::new();
+    for number in 0..asked.seeds {
+        let seed = Seed { folder: &folder, number, asked };
+        seed.prepare()?;
+        for way in turns(number) {
+            if let Some(measured) = seed.run(way, &pythons)? {
+                runs.push(Run { way, seed: number, measured });
+            }
+        }
+        fair(&runs)?;
     }
-    let mut rows = Vec::new();
-    for seed in 0..asked.seeds {
-        let start = folder.join(format!("start-{seed}"));
-        if !start.exists() {
-            let mut program = race("start");
-            program.arg("--encoder").arg(workspace::minilm());
-            process::run(program.args(["--seed", &seed.to_string(), "--out"]).arg(&start))?;
-        }
-        if let Ok(python) = &python {
-            rows.push(("TextBrewer", of_textbrewer(python, &folder, seed, asked)?));
-        }
-        for way in WAYS.iter().filter(|way| seed == 0 || way.all_seeds) {
-            rows.push((way.name, of_brew(way, &folder, seed, asked)?));
-        }
-    }
-    println!("\n{}", table(&rows, asked)?);
+    println!("\n{}", table(&runs, asked)?);
     Ok(())
 }
 
-fn of_brew(way: &Way, folder: &Path, seed: u64, asked: Asked) -> Result<Value> {
-    let cache = folder.join(format!("cache-{}-{seed}", if way.key == "bf16" { "bf16" } else { "f32" }));
-    let mut arguments: Vec<String> = [
-        "--seed",
-        &seed.to_string(),
-        "--epochs",
-        &asked.epochs.to_string(),
-        "--threads",
-        &asked.threads.to_string(),
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    arguments.extend(asked.rows.iter().flat_map(|rows| ["--rows".to_owned(), rows.to_string()]));
-    arguments.extend(way.arguments.iter().map(|argument| match *argument {
-        CACHE => sentiment::shown(&cache),
-        other => other.to_owned(),
-    }));
-    Remembered::new(folder, &format!("{}-{seed}", way.key), json!(arguments)).or_run(|| {
-        if way.fills && cache.exists() {
-            fs::remove_dir_all(&cache).at("remove", &cache)?;
+/// The ways that run with a seed, side by side in an order that is another one with the next seed: a machine may be
+/// slower at the end of an hour than at its beginning.
+fn turns(seed: u64) -> Vec<&'static Way> {
+    let mut sides = [Side::TextBrewer, Side::Expert, Side::Brew];
+    sides.rotate_left(usize::try_from(seed % 3).unwrap_or(0));
+    let ways = sides.iter().flat_map(|side| WAYS.iter().filter(move |way| way.side == *side));
+    ways.filter(|way| seed == 0 || way.all_seeds).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_side_is_first_with_one_of_three_seeds_and_a_cache_is_filled_before_it_is_read() {
+        let sides = |seed| {
+            let mut sides: Vec<Side> = turns(seed).iter().map(|way| way.side).collect();
+            sides.dedup();
+            sides
+        };
+        assert_eq!(sides(0), [Side::TextBrewer, Side::Expert, Side::Brew]);
+        assert_eq!(sides(1), [Side::Expert, Side::Brew, Side::TextBrewer]);
+        assert_eq!(sides(2), [Side::Brew, Side::TextBrewer, Side::Expert]);
+        assert_eq!(sides(3), sides(0));
+        for seed in 0..2 {
+            let keys: Vec<&str> = turns(seed).iter().map(|way| way.key).collect();
+            let place = |key| keys.iter().position(|known| *known == key);
+            assert!(place("cache").unwrap() < place("rows").unwrap(), "{keys:?}");
         }
-        let mut program = race("run");
-        program.arg("--data").arg(workspace::movie_reviews());
-        program.arg("--teacher").arg(folder.join("teacher/student"));
-        program.arg("--student").arg(folder.join(format!("start-{seed}")));
-        program.arg("--tokens").arg(folder.join("tokens")).args(&arguments);
-        parsed(&mut program)
-    })
-}
-
-fn of_textbrewer(python: &Path, folder: &Path, seed: u64, asked: Asked) -> Result<Value> {
-    let config = json!({
-        "seed": seed, "threads": asked.threads, "epochs": asked.epochs, "rows": asked.rows,
-        "batch": 32, "length": 64, "temperature": 8, "learning_rate": 1e-4,
-        "data": workspace::movie_reviews(), "tokenizer": workspace::minilm(),
-        "teacher": folder.join("teacher/student"), "student": folder.join(format!("start-{seed}")),
-        "out": folder.join(format!("textbrewer-{seed}")),
-    });
-    Remembered::new(folder, &format!("textbrewer-{seed}"), config.clone()).or_run(|| {
-        let path = folder.join("textbrewer.config.json");
-        fs::write(&path, config.to_string()).at("write", &path)?;
-        let mut program = Command::new(python);
-        program.args(["-c", concat!(include_str!("../memory.py"), include_str!("race.py"))]);
-        program.arg(&path).env("HF_HUB_OFFLINE", "1");
-        parsed(&mut program)
-    })
-}
-
-fn race(command: &str) -> Command {
-    let mut cargo = workspace::cargo();
-    cargo.args(["run", "-q", "-p", "examples", "--bin", "race", "--", command]);
-    cargo
-}
-
-/// A Python with TextBrewer: the user's, or one that pip sets up here.
-fn with_textbrewer(folder: &Path) -> Result<PathBuf, String> {
-    let made = folder.join("python/bin/python");
-    let why = match python(MODULES) {
-        Ok(python) => return Ok(python),
-        Err(_) if made.exists() => return Ok(made),
-        Err(why) => why,
-    };
-    println!("{why}; making one with pip in {}", sentiment::shown(&folder.join("python")));
-    let made_it = process::run(Command::new("python3").args(["-m", "venv"]).arg(folder.join("python")))
-        .and_then(|()| {
-            process::run(Command::new(&made).args(["-m", "pip", "install", "-q"]).args(REQUIREMENTS))
-        });
-    match made_it {
-        Ok(()) => Ok(made),
-        Err(failure) => {
-            // An incomplete folder would be taken for complete next time.
-            let _ = fs::remove_dir_all(folder.join("python"));
-            Err(failure.to_string())
-        }
+        assert_eq!(turns(0).len(), WAYS.len());
+        assert_eq!(turns(1).len(), 4);
     }
 }
