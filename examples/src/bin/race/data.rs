@@ -1,5 +1,5 @@
-//! The data, the batches, and the schedule of one seed in a file, so that the sides written in Python train on exactly the
-//! same.
+//! The data, the batches, and the schedule of one seed in a file, so that the sides written in Python train on exactly
+//! the same.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! brew's side of the race against TextBrewer and an expert's PyTorch: each process makes one run and prints what it
 //! measured as JSON.
 //!
-//! `cargo xtask bench race` calls it and draws the table. `start` writes the initial student of all sides, `data` writes
-//! the tokens, batches, and learning rates that all sides train with, and `run` distils on the movie reviews.
+//! `cargo xtask bench race` calls it and draws the table. `start` writes the initial student of all sides, `data`
+//! writes the tokens, batches, and learning rates that all sides train with, and `run` distils on the movie reviews.
 
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
 

@@ -1,7 +1,8 @@
-//! Tests that the student of both peers drops from its first step on, and that a side whose student does not is refused.
+//! Tests that the student of both peers drops from its first step on, and that a side whose student does not is
+//! refused.
 //!
-//! The interpreter is `BREW_PYTHON`, or `python3`. Without TextBrewer only the expert's side is tested, and without PyTorch
-//! neither; the test says so.
+//! The interpreter is `BREW_PYTHON`, or `python3`. Without TextBrewer only the expert's side is tested, and without
+//! PyTorch neither; the test says so.
 
 use std::fs;
 use std::io::Write as _;

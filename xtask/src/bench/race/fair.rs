@@ -6,7 +6,8 @@ use super::Run;
 use crate::bench::measured::number;
 use crate::failure::{Failure, Result};
 
-/// Refuses runs of which one trained without dropout, or differs from the first in steps, examples, dropout, or teacher.
+/// Refuses runs of which one trained without dropout, or differs from the first in steps, examples, dropout, or
+/// teacher.
 ///
 /// # Errors
 ///

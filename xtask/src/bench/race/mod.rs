@@ -1,5 +1,6 @@
-//! The race: TextBrewer, the loop an expert writes by hand in PyTorch, and brew on the same reviews, with the same teacher,
-//! initial student, batches, and learning rates, one run after the other; and what each of brew's switches gains.
+//! The race: TextBrewer, the loop an expert writes by hand in PyTorch, and brew on the same reviews, with the same
+//! teacher, initial student, batches, and learning rates, one run after the other; and what each of brew's switches
+//! gains.
 //!
 //! Reports are kept, so an interrupted race resumes.
 

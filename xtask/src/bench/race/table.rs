@@ -50,8 +50,8 @@ pub(super) fn table(runs: &[Run], asked: Asked) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// A way's speed divided by a peer's with the same seed, for each seed that both ran with: these ran one after the other,
-/// on a machine whose speed may change within hours.
+/// A way's speed divided by a peer's with the same seed, for each seed that both ran with: these ran one after the
+/// other, on a machine whose speed may change within hours.
 fn times(all: &[&Run], peer: &[&Run]) -> Result<Vec<f64>> {
     let both = all.iter().filter_map(|run| Some((run, peer.iter().find(|peer| peer.seed == run.seed)?)));
     let speed = |run: &Run| number(&run.measured, "examples_per_second");
