@@ -1,13 +1,15 @@
 //! The parsers of brew-data and brew-core, from their source files, without the rest of the crates.
 
-#![allow(dead_code, missing_docs, reason = "the parsers' own crate uses and documents all of them")]
+#![allow(dead_code, missing_docs, unused_imports, reason = "the parsers' own crate uses and documents all of them")]
 
 #[path = "../brew-data/src/parse/mod.rs"]
 mod parse;
 
+#[path = "../brew-core/src/gguf/parse/mod.rs"]
+mod gguf_parse;
+
 mod gguf {
-    #[path = "../../brew-core/src/gguf/parse/mod.rs"]
-    pub(crate) mod parse;
+    pub(crate) use crate::gguf_parse as parse;
 }
 
 pub mod drive;
