@@ -37,7 +37,7 @@ fn greedy_answers_are_those_of_transformers_alone_and_in_a_padded_batch() {
         assert_eq!(batch.answers[0], golden.greedy, "{name}");
         assert_eq!(batch.answers[3], golden.greedy, "{name}");
         for (row, answer) in rows().into_iter().zip(&batch.answers) {
-            assert_eq!(written(&model, vec![row], &endless(8)).answers, [answer.clone()], "{name}");
+            assert_eq!(written(&model, vec![row], &endless(8)).answers[0], *answer, "{name}");
         }
     }
 }
@@ -220,7 +220,7 @@ fn padding_is_not_penalized() {
         let config = GenerationConfig { pad_token_id: Some(pad), ..config.clone() };
         let batch = written(&model, rows(), &config);
         for (row, answer) in rows().into_iter().zip(&batch.answers) {
-            assert_eq!(written(&model, vec![row], &config).answers, [answer.clone()], "padded with {pad}");
+            assert_eq!(written(&model, vec![row], &config).answers[0], *answer, "padded with {pad}");
         }
     }
     assert_ne!(written(&model, rows(), &config).answers, free(&model));
