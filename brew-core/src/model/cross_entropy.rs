@@ -26,6 +26,11 @@ pub(crate) struct CrossEntropy {
 }
 
 impl CrossEntropy {
+    /// The same settings.
+    pub(crate) fn shallow_clone(&self) -> Self {
+        CrossEntropy { weights: self.weights.as_ref().map(Tensor::shallow_clone), ..*self }
+    }
+
     /// The same with a weight for each class.
     pub(crate) fn with_weights(
         self,

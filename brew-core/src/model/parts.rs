@@ -6,6 +6,7 @@
 use tch::{Device, Tensor};
 
 use crate::error::{InStage, Result};
+use crate::model::lora::{Adapter, adapted};
 use crate::model::weights::Weights;
 use crate::native::ffi;
 use crate::pass::Pass;
@@ -16,6 +17,7 @@ pub(crate) struct Linear {
     name: String,
     weight: Tensor,
     bias: Tensor,
+    adapter: Option<Adapter>,
 }
 
 impl Linear {
@@ -23,32 +25,43 @@ impl Linear {
     pub(crate) fn take(weights: &mut Weights, name: String, inputs: i64, outputs: i64) -> Self {
         let weight = weights.take(&format!("{name}.weight"), &[outputs, inputs]);
         let bias = weights.take(&format!("{name}.bias"), &[outputs]);
-        Linear { name, weight, bias }
+        let adapter = weights.adapter(&name, (inputs, outputs), &weight);
+        Linear { name, weight, bias, adapter }
     }
 
     /// The same layer, with shared parameters.
     pub(crate) fn shallow_clone(&self) -> Self {
         let (weight, bias) = (self.weight.shallow_clone(), self.bias.shallow_clone());
-        Linear { name: self.name.clone(), weight, bias }
+        let adapter = self.adapter.as_ref().map(Adapter::shallow_clone);
+        Linear { name: self.name.clone(), weight, bias, adapter }
     }
 
-    pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        input.f_linear(&self.weight, Some(&self.bias)).in_stage(&self.name)
+    pub(crate) fn forward(&self, input: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let output = input.f_linear(&self.weight, Some(&self.bias)).in_stage(&self.name)?;
+        adapted(output, self.adapter.as_ref(), input, pass)
     }
 
-    pub(crate) fn parameters(&self) -> [(String, Tensor); 2] {
-        weight_and_bias(&self.name, &self.weight, &self.bias)
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + use<> {
+        let adapter = self.adapter.as_ref().map(Adapter::parameters).into_iter().flatten();
+        weight_and_bias(&self.name, &self.weight, &self.bias).into_iter().chain(adapter)
     }
 }
 
 /// The concatenated outputs of several linear layers with the same input, by one product: three narrow
 /// matrices together use the processor better than each alone.
-pub(crate) fn forward_together(layers: &[&Linear], input: &Tensor) -> Result<Tensor> {
+pub(crate) fn forward_together(layers: &[&Linear], input: &Tensor, pass: &Pass) -> Result<Tensor> {
     let name = layers.first().map_or("", |layer| &layer.name);
     let weights: Vec<_> = layers.iter().map(|layer| &layer.weight).collect();
     let biases: Vec<_> = layers.iter().map(|layer| &layer.bias).collect();
     let (weight, bias) = (Tensor::f_cat(&weights, 0), Tensor::f_cat(&biases, 0));
-    input.f_linear(&weight.in_stage(name)?, Some(&bias.in_stage(name)?)).in_stage(name)
+    let output = input.f_linear(&weight.in_stage(name)?, Some(&bias.in_stage(name)?)).in_stage(name)?;
+    if layers.iter().all(|layer| layer.adapter.is_none()) {
+        return Ok(output);
+    }
+    let sizes: Vec<i64> = layers.iter().flat_map(|layer| layer.bias.size()).collect();
+    let parts = output.f_split_with_sizes(sizes, -1).in_stage(name)?.into_iter().zip(layers);
+    let parts = parts.map(|(part, layer)| adapted(part, layer.adapter.as_ref(), input, pass));
+    Tensor::f_cat(&parts.collect::<Result<Vec<_>>>()?, -1).in_stage(name)
 }
 
 /// `(x - mean) / sqrt(variance + epsilon) · w + b` over the last dimension.

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
+use crate::model::lora::{Adapter, Attach, Attached};
 
 /// An entry of a checkpoint: a float tensor, or the name of a dtype that parameters cannot have.
 pub(crate) type Stored = Result<Tensor, String>;
@@ -36,11 +37,13 @@ pub struct Weights {
     /// What the origin calls a parameter.
     name_in_origin: fn(&str) -> String,
     device: Device,
-    /// The dtype that they are held in, and whether they learn.
-    held: (Kind, bool),
+    /// The dtype that they are held in, and whether they learn; `None` for tensors that stay as they are.
+    held: Option<(Kind, bool)>,
     stored: BTreeMap<String, Stored>,
     /// Creates the parameters of a new model.
     draw: Option<DrawParameters>,
+    /// Adds adapters to linear layers.
+    adapters: Option<Attach>,
     /// Problems of the whole, or of unreadable tensors.
     problems: Vec<String>,
     /// Tensors whose shape differs from the config's.
@@ -60,9 +63,10 @@ impl Weights {
             origin: origin.into(),
             name_in_origin: str::to_owned,
             device,
-            held: (Kind::Float, true),
+            held: Some((Kind::Float, true)),
             stored: stored.into_iter().collect(),
             draw: None,
+            adapters: None,
             problems: Vec::new(),
             misshapen: Vec::new(),
             missing: Vec::new(),
@@ -87,7 +91,26 @@ impl Weights {
 
     /// The same parameters, to be held in this dtype and without gradients.
     pub(crate) fn frozen_in(self, kind: Kind) -> Self {
-        Weights { held: (kind, false), ..self }
+        Weights { held: Some((kind, false)), ..self }
+    }
+
+    /// Tensors that a model shares: it holds the same ones.
+    pub(crate) fn shared(
+        origin: impl Into<PathBuf>,
+        device: Device,
+        stored: impl IntoIterator<Item = (String, Stored)>,
+    ) -> Self {
+        Weights { held: None, ..Weights::new(origin, device, stored) }
+    }
+
+    /// The same, for a model whose linear layers get adapters.
+    pub(crate) fn with_adapters(self, adapters: Attach) -> Self {
+        Weights { adapters: Some(adapters), ..self }
+    }
+
+    /// The folder that the parameters came from, if they came from files.
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
+        self.origin.parent().filter(|_| self.origin.is_file()).map(Path::to_owned)
     }
 
     /// A parameter as it is stored, if it exists.
@@ -141,9 +164,55 @@ impl Weights {
     ///
     /// After a problem it returns an undefined tensor; [`Weights::finish`] makes sure that it is never used.
     pub(crate) fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
-        match self.stored.remove(name) {
+        let stored = self.stored.remove(name);
+        let Some(adapters) = self.adapters.as_mut().filter(|adapters| adapters.saves(name)) else {
+            return self.settle(name, shape, stored, self.held);
+        };
+        let kind = learned_beside(&stored);
+        let own = adapters.value_of(name, stored).unwrap_or_else(|error| Some(Err(error.to_string())));
+        let taken = self.settle(name, shape, own, Some((kind, true)));
+        if let Some(adapters) = &mut self.adapters {
+            adapters.learns(name, &taken);
+        }
+        taken
+    }
+
+    /// The adapter of the linear layer `name`, if it gets one.
+    pub(crate) fn adapter(&mut self, name: &str, sizes: (i64, i64), weight: &Tensor) -> Option<Adapter> {
+        let wanted = match self.adapters.as_mut()?.matrices_of(name, sizes) {
+            Ok(wanted) => wanted?,
+            Err(error) => {
+                self.problems.push(format!("`{name}`: {error}"));
+                return None;
+            }
+        };
+        let wide = weight.defined() && weight.kind() == Kind::Double;
+        let held = Some((if wide { Kind::Double } else { Kind::Float }, true));
+        let matrices = wanted.map(|(name, shape, stored)| self.settle(&name, &shape, stored, held));
+        Some(self.adapters.as_mut()?.adapter(name, matrices))
+    }
+
+    /// The adapters that the parts of a model have got; [`Weights::finish`] reports problems of stored ones.
+    ///
+    /// # Errors
+    /// Why new adapters do not fit the model.
+    pub(crate) fn attached(&mut self) -> Result<Option<Attached>> {
+        let Some(adapters) = self.adapters.take() else { return Ok(None) };
+        let attached = adapters.close()?;
+        Ok(attached.map_err(|problems| self.problems.extend(problems)).ok())
+    }
+
+    /// A value as a parameter of this shape.
+    fn settle(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        stored: Option<Stored>,
+        held: Option<(Kind, bool)>,
+    ) -> Tensor {
+        match stored {
             None => match self.draw.as_ref().map(|DrawParameters(draw)| draw(name, shape)) {
-                Some(drawn) => match drawn.and_then(|drawn| self.leaf(&drawn)).in_stage(name) {
+                Some(drawn) => match drawn.and_then(|drawn| self.leaf(&drawn, held)).in_stage(name) {
                     Ok(leaf) => return leaf,
                     Err(error) => self.problems.push(error.to_string()),
                 },
@@ -162,7 +231,7 @@ impl Weights {
                 dimensions(&tensor.size()),
                 dimensions(shape)
             )),
-            Some(Ok(tensor)) => match self.leaf(&tensor).in_stage(name) {
+            Some(Ok(tensor)) => match self.leaf(&tensor, held).in_stage(name) {
                 Ok(leaf) => return leaf,
                 Err(error) => self.problems.push(error.to_string()),
             },
@@ -170,8 +239,8 @@ impl Weights {
         Tensor::new()
     }
 
-    fn leaf(&self, tensor: &Tensor) -> Result<Tensor> {
-        let (kind, learns) = self.held;
+    fn leaf(&self, tensor: &Tensor, held: Option<(Kind, bool)>) -> Result<Tensor> {
+        let Some((kind, learns)) = held else { return Ok(tensor.shallow_clone()) };
         let placed = tensor.f_to_kind(kind)?.f_to_device(self.device)?;
         Ok(placed.f_set_requires_grad(learns)?)
     }
@@ -214,6 +283,14 @@ impl Weights {
             }
         };
         Err(Error::file(self.origin, text))
+    }
+}
+
+/// The dtype of what learns beside a weight of the base.
+fn learned_beside(weight: &Option<Stored>) -> Kind {
+    match weight {
+        Some(Ok(weight)) if weight.kind() == Kind::Double => Kind::Double,
+        _ => Kind::Float,
     }
 }
 

@@ -82,7 +82,7 @@ impl Attention {
         let keep = |wanted: bool, tensor: &Tensor| {
             if wanted { tensor.shallow_clone() } else { Tensor::new() }
         };
-        let given = forward_together(&[&self.query, &self.key, &self.value], hidden)?;
+        let given = forward_together(&[&self.query, &self.key, &self.value], hidden, pass)?;
         let joined = attended.without_the_alone(&given)?;
         let mask = &attended.scores_in(joined.kind())?;
         let [query, key, value] = three_parts(&joined)?;
@@ -117,7 +117,8 @@ impl Attention {
             };
             context.f_transpose(1, 2)?.f_flatten(2, 3).in_stage("attention")?
         };
-        let output = dropout_and_add(self.output.forward(&context)?, hidden, self.hidden_dropout, pass)?;
+        let output =
+            dropout_and_add(self.output.forward(&context, pass)?, hidden, self.hidden_dropout, pass)?;
         Ok((self.norm.forward(&output)?, inside))
     }
 
@@ -151,7 +152,7 @@ impl Attention {
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {
         [&self.query, &self.key, &self.value, &self.output]
             .into_iter()
-            .flat_map(Linear::parameters)
+            .flat_map(|linear| linear.parameters())
             .chain(self.norm.parameters())
     }
 }

@@ -10,6 +10,7 @@ use super::{Bert, BertConfig, ClassHead, Head};
 use crate::error::{Error, Result};
 use crate::model::class_order::own_names;
 use crate::model::folder::{CONFIG, companions, copy_companions, read_config, read_weights};
+use crate::model::lora::{self, Attached};
 use crate::model::subset::layers_in;
 use crate::model::weights::Weights;
 use crate::model::{Model, ProblemType, identity_of};
@@ -88,12 +89,15 @@ fn read(folder: &Path, device: Device) -> Result<(BertConfig, Weights)> {
 
 impl<H: Head> Model for Bert<H> {
     fn parameters(&self) -> Parameters {
-        self.named_parameters()
+        self.lora.as_ref().map_or_else(|| self.named_parameters(), Attached::parameters)
     }
 
     fn identity(&self) -> Result<BTreeMap<String, String>> {
         let mut identity = identity_of::<Self>(&self.config)?;
         identity.extend(self.cross_entropy.identity()?);
+        if let Some(lora) = &self.lora {
+            lora.add_identity(&mut identity)?;
+        }
         Ok(identity)
     }
 
@@ -119,8 +123,12 @@ impl<H: Head> Model for Bert<H> {
     }
 
     /// Writes a Hugging Face folder that Python's transformers can load directly: `model.safetensors` in
-    /// float32, `config.json`, and the tokenizer files of the model's original folder.
+    /// float32, `config.json`, and the tokenizer files of the model's original folder. A model with adapters writes
+    /// them alone, to a folder that Python's peft and [`load_adapter`](Self::load_adapter) read.
     fn save(&self, folder: &Path) -> Result<()> {
+        if self.lora.is_some() {
+            return lora::save(self, folder);
+        }
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
         write_weights(&folder.join(WEIGHTS), &H::stored(self.named_parameters(), &self.config))?;
         let file = self.told_config().to_file(&H::class(self.config.model_type))?;

@@ -59,8 +59,8 @@ impl Layer {
         pass: &Pass,
     ) -> Result<(Tensor, Inside)> {
         let (context, inside) = self.attention.forward(hidden, attended, number, pass)?;
-        let activated = self.activation.forward(&self.intermediate.forward(&context)?)?;
-        let output = dropout_and_add(self.output.forward(&activated)?, &context, self.dropout, pass)?;
+        let activated = self.activation.forward(&self.intermediate.forward(&context, pass)?)?;
+        let output = dropout_and_add(self.output.forward(&activated, pass)?, &context, self.dropout, pass)?;
         Ok((self.norm.forward(&output)?, inside))
     }
 

@@ -6,6 +6,7 @@
 //! assembles them. A task is a head, with its own file for the model's inputs and outputs; everything else is
 //! the same for all tasks and architectures.
 
+mod adapters;
 mod architecture;
 mod attended;
 mod attention;
@@ -62,6 +63,7 @@ use self::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::model::cross_entropy::CrossEntropy;
 use crate::model::layer_outputs::LayerOutputs;
+use crate::model::lora::Attached;
 use crate::model::problem::HeadProblem;
 use crate::model::weights::Weights;
 use crate::parameters::Parameters;
@@ -84,6 +86,9 @@ pub struct Bert<H> {
     learned_names: OnceLock<Vec<String>>,
     /// The tokenizer files of its original folder, which are saved with the model.
     companions: Vec<PathBuf>,
+    /// The folder that it came from.
+    folder: Option<PathBuf>,
+    lora: Option<Attached>,
 }
 
 impl<H: Head> Bert<H> {
@@ -96,6 +101,8 @@ impl<H: Head> Bert<H> {
             problem: HeadProblem::new(config.problem_type),
             cross_entropy: CrossEntropy::default(),
             learned_names: OnceLock::new(),
+            folder: weights.folder(),
+            lora: weights.attached()?,
             config,
             companions,
         };

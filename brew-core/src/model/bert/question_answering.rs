@@ -75,7 +75,7 @@ impl BertForQuestionAnswering {
     ) -> Result<SpanOutput> {
         let LayerOutputs { last, hidden_states, attentions, queries, keys, values } =
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
-        let logits = self.head.output.forward(&dropout(last, self.head.dropout, pass)?)?;
+        let logits = self.head.output.forward(&dropout(last, self.head.dropout, pass)?, pass)?;
         let start_logits = logits.f_select(-1, 0).in_stage("qa_outputs")?;
         let end_logits = logits.f_select(-1, 1).in_stage("qa_outputs")?;
         let (loss, losses) = match (start_positions, end_positions) {

@@ -73,7 +73,7 @@ impl Head for SequenceHead {
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.dense.parameters().into_iter().chain(self.output.parameters()).collect()
+        self.dense.parameters().chain(self.output.parameters()).collect()
     }
 }
 
@@ -87,11 +87,12 @@ impl SequenceHead {
             Network::Bert | Network::DistilBert => first,
             Network::Roberta => dropout(first, self.dropout, pass)?,
         };
-        let dense = self.dense.forward(&first)?;
+        let dense = self.dense.forward(&first, pass)?;
         let activated = match self.network {
             Network::Bert | Network::Roberta => dense.f_tanh(),
             Network::DistilBert => dense.f_relu(),
         };
-        self.output.forward(&dropout(activated.in_stage("activation of the head")?, self.dropout, pass)?)
+        self.output
+            .forward(&dropout(activated.in_stage("activation of the head")?, self.dropout, pass)?, pass)
     }
 }

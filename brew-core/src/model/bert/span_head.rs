@@ -45,6 +45,6 @@ impl Head for SpanHead {
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.output.parameters().into()
+        self.output.parameters().collect()
     }
 }

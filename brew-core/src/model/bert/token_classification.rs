@@ -105,7 +105,7 @@ impl BertForTokenClassification {
     ) -> Result<TokenClassifierOutput> {
         let LayerOutputs { last, hidden_states, attentions, queries, keys, values } =
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
-        let logits = self.head.output.forward(&dropout(last, self.head.dropout, pass)?)?;
+        let logits = self.head.output.forward(&dropout(last, self.head.dropout, pass)?, pass)?;
         let labels = labels.filter(|_| pass.wants().role::<role::Losses>());
         let loss = labels.map(|labels| loss::of_tokens(&logits, labels, &self.cross_entropy)).transpose()?;
         Ok(TokenClassifierOutput { logits, hidden_states, attentions, queries, keys, values, loss })
@@ -157,7 +157,7 @@ impl Head for TokenHead {
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.output.parameters().into()
+        self.output.parameters().collect()
     }
 }
 

@@ -91,7 +91,7 @@ impl Attention {
         let keep = |wanted: bool, tensor: &Tensor| {
             if wanted { tensor.shallow_clone() } else { Tensor::new() }
         };
-        let [query, key, value] = self.projections.forward(hidden)?;
+        let [query, key, value] = self.projections.forward(hidden, pass)?;
         let mut inside = Inside {
             map: Tensor::new(),
             query: keep(wants.layer::<role::Query>(layer, layers), &query),
@@ -123,7 +123,7 @@ impl Attention {
             self.fused(&query, &key, &value, visibility, if drops { self.dropout } else { 0.0 })?
         };
         let context = context.f_transpose(1, 2)?.f_flatten(2, 3).in_stage("attention")?;
-        Ok((self.output.forward(&context)?, inside))
+        Ok((self.output.forward(&context, pass)?, inside))
     }
 
     /// The norms of queries and of keys.

@@ -7,6 +7,7 @@ use super::linear::{Projection, asked};
 use crate::error::{InStage, Result};
 use crate::model::activation::Activation;
 use crate::model::weights::Weights;
+use crate::pass::Pass;
 
 /// `down(act(gate x) up x)`, or `down(act(up x))` without a gate.
 #[derive(Debug)]
@@ -43,15 +44,17 @@ impl FeedForward {
         }
     }
 
-    pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        let up = self.up.forward(input)?;
+    pub(crate) fn forward(&self, input: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let up = self.up.forward(input, pass)?;
         let activated = match &self.gate {
-            Some(gate) => {
-                self.activation.forward(&gate.forward(input)?)?.f_mul(&up).in_stage("feed-forward block")?
-            }
+            Some(gate) => self
+                .activation
+                .forward(&gate.forward(input, pass)?)?
+                .f_mul(&up)
+                .in_stage("feed-forward block")?,
             None => self.activation.forward(&up)?,
         };
-        self.down.forward(&activated)
+        self.down.forward(&activated, pass)
     }
 
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {

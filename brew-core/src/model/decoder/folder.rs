@@ -9,6 +9,7 @@ use super::{DecoderConfig, DecoderForCausalLm};
 use crate::error::{Error, Result};
 use crate::gguf::{self, Gguf};
 use crate::model::folder::{CONFIG, companions, copy_companions, read_config, read_weights};
+use crate::model::lora::{self, Attached};
 use crate::model::subset::layers_in;
 use crate::model::weights::Weights;
 use crate::model::{Model, identity_of};
@@ -179,11 +180,15 @@ fn dtype(kind: Kind) -> Result<&'static str> {
 
 impl Model for DecoderForCausalLm {
     fn parameters(&self) -> Parameters {
-        self.named_parameters()
+        self.lora.as_ref().map_or_else(|| self.named_parameters(), Attached::parameters)
     }
 
     fn identity(&self) -> Result<BTreeMap<String, String>> {
-        identity_of::<Self>(&self.config)
+        let mut identity = identity_of::<Self>(&self.config)?;
+        if let Some(lora) = &self.lora {
+            lora.add_identity(&mut identity)?;
+        }
+        Ok(identity)
     }
 
     fn vocabulary(&self) -> Result<Option<Vocabulary>> {
@@ -192,8 +197,12 @@ impl Model for DecoderForCausalLm {
 
     /// Writes a Hugging Face folder that Python's transformers loads as it is: `model.safetensors` in the weights'
     /// dtype, `config.json` with the keys of both transformers 4 and 5, and the tokenizer and generation files of
-    /// the folder or GGUF file that the model came from.
+    /// the folder or GGUF file that the model came from. A model with adapters writes them alone, to a folder that Python's
+    /// peft and [`load_adapter`](Self::load_adapter) read.
     fn save(&self, folder: &Path) -> Result<()> {
+        if self.lora.is_some() {
+            return lora::save(self, folder);
+        }
         std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
         write_tensors(&folder.join(WEIGHTS), &self.parameters())?;
         let config = self.config.to_file(dtype(self.embeddings.table().kind())?)?;

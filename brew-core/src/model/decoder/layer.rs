@@ -94,7 +94,7 @@ impl Layer {
         let (context, inside) = attend(&self.attention_norm.forward(hidden)?)?;
         let context = normed_by(self.behind_attention.as_ref(), context)?;
         let hidden = dropout_and_add(context, hidden, self.dropout, pass)?;
-        let output = self.feed_forward.forward(&self.feed_forward_norm.forward(&hidden)?)?;
+        let output = self.feed_forward.forward(&self.feed_forward_norm.forward(&hidden)?, pass)?;
         let output = normed_by(self.behind_feed_forward.as_ref(), output)?;
         Ok((dropout_and_add(output, &hidden, self.dropout, pass)?, inside))
     }

@@ -6,7 +6,9 @@ use super::config::DecoderConfig;
 use super::names::ProjectionNames;
 use super::switches::Bias;
 use crate::error::{Error, InStage, Result};
+use crate::model::lora::{Adapter, adapted};
 use crate::model::weights::Weights;
+use crate::pass::Pass;
 
 /// `x Wᵀ + b`, for `x` of `(…, inputs)`.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub(crate) struct Projection {
     weight: Tensor,
     bias: Option<Tensor>,
     inputs_first: bool,
+    adapter: Option<Adapter>,
 }
 
 impl Projection {
@@ -28,12 +31,10 @@ impl Projection {
         inputs_first: bool,
     ) -> Self {
         let shape = if inputs_first { [inputs, outputs] } else { [outputs, inputs] };
-        Projection {
-            weight: weights.take(&format!("{name}.weight"), &shape),
-            bias: has_bias.then(|| weights.take(&format!("{name}.bias"), &[outputs])),
-            name,
-            inputs_first,
-        }
+        let weight = weights.take(&format!("{name}.weight"), &shape);
+        let bias = has_bias.then(|| weights.take(&format!("{name}.bias"), &[outputs]));
+        let adapter = weights.adapter(&name, (inputs, outputs), &weight);
+        Projection { name, weight, bias, inputs_first, adapter }
     }
 
     /// The same layer: another handle of its parameters.
@@ -43,18 +44,21 @@ impl Projection {
             weight: self.weight.shallow_clone(),
             bias: self.bias.as_ref().map(Tensor::shallow_clone),
             inputs_first: self.inputs_first,
+            adapter: self.adapter.as_ref().map(Adapter::shallow_clone),
         }
     }
 
-    pub(crate) fn forward(&self, input: &Tensor) -> Result<Tensor> {
+    pub(crate) fn forward(&self, input: &Tensor, pass: &Pass) -> Result<Tensor> {
         let weight = if self.inputs_first { self.weight.f_tr()? } else { self.weight.shallow_clone() };
-        input.f_linear(&weight, self.bias.as_ref()).in_stage(&self.name)
+        let output = input.f_linear(&weight, self.bias.as_ref()).in_stage(&self.name)?;
+        adapted(output, self.adapter.as_ref(), input, pass)
     }
 
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {
         let weight = (format!("{}.weight", self.name), self.weight.shallow_clone());
         let bias = self.bias.as_ref().map(|bias| (format!("{}.bias", self.name), bias.shallow_clone()));
-        std::iter::once(weight).chain(bias)
+        let adapter = self.adapter.iter().flat_map(Adapter::parameters);
+        std::iter::once(weight).chain(bias).chain(adapter)
     }
 }
 
@@ -91,13 +95,13 @@ impl Projections {
     }
 
     /// `(batch, length, width)` to queries, keys and values, `(batch, length, heads x head width)`.
-    pub(crate) fn forward(&self, input: &Tensor) -> Result<[Tensor; 3]> {
+    pub(crate) fn forward(&self, input: &Tensor, pass: &Pass) -> Result<[Tensor; 3]> {
         match self {
             Projections::Three([query, key, value]) => {
-                Ok([query.forward(input)?, key.forward(input)?, value.forward(input)?])
+                Ok([query.forward(input, pass)?, key.forward(input, pass)?, value.forward(input, pass)?])
             }
             Projections::Joined(joined) => {
-                let parts = joined.forward(input)?.f_chunk(3, -1).in_stage("attention")?;
+                let parts = joined.forward(input, pass)?.f_chunk(3, -1).in_stage("attention")?;
                 parts
                     .try_into()
                     .map_err(|_| Error::invalid("queries, keys and values are not three equal parts"))

@@ -5,6 +5,7 @@
 //! parameter names and folders are those of Python's transformers, so checkpoints work in both. Each part of the
 //! network has its own file; this one assembles them.
 
+mod adapters;
 mod architecture;
 mod attention;
 mod cached;
@@ -47,6 +48,7 @@ use self::head::Head;
 use self::stack::Stack;
 use crate::error::{Error, Result};
 use crate::model::layer_outputs::LayerOutputs;
+use crate::model::lora::Attached;
 use crate::model::weights::Weights;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
@@ -84,6 +86,9 @@ pub struct DecoderForCausalLm {
     head: Head,
     /// Files of the folder it came from, which are saved with the model.
     companions: Vec<PathBuf>,
+    /// The folder that it came from.
+    folder: Option<PathBuf>,
+    lora: Option<Attached>,
 }
 
 impl DecoderForCausalLm {
@@ -93,6 +98,8 @@ impl DecoderForCausalLm {
             embeddings: Embeddings::take(&mut weights, &config),
             stack: Stack::take(&mut weights, &config),
             head: Head::take(&mut weights, &config),
+            folder: weights.folder(),
+            lora: weights.attached()?,
             config,
             companions,
         };

@@ -88,7 +88,11 @@ fn is_bare_name(name: &str) -> bool {
     matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)
 }
 
-fn read_file(path: &Path) -> Result<Vec<(String, Stored)>> {
+/// Every tensor of a safetensors file.
+///
+/// # Errors
+/// Names the file, and the tensor if it concerns one.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<(String, Stored)>> {
     let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
     if bytes.starts_with(LFS_POINTER) {
         return Err(Error::file(

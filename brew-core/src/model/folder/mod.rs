@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::gguf::{self, Gguf};
 
-pub(crate) use checkpoint::read_weights;
+pub(crate) use checkpoint::{read_file, read_weights};
 pub use files::ModelFiles;
 pub(crate) use names::Layout;
 

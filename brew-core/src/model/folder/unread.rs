@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{CONFIG, INDEX};
 use crate::error::Error;
 use crate::gguf;
+use crate::model::lora::ADAPTER_CONFIG;
 use crate::parameters::WEIGHTS;
 
 /// Converts PyTorch's own files to safetensors, keeping the names. (Loading them as a model would require
@@ -51,6 +52,12 @@ pub(super) fn no_config(folder: &Path) -> Error {
     }
     if !folder.is_dir() {
         return Error::file(folder, "the folder does not exist");
+    }
+    if folder.join(ADAPTER_CONFIG).is_file() {
+        return Error::file(
+            folder,
+            "this is the folder of an adapter: load the base that it was trained on, and then the adapter with `load_adapter`",
+        );
     }
     let models = names_in(folder, |path| path.join(CONFIG).is_file());
     let files = names_in(folder, gguf::is_gguf);

@@ -177,7 +177,7 @@ impl<T: BiGruTask> BiGru<T> {
     }
 
     fn classify(&self, states: Tensor, pass: &Pass) -> Result<Tensor> {
-        self.classifier.forward(&dropout(states, self.config.dropout, pass)?)
+        self.classifier.forward(&dropout(states, self.config.dropout, pass)?, pass)
     }
 
     fn named_parameters(&self) -> Parameters {

@@ -1,0 +1,46 @@
+//! Low-rank adapters on a model of BERT's family.
+
+use super::architecture::Network;
+use super::{Bert, Head};
+use crate::error::Result;
+use crate::model::lora::{Adaptable, Attached, Facts, methods_of_lora};
+use crate::model::weights::Weights;
+use crate::parameters::Parameters;
+
+methods_of_lora!(Bert<H: Head>);
+
+impl<H: Head> Adaptable for Bert<H> {
+    fn rebuilt(&self, weights: Weights) -> Result<Self> {
+        let rebuilt = Self::build(self.told_config(), weights, self.companions.clone())?;
+        let (cross_entropy, folder) = (self.cross_entropy.shallow_clone(), self.folder.clone());
+        Ok(Bert { cross_entropy, folder, ..rebuilt })
+    }
+
+    fn all_parameters(&self) -> Parameters {
+        self.named_parameters()
+    }
+
+    fn attached(&self) -> Option<&Attached> {
+        self.lora.as_ref()
+    }
+
+    fn facts(&self) -> Facts {
+        let (task_type, head): (_, &[_]) = match H::TASK {
+            "SequenceClassification" => (Some("SEQ_CLS"), &["classifier", "score"]),
+            "TokenClassification" => (Some("TOKEN_CLS"), &["classifier", "score"]),
+            "QuestionAnswering" => (Some("QUESTION_ANS"), &["qa_outputs"]),
+            _ => (None, &[]),
+        };
+        Facts {
+            usual: match self.config.model_type.network() {
+                Network::Bert | Network::Roberta => &["query", "value"],
+                Network::DistilBert => &["q_lin", "v_lin"],
+            },
+            task_type,
+            head,
+            tied: Vec::new(),
+            inputs_first: false,
+            folder: self.folder.clone(),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Adapter folders: what brew writes, when it refuses to write, and that a folder is never half an adapter.
+
+use std::fs;
+use std::path::Path;
+
+use brew_core::model::{DecoderForCausalLm, Lora};
+use brew_core::prelude::*;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::read_tensors;
+
+use super::support::{Any, RECORDED, fill, fixture, inputs, peft};
+
+fn config(folder: &Path) -> Value {
+    serde_json::from_slice(&fs::read(folder.join("adapter_config.json")).unwrap()).unwrap()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_saved_adapter_has_the_names_and_values_of_the_one_that_was_loaded() {
+    for (case, base) in RECORDED {
+        let place = TempDir::new().unwrap();
+        let folder = place.path().join("adapter");
+        let adapted = Any::base(base).load_adapter(&peft(case)).unwrap();
+        adapted.model().save(&folder).unwrap();
+        assert_eq!(names(&folder), ["adapter_config.json", "adapter_model.safetensors"]);
+        let tensors = |folder: &Path| read_tensors(&folder.join("adapter_model.safetensors"));
+        assert!(tensors(&folder) == tensors(&peft(case)), "{case}");
+        let (ours, theirs) = (config(&folder), config(&peft(case)));
+        for (key, value) in ours.as_object().unwrap() {
+            match key.as_str() {
+                "base_model_name_or_path" => {
+                    assert!(value.as_str().unwrap().ends_with(theirs[key].as_str().unwrap()), "{value}");
+                }
+                "target_modules" => {
+                    let sorted = |value: &Value| {
+                        let mut names: Vec<String> = serde_json::from_value(value.clone()).unwrap();
+                        names.sort_unstable();
+                        names
+                    };
+                    assert_eq!(sorted(value), sorted(&theirs[key]), "{case}");
+                }
+                "lora_alpha" | "lora_dropout" => assert_eq!(value.as_f64(), theirs[key].as_f64(), "{case}"),
+                _ => assert_eq!(value, &theirs[key], "{case}: {key}"),
+            }
+        }
+        let again = Any::base(base).load_adapter(&folder).unwrap();
+        assert_eq!(again.logits(&inputs(base)), adapted.logits(&inputs(base)), "{case}");
+    }
+}
+
+#[test]
+fn a_new_adapter_lists_its_layers_and_what_else_it_saves() {
+    let folder = TempDir::new().unwrap();
+    let lora = Lora::rank(4).alpha(2.5).rs_lora().all_linear();
+    Any::base("decoders/gpt2").with_lora(lora, 1).unwrap().model().save(&folder.path().join("gpt2")).unwrap();
+    let found = config(&folder.path().join("gpt2"));
+    let targets: Vec<String> = serde_json::from_value(found["target_modules"].clone()).unwrap();
+    assert_eq!(targets[..2], ["transformer.h.0.attn.c_attn", "transformer.h.0.attn.c_proj"]);
+    assert_eq!(
+        [&found["lora_alpha"], &found["use_rslora"], &found["fan_in_fan_out"], &found["task_type"]],
+        [&json!(2.5), &json!(true), &json!(true), &json!("CAUSAL_LM")]
+    );
+    let model = Any::base("heads/roberta/token").with_lora(Lora::rank(4).modules_to_save(["lin"]), 1);
+    assert!(model.is_err(), "nothing is called `lin`");
+    let model = Any::base("heads/roberta/token").with_lora(Lora::rank(4), 1).unwrap();
+    model.model().save(&folder.path().join("roberta")).unwrap();
+    let found = config(&folder.path().join("roberta"));
+    assert_eq!(
+        [&found["modules_to_save"], &found["task_type"], &found["lora_alpha"]],
+        [&json!(["classifier", "score"]), &json!("TOKEN_CLS"), &json!(4)]
+    );
+}
+
+#[test]
+fn an_adapter_never_overwrites_other_files_and_keeps_those_beside_an_older_one() {
+    let place = TempDir::new().unwrap();
+    let adapted = Any::base("decoders/llama").with_lora(Lora::rank(2), 1).unwrap();
+    let foreign = place.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("model.safetensors"), "weights").unwrap();
+    let error = adapted.model().save(&foreign).unwrap_err().to_string();
+    assert!(error.contains("there is `model.safetensors` in this one: choose another folder"), "{error}");
+    assert_eq!(names(&foreign), ["model.safetensors"]);
+
+    let folder = place.path().join("adapter");
+    adapted.model().save(&folder).unwrap();
+    fs::write(folder.join("README.md"), "mine").unwrap();
+    adapted.model().save(&folder).unwrap();
+    assert_eq!(names(&folder), ["README.md", "adapter_config.json", "adapter_model.safetensors"]);
+    assert_eq!(fs::read_to_string(folder.join("README.md")).unwrap(), "mine");
+}
+
+#[test]
+fn an_adapter_that_cannot_be_written_leaves_the_older_one_whole() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("adapter");
+    let adapted = Any::base("decoders/llama").with_lora(Lora::rank(2), 1).unwrap();
+    adapted.model().save(&folder).unwrap();
+    let before = adapted.logits(&inputs("decoders/llama"));
+    fill(&adapted.model().parameters(), 3);
+    // A file that cannot be copied stops the second save in its middle.
+    std::os::unix::fs::symlink(place.path().join("nowhere"), folder.join("README.md")).unwrap();
+    let error = adapted.model().save(&folder).unwrap_err().to_string();
+    assert!(error.contains("README.md"), "{error}");
+    assert_eq!(names(place.path()), ["adapter"]);
+    let again = Any::base("decoders/llama").load_adapter(&folder).unwrap();
+    assert_eq!(again.logits(&inputs("decoders/llama")), before);
+}
+
+#[test]
+fn the_folder_of_an_adapter_is_not_taken_for_a_model() {
+    let error = DecoderForCausalLm::from_pretrained(peft("llama"), Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("this is the folder of an adapter"), "{error}");
+    let base = DecoderForCausalLm::from_pretrained(fixture("decoders/llama"), Device::Cpu).unwrap();
+    let error = base.load_adapter(fixture("decoders/llama")).unwrap_err().to_string();
+    assert!(error.contains("not an adapter folder: adapter_config.json is missing"), "{error}");
+}
