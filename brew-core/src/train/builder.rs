@@ -128,7 +128,8 @@ impl<'o, P: Trains> Trainer<'o, P> {
     /// `tensorboard/`, `checkpoints/step-N/`, `best/` if the run evaluates, and at the end `student/`,
     /// `projections.safetensors` if there are projections, `report.html` and `summary.json`; with several
     /// tasks `plans/<task>.json` and `.dot`. Failing to write a checkpoint or any of the final files is only
-    /// a warning: the caller still gets the student and can save it elsewhere.
+    /// a warning: the caller still gets the student and can save it elsewhere. `student/` and `best/` are what
+    /// [`Model::save`](crate::model::Model::save) writes: the folder of an adapter if the student learns by adapters.
     ///
     /// A killed run resumes from its newest checkpoint when the same program runs again over the same data,
     /// and ends with the same student, on the CPU to the last bit. Everything that affects the results is

@@ -16,7 +16,7 @@ impl Attention {
         (kept, seen): (&mut KeysValues, &Seen<'_>),
         pass: &Pass,
     ) -> Result<Tensor> {
-        let [query, key, value] = self.projections.forward(hidden)?;
+        let [query, key, value] = self.projections.forward(hidden, pass)?;
         let [query_norm, key_norm] = self.norms();
         let query = self.heads_of(&query, self.heads, query_norm, rotation)?;
         let key = self.heads_of(&key, self.key_value_heads, key_norm, rotation)?;
@@ -28,7 +28,7 @@ impl Attention {
                 self.of_column(&query, kept, (*column, *hidden)).in_stage("cached attention")?
             }
         };
-        self.output.forward(&context)
+        self.output.forward(&context, pass)
     }
 
     /// The context of all tokens, `(texts, length, heads x head width)`, as in a forward pass.
