@@ -3,20 +3,21 @@
 //! Each part asks for its parameters with the shapes from the config. Missing parameters and wrong shapes are
 //! recorded without stopping, so that [`Weights::finish`] can report every problem of a checkpoint at once.
 
+mod adapters;
+mod report;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use crate::error::{Error, InStage, Result};
-use crate::model::lora::{Adapter, Attach, Attached};
+use crate::error::{InStage, Result};
+use crate::model::lora::Attach;
+use crate::words;
 
 /// An entry of a checkpoint: a float tensor, or the name of a dtype that parameters cannot have.
 pub(crate) type Stored = Result<Tensor, String>;
-
-/// The maximum number of listed problems of one kind.
-const SPELLED_OUT: usize = 5;
 
 /// Creates a parameter with a name and a shape.
 type DrawFn = dyn Fn(&str, &[i64]) -> Result<Tensor>;
@@ -103,11 +104,6 @@ impl Weights {
         Weights { held: None, ..Weights::new(origin, device, stored) }
     }
 
-    /// The same, for a model whose linear layers get adapters.
-    pub(crate) fn with_adapters(self, adapters: Attach) -> Self {
-        Weights { adapters: Some(adapters), ..self }
-    }
-
     /// The folder that the parameters came from, if they came from files.
     pub(crate) fn folder(&self) -> Option<PathBuf> {
         self.origin.parent().filter(|_| self.origin.is_file()).map(Path::to_owned)
@@ -168,38 +164,13 @@ impl Weights {
         let Some(adapters) = self.adapters.as_mut().filter(|adapters| adapters.saves(name)) else {
             return self.settle(name, shape, stored, self.held);
         };
-        let kind = learned_beside(&stored);
+        let kind = adapters::kind_beside(stored.as_ref().and_then(|stored| stored.as_ref().ok()));
         let own = adapters.value_of(name, stored).unwrap_or_else(|error| Some(Err(error.to_string())));
         let taken = self.settle(name, shape, own, Some((kind, true)));
         if let Some(adapters) = &mut self.adapters {
             adapters.learns(name, &taken);
         }
         taken
-    }
-
-    /// The adapter of the linear layer `name`, if it gets one.
-    pub(crate) fn adapter(&mut self, name: &str, sizes: (i64, i64), weight: &Tensor) -> Option<Adapter> {
-        let wanted = match self.adapters.as_mut()?.matrices_of(name, sizes) {
-            Ok(wanted) => wanted?,
-            Err(error) => {
-                self.problems.push(format!("`{name}`: {error}"));
-                return None;
-            }
-        };
-        let wide = weight.defined() && weight.kind() == Kind::Double;
-        let held = Some((if wide { Kind::Double } else { Kind::Float }, true));
-        let matrices = wanted.map(|(name, shape, stored)| self.settle(&name, &shape, stored, held));
-        Some(self.adapters.as_mut()?.adapter(name, matrices))
-    }
-
-    /// The adapters that the parts of a model have got; [`Weights::finish`] reports problems of stored ones.
-    ///
-    /// # Errors
-    /// Why new adapters do not fit the model.
-    pub(crate) fn attached(&mut self) -> Result<Option<Attached>> {
-        let Some(adapters) = self.adapters.take() else { return Ok(None) };
-        let attached = adapters.close()?;
-        Ok(attached.map_err(|problems| self.problems.extend(problems)).ok())
     }
 
     /// A value as a parameter of this shape.
@@ -226,10 +197,6 @@ impl Weights {
                 self.problems.push(problem);
             }
             Some(Ok(tensor)) if tensor.size() != shape => self.misshapen.push(format!(
-                "{} is {}, but by the config it should be {}",
-                self.shown(name),
-                dimensions(&tensor.size()),
-                dimensions(shape)
             )),
             Some(Ok(tensor)) => match self.leaf(&tensor, held).in_stage(name) {
                 Ok(leaf) => return leaf,
@@ -244,68 +211,4 @@ impl Weights {
         let placed = tensor.f_to_kind(kind)?.f_to_device(self.device)?;
         Ok(placed.f_set_requires_grad(learns)?)
     }
-
-    /// Checks that every part found its parameters, and if so prints the notes.
-    ///
-    /// # Errors
-    /// Lists the problems under the file that the parameters came from, only the first of many of one kind.
-    /// If parameters are missing, it also lists those that no part asked for.
-    pub(crate) fn finish(self) -> Result<()> {
-        let count = self.problems.len() + self.misshapen.len() + self.missing.len();
-        if count == 0 {
-            for note in &self.notes {
-                eprintln!("{}: {note}", self.origin.display());
-            }
-            return Ok(());
-        }
-        let title = match (self.misshapen.is_empty(), self.missing.is_empty()) {
-            // Shapes or numbers of layers differ.
-            (false, _) => "the weights do not match the config",
-            (true, false) => "the model cannot be built from these weights",
-            (true, true) => "the weights cannot be used",
-        };
-        let mut lines = shortened(&self.problems, "problems");
-        lines.extend(shortened(&self.misshapen, "tensors of a different shape"));
-        lines.extend(shortened(&self.missing, "missing tensors"));
-        let unused: Vec<String> = self.left().map(|name| self.shown(name)).collect();
-        if !self.missing.is_empty() && !unused.is_empty() {
-            let more = unused.len().saturating_sub(SPELLED_OUT);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let shown = unused.iter().take(SPELLED_OUT).cloned().collect::<Vec<_>>().join(", ");
-            lines.push(format!("no part of the model asked for: {shown}{more}"));
-        }
-        let text = match lines.as_slice() {
-            [one] => format!("{title}: {one}"),
-            many => {
-                let lines = many.iter().map(|line| format!("\n  - {line}"));
-                let problems = if count == 1 { "problem" } else { "problems" };
-                format!("{title}, {count} {problems}:{}", lines.collect::<String>())
-            }
-        };
-        Err(Error::file(self.origin, text))
-    }
-}
-
-/// The dtype of what learns beside a weight of the base.
-fn learned_beside(weight: &Option<Stored>) -> Kind {
-    match weight {
-        Some(Ok(weight)) if weight.kind() == Kind::Double => Kind::Double,
-        _ => Kind::Float,
-    }
-}
-
-/// The first few of many, and the number of the others.
-fn shortened(problems: &[String], what: &str) -> Vec<String> {
-    // Replacing a single problem by "and 1 more" would not save a line.
-    if problems.len() <= SPELLED_OUT + 1 {
-        return problems.to_vec();
-    }
-    let more = format!("and {} more {what}", problems.len() - SPELLED_OUT);
-    problems.iter().take(SPELLED_OUT).cloned().chain([more]).collect()
-}
-
-/// Formats a shape: `(30522, 384)`.
-fn dimensions(shape: &[i64]) -> String {
-    let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
-    format!("({})", sizes.join(", "))
 }

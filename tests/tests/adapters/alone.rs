@@ -1,5 +1,6 @@
 //! New adapters: what they are at first, which tensors learn, and the dtypes of both.
 
+use brew_core::generate::{GenerationConfig, Prompts, generate};
 use brew_core::model::{DecoderForCausalLm, Lora};
 use brew_core::pass::Wants;
 use brew_core::prelude::*;
@@ -111,5 +112,21 @@ fn gradients_are_the_same_with_recomputed_layers_and_dropout() {
         let without =
             adapted.run(&inputs, &Pass::evaluation(Wants::nothing().and_role("logits").and_role("losses"))).0;
         assert!(off(&kept.last().unwrap().1, &without) > 1e-3, "{case}: something was dropped");
+    }
+}
+
+#[test]
+fn a_model_with_adapters_writes_what_the_merged_one_writes() {
+    for base in ["decoders/llama", "decoders/gpt2"] {
+        let adapted = Any::base(base).with_lora(Lora::rank(2).all_linear(), 1).unwrap();
+        fill(&adapted.model().parameters(), 2);
+        let write = |model: &Any| {
+            let Any::Decoder(model) = model else { panic!("a decoder") };
+            let config = GenerationConfig { max_new_tokens: 6, ..GenerationConfig::of(model) };
+            generate(model, &Prompts::of_ids([vec![3, 1, 4], vec![1, 5]]), &config).unwrap().answers
+        };
+        let (before, base) = (write(&adapted), write(&adapted.lora_off().unwrap()));
+        assert_ne!(before, base, "the adapters change the answers");
+        assert_eq!(write(&adapted.merge_lora().unwrap()), before);
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use brew_core::model::{DecoderForCausalLm, Lora};
+use brew_core::model::{BertModel, DecoderForCausalLm, Lora};
 use brew_core::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -123,4 +123,25 @@ fn the_folder_of_an_adapter_is_not_taken_for_a_model() {
     let base = DecoderForCausalLm::from_pretrained(fixture("decoders/llama"), Device::Cpu).unwrap();
     let error = base.load_adapter(fixture("decoders/llama")).unwrap_err().to_string();
     assert!(error.contains("not an adapter folder: adapter_config.json is missing"), "{error}");
+}
+
+#[test]
+fn the_adapter_of_an_encoder_alone_has_names_without_the_encoders_prefix() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("adapter");
+    let encoder = || BertModel::from_pretrained(fixture("heads/bert/sequence"), Device::Cpu).unwrap();
+    let adapted = encoder().with_lora(Lora::rank(2).all_linear(), 1).unwrap();
+    fill(&adapted.parameters(), 3);
+    adapted.save(&folder).unwrap();
+    let stored = read_tensors(&folder.join("adapter_model.safetensors"));
+    assert!(stored.keys().all(|name| !name.contains("bert.")), "{:?}", stored.keys());
+    assert!(stored.contains_key("base_model.model.encoder.layer.0.attention.self.query.lora_A.weight"));
+    let found = config(&folder);
+    assert_eq!(found["task_type"], "FEATURE_EXTRACTION");
+    assert!(
+        found["target_modules"].as_array().unwrap().contains(&json!("encoder.layer.0.intermediate.dense"))
+    );
+    let again = encoder().load_adapter(&folder).unwrap();
+    let (adapted, again) = (adapted.parameters(), again.parameters());
+    assert!(adapted.iter().eq(again.iter()));
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use brew_core::model::Lora;
+use brew_core::model::{Architecture, BertConfig, BertForMaskedLm, Lora};
 use brew_core::prelude::*;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -206,4 +206,25 @@ fn an_adapter_of_brew_is_refused_on_a_base_with_other_weights() {
     );
     let other = other.load_adapter(&folder).unwrap();
     assert_eq!(other.logits(&inputs(sequence)), adapted.logits(&inputs(sequence)));
+}
+
+#[test]
+fn the_matrix_of_a_masked_language_models_tied_head_is_no_target_either() {
+    let config = BertConfig {
+        vocab_size: 20,
+        hidden_size: 8,
+        num_hidden_layers: 1,
+        num_attention_heads: 2,
+        intermediate_size: 8,
+        ..BertConfig::base(Architecture::Bert)
+    };
+    let model = || BertForMaskedLm::new(config.clone(), 1, Device::Cpu).unwrap();
+    for suffix in ["decoder", "predictions.decoder", "word_embeddings"] {
+        let message = model().with_lora(Lora::rank(2).targets([suffix]), 1).err().unwrap().to_string();
+        assert!(message.contains("the head of this model is its matrix of embeddings"), "{message}");
+    }
+    let adapted = model().with_lora(Lora::rank(2).all_linear(), 1).unwrap();
+    let parameters = adapted.parameters();
+    assert!(parameters.iter().any(|(name, _)| name.starts_with("cls.predictions.transform.dense.lora_A")));
+    assert!(parameters.iter().all(|(name, _)| name.contains(".lora_")));
 }

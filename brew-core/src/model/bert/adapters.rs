@@ -29,16 +29,25 @@ impl<H: Head> Adaptable for Bert<H> {
             "SequenceClassification" => (Some("SEQ_CLS"), &["classifier", "score"]),
             "TokenClassification" => (Some("TOKEN_CLS"), &["classifier", "score"]),
             "QuestionAnswering" => (Some("QUESTION_ANS"), &["qa_outputs"]),
+            "Model" => (Some("FEATURE_EXTRACTION"), &[]),
             _ => (None, &[]),
         };
+        let prefix = self.config.model_type.prefix();
+        let (usual, output): (&[_], _) = match self.config.model_type.network() {
+            Network::Bert => (&["query", "value"], "cls.predictions.decoder"),
+            Network::Roberta => (&["query", "value"], "lm_head.decoder"),
+            Network::DistilBert => (&["q_lin", "v_lin"], "vocab_projector"),
+        };
         Facts {
-            usual: match self.config.model_type.network() {
-                Network::Bert | Network::Roberta => &["query", "value"],
-                Network::DistilBert => &["q_lin", "v_lin"],
-            },
+            usual,
             task_type,
             head,
-            tied: Vec::new(),
+            tied: if H::is_tied(&self.config) {
+                vec![output.to_owned(), format!("{prefix}.embeddings.word_embeddings")]
+            } else {
+                Vec::new()
+            },
+            prefix: if H::TASK == "Model" { format!("{prefix}.") } else { String::new() },
             inputs_first: false,
             folder: self.folder.clone(),
         }

@@ -143,7 +143,7 @@ impl Head for NoHead {
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.pooler.iter().flat_map(Linear::parameters).collect()
+        self.pooler.iter().flat_map(|pooler| pooler.parameters()).collect()
     }
 
     /// transformers saves an encoder alone without its prefix.

@@ -142,7 +142,7 @@ impl BertForMaskedLm {
     ) -> Result<MaskedLmOutput> {
         let LayerOutputs { last, hidden_states, attentions, queries, keys, values } =
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
-        let head = |hidden: &Tensor| self.head.forward(hidden, self.embeddings.table());
+        let head = |hidden: &Tensor| self.head.forward(hidden, self.embeddings.table(), pass);
         let logits = if pass.wants().role::<role::Logits>() { head(&last)? } else { Tensor::new() };
         let loss = labels.filter(|_| pass.wants().role::<role::Losses>()).map(|labels| {
             if labels.size() != input_ids.size() {

@@ -16,6 +16,7 @@ use crate::model::parts::{LayerNorm, Linear};
 use crate::model::problem::ProblemType;
 use crate::model::weights::Weights;
 use crate::parameters::Parameters;
+use crate::pass::Pass;
 
 /// The head of a masked language model.
 #[derive(Debug)]
@@ -147,7 +148,7 @@ impl Head for MaskedLmHead {
     fn parameters(&self) -> Vec<(String, Tensor)> {
         let named = |(name, tensor): &(String, Tensor)| (name.clone(), tensor.shallow_clone());
         let output = self.own.iter().chain([&self.bias]).map(named);
-        self.dense.parameters().into_iter().chain(self.norm.parameters()).chain(output).collect()
+        self.dense.parameters().chain(self.norm.parameters()).chain(output).collect()
     }
 
     fn stored(parameters: Parameters, config: &BertConfig) -> Parameters {
@@ -162,8 +163,9 @@ impl Head for MaskedLmHead {
 
 impl MaskedLmHead {
     /// Maps `(…, width)` to logits `(…, tokens)`; `embeddings` is the matrix of a tied head.
-    pub(super) fn forward(&self, hidden: &Tensor, embeddings: &Tensor) -> Result<Tensor> {
-        let transformed = self.norm.forward(&self.activation.forward(&self.dense.forward(hidden)?)?)?;
+    pub(super) fn forward(&self, hidden: &Tensor, embeddings: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let dense = self.dense.forward(hidden, pass)?;
+        let transformed = self.norm.forward(&self.activation.forward(&dense)?)?;
         let (matrix, (name, bias)) = (self.own.as_ref().map_or(embeddings, |(_, own)| own), &self.bias);
         transformed.f_linear(matrix, Some(bias)).in_stage(name)
     }

@@ -32,7 +32,12 @@ impl Adaptable for DecoderForCausalLm {
             },
             task_type: Some("CAUSAL_LM"),
             head: &[],
-            tied: if self.config.tie_word_embeddings { vec![names.head, names.tokens] } else { Vec::new() },
+            tied: if self.config.tie_word_embeddings {
+                [names.head, names.tokens].map(str::to_owned).into()
+            } else {
+                Vec::new()
+            },
+            prefix: String::new(),
             inputs_first: names.inputs_first,
             folder: self.folder.clone(),
         }

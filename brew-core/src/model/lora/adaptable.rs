@@ -32,9 +32,11 @@ pub(crate) struct Facts {
     /// The modules that peft saves for this task, by the ends of their names.
     pub(crate) head: &'static [&'static str],
     /// The modules that share one matrix.
-    pub(crate) tied: Vec<&'static str>,
+    pub(crate) tied: Vec<String>,
     /// Whether linear layers are stored `(inputs, outputs)`.
     pub(crate) inputs_first: bool,
+    /// The prefix of all names that peft leaves out, because the model is an encoder alone; or nothing.
+    pub(crate) prefix: String,
     /// The folder of the base.
     pub(crate) folder: Option<PathBuf>,
 }

@@ -38,13 +38,17 @@ pub(crate) fn save<M: Adaptable>(model: &M, folder: &Path) -> Result<()> {
     let attached = required(model)?;
     let kept = others(folder)?;
     let named = attached.parameters();
-    let named = named.iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor.shallow_clone()));
+    let facts = model.facts();
+    let bare = |name: &str| name.strip_prefix(&facts.prefix).unwrap_or(name).to_owned();
+    let named =
+        named.iter().map(|(name, tensor)| (format!("{PREFIX}{}", bare(name)), tensor.shallow_clone()));
     let named = Parameters::new(named);
     let metadata = HashMap::from([
         (BASE.to_owned(), attached.hash_of_base()?),
         (BASE_DTYPE.to_owned(), dtype(attached.kind_of_base())),
     ]);
-    let config = config_file::written(attached.settings(), &attached.targeted, &model.facts());
+    let targeted: Vec<String> = attached.targeted.iter().map(|name| bare(name)).collect();
+    let config = config_file::written(attached.settings(), &targeted, &facts);
     let config = serde_json::to_vec_pretty(&config).map_err(Error::other)?;
     disk::write_folder(folder, |inside| {
         write_tensors_with(&inside.join(TENSORS), &named, metadata)?;
@@ -112,7 +116,7 @@ pub(crate) fn load<M: Adaptable>(model: &M, folder: &Path) -> Result<M> {
             let message = format!("`{name}` is not a tensor of an adapter: names begin with `{PREFIX}`");
             return Err(Error::file(tensors, message));
         };
-        stored.insert(name.to_owned(), tensor);
+        stored.insert(format!("{}{name}", facts.prefix), tensor);
     }
     let base = Base::freeze(model.all_parameters())?;
     let adapted = attach(model, Attach::new(lora, facts.usual, Source::Stored(stored), base), &tensors)?;
