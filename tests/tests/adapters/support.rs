@@ -173,7 +173,9 @@ pub(crate) fn fill(parameters: &Parameters, seed: i64) {
     brew_core::tch::manual_seed(seed);
     let _guard = tch_no_grad();
     for (_, tensor) in parameters.iter() {
-        let _ = tensor.shallow_clone().copy_(&(0.2 * tensor.randn_like()));
+        // Drawn in one dtype, so that the numbers depend on the seed alone.
+        let drawn = Tensor::randn(tensor.size(), (Kind::Float, tensor.device()));
+        let _ = tensor.shallow_clone().copy_(&(0.2 * drawn));
     }
 }
 
