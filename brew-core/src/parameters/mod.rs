@@ -12,8 +12,7 @@ use crate::error::{Error, InStage as _, Result};
 use crate::words::{numbered, suggest};
 
 pub(crate) use safetensors::{
-    WEIGHTS, bytes_of, float_kind, read_tensors, tensor_in, tensors_as_bytes, write_tensors,
-    write_tensors_with, write_weights,
+    WEIGHTS, bytes_of, float_kind, read_tensors, tensor_in, tensors_as_bytes, write_tensors, write_weights,
 };
 
 /// Named parameters and buffers, sorted by name.

@@ -16,7 +16,7 @@ pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 /// Writes parameters as float32 safetensors, with the metadata that tells Python readers the framework.
 pub(crate) fn write_weights(path: &Path, parameters: &Parameters) -> Result<()> {
-    disk::write(path, &serialized(path, parameters, |_| Kind::Float, HashMap::new())?)
+    disk::write(path, &serialized(path, parameters, |_| Kind::Float)?)
 }
 
 /// Writes tensors as safetensors, each in its own dtype, without loss.
@@ -24,26 +24,12 @@ pub(crate) fn write_tensors(path: &Path, parameters: &Parameters) -> Result<()> 
     disk::write(path, &tensors_as_bytes(path, parameters)?)
 }
 
-/// The same with more entries in the file's metadata.
-pub(crate) fn write_tensors_with(
-    path: &Path,
-    parameters: &Parameters,
-    metadata: HashMap<String, String>,
-) -> Result<()> {
-    disk::write(path, &serialized(path, parameters, Tensor::kind, metadata)?)
-}
-
 /// The bytes that [`write_tensors`] writes, for callers that need more than the file; the path is for errors.
 pub(crate) fn tensors_as_bytes(path: &Path, parameters: &Parameters) -> Result<Vec<u8>> {
-    serialized(path, parameters, Tensor::kind, HashMap::new())
+    serialized(path, parameters, Tensor::kind)
 }
 
-fn serialized(
-    path: &Path,
-    parameters: &Parameters,
-    kind: impl Fn(&Tensor) -> Kind,
-    mut metadata: HashMap<String, String>,
-) -> Result<Vec<u8>> {
+fn serialized(path: &Path, parameters: &Parameters, kind: impl Fn(&Tensor) -> Kind) -> Result<Vec<u8>> {
     let mut named = Vec::new();
     for (name, tensor) in parameters.iter() {
         let kind = kind(tensor);
@@ -57,7 +43,7 @@ fn serialized(
         .map(|(name, dtype, shape, bytes)| Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, _>>()
         .map_err(refused)?;
-    metadata.insert("format".to_owned(), "pt".to_owned());
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     serialize(views, Some(metadata)).map_err(refused)
 }
 

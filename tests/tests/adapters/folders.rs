@@ -31,7 +31,7 @@ fn a_saved_adapter_has_the_names_and_values_of_the_one_that_was_loaded() {
         let folder = place.path().join("adapter");
         let adapted = Any::base(base).load_adapter(&peft(case)).unwrap();
         adapted.model().save(&folder).unwrap();
-        assert_eq!(names(&folder), ["adapter_config.json", "adapter_model.safetensors"]);
+        assert_eq!(names(&folder), ["adapter_config.json", "adapter_model.safetensors", "base.json"]);
         let tensors = |folder: &Path| read_tensors(&folder.join("adapter_model.safetensors"));
         assert!(tensors(&folder) == tensors(&peft(case)), "{case}");
         let (ours, theirs) = (config(&folder), config(&peft(case)));
@@ -95,7 +95,10 @@ fn an_adapter_never_overwrites_other_files_and_keeps_those_beside_an_older_one()
     adapted.model().save(&folder).unwrap();
     fs::write(folder.join("README.md"), "mine").unwrap();
     adapted.model().save(&folder).unwrap();
-    assert_eq!(names(&folder), ["README.md", "adapter_config.json", "adapter_model.safetensors"]);
+    assert_eq!(
+        names(&folder),
+        ["README.md", "adapter_config.json", "adapter_model.safetensors", "base.json"]
+    );
     assert_eq!(fs::read_to_string(folder.join("README.md")).unwrap(), "mine");
 }
 

@@ -51,9 +51,9 @@ fn trained(
         .precision(precision)
         .accumulate(2)
         .clip(1.0)
-        .steps(12)
+        .steps(6)
         .gradient_checkpointing(true)
-        .checkpoint_every_steps(3)
+        .checkpoint_every_steps(2)
         .run_dir(folder)
         .on_checkpoint(move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) });
     trainer.run(texts()).map(drop)
@@ -62,8 +62,8 @@ fn trained(
 /// The last checkpoint's tensors and the adapter folder.
 fn outcome(folder: &Path) -> BTreeMap<&'static str, Vec<u8>> {
     let files = [
-        "checkpoints/step-12/student.safetensors",
-        "checkpoints/step-12/optimizer.safetensors",
+        "checkpoints/step-6/student.safetensors",
+        "checkpoints/step-6/optimizer.safetensors",
         "student/adapter_model.safetensors",
         "student/adapter_config.json",
     ];
@@ -75,14 +75,14 @@ fn a_checkpoint_holds_the_adapters_alone_and_a_killed_run_resumes_to_the_last_bi
     let _alone = alone();
     let [whole, killed] = [(); 2].map(|()| TempDir::new().unwrap());
     trained(pipeline(base(), lora()), whole.path(), Precision::F32, None).unwrap();
-    let error = trained(pipeline(base(), lora()), killed.path(), Precision::F32, Some(6)).unwrap_err();
+    let error = trained(pipeline(base(), lora()), killed.path(), Precision::F32, Some(2)).unwrap_err();
     assert!(error.to_string().contains("killed"), "{error}");
     trained(pipeline(base(), lora()), killed.path(), Precision::F32, None).unwrap();
     assert!(outcome(killed.path()) == outcome(whole.path()), "another student");
 
     let adapted = base().with_lora(lora(), 3).unwrap();
     let names: Vec<String> = adapted.parameters().iter().map(|(name, _)| name.to_owned()).collect();
-    let checkpoint = whole.path().join("checkpoints/step-12");
+    let checkpoint = whole.path().join("checkpoints/step-6");
     let student = read_tensors(&checkpoint.join("student.safetensors"));
     assert!(student.keys().eq(names.iter()), "{:?}", student.keys());
     for name in read_tensors(&checkpoint.join("optimizer.safetensors")).keys() {
@@ -117,7 +117,7 @@ fn training_leaves_the_base_as_it_is_in_low_precision_too() {
 fn a_run_resumes_only_with_its_base_and_its_settings() {
     let _alone = alone();
     let folder = TempDir::new().unwrap();
-    trained(pipeline(base(), lora()), folder.path(), Precision::F32, Some(6)).unwrap_err();
+    trained(pipeline(base(), lora()), folder.path(), Precision::F32, Some(2)).unwrap_err();
     let other = base();
     {
         let _guard = brew_core::tch::no_grad_guard();

@@ -1,12 +1,11 @@
 //! Adapter folders as Python's peft writes and reads them: `adapter_config.json` and `adapter_model.safetensors`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tch::Kind;
 
 use super::adaptable::{Adaptable, attach, of_tied, refuse_second, required};
 use super::attach::Source;
@@ -16,7 +15,7 @@ use crate::disk;
 use crate::error::{Error, Result};
 use crate::model::folder::read_file;
 use crate::model::weights::Stored;
-use crate::parameters::{Parameters, write_tensors_with};
+use crate::parameters::{Parameters, write_tensors};
 use crate::words::numbered;
 
 /// The config of an adapter folder.
@@ -26,9 +25,24 @@ const TENSORS: &str = "adapter_model.safetensors";
 const PICKLED: &str = "adapter_model.bin";
 /// The prefix of all names in the file.
 const PREFIX: &str = "base_model.model.";
-/// Entries of the file's metadata: the hash of the base's weights, and their dtype.
-const BASE: &str = "base";
-const BASE_DTYPE: &str = "base_dtype";
+/// The base that an adapter was trained on. It is a file of its own because peft warns of keys that it does not know.
+const BASE: &str = "base.json";
+
+/// What [`BASE`] says.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct BaseFile {
+    /// The dtype of the base's weights.
+    dtype: String,
+    /// The hash of those that the adapter does not replace.
+    weights: String,
+}
+
+impl BaseFile {
+    fn of(attached: &Attached) -> Result<Self> {
+        let (dtype, weights) = (format!("{:?}", attached.kind_of_base()), attached.hash_of_base()?);
+        Ok(BaseFile { dtype, weights })
+    }
+}
 
 /// Writes the adapters of a model to a folder that peft loads as it is. The folder is complete or absent.
 ///
@@ -43,15 +57,13 @@ pub(crate) fn save<M: Adaptable>(model: &M, folder: &Path) -> Result<()> {
     let named =
         named.iter().map(|(name, tensor)| (format!("{PREFIX}{}", bare(name)), tensor.shallow_clone()));
     let named = Parameters::new(named);
-    let metadata = HashMap::from([
-        (BASE.to_owned(), attached.hash_of_base()?),
-        (BASE_DTYPE.to_owned(), dtype(attached.kind_of_base())),
-    ]);
+    let base = serde_json::to_vec_pretty(&BaseFile::of(attached)?).map_err(Error::other)?;
     let targeted: Vec<String> = attached.targeted.iter().map(|name| bare(name)).collect();
     let config = config_file::written(attached.settings(), &targeted, &facts);
     let config = serde_json::to_vec_pretty(&config).map_err(Error::other)?;
     disk::write_folder(folder, |inside| {
-        write_tensors_with(&inside.join(TENSORS), &named, metadata)?;
+        write_tensors(&inside.join(TENSORS), &named)?;
+        disk::write(&inside.join(BASE), &base)?;
         disk::write(&inside.join(CONFIG), &config)?;
         for name in &kept {
             let (from, to) = (folder.join(name), inside.join(name));
@@ -68,7 +80,7 @@ fn others(folder: &Path) -> Result<Vec<String>> {
     for entry in entries {
         let entry = entry.map_err(|error| Error::file(folder, error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name == CONFIG || name == TENSORS {
+        if [CONFIG, TENSORS, BASE].contains(&name.as_str()) && folder.join(CONFIG).is_file() {
             continue;
         }
         if entry.path().is_dir() || !folder.join(CONFIG).is_file() {
@@ -120,26 +132,24 @@ pub(crate) fn load<M: Adaptable>(model: &M, folder: &Path) -> Result<M> {
     }
     let base = Base::freeze(model.all_parameters())?;
     let adapted = attach(model, Attach::new(lora, facts.usual, Source::Stored(stored), base), &tensors)?;
-    refuse_another_base(&tensors, required(&adapted)?)?;
+    refuse_another_base(&folder.join(BASE), required(&adapted)?)?;
     Ok(adapted)
 }
 
-/// Refuses a base whose weights are not those that the adapter was trained on, if the file says which these were, and if
-/// both have the same dtype: rounded weights have another hash.
+/// Refuses a base whose weights are not those that the adapter was trained on, if brew wrote which these were, and if both
+/// have the same dtype: rounded weights have another hash.
 fn refuse_another_base(path: &Path, attached: &Attached) -> Result<()> {
-    let bytes = fs::read(path).map_err(|error| Error::file(path, error))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| Error::file(path, error))?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let (Some(hash), Some(kind)) = (metadata.get(BASE), metadata.get(BASE_DTYPE)) else { return Ok(()) };
-    if *kind == dtype(attached.kind_of_base()) && *hash != attached.hash_of_base()? {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let text = fs::read(path).map_err(|error| Error::file(path, error))?;
+    let then: BaseFile = serde_json::from_slice(&text).map_err(|error| Error::file(path, error))?;
+    let now = BaseFile::of(attached)?;
+    if then.dtype == now.dtype && then != now {
         return Err(Error::file(
             path,
             "this adapter was trained on another base: names and shapes are the same, but the weights of this model differ from those. Load the base that it was trained on",
         ));
     }
     Ok(())
-}
-
-fn dtype(kind: Kind) -> String {
-    format!("{kind:?}")
 }
