@@ -197,6 +197,10 @@ impl Weights {
                 self.problems.push(problem);
             }
             Some(Ok(tensor)) if tensor.size() != shape => self.misshapen.push(format!(
+                "{} is {}, but by the config it should be {}",
+                self.shown(name),
+                words::shape(&tensor.size()),
+                words::shape(shape)
             )),
             Some(Ok(tensor)) => match self.leaf(&tensor, held).in_stage(name) {
                 Ok(leaf) => return leaf,
