@@ -16,6 +16,7 @@ mod measured;
 mod parity;
 mod places;
 mod processors;
+mod smollm2;
 mod students;
 mod support;
 mod sweep;
