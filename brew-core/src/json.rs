@@ -97,6 +97,25 @@ pub(crate) mod floats {
     }
 }
 
+/// The same for a list of numbers with names.
+pub(crate) mod named {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(
+        numbers: &[(String, f64)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(numbers.iter().map(|(name, number)| (name, Float(*number))))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(String, f64)>, D::Error> {
+        Vec::<(String, Float)>::deserialize(deserializer)
+            .map(|numbers| numbers.into_iter().map(|(name, float)| (name, float.0)).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

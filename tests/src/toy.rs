@@ -83,6 +83,7 @@ pub struct Toy {
     layers: Vec<Tensor>,
     head: Tensor,
     dropout: f64,
+    sparse: bool,
     /// Panics when attention maps are asked for.
     pub refuses_attention: bool,
     /// What each pass asked for.
@@ -99,6 +100,7 @@ impl Toy {
             layers: (0..layers).map(|_| normal([width, width])).collect(),
             head: normal([width, 3]),
             dropout: 0.0,
+            sparse: false,
             refuses_attention: false,
             passes: Arc::default(),
         }
@@ -108,6 +110,12 @@ impl Toy {
     #[must_use]
     pub fn with_dropout(self, dropout: f64) -> Self {
         Toy { dropout, ..self }
+    }
+
+    /// The same whose embeddings have sparse gradients where the pass allows it.
+    #[must_use]
+    pub fn with_sparse_gradients(self) -> Self {
+        Toy { sparse: true, ..self }
     }
 }
 
@@ -134,7 +142,8 @@ impl Toy {
             true => state.shallow_clone(),
             false => Tensor::new(),
         };
-        let mut state = Tensor::f_embedding(&self.embeddings, tokens, -1, false, false)?;
+        let sparse = self.sparse && pass.sparse_gradients();
+        let mut state = Tensor::f_embedding(&self.embeddings, tokens, -1, false, sparse)?;
         let mut hidden = vec![keep(&state, 0)];
         let mut attention = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {

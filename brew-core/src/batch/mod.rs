@@ -46,7 +46,7 @@ pub use feeds::{Both, Feeds};
 pub use given::{Output, WithTeacherOutput};
 pub use position::{Counted, Position};
 pub use processed::Processed;
-pub use stream::{Batches, Walk};
+pub use stream::{Batches, Walk, Wanted};
 pub use tuple::Field;
 
 /// Tensors that a model reads in one forward pass.

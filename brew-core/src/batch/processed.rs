@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Batches, Extreme, Walk};
+use super::{Batches, Extreme, Walk, Wanted};
 use crate::error::{Error, Result};
 
 /// A stream that applies a function to every batch: see [`Batches::processed`].
@@ -10,6 +10,17 @@ use crate::error::{Error, Result};
 pub struct Processed<D, F> {
     pub(super) batches: D,
     pub(super) process: F,
+}
+
+impl<D: Batches, F> Processed<D, F> {
+    fn process<B>(&self, epoch: u64, batch: usize, given: D::Batch) -> Result<B>
+    where
+        F: Fn(D::Batch) -> Result<B>,
+    {
+        (self.process)(given).map_err(|error| {
+            Error::other(format!("epoch {epoch}, batch {batch}: `.processed(…)` failed: {error}"))
+        })
+    }
 }
 
 impl<D, F, B> Batches for Processed<D, F>
@@ -45,12 +56,15 @@ where
 
     fn epoch_from(&self, epoch: u64, first: usize) -> Result<Walk<'_, B>> {
         let batches = self.batches.epoch_from(epoch, first)?.enumerate();
-        Ok(Box::new(batches.map(move |(index, batch)| {
-            (self.process)(batch?).map_err(|error| {
-                let batch = first + index;
-                Error::other(format!("epoch {epoch}, batch {batch}: `.processed(…)` failed: {error}"))
-            })
-        })))
+        Ok(Box::new(batches.map(move |(index, batch)| self.process(epoch, first + index, batch?))))
+    }
+
+    fn epoch_part(&self, epoch: u64, first: usize, wanted: &Wanted) -> Result<Option<Walk<'_, Option<B>>>> {
+        let Some(batches) = self.batches.epoch_part(epoch, first, wanted)? else { return Ok(None) };
+        let process = move |(index, batch): (usize, Result<Option<D::Batch>>)| {
+            batch?.map(|batch| self.process(epoch, first + index, batch)).transpose()
+        };
+        Ok(Some(Box::new(batches.enumerate().map(process))))
     }
 
     fn class_names(&self, column: &str) -> Result<Option<Vec<String>>> {

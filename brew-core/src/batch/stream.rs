@@ -1,6 +1,7 @@
 //! Streams of batches, epoch after epoch, starting from any batch.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Batch, Extreme, Processed};
 use crate::error::{InStage as _, Result};
@@ -9,6 +10,9 @@ use crate::vocabulary::Fingerprint;
 
 /// The batches of an epoch, or the remaining ones.
 pub type Walk<'d, B> = Box<dyn Iterator<Item = Result<B>> + 'd>;
+
+/// Whether a batch of an epoch, by its number from 0, is to be made.
+pub type Wanted = Arc<dyn Fn(usize) -> bool + Send + Sync>;
 
 /// The number of batches that are hashed to identify a `Vec` of batches.
 const SAMPLED_BATCHES: usize = 64;
@@ -67,6 +71,23 @@ pub trait Batches {
             skipped?;
         }
         Ok(batches)
+    }
+
+    /// Like [`Batches::epoch_from`], but makes only the batches that are `wanted`; `None` stands for each of the others.
+    /// One of several [ranks](crate::ranks) takes its share this way.
+    ///
+    /// Returns `None`, like the default implementation, if the stream has to make all batches anyway: the others are then
+    /// made and dropped.
+    ///
+    /// # Errors
+    /// Those of [`Batches::epoch_from`].
+    fn epoch_part(
+        &self,
+        _epoch: u64,
+        _batch: usize,
+        _wanted: &Wanted,
+    ) -> Result<Option<Walk<'_, Option<Self::Batch>>>> {
+        Ok(None)
     }
 
     /// The class names of a label column, in the order of their numbers, if the data has them: a run compares
@@ -168,6 +189,12 @@ impl<B: Batch> Batches for Vec<B> {
     fn epoch_from(&self, _: u64, batch: usize) -> Result<Walk<'_, B>> {
         let batches = self.iter().skip(batch);
         Ok(Box::new(batches.map(|batch| batch.map(&mut |_, tensor| Ok(tensor.shallow_clone())))))
+    }
+
+    fn epoch_part(&self, _: u64, batch: usize, wanted: &Wanted) -> Result<Option<Walk<'_, Option<B>>>> {
+        let (batches, wanted) = (self.iter().enumerate().skip(batch), Arc::clone(wanted));
+        let copy = |batch: &B| batch.map(&mut |_, tensor| Ok(tensor.shallow_clone()));
+        Ok(Some(Box::new(batches.map(move |(index, batch)| wanted(index).then(|| copy(batch)).transpose()))))
     }
 
     fn extremes(&self) -> Result<Vec<Extreme<B>>> {

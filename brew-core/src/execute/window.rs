@@ -4,6 +4,8 @@
 //! four of 4 give the same gradient whatever their padding. Masks that a model itself computes are not known
 //! in advance; a loss over such a mask averages the batches' means instead.
 
+mod numbers;
+
 use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};

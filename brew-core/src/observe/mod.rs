@@ -120,7 +120,7 @@ pub struct StepReport {
 }
 
 /// One batch of an optimizer step.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct BatchReport {
     /// The epoch, from 0.
     pub epoch: u64,
@@ -132,6 +132,7 @@ pub struct BatchReport {
     pub batches: usize,
     /// Its share of the step's losses: `total` and each loss before weighting. In TextBrewer's semantics
     /// `batches` times the share is the batch's own mean.
+    #[serde(with = "crate::json::named")]
     pub losses: Vec<(String, f64)>,
 }
 

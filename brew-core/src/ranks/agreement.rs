@@ -4,8 +4,10 @@ use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use super::group::Group;
+use crate::error::{Error, Result};
 use crate::parameters::Parameters;
+use crate::words::numbered;
 
 /// What must be equal on all ranks, by name. [`Ranks::join`](super::Ranks::join) compares it and refuses to connect ranks
 /// that differ; the program itself is always compared.
@@ -71,6 +73,27 @@ impl Agreement {
             }
         }
         names.into_iter().filter_map(|name| difference(name, of)).collect()
+    }
+}
+
+impl Group {
+    /// Compares an agreement on all ranks, as [`Ranks::join`](super::Ranks::join) does before it connects them.
+    ///
+    /// # Errors
+    /// Every entry that differs, with its value on each rank; those of [`Group::all_reduce`].
+    pub fn agree(&mut self, agreement: &Agreement) -> Result<()> {
+        let text = serde_json::to_vec(agreement).map_err(Error::other)?;
+        let all = self.all_gather_bytes(&text)?;
+        let all: Vec<Agreement> = all
+            .iter()
+            .map(|text| serde_json::from_slice(text))
+            .collect::<Result<_, _>>()
+            .map_err(Error::other)?;
+        let differences = Agreement::differences(&all.iter().collect::<Vec<_>>());
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(self.error("agree", numbered("the ranks are not training the same", &differences)))
     }
 }
 

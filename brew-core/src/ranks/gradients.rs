@@ -1,9 +1,11 @@
 //! One step of training on several ranks: whose micro-batches, and the sum of the gradients.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
+use super::agreement;
 use super::group::Group;
 use crate::error::Result;
 use crate::native::ffi::{Exchange, set_gradient};
@@ -15,7 +17,10 @@ const MESSAGE: usize = 32 << 20;
 /// What a rank knows of a parameter's gradient.
 const ABSENT: u8 = 0;
 const DENSE: u8 = 1;
-const UNSUITABLE: u8 = 2;
+const SPARSE: u8 = 2;
+const UNSUITABLE: u8 = 3;
+
+const CALL: &str = "sum_gradients";
 
 impl Group {
     /// Which of the micro-batches of a step are this rank's: consecutive ones, possibly none. The shares of all ranks
@@ -26,58 +31,122 @@ impl Group {
 
     /// Replaces each gradient by its sum over all ranks: a rank without a gradient, because it had no micro-batch or did
     /// not use the parameter, counts as zeros and gets the sum too. A parameter without a gradient on any rank stays
-    /// without. Buffers are left alone.
+    /// without. Buffers are left alone. The sum of sparse gradients, as embeddings have them, is sparse and has the rows
+    /// of all ranks. A tensor with several names is summed once.
     ///
     /// It is a sum, never a mean: divide each loss by what it counts over all ranks before the backward pass.
     ///
     /// # Errors
-    /// Those of [`Group::all_reduce`]; a gradient that is sparse or not on the CPU, with the name of its parameter.
+    /// Those of [`Group::all_reduce`]; a gradient that is not on the CPU, is sparse in more than its first dimension, or
+    /// is sparse on one rank and dense on another, with the name of its parameter.
     pub fn sum_gradients(&mut self, parameters: &Parameters) -> Result<()> {
-        const CALL: &str = "sum_gradients";
-        let named: Vec<(&str, &Tensor)> = parameters.without_buffers().collect();
-        let own: Vec<u8> = named.iter().map(|(_, tensor)| state(&tensor.grad())).collect();
+        let mut seen = BTreeSet::new();
+        // Empty tensors have no memory address of their own to compare.
+        let named: Vec<(&str, &Tensor)> = (parameters.without_buffers())
+            .filter(|(_, tensor)| tensor.numel() == 0 || seen.insert(tensor.data_ptr() as usize))
+            .collect();
+        let own = named.iter().map(|(_, tensor)| state(&tensor.grad())).collect::<Result<Vec<u8>>>()?;
         let states = self.all_gather_bytes(&own)?;
         // Every rank finds this, so none continues alone.
         if let Some(rank) = states.iter().position(|states| states.len() != own.len()) {
             let text = format!("rank {rank} has {} parameters, this one {}", states[rank].len(), own.len());
             return Err(self.ranks.error(CALL, text));
         }
-        let mut used = Vec::new();
+        let (mut dense, mut sparse) = (Vec::new(), Vec::new());
         for (index, (name, tensor)) in named.iter().enumerate() {
-            let worst = states.iter().map(|states| states[index]).max().unwrap_or(ABSENT);
-            if worst == UNSUITABLE {
-                let text = format!(
-                    "the gradient of `{name}` is sparse or not on the CPU, which is not supported yet: make it dense"
-                );
-                return Err(self.ranks.error(CALL, text));
-            }
-            if worst == DENSE {
-                let gradient = tensor.grad();
-                if !gradient.defined() {
-                    set_gradient(tensor, &tensor.f_detach()?.f_zeros_like()?)?;
+            let of_ranks: Vec<u8> = states.iter().map(|states| states[index]).collect();
+            match kind(&of_ranks) {
+                Ok(ABSENT) => {}
+                Ok(SPARSE) => sparse.push(*tensor),
+                Ok(_) => {
+                    let gradient = tensor.grad();
+                    if !gradient.defined() {
+                        set_gradient(tensor, &tensor.f_detach()?.f_zeros_like()?)?;
+                    }
+                    dense.push(tensor.grad());
                 }
-                used.push(tensor.grad());
+                Err(text) => {
+                    return Err(self.ranks.error(CALL, format!("the gradient of `{name}` {text}")));
+                }
             }
         }
         // In the same order and the same messages each time: where an element lies decides the order of its sum.
         let mut pending = Vec::new();
-        for message in messages(&used) {
+        for message in messages(&dense) {
             pending.push(self.start(CALL, Exchange::Sum, message)?);
         }
-        pending.into_iter().try_for_each(|pending| self.wait(pending))
+        pending.into_iter().try_for_each(|pending| self.wait(pending))?;
+        sparse.into_iter().try_for_each(|parameter| self.sum_rows(parameter))
+    }
+
+    /// Replaces a sparse gradient by the sum over all ranks: the rows of all, added up in the order of ranks.
+    fn sum_rows(&mut self, parameter: &Tensor) -> Result<()> {
+        let (size, place) = (parameter.size(), (parameter.kind(), Device::Cpu));
+        let gradient = parameter.grad();
+        let (rows, values) = if gradient.defined() {
+            let once = gradient.f_coalesce()?;
+            (once.f_internal_indices()?.f_detach()?, once.f_internal_values()?.f_detach()?)
+        } else {
+            let empty = [&[0], &size[1..]].concat();
+            (Tensor::f_zeros([1, 0], (Kind::Int64, Device::Cpu))?, Tensor::f_zeros(empty, place)?)
+        };
+        let counts = self.all_gather(&[Tensor::f_from_slice(&[rows.size()[1]])?])?;
+        let counts: Vec<i64> =
+            counts.iter().flatten().map(|count| count.f_int64_value(&[0])).collect::<Result<_, _>>()?;
+        let longest = counts.iter().copied().max().unwrap_or(0);
+        let padded = |tensor: &Tensor, dimension: i64| -> Result<Tensor> {
+            let mut missing = tensor.size();
+            missing[usize::try_from(dimension).unwrap_or(0)] = longest - rows.size()[1];
+            let zeros = Tensor::f_zeros(missing, (tensor.kind(), Device::Cpu))?;
+            Ok(Tensor::f_cat(&[tensor, &zeros], dimension)?)
+        };
+        let all = self.all_gather(&[padded(&rows, 1)?, padded(&values, 0)?])?;
+        let cut = |index: usize, dimension: i64| -> Result<Tensor> {
+            let parts = all.iter().zip(&counts).map(|(of, count)| of[index].f_narrow(dimension, 0, *count));
+            Ok(Tensor::f_cat(&parts.collect::<Result<Vec<_>, _>>()?, dimension)?)
+        };
+        let sum = Tensor::f_sparse_coo_tensor_indices_size(&cut(0, 1)?, &cut(1, 0)?, &size, place, false)?;
+        set_gradient(parameter, &sum.f_coalesce()?)
     }
 }
 
-fn share(micro_batches: usize, rank: usize, world_size: usize) -> Range<usize> {
+/// The share of a rank: see [`Group::share`].
+pub(crate) fn share(micro_batches: usize, rank: usize, world_size: usize) -> Range<usize> {
     let begin = |rank: usize| micro_batches * rank / world_size;
     begin(rank)..begin(rank + 1)
 }
 
-fn state(gradient: &Tensor) -> u8 {
-    match gradient.defined() {
+fn state(gradient: &Tensor) -> Result<u8> {
+    Ok(match gradient.defined() {
         false => ABSENT,
-        true if gradient.is_sparse() || gradient.device() != Device::Cpu => UNSUITABLE,
-        true => DENSE,
+        true if gradient.device() != Device::Cpu => UNSUITABLE,
+        true if !gradient.is_sparse() => DENSE,
+        true if gradient.f_sparse_dim()? == 1 => SPARSE,
+        true => UNSUITABLE,
+    })
+}
+
+/// What the ranks know together, or why they cannot sum it.
+fn kind(of_ranks: &[u8]) -> Result<u8, String> {
+    let with = |state: u8| -> Vec<usize> {
+        (of_ranks.iter().enumerate()).filter(|(_, known)| **known == state).map(|(rank, _)| rank).collect()
+    };
+    let (dense, sparse, unsuitable) = (with(DENSE), with(SPARSE), with(UNSUITABLE));
+    if !unsuitable.is_empty() {
+        let ranks = agreement::named(&unsuitable);
+        return Err(format!(
+            "is not on the CPU, or sparse in more than its first dimension, on {ranks}, which is not supported yet"
+        ));
+    }
+    match (dense.is_empty(), sparse.is_empty()) {
+        (true, true) => Ok(ABSENT),
+        (false, true) => Ok(DENSE),
+        (true, false) => Ok(SPARSE),
+        (false, false) => Err(format!(
+            "is dense on {} and sparse on {}: make it the same on all ranks",
+            agreement::named(&dense),
+            agreement::named(&sparse)
+        )),
     }
 }
 
@@ -100,8 +169,6 @@ fn messages(gradients: &[Tensor]) -> Vec<&[Tensor]> {
 
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
-
     use super::*;
 
     #[test]

@@ -2,8 +2,31 @@
 //! same thing, and the calls by which they exchange tensors.
 //!
 //! The processes are started by torchrun, `srun`, Open MPI, MPICH, or `cargo xtask ranks`. [`Ranks::from_environment`]
-//! reads what the launcher says, and [`Ranks::join`] connects the ranks through libtorch's own store and gloo. The
-//! [`Trainer`](crate::train::Trainer) does not divide its work over ranks yet: this is for training loops of your own.
+//! reads what the launcher says, and [`Ranks::join`] connects the ranks through libtorch's own store and gloo.
+//!
+//! # Training
+//!
+//! The [`Trainer`](crate::train::Trainer) does all of this by itself: start a program that trains as several processes,
+//! such as by `torchrun --nproc-per-node 4 --no-python program`, and it trains the same student as a single process does,
+//! up to rounding. The ranks divide the batches of each optimizer step, so a step must accumulate at least as many batches
+//! as there are ranks ([`accumulate`](crate::train::Trainer::accumulate)): four ranks and `.accumulate(4)` compute one
+//! batch each where a single process computes four in turn.
+//!
+//! - Rank 0 alone notifies observers, writes the run folder, evaluates, and calls the function of
+//!   [`on_checkpoint`](crate::train::Trainer::on_checkpoint); the others wait meanwhile. All get the same metrics, and the
+//!   same trained student. What the program does outside of the run, every rank does: each prints and saves.
+//! - Before the first step the ranks compare program, settings, plan, data, teachers, and weights, and each difference is
+//!   an error that names the ranks.
+//! - A run may resume with another number of ranks.
+//! - An error, a signal, or a loss that is not finite on one rank ends the run on all of them at the same step, with the
+//!   reason and the rank. A rank that dies is noticed at once; one that hangs during a step, after five minutes.
+//! - The teachers' cache is each rank's own: with a folder, a run that starts later finds the rows of all ranks.
+//!
+//! Not supported yet, and refused by name: a student on a GPU, losses that carry state from step to step (such as TAID, and
+//! CRD's memory), and buffers that change in training (such as the running statistics of a batch norm). In a run of
+//! several tasks every rank makes all batches, though it runs only its own.
+//!
+//! # Training loops of your own
 //!
 //! To train the same student on any number of ranks, divide the micro-batches of a step, not the rows of a batch
 //! ([`Group::share`]): each keeps its padding, its dropout (seeded by its number in the step), and its relation losses.
@@ -56,7 +79,9 @@ mod gradients;
 mod group;
 mod join;
 mod meeting;
+pub(crate) mod process;
 
 pub use agreement::Agreement;
 pub use environment::Ranks;
+pub(crate) use gradients::share;
 pub use group::{Group, Pending};

@@ -24,6 +24,17 @@ impl Buffers {
         Ok(Buffers(copied.collect::<Result<_>>()?))
     }
 
+    /// The name of a buffer that differs from its copy.
+    pub(super) fn changed(&self, tasks: &[Task<'_>]) -> Result<Option<String>> {
+        for (name, buffer) in student_of(tasks).buffers() {
+            let same = self.0.get(name).map_or(Ok(true), |before| before.f_equal(buffer)).in_stage(name)?;
+            if !same {
+                return Ok(Some(name.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Restores the student's buffers to these values.
     pub(super) fn put_back(&self, tasks: &[Task<'_>]) -> Result<()> {
         let _guard = tch::no_grad_guard();

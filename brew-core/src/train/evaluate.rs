@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use tracing::info_span;
 
 use super::caller::{Caller, Measured, Tell};
@@ -9,6 +10,15 @@ use super::checkpoint::Checkpoint;
 use super::run::Run;
 use crate::error::{During, Result};
 use crate::observe::{Best, Event};
+
+/// What an evaluation gave.
+#[derive(Default, Serialize, Deserialize)]
+struct Evaluated {
+    #[serde(with = "crate::json::floats")]
+    values: Vec<f64>,
+    /// That of the first metric.
+    less_is_better: Option<bool>,
+}
 
 impl Run<'_, '_> {
     /// Evaluates, and adds the results to this step's checkpoint if there is one. If the evaluation fails and
@@ -21,12 +31,12 @@ impl Run<'_, '_> {
     ) -> Result<()> {
         let epoch = self.to_evaluate.unwrap_or_default();
         if let Err(error) = self.evaluate(epoch, caller, tell) {
-            let written = if saved.is_none() { self.checkpoint(tell) } else { None };
+            let written = if saved.is_none() { self.checkpoint(tell)? } else { None };
             let saved = saved.map(Path::to_owned).or(written);
             return Err(error.during(During::Evaluation { step: self.step, saved }));
         }
         self.to_evaluate = None;
-        let Some(path) = saved else { return Ok(()) };
+        let (Some(path), true) = (saved, self.ranks.leads()) else { return Ok(()) };
         let restated = self.state().and_then(|state| Checkpoint::restate(path, &state));
         if let Err(error) = restated {
             tell(&Event::Warning(&format!(
@@ -40,14 +50,22 @@ impl Run<'_, '_> {
     fn evaluate(&mut self, epoch: u64, caller: &mut dyn Caller, tell: &mut Tell<'_>) -> Result<()> {
         let step = self.step;
         let _span = info_span!("evaluation", step).entered();
-        let (values, mut first) = (&mut self.evaluations, None);
-        caller.evaluate(&mut |measured| {
-            let Measured { metric, value, .. } = measured;
-            values.push(value);
-            first.get_or_insert((value, measured.less_is_better));
-            tell(&Event::Evaluated { epoch, step, metric, value });
+        let doing = format!("evaluation after step {step}");
+        // Rank 0 evaluates all batches, so that every metric is that of a single process, whatever its formula.
+        let Evaluated { values, less_is_better } = self.ranks.lead(&doing, || {
+            let mut evaluated = Evaluated::default();
+            caller.evaluate(&mut |measured| {
+                let Measured { metric, value, .. } = measured;
+                evaluated.values.push(value);
+                evaluated.less_is_better.get_or_insert(measured.less_is_better);
+                tell(&Event::Evaluated { epoch, step, metric, value });
+            })?;
+            Ok(evaluated)
         })?;
-        let Some((value, less_is_better)) = first else { return Ok(()) };
+        self.evaluations.extend(&values);
+        let Some((value, less_is_better)) = values.first().copied().zip(less_is_better) else {
+            return Ok(());
+        };
         if improves(value, self.best.as_ref().map(|best| best.value), less_is_better) {
             self.best = Some(Best { step, value });
             self.evaluations_since_best = 0;

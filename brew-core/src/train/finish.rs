@@ -28,12 +28,22 @@ impl Run<'_, '_> {
                 self.step, self.length.steps, self.evaluations_since_best
             )));
         }
+        self.compare_students()?;
+        let left = self.ranks.exchange("the end of the run", Ok(std::mem::take(&mut self.warnings)))?;
+        for (rank, warning) in
+            left.iter().enumerate().flat_map(|(rank, of)| of.iter().map(move |text| (rank, text)))
+        {
+            tell(&Event::Warning(&format!("rank {rank}: {warning}")));
+        }
         let summary = self.summary()?;
         let learned = learned_of(self.tasks);
-        tell(&Event::Finished(&summary));
-        if let Some(folder) = self.folder {
-            write(folder, caller, &learned, &summary, tell);
-        }
+        self.ranks.lead("writing the student", || {
+            tell(&Event::Finished(&summary));
+            if let Some(folder) = self.folder {
+                write(folder, caller, &learned, &summary, tell);
+            }
+            Ok(())
+        })?;
         Ok((learned, summary))
     }
 

@@ -10,7 +10,6 @@ use super::run::Run;
 use super::windows::NextBatch;
 use crate::error::{Error, Result};
 use crate::execute::StepLosses;
-use crate::observe::Event;
 use crate::parameters::write_tensors;
 
 /// What to do when a loss is NaN or infinite.
@@ -47,17 +46,18 @@ impl Run<'_, '_> {
         match self.settings.not_finite {
             NotFinite::Stop => Err(error),
             NotFinite::Skip => {
-                self.skipped += 1;
-                tell(&Event::Warning(&error.left_out()));
+                self.warn(error.left_out(), tell);
                 Ok(false)
             }
         }
     }
 
     fn keep(&self, index: usize, next: &NextBatch<'_>) -> Result<Option<PathBuf>> {
-        let Some(folder) = self.folder else { return Ok(None) };
-        let path = folder.not_finite(self.step + 1, index);
-        write_tensors(&path, &next.batch.tensors())?;
+        // Not only in the folder that this process opened: rank 0 alone has opened it.
+        let Some(folder) = &self.settings.run_dir else { return Ok(None) };
+        let name = format!("step-{}-batch-{index}.safetensors", self.step + 1);
+        let path = folder.join("not-finite").join(name);
+        write_tensors(&path, &next.batch()?.tensors())?;
         Ok(Some(path))
     }
 }

@@ -1,6 +1,7 @@
 //! The observers of a run: those the user gave, and those that write the run folder.
 
 use super::checkpoint::State;
+use super::communicator::Communicator;
 use super::run_folder::RunFolder;
 use super::settings::Settings;
 use crate::error::Result;
@@ -10,8 +11,11 @@ use crate::observe::{Event, MetricsFile, Observer, Progress, Report, TensorBoard
 pub(super) struct Observers<'o>(Vec<Box<dyn Observer + 'o>>);
 
 impl<'o> Observers<'o> {
-    /// The observers in the settings; a progress bar if there are none.
-    pub(super) fn of(settings: &mut Settings<'o>) -> Self {
+    /// The observers in the settings; a progress bar if there are none. On ranks other than 0 nobody observes.
+    pub(super) fn of(settings: &mut Settings<'o>, ranks: &Communicator) -> Self {
+        if !ranks.leads() {
+            return Observers(Vec::new());
+        }
         let mut observers = std::mem::take(&mut settings.observers);
         if observers.is_empty() {
             observers.push(Box::new(Progress::new("brew")));

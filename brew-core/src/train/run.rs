@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use tch::{Device, Kind};
 
+use super::asked::Asked;
 use super::caller::{Caller, Tell};
+use super::communicator::Communicator;
 use super::layer_decay::LayerFactors;
 use super::length::Length;
 use super::observers::Observers;
@@ -12,12 +14,14 @@ use super::optimizer::Groups;
 use super::precision::LossScale;
 use super::prepare::{Ready, prepare};
 use super::run_folder::RunFolder;
+use super::same::agreement;
 use super::settings::Settings;
 use super::signals::Listening;
 use super::task::{Task, student_of};
 use super::tokens::Tokens;
 use super::windows::Windows;
 use super::work::NOTHING;
+use super::{sent_checkpoint, undivided};
 use crate::error::{Error, Result};
 use crate::observe::{Best, Event, Summary};
 use crate::parameters::Parameters;
@@ -35,26 +39,64 @@ pub(super) fn run(
     tau: f64,
     caller: &mut dyn Caller,
 ) -> Result<(Parameters, Summary)> {
-    let ready = prepare(settings, &mut tasks, tau, &*caller)?;
-    let mut observers = Observers::of(settings);
-    let (settings, tasks) = (&*settings, tasks.as_slice());
-    let mut folder = RunFolder::of(settings, tasks, tau, ready.precision, &*caller)?;
+    let ranks = Communicator::of_process()?;
+    let outcome = run_on(&ranks, settings, &mut tasks, tau, caller);
+    ranks.end(outcome.as_ref().err());
+    outcome
+}
+
+fn run_on(
+    ranks: &Communicator,
+    settings: &mut Settings<'_>,
+    tasks: &mut [Task<'_>],
+    tau: f64,
+    caller: &mut dyn Caller,
+) -> Result<(Parameters, Summary)> {
+    let ready = ranks.agree("preparing the run", prepare(settings, tasks, tau, &*caller))?;
+    let mut observers = Observers::of(settings, ranks);
+    let (settings, tasks) = (&*settings, &*tasks);
+    let mut folder =
+        ranks.agree("opening the run", open(ranks, settings, tasks, (tau, ready.precision), caller))?;
     let resumed = folder.as_mut().and_then(|folder| folder.resumed.take());
-    if let Some(folder) = &folder {
-        observers.write_to(folder, resumed.as_ref().map(|(_, read)| &read.state))?;
-    }
+    let written = match &folder {
+        Some(folder) => observers.write_to(folder, resumed.as_ref().map(|(_, read)| &read.state)),
+        None => Ok(()),
+    };
+    ranks.agree("opening the run's files", written)?;
+    let resumed = sent_checkpoint::send(ranks, resumed)?;
     let mut tell = |event: &Event<'_>| observers.on(event);
-    let mut run = Run::new(settings, tasks, ready, folder.as_ref(), &mut tell)?;
+    let mut run = Run::new(ranks, settings, tasks, ready, folder.as_ref(), &mut tell)?;
     run.listen(&mut tell);
     if let Some((checkpoint, read)) = &resumed {
-        run.resume(checkpoint, read, &mut tell)?;
+        let restored = run.resume(checkpoint, read, &mut tell);
+        ranks.agree("resuming", restored)?;
     }
     run.go_on(caller, &mut tell)?;
     run.finish(caller, &mut tell)
 }
 
+/// Compares the run on all ranks, and opens its folder on rank 0.
+fn open(
+    ranks: &Communicator,
+    settings: &Settings<'_>,
+    tasks: &[Task<'_>],
+    (tau, precision): (f64, Option<Kind>),
+    caller: &dyn Caller,
+) -> Result<Option<RunFolder>> {
+    if ranks.alone() && settings.run_dir.is_none() {
+        return Ok(None);
+    }
+    undivided::refuse(ranks, tasks)?;
+    let config = Asked { settings, tasks, tau, precision, evaluations: caller.evaluations()? }.config()?;
+    if !ranks.alone() {
+        ranks.compare(&agreement(settings, tasks, &config)?)?;
+    }
+    if ranks.leads() { RunFolder::of(settings, tasks, &config) } else { Ok(None) }
+}
+
 /// Everything that changes during a run.
 pub(super) struct Run<'r, 'o> {
+    pub(super) ranks: &'r Communicator,
     pub(super) settings: &'r Settings<'o>,
     pub(super) semantics: Semantics,
     pub(super) tasks: &'r [Task<'r>],
@@ -84,11 +126,17 @@ pub(super) struct Run<'r, 'o> {
     pub(super) saved_at: Instant,
     /// Listens for signals, if there is a folder to write to.
     pub(super) signals: Option<Listening>,
+    /// Warnings of a rank other than 0, which rank 0 tells.
+    pub(super) warnings: Vec<String>,
+    /// Whether, on several ranks, a signal to any of them asks the run to end, and a checkpoint is due by the clock.
+    pub(super) asked: bool,
+    pub(super) due: bool,
 }
 
 impl<'r, 'o> Run<'r, 'o> {
     /// A run before its first step, and notes to the user.
     fn new(
+        ranks: &'r Communicator,
         settings: &'r Settings<'o>,
         tasks: &'r [Task<'r>],
         ready: Ready,
@@ -101,14 +149,16 @@ impl<'r, 'o> Run<'r, 'o> {
         tell(&Event::Started { plan, found: &found, steps: length.steps, epochs: settings.epochs() });
         let of_folder = folder.iter().flat_map(|folder| folder.notes.clone());
         let notes = settings.precision.notes(device);
-        for warning in of_folder.chain(notes).chain(warnings(settings, tasks)) {
+        let idle = undivided::idle(ranks, settings);
+        for warning in of_folder.chain(notes).chain(warnings(settings, tasks)).chain(idle) {
             tell(&Event::Warning(&warning));
         }
         Ok(Run {
+            ranks,
             settings,
             semantics: plan.semantics(),
             tasks,
-            windows: Windows::new(tasks, draw, per_epoch)?,
+            windows: Windows::new(tasks, (ranks, settings.accumulation), draw, per_epoch)?,
             student,
             learned,
             scale: (precision == Some(Kind::Half)).then(|| LossScale::new(device)).transpose()?,
@@ -127,12 +177,15 @@ impl<'r, 'o> Run<'r, 'o> {
             low_precision: precision.is_some(),
             saved_at: Instant::now(),
             signals: None,
+            warnings: Vec::new(),
+            asked: false,
+            due: false,
         })
     }
 
     /// Listens for signals from now on, if there is a folder to write a checkpoint to.
     fn listen(&mut self, tell: &mut Tell<'_>) {
-        if self.folder.is_none() {
+        if self.settings.run_dir.is_none() {
             return;
         }
         match Listening::begin() {

@@ -12,15 +12,39 @@ use super::run::Run;
 use super::task::{learned_of, student_of};
 use crate::error::Result;
 use crate::observe::Event;
+use crate::ranks::Agreement;
 
 impl Run<'_, '_> {
-    /// Writes a checkpoint and returns its path; a failed write does not end the run.
-    pub(super) fn checkpoint(&mut self, tell: &mut Tell<'_>) -> Option<PathBuf> {
+    /// Writes a checkpoint, on rank 0 alone, and returns its path on all ranks; a failed write does not end the run.
+    ///
+    /// # Errors
+    /// Ranks that are gone, or whose students differ.
+    pub(super) fn checkpoint(&mut self, tell: &mut Tell<'_>) -> Result<Option<PathBuf>> {
         self.saved_at = Instant::now();
-        let folder = self.folder?;
-        let _span = info_span!("checkpoint", step = self.step).entered();
+        if self.settings.run_dir.is_none() {
+            return Ok(None);
+        }
         // Flushed first, so that a run that resumes here finds every row that this one found.
         self.tasks.iter().for_each(|task| task.work.executor().flush_caches());
+        self.compare_students()?;
+        let ranks = self.ranks;
+        ranks.lead(&format!("checkpoint of step {}", self.step), || Ok(self.write_checkpoint(tell)))
+    }
+
+    /// Refuses to continue if the ranks no longer train the same student.
+    pub(super) fn compare_students(&self) -> Result<()> {
+        if self.ranks.alone() {
+            return Ok(());
+        }
+        let agreement = Agreement::new()
+            .parameters("the student's parameters", &student_of(self.tasks))?
+            .parameters("the parameters learned beside the student", &learned_of(self.tasks))?;
+        self.ranks.compare(&agreement)
+    }
+
+    fn write_checkpoint(&mut self, tell: &mut Tell<'_>) -> Option<PathBuf> {
+        let folder = self.folder?;
+        let _span = info_span!("checkpoint", step = self.step).entered();
         let path = folder.checkpoint(self.step);
         let (student, learned) = (student_of(self.tasks), learned_of(self.tasks));
         let written = self.state().and_then(|state| {
@@ -65,7 +89,7 @@ impl Run<'_, '_> {
     }
 
     /// Flushes the teachers' caches and reports what they did since the last call.
-    pub(super) fn tell_of_caches(&self, tell: &mut Tell<'_>) {
+    pub(super) fn tell_of_caches(&mut self, tell: &mut Tell<'_>) {
         for task in self.tasks {
             task.work.executor().flush_caches();
             let (reports, warnings) = task.work.executor().cache_reports();
@@ -73,8 +97,17 @@ impl Run<'_, '_> {
                 tell(&Event::TeacherCache { step: self.step, report });
             }
             for warning in warnings {
-                tell(&Event::Warning(&warning));
+                self.warn(warning, tell);
             }
+        }
+    }
+
+    /// Tells a warning that concerns this rank: the other ranks send theirs to rank 0.
+    pub(super) fn warn(&mut self, warning: String, tell: &mut Tell<'_>) {
+        if self.ranks.leads() {
+            tell(&Event::Warning(&warning));
+        } else {
+            self.warnings.push(warning);
         }
     }
 }

@@ -31,22 +31,22 @@ impl Run<'_, '_> {
                 true => self.length.ends_epoch(self.step),
                 false => checkpoint,
             };
-            let asked = self.signals.as_ref().is_some_and(Listening::asked);
-            let due = self.settings.save_every.is_some_and(|every| self.saved_at.elapsed() >= every);
+            let (asked, due) = (self.is_asked(), if self.ranks.alone() { self.is_due() } else { self.due });
             if evaluates {
                 self.tell_of_caches(tell);
                 self.to_evaluate = caller.evaluates().then_some(epoch);
             }
             // Written before the evaluation, so that it exists even if the evaluation fails.
-            let mut saved = if checkpoint || asked || due { self.checkpoint(tell) } else { None };
+            let mut saved = if checkpoint || asked || due { self.checkpoint(tell)? } else { None };
             if self.to_evaluate.is_some() {
                 self.evaluate_after(saved.as_deref(), caller, tell)?;
             }
-            let asked = self.signals.as_ref().is_some_and(Listening::asked);
+            let asked = self.is_asked();
             if asked && saved.is_none() {
-                saved = self.checkpoint(tell);
+                saved = self.checkpoint(tell)?;
             }
             if asked {
+                self.ranks.end_together();
                 return Err(Error::Interrupted { step: self.step, saved });
             }
             if checkpoint {
@@ -58,7 +58,18 @@ impl Run<'_, '_> {
 
     fn call_back(&self, caller: &mut dyn Caller) -> Result<()> {
         let during = During::Callback { step: self.step };
-        caller.at_checkpoint(self.step).map_err(|error| error.during(during))
+        let called = self.ranks.lead("the function of `on_checkpoint`", || caller.at_checkpoint(self.step));
+        called.map_err(|error| error.during(during))
+    }
+
+    /// Whether a signal has asked the run to end; on several ranks, a signal to any of them during a step.
+    fn is_asked(&self) -> bool {
+        if self.ranks.alone() { self.signals.as_ref().is_some_and(Listening::asked) } else { self.asked }
+    }
+
+    /// Whether a checkpoint is due by this process's clock.
+    pub(super) fn is_due(&self) -> bool {
+        self.settings.save_every.is_some_and(|every| self.saved_at.elapsed() >= every)
     }
 
     /// One optimizer step, from drawing its data to notifying observers; returns the epoch of its first
@@ -66,14 +77,11 @@ impl Run<'_, '_> {
     fn next_step(&mut self, tell: &mut Tell<'_>) -> Result<u64> {
         let _span = debug_span!("step", number = self.step + 1).entered();
         let started = Instant::now();
-        let window = {
-            let _span = debug_span!("data").entered();
-            self.windows.next(self.settings.accumulation)?
-        };
-        let epoch = window.first().map_or(0, |drawn| drawn.epoch);
-        let report = self.window(epoch, &window, tell)?;
-        self.examples += window.iter().map(|drawn| drawn.batch.rows()).sum::<u64>();
-        drop(window);
+        let drawn = self.draw()?;
+        let epoch = drawn.batches.first().map_or(0, |next| next.epoch);
+        let report = self.window(epoch, &drawn, tell)?;
+        self.examples += drawn.rows;
+        drop(drawn);
         self.seconds += started.elapsed().as_secs_f64();
         let tokens = if report.losses.is_some() { self.tokens.read()? } else { None };
         let report = StepReport {

@@ -1,7 +1,7 @@
 //! The batches of one task, epoch after epoch.
 
-use super::work::{MicroBatch, Work};
-use crate::batch::{Position, Walk};
+use super::work::{MicroBatch, SomeBatches, Work};
+use crate::batch::{Position, Wanted};
 use crate::error::Result;
 
 /// A position in the data of a task, and the batches from there on.
@@ -9,7 +9,7 @@ pub(super) struct Stream<'r> {
     work: &'r (dyn Work + 'r),
     position: Position,
     /// The remaining batches of this epoch, once it has begun.
-    batches: Option<Walk<'r, Box<dyn MicroBatch + 'r>>>,
+    batches: Option<SomeBatches<'r>>,
 }
 
 impl<'r> Stream<'r> {
@@ -21,11 +21,15 @@ impl<'r> Stream<'r> {
         Ok(Stream { work, position: work.start()?, batches: None })
     }
 
-    /// The next batch of this epoch; `None` at the end of the epoch.
-    pub(super) fn next(&mut self) -> Result<Option<Box<dyn MicroBatch + 'r>>> {
+    /// The next batch of this epoch, or `Some(None)` in place of one that is not wanted; `None` at the end of the epoch.
+    /// `wanted` decides when the epoch begins.
+    pub(super) fn next(
+        &mut self,
+        wanted: impl FnOnce(&Position) -> Option<Wanted>,
+    ) -> Result<Option<Option<Box<dyn MicroBatch + 'r>>>> {
         let batches = match &mut self.batches {
             Some(batches) => batches,
-            none => none.insert(self.work.walk(&self.position)?),
+            none => none.insert(self.work.walk(&self.position, wanted(&self.position).as_ref())?),
         };
         let next = batches.next().transpose()?;
         self.position.batch += usize::from(next.is_some());

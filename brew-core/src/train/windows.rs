@@ -1,14 +1,18 @@
 //! The windows of batches that make up optimizer steps, from one pipeline's data or drawn from several tasks.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::communicator::Communicator;
 use super::length::PerEpoch;
 use super::random::TaskDraw;
 use super::stream::Stream;
 use super::task::Task;
 use super::work::{MicroBatch, NOTHING};
-use crate::batch::Position;
+use crate::batch::{Position, Wanted};
 use crate::error::{Error, Result};
+use crate::ranks::share;
 
 /// The position in a task's data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,13 +30,28 @@ pub(super) struct NextBatch<'r> {
     pub(super) epoch: u64,
     /// Its index in the epoch.
     pub(super) index: usize,
-    pub(super) batch: Box<dyn MicroBatch + 'r>,
+    /// Another rank may have it.
+    batch: Option<Box<dyn MicroBatch + 'r>>,
+}
+
+impl NextBatch<'_> {
+    /// The batch itself.
+    ///
+    /// # Errors
+    /// Another rank has it.
+    pub(super) fn batch(&self) -> Result<&dyn MicroBatch> {
+        let other = || Error::invalid("the batch belongs to another rank");
+        self.batch.as_deref().map(|batch| batch as &dyn MicroBatch).ok_or_else(other)
+    }
 }
 
 /// Hands out the batches of a run, window by window: without end in a run of steps, epoch by epoch in a run
 /// of epochs.
 pub(super) struct Windows<'r> {
     tasks: &'r [Task<'r>],
+    ranks: &'r Communicator,
+    /// Batches per step.
+    most: usize,
     streams: Vec<Stream<'r>>,
     draw: TaskDraw,
     /// In a run of epochs, the batches of each.
@@ -42,16 +61,21 @@ pub(super) struct Windows<'r> {
 }
 
 impl<'r> Windows<'r> {
-    pub(super) fn new(tasks: &'r [Task<'r>], draw: TaskDraw, per_epoch: Option<PerEpoch>) -> Result<Self> {
+    pub(super) fn new(
+        tasks: &'r [Task<'r>],
+        (ranks, most): (&'r Communicator, usize),
+        draw: TaskDraw,
+        per_epoch: Option<PerEpoch>,
+    ) -> Result<Self> {
         let streams = tasks.iter().map(|task| Stream::new(&*task.work)).collect::<Result<_>>()?;
-        Ok(Windows { tasks, streams, draw, per_epoch, drawn: 0 })
+        Ok(Windows { tasks, ranks, most, streams, draw, per_epoch, drawn: 0 })
     }
 
-    /// The batches of the next optimizer step: `most` of them, or fewer at the end of an epoch in a run of
-    /// epochs.
-    pub(super) fn next(&mut self, most: usize) -> Result<Vec<NextBatch<'r>>> {
+    /// The batches of the next optimizer step: as many as accumulate, or fewer at the end of an epoch in a run of
+    /// epochs. Those of other ranks are not made if the data can do without.
+    pub(super) fn next(&mut self) -> Result<Vec<NextBatch<'r>>> {
         let mut window = Vec::new();
-        while window.len() < most {
+        while window.len() < self.most {
             window.push(self.next_batch()?);
             if self.ends_epoch()? {
                 break;
@@ -62,10 +86,14 @@ impl<'r> Windows<'r> {
 
     fn next_batch(&mut self) -> Result<NextBatch<'r>> {
         let task = self.draw.task(self.drawn);
+        // Which batches of a task a rank has depends on what is drawn from the other tasks.
+        let share = (self.tasks.len() == 1).then(|| self.ranks.shares()).flatten();
+        let (most, drawn, per_epoch) = (self.most, self.drawn, &self.per_epoch);
+        let wanted = |from: &Position| Some(own(share?, most, drawn, per_epoch.as_ref(), from));
         let stream = self.streams.get_mut(task).ok_or_else(|| Error::invalid(NOTHING))?;
         loop {
             let &Position { epoch, batch: index, .. } = stream.position();
-            if let Some(batch) = stream.next()? {
+            if let Some(batch) = stream.next(wanted)? {
                 self.drawn += 1;
                 return Ok(NextBatch { task, epoch, index, batch });
             }
@@ -92,7 +120,7 @@ impl<'r> Windows<'r> {
         if (taken as u64) < per_epoch.of(epoch) {
             return Ok(false);
         }
-        if stream.next()?.is_some() {
+        if stream.next(|_| None)?.is_some() {
             return Err(Error::invalid(format!(
                 "epoch {epoch} of the data has more than the {taken} batches that it reported"
             )));
@@ -132,6 +160,32 @@ impl<'r> Windows<'r> {
             .map(|(task, stream)| Standing { task: task.name.clone(), position: stream.position().clone() })
             .collect()
     }
+}
+
+/// Which batches of the epoch that begins or resumes here are a rank's own.
+fn own(
+    (rank, world_size): (usize, usize),
+    most: usize,
+    drawn: u64,
+    per_epoch: Option<&PerEpoch>,
+    from: &Position,
+) -> Wanted {
+    let (first, length) = (from.batch, per_epoch.map(|per_epoch| per_epoch.of(from.epoch)));
+    Arc::new(move |number| {
+        let (place, batches) = match length {
+            // Steps begin with the epoch, and the last may be shorter.
+            Some(length) => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                (number % most, length.saturating_sub(number - number % most).min(most))
+            }
+            // Steps are full and may cross from one epoch to the next.
+            None => {
+                let number = drawn + number.saturating_sub(first) as u64;
+                (usize::try_from(number % most as u64).unwrap_or(0), most)
+            }
+        };
+        share(batches, rank, world_size).contains(&place)
+    })
 }
 
 /// The error of an empty epoch: data that can be read only once, or has no rows, would keep a run of steps

@@ -7,7 +7,7 @@ use tch::Tensor;
 
 use super::erased_executor::ErasedExecutor;
 use super::length::PerEpoch;
-use crate::batch::{Position, Walk};
+use crate::batch::{Position, Walk, Wanted};
 use crate::cache::TeacherCache;
 use crate::error::Result;
 use crate::execute::{BatchCounts, StepLosses, Window};
@@ -16,6 +16,9 @@ use crate::pass::Pass;
 
 /// The error for data that yields nothing.
 pub(super) const NOTHING: &str = "there is nothing to train on: the data has no rows";
+
+/// The batches of an epoch that are wanted, with `None` for each of the others.
+pub(crate) type SomeBatches<'r> = Walk<'r, Option<Box<dyn MicroBatch + 'r>>>;
 
 /// A pipeline with its executor and its data.
 pub(crate) trait Work {
@@ -39,8 +42,9 @@ pub(crate) trait Work {
     fn warnings(&self, accumulation: usize) -> Vec<String>;
     /// Where the data begins.
     fn start(&self) -> Result<Position>;
-    /// The batches from a position to the end of its epoch, on the student's device.
-    fn walk(&self, from: &Position) -> Result<Walk<'_, Box<dyn MicroBatch + '_>>>;
+    /// The batches from a position to the end of its epoch, on the student's device; if only some are wanted, `None` for
+    /// each of the others.
+    fn walk(&self, from: &Position, wanted: Option<&Wanted>) -> Result<SomeBatches<'_>>;
     /// Refuses a position that was taken in different data.
     fn check(&self, position: &Position) -> Result<()>;
 }

@@ -7,9 +7,9 @@ use tch::{Device, Tensor};
 use super::erased_executor::ErasedExecutor;
 use super::label_names::label_names;
 use super::length::PerEpoch;
-use super::work::{MicroBatch, NOTHING, Work};
+use super::work::{MicroBatch, NOTHING, SomeBatches, Work};
 use crate::adaptor::Adaptor;
-use crate::batch::{Batch as _, Batches, Extreme, Feeds, Position, Walk};
+use crate::batch::{Batch as _, Batches, Extreme, Feeds, Position, Walk, Wanted};
 use crate::cache::TeacherCache;
 use crate::distill::Pipeline;
 use crate::error::{Error, Result};
@@ -76,15 +76,25 @@ where
         Ok(self.rows.get_or_init(|| rows))
     }
 
-    /// The batches from a position on, as the data yields them; at the start of the first epoch, the batches
-    /// that are already open.
-    fn batches(&self, from: &Position) -> Result<Walk<'p, D::Batch>> {
-        match self.opened.take() {
-            Some((first, rest)) if (from.epoch, from.batch) == (0, 0) => {
-                Ok(Box::new(std::iter::once(Ok(first)).chain(rest)))
-            }
-            _ => self.data.epoch_from(from.epoch, from.batch),
+    /// The wanted batches from a position on, as the data yields them; at the start of the first epoch, the batches
+    /// that are already open, unless the data can make only those that are wanted.
+    fn batches(&self, from: &Position, wanted: Option<&Wanted>) -> Result<Walk<'p, Option<D::Batch>>> {
+        let opened = self.opened.take();
+        if let Some(wanted) = wanted
+            && let Some(part) = self.data.epoch_part(from.epoch, from.batch, wanted)?
+        {
+            return Ok(part);
         }
+        let batches: Walk<'p, D::Batch> = match opened {
+            Some((first, rest)) if (from.epoch, from.batch) == (0, 0) => {
+                Box::new(std::iter::once(Ok(first)).chain(rest))
+            }
+            _ => self.data.epoch_from(from.epoch, from.batch)?,
+        };
+        let wanted = wanted.cloned();
+        let is_wanted = move |number| wanted.as_ref().is_none_or(|wanted| wanted(number));
+        let batches = (from.batch..).zip(batches);
+        Ok(Box::new(batches.map(move |(number, batch)| Ok(Some(batch?).filter(|_| is_wanted(number))))))
     }
 }
 
@@ -163,15 +173,15 @@ where
         Position::start(self.data)
     }
 
-    fn walk(&self, from: &Position) -> Result<Walk<'_, Box<dyn MicroBatch + '_>>> {
-        let run = |batch: Result<D::Batch>| -> Result<Box<dyn MicroBatch + '_>> {
-            let batch = batch?;
+    fn walk(&self, from: &Position, wanted: Option<&Wanted>) -> Result<SomeBatches<'_>> {
+        let run = |batch: Result<Option<D::Batch>>| -> Result<Option<Box<dyn MicroBatch + '_>>> {
+            let Some(batch) = batch? else { return Ok(None) };
             // Hashing needs the bytes on the CPU, so it comes before the batch moves to a device.
             let keys = self.executor.keys(&batch)?;
             let batch = batch.to_device(self.device())?;
-            Ok(Box::new(Runnable { executor: &self.executor, batch, keys }))
+            Ok(Some(Box::new(Runnable { executor: &self.executor, batch, keys })))
         };
-        Ok(Box::new(self.batches(from)?.map(run)))
+        Ok(Box::new(self.batches(from, wanted)?.map(run)))
     }
 
     fn check(&self, position: &Position) -> Result<()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use brew_core::batch::{Batches, Column, Extreme, FromColumns, Walk};
+use brew_core::batch::{Batches, Column, Extreme, FromColumns, Walk, Wanted};
 use brew_core::tch::Kind;
 use brew_core::vocabulary::Fingerprint;
 
@@ -129,6 +129,26 @@ impl<B: FromColumns> Loader<B> {
         move |row| maker.length(row, tokens)
     }
 
+    /// The wanted batches of an epoch from this one on.
+    fn made(&self, epoch: u64, first: usize, wanted: Wanted) -> brew_core::Result<Walk<'_, B>> {
+        let maker = Arc::new(self.maker(epoch)?);
+        let batches = self.cut().from(self.rows_in_use(), epoch, first, self.lengths(&maker))?;
+        let of_job = Arc::clone(&wanted);
+        // Before the workers, which make a few batches in advance: not those of other ranks.
+        let batches = (first..).zip(batches).filter(move |(number, _)| wanted(*number));
+        let jobs = batches.map(|(number, rows)| Ok((number, rows?)));
+        let path = self.dataset.path().to_owned();
+        let panicked = move |number, text: &str| {
+            let batch = (first..).filter(|batch| of_job(*batch)).nth(number).unwrap_or(first);
+            Error::format(&path, format!("batch {batch} of the epoch could not be made: panic: {text}"))
+        };
+        let make = move |_, (number, rows): (usize, Vec<u32>)| maker.make(number, &rows);
+        let batches = Prefetched::start(Jobs::Own, jobs, self.workers, make, panicked);
+        let batches = batches.map_err(Error::io(self.dataset.path()))?;
+        let destination = self.destination;
+        Ok(Box::new(batches.map(move |batch| destination.deliver(batch?))))
+    }
+
     fn rows_in_use(&self) -> u32 {
         // `Dataset` allows no more rows.
         u32::try_from(self.dataset.rows()).unwrap_or(u32::MAX)
@@ -164,20 +184,22 @@ impl<B: FromColumns> Batches for Loader<B> {
     }
 
     fn epoch_from(&self, epoch: u64, batch: usize) -> brew_core::Result<Walk<'_, B>> {
-        let maker = Arc::new(self.maker(epoch)?);
-        let batches = self.cut().from(self.rows_in_use(), epoch, batch, self.lengths(&maker))?;
-        let path = self.dataset.path().to_owned();
-        let panicked = move |number, text: &str| {
-            Error::format(
-                &path,
-                format!("batch {} of the epoch could not be made: panic: {text}", batch + number),
-            )
+        self.made(epoch, batch, Arc::new(|_| true))
+    }
+
+    fn epoch_part(
+        &self,
+        epoch: u64,
+        batch: usize,
+        wanted: &Wanted,
+    ) -> brew_core::Result<Option<Walk<'_, Option<B>>>> {
+        let count =
+            self.cut().count(self.rows_in_use(), epoch, &self.lengths(&Arc::new(self.maker(epoch)?)))?;
+        let (mut made, wanted) = (self.made(epoch, batch, Arc::clone(wanted))?, Arc::clone(wanted));
+        let next = move |index| {
+            if wanted(index) { made.next().map(|batch| batch.map(Some)) } else { Some(Ok(None)) }
         };
-        let make = move |number, rows: Vec<u32>| maker.make(batch + number, &rows);
-        let batches = Prefetched::start(Jobs::Own, batches, self.workers, make, panicked);
-        let batches = batches.map_err(Error::io(self.dataset.path()))?;
-        let destination = self.destination;
-        Ok(Box::new(batches.map(move |batch| destination.deliver(batch?))))
+        Ok(Some(Box::new((batch..count).map_while(next))))
     }
 
     fn class_names(&self, column: &str) -> brew_core::Result<Option<Vec<String>>> {

@@ -126,7 +126,7 @@ fn failing(scenario: &str) -> Result<()> {
         "other-call" if odd => group.barrier()?,
         "other-shape" if odd => sum = [Tensor::from_slice(&[1.0_f32, 2.0, 3.0])],
         "undefined" => sum = [Tensor::new()],
-        "sparse" => return group.sum_gradients(&with_gradient(odd)),
+        "layouts" => return group.sum_gradients(&with_gradient(odd)),
         "fewer" if odd => return group.sum_gradients(&Parameters::default()),
         "fewer" => return group.sum_gradients(&with_gradient(false)),
         _ => {}

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod distilling;
 mod failures;
+mod stopping;
 mod sums;
 mod training;
 

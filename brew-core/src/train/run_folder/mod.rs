@@ -12,13 +12,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tch::Kind;
 
 use self::kept::newest;
 use self::other_run::refuse_another;
 use self::taken::{locked, move_aside, refuse_foreign};
-use super::asked::Asked;
-use super::caller::Caller;
 use super::checkpoint::ReadCheckpoint;
 use super::settings::Settings;
 use super::task::Task;
@@ -47,17 +44,14 @@ impl RunFolder {
     /// The folder that the settings name, opened for this run; `None` if they name none.
     ///
     /// # Errors
-    /// Those of [`RunFolder::open`]; a model or data whose identity cannot be read.
+    /// Those of [`RunFolder::open`].
     pub(in crate::train) fn of(
         settings: &Settings<'_>,
         tasks: &[Task<'_>],
-        tau: f64,
-        precision: Option<Kind>,
-        caller: &dyn Caller,
+        config: &Value,
     ) -> Result<Option<Self>> {
         let Some(path) = &settings.run_dir else { return Ok(None) };
-        let asked = Asked { settings, tasks, tau, precision, evaluations: caller.evaluations()? };
-        Self::open(path, &asked.config()?, tasks, settings.fresh).map(Some)
+        Self::open(path, config, tasks, settings.fresh).map(Some)
     }
 
     /// Opens the folder for a run with this config and these plans.
@@ -111,11 +105,6 @@ impl RunFolder {
     /// The path of the final report.
     pub(in crate::train) fn report(&self) -> PathBuf {
         self.path.join("report.html")
-    }
-
-    /// Where a batch whose loss was not finite goes.
-    pub(in crate::train) fn not_finite(&self, step: u64, index: usize) -> PathBuf {
-        self.path.join("not-finite").join(format!("step-{step}-batch-{index}.safetensors"))
     }
 
     /// The folder of the best student so far.

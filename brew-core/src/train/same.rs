@@ -1,0 +1,53 @@
+//! What all ranks must have in common before the first step: settings, plans, data, and weights.
+
+use serde_json::Value;
+
+use super::settings::Settings;
+use super::task::{Task, learned_of, student_of};
+use crate::error::{Error, Result};
+use crate::parameters::Parameters;
+use crate::ranks::Agreement;
+
+/// Everything that ranks compare, by name; `config` is what `config.json` stores.
+pub(super) fn agreement(settings: &Settings<'_>, tasks: &[Task<'_>], config: &Value) -> Result<Agreement> {
+    let mut facts = Vec::new();
+    flatten("", config, &mut facts);
+    for task in tasks {
+        let plan = serde_json::to_value(task.work.executor().declared()).map_err(Error::other)?;
+        flatten(&task.full_name("plan"), &plan, &mut facts);
+        for (name, value) in task.work.start()?.settings {
+            facts.push((task.full_name(&format!("data.{name}")), value));
+        }
+        // Data that does not say what it depends on; also, a part of each batch per rank.
+        let of_rows = |(name, tensor): (&str, &tch::Tensor)| {
+            let name = name.strip_prefix("rows/")?;
+            Some((name.to_owned(), tensor.shallow_clone()))
+        };
+        let rows = Parameters::new(task.work.outputs()?.iter().filter_map(of_rows));
+        facts.push((task.full_name("the first two rows of the data (hash)"), rows.hash()?[..16].to_owned()));
+    }
+    // They decide which messages ranks exchange.
+    facts.push(("log_every".to_owned(), settings.log_every.to_string()));
+    facts.push(("run_dir is set".to_owned(), settings.run_dir.is_some().to_string()));
+    let agreement = facts.iter().fold(Agreement::new(), |all, (name, value)| all.value(name, value));
+    let agreement = agreement.parameters("the student's parameters", &student_of(tasks))?;
+    agreement.parameters("the parameters learned beside the student", &learned_of(tasks))
+}
+
+/// The values in a JSON value, each with its path.
+fn flatten(at: &str, value: &Value, facts: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(entries) => {
+            for (name, value) in entries {
+                let at = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+                flatten(&at, value, facts);
+            }
+        }
+        Value::Array(values) => {
+            for (index, value) in values.iter().enumerate() {
+                flatten(&format!("{at}[{index}]"), value, facts);
+            }
+        }
+        value => facts.push((at.to_owned(), value.to_string())),
+    }
+}
