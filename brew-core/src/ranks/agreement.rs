@@ -4,10 +4,8 @@ use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
-use super::group::Group;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::parameters::Parameters;
-use crate::words::numbered;
 
 /// What must be equal on all ranks, by name. [`Ranks::join`](super::Ranks::join) compares it and refuses to connect ranks
 /// that differ; the program itself is always compared.
@@ -65,7 +63,7 @@ impl Agreement {
     }
 
     /// Where ranks differ, a sentence per name; `of` is in the order of ranks.
-    pub(super) fn differences(of: &[&Agreement]) -> Vec<String> {
+    pub(crate) fn differences(of: &[&Agreement]) -> Vec<String> {
         let mut names: Vec<&str> = Vec::new();
         for (name, _) in of.iter().flat_map(|agreement| &agreement.facts) {
             if !names.contains(&name.as_str()) {
@@ -73,27 +71,6 @@ impl Agreement {
             }
         }
         names.into_iter().filter_map(|name| difference(name, of)).collect()
-    }
-}
-
-impl Group {
-    /// Compares an agreement on all ranks, as [`Ranks::join`](super::Ranks::join) does before it connects them.
-    ///
-    /// # Errors
-    /// Every entry that differs, with its value on each rank; those of [`Group::all_reduce`].
-    pub fn agree(&mut self, agreement: &Agreement) -> Result<()> {
-        let text = serde_json::to_vec(agreement).map_err(Error::other)?;
-        let all = self.all_gather_bytes(&text)?;
-        let all: Vec<Agreement> = all
-            .iter()
-            .map(|text| serde_json::from_slice(text))
-            .collect::<Result<_, _>>()
-            .map_err(Error::other)?;
-        let differences = Agreement::differences(&all.iter().collect::<Vec<_>>());
-        if differences.is_empty() {
-            return Ok(());
-        }
-        Err(self.error("agree", numbered("the ranks are not training the same", &differences)))
     }
 }
 

@@ -112,11 +112,16 @@ impl Group {
     /// # Errors
     /// As for [`Group::all_reduce`].
     pub fn all_gather_bytes(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
-        self.agree_on("all_gather_bytes", &lines("all_gather_bytes", &[]))?;
+        self.gather_for("all_gather_bytes", bytes)
+    }
+
+    /// The same for a purpose that is compared on all ranks, and that errors name.
+    pub(crate) fn gather_for(&mut self, purpose: &str, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+        self.agree_on(purpose, &lines(purpose, &[]))?;
         let (world_size, timeout) = (self.world_size(), self.timeout);
-        let all = (self.connected("all_gather_bytes"))
+        let all = (self.connected(purpose))
             .and_then(|connections| gather_bytes(&connections.data, bytes, world_size, timeout));
-        all.map_err(|error| self.fail("all_gather_bytes", error))
+        all.map_err(|error| self.fail(purpose, error))
     }
 
     /// Returns when all ranks have called it.

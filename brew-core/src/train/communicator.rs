@@ -13,6 +13,7 @@ use tch::Tensor;
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
 use crate::ranks::{Agreement, Group, process};
+use crate::words::numbered;
 
 /// For work that takes as long as it takes, such as an evaluation: a rank that dies is noticed at once nevertheless.
 const ENDLESS: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -85,9 +86,9 @@ impl Communicator {
         let mut group = group.borrow_mut();
         let sent: Result<&T, String> = own.as_ref().map_err(ToString::to_string);
         let bytes = serde_json::to_vec(&sent).map_err(Error::other)?;
-        let received = match (group.all_gather_bytes(&bytes), own) {
+        let received = match (group.gather_for(doing, &bytes), own) {
             (Err(_), Err(own)) => return Err(own),
-            (Err(lost), Ok(_)) => return Err(named(lost, doing)),
+            (Err(lost), Ok(_)) => return Err(lost),
             (Ok(received), own) => {
                 let received: Vec<Result<T, String>> = received
                     .iter()
@@ -148,12 +149,13 @@ impl Communicator {
     }
 
     /// Refuses ranks that differ in any entry.
-    pub(super) fn compare(&self, agreement: &Agreement) -> Result<()> {
-        let Some(group) = &self.group else { return Ok(()) };
-        let compared = group.borrow_mut().agree(agreement);
+    pub(super) fn compare(&self, doing: &str, own: Result<Agreement>) -> Result<()> {
+        let all = self.patiently(|| self.exchange(doing, own))?;
+        let differences = Agreement::differences(&all.iter().collect::<Vec<_>>());
+        let (false, Some(group)) = (differences.is_empty(), &self.group) else { return Ok(()) };
         // Every rank finds the same differences.
-        self.told.set(compared.is_err());
-        compared
+        self.told.set(true);
+        Err(group.borrow().error(doing, numbered("the ranks are not training the same", &differences)))
     }
 
     /// Replaces each gradient by its sum over all ranks.
@@ -173,15 +175,5 @@ impl Drop for Communicator {
         if self.group.is_some() {
             process::end();
         }
-    }
-}
-
-/// An error of a call with what the run was doing.
-fn named(error: Error, doing: &str) -> Error {
-    match error {
-        Error::Ranks { rank, world_size, message, .. } => {
-            Error::Ranks { rank, world_size, call: doing.to_owned(), message }
-        }
-        other => other,
     }
 }

@@ -55,8 +55,7 @@ fn run_on(
     let ready = ranks.agree("preparing the run", prepare(settings, tasks, tau, &*caller))?;
     let mut observers = Observers::of(settings, ranks);
     let (settings, tasks) = (&*settings, &*tasks);
-    let mut folder =
-        ranks.agree("opening the run", open(ranks, settings, tasks, (tau, ready.precision), caller))?;
+    let mut folder = open(ranks, settings, tasks, (tau, ready.precision), caller)?;
     let resumed = folder.as_mut().and_then(|folder| folder.resumed.take());
     let written = match &folder {
         Some(folder) => observers.write_to(folder, resumed.as_ref().map(|(_, read)| &read.state)),
@@ -86,12 +85,19 @@ fn open(
     if ranks.alone() && settings.run_dir.is_none() {
         return Ok(None);
     }
-    undivided::refuse(ranks, tasks)?;
-    let config = Asked { settings, tasks, tau, precision, evaluations: caller.evaluations()? }.config()?;
+    let config = undivided::refuse(ranks, tasks).and_then(|()| {
+        Asked { settings, tasks, tau, precision, evaluations: caller.evaluations()? }.config()
+    });
     if !ranks.alone() {
-        ranks.compare(&agreement(settings, tasks, &config)?)?;
+        let own = match &config {
+            Ok(config) => agreement(settings, tasks, config),
+            Err(error) => Err(Error::invalid(error.to_string())),
+        };
+        ranks.compare("comparing the ranks", own)?;
     }
-    if ranks.leads() { RunFolder::of(settings, tasks, &config) } else { Ok(None) }
+    let config = config?;
+    let opened = if ranks.leads() { RunFolder::of(settings, tasks, &config) } else { Ok(None) };
+    ranks.agree("opening the run", opened)
 }
 
 /// Everything that changes during a run.

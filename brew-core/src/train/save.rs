@@ -36,10 +36,11 @@ impl Run<'_, '_> {
         if self.ranks.alone() {
             return Ok(());
         }
-        let agreement = Agreement::new()
-            .parameters("the student's parameters", &student_of(self.tasks))?
-            .parameters("the parameters learned beside the student", &learned_of(self.tasks))?;
-        self.ranks.compare(&agreement)
+        let students =
+            Agreement::new().parameters("the student's parameters", &student_of(self.tasks)).and_then(
+                |all| all.parameters("the parameters learned beside the student", &learned_of(self.tasks)),
+            );
+        self.ranks.compare(&format!("comparing the students of step {}", self.step), students)
     }
 
     fn write_checkpoint(&mut self, tell: &mut Tell<'_>) -> Option<PathBuf> {
