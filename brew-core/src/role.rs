@@ -60,7 +60,8 @@ roles! {
     /// Scores before the softmax: `(batch, classes)` or `(batch, length, classes)`; a list if a model has
     /// several heads (start and end of a span).
     Logits = "logits";
-    /// Which positions of the logits count: `(batch, length)`, 0 or 1; one mask may serve a whole list.
+    /// Which positions of the logits count: `(batch, length)`, 0 or 1, or the document's number as in
+    /// [`InputsMask`]; one mask may serve a whole list.
     LogitsMask = "logits_mask";
     /// The ground truth: `(batch,)` or `(batch, length)`, classes from 0; a list if the logits are.
     Labels = "labels";
@@ -73,7 +74,9 @@ roles! {
     Attention = "attention";
     /// Hidden states, embeddings first: layers + 1 tensors of `(batch, length, width)`.
     Hidden = "hidden";
-    /// Which input positions are not padding: `(batch, length)`, 0 or 1.
+    /// Which input positions are not padding: `(batch, length)`, 0 or 1. In packed rows, the number of each token's
+    /// document: 1, 2, 3 and so on; for models that tell documents apart
+    /// ([`Model::reads_documents`](crate::model::Model::reads_documents)).
     InputsMask = "inputs_mask";
     /// Query vectors, one tensor per layer: `(batch, length, heads x head width)`.
     Query = "query";
@@ -87,13 +90,26 @@ roles! {
     Index = "index";
     /// The teacher, among several, that an example learns from, counted from 0: `(batch,)`, int64.
     TeacherIndex = "teacher_index";
-    /// The matrix that maps the last hidden states to logits: `(classes, width)`.
+    /// The matrix W that maps the last hidden states to logits, `(classes, width)`. With [`OutputBias`] b,
+    /// [`LogitScale`] s and [`LogitSoftcap`] c the logits are c tanh(s (h W^T + b) / c), without what is absent.
     OutputWeight = "output_weight";
+    /// The bias that is added to them, `(classes,)`; absent if the head has none.
+    OutputBias = "output_bias";
+    /// The number by which they are multiplied, a constant; absent if there is none.
+    LogitScale = "logit_scale";
+    /// The bound to which they are limited by a tanh (`final_logit_softcapping`), a constant; absent if there is
+    /// none.
+    LogitSoftcap = "logit_softcap";
     /// The tokens that the logits belong to: `(batch, length)`, int64.
     TokenIds = "token_ids";
     /// Where each token ends in the text, in bytes of its UTF-8 from the start of the text that both sides
     /// read: `(batch, length)`, int64; -1 for tokens that are not part of it.
     ByteEnds = "byte_ends";
+}
+
+/// Whether an adaptor may provide the role without having a value: a part of the head that a model may lack.
+pub fn may_be_absent(role: &str) -> bool {
+    [OutputBias::NAME, LogitScale::NAME, LogitSoftcap::NAME].contains(&role)
 }
 
 /// The mask role that says which positions of a role count; `None` for roles without positions.

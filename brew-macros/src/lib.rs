@@ -50,7 +50,8 @@ use proc_macro::TokenStream;
 /// - `batch = Type` is the batch that the model reads: a struct with `#[derive(Batch)]`, or a tuple
 ///   of tensors.
 /// - `role = column` assigns a role to a column of the batch: the name of a field, or a position in a tuple
-///   (`labels = 1`). `labels = [start, end]` combines several columns into a list.
+///   (`labels = 1`). `labels = [start, end]` combines several columns into a list. `logit_scale = None` says that the
+///   model has none.
 /// - `#[role(name)]` assigns a role to a field; a field may have several. The table below lists the built-in roles. Your
 ///   own role is the path of a type that implements `brew_core::role::Role`, with at least one `::`, as in
 ///   `#[role(self::SentenceEmbedding)]`.
@@ -63,17 +64,20 @@ use proc_macro::TokenStream;
 /// | role | shape | what it is |
 /// |---|---|---|
 /// | `logits` | `(batch, classes)` or `(batch, length, classes)`; a list for several heads | scores before the softmax |
-/// | `logits_mask` | `(batch, length)`, 0 or 1 | which positions of the logits count |
+/// | `logits_mask` | `(batch, length)`, 0 or 1, or document numbers | which positions of the logits count |
 /// | `labels` | `(batch,)` or `(batch, length)`, int64; a list if the logits are | the ground truth, classes from 0; -100 for no label |
 /// | `losses` | `(batch,)`, or a scalar | the model's own hard-label loss, one value per example |
 /// | `attention` | one `(batch, heads, length, length)` per layer | attention maps |
 /// | `hidden` | layers + 1 of `(batch, length, width)` | hidden states, embeddings first |
-/// | `inputs_mask` | `(batch, length)`, 0 or 1 | which input positions are not padding |
+/// | `inputs_mask` | `(batch, length)`, 0 or 1, or document numbers | which input positions are not padding |
 /// | `query`, `key`, `value` | one `(batch, length, heads x head width)` per layer | the projections that attention works on |
 /// | `embedding` | `(batch, width)` | one vector per example |
 /// | `index` | `(batch,)`, int64 | which row of the data an example is |
 /// | `teacher_index` | `(batch,)`, int64 | which of several teachers an example learns from |
 /// | `output_weight` | `(classes, width)` | the matrix that turns the last hidden states into logits |
+/// | `output_bias` | `(classes,)`, or `None` | the bias that is added to them |
+/// | `logit_scale` | a scalar, or `None` | the number by which they are multiplied |
+/// | `logit_softcap` | a scalar, or `None` | the bound to which a tanh limits them |
 /// | `token_ids` | `(batch, length)`, int64 | the tokens that the logits belong to |
 /// | `byte_ends` | `(batch, length)`, int64 | where each token ends in the text, in bytes; -1 outside it |
 ///

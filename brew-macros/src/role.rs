@@ -13,7 +13,7 @@ use crate::names::{quoted, suggest};
 use crate::tokens::located;
 
 /// The names of the built-in roles; `brew_core::role` holds their types, named alike: `logits_mask` is `LogitsMask`.
-pub(crate) const NAMES: [&str; 16] = [
+pub(crate) const NAMES: [&str; 19] = [
     "logits",
     "logits_mask",
     "labels",
@@ -28,6 +28,9 @@ pub(crate) const NAMES: [&str; 16] = [
     "index",
     "teacher_index",
     "output_weight",
+    "output_bias",
+    "logit_scale",
+    "logit_softcap",
     "token_ids",
     "byte_ends",
 ];

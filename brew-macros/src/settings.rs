@@ -2,7 +2,7 @@
 //!
 //! A key is `batch`, `output`, or a role, and determines which values it may have.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
@@ -41,6 +41,8 @@ pub(crate) enum Columns {
     One(Member),
     /// `labels = [start, end]`: a list.
     List(Vec<Member>),
+    /// `logit_scale = None`: the model has none.
+    Absent(Span),
 }
 
 impl Settings {
@@ -91,7 +93,10 @@ impl Settings {
 impl Columns {
     fn parse(input: ParseStream<'_>) -> syn::Result<Columns> {
         if !input.peek(token::Bracket) {
-            return input.parse().map(Columns::One);
+            return input.parse().map(|column| match &column {
+                Member::Named(name) if name == "None" => Columns::Absent(name.span()),
+                _ => Columns::One(column),
+            });
         }
         let list;
         bracketed!(list in input);

@@ -8,7 +8,7 @@ use crate::adaptor::Adaptor;
 use crate::loss::{AlsoReads, Loss, Masks};
 use crate::model::{self, Seen};
 use crate::plan::{Combine, Flow, LossStage, Plan, Projection, Stage, StageId, StageKind};
-use crate::role::{Hidden, Labels, Logits, LogitsMask, Losses, Role, mask_of};
+use crate::role::{Hidden, InputsMask, Labels, Logits, LogitsMask, Losses, Role, mask_of};
 use crate::semantics::Semantics;
 use crate::side::{Owner, Side};
 
@@ -58,6 +58,8 @@ impl Layout {
             _ => mask_of(role),
         };
         let mask = mask.filter(|_| loss.masks() != Masks::Ignored);
+        // Which positions are tokens, and of which document, if the mask does not say it.
+        let documents = Some(InputsMask::NAME).filter(|role| loss.pairs_next_token() && mask != Some(*role));
         let masked = mask.is_some_and(|mask| self.gives(self.student, mask));
         let stage = LossStage {
             loss: loss.name().to_owned(),
@@ -90,12 +92,14 @@ impl Layout {
         for teacher in &teachers {
             self.plan.connect(*teacher, id, of_teacher.clone());
             self.connect_mask(*teacher, id, mask);
+            self.connect_mask(*teacher, id, documents);
         }
         if let Some(projection) = projection {
             self.plan.connect(self.student, projection, of_student.clone());
         }
         self.plan.connect(projection.unwrap_or(self.student), id, of_student);
         self.connect_mask(self.student, id, mask);
+        self.connect_mask(self.student, id, documents);
         let shifted = matches!(reads, Reads::Logits { probability_shift: true, .. });
         let labels = shifted.then_some(Labels::NAME).filter(|labels| guide != Some(labels));
         let guides = [labels, guide].into_iter().flatten();

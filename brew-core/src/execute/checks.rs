@@ -5,13 +5,14 @@ use tch::{Kind, Tensor};
 use super::Executor;
 use super::held::Held;
 use super::probe::Findings;
+use super::vocabularies::same_batch;
 use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
 use crate::error::{Error, Result};
 use crate::feature::Feature;
-use crate::loss::zeros_and_ones;
+use crate::loss::{check_mask, has_documents};
 use crate::model::ProblemType;
-use crate::plan::{Stage, StageId};
+use crate::plan::{Stage, StageId, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Role};
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
@@ -41,7 +42,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
     }
 
-    /// Checks that the student's masks are 0 and 1, even if only its model reads them.
+    /// Checks that the student's masks are 0 and 1, or number documents, even if only its model reads them; and that
+    /// no loss mixes the documents.
     pub(super) fn check_masks<B: Feeds<T, A::Batch>>(
         &self,
         batch: &B,
@@ -54,7 +56,45 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             // A mask that cannot be read is reported where it is read.
             let Ok(Some(masks)) = self.student().read(role, batch.student(), &**output) else { continue };
             for mask in masks.into_tensors() {
-                zeros_and_ones(&format!("the student's `{role}`"), &mask)?;
+                check_mask(&format!("the student's `{role}`"), &mask, self.student().reads_documents())?;
+                if has_documents(&mask)? {
+                    self.no_loss_reads_whole_rows(role)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn no_loss_reads_whole_rows(&self, role: &str) -> Result<()> {
+        for &id in &self.order {
+            let Some(stage) = self.plan().stage(id) else { continue };
+            if matches!(stage.kind, StageKind::Loss(_)) && self.weighed(id)?.loss().reads_whole_row() {
+                return Err(Error::invalid(format!(
+                    "`{role}` numbers the documents of packed rows, but the loss `{}` reads each row as a whole and would mix them: give each document a row of its own, or leave out this loss",
+                    stage.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses packed rows for a teacher that does not tell their documents apart.
+    pub(super) fn check_documents<B: Feeds<T, A::Batch>>(&self, index: usize, batch: &B) -> Result<()> {
+        let teacher = self.teacher(index)?;
+        if teacher.reads_documents() || batch.teacher_output(index).is_some() {
+            return Ok(());
+        }
+        for role in [InputsMask::NAME, LogitsMask::NAME] {
+            let own = teacher.read_batch(role, batch.teacher())?;
+            // The columns of a shared batch are read whether or not the teacher's adaptor names them.
+            let students = match same_batch(batch) {
+                true => self.student().read_batch(role, batch.student())?,
+                false => None,
+            };
+            for mask in own.into_iter().chain(students).flat_map(Feature::into_tensors) {
+                if has_documents(&mask)? {
+                    check_mask(&format!("the teacher's `{role}`"), &mask, false)?;
+                }
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Reads a teacher's classes by name: its logits, and the matrix that makes them, are put in the student's order.
+//! Reads a teacher's classes by name: its logits, and the matrix and bias that make them, are put in the student's order.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::adaptor::Adaptor;
 use crate::distill::Pipeline;
 use crate::error::{Error, Problem, Result};
 use crate::model::{Model as _, listed, order_of};
-use crate::role::{Logits, OutputWeight, Role};
+use crate::role::{Logits, OutputBias, OutputWeight, Role};
 use crate::side::Owner;
 
 /// For each teacher read by class name: the teacher's class for each class of the student.
@@ -62,7 +62,7 @@ impl Orders {
     /// What a teacher provides for a role, with its classes in the student's order.
     pub(super) fn apply(&self, teacher: usize, role: &str, tensors: Vec<Tensor>) -> Result<Vec<Tensor>> {
         match (self.0.get(&teacher), role) {
-            (Some(order), OutputWeight::NAME) => {
+            (Some(order), OutputWeight::NAME | OutputBias::NAME) => {
                 let rows = |weight: &Tensor| -> Result<Tensor> {
                     let order = Tensor::f_from_slice(order)?.f_to_device(weight.device())?;
                     Ok(weight.f_index_select(0, &order)?)

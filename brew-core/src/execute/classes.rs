@@ -182,7 +182,7 @@ pub(super) fn stage_of(plan: &Plan, owner: Owner) -> String {
 }
 
 /// Whether a loss reads one of these roles from a side.
-fn gives(plan: &Plan, owner: Owner, roles: &[&str]) -> bool {
+pub(super) fn gives(plan: &Plan, owner: Owner, roles: &[&str]) -> bool {
     let Some((adaptor, _)) = adaptor_of(plan, owner) else { return false };
     let read = |flow: &Flow| matches!(flow, Flow::Feature { role, .. } if roles.contains(&role.as_str()));
     plan.outputs(adaptor).iter().any(|(_, _, flow)| read(flow))

@@ -9,15 +9,18 @@ use super::combine::{Guides, combine};
 use super::reads::same_masks;
 use super::shift;
 use crate::error::{Error, Result};
+use crate::loss::logits::labels_ahead;
 use crate::loss::{Features, Loss};
 use crate::plan::{Combine, LossStage};
-use crate::role::{InputsMask, Labels, LogitsMask, Role, TeacherIndex};
+use crate::role::{InputsMask, Labels, LogitsMask, Role, TeacherIndex, may_be_absent};
 
 /// Features and masks of one side.
 #[derive(Default)]
 pub(super) struct RolesOfSide {
     pub(super) features: Vec<Tensor>,
     pub(super) masks: Vec<Tensor>,
+    /// Its `inputs_mask`, which is also the mask if there is no `logits_mask`.
+    pub(super) documents: Vec<Tensor>,
     /// The student's labels, for a probability shift or to combine teachers.
     pub(super) labels: Vec<Tensor>,
     /// The student's `teacher_index`, to combine teachers.
@@ -36,9 +39,6 @@ pub(super) enum Taken {
     Beside,
 }
 
-/// The roles that say which positions count.
-const MASKS: [&str; 2] = [InputsMask::NAME, LogitsMask::NAME];
-
 impl RolesOfSide {
     /// Puts a role's tensors in their place; `also` is the role if the loss itself declares that it reads it.
     pub(super) fn take(&mut self, role: &str, tensors: Vec<Tensor>, also: Option<&'static str>) -> Taken {
@@ -50,9 +50,15 @@ impl RolesOfSide {
         }
         if let Some(also) = also {
             self.also.insert(also, tensors);
-        } else if let Some(mask) = MASKS.into_iter().find(|mask| *mask == role) {
+        } else if role == LogitsMask::NAME {
             self.masks = tensors;
-            return Taken::Mask(mask);
+            return Taken::Mask(LogitsMask::NAME);
+        } else if role == InputsMask::NAME {
+            if self.masks.is_empty() {
+                self.masks = tensors.iter().map(Tensor::shallow_clone).collect();
+            }
+            self.documents = tensors;
+            return Taken::Mask(InputsMask::NAME);
         } else if role != Labels::NAME && role != TeacherIndex::NAME {
             self.features = tensors;
             return Taken::Compared;
@@ -61,8 +67,8 @@ impl RolesOfSide {
     }
 
     pub(super) fn whole(self) -> Result<Features> {
-        let also = self.also_of_head(0)?;
-        Ok(Features { tensors: self.features, mask: self.masks.into_iter().next(), also })
+        let (also, documents) = (self.also_of_head(0)?, self.documents());
+        Ok(Features { tensors: self.features, mask: self.masks.into_iter().next(), documents, also })
     }
 
     /// The other roles that the loss reads for a head: one tensor for all heads, or one per head.
@@ -77,18 +83,36 @@ impl RolesOfSide {
                 ))),
             }
         };
-        self.also.iter().map(one).collect()
+        self.also
+            .iter()
+            .filter(|(role, tensors)| !(tensors.is_empty() && may_be_absent(role)))
+            .map(one)
+            .collect()
     }
 
     /// The per-row inputs that decide how a head's teachers are combined.
-    fn guides(&self, head: usize) -> Guides<'_> {
+    fn guides<'g>(&'g self, head: usize, labels: Option<&'g Tensor>) -> Guides<'g> {
         let index = if self.teacher.len() == 1 { 0 } else { head };
-        Guides { labels: self.labels.get(head), teacher: self.teacher.get(index) }
+        Guides { labels, teacher: self.teacher.get(index) }
+    }
+
+    /// The labels by which a head's logits are judged.
+    fn labels(&self, head: usize, loss: &dyn Loss) -> Result<Option<Tensor>> {
+        let judged = |labels: &Tensor| match labels.dim() > 1 && loss.pairs_next_token() {
+            true => labels_ahead(labels),
+            false => Ok(labels.shallow_clone()),
+        };
+        self.labels.get(head).map(judged).transpose()
     }
 
     fn head(&self, head: usize) -> Result<Features> {
         let features = self.features.get(head).map(Tensor::shallow_clone).into_iter().collect();
-        Ok(Features { tensors: features, mask: self.mask(head), also: self.also_of_head(head)? })
+        let (mask, documents) = (self.mask(head), self.documents());
+        Ok(Features { tensors: features, mask, documents, also: self.also_of_head(head)? })
+    }
+
+    fn documents(&self) -> Option<Tensor> {
+        self.documents.first().map(Tensor::shallow_clone)
     }
 
     /// The mask of a head: one for all heads, or one per head.
@@ -135,6 +159,7 @@ pub(super) fn by_head(
     (0..heads)
         .map(|head| {
             let read = student.head(head)?;
+            let labels = student.labels(head, loss)?;
             let of_teachers: Vec<&Tensor> = teachers.iter().map(|teacher| &teacher.features[head]).collect();
             let features = match of_teachers.as_slice() {
                 [] => Vec::new(),
@@ -142,18 +167,19 @@ pub(super) fn by_head(
                 many => {
                     teachers_mask_alike(loss, &read, &teachers, head)?;
                     let policy = stage.combine.as_ref().unwrap_or(&Combine::MeanOfLogits);
-                    vec![combine(policy, loss.temperature(), many, &student.guides(head))?]
+                    vec![combine(policy, loss.temperature(), many, &student.guides(head, labels.as_ref()))?]
                 }
             };
-            let features = match student.labels.get(head).filter(|_| stage.probability_shift) {
+            let features = match labels.as_ref().filter(|_| stage.probability_shift) {
                 Some(labels) => {
                     features.iter().map(|logits| shift::to_labels(logits, labels)).collect::<Result<_>>()?
                 }
                 None => features,
             };
             let mask = teachers.iter().find_map(|teacher| teacher.mask(head));
+            let documents = teachers.iter().find_map(RolesOfSide::documents);
             let also = teachers.first().map(|teacher| teacher.also_of_head(head)).transpose()?;
-            Ok((read, Features { tensors: features, mask, also: also.unwrap_or_default() }))
+            Ok((read, Features { tensors: features, mask, documents, also: also.unwrap_or_default() }))
         })
         .collect()
 }
@@ -183,7 +209,8 @@ fn top_logits(student: &RolesOfSide, teacher: &RolesOfSide) -> Result<Vec<(Featu
         .map(|(head, top)| {
             let features = top.iter().map(Tensor::shallow_clone).collect();
             let (mask, also) = (teacher.mask(head), teacher.also_of_head(head)?);
-            Ok((student.head(head)?, Features { tensors: features, mask, also }))
+            let documents = teacher.documents();
+            Ok((student.head(head)?, Features { tensors: features, mask, documents, also }))
         })
         .collect()
 }

@@ -12,9 +12,11 @@ mod checks;
 mod class_orders;
 mod classes;
 mod combine;
+mod compared_tokens;
 mod heads;
 mod held;
 mod loss;
+mod output_layers;
 mod outputs;
 mod probe;
 mod projections;
@@ -186,7 +188,8 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
 
     /// The counts of a batch in a window of several batches.
     pub fn counts<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<BatchCounts> {
-        BatchCounts::of::<A>(&self.pipeline.student, batch.student())
+        let next_token = self.losses().any(|(_, loss)| loss.loss().pairs_next_token());
+        BatchCounts::of::<A>(&self.pipeline.student, batch.student(), next_token)
     }
 
     /// The combined counts of the batches of one optimizer step.

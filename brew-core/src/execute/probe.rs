@@ -8,7 +8,7 @@ use super::{Executor, Keys, reads};
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
 use crate::error::{Error, Problem, Result};
-use crate::loss::zeros_and_ones;
+use crate::loss::check_mask;
 use crate::model::Model;
 use crate::pass::{Pass, Wants};
 use crate::plan::{Stage, StageId, StageKind};
@@ -35,6 +35,11 @@ impl Findings {
     pub(super) fn problem(&mut self, stage: &Stage, error: Error) {
         let message = error.within(&stage.name);
         self.problems.push(Problem::Unfit { stage: stage.name.clone(), message });
+    }
+
+    /// The same for a stage that is known by its name.
+    pub(super) fn problem_of(&mut self, stage: &str, error: &Error) {
+        self.problems.push(Problem::Unfit { stage: stage.to_owned(), message: error.to_string() });
     }
 }
 
@@ -104,6 +109,9 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         let inputs = PassInputs { batch, keys: &Keys::new(), pass: &pass, window: None };
         let _guard = tch::no_grad_guard();
         let mut held = Held::default();
+        if losses {
+            self.check_output_layers(batch, &mut findings);
+        }
         for &id in &self.order {
             let Some(stage) = self.plan().stage(id) else { continue };
             match &stage.kind {
@@ -111,6 +119,11 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 StageKind::Adaptor { owner: Owner::Student, .. } => {
                     self.check_labels(stage, batch, &held, id, &mut findings);
                     if let Err(error) = self.check_masks(batch, &held, id) {
+                        findings.problem(stage, error);
+                    }
+                }
+                StageKind::Adaptor { owner: Owner::Teacher(index), .. } => {
+                    if let Err(error) = self.check_documents(*index, batch) {
                         findings.problem(stage, error);
                     }
                 }
@@ -159,7 +172,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                     return Err(Error::invalid(mismatches.join("; ")));
                 }
                 if let Some(mask) = &teacher.mask {
-                    zeros_and_ones("the teacher's mask", mask)?;
+                    // Whether the teacher tells documents apart is checked where its adaptor is.
+                    check_mask("the teacher's mask", mask, true)?;
                 }
                 reads::same_masks(loss, &student, &teacher)?;
                 let value = loss.term(&student, &teacher)?.mean()?.f_double_value(&[])?;
@@ -177,7 +191,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     fn adaptor_found(&self, id: StageId, stage: &Stage, held: &Held) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for (flow, _, kind) in self.plan().outputs(id) {
-            let Some(tensors) = held.flows.get(&flow) else { continue };
+            let Some(tensors) = held.flows.get(&flow).filter(|tensors| !tensors.is_empty()) else { continue };
             let shapes: Vec<String> =
                 tensors.iter().map(|tensor| crate::words::shape(&tensor.size())).collect();
             let line = format!("{}: `{kind}` {}", stage.name, shapes.join(", "));

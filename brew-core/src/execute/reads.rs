@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::feature::Feature;
 use crate::loss::{Features, HardLabels, Loss, Masks};
 use crate::plan::{Flow, Plan, StageId, StageKind};
-use crate::role::{Logits, Losses, Role};
+use crate::role::{Logits, LogitsMask, Losses, Role, may_be_absent};
 use crate::side::Owner;
 
 /// The usual cause: the labels were not carried along when the texts were tokenised.
@@ -18,6 +18,9 @@ const LOSSES_MISSING: &str = "`losses` is missing: a model provides its own loss
 /// The requested layers of a feature, in the requested order; the whole feature if `layers` is `None`.
 pub(super) fn pick(role: &str, feature: Option<Feature>, layers: Option<&[i64]>) -> Result<Vec<Tensor>> {
     let Some(feature) = feature else {
+        if may_be_absent(role) {
+            return Ok(Vec::new());
+        }
         return Err(Error::invalid(match role {
             Losses::NAME => LOSSES_MISSING.to_owned(),
             _ => format!("`{role}` is missing: neither the model nor the batch provided it"),
@@ -122,7 +125,10 @@ pub(super) fn gather(
         };
         match side.take(role, tensors, also.map(|also| also.role)) {
             Taken::Compared => compared.clone_from(role),
-            Taken::Mask(of_side) if owner == Owner::Student => mask = Some(of_side),
+            // The logits' own mask says what of them counts.
+            Taken::Mask(of_side) if owner == Owner::Student && mask != Some(LogitsMask::NAME) => {
+                mask = Some(of_side);
+            }
             Taken::Mask(_) | Taken::Beside => {}
         }
     }
@@ -141,7 +147,7 @@ pub(super) fn gather(
     Ok(LossInputs { role: compared, mask, pairs })
 }
 
-fn owner(plan: &Plan, from: StageId) -> Owner {
+pub(super) fn owner(plan: &Plan, from: StageId) -> Owner {
     match plan.stage(from).map(|stage| &stage.kind) {
         Some(StageKind::Adaptor { owner, .. }) => *owner,
         Some(StageKind::Recall(recall)) => Owner::Teacher(recall.teacher),

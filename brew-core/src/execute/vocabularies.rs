@@ -5,12 +5,13 @@ use tch::{Kind, Tensor};
 
 use super::Executor;
 use super::classes::stage_of;
+use super::compared_tokens::TWO_WAYS;
 use crate::adaptor::Adaptor;
 use crate::batch::{Batch, Feeds};
 use crate::error::{Error, Problem, Result};
 use crate::feature::Feature;
 use crate::model::{ErasedModel, Model, Seen};
-use crate::role::{Labels, Role as _};
+use crate::role::{Labels, Role as _, TokenIds};
 use crate::side::Owner;
 use crate::vocabulary::{Fingerprint, Vocabulary, VocabularyDifference};
 
@@ -78,7 +79,9 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         let stated = read_by_student.vocabularies(of_column)?;
         let is_shared = same_batch(batch) && !self.pipeline.teachers.is_empty();
         // A tokenizer file has megabytes: read only to compare it.
-        let of_student = match is_shared || !stated.is_empty() {
+        let teachers = 0..self.pipeline.teachers.len();
+        let compares: Vec<bool> = teachers.map(|index| self.compares_tokens(index)).collect::<Result<_>>()?;
+        let of_student = match is_shared || !stated.is_empty() || compares.contains(&true) {
             true => findings.read("the student", student),
             false => None,
         };
@@ -88,13 +91,21 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
         for (index, teacher) in self.pipeline.teachers.iter().enumerate() {
             // A teacher with its own batch reads other columns, whatever their names; one whose output is given
-            // reads none.
-            if !is_shared || batch.teacher_output(index).is_some() {
+            // reads none. Tokens may be compared all the same.
+            let reads_shared = is_shared && batch.teacher_output(index).is_none();
+            if !reads_shared && !compares[index] {
                 continue;
             }
             let whose = self.called(index);
             let Some(own) = findings.read(&whose, &**teacher) else { continue };
             let stage = stage_of(self.plan(), Owner::Teacher(index));
+            if !reads_shared {
+                if let Some(of_student) = &of_student {
+                    let sides = format!("a loss compares the tokens of {whose} and of the student, which");
+                    findings.compare(&stage, &sides, &own.difference(of_student), TWO_WAYS, true);
+                }
+                continue;
+            }
             let read = Columns::of(teacher.columns_read(), batch.student());
             let before = findings.problems.len();
             compare_with_data(&mut findings, &stage, &whose, &own, &read, &read.vocabularies(of_column)?);
@@ -104,10 +115,14 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             let shared = |name: &str| read.has(name) && read_by_student.has(name);
             if let Some(column) = token_column::<A>(&shared, batch.student())? {
                 let sides = format!("{whose} and the student read the same `{column}`, and");
-                let mend = "tokenise the texts once for each and stream `Both<TeacherBatch, StudentBatch>`, or take a student with the teacher's vocabulary";
+                // Whose logits belong to tokens needs more than texts that each side reads.
+                let mend = match A::ROLES.contains(&TokenIds::NAME) {
+                    true => format!("{TWO_WAYS}, with the texts tokenised once for each: `Both<TeacherBatch, StudentBatch>`"),
+                    false => "tokenise the texts once for each and stream `Both<TeacherBatch, StudentBatch>`, or take a student with the teacher's vocabulary".to_owned(),
+                };
                 // Another column may hold other numbers, and a model that does not state its columns may not read this.
                 let certain = column == TOKENS && read.stated && read_by_student.stated;
-                findings.compare(&stage, &sides, &own.difference(of_student), mend, certain);
+                findings.compare(&stage, &sides, &own.difference(of_student), &mend, certain);
             }
         }
         Ok(findings)
@@ -156,7 +171,7 @@ pub(crate) fn same_vocabulary<A: Adaptor>(
 }
 
 /// Whether teacher and student read one and the same batch.
-fn same_batch<T: 'static, S, B: Feeds<T, S>>(batch: &B) -> bool {
+pub(super) fn same_batch<T: 'static, S, B: Feeds<T, S>>(batch: &B) -> bool {
     std::ptr::addr_eq(std::ptr::from_ref(batch.teacher()), std::ptr::from_ref(batch.student()))
 }
 

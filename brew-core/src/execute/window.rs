@@ -13,6 +13,7 @@ use tch::{Kind, Tensor};
 use crate::adaptor::Adaptor;
 use crate::batch::Batch;
 use crate::error::{InStage, Result};
+use crate::loss::logits::Targets;
 use crate::loss::{Average, Loss, Masks, Term, pair_count, row_count, token_count};
 use crate::model::ErasedModel;
 use crate::role::{InputsMask, Labels, LogitsMask, Losses, Role};
@@ -46,18 +47,32 @@ pub(super) struct Divided<'d> {
 /// What is counted: the ones of a mask, or the labels at 0 or above, alone or where the mask of the compared
 /// role is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum CountedBy {
+enum Unit {
     Mask(&'static str),
     Labels { under: Option<&'static str> },
 }
 
-const COUNTED: [CountedBy; 5] = [
-    CountedBy::Mask(InputsMask::NAME),
-    CountedBy::Mask(LogitsMask::NAME),
-    CountedBy::Labels { under: None },
-    CountedBy::Labels { under: Some(InputsMask::NAME) },
-    CountedBy::Labels { under: Some(LogitsMask::NAME) },
+const UNITS: [Unit; 5] = [
+    Unit::Mask(InputsMask::NAME),
+    Unit::Mask(LogitsMask::NAME),
+    Unit::Labels { under: None },
+    Unit::Labels { under: Some(InputsMask::NAME) },
+    Unit::Labels { under: Some(LogitsMask::NAME) },
 ];
+
+/// A unit, at each position or, for a loss that pairs positions with the next one, at the targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct CountedBy {
+    unit: Unit,
+    next_token: bool,
+}
+
+impl CountedBy {
+    fn all() -> impl Iterator<Item = Self> {
+        let units = |next_token| UNITS.into_iter().map(move |unit| CountedBy { unit, next_token });
+        units(false).chain(units(true))
+    }
+}
 
 /// The counts of one batch: its rows, and the positions of the masks and labels that the batch itself
 /// provides.
@@ -77,10 +92,14 @@ struct MaskCounts {
 }
 
 impl BatchCounts {
-    /// Counts a batch of the student.
-    pub(super) fn of<A: Adaptor>(student: &dyn ErasedModel<A::Batch>, batch: &A::Batch) -> Result<Self> {
+    /// Counts a batch of the student; also the targets, if there is a loss that pairs positions with the next one.
+    pub(super) fn of<A: Adaptor>(
+        student: &dyn ErasedModel<A::Batch>,
+        batch: &A::Batch,
+        next_token: bool,
+    ) -> Result<Self> {
         let mut counts = BTreeMap::new();
-        for counted in COUNTED {
+        for counted in CountedBy::all().filter(|counted| next_token || !counted.next_token) {
             if let Some(found) = counted.of::<A>(batch)? {
                 counts.insert(counted, found);
             }
@@ -100,7 +119,7 @@ impl Window {
         let share = of_batches.len() as f64 / batches.max(1) as f64;
         let rows: f64 = of_batches.iter().map(|batch| batch.rows as f64).sum();
         let mut counts = BTreeMap::new();
-        for counted in COUNTED {
+        for counted in CountedBy::all() {
             let found: Option<Vec<&MaskCounts>> =
                 of_batches.iter().map(|batch| batch.counts.get(&counted)).collect();
             if let Some(found) = found.filter(|found| !found.is_empty()) {
@@ -129,10 +148,11 @@ impl Window {
             };
         }
         let mask = of.mask.filter(|_| of.loss.masks() != Masks::Ignored);
-        let counted = match term.average {
-            Average::Labels => Some(CountedBy::Labels { under: mask }),
-            _ => mask.map(CountedBy::Mask),
+        let unit = match term.average {
+            Average::Labels => Some(Unit::Labels { under: mask }),
+            _ => mask.map(Unit::Mask),
         };
+        let counted = unit.map(|unit| CountedBy { unit, next_token: of.loss.pairs_next_token() });
         match (term.average, counted.and_then(|counted| self.counts.get(&counted))) {
             (Average::Rows, _) => Ok(term.sum.f_div_scalar(self.rows.max(1.0))?),
             (Average::RowsWithTokens, Some(counts)) => term.over(&counts.rows),
@@ -195,27 +215,60 @@ impl CountedBy {
     /// The counts in a batch; `None` if the batch alone does not provide them.
     fn of<A: Adaptor>(self, batch: &A::Batch) -> Result<Option<MaskCounts>> {
         // With one mask per head, each head has its own count and averages separately.
-        let (role, mask) = match self {
-            CountedBy::Mask(role) => (role, alone::<A>(role, batch)?),
-            CountedBy::Labels { under } => (Labels::NAME, labelled::<A>(under, batch)?),
+        let (role, counted) = match self.unit {
+            Unit::Mask(role) => (role, self.masked::<A>(role, batch)?),
+            Unit::Labels { under } => (Labels::NAME, self.labelled::<A>(under, batch)?),
         };
-        mask.map(|mask| MaskCounts::of(&mask).in_stage(role)).transpose()
+        counted.map(|counted| MaskCounts::of(&counted).in_stage(role)).transpose()
+    }
+
+    /// The positions of a mask.
+    fn masked<A: Adaptor>(self, role: &'static str, batch: &A::Batch) -> Result<Option<Tensor>> {
+        let Some(mask) = alone::<A>(role, batch)? else { return Ok(None) };
+        if !self.next_token {
+            return Ok(Some(mask));
+        }
+        if mask.dim() != 2 {
+            return Ok(None);
+        }
+        let Some(targets) = targets::<A>(Some(&mask), batch)? else { return Ok(None) };
+        targets.mask(Some(&mask))
+    }
+
+    /// Which labels of the batch count: if a mask is read, only those under the mask.
+    fn labelled<A: Adaptor>(self, under: Option<&'static str>, batch: &A::Batch) -> Result<Option<Tensor>> {
+        let Some(labels) = alone::<A>(Labels::NAME, batch)? else { return Ok(None) };
+        let mask = under.map(|role| alone::<A>(role, batch)).transpose()?.flatten();
+        let mask = mask.filter(|mask| mask.size() == labels.size());
+        // A mask that the model computes, or one per head, is not known here.
+        if mask.is_none() && labels.dim() > 1 && under.is_some_and(|role| A::ROLES.contains(&role)) {
+            return Ok(None);
+        }
+        let (labels, mask) = if self.next_token {
+            if labels.dim() != 2 {
+                return Ok(None);
+            }
+            let Some(targets) = targets::<A>(mask.as_ref(), batch)? else { return Ok(None) };
+            (targets.labels(&labels)?, targets.mask(mask.as_ref())?)
+        } else {
+            (labels, mask)
+        };
+        let counts = labels.f_ge(0)?;
+        Ok(Some(match mask {
+            Some(mask) => counts.f_logical_and(&mask.f_to_kind(Kind::Bool)?)?,
+            None => counts,
+        }))
     }
 }
 
-/// Which labels of the batch count: if a mask is read, only those under the mask.
-fn labelled<A: Adaptor>(under: Option<&'static str>, batch: &A::Batch) -> Result<Option<Tensor>> {
-    let Some(labels) = alone::<A>(Labels::NAME, batch)? else { return Ok(None) };
-    let counts = labels.f_ge(0)?;
-    let Some(role) = under else { return Ok(Some(counts)) };
-    match alone::<A>(role, batch)? {
-        Some(mask) if mask.size() == labels.size() => {
-            Ok(Some(counts.f_logical_and(&mask.f_to_kind(Kind::Bool)?)?))
-        }
-        // A mask that the model computes, or one per head, is not known here.
-        _ if labels.dim() > 1 && A::ROLES.contains(&role) => Ok(None),
-        _ => Ok(Some(counts)),
+/// The targets of a batch of texts; `None` if the batch alone does not say which positions are tokens, or has none.
+fn targets<A: Adaptor>(mask: Option<&Tensor>, batch: &A::Batch) -> Result<Option<Targets>> {
+    let documents = alone::<A>(InputsMask::NAME, batch)?;
+    let unknown = documents.is_none() && A::ROLES.contains(&InputsMask::NAME);
+    if unknown || documents.as_ref().or(mask).is_some_and(|numbers| numbers.dim() != 2) {
+        return Ok(None);
     }
+    Targets::of(mask, documents.as_ref()).map(Some)
 }
 
 /// The tensor that the batch alone provides for a role.

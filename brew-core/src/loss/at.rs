@@ -51,6 +51,10 @@ impl Loss for AtMse {
     fn name(&self) -> &'static str {
         "at_mse"
     }
+    fn reads_whole_row(&self) -> bool {
+        // Each position's activity is relative to those of the row.
+        true
+    }
     fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
         mismatches(student, teacher, Equal::Positions)
     }

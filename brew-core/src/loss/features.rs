@@ -16,9 +16,12 @@ pub struct Features {
     /// logits are known, there are three: the classes (int64) and their logits, both `(…, k)`, and the
     /// logsumexp of all logits, `(…)`.
     pub tensors: Vec<Tensor>,
-    /// Which positions count, `(batch, length)`, 0 or 1: `inputs_mask` for hidden states and
-    /// attention, `logits_mask` for logits.
+    /// Which positions count, `(batch, length)`: `inputs_mask` for hidden states and attention, `logits_mask` for
+    /// logits. 0 or 1, or the number of the document in packed rows.
     pub mask: Option<Tensor>,
+    /// Which positions are tokens, and of which document, `(batch, length)`: the side's `inputs_mask`, where a loss
+    /// reads one.
+    pub documents: Option<Tensor>,
     /// Other roles that the loss reads: see [`Loss::also_reads`](super::Loss::also_reads).
     pub also: BTreeMap<&'static str, Tensor>,
 }
@@ -45,6 +48,7 @@ impl Features {
         Features {
             tensors,
             mask: self.mask.as_ref().map(Tensor::shallow_clone),
+            documents: self.documents.as_ref().map(Tensor::shallow_clone),
             also: self.also.iter().map(|(role, tensor)| (*role, tensor.shallow_clone())).collect(),
         }
     }
@@ -58,6 +62,12 @@ impl Features {
     #[must_use]
     pub fn with_mask(self, mask: Tensor) -> Self {
         Features { mask: Some(mask), ..self }
+    }
+
+    /// The same with the inputs mask, which says which positions are tokens, and of which document.
+    #[must_use]
+    pub fn with_documents(self, documents: Tensor) -> Self {
+        Features { documents: Some(documents), ..self }
     }
 
     /// The same with the value of another role.

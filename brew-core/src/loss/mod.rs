@@ -86,8 +86,9 @@ pub use uses::{Gives, ManyLayers, MatchLoss, OneLayer, SoftTargets, TargetsRead,
 pub use vid::Vid;
 pub use vocabularies::{AlignedUld, Gold, Merge, SharedTokens, Uld};
 
+pub(crate) use chunked::logits_of;
 pub(crate) use cka::aligned;
-pub(crate) use term::{pair_count, row_count, token_count, wide, zeros_and_ones};
+pub(crate) use term::{check_mask, has_documents, pair_count, row_count, token_count, wide};
 
 /// The rows of the catalogue, file by file; the folders have their own.
 const ROWS: &[&[catalogue::Entry]] = &[
@@ -158,6 +159,27 @@ pub trait Loss: fmt::Debug + Send + 'static {
     /// Whether a row's value depends on the other rows of its batch. Accumulated batches of such a loss do
     /// not give the same value as one batch with all rows.
     fn reads_whole_batch(&self) -> bool {
+        false
+    }
+
+    /// Whether a position's value depends on the other positions of its row beyond those of its document, which
+    /// would mix the documents of packed rows: such rows are refused. The default goes by
+    /// [`average`](Self::average): averages over tokens, pairs or labels do not mix.
+    fn reads_whole_row(&self) -> bool {
+        let average = self.average(self.masks() != Masks::Ignored);
+        !matches!(average, Average::Tokens | Average::Pairs | Average::Labels)
+    }
+
+    /// Whether it compares logits of two vocabularies. Other losses need the same tokenizer on both sides, if the
+    /// classes are tokens.
+    fn spans_vocabularies(&self) -> bool {
+        false
+    }
+
+    /// Whether it pairs the features of each position with the mask, label and token of the next, as
+    /// [`next_token`] does: windows then count these, and [`Features::documents`] is given where an adaptor provides
+    /// `inputs_mask`.
+    fn pairs_next_token(&self) -> bool {
         false
     }
 

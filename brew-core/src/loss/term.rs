@@ -15,7 +15,7 @@ pub enum Average {
     RowsWithTokens,
     /// Positions whose mask is 1.
     Tokens,
-    /// Pairs of positions in one example, both with a mask of 1: the squares of their counts.
+    /// Pairs of positions in one document, both with a mask that is not 0: the squares of their counts.
     Pairs,
     /// Examples, or positions whose mask is 1, with a label that counts: 0 or above.
     Labels,
@@ -134,10 +134,10 @@ pub(super) fn positions(mask: &Tensor) -> Result<Tensor> {
     Ok(mask.f_to_kind(Kind::Bool)?)
 }
 
-/// Which pairs of positions count, `(batch, length, length)`.
+/// Which pairs of positions count, `(batch, length, length)`: those of one document.
 pub(super) fn pairs(mask: &Tensor) -> Result<Tensor> {
-    let positions = positions(mask)?;
-    Ok(positions.f_unsqueeze(2)?.f_logical_and(&positions.f_unsqueeze(1)?)?)
+    let same = mask.f_unsqueeze(2)?.f_eq_tensor(&mask.f_unsqueeze(1)?)?;
+    Ok(same.f_logical_and(&positions(mask)?.f_unsqueeze(1)?)?)
 }
 
 /// The tensor with 0 for everything that does not count.
@@ -158,9 +158,9 @@ pub(crate) fn row_count(mask: &Tensor, kind: Kind) -> Result<Tensor> {
     Ok(positions(mask)?.f_any_dim(-1, false)?.f_sum(kind)?)
 }
 
-/// How many pairs of positions of a mask count: the sum over rows of (positions)^2.
+/// How many pairs of positions of a mask count: the sum over documents of (positions)^2.
 pub(crate) fn pair_count(mask: &Tensor, kind: Kind) -> Result<Tensor> {
-    Ok(positions(mask)?.f_sum_dim_intlist(-1, false, kind)?.f_square()?.f_sum(kind)?)
+    Ok(pairs(mask)?.f_sum_dim_intlist([1_i64, 2].as_slice(), false, kind)?.f_sum(kind)?)
 }
 
 /// The tensor in float32, or unchanged if it is float64.
@@ -171,19 +171,31 @@ pub(crate) fn wide(tensor: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Refuses a mask with values other than 0 and 1, which would weight positions.
-pub(crate) fn zeros_and_ones(whose: &str, mask: &Tensor) -> Result<()> {
-    if mask.numel() == 0 || is_binary(mask)? {
+/// Refuses a mask with values other than 0 and 1, which would weight positions. If its model tells documents apart, it
+/// may also number them: 1, 2, 3 and so on.
+pub(crate) fn check_mask(whose: &str, mask: &Tensor, documents: bool) -> Result<()> {
+    if mask.numel() == 0 {
         return Ok(());
     }
+    let mask = mask.f_to_kind(Kind::Double)?;
+    let whole = mask.f_frac()?.f_eq(0.0)?.f_logical_and(&mask.f_ge(0.0)?)?.f_all()?.f_int64_value(&[])? == 1;
+    let numbers = mask.f_max()?.f_double_value(&[])? > 1.0;
+    if whole && (documents || !numbers) {
+        return Ok(());
+    }
+    let packed = match (whole, documents) {
+        (true, _) => {
+            "; numbers above 1 tell the documents of packed rows apart, which this model does not read: give each document a row of its own"
+        }
+        (false, true) => ", or numbers the documents of a packed row: 1, 2, 3 and so on",
+        (false, false) => "",
+    };
     Err(Error::invalid(format!(
-        "{whose} has values other than 0 and 1: a mask says of each position whether it counts"
+        "{whose} has values other than 0 and 1: a mask says of each position whether it counts{packed}"
     )))
 }
 
-/// Whether a mask holds only 0 and 1.
-fn is_binary(mask: &Tensor) -> Result<bool> {
-    let mask = mask.f_to_kind(Kind::Double)?;
-    let off = mask.f_mul(&mask.f_sub_scalar(1.0)?)?.f_abs()?.f_max()?;
-    Ok(off.f_double_value(&[])? == 0.0)
+/// Whether a mask numbers several documents.
+pub(crate) fn has_documents(mask: &Tensor) -> Result<bool> {
+    Ok(mask.f_gt(1)?.f_any()?.f_int64_value(&[])? == 1)
 }

@@ -10,6 +10,7 @@ mod causal_lm;
 mod class_order;
 mod cross_entropy;
 pub mod decoder;
+mod documents;
 mod erased;
 mod folder;
 mod forward;
@@ -100,8 +101,8 @@ pub trait Model: Send + 'static {
     fn parameters(&self) -> Parameters;
 
     /// The model that this one wraps: `Some(&self.0)` for a struct around one of brew's. Whatever the wrapper
-    /// does not state itself (identity, problem type, class names, vocabulary) is then taken from that model,
-    /// so that training can check it. [`parameters`](Self::parameters) and [`save`](Self::save) are the
+    /// does not state itself (identity, problem type, class names, vocabulary, whether it reads packed rows) is then
+    /// taken from that model, so that training can check it. [`parameters`](Self::parameters) and [`save`](Self::save) are the
     /// wrapper's own.
     fn inner(&self) -> Option<&dyn Model> {
         None
@@ -140,6 +141,12 @@ pub trait Model: Send + 'static {
     /// A tokenizer file that cannot be read.
     fn vocabulary(&self) -> Result<Option<Vocabulary>> {
         self.inner().map_or(Ok(None), Model::vocabulary)
+    }
+
+    /// Whether it tells the documents of packed rows apart, which its inputs mask numbers 1, 2, 3 and so on. A mask
+    /// with such numbers is refused for other models, which would mix the documents.
+    fn reads_documents(&self) -> bool {
+        self.inner().is_some_and(Model::reads_documents)
     }
 
     /// Called on a student before training if it does not state a problem type or class names, with those of

@@ -111,6 +111,9 @@ impl<A: Adaptor> Model for Seen<A> {
     fn vocabulary(&self) -> Result<Option<Vocabulary>> {
         self.model.vocabulary()
     }
+    fn reads_documents(&self) -> bool {
+        self.model.reads_documents()
+    }
     fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
         self.model.learn_task(problem, names);
     }

@@ -33,6 +33,9 @@ impl<M: Model> Model for Arc<Mutex<M>> {
     fn vocabulary(&self) -> Result<Option<Vocabulary>> {
         self.lock().unwrap_or_else(PoisonError::into_inner).vocabulary()
     }
+    fn reads_documents(&self) -> bool {
+        self.lock().unwrap_or_else(PoisonError::into_inner).reads_documents()
+    }
     fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
         self.lock().unwrap_or_else(PoisonError::into_inner).learn_task(problem, names);
     }

@@ -37,6 +37,11 @@ impl Augmentation {
         let (Some(ids), Some(mask)) = (batch.column(TOKENS), batch.column(MASK)) else {
             return batch.map(&mut |_, tensor| Ok(tensor.shallow_clone()));
         };
+        if mask.f_gt(1)?.f_any()?.f_int64_value(&[])? == 1 {
+            return Err(brew_core::Error::invalid(
+                "`attention_mask` has numbers above 1, which tell the documents of packed rows apart, and augmentation would mix them: augment the texts before they are packed, or leave out the augmentation",
+            ));
+        }
         let length = ids.size()[1];
         let lengths = integers(&mask.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Int64)?)?;
         let ids = integers(ids)?;

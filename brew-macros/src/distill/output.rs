@@ -181,6 +181,13 @@ fn from_columns(role: &Role, columns: Columns) -> Vec<Given> {
     };
     match columns {
         Columns::One(column) => vec![given(None, column)],
+        Columns::Absent(at) => vec![Given {
+            role: role.clone(),
+            item: None,
+            value: quote_spanned!(located(at)=> ::core::option::Option::<::brew_core::tch::Tensor>::None),
+            at,
+            from_batch: true,
+        }],
         Columns::List(columns) => {
             columns.into_iter().enumerate().map(|(index, column)| given(Some(index), column)).collect()
         }

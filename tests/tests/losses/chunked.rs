@@ -237,6 +237,7 @@ fn shapes_that_do_not_fit_are_all_named() {
     let side = |tokens: i64| Features::one(zeros(&[2, 4])).with::<OutputWeight>(zeros(&[tokens, 4]));
     let problems = Chunked::of(Kl::at(1.0)).mismatches(&side(10), &side(12));
     assert!(problems[0].contains("10 tokens, the teacher's 12"), "{problems:?}");
+    assert!(problems[0].contains("wrap the loss in `within_vocabulary`"), "{problems:?}");
     assert!(Chunked::of(Kl::at(1.0)).rows(0).problems()[0].contains("a chunk has 0 rows"));
 }
 
@@ -292,6 +293,15 @@ impl AnswersAdaptor {
     }
     fn output_weight(output: &Tags) -> &Tensor {
         &output.weight
+    }
+    fn output_bias() -> Option<Tensor> {
+        None
+    }
+    fn logit_scale() -> Option<Tensor> {
+        None
+    }
+    fn logit_softcap() -> Option<Tensor> {
+        None
     }
     fn inputs_mask(batch: &Sentence) -> &Tensor {
         &batch.mask

@@ -16,6 +16,7 @@ mod logits;
 mod logits_properties;
 mod mismatches;
 mod one_logit;
+mod output_layers;
 mod padding;
 mod padding_rows;
 mod paths;

@@ -4,7 +4,14 @@ use brew_core::prelude::*;
 use tests::{Count, Sentence, seq};
 
 /// What the tagger returns: hidden states, and logits if requested.
-#[distill(batch = Sentence, inputs_mask = mask, logits_mask = mask)]
+#[distill(
+    batch = Sentence,
+    inputs_mask = mask,
+    logits_mask = mask,
+    output_bias = None,
+    logit_scale = None,
+    logit_softcap = None
+)]
 pub(crate) struct Tags {
     #[role(hidden)]
     pub(crate) hidden: Vec<Tensor>,
@@ -18,7 +25,7 @@ pub(crate) struct Tags {
 pub(crate) struct Tagger {
     pub(crate) embeddings: Tensor,
     pub(crate) weight: Tensor,
-    /// Panics when logits are asked for.
+    /// Panics when logits are asked for in training.
     pub(crate) refuses_logits: bool,
     /// How often it ran.
     pub(crate) runs: Count,
@@ -45,7 +52,10 @@ impl Tagger {
         self.runs.add();
         let state = Tensor::f_embedding(&self.embeddings, tokens, -1, false, false)?.f_tanh()?;
         let logits = pass.wants().role::<role::Logits>().then(|| {
-            assert!(!self.refuses_logits, "nobody compares logits, and yet they were asked for");
+            assert!(
+                !(self.refuses_logits && pass.is_training()),
+                "nobody compares logits, and yet they were asked for"
+            );
             state.f_matmul(&self.weight.f_tr()?)
         });
         let hidden = vec![state.shallow_clone(), state.f_mul_scalar(1.0)?];
@@ -82,6 +92,15 @@ impl LabelledTagsAdaptor {
     }
     fn output_weight(output: &Tags) -> &Tensor {
         &output.weight
+    }
+    fn output_bias() -> Option<Tensor> {
+        None
+    }
+    fn logit_scale() -> Option<Tensor> {
+        None
+    }
+    fn logit_softcap() -> Option<Tensor> {
+        None
     }
     fn inputs_mask(batch: &Sentence) -> &Tensor {
         &batch.mask

@@ -174,7 +174,7 @@ fn a_mask_of_other_values_than_0_and_1_is_refused_wherever_it_is() {
             let of_dev = refusal(&fine, &wrong, Accuracy);
             assert!(of_dev.contains("evaluation `accuracy`"), "{of_dev}");
             for refused in [of_dev, refusal(&wrong, &fine, Accuracy)] {
-                assert!(refused.contains("`inputs_mask` has values other than 0 and 1"), "{refused}");
+                assert!(refused.contains("_mask` has values other than 0 and 1"), "{refused}");
                 assert!(at == 0 || refused.contains(&format!("row {at}: {said}")), "{refused}");
             }
         }

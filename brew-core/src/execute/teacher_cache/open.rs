@@ -12,7 +12,7 @@ use crate::distill::Weighed;
 use crate::error::{Error, Result};
 use crate::model::ErasedModel;
 use crate::plan::{Flow, Plan, RecallStage, StageId, StageKind, passes};
-use crate::role::{InputsMask, Logits, LogitsMask, OutputWeight, Role, mask_of};
+use crate::role::{InputsMask, Logits, LogitsMask, OutputWeight, Role, mask_of, may_be_absent};
 use crate::side::Owner;
 use crate::words::thousands;
 
@@ -133,7 +133,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                     "`{reader}` reads all logits of a teacher, but its cache stores only `{payload}`: store all logits, or use a loss over top logits"
                 )));
             }
-            if role == OutputWeight::NAME {
+            if role == OutputWeight::NAME || may_be_absent(role) {
                 return Err(Error::invalid(format!(
                     "`{role}` is not one value per row: it cannot be cached"
                 )));
@@ -180,7 +180,7 @@ fn is_masked(
             from == adaptor && matches!(flow, Flow::Feature { role, .. } if role == mask)
         })
     };
-    match [InputsMask::NAME, LogitsMask::NAME].into_iter().find(|mask| reads(mask)) {
+    match [LogitsMask::NAME, InputsMask::NAME].into_iter().find(|mask| reads(mask)) {
         Some(mask) => given(mask),
         None => Ok(false),
     }

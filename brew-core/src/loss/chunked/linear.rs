@@ -3,20 +3,16 @@
 //!
 //! libtorch's autograd would keep every chunk's logits until the backward pass. Instead, each chunk's logits
 //! have their own graph, which is run backward immediately; the products from there to the gradients of the
-//! hidden states and the output matrix are accumulated in two buffers, G_h and G_w, so that nothing of a
-//! chunk outlives it. The result is <h, G_h> + <w, G_w>, which has these gradients, but with its value
-//! replaced by the loss's sum: factors that the caller multiplies by therefore reach the gradients correctly.
+//! hidden states and the output matrix, and the sum to that of the bias, are accumulated in buffers, G_h, G_w and
+//! G_b, so that nothing of a chunk outlives it. The result is <h, G_h> + <w, G_w> + <b, G_b>, which has these
+//! gradients, but with its value replaced by the loss's sum: factors that the caller multiplies by therefore reach
+//! the gradients correctly.
 
 use tch::{Kind, Tensor};
 
 use super::super::term::wide;
+use super::OutputLayer;
 use crate::error::Result;
-
-/// The factors of the logits: rows of hidden states, `(rows, width)`, and a matrix, `(vocabulary, width)`.
-pub(super) struct OutputLayer {
-    pub(super) hidden: Tensor,
-    pub(super) weight: Tensor,
-}
 
 /// The loss of some rows, starting at this one, from the logits of both sides; a scalar.
 pub(super) type OfRows<'f> = dyn Fn(&Tensor, &Tensor, i64) -> Result<Tensor> + 'f;
@@ -32,8 +28,8 @@ pub(super) fn summed(
     let kind = if student.hidden.kind() == Kind::Double { Kind::Double } else { Kind::Float };
     let device = student.hidden.device();
     let count = student.hidden.size().first().copied().unwrap_or(0);
-    let student_logits = Logits::of(student)?;
-    let teacher_logits = Logits::of(teacher)?;
+    let student_products = Products::of(student)?;
+    let teacher_products = Products::of(teacher)?;
     let buffer = |of: &Tensor| -> Result<Option<Tensor>> {
         // A view requires a gradient only if gradients are enabled, which they are not in a probe.
         let wanted = count > 0 && of.f_narrow(0, 0, 0)?.requires_grad();
@@ -41,7 +37,15 @@ pub(super) fn summed(
     };
     let mut of_hidden = buffer(&student.hidden)?;
     let mut of_weight = buffer(&student.weight)?;
-    let wanted = of_hidden.is_some() || of_weight.is_some();
+    let mut of_bias = match &student.bias {
+        Some(bias) if count > 0 && bias.f_narrow(0, 0, 0)?.requires_grad() => {
+            Some(Tensor::f_zeros(bias.size(), (kind, device))?)
+        }
+        _ => None,
+    };
+    let wanted = of_hidden.is_some() || of_weight.is_some() || of_bias.is_some();
+    let [bias, teacher_bias] = [student, teacher].map(|side| side.bias.as_ref().map(Tensor::f_detach));
+    let (bias, teacher_bias) = (bias.transpose()?, teacher_bias.transpose()?);
     let mut value = Tensor::f_zeros([], (kind, device))?;
     let mut start = 0;
     for &end in ends {
@@ -49,20 +53,27 @@ pub(super) fn summed(
         if length == 0 {
             continue;
         }
-        let logits = wide(&student_logits.at(start, length)?)?.f_set_requires_grad(wanted)?;
-        let part = loss(&logits, &teacher_logits.at(start, length)?.f_to_kind(kind)?, start)?;
+        let products = wide(&student_products.at(start, length)?)?.f_set_requires_grad(wanted)?;
+        let logits = student.logits(&products, bias.as_ref())?;
+        let of_teacher = teacher_products.at(start, length)?.f_to_kind(kind)?;
+        let part = loss(&logits, &teacher.logits(&of_teacher, teacher_bias.as_ref())?, start)?;
+        drop((logits, of_teacher));
         let _ = value.f_add_(&part.f_detach()?)?;
         if part.requires_grad() {
-            let gradient = Tensor::f_run_backward(&[&part], &[&logits], false, false)?;
-            drop((part, logits));
+            let gradient = Tensor::f_run_backward(&[&part], &[&products], false, false)?;
+            drop((part, products));
             for gradient in gradient {
-                student_logits.back(&gradient, (start, length), &mut of_hidden, &mut of_weight)?;
+                if let Some(sum) = &mut of_bias {
+                    let _ = sum.f_add_(&gradient.f_sum_dim_intlist(0, false, kind)?)?;
+                }
+                student_products.back(&gradient, (start, length), &mut of_hidden, &mut of_weight)?;
             }
         }
         start = end;
     }
     let mut carrier: Option<Tensor> = None;
-    for (input, gradient) in [(&student.hidden, of_hidden), (&student.weight, of_weight)] {
+    let bias = student.bias.as_ref().unwrap_or(&student.weight);
+    for (input, gradient) in [(&student.hidden, of_hidden), (&student.weight, of_weight), (bias, of_bias)] {
         let Some(gradient) = gradient else { continue };
         // A dot product does not store the elementwise product.
         let input = wide(input)?.f_reshape([-1])?;
@@ -83,24 +94,24 @@ pub(super) fn summed(
 }
 
 /// The products before and after a chunk's logits, outside of any graph.
-struct Logits {
+struct Products {
     hidden: Tensor,
     weight: Tensor,
 }
 
-impl Logits {
+impl Products {
     fn of(output: &OutputLayer) -> Result<Self> {
         let hidden = output.hidden.f_detach()?;
         let weight = output.weight.f_detach()?.f_to_kind(hidden.kind())?;
-        Ok(Logits { hidden, weight })
+        Ok(Products { hidden, weight })
     }
 
-    /// The logits of some rows, in the model's dtype.
+    /// The products of some rows, in the model's dtype.
     fn at(&self, start: i64, length: i64) -> Result<Tensor> {
         Ok(self.hidden.f_narrow(0, start, length)?.f_matmul(&self.weight.f_tr()?)?)
     }
 
-    /// Propagates a gradient of those logits to the hidden states and to the matrix.
+    /// Propagates a gradient of those products to the hidden states and to the matrix.
     fn back(
         &self,
         gradient: &Tensor,

@@ -3,6 +3,7 @@
 
 mod linear;
 mod mismatches;
+mod output_layer;
 mod with_labels;
 
 use serde_json::{Map, Value, json};
@@ -15,10 +16,12 @@ use super::logits::{
 use super::uses::{Gives, SoftTargets, TargetsRead};
 use super::{AlsoReads, Average, Features, Loss, Term};
 use crate::error::Result;
-use crate::role::{Hidden, OutputWeight, Role as _};
+use crate::role::{Hidden, LogitScale, LogitSoftcap, OutputBias, OutputWeight, Role as _};
 use crate::side::Side;
-use linear::{OutputLayer, summed};
+use linear::summed;
 use mismatches::hidden_mismatches;
+use output_layer::OutputLayer;
+pub(crate) use output_layer::logits_of;
 pub use with_labels::ChunkedWithLabels;
 
 /// A divergence between the logits computed from the last hidden states and the output matrices, some rows at
@@ -26,10 +29,15 @@ pub use with_labels::ChunkedWithLabels;
 ///
 /// It reads the last hidden states of both sides, `(batch, length, width)` or `(batch, width)`, each side's
 /// own width, with the student's `logits_mask` (or else its `inputs_mask`) or without a mask, and each side's
-/// [`OutputWeight`], `(vocabulary, width)` of one vocabulary; the logits are hidden x weight^T, in the
-/// model's dtype, and the divergence of them is computed in float32 or wider. Gradients go to the student's
-/// hidden states and to its output matrix. Temperature, T squared, reduction and denominator are the
-/// divergence's own.
+/// [`OutputWeight`], `(vocabulary, width)` of one vocabulary. The products hidden x weight^T are computed in the
+/// model's dtype, all else in float32 or wider: the logits are softcap tanh(scale (product + bias) / softcap), with
+/// what the side has of [`OutputBias`], [`LogitScale`] and [`LogitSoftcap`]. An adaptor must provide these roles even
+/// if its model lacks them, as `None`, so that none is forgotten. Gradients go to the student's hidden states,
+/// output matrix and bias. Temperature, T squared, reduction and denominator are the divergence's own. Output
+/// matrices that are padded to different sizes need
+/// [`within_vocabulary`](crate::loss::within_vocabulary) around the loss.
+///
+/// Rows that do not count are left out before the product.
 ///
 /// Each chunk's gradients are computed immediately, while its logits exist, and added to two buffers for the
 /// backward pass, with the sizes of the hidden states and of the output matrix: memory does not grow with the
@@ -130,10 +138,7 @@ impl<D: Divergence> Chunked<D> {
         counted: &CountedRows,
         also: &dyn Fn(&Tensor, i64) -> Result<Option<Tensor>>,
     ) -> Result<Term> {
-        let output = |read: &Features| -> Result<OutputLayer> {
-            let hidden = counted.select(read.feature()?)?;
-            Ok(OutputLayer { hidden, weight: read.also::<OutputWeight>()?.shallow_clone() })
-        };
+        let output = |read: &Features| OutputLayer::of(counted.select(read.feature()?)?, read);
         let (student, teacher) = (output(student)?, output(teacher)?);
         let vocabulary = student.weight.size().first().copied().unwrap_or(1).max(1);
         let count = student.hidden.size().first().copied().unwrap_or(0);
@@ -150,10 +155,16 @@ impl<D: Divergence> Chunked<D> {
     }
 }
 
-/// The output matrices of both sides.
-const OUTPUT_WEIGHTS: [AlsoReads; 2] = [
+/// What turns the hidden states of both sides into logits.
+const OUTPUT_LAYERS: [AlsoReads; 8] = [
     AlsoReads { side: Side::Student, role: OutputWeight::NAME },
+    AlsoReads { side: Side::Student, role: OutputBias::NAME },
+    AlsoReads { side: Side::Student, role: LogitScale::NAME },
+    AlsoReads { side: Side::Student, role: LogitSoftcap::NAME },
     AlsoReads { side: Side::Teacher, role: OutputWeight::NAME },
+    AlsoReads { side: Side::Teacher, role: OutputBias::NAME },
+    AlsoReads { side: Side::Teacher, role: LogitScale::NAME },
+    AlsoReads { side: Side::Teacher, role: LogitSoftcap::NAME },
 ];
 
 impl<D: Divergence> Loss for Chunked<D> {
@@ -170,7 +181,7 @@ impl<D: Divergence> Loss for Chunked<D> {
     }
 
     fn also_reads(&self) -> &'static [AlsoReads] {
-        &OUTPUT_WEIGHTS
+        &OUTPUT_LAYERS
     }
 
     fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
@@ -193,8 +204,8 @@ impl<D: Divergence> Loss for Chunked<D> {
 
 impl<T, S, D: Divergence> SoftTargets<T, S> for Chunked<D>
 where
-    T: Gives<Hidden> + Gives<OutputWeight>,
-    S: Gives<Hidden> + Gives<OutputWeight>,
+    T: Gives<Hidden> + Gives<OutputWeight> + Gives<OutputBias> + Gives<LogitScale> + Gives<LogitSoftcap>,
+    S: Gives<Hidden> + Gives<OutputWeight> + Gives<OutputBias> + Gives<LogitScale> + Gives<LogitSoftcap>,
 {
     const READ: TargetsRead = TargetsRead::LastHidden;
 }

@@ -9,10 +9,10 @@ use super::super::logits::{
 };
 use super::super::uses::{Gives, SoftTargets, TargetsRead};
 use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
-use super::{Chunked, OUTPUT_WEIGHTS, hidden_mismatches};
+use super::{Chunked, OUTPUT_LAYERS, hidden_mismatches};
 use super::{ROWS_OF_CHUNK, made};
 use crate::error::Result;
-use crate::role::{Hidden, Labels, OutputWeight, Role as _};
+use crate::role::{Hidden, Labels, LogitScale, LogitSoftcap, OutputBias, OutputWeight, Role as _};
 use crate::side::Side;
 
 /// A chunked divergence plus weight x mean_r( - log softmax(s)_y ), over the rows whose label y counts: made
@@ -47,9 +47,11 @@ impl<D: Divergence> ChunkedWithLabels<D> {
     }
 }
 
-/// Output matrices, and the student's labels.
-const LABELLED: [AlsoReads; 3] =
-    [OUTPUT_WEIGHTS[0], OUTPUT_WEIGHTS[1], AlsoReads { side: Side::Student, role: Labels::NAME }];
+/// Output layers, and the student's labels.
+const LABELLED: [AlsoReads; 9] = {
+    let [a, b, c, d, e, f, g, h] = OUTPUT_LAYERS;
+    [a, b, c, d, e, f, g, h, AlsoReads { side: Side::Student, role: Labels::NAME }]
+};
 
 impl<D: Divergence> Loss for ChunkedWithLabels<D> {
     fn name(&self) -> &'static str {
@@ -107,8 +109,13 @@ impl<D: Divergence> Loss for ChunkedWithLabels<D> {
 
 impl<T, S, D: Divergence> SoftTargets<T, S> for ChunkedWithLabels<D>
 where
-    T: Gives<Hidden> + Gives<OutputWeight>,
-    S: Gives<Hidden> + Gives<OutputWeight> + Gives<Labels>,
+    T: Gives<Hidden> + Gives<OutputWeight> + Gives<OutputBias> + Gives<LogitScale> + Gives<LogitSoftcap>,
+    S: Gives<Hidden>
+        + Gives<OutputWeight>
+        + Gives<OutputBias>
+        + Gives<LogitScale>
+        + Gives<LogitSoftcap>
+        + Gives<Labels>,
 {
     const READ: TargetsRead = TargetsRead::LastHidden;
 }

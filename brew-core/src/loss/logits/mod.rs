@@ -58,6 +58,7 @@ pub use kl::Kl;
 pub use mft::Mft;
 pub use multi_label::MultiLabelKl;
 pub use next_token::{NextTokenShift, next_token};
+pub(crate) use next_token::{Targets, labels_ahead};
 pub use nkd::Nkd;
 pub use regression::RegressionMse;
 pub use reverse_kl::ReverseKl;

@@ -1,23 +1,30 @@
 //! The shift of causal language models, whose logits at a position predict the next token.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
+use super::super::Features;
 use super::super::catalogue::{Entry, OptionRow, boxed};
-use super::super::{Average, Features};
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
-use crate::role::{ByteEnds, Labels, Role as _, TokenIds};
+use crate::role::{ByteEnds, IGNORED, Labels, Role as _, TokenIds};
+use crate::words::shape;
 
 /// Pairs the logits of each position with the mask, label and token of the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NextTokenShift;
 
-/// A loss that pairs the logits, or hidden states, of position i with the mask, label and token of position i
-/// + 1: the last position's logits and the first position's label are dropped.
+/// A loss that pairs the logits, or hidden states, of position i with the mask, label and token of position
+/// i + 1: the last position's logits and the first position's label are dropped, on both sides.
+///
+/// Position i counts if it is a token and the next one is a target: a token of the same document whose mask is not 0
+/// and, for losses that read labels, whose label counts. Which positions are tokens, and of which document, is what
+/// the adaptor's `inputs_mask` says. So the logits of padding reach no loss, wherever the padding is, and the first
+/// token of a document is no target even if it has a label. A window of accumulated batches divides by the number of
+/// targets of the whole window. An adaptor without `inputs_mask` leaves it to the mask alone, which cannot say that
+/// position i is padding.
 ///
 /// No loss shifts on its own. Labels and masks that a data pipeline has already shifted need no shift.
-/// Features are `(batch, length, …)` with a length of at least two. Counts are known only batch by batch, so
-/// a window of accumulated batches averages the batches' means.
+/// Features are `(batch, length, …)` with a length of at least two.
 ///
 /// ```
 /// use brew_core::loss::{Kl, Loss, Features, next_token};
@@ -57,12 +64,8 @@ impl Transform for NextTokenShift {
         "next_token"
     }
 
-    fn average(&self, average: Average) -> Average {
-        match average {
-            Average::Rows => Average::Rows,
-            // The window counts unshifted masks and labels, including the first position's.
-            _ => Average::Own,
-        }
+    fn pairs_next_token(&self) -> bool {
+        true
     }
 
     fn changes_some_logits(&self) -> bool {
@@ -72,24 +75,84 @@ impl Transform for NextTokenShift {
     fn mismatch(&self, side: &str, read: &Features) -> Option<String> {
         let fits = |feature: &Tensor| feature.dim() >= 2 && feature.size()[1] >= 2;
         let sizes = read.shape();
-        (sizes.len() != 3 || !read.tensors.iter().all(fits)).then(|| {
-            format!(
+        if sizes.len() != 3 || !read.tensors.iter().all(fits) {
+            return Some(format!(
                 "the {side}'s features are {}: a shift to the next token takes (batch, length, …) with a length of two or more",
-                crate::words::shape(&sizes)
+                shape(&sizes)
+            ));
+        }
+        let documents = read.documents.as_ref().map(Tensor::size).filter(|found| *found != sizes[..2]);
+        documents.map(|found| {
+            format!(
+                "the {side}'s inputs_mask is {}; it must be (batch, length), here {}",
+                shape(&found),
+                shape(&sizes[..2])
             )
         })
     }
 
     fn apply(&self, read: &Features) -> Result<Features> {
-        let mut read = read.changed(but_last)?;
-        read.mask = read.mask.as_ref().map(but_first).transpose()?;
-        for role in [Labels::NAME, TokenIds::NAME, ByteEnds::NAME] {
-            if let Some(tensor) = read.also.get_mut(role) {
+        let mut moved = read.changed(but_last)?;
+        for role in [TokenIds::NAME, ByteEnds::NAME] {
+            if let Some(tensor) = moved.also.get_mut(role) {
                 *tensor = but_first(tensor)?;
             }
         }
-        Ok(read)
+        let targets = Targets::of(read.mask.as_ref(), read.documents.as_ref())?;
+        moved.documents = read.documents.as_ref().map(but_first).transpose()?;
+        moved.mask = targets.mask(read.mask.as_ref().or(read.documents.as_ref()))?;
+        if let Some(labels) = moved.also.get_mut(Labels::NAME) {
+            *labels = targets.labels(labels)?;
+        }
+        Ok(moved)
     }
+}
+
+/// Which positions follow a token of their document, all but the first: `(batch, length - 1)`; `None` if nothing is
+/// known of them.
+pub(crate) struct Targets(Option<Tensor>);
+
+impl Targets {
+    /// Of a mask, which says what counts, and the documents of the tokens. Without documents, only the border
+    /// between two numbers of the mask is known.
+    pub(crate) fn of(mask: Option<&Tensor>, documents: Option<&Tensor>) -> Result<Self> {
+        let Some(numbers) = documents.or(mask) else { return Ok(Targets(None)) };
+        let (before, next) = (but_last(numbers)?, but_first(numbers)?);
+        let same = before.f_eq_tensor(&next)?;
+        Ok(Targets(Some(match documents {
+            Some(_) => same.f_logical_and(&before.f_ne(0)?)?,
+            None => same.f_logical_or(&before.f_eq(0)?)?.f_logical_or(&next.f_eq(0)?)?,
+        })))
+    }
+
+    /// The mask of the next positions, 0 for those that are no target.
+    pub(crate) fn mask(&self, mask: Option<&Tensor>) -> Result<Option<Tensor>> {
+        mask.map(|mask| self.filled(but_first(mask)?, 0)).transpose()
+    }
+
+    /// The labels of the next positions, -100 for those that are no target.
+    pub(crate) fn labels(&self, labels: &Tensor) -> Result<Tensor> {
+        let next = but_first(labels)?;
+        // In 8 bits without a sign there is no -100.
+        let next = if next.kind() == Kind::Uint8 { next.f_to_kind(Kind::Int64)? } else { next };
+        self.filled(next, IGNORED)
+    }
+
+    fn filled(&self, next: Tensor, value: i64) -> Result<Tensor> {
+        match &self.0 {
+            Some(targets) if targets.size() == next.size() => {
+                Ok(next.f_masked_fill(&targets.f_logical_not()?, value)?)
+            }
+            _ => Ok(next),
+        }
+    }
+}
+
+/// The labels by which the logits of each position are judged, in the labels' shape: those of the next position, and
+/// -100 at the end.
+pub(crate) fn labels_ahead(labels: &Tensor) -> Result<Tensor> {
+    let next = Targets(None).labels(labels)?;
+    Ok(Tensor::f_cat(&[&next, &next.f_narrow(1, 0, 1)?.f_full_like(IGNORED)?], 1)?)
 }
 
 fn but_last(tensor: &Tensor) -> Result<Tensor> {

@@ -23,9 +23,9 @@ pub trait Transform: fmt::Debug + Send + 'static {
         Vec::new()
     }
 
-    /// What the transformed loss averages over, given what the loss itself averages over.
-    fn average(&self, average: Average) -> Average {
-        average
+    /// Whether it pairs the features of each position with the mask, label and token of the next.
+    fn pairs_next_token(&self) -> bool {
+        false
     }
 
     /// Whether it can change logits of which only some classes are known: three tensors, see
@@ -60,11 +60,16 @@ impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
     }
 
     fn problems(&self) -> Vec<String> {
-        self.transform.problems().into_iter().chain(self.loss.problems()).collect()
+        let mut problems = self.transform.problems();
+        if self.transform.pairs_next_token() && self.loss.pairs_next_token() {
+            problems.push("the loss is moved to the next token twice: leave out one `next_token`".to_owned());
+        }
+        problems.extend(self.loss.problems());
+        problems
     }
 
-    fn average(&self, masked: bool) -> Average {
-        self.transform.average(self.loss.average(masked))
+    fn pairs_next_token(&self) -> bool {
+        self.transform.pairs_next_token() || self.loss.pairs_next_token()
     }
 
     fn reads_top_logits(&self) -> bool {
@@ -92,8 +97,7 @@ impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
 
     fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
         let (student, teacher) = (self.transform.apply(student)?, self.transform.apply(teacher)?);
-        let term = self.loss.term(&student, &teacher)?;
-        Ok(Term { average: self.transform.average(term.average), ..term })
+        self.loss.term(&student, &teacher)
     }
 }
 

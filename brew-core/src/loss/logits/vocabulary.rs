@@ -1,13 +1,13 @@
 //! Vocabularies padded to a round number: cuts off the columns that are not tokens.
 
 use serde_json::{Map, Value, json};
+use tch::Tensor;
 
 use super::super::catalogue::{Entry, OptionRow, boxed, required};
 use super::super::{Features, Loss};
-use super::standardised::NO_LOGITS;
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
-use crate::role::{OutputWeight, Role as _};
+use crate::role::{OutputBias, OutputWeight, Role as _};
 
 /// Keeps the first columns of both sides' logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub struct RealTokens(i64);
 ///
 /// The remaining columns are not tokens. They are removed before the softmax, on both sides, so that they
 /// have no probability and get no gradient. Logits are `(…, tokens or more)`; `tokens` is the tokenizer's own
-/// number, added tokens included.
+/// number, added tokens included. A loss that computes the logits itself, such as
+/// [`Chunked`](crate::loss::Chunked), computes only those of tokens.
 ///
 /// ```
 /// use brew_core::loss::{Kl, Loss, Features, within_vocabulary};
@@ -54,7 +55,16 @@ impl Transform for RealTokens {
 
     fn mismatch(&self, side: &str, read: &Features) -> Option<String> {
         match read.tensors.as_slice() {
-            _ if read.also.contains_key(OutputWeight::NAME) => Some(NO_LOGITS.to_owned()),
+            _ if read.also.contains_key(OutputWeight::NAME) => {
+                let weight = read.also.get(OutputWeight::NAME).map(Tensor::size).unwrap_or_default();
+                weight.first().is_none_or(|tokens| *tokens < self.0).then(|| {
+                    format!(
+                        "the {side}'s output_weight is {}, and the vocabulary has {} tokens: it must have that many rows or more",
+                        crate::words::shape(&weight),
+                        self.0
+                    )
+                })
+            }
             [logits] if logits.size().last().is_some_and(|columns| *columns >= self.0) => None,
             [logits] => Some(format!(
                 "the {side}'s logits are {}, and the vocabulary has {} tokens: the last dimension must be that or more",
@@ -68,7 +78,17 @@ impl Transform for RealTokens {
     }
 
     fn apply(&self, read: &Features) -> Result<Features> {
-        read.changed(|logits| Ok(logits.f_narrow(-1, 0, self.0)?))
+        if !read.also.contains_key(OutputWeight::NAME) {
+            return read.changed(|logits| Ok(logits.f_narrow(-1, 0, self.0)?));
+        }
+        // A loss that computes the logits itself computes only those of tokens.
+        let mut read = read.changed(|hidden| Ok(hidden.shallow_clone()))?;
+        for role in [OutputWeight::NAME, OutputBias::NAME] {
+            if let Some(tensor) = read.also.get_mut(role) {
+                *tensor = tensor.f_narrow(0, 0, self.0)?;
+            }
+        }
+        Ok(read)
     }
 }
 

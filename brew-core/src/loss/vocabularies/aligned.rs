@@ -96,6 +96,10 @@ impl Loss for AlignedUld {
         self.softening.of_teacher()
     }
 
+    fn spans_vocabularies(&self) -> bool {
+        true
+    }
+
     fn average(&self, _: bool) -> Average {
         Average::Own
     }

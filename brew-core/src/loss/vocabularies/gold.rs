@@ -113,6 +113,10 @@ impl Loss for Gold {
         self.jsd.softening().of_teacher()
     }
 
+    fn spans_vocabularies(&self) -> bool {
+        true
+    }
+
     fn average(&self, _: bool) -> Average {
         Average::Own
     }

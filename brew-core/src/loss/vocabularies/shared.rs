@@ -76,6 +76,10 @@ impl<D: Divergence> Loss for SharedTokens<D> {
         self.divergence.softening().of_teacher()
     }
 
+    fn spans_vocabularies(&self) -> bool {
+        true
+    }
+
     fn average(&self, masked: bool) -> Average {
         if masked { Average::Tokens } else { Average::Rows }
     }

@@ -72,6 +72,10 @@ impl Loss for Uld {
         self.softening.of_teacher()
     }
 
+    fn spans_vocabularies(&self) -> bool {
+        true
+    }
+
     fn average(&self, _: bool) -> Average {
         Average::Own
     }

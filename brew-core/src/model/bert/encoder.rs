@@ -6,6 +6,7 @@ use super::attended::Attended;
 use super::config::BertConfig;
 use super::layer::Layer;
 use crate::error::Result;
+use crate::model::documents::one_document_per_row;
 use crate::model::layer_outputs::LayerOutputs;
 use crate::model::weights::Weights;
 use crate::native::recomputed;
@@ -34,6 +35,7 @@ impl Encoder {
         pass: &Pass,
     ) -> Result<LayerOutputs> {
         let count = self.layers.len();
+        one_document_per_row(attention_mask)?;
         let attended = Attended::by(attention_mask, &embedded)?;
         let mut outputs = LayerOutputs::before(embedded, count);
         outputs.keep_last(count, pass);

@@ -131,6 +131,8 @@ impl DecoderForCausalLm {
         let tokens = attention_mask.f_ne(0)?;
         let begun = tokens.f_to_kind(Kind::Int64)?.f_cummax(1)?.0.f_ne(0)?;
         let whole = begun.f_eq_tensor(&tokens)?.f_all()?.f_logical_and(&begun.f_select(1, -1)?.f_all()?)?;
+        // A prompt is one document.
+        let whole = whole.f_logical_and(&attention_mask.f_le(1)?.f_all()?)?;
         if whole.f_int64_value(&[])? == 0 {
             return Err(Error::invalid(
                 "`attention_mask` must be 0 for padding on the left and 1 from a prompt's first token on: `Prompts::of_tensors` moves padding there",

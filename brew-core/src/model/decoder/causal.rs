@@ -16,7 +16,8 @@ pub struct CausalLmBatch {
     /// Token numbers, `(batch, length)`.
     #[column(i64, pad = 0)]
     pub input_ids: Tensor,
-    /// 1 for a token, 0 for padding, `(batch, length)`.
+    /// 1 for a token, 0 for padding, `(batch, length)`. In a packed row, the number of the token's document: 1 for the
+    /// first, 2 for the second and so on. Documents do not see each other, and positions begin anew in each.
     #[column(i64, pad = 0)]
     pub attention_mask: Tensor,
     /// The tokens of `input_ids` to learn, each at its own position, and -100 elsewhere, `(batch, length)`. Absent
@@ -34,7 +35,9 @@ pub struct CausalLmBatch {
     inputs_mask = attention_mask,
     logits_mask = attention_mask,
     labels = labels,
-    token_ids = input_ids
+    token_ids = input_ids,
+    output_bias = None,
+    logit_scale = None
 )]
 #[derive(Debug)]
 pub struct CausalLmOutput {
@@ -62,11 +65,14 @@ pub struct CausalLmOutput {
     /// The matrix that turns the last hidden states into logits, `(tokens, width)`.
     #[role(output_weight)]
     pub output_weight: Tensor,
-    /// The mean cross entropy over the labels of the batch that are not -100 and follow a token: a scalar, if there
-    /// are labels; 0 if none counts.
+    /// The bound to which a tanh limits the logits (`final_logit_softcapping`), a scalar; `None` if they have none.
+    #[role(logit_softcap)]
+    pub logit_softcap: Option<Tensor>,
+    /// The mean cross entropy over the labels of the batch that are not -100 and follow a token of the same document: a
+    /// scalar, if there are labels; 0 if none counts.
     ///
-    /// This is transformers' loss if labels of padding, and of the token after it, are -100 there. Accumulated batches are weighted by their number of labels that count, as if they
-    /// were one batch.
+    /// This is transformers' loss if labels of padding, and of the first token of each document, are -100 there.
+    /// Accumulated batches are weighted by their number of labels that count, as if they were one batch.
     #[role(losses)]
     pub loss: Option<Tensor>,
 }
@@ -75,14 +81,14 @@ impl DecoderForCausalLm {
     /// One forward pass.
     ///
     /// `input_ids` is `(batch, length)` int64; `attention_mask`, of the same shape, is 1 for a token and
-    /// 0 for padding, on any side; `labels`, of the same shape, holds each token to learn at its own position,
-    /// int64, and -100 elsewhere.
+    /// 0 for padding, on any side, or numbers the documents of packed rows (see [`CausalLmBatch`]); `labels`, of the
+    /// same shape, holds each token to learn at its own position, int64, and -100 elsewhere.
     ///
     /// The pass says what is wanted ([`Pass::wants`]). This includes the logits, which can be larger than everything
     /// else; to get only them, call [`logits`](Self::logits).
     ///
     /// # Errors
-    /// If shapes differ, if a sequence has more tokens than the config has positions, and, on a CPU, if a token or a
+    /// If shapes differ, if a document has more tokens than the config has positions, and, on a CPU, if a token or a
     /// label is out of range.
     pub fn forward(
         &self,
@@ -98,8 +104,12 @@ impl DecoderForCausalLm {
         let table = self.embeddings.table();
         let head = |hidden: &Tensor| self.head.forward(hidden, table);
         let logits = if wants.role::<role::Logits>() { head(&last)? } else { Tensor::new() };
-        let output_weight =
-            if wants.role::<role::OutputWeight>() { self.head.output_weight(table)? } else { Tensor::new() };
+        let output_weight = if wants.role::<role::OutputWeight>() {
+            self.head.matrix(table).shallow_clone()
+        } else {
+            Tensor::new()
+        };
+        let logit_softcap = self.head.softcap()?;
         let labels = labels.filter(|_| wants.role::<role::Losses>());
         let loss = labels.map(|labels| {
             let asked = (labels, attention_mask);
@@ -110,7 +120,17 @@ impl DecoderForCausalLm {
             }
         });
         let loss = loss.transpose()?;
-        Ok(CausalLmOutput { logits, hidden_states, attentions, queries, keys, values, output_weight, loss })
+        Ok(CausalLmOutput {
+            logits,
+            hidden_states,
+            attentions,
+            queries,
+            keys,
+            values,
+            output_weight,
+            logit_softcap,
+            loss,
+        })
     }
 
     /// The logits of a batch, `(batch, length, tokens)`, in evaluation mode and without gradients.

@@ -191,6 +191,10 @@ impl Model for DecoderForCausalLm {
         Ok(identity)
     }
 
+    fn reads_documents(&self) -> bool {
+        true
+    }
+
     fn vocabulary(&self) -> Result<Option<Vocabulary>> {
         Vocabulary::of_files(&self.companions)
     }

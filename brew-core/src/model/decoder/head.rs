@@ -1,10 +1,10 @@
 //! Maps the last hidden state to one score per token.
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::attention::capped;
 use super::config::DecoderConfig;
-use crate::error::{Error, InStage, Result};
+use crate::error::{InStage, Result};
 use crate::model::weights::Weights;
 
 /// The head of a language model: its own matrix or the embeddings'.
@@ -39,17 +39,10 @@ impl Head {
         self.own.as_ref().map_or(embeddings, |(_, matrix)| matrix)
     }
 
-    /// The matrix, for a loss that computes logits itself.
-    ///
-    /// # Errors
-    /// If the logits are not only the product.
-    pub(crate) fn output_weight(&self, embeddings: &Tensor) -> Result<Tensor> {
-        if self.cap.is_some() {
-            return Err(Error::invalid(
-                "this model soft-caps its logits (final_logit_softcapping), which a loss over hidden states and output_weight would ignore: use the loss over logits",
-            ));
-        }
-        Ok(self.matrix(embeddings).shallow_clone())
+    /// The bound of the logits, a scalar.
+    pub(crate) fn softcap(&self) -> Result<Option<Tensor>> {
+        let number = |cap| Ok(Tensor::f_full([], cap, (Kind::Double, Device::Cpu))?);
+        self.cap.map(number).transpose()
     }
 
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {

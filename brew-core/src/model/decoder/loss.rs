@@ -10,14 +10,15 @@ use crate::error::{Error, InStage, Result};
 use crate::model::cross_entropy::CrossEntropy;
 use crate::role::IGNORED;
 
-/// Which labels count, `(batch, length)`, bool: those that are not -100, of tokens that follow a token.
+/// Which labels count, `(batch, length)`, bool: those that are not -100, of tokens that follow a token of the same
+/// document.
 pub(super) fn counted(labels: &Tensor, attention_mask: &Tensor) -> Result<Tensor> {
     let of_batch = || -> Result<Tensor> {
         let length = labels.size2()?.1;
-        let tokens = attention_mask.f_ne(0)?;
-        let none = tokens.f_narrow(1, 0, 1)?.f_zeros_like()?;
-        let follow = Tensor::f_cat(&[none, tokens.f_narrow(1, 0, (length - 1).max(0))?], 1)?;
-        Ok(labels.f_ne(IGNORED)?.f_logical_and(&tokens)?.f_logical_and(&follow.f_narrow(1, 0, length)?)?)
+        let none = attention_mask.f_narrow(1, 0, 1)?.f_zeros_like()?;
+        let before = Tensor::f_cat(&[none, attention_mask.f_narrow(1, 0, (length - 1).max(0))?], 1)?;
+        let follows = before.f_narrow(1, 0, length)?.f_eq_tensor(attention_mask)?;
+        Ok(labels.f_ne(IGNORED)?.f_logical_and(&attention_mask.f_ne(0)?)?.f_logical_and(&follows)?)
     };
     of_batch().in_stage("labels")
 }

@@ -1,8 +1,9 @@
 //! Which tokens each token of a batch sees, and its position: both follow only from the mask.
 //!
-//! A token's position is the number of tokens before it, not counting padding, so a row means the same with padding on
-//! the left, on the right or in between. A token sees itself and the tokens before it. Padding also sees itself, so
-//! that no row of scores is empty and nothing becomes NaN; no token sees padding.
+//! A mask numbers the documents of a row: 1, 2, 3 and so on, with 0 for padding. A token's position is the number of
+//! tokens of its document before it, so a row means the same with padding on the left, on the right or in between, and
+//! a document means the same alone and packed with others. A token sees itself and the tokens of its document before
+//! it. Padding also sees itself, so that no row of scores is empty and nothing becomes NaN; no token sees padding.
 
 use tch::{Device, Kind, Tensor};
 
@@ -14,7 +15,7 @@ pub(crate) struct Visibility {
     /// `(batch, length)`, or `(1, length)` if it is the same for all rows.
     pub(super) positions: Tensor,
     /// True where a query sees a key, `(batch, 1, length, length)`; `None` if causal order
-    /// is enough, because padding comes last in every row.
+    /// is enough, because every row is one document with padding at its end.
     seen: Option<Tensor>,
     /// The same for each window.
     windows: Vec<(i64, Tensor)>,
@@ -24,7 +25,7 @@ pub(crate) struct Visibility {
 
 /// Arguments of [`Visibility::by`].
 pub(crate) struct Asked<'a> {
-    /// The maximum number of tokens in a row.
+    /// The maximum number of tokens in a document.
     pub(super) longest: i64,
     /// The windows of the layers.
     pub(super) windows: &'a [i64],
@@ -33,33 +34,39 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Visibility {
-    /// Of a mask `(batch, length)` of 0 and 1.
+    /// Of a mask `(batch, length)` of document numbers: 0 for padding, and 1 everywhere else if rows are not packed.
     ///
     /// # Errors
-    /// A row with more tokens than the model has positions.
+    /// A document with more tokens than the model has positions.
     pub(crate) fn by(attention_mask: &Tensor, asked: &Asked<'_>) -> Result<Self> {
         let of_mask = || -> Result<Self> {
             let (_, length) = attention_mask.size2()?;
             let device = attention_mask.device();
             let tokens = attention_mask.f_ne(0)?;
-            let counts = tokens.f_cumsum(1, Kind::Int64)?;
-            // On a GPU, reading these values would block.
+            let places = Tensor::f_arange(length, (Kind::Int64, device))?;
+            // On a GPU, reading these values would block: there, every row may be packed.
             let on_cpu = device == Device::Cpu;
+            let packed = !on_cpu || attention_mask.f_gt(1)?.f_any()?.f_int64_value(&[])? == 1;
+            let ends_in_padding = !packed && length <= asked.longest && padded_at_the_end(&tokens)?;
+            // A window of the text's length hides nothing.
+            let windows: Vec<i64> = asked.windows.iter().copied().filter(|window| *window < length).collect();
+            let needed = asked.maps || !ends_in_padding || !windows.is_empty();
+            let (counts, seen) = match packed {
+                true => of_documents(attention_mask, &tokens, &places)?,
+                false => (
+                    tokens.f_cumsum(1, Kind::Int64)?,
+                    needed.then(|| seen_by_order(&tokens, &places)).transpose()?,
+                ),
+            };
             let most = if on_cpu || length > asked.longest { counts.f_max()?.f_int64_value(&[])? } else { 0 };
             if most > asked.longest {
                 return Err(too_long(most, asked.longest));
             }
-            let ends_in_padding = on_cpu && length <= asked.longest && padded_at_the_end(&tokens)?;
-            let places = Tensor::f_arange(length, (Kind::Int64, device))?;
             let positions = if ends_in_padding {
                 places.f_unsqueeze(0)?
             } else {
                 counts.f_sub_scalar(1)?.f_clamp_min(0)?
             };
-            // A window of the text's length hides nothing.
-            let windows: Vec<i64> = asked.windows.iter().copied().filter(|window| *window < length).collect();
-            let needed = asked.maps || !ends_in_padding || !windows.is_empty();
-            let seen = if needed { Some(seen_by_order(&tokens, &places)?) } else { None };
             let windows = windows.into_iter().filter_map(|window| Some((window, seen.as_ref()?))).map(
                 |(window, seen)| {
                     let (query, key) = (positions.f_unsqueeze(2)?, positions.f_unsqueeze(1)?);
@@ -97,11 +104,27 @@ impl Visibility {
 
 /// Which positions see which, `(batch, 1, length, length)`, without any window.
 fn seen_by_order(tokens: &Tensor, places: &Tensor) -> Result<Tensor> {
-    let length = places.size1()?;
-    let earlier = places.f_unsqueeze(0)?.f_le_tensor(&places.f_unsqueeze(1)?)?;
-    let others = earlier.f_logical_and(&tokens.f_unsqueeze(1)?)?;
-    let itself = Tensor::f_eye(length, (Kind::Int64, places.device()))?.f_to_kind(Kind::Bool)?;
-    Ok(others.f_logical_or(&itself)?.f_unsqueeze(1)?)
+    let others = up_to_each(places)?.f_logical_and(&tokens.f_unsqueeze(1)?)?;
+    Ok(others.f_logical_or(&itself(places)?)?.f_unsqueeze(1)?)
+}
+
+/// The same where rows may be packed, and for each token the number of tokens of its document up to itself,
+/// `(batch, length)`, 0 for padding. Documents may lie in any order, and may be interrupted.
+fn of_documents(mask: &Tensor, tokens: &Tensor, places: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
+    let same = mask.f_unsqueeze(2)?.f_eq_tensor(&mask.f_unsqueeze(1)?)?;
+    let same = same.f_logical_and(&tokens.f_unsqueeze(1)?)?.f_logical_and(&up_to_each(places)?)?;
+    let counts = same.f_sum_dim_intlist(-1, false, Kind::Int64)?;
+    Ok((counts, Some(same.f_logical_or(&itself(places)?)?.f_unsqueeze(1)?)))
+}
+
+/// The places up to each one, `(length, length)`.
+fn up_to_each(places: &Tensor) -> Result<Tensor> {
+    Ok(places.f_unsqueeze(0)?.f_le_tensor(&places.f_unsqueeze(1)?)?)
+}
+
+/// Each place itself, `(length, length)`.
+fn itself(places: &Tensor) -> Result<Tensor> {
+    Ok(Tensor::f_eye(places.size1()?, (Kind::Int64, places.device()))?.f_to_kind(Kind::Bool)?)
 }
 
 /// Whether padding comes last in every row.
@@ -114,7 +137,7 @@ fn padded_at_the_end(tokens: &Tensor) -> Result<bool> {
 
 fn too_long(tokens: i64, longest: i64) -> Error {
     Error::invalid(format!(
-        "a sequence has {tokens} tokens, but the model has {longest} positions: truncate the sequence"
+        "a sequence, or a document of a packed row, has {tokens} tokens, but the model has {longest} positions: truncate it"
     ))
 }
 
@@ -148,6 +171,28 @@ mod tests {
         assert_eq!(rows(near.of(Some(2)).unwrap())[4], [0, 1, 0, 0, 1]);
     }
 
+    // Padding, holes and the order of the numbers change nothing.
+    #[test]
+    fn documents_of_a_packed_row_begin_at_0_and_see_only_themselves() {
+        let packed = of(&[1, 1, 2, 2, 2, 0], false, &[2]);
+        let positions = |seen: &Visibility| Vec::<i64>::try_from(seen.positions.squeeze()).unwrap();
+        assert_eq!(positions(&packed), [0, 1, 0, 1, 2, 0]);
+        let whole = [
+            [1, 0, 0, 0, 0, 0],
+            [1, 1, 0, 0, 0, 0],
+            [0, 0, 1, 0, 0, 0],
+            [0, 0, 1, 1, 0, 0],
+            [0, 0, 1, 1, 1, 0],
+            [0, 0, 0, 0, 0, 1],
+        ];
+        assert_eq!(rows(packed.of(None).unwrap()), whole);
+        // The window is one of tokens of the document.
+        assert_eq!(rows(packed.of(Some(2)).unwrap())[4], [0, 0, 0, 1, 1, 0]);
+        let mixed = of(&[0, 7, 3, 0, 7, 3], false, &[]);
+        assert_eq!(positions(&mixed), [0, 0, 0, 0, 1, 1]);
+        assert_eq!(rows(mixed.of(None).unwrap())[4..], [[0, 1, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1]]);
+    }
+
     #[test]
     fn no_mask_is_made_where_the_order_alone_says_it_all() {
         assert!(of(&[1, 1, 1, 0], false, &[]).of(None).is_none());
@@ -162,6 +207,10 @@ mod tests {
         let of = |mask: &Tensor| Visibility::by(mask, &Asked { longest: 3, windows: &[], maps: false });
         assert!(of(&Tensor::from_slice2(&[[0_i64, 0, 1, 1, 1]])).is_ok());
         let error = of(&Tensor::from_slice2(&[[0_i64, 1, 1, 1, 1]])).unwrap_err().to_string();
+        assert!(error.contains("4 tokens, but the model has 3 positions"), "{error}");
+        // It is the longest document that must fit.
+        assert!(of(&Tensor::from_slice2(&[[1_i64, 1, 1, 2, 2, 2]])).is_ok());
+        let error = of(&Tensor::from_slice2(&[[1_i64, 2, 2, 2, 2, 3]])).unwrap_err().to_string();
         assert!(error.contains("4 tokens, but the model has 3 positions"), "{error}");
     }
 }

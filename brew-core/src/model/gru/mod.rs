@@ -26,6 +26,7 @@ use self::layer::{GruLayer, Packing};
 use super::ProblemType;
 use super::bert::renew_linear;
 use super::cross_entropy::CrossEntropy;
+use super::documents::one_document_per_row;
 use super::normal::{normal, uniform};
 use super::parts::{Linear, dropout};
 use super::problem::HeadProblem;
@@ -162,6 +163,7 @@ impl<T: BiGruTask> BiGru<T> {
         let pad = self.config.pad_token_id.unwrap_or(-1);
         let mut states =
             Tensor::f_embedding(&self.embeddings, input_ids, pad, false, false).in_stage(EMBEDDINGS)?;
+        one_document_per_row(attention_mask)?;
         let packing = Packing::of(attention_mask)?.to_device(input_ids.device())?;
         let wanted = |layer| pass.wants().layer::<role::Hidden>(layer, self.layers.len() + 1);
         let keep =

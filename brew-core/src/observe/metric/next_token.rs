@@ -5,7 +5,7 @@ use tch::Tensor;
 use super::Metric;
 use crate::error::{Error, InStage as _, Result};
 use crate::loss::Transformed;
-use crate::loss::logits::NextTokenShift;
+use crate::loss::logits::{NextTokenShift, Targets};
 use crate::observe::Predictions;
 
 /// Made by [`next_token`](crate::loss::next_token); it has the name of the inner metric.
@@ -43,25 +43,27 @@ impl<M: Metric> Metric for Transformed<NextTokenShift, M> {
     }
 }
 
-/// The logits of all positions except the last, labels and mask of all except the first. What was kept of batches was made
-/// from shifted ones.
+/// The logits of all positions except the last, labels and mask of all except the first, without those that follow
+/// no token of their document. What was kept of batches was made from shifted ones.
 fn shifted(predictions: &Predictions) -> Result<Predictions> {
     if let Some(kept) = predictions.reduced() {
         return Ok(Predictions::new(vec![kept.shallow_clone()], Vec::new(), None)?.that_are_reduced());
     }
-    let part = |tensor: &Tensor, first: i64| {
-        let length = tensor.size().get(1).copied().filter(|length| *length > 0).ok_or_else(|| {
-            Error::invalid(format!(
-                "a shift to the next token needs logits of (examples, length, classes) and labels of (examples, length); one of them is {:?}",
-                tensor.size()
-            ))
-        })?;
-        tensor.f_narrow(1, first, length - 1).in_stage("next_token")
-    };
-    let all =
-        |tensors: &[Tensor], first| tensors.iter().map(|tensor| part(tensor, first)).collect::<Result<_>>();
-    let mask = predictions.mask().map(|mask| part(mask, 1)).transpose()?;
-    let shifted = Predictions::new(all(predictions.logits(), 0)?, all(predictions.labels(), 1)?, mask)?;
+    let fits = |tensor: &Tensor| tensor.size().get(1).is_some_and(|length| *length > 0);
+    if let Some(short) = predictions.logits().iter().chain(predictions.labels()).find(|one| !fits(one)) {
+        return Err(Error::invalid(format!(
+            "a shift to the next token needs logits of (examples, length, classes) and labels of (examples, length); one of them is {:?}",
+            short.size()
+        )));
+    }
+    let targets = Targets::of(predictions.mask(), predictions.documents())?;
+    let logits = predictions
+        .logits()
+        .iter()
+        .map(|logits| logits.f_narrow(1, 0, logits.size()[1] - 1).in_stage("next_token"));
+    let labels = predictions.labels().iter().map(|labels| targets.labels(labels).in_stage("next_token"));
+    let mask = targets.mask(predictions.mask()).in_stage("next_token")?;
+    let shifted = Predictions::new(logits.collect::<Result<_>>()?, labels.collect::<Result<_>>()?, mask)?;
     Ok(shifted.with_problem(predictions.problem()))
 }
 
@@ -84,6 +86,25 @@ mod tests {
         assert!((next_token(Accuracy).value(&of(None)).unwrap() - 2.0 / 3.0).abs() < 1e-15);
         let mask = Tensor::from_slice(&[1_i64, 1, 0, 1, 1, 1]).view([2, 3]).ne(0);
         assert_eq!(next_token(Accuracy).value(&of(Some(mask))).unwrap(), 1.0);
+    }
+
+    // By hand: the logits of padding, and those of the last token of a document, predict nothing that counts.
+    #[test]
+    fn what_follows_padding_or_another_document_is_not_judged() {
+        let logits = Tensor::from_slice(&[7_i64, 8, 9, 1, 0]).one_hot(10).view([1, 5, 10]);
+        let labels = Tensor::from_slice(&[5_i64, 7, 8, 3, 1]).view([1, 5]);
+        for (documents, expected) in
+            [([1_i64, 1, 1, 1, 1], 0.75), ([1, 1, 1, 2, 2], 1.0), ([0, 0, 1, 1, 1], 0.5)]
+        {
+            let documents = Tensor::from_slice(&documents).view([1, 5]);
+            let of = Predictions::new(
+                vec![logits.shallow_clone()],
+                vec![labels.shallow_clone()],
+                Some(documents.ne(0)),
+            );
+            let of = of.unwrap().with_documents(documents);
+            assert!((next_token(Accuracy).value(&of).unwrap() - expected).abs() < 1e-15);
+        }
     }
 
     #[test]

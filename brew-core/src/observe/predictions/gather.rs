@@ -7,7 +7,7 @@ use crate::adaptor::{Adaptor, Provides};
 use crate::batch::Batch as _;
 use crate::error::{Error, InStage, Result};
 use crate::feature::Feature;
-use crate::loss::zeros_and_ones;
+use crate::loss::check_mask;
 use crate::model::{Model as _, Seen};
 use crate::observe::inputs::{Inputs, input_of};
 use crate::pass::{Pass, Wants};
@@ -40,25 +40,29 @@ impl<R: Role> Predictions<R> {
             }
             for role in [InputsMask::NAME, LogitsMask::NAME] {
                 for mask in read(role)? {
-                    zeros_and_ones(&format!("the model's `{role}`"), &mask)?;
+                    check_mask(&format!("the model's `{role}`"), &mask, model.reads_documents())?;
                 }
             }
             let mask = match mask_of(R::NAME) {
                 Some(role) => read(role)?.pop(),
                 None => None,
             };
+            let documents = read(InputsMask::NAME)?.pop().filter(|mask| mask.dim() == 2);
             let inputs = input_of(&batch, &labels)?;
             let values = read(R::NAME)?;
             let shared = |tensors: &[Tensor]| tensors.iter().map(Tensor::shallow_clone).collect();
             let whole_mask = mask.as_ref().map(|mask| mask.f_ne(0)).transpose()?;
             let whole = Self::of_values(shared(&values), shared(&labels), whole_mask)?;
-            let whole = Predictions { inputs, ..whole.with_problem(model.problem_type()) };
+            let of_batch = documents.as_ref().map(Tensor::shallow_clone);
+            let whole =
+                Predictions { inputs, documents: of_batch, ..whole.with_problem(model.problem_type()) };
             if let Some(kept) = with_labels(&whole)? {
                 parts.push(Self::part(vec![kept], Vec::new(), None)?.that_are_reduced());
                 continue;
             }
             let part = Self::part(keep(values, mask.as_ref())?, labels, mask)?;
-            parts.push(Predictions { inputs, ..part });
+            let documents = documents.map(|mask| mask.f_to_device(Device::Cpu)).transpose()?;
+            parts.push(Predictions { inputs, documents, ..part });
         }
         if parts.is_empty() {
             return Err(Error::invalid("nothing to evaluate: the data has no rows"));
@@ -113,9 +117,12 @@ impl<R: Role> Predictions<R> {
         }
         let masks: Vec<&Tensor> = parts.iter().filter_map(|part| part.mask.as_ref()).collect();
         let mask = (!masks.is_empty()).then(|| join(masks, |_| 0.0)).transpose()?;
+        let documents: Option<Vec<&Tensor>> = parts.iter().map(|part| part.documents.as_ref()).collect();
+        let documents = documents.map(|documents| join(documents, |_| 0.0)).transpose()?;
         let joined = Self::of_values(values, labels, mask)?;
         let inputs = Inputs::of_all(parts.iter().map(|part| part.inputs));
-        Ok(Predictions { inputs, reduced: parts.iter().all(|part| part.reduced), ..joined })
+        let reduced = parts.iter().all(|part| part.reduced);
+        Ok(Predictions { inputs, documents, reduced, ..joined })
     }
 }
 

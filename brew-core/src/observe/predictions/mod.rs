@@ -34,6 +34,8 @@ pub struct Predictions<R: Role = Logits> {
     values: Vec<Tensor>,
     labels: Vec<Tensor>,
     mask: Option<Tensor>,
+    /// The documents of the tokens, `(examples, length)`, 0 for padding, if the model's inputs mask says it.
+    documents: Option<Tensor>,
     /// The column that the labels copy, if they are the model's input.
     inputs: Inputs,
     /// The problem type that the model states.
@@ -119,6 +121,7 @@ impl<R: Role> Predictions<R> {
             values,
             labels,
             mask,
+            documents: None,
             inputs: Inputs::Unknown,
             problem: None,
             reduced: false,
@@ -172,6 +175,18 @@ impl<R: Role> Predictions<R> {
     /// The mask of positions that count, `(examples, length)`; `None` if there is no mask.
     pub fn mask(&self) -> Option<&Tensor> {
         self.mask.as_ref()
+    }
+
+    /// Which positions are tokens, and of which document, `(examples, length)`: 0 for padding; `None` if the model
+    /// has no `inputs_mask`.
+    pub fn documents(&self) -> Option<&Tensor> {
+        self.documents.as_ref()
+    }
+
+    /// The same predictions with the inputs mask of their rows: which positions are tokens, and of which document.
+    #[must_use]
+    pub fn with_documents(self, documents: Tensor) -> Self {
+        Predictions { documents: Some(documents), ..self }
     }
 
     /// The problem type that the model states, if any.

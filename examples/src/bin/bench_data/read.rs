@@ -52,7 +52,7 @@ pub(crate) fn measure(path: &Path, way: Way, batch: usize, workers: usize, secon
             cells += batch.input_ids.numel() as i64;
             // Checks every thousandth batch, so that no work can be skipped.
             if rows % 32_000 < 32 {
-                tokens += batch.attention_mask.f_sum(Kind::Int64)?.f_int64_value(&[])?;
+                tokens += batch.attention_mask.f_ne(0)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
             }
             if started.elapsed().as_secs_f64() > seconds {
                 break;

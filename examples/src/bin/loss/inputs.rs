@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use brew_core::loss::catalogue::{Entry, LayersRead};
 use brew_core::loss::{Features, Loss, Masks};
 use brew_core::prelude::*;
-use brew_core::role::{Index, Labels, Logits, Role as _, mask_of};
+use brew_core::role::{Index, Labels, Logits, Role as _, mask_of, may_be_absent};
 use brew_core::side::Side;
 use brew_core::words::suggest;
 
@@ -81,6 +81,9 @@ impl Inputs {
         for also in loss.also_reads().iter().filter(|also| also.side == side) {
             let bare = [Labels::NAME, Index::NAME].contains(&also.role);
             let key = if bare { also.role.to_owned() } else { format!("{name}.{}", also.role) };
+            if may_be_absent(also.role) && !self.tensors.contains_key(&key) {
+                continue;
+            }
             if let Some(tensor) = self.take(&key, side)? {
                 read.also.insert(also.role, tensor);
             }

@@ -1,6 +1,7 @@
 //! The list of losses, with what they read and take.
 
 use brew_core::loss::catalogue::{Entry, KeptKind, LayersRead, OptionKind, entries};
+use brew_core::role::may_be_absent;
 
 use crate::inputs::keys_of;
 
@@ -57,6 +58,7 @@ fn also(entry: &Entry) -> String {
     let Ok(loss) = brew_core::loss::catalogue::make(entry.name, &options) else { return String::new() };
     let read = loss.also_reads().iter().map(|also| match also.role {
         bare @ ("labels" | "index") => bare.to_owned(),
+        role if may_be_absent(role) => format!("{}.{role} (optional)", crate::inputs::word(also.side)),
         role => format!("{}.{role}", crate::inputs::word(also.side)),
     });
     let read: Vec<String> = read.collect();
