@@ -132,11 +132,12 @@ fn two_rows_find_every_mistake_at_once() {
     batch.mask *= 2;
     let executor = Executor::new(&pipeline, 0).unwrap();
     expect_test::expect![[r#"
-        the pipeline cannot run, 4 problems:
-          1. stage `teacher adaptor`: no layer 7 of `hidden`: the adaptor gives 3, 0 to 2
-          2. stage `student adaptor`: the student's `inputs_mask` has values other than 0 and 1: a mask says of each position whether it counts; numbers above 1 tell the documents of packed rows apart, which this model does not read: give each document a row of its own
-          3. stage `hidden_mse_t1_s1`: the student's hidden states are 6 wide, the teacher's 8: add `.project(Projection::linear(6, 8))`
-          4. stage `projection_hidden_mse_t2_s-1`: the projection takes features of width 5, but the student's have width 6: its first number is the student's width"#]]
+        the pipeline cannot run, 5 problems:
+          1. stage `teacher adaptor`: the teacher's `inputs_mask` has values other than 0 and 1: a mask says of each position whether it counts; numbers above 1 tell the documents of packed rows apart, which this model does not read: give each document a row of its own
+          2. stage `teacher adaptor`: no layer 7 of `hidden`: the adaptor gives 3, 0 to 2
+          3. stage `student adaptor`: the student's `inputs_mask` has values other than 0 and 1: a mask says of each position whether it counts; numbers above 1 tell the documents of packed rows apart, which this model does not read: give each document a row of its own
+          4. stage `hidden_mse_t1_s1`: the student's hidden states are 6 wide, the teacher's 8: add `.project(Projection::linear(6, 8))`
+          5. stage `projection_hidden_mse_t2_s-1`: the projection takes features of width 5, but the student's have width 6: its first number is the student's width"#]]
     .assert_eq(&executor.probe(&batch).unwrap_err().to_string());
 }
 

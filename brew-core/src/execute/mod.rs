@@ -188,8 +188,8 @@ impl<'p, T: 'static, A: Adaptor> Executor<'p, T, A> {
 
     /// The counts of a batch in a window of several batches.
     pub fn counts<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<BatchCounts> {
-        let next_token = self.losses().any(|(_, loss)| loss.loss().pairs_next_token());
-        BatchCounts::of::<A>(&self.pipeline.student, batch.student(), next_token)
+        let losses = self.losses().map(|(_, loss)| loss.loss());
+        BatchCounts::of::<A>(&self.pipeline.student, batch.student(), losses)
     }
 
     /// The combined counts of the batches of one optimizer step.

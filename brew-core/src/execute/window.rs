@@ -6,6 +6,7 @@
 
 mod numbers;
 
+use std::cell::Ref;
 use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};
@@ -88,19 +89,25 @@ pub struct BatchCounts {
 struct MaskCounts {
     rows: Tensor,
     tokens: Tensor,
-    pairs: Tensor,
+    /// Only if a loss averages over pairs, since counting them takes the square of the length.
+    pairs: Option<Tensor>,
 }
 
 impl BatchCounts {
-    /// Counts a batch of the student; also the targets, if there is a loss that pairs positions with the next one.
-    pub(super) fn of<A: Adaptor>(
+    /// Counts a batch of the student for these losses.
+    pub(super) fn of<'l, A: Adaptor>(
         student: &dyn ErasedModel<A::Batch>,
         batch: &A::Batch,
-        next_token: bool,
+        losses: impl Iterator<Item = Ref<'l, dyn Loss>>,
     ) -> Result<Self> {
+        let (mut next_token, mut pairs) = (false, false);
+        for loss in losses {
+            next_token |= loss.pairs_next_token();
+            pairs |= loss.average(true) == Average::Pairs;
+        }
         let mut counts = BTreeMap::new();
         for counted in CountedBy::all().filter(|counted| next_token || !counted.next_token) {
-            if let Some(found) = counted.of::<A>(batch)? {
+            if let Some(found) = counted.of::<A>(batch, pairs)? {
                 counts.insert(counted, found);
             }
         }
@@ -157,7 +164,7 @@ impl Window {
             (Average::Rows, _) => Ok(term.sum.f_div_scalar(self.rows.max(1.0))?),
             (Average::RowsWithTokens, Some(counts)) => term.over(&counts.rows),
             (Average::Tokens | Average::Labels, Some(counts)) => term.over(&counts.tokens),
-            (Average::Pairs, Some(counts)) => term.over(&counts.pairs),
+            (Average::Pairs, Some(MaskCounts { pairs: Some(pairs), .. })) => term.over(pairs),
             (
                 Average::RowsWithTokens | Average::Tokens | Average::Pairs | Average::Labels | Average::Own,
                 _,
@@ -171,24 +178,25 @@ impl Window {
 }
 
 impl MaskCounts {
-    fn of(mask: &Tensor) -> Result<Self> {
+    fn of(mask: &Tensor, pairs: bool) -> Result<Self> {
+        let pairs = pairs && mask.dim() == 2;
         Ok(MaskCounts {
             rows: row_count(mask, Kind::Float)?,
             tokens: token_count(mask, Kind::Float)?,
-            pairs: pair_count(mask, Kind::Float)?,
+            pairs: pairs.then(|| pair_count(mask, Kind::Float)).transpose()?,
         })
     }
 
     fn sum(counts: &[&MaskCounts], share: f64) -> Result<Self> {
-        let total = |of: fn(&MaskCounts) -> &Tensor| -> Result<Tensor> {
-            let counts: Vec<&Tensor> = counts.iter().map(|counts| of(counts)).collect();
+        let pairs: Option<Vec<&Tensor>> = counts.iter().map(|counts| counts.pairs.as_ref()).collect();
+        let total = |counts: Vec<&Tensor>| -> Result<Tensor> {
             let total = Tensor::f_stack(&counts, 0)?.f_sum(None)?;
             if share == 1.0 { Ok(total) } else { Ok(total.f_div_scalar(share)?) }
         };
         Ok(MaskCounts {
-            rows: total(|counts| &counts.rows)?,
-            tokens: total(|counts| &counts.tokens)?,
-            pairs: total(|counts| &counts.pairs)?,
+            rows: total(counts.iter().map(|counts| &counts.rows).collect())?,
+            tokens: total(counts.iter().map(|counts| &counts.tokens).collect())?,
+            pairs: pairs.map(total).transpose()?,
         })
     }
 }
@@ -213,13 +221,13 @@ pub(crate) fn tokens<A: Adaptor>(batch: &A::Batch) -> Result<Option<Tensor>> {
 
 impl CountedBy {
     /// The counts in a batch; `None` if the batch alone does not provide them.
-    fn of<A: Adaptor>(self, batch: &A::Batch) -> Result<Option<MaskCounts>> {
+    fn of<A: Adaptor>(self, batch: &A::Batch, pairs: bool) -> Result<Option<MaskCounts>> {
         // With one mask per head, each head has its own count and averages separately.
         let (role, counted) = match self.unit {
             Unit::Mask(role) => (role, self.masked::<A>(role, batch)?),
             Unit::Labels { under } => (Labels::NAME, self.labelled::<A>(under, batch)?),
         };
-        counted.map(|counted| MaskCounts::of(&counted).in_stage(role)).transpose()
+        counted.map(|counted| MaskCounts::of(&counted, pairs).in_stage(role)).transpose()
     }
 
     /// The positions of a mask.

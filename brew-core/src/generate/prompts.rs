@@ -46,6 +46,11 @@ impl Prompts {
             Ok(Vec::try_from(tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Int64)?.f_reshape([-1])?)?)
         };
         let (ids, mask) = (flat(input_ids)?, flat(attention_mask)?);
+        if mask.iter().any(|number| *number > 1) {
+            return Err(Error::invalid(
+                "`attention_mask` has numbers above 1, which tell the documents of packed rows apart: give each prompt a row of its own",
+            ));
+        }
         let length = usize::try_from(length).unwrap_or(0);
         let row = |row: usize| {
             let columns = row * length..(row + 1) * length;
