@@ -175,7 +175,7 @@ pub(crate) fn fill(parameters: &Parameters, seed: i64) {
     for (_, tensor) in parameters.iter() {
         // Drawn in one dtype, so that the numbers depend on the seed alone.
         let drawn = Tensor::randn(tensor.size(), (Kind::Float, tensor.device()));
-        let _ = tensor.shallow_clone().copy_(&(0.2 * drawn));
+        tensor.shallow_clone().copy_(&(0.2 * drawn));
     }
 }
 

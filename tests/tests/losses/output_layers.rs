@@ -77,11 +77,8 @@ fn parts_of(Leaves([hidden, weight, bias]): &Leaves, parts: Parts) -> Features {
 
 /// The logits that a model with this output layer returns.
 fn logits_of(Leaves([hidden, weight, bias]): &Leaves, parts: Parts) -> Tensor {
-    let mut logits = hidden.matmul(&weight.tr());
-    if parts.bias {
-        logits = logits + bias;
-    }
-    logits = logits * parts.scale.unwrap_or(1.0);
+    let product = hidden.matmul(&weight.tr());
+    let logits = if parts.bias { product + bias } else { product } * parts.scale.unwrap_or(1.0);
     match parts.softcap {
         Some(softcap) => (logits / softcap).tanh() * softcap,
         None => logits,

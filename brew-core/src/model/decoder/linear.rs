@@ -65,7 +65,7 @@ impl Projection {
 /// The linear layers that give queries, keys and values.
 #[derive(Debug)]
 pub(crate) enum Projections {
-    Three([Projection; 3]),
+    Three(Box<[Projection; 3]>),
     Joined(Projection),
 }
 
@@ -81,7 +81,7 @@ impl Projections {
         };
         match switches.names.layer.projections {
             ProjectionNames::Three { query, key, value } => {
-                Projections::Three([one(query, queries), one(key, keys), one(value, keys)])
+                Projections::Three(Box::new([one(query, queries), one(key, keys), one(value, keys)]))
             }
             ProjectionNames::Joined(name) => Projections::Joined(one(name, 3 * queries)),
         }
@@ -89,7 +89,9 @@ impl Projections {
 
     pub(crate) fn shallow_clone(&self) -> Self {
         match self {
-            Projections::Three(three) => Projections::Three(three.each_ref().map(Projection::shallow_clone)),
+            Projections::Three(three) => {
+                Projections::Three(Box::new(three.each_ref().map(Projection::shallow_clone)))
+            }
             Projections::Joined(joined) => Projections::Joined(joined.shallow_clone()),
         }
     }
@@ -97,7 +99,8 @@ impl Projections {
     /// `(batch, length, width)` to queries, keys and values, `(batch, length, heads x head width)`.
     pub(crate) fn forward(&self, input: &Tensor, pass: &Pass) -> Result<[Tensor; 3]> {
         match self {
-            Projections::Three([query, key, value]) => {
+            Projections::Three(three) => {
+                let [query, key, value] = &**three;
                 Ok([query.forward(input, pass)?, key.forward(input, pass)?, value.forward(input, pass)?])
             }
             Projections::Joined(joined) => {

@@ -16,7 +16,6 @@ use super::sides::{EXPERT, TEXTBREWER};
 use crate::bench::measured::{parsed, python};
 
 /// Prints a line that the test runner does not capture, unlike `eprintln!`.
-#[expect(clippy::unwrap_used, reason = "a test that cannot say what it skips must fail")]
 fn say(line: &str) {
     std::io::stderr().write_all(format!("race: {line}\n").as_bytes()).unwrap();
 }
@@ -52,7 +51,6 @@ fn programs(textbrewer: bool) -> Vec<(&'static str, String)> {
 
 /// The student dropped in all steps, and a probe showed it at the first step of each epoch.
 #[track_caller]
-#[expect(clippy::unwrap_used, reason = "a test that lacks a number must fail")]
 fn assert_drops(said: &Value) {
     assert_eq!(said["dropout"]["passes"], 12, "{said}");
     assert_eq!(said["evaluations"][1]["step"], 12, "{said}");
