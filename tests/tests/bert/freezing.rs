@@ -23,6 +23,7 @@ fn without_gradient(architecture: &str, model: &BertForTokenClassification) -> V
 
 #[test]
 fn frozen_parts_get_no_gradient_and_the_others_do() {
+    let _alone = tests::alone();
     for (architecture, layer) in [
         ("bert", "bert.encoder.layer.0."),
         ("roberta", "roberta.encoder.layer.0."),

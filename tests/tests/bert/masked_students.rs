@@ -233,6 +233,7 @@ fn accumulated_masked_batches_teach_as_one_batch_of_their_rows() {
 
 #[test]
 fn a_teacher_cache_of_masked_rows_is_refused() {
+    let _alone = tests::alone();
     let folder = TempDir::new().unwrap();
     let error = Trainer::new(new_distilbert())
         .optimizer(AdamW::with_lr(1e-3))
@@ -246,6 +247,7 @@ fn a_teacher_cache_of_masked_rows_is_refused() {
 // A model with fewer tokens than the tokenizer that draws the random ones.
 #[test]
 fn a_random_token_without_an_embedding_is_found_before_the_first_step() {
+    let _alone = tests::alone();
     let folder = TempDir::new().unwrap();
     let model = BertForMaskedLm::new(BertConfig { vocab_size: 44, ..config(2, 16) }, 1, Device::Cpu).unwrap();
     // No text has the last word.

@@ -49,6 +49,7 @@ fn a_row_of_padding_alone_has_the_logits_and_gradients_of_transformers() {
 // softmax of one score is 1: transformers' eager attention has the gradient 0 there, to the last bit.
 #[test]
 fn texts_of_one_token_give_queries_and_keys_no_gradient_at_all() {
+    let _alone = tests::alone();
     let golden = read_tensors(&folder().join("golden.safetensors"));
     let row = |name: &str, length: i64| golden[name].narrow(0, 2, 1).narrow(1, 0, length);
     for (length, wants) in

@@ -97,6 +97,7 @@ fn the_loss_is_the_mean_cross_entropy_of_the_examples() {
 
 #[test]
 fn gradients_are_those_of_transformers_by_either_attention() {
+    let _alone = tests::alone();
     for wants in [everything(), Wants::nothing().and_role("losses")] {
         let model = teacher();
         let output = run(&model, &batch(0), &Pass::training(0, wants.clone())).unwrap();

@@ -56,6 +56,7 @@ fn a_student_shares_no_storage_with_its_teacher_or_between_its_layers() {
 
 #[test]
 fn every_parameter_of_a_student_is_a_leaf_that_learns() {
+    let _alone = tests::alone();
     let teacher = teacher();
     let student = BertForSequenceClassification::from_layers_of(&teacher, Keep::first(2)).unwrap();
     let pass = Pass::training(0, Wants::nothing().and_role("losses"));
