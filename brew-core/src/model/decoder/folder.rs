@@ -37,7 +37,7 @@ impl DecoderForCausalLm {
     /// # fn main() -> Result<()> {
     /// let path = ".brew/models/SmolLM2-135M-Instruct/Q4_1.gguf";
     /// let model = DecoderForCausalLm::from_pretrained(path, Device::Cpu)?;
-    /// model.save("models/smollm2")
+    /// model.save("models/smollm2".as_ref())
     /// # }
     /// ```
     ///
