@@ -6,6 +6,7 @@ mod gradient;
 mod live;
 mod lives;
 mod several;
+mod totals;
 mod toy;
 mod trajectory;
 
@@ -14,5 +15,6 @@ pub use gradient::finite_difference_error;
 pub use live::{Sweep, python, say};
 pub use lives::{Dice, finished, newest, start};
 pub use several::{Meeting, printed};
+pub use totals::Totals;
 pub use toy::{Count, Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, drawn, sentences};
 pub use trajectory::{read_tensors, recorded_batches, trajectory};

@@ -2,7 +2,6 @@
 //! TinyBERT. Each in a few lines of the builder; losses fall, and runs resume to the last bit.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use brew_core::distill::{minilm_v2, student_layer, teacher_layer, tiny_bert};
 use brew_core::loss::{Cos, Kl};
@@ -10,13 +9,12 @@ use brew_core::model::{
     Architecture, BertConfig, BertForMaskedLm, BertModel, EncoderOutputAdaptor, LayerMap, MaskedLmBatch,
     MaskedLmOutputAdaptor,
 };
-use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_core::train::Sgd;
 use brew_data::augment::MaskedLm;
 use brew_data::prelude::*;
 use tempfile::TempDir;
-use tests::alone;
+use tests::{Totals, alone};
 
 /// Forty words in which each is followed by the next or the one after it, so that there is something to restore.
 fn texts(folder: &Path) -> PathBuf {
@@ -60,18 +58,6 @@ fn config(layers: usize, width: i64) -> BertConfig {
     }
 }
 
-/// The total of every step.
-#[derive(Default)]
-struct Totals(Arc<Mutex<Vec<f64>>>);
-impl Observer for Totals {
-    fn on(&mut self, event: &Event<'_>) {
-        if let Event::Batch(report) = event {
-            let total = report.losses.iter().find(|(name, _)| name == "total").unwrap();
-            self.0.lock().unwrap().push(total.1);
-        }
-    }
-}
-
 /// Trains; returns the totals, and the student's last checkpoint unless the run is stopped.
 fn trained<A: Adaptor>(
     pipeline: Pipeline<A::Batch, A>,
@@ -82,17 +68,16 @@ where
     A::Batch: brew_core::batch::FromColumns,
 {
     let totals = Totals::default();
-    let seen = Arc::clone(&totals.0);
     let ended = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(1e-2))
         .steps(steps)
         .log_every(1)
         .checkpoint_every_steps(10)
         .run_dir(folder.join("run"))
-        .observe(totals)
+        .observe(totals.clone())
         .on_checkpoint(move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) })
         .run(data);
-    let totals = seen.lock().unwrap().clone();
+    let totals = totals.seen();
     if let Err(error) = ended {
         assert!(stop.is_some(), "{error}");
         return (totals, None);

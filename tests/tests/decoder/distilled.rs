@@ -2,16 +2,14 @@
 //! states with the head's matrix teach the same.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{Chunked, HiddenMse, Kl, next_token};
 use brew_core::model::{
     CausalLmBatch, CausalLmOutputAdaptor, DecoderArchitecture, DecoderConfig, DecoderForCausalLm,
 };
-use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
-use tests::alone;
+use tests::{Totals, alone};
 
 use super::support::difference;
 
@@ -48,18 +46,6 @@ pub(super) fn texts() -> Vec<CausalLmBatch> {
             CausalLmBatch { input_ids, attention_mask: mask, labels: Some(labels) }
         })
         .collect()
-}
-
-/// The total of every step.
-#[derive(Default)]
-struct Totals(Arc<Mutex<Vec<f64>>>);
-impl Observer for Totals {
-    fn on(&mut self, event: &Event<'_>) {
-        if let Event::Batch(report) = event {
-            let total = report.losses.iter().find(|(name, _)| name == "total").unwrap();
-            self.0.lock().unwrap().push(total.1);
-        }
-    }
 }
 
 type Ends = Vec<(String, Vec<u8>)>;
@@ -101,7 +87,6 @@ fn trained_in(
     (folder, steps, stop): (&Path, u64, Option<u64>),
 ) -> (Option<Ends>, Vec<f64>) {
     let totals = Totals::default();
-    let seen = Arc::clone(&totals.0);
     let ended = Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(3e-3))
         .precision(precision)
@@ -109,10 +94,10 @@ fn trained_in(
         .log_every(1)
         .checkpoint_every_steps(5)
         .run_dir(folder.join("run"))
-        .observe(totals)
+        .observe(totals.clone())
         .on_checkpoint(move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) })
         .run(texts());
-    let totals = seen.lock().unwrap().clone();
+    let totals = totals.seen();
     if let Err(error) = ended {
         assert!(stop.is_some(), "{error}");
         return (None, totals);
