@@ -11,8 +11,8 @@ use brew_core::observe::{Event, Observer};
 pub struct Totals(Arc<Mutex<Vec<f64>>>);
 
 impl Totals {
-    /// The totals so far.
-    pub fn seen(&self) -> Vec<f64> {
+    /// All of them. Not `seen`: the method of models would come before it.
+    pub fn so_far(&self) -> Vec<f64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

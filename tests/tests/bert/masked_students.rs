@@ -77,7 +77,7 @@ where
         .observe(totals.clone())
         .on_checkpoint(move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) })
         .run(data);
-    let totals = totals.seen();
+    let totals = totals.so_far();
     if let Err(error) = ended {
         assert!(stop.is_some(), "{error}");
         return (totals, None);

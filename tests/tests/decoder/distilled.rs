@@ -97,7 +97,7 @@ fn trained_in(
         .observe(totals.clone())
         .on_checkpoint(move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) })
         .run(texts());
-    let totals = totals.seen();
+    let totals = totals.so_far();
     if let Err(error) = ended {
         assert!(stop.is_some(), "{error}");
         return (None, totals);
