@@ -31,7 +31,8 @@ impl Run<'_, '_> {
     ) -> Result<()> {
         let epoch = self.to_evaluate.unwrap_or_default();
         if let Err(error) = self.evaluate(epoch, caller, tell) {
-            let written = if saved.is_none() { self.checkpoint(tell)? } else { None };
+            // Ranks that are gone cannot compare their students: the reason to tell is the evaluation's.
+            let written = if saved.is_none() { self.checkpoint(tell).unwrap_or_default() } else { None };
             let saved = saved.map(Path::to_owned).or(written);
             return Err(error.during(During::Evaluation { step: self.step, saved }));
         }

@@ -18,7 +18,10 @@ impl Run<'_, '_> {
     pub(super) fn go_on(&mut self, caller: &mut dyn Caller, tell: &mut Tell<'_>) -> Result<()> {
         if self.to_evaluate.is_some() {
             // The earlier run ended between a checkpoint and the evaluation of the same step.
-            let path = self.folder.map(|folder| folder.checkpoint(self.step));
+            // Rank 0 alone has opened the folder.
+            let path = self.ranks.lead("finding the checkpoint to evaluate", || {
+                Ok(self.folder.map(|folder| folder.checkpoint(self.step)))
+            })?;
             self.evaluate_after(path.as_deref(), caller, tell)?;
             if self.settings.checkpoints.at(self.step, &self.length) {
                 self.call_back(caller)?;
