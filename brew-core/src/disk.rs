@@ -28,12 +28,10 @@ pub fn write_with<E>(
     refused: impl Fn(&Path, io::Error) -> E,
     write: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = parent_of(path);
     fs::create_dir_all(folder).map_err(|error| refused(folder, error))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Two processes or threads may write the same file at the same time.
-    let owner = format!("{}-{:?}", std::process::id(), std::thread::current().id());
-    let temporary = folder.join(format!(".{name}.{}.tmp", owner.replace(['(', ')'], "")));
+    let temporary = folder.join(format!(".{name}.{}.tmp", owner()));
     let outcome = File::create(&temporary).map_err(|error| refused(&temporary, error)).and_then(|file| {
         let mut buffered = BufWriter::new(&file);
         write(&mut buffered)?;
@@ -59,18 +57,15 @@ pub fn write_with<E>(
 /// unchanged.
 pub fn write_folder(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(format!(".{name}.{}.tmp", owner()));
     let refused = |path: &Path, error: io::Error| Error::file(path, format!("cannot be written: {error}"));
     // Leftovers of a crash under this name must not become part of the new folder.
     let emptied = if temporary.exists() { fs::remove_dir_all(&temporary) } else { Ok(()) };
     let made = emptied.and_then(|()| fs::create_dir_all(&temporary));
     let outcome = made.map_err(|error| refused(&temporary, error)).and_then(|()| {
         write(&temporary)?;
-        if path.exists() {
-            fs::remove_dir_all(path).map_err(|error| refused(path, error))?;
-        }
-        fs::rename(&temporary, path).map_err(|error| refused(path, error))?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        replace(&temporary, path).map_err(|error| refused(path, error))?;
+        let parent = parent_of(path);
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(|error| refused(parent, error))
     });
     if outcome.is_err() {
@@ -78,6 +73,50 @@ pub fn write_folder(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Res
         let _ = fs::remove_dir_all(&temporary);
     }
     outcome
+}
+
+/// Waits until no other process or thread replaces this folder, until the guard is dropped: the ranks of a run save the
+/// same. A file system that knows no locks is used without.
+///
+/// # Errors
+/// [`Error::File`] if the folder that it is in cannot be made.
+pub(crate) fn turn(path: &Path) -> Result<Option<File>> {
+    let parent = parent_of(path);
+    fs::create_dir_all(parent).map_err(|error| Error::file(parent, format!("cannot be written: {error}")))?;
+    Ok(File::open(parent).ok().filter(|parent| parent.lock().is_ok()))
+}
+
+/// How often another writer may come in between.
+const TRIES: usize = 100;
+
+/// Puts a complete folder in the place of another, which another writer may remove or replace meanwhile.
+fn replace(temporary: &Path, path: &Path) -> io::Result<()> {
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotFound};
+    let mut tries = 0;
+    loop {
+        let removed = match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == NotFound => Ok(()),
+            other => other,
+        };
+        match removed.and_then(|()| fs::rename(temporary, path)) {
+            Err(error)
+                if tries < TRIES && matches!(error.kind(), DirectoryNotEmpty | AlreadyExists | NotFound) =>
+            {
+                tries += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The folder that a file or folder is in.
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whose temporary files these are: two processes or threads may write under the same name at the same time.
+fn owner() -> String {
+    format!("{}-{:?}", std::process::id(), std::thread::current().id()).replace(['(', ')'], "")
 }
 
 #[cfg(test)]
@@ -98,7 +137,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("step-1");
         // Left behind by a dead process with the same id.
-        let left = place.path().join(format!(".step-1.{}.tmp", std::process::id()));
+        let left = place.path().join(format!(".step-1.{}.tmp", owner()));
         fs::create_dir(&left).unwrap();
         fs::write(left.join("half"), "of something").unwrap();
         write_folder(&folder, |inside| write(&inside.join("first"), b"1")).unwrap();
@@ -115,5 +154,20 @@ mod tests {
         write_folder(&folder, |inside| write(&inside.join("second"), b"2")).unwrap();
         assert_eq!(names(&folder), ["second"]);
         assert_eq!(names(place.path()), ["step-1"]);
+    }
+    #[test]
+    fn several_may_write_the_same_folder_at_the_same_time() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("student");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        write_folder(&folder, |inside| write(&inside.join("weights"), b"1")).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!((names(&folder), names(place.path())), (vec!["weights".into()], vec!["student".into()]));
     }
 }
