@@ -147,4 +147,56 @@ fn the_adapter_of_an_encoder_alone_has_names_without_the_encoders_prefix() {
     let again = encoder().load_adapter(&folder).unwrap();
     let (adapted, again) = (adapted.parameters(), again.parameters());
     assert!(adapted.iter().eq(again.iter()));
+
+    // Names that are given lose it too.
+    let given = Lora::rank(2)
+        .targets(["bert.encoder.layer.0.attention.self.query", "key"])
+        .modules_to_save(["bert.encoder.layer.0.output.dense"]);
+    let adapted = encoder().with_lora(given, 1).unwrap();
+    adapted.save(&folder).unwrap();
+    let found = config(&folder);
+    assert_eq!(found["target_modules"], json!(["encoder.layer.0.attention.self.query", "key"]));
+    assert_eq!(found["modules_to_save"], json!(["encoder.layer.0.output.dense"]));
+    let again = encoder().load_adapter(&folder).unwrap();
+    assert!(adapted.parameters().iter().eq(again.parameters().iter()));
+}
+
+#[test]
+fn the_base_may_be_in_a_folder_whose_name_is_not_text() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let place = TempDir::new().unwrap();
+    let base = place.path().join(std::ffi::OsStr::from_bytes(b"base\xff"));
+    fs::create_dir(&base).unwrap();
+    for entry in fs::read_dir(fixture("decoders/llama")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), base.join(entry.file_name())).unwrap();
+    }
+    let adapted = DecoderForCausalLm::from_pretrained(&base, Device::Cpu).unwrap();
+    let adapted = adapted.with_lora(Lora::rank(2), 1).unwrap();
+    let folder = place.path().join("adapter");
+    adapted.save(&folder).unwrap();
+    assert!(config(&folder)["base_model_name_or_path"].as_str().unwrap().ends_with("base\u{fffd}"));
+}
+
+#[test]
+fn several_ranks_save_the_same_adapter_to_one_folder_and_keep_its_other_files() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("adapter");
+    let adapted = || {
+        let base = DecoderForCausalLm::from_pretrained(fixture("decoders/llama"), Device::Cpu).unwrap();
+        base.with_lora(Lora::rank(2), 1).unwrap()
+    };
+    adapted().save(&folder).unwrap();
+    fs::write(folder.join("README.md"), "of the user").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let adapted = adapted();
+                (0..25).for_each(|_| adapted.save(&folder).unwrap());
+            });
+        }
+    });
+    let expected = ["README.md", "adapter_config.json", "adapter_model.safetensors", "base.json"];
+    assert_eq!(names(&folder), expected);
+    assert_eq!(names(place.path()), ["adapter"]);
 }

@@ -119,12 +119,15 @@ fn targets(lora: &mut Lora, value: &Value) -> Option<String> {
 
 /// The keys that describe an adapter of these layers.
 pub(super) fn written(lora: &Lora, targeted: &[String], facts: &Facts) -> Value {
+    let bare = |names: &[String]| -> Vec<String> {
+        names.iter().map(|name| name.strip_prefix(&facts.prefix).unwrap_or(name).to_owned()).collect()
+    };
     // For its own tasks peft saves the head whether the config says so or not.
     let saves_head = facts.head.iter().all(|module| lora.modules_to_save.iter().any(|known| known == module));
     json!({
         "alpha_pattern": {},
         "auto_mapping": null,
-        "base_model_name_or_path": facts.folder,
+        "base_model_name_or_path": facts.folder.as_deref().map(Path::to_string_lossy),
         "bias": "none",
         "fan_in_fan_out": facts.inputs_first,
         "inference_mode": true,
@@ -133,14 +136,14 @@ pub(super) fn written(lora: &Lora, targeted: &[String], facts: &Facts) -> Value 
         "layers_to_transform": null,
         "lora_alpha": whole(lora.alpha),
         "lora_dropout": lora.dropout,
-        "modules_to_save": (!lora.modules_to_save.is_empty()).then_some(&lora.modules_to_save),
+        "modules_to_save": (!lora.modules_to_save.is_empty()).then(|| bare(&lora.modules_to_save)),
         "peft_type": "LORA",
         "r": lora.rank,
         "rank_pattern": {},
         "revision": null,
         "target_modules": match &lora.targets {
-            Targets::Suffixes(suffixes) => suffixes,
-            Targets::Usual | Targets::AllLinear => targeted,
+            Targets::Suffixes(suffixes) => bare(suffixes),
+            Targets::Usual | Targets::AllLinear => bare(targeted),
         },
         "task_type": facts.task_type.filter(|_| saves_head),
         "use_dora": false,

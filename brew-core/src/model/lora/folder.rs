@@ -50,7 +50,6 @@ impl BaseFile {
 /// A file that cannot be written; a folder with other files, but without an adapter to replace.
 pub(crate) fn save<M: Adaptable>(model: &M, folder: &Path) -> Result<()> {
     let attached = required(model)?;
-    let kept = others(folder)?;
     let named = attached.parameters();
     let facts = model.facts();
     let bare = |name: &str| name.strip_prefix(&facts.prefix).unwrap_or(name).to_owned();
@@ -58,9 +57,11 @@ pub(crate) fn save<M: Adaptable>(model: &M, folder: &Path) -> Result<()> {
         named.iter().map(|(name, tensor)| (format!("{PREFIX}{}", bare(name)), tensor.shallow_clone()));
     let named = Parameters::new(named);
     let base = serde_json::to_vec_pretty(&BaseFile::of(attached)?).map_err(Error::other)?;
-    let targeted: Vec<String> = attached.targeted.iter().map(|name| bare(name)).collect();
-    let config = config_file::written(attached.settings(), &targeted, &facts);
+    let config = config_file::written(attached.settings(), &attached.targeted, &facts);
     let config = serde_json::to_vec_pretty(&config).map_err(Error::other)?;
+    // Another rank may be replacing the folder, with the files that stay in it.
+    let _turn = disk::turn(folder)?;
+    let kept = others(folder)?;
     disk::write_folder(folder, |inside| {
         write_tensors(&inside.join(TENSORS), &named)?;
         disk::write(&inside.join(BASE), &base)?;
