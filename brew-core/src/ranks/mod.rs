@@ -15,8 +15,8 @@
 //! - Rank 0 alone notifies observers, writes the run folder, evaluates, and calls the function of
 //!   [`on_checkpoint`](crate::train::Trainer::on_checkpoint); the others wait meanwhile. All get the same metrics, and the
 //!   same trained student. What the program does outside of the run, every rank does: each prints and saves.
-//! - Before the first step the ranks compare program, settings, plan, data, teachers, and weights, and each difference is
-//!   an error that names the ranks.
+//! - Before the first step the ranks compare program, settings, plan, data, teachers, weights, the student's outputs, and
+//!   the number of threads, and each difference is an error that names the ranks.
 //! - A run may resume with another number of ranks.
 //! - An error, a signal, or a loss that is not finite on one rank ends the run on all of them at the same step, with the
 //!   reason and the rank. A rank that dies is noticed at once; one that hangs during a step, after five minutes.

@@ -23,8 +23,8 @@ pub(super) struct Drawn<'r> {
 /// What a rank tells of its share before the first pass.
 #[derive(Serialize, Deserialize)]
 struct Share {
-    /// The batches of the whole step.
-    batches: usize,
+    /// Task, epoch, and number of each batch of the whole step.
+    batches: Vec<(usize, u64, usize)>,
     own: Vec<Counted>,
 }
 
@@ -88,20 +88,20 @@ impl<'r> Run<'r, '_> {
         let share = batches.and_then(|batches| {
             let own = &batches[self.ranks.share(batches.len())];
             let own = own.iter().map(|next| self.counted(next)).collect::<Result<_>>()?;
-            let share = Share { batches: batches.len(), own };
             drawn = batches;
-            Ok(share)
+            Ok(Share { batches: drawn.iter().map(|next| (next.task, next.epoch, next.index)).collect(), own })
         });
         let shares = self.ranks.exchange(&format!("data of step {step}"), share)?;
-        let lengths: Vec<usize> = shares.iter().map(|share| share.batches).collect();
-        let counted: Vec<Counted> = shares.into_iter().flat_map(|share| share.own).collect();
-        if lengths.iter().any(|length| *length != drawn.len()) || counted.len() != drawn.len() {
+        let other = shares.iter().enumerate().find(|(_, share)| share.batches != shares[0].batches);
+        if let Some((rank, Share { batches, .. })) = other {
             // All ranks find this.
             self.ranks.end_together();
             return Err(Error::invalid(format!(
-                "the ranks have {lengths:?} batches for step {step}: the data must be the same on all ranks"
+                "rank 0 has the batches {:?} for step {step}, rank {rank} has {batches:?} (task, epoch, number): the data must be the same on all ranks",
+                shares[0].batches
             )));
         }
+        let counted: Vec<Counted> = shares.into_iter().flat_map(|share| share.own).collect();
         let tokens: Option<i64> = counted.iter().map(|counted| counted.tokens).sum();
         self.tokens.add(tokens.map(tch::Tensor::from))?;
         let rows = counted.iter().map(|counted| counted.rows).sum();

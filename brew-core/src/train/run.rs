@@ -11,6 +11,7 @@ use super::layer_decay::LayerFactors;
 use super::length::Length;
 use super::observers::Observers;
 use super::optimizer::Groups;
+use super::outputs::{compare_over_ranks, outputs_of};
 use super::precision::LossScale;
 use super::prepare::{Ready, prepare};
 use super::run_folder::RunFolder;
@@ -55,7 +56,7 @@ fn run_on(
     let ready = ranks.agree("preparing the run", prepare(settings, tasks, tau, &*caller))?;
     let mut observers = Observers::of(settings, ranks);
     let (settings, tasks) = (&*settings, &*tasks);
-    let mut folder = open(ranks, settings, tasks, (tau, ready.precision), caller)?;
+    let mut folder = open(ranks, settings, tasks, (tau, &ready), caller)?;
     let resumed = folder.as_mut().and_then(|folder| folder.resumed.take());
     let written = match &folder {
         Some(folder) => observers.write_to(folder, resumed.as_ref().map(|(_, read)| &read.state)),
@@ -79,23 +80,26 @@ fn open(
     ranks: &Communicator,
     settings: &Settings<'_>,
     tasks: &[Task<'_>],
-    (tau, precision): (f64, Option<Kind>),
+    (tau, ready): (f64, &Ready),
     caller: &dyn Caller,
 ) -> Result<Option<RunFolder>> {
     if ranks.alone() && settings.run_dir.is_none() {
         return Ok(None);
     }
     let config = undivided::refuse(ranks, tasks).and_then(|()| {
-        Asked { settings, tasks, tau, precision, evaluations: caller.evaluations()? }.config()
+        let evaluations = caller.evaluations()?;
+        Asked { settings, tasks, tau, precision: ready.precision, evaluations }.config()
     });
-    if !ranks.alone() {
-        let own = match &config {
-            Ok(config) => agreement(settings, tasks, config),
-            Err(error) => Err(Error::invalid(error.to_string())),
-        };
+    let config = if ranks.alone() {
+        config?
+    } else {
+        let own = config.and_then(|config| Ok((config, outputs_of(tasks)?)));
+        let (config, outputs) = ranks.agree("describing the run", own)?;
+        let own = agreement(settings, tasks, ready.length.steps, (&config, &outputs));
         ranks.compare("comparing the ranks", own)?;
-    }
-    let config = config?;
+        compare_over_ranks(ranks, "comparing the students", Ok(outputs), ready.precision.is_some())?;
+        config
+    };
     let opened = if ranks.leads() { RunFolder::of(settings, tasks, &config) } else { Ok(None) };
     ranks.agree("opening the run", opened)
 }

@@ -7,8 +7,9 @@ use tracing::info_span;
 
 use super::caller::Tell;
 use super::checkpoint::{Checkpoint, State};
-use super::outputs::outputs_of;
+use super::outputs::{compare_over_ranks, outputs_of};
 use super::run::Run;
+use super::same::with_weights;
 use super::task::{learned_of, student_of};
 use crate::error::Result;
 use crate::observe::Event;
@@ -36,11 +37,9 @@ impl Run<'_, '_> {
         if self.ranks.alone() {
             return Ok(());
         }
-        let students =
-            Agreement::new().parameters("the student's parameters", &student_of(self.tasks)).and_then(
-                |all| all.parameters("the parameters learned beside the student", &learned_of(self.tasks)),
-            );
-        self.ranks.compare(&format!("comparing the students of step {}", self.step), students)
+        let doing = format!("comparing the students of step {}", self.step);
+        self.ranks.compare(&doing, with_weights(Agreement::new(), self.tasks))?;
+        compare_over_ranks(self.ranks, &doing, outputs_of(self.tasks), self.low_precision)
     }
 
     fn write_checkpoint(&mut self, tell: &mut Tell<'_>) -> Option<PathBuf> {
