@@ -42,9 +42,12 @@ pub(super) fn account(store: &Store, generation: &str, rank: usize, world_size: 
 }
 
 impl Group {
-    /// Leaves the group with a note about the reason: calls of the other ranks fail and say it.
+    /// Leaves the group with a note about the reason: calls of the other ranks fail and say it. A call that failed has left
+    /// its note already, and has waited for those of the others.
     pub(crate) fn abandon(mut self, reason: &str) {
-        self.connections = None;
+        if self.connections.take().is_none() {
+            return;
+        }
         let note = format!("{FAILED}{reason}");
         account(&self.store, &self.generation, self.rank(), self.world_size(), &note);
     }
@@ -84,4 +87,41 @@ fn ask(
         readers = store.add(&done, 0)?;
     }
     Ok(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::fd::IntoRawFd as _;
+
+    use super::super::agreement::Agreement;
+    use super::super::environment::{Ranks, StoreHost};
+    use super::*;
+
+    #[test]
+    fn a_rank_whose_call_failed_keeps_its_note_and_does_not_wait_again() {
+        // The store outlives the ranks, as torchrun's does.
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let patience = Duration::from_secs(20);
+        let store = Store::open("127.0.0.1", port, true, Some(socket.into_raw_fd()), patience).unwrap();
+        let join = |rank| {
+            let ranks = Ranks::at(rank, 2, "127.0.0.1".to_owned(), port, StoreHost::Launcher);
+            ranks.join(&Agreement::new(), patience).unwrap()
+        };
+        let mut group = std::thread::scope(|scope| {
+            let other = scope.spawn(|| join(1));
+            let group = join(0);
+            // It leaves without a word.
+            drop(other.join().unwrap());
+            group
+        });
+        let reason = group.gather_for("step 5", b"").unwrap_err().to_string();
+        assert!(reason.contains("`step 5`: rank 1 gave no sign of life"), "{reason}");
+        let key = format!("brew/{}/failed/0", group.generation);
+        let begun = Instant::now();
+        group.abandon(&reason);
+        assert!(begun.elapsed() < GRACE, "{:?}", begun.elapsed());
+        assert_eq!(store.get(&key).unwrap().unwrap(), b"step 5");
+    }
 }
