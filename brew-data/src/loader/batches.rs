@@ -15,7 +15,7 @@ use super::order::Order;
 use super::prefetch::{Jobs, Prefetched};
 use super::{Loader, check, extremes};
 use crate::augment::MaskedLm;
-use crate::augment::masked_lm::{INPUT_IDS, LABELS};
+use crate::augment::masked_lm::{INPUT_IDS, LABELS, WORD_IDS};
 use crate::error::{Error, Result};
 
 impl<B: FromColumns> Loader<B> {
@@ -75,7 +75,7 @@ impl<B: FromColumns> Loader<B> {
     }
 
     /// Whether masking makes this column, whatever a column of that name in the data has.
-    fn makes(&self, column: &str) -> bool {
+    pub(super) fn makes(&self, column: &str) -> bool {
         self.masked_lm.is_some() && column == LABELS
     }
 
@@ -91,7 +91,7 @@ impl<B: FromColumns> Loader<B> {
             ));
         }
         let column =
-            Column { name: "word_ids", kind: Kind::Int64, pad: Some(-1.0), optional: false, nested: false };
+            Column { name: WORD_IDS, kind: Kind::Int64, pad: Some(-1.0), optional: false, nested: false };
         let Some(words) = check::sources(&self.dataset, &[column])?.pop() else { return Ok(None) };
         let ids = sources.iter().find(|source| source.column.name == INPUT_IDS);
         let length = |source: &ColumnReader, row| source.length(&self.dataset, row);
@@ -129,10 +129,11 @@ impl<B: FromColumns> Loader<B> {
         move |row| maker.length(row, tokens)
     }
 
-    /// The wanted batches of an epoch from this one on.
-    fn made(&self, epoch: u64, first: usize, wanted: Wanted) -> brew_core::Result<Walk<'_, B>> {
+    /// The wanted batches of an epoch from this one on, and how many batches the epoch has.
+    fn made(&self, epoch: u64, first: usize, wanted: Wanted) -> brew_core::Result<(Walk<'_, B>, usize)> {
         let maker = Arc::new(self.maker(epoch)?);
         let batches = self.cut().from(self.rows_in_use(), epoch, first, self.lengths(&maker))?;
+        let count = batches.count;
         let of_job = Arc::clone(&wanted);
         // Before the workers, which make a few batches in advance: not those of other ranks.
         let batches = (first..).zip(batches).filter(move |(number, _)| wanted(*number));
@@ -146,7 +147,7 @@ impl<B: FromColumns> Loader<B> {
         let batches = Prefetched::start(Jobs::Own, jobs, self.workers, make, panicked);
         let batches = batches.map_err(Error::io(self.dataset.path()))?;
         let destination = self.destination;
-        Ok(Box::new(batches.map(move |batch| destination.deliver(batch?))))
+        Ok((Box::new(batches.map(move |batch| destination.deliver(batch?))), count))
     }
 
     fn rows_in_use(&self) -> u32 {
@@ -184,7 +185,7 @@ impl<B: FromColumns> Batches for Loader<B> {
     }
 
     fn epoch_from(&self, epoch: u64, batch: usize) -> brew_core::Result<Walk<'_, B>> {
-        self.made(epoch, batch, Arc::new(|_| true))
+        Ok(self.made(epoch, batch, Arc::new(|_| true))?.0)
     }
 
     fn epoch_part(
@@ -193,9 +194,7 @@ impl<B: FromColumns> Batches for Loader<B> {
         batch: usize,
         wanted: &Wanted,
     ) -> brew_core::Result<Option<Walk<'_, Option<B>>>> {
-        let count =
-            self.cut().count(self.rows_in_use(), epoch, &self.lengths(&Arc::new(self.maker(epoch)?)))?;
-        let (mut made, wanted) = (self.made(epoch, batch, Arc::clone(wanted))?, Arc::clone(wanted));
+        let ((mut made, count), wanted) = (self.made(epoch, batch, Arc::clone(wanted))?, Arc::clone(wanted));
         let next = move |index| {
             if wanted(index) { made.next().map(|batch| batch.map(Some)) } else { Some(Ok(None)) }
         };

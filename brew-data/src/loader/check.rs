@@ -6,6 +6,7 @@ use brew_core::batch::Column;
 
 use super::column::ColumnReader;
 use super::dtype::{fits, is_float, pad_fits};
+use crate::augment::masked_lm::WORD_IDS;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 
@@ -47,7 +48,7 @@ fn mended(problem: Error) -> Error {
         Error::MissingColumn { path, column, known, .. } => {
             let mend = match column.as_str() {
                 "input_ids" | "attention_mask" => ": make it of text by `.tokenize(…)`".to_owned(),
-                "word_ids" => ": make it of text by `Tokenize::text(…).word_ids()`".to_owned(),
+                WORD_IDS => ": make it of text by `Tokenize::text(…).word_ids()`".to_owned(),
                 _ => format!(": rename one by `.column(\"…\").as_(\"{column}\")`"),
             };
             Error::MissingColumn { path, column, mend, known }

@@ -83,6 +83,7 @@ impl Cut {
             epoch,
             order: self.order.rows(rows, epoch),
             lengths,
+            count: (rows as usize).div_ceil(self.size),
             window: 0,
             waiting: Vec::new().into_iter(),
         };
@@ -102,6 +103,7 @@ impl Cut {
             }
             before += count;
         })?;
+        batches.count = before;
         let (window, skipped) = found.unwrap_or((self.windows(rows), 0));
         batches.window = window;
         batches.open()?;
@@ -149,6 +151,8 @@ pub(super) struct BatchRows<L> {
     epoch: u64,
     order: EpochOrder,
     lengths: L,
+    /// The number of batches of the whole epoch.
+    pub(super) count: usize,
     /// The number of the next window.
     window: usize,
     /// The remaining batches of the current window.

@@ -7,6 +7,8 @@ use brew_core::batch::FromColumns;
 
 use super::Loader;
 use super::order::Order;
+use crate::augment::MaskedLm;
+use crate::augment::masked_lm::WORD_IDS;
 use crate::error::{Error, Result};
 
 /// The number of sampled rows that represent a table's values.
@@ -60,8 +62,13 @@ impl<B: FromColumns> Loader<B> {
             hasher.update(&(self.dataset.file_row(row) as u32).to_le_bytes());
         }
         let known = self.dataset.columns();
-        let columns: Vec<&str> =
-            B::COLUMNS.iter().map(|column| column.name).filter(|name| known.contains(name)).collect();
+        let declared: Vec<&str> = B::COLUMNS.iter().map(|column| column.name).collect();
+        let reads_words = self.masked_lm.as_ref().is_some_and(MaskedLm::needs_words);
+        let words = (reads_words && !declared.contains(&WORD_IDS)).then_some(WORD_IDS);
+        let columns: Vec<&str> = (declared.into_iter().filter(|name| !self.makes(name)))
+            .chain(words)
+            .filter(|name| known.contains(name))
+            .collect();
         let sampled: Vec<usize> =
             (0..SAMPLED_ROWS.min(rows)).map(|row| row * rows / SAMPLED_ROWS.min(rows)).collect();
         let sample = self.dataset.select(&sampled)?;

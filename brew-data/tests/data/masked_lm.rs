@@ -28,22 +28,30 @@ fn tokens() -> Vec<Vec<i64>> {
 }
 
 fn rows() -> Dataset {
+    rows_with(2, 1)
+}
+
+/// Rows whose words have this many tokens, and whose labels of another task are this.
+fn rows_with(tokens_per_word: i64, label: i64) -> Dataset {
     let tokens = tokens();
     let ones: Vec<Vec<i64>> = tokens.iter().map(|row| vec![1; row.len()]).collect();
-    let words: Vec<Vec<i64>> = tokens
-        .iter()
-        .map(|row| {
-            (0..row.len() as i64)
-                .map(|place| if [0, row.len() as i64 - 1].contains(&place) { -1 } else { place / 2 })
-                .collect()
-        })
-        .collect();
+    let words: Vec<Vec<i64>> =
+        tokens
+            .iter()
+            .map(|row| {
+                (0..row.len() as i64)
+                    .map(|place| {
+                        if [0, row.len() as i64 - 1].contains(&place) { -1 } else { place / tokens_per_word }
+                    })
+                    .collect()
+            })
+            .collect();
     table(&[
         ("input_ids", lists(&tokens)),
         ("attention_mask", lists(&ones)),
         ("word_ids", lists(&words)),
         // Of another task: one number per row, with names.
-        ("labels", array(Int64Array::from(vec![1; 25]))),
+        ("labels", array(Int64Array::from(vec![label; 25]))),
     ])
 }
 
@@ -129,15 +137,23 @@ fn masked_batches_vary_and_have_no_classes_and_say_what_they_depend_on() {
         masks().seed(4),
         masks().probability(0.2),
         masks().replacing(0.8, 0.2),
-        masks().whole_words(),
         MaskedLm::of_tokens([0, 101, 102, 103], Some(103), 0..3999).seed(3),
         MaskedLm::of_tokens([0, 101, 102, 103], Some(104), 0..4000).seed(3),
         MaskedLm::of_tokens([0, 101, 102], Some(103), 0..4000).seed(3),
     ] {
         assert_eq!(differ(&loader, &plain().masked_lm(other)), ["masks"]);
     }
-    assert_eq!(differ(&loader, &plain()), ["masks"]);
+    assert_eq!(differ(&loader, &plain().masked_lm(masks().whole_words())), ["data", "masks"]);
+    assert_eq!(differ(&loader, &plain()), ["data", "masks"]);
     assert!(differ(&loader, &plain().masked_lm(masks())).is_empty());
+
+    let of = |dataset: Dataset, masks: MaskedLm| dataset.batches::<MaskedLmBatch>(4).masked_lm(masks);
+    // Whole words are those of the data, and masks make the labels.
+    let whole = of(rows(), masks().whole_words());
+    assert_eq!(differ(&whole, &of(rows_with(3, 1), masks().whole_words())), ["data"]);
+    assert!(differ(&loader, &of(rows_with(3, 1), masks())).is_empty());
+    assert!(differ(&loader, &of(rows_with(2, 0), masks())).is_empty());
+    assert_eq!(differ(&plain(), &rows_with(2, 0).batches(4)), ["data"]);
 }
 
 #[test]

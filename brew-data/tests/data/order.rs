@@ -1,8 +1,10 @@
 //! Every row once an epoch, in an order that seed and epoch alone decide.
 
+use std::sync::Arc;
+
 use arrow::array::{Int64Array, ListArray};
 use arrow::datatypes::Int32Type;
-use brew_core::batch::{Batch, Batches};
+use brew_core::batch::{Batch, Batches, Wanted};
 use brew_data::{Dataset, epoch_order};
 use proptest::prelude::*;
 
@@ -79,6 +81,27 @@ proptest! {
         seen.sort_unstable();
         prop_assert_eq!(seen, (0..lengths.len() as i64).collect::<Vec<_>>());
         prop_assert_eq!(batches, ids(&epoch(&loader(), number)));
+    }
+}
+
+#[test]
+fn a_part_of_an_epoch_has_the_batches_of_the_whole_and_gaps_for_the_others() {
+    let lengths: Vec<usize> = (0..230).map(|row| 1 + row * 7 % 19).collect();
+    let loader = || ragged(&lengths).batches::<Ragged>(2).shuffled(5).bucketed();
+    for loader in [loader(), loader().up_to_tokens(25)] {
+        for (from, ranks) in [(0, 2), (3, 2), (0, 3), (3, 3), (500, 2)] {
+            let whole: Vec<Ragged> = loader.epoch_from(1, from).unwrap().map(Result::unwrap).collect();
+            for rank in 0..ranks {
+                let wanted: Wanted = Arc::new(move |number| number % ranks == rank);
+                let part: Vec<Option<Ragged>> =
+                    loader.epoch_part(1, from, &wanted).unwrap().unwrap().map(Result::unwrap).collect();
+                assert_eq!(part.len(), whole.len());
+                for ((number, part), whole) in (from..).zip(&part).zip(&whole) {
+                    assert_eq!(part.is_some(), wanted(number), "batch {number}");
+                    assert!(part.as_ref().is_none_or(|part| part.id == whole.id), "batch {number}");
+                }
+            }
+        }
     }
 }
 

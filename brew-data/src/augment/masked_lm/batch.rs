@@ -9,6 +9,8 @@ use super::MaskedLm;
 
 /// The column of tokens.
 pub(crate) const INPUT_IDS: &str = "input_ids";
+/// The column that says which tokens make up a word.
+pub(crate) const WORD_IDS: &str = "word_ids";
 /// The column that masking makes.
 pub(crate) const LABELS: &str = "labels";
 

@@ -20,7 +20,7 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::text::tokenizer::Tokenizer;
 
-pub(crate) use batch::{INPUT_IDS, LABELS};
+pub(crate) use batch::{INPUT_IDS, LABELS, WORD_IDS};
 
 /// The masks and labels of a masked language model; see [`Loader::masked_lm`](crate::Loader::masked_lm).
 ///
