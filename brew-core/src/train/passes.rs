@@ -50,7 +50,7 @@ impl Run<'_, '_> {
         log: bool,
         tell: &mut Tell<'_>,
     ) -> Result<Passed> {
-        let own = self.own_passes(drawn, buffers, log, tell);
+        let own = self.own_passes(drawn, log, tell);
         let own = own.and_then(|own| if self.ranks.alone() { Ok(own) } else { self.unchanged(buffers, own) });
         let all = match self.ranks.exchange(&format!("step {}", self.step + 1), own) {
             Ok(all) => all,
@@ -80,19 +80,13 @@ impl Run<'_, '_> {
         Ok(Passed { finite, losses })
     }
 
-    fn own_passes(
-        &mut self,
-        drawn: &Drawn<'_>,
-        buffers: &Buffers,
-        log: bool,
-        tell: &mut Tell<'_>,
-    ) -> Result<OfRank> {
+    fn own_passes(&mut self, drawn: &Drawn<'_>, log: bool, tell: &mut Tell<'_>) -> Result<OfRank> {
         let mut own = OfRank { finite: true, ..OfRank::default() };
         let batches = drawn.batches.len();
         for index in self.ranks.share(batches) {
             let next = &drawn.batches[index];
             let of_task = drawn.counts.get(&next.task).and_then(Option::as_ref);
-            let values = self.pass((index, next), of_task, buffers, log, tell)?;
+            let values = self.pass((index, next), of_task, log, tell)?;
             let Some(losses) = values else {
                 own.finite = false;
                 break;
@@ -141,7 +135,6 @@ impl Run<'_, '_> {
         &mut self,
         (index, next): (usize, &NextBatch<'_>),
         window: Option<&Window>,
-        buffers: &Buffers,
         log: bool,
         tell: &mut Tell<'_>,
     ) -> Result<Option<Vec<(String, f64)>>> {
@@ -158,11 +151,7 @@ impl Run<'_, '_> {
             let tokens = next.batch().and_then(MicroBatch::tokens).map_err(|error| self.at(next, error))?;
             self.tokens.add(tokens)?;
         }
-        let finite = self.is_finite(index, next, &losses, tell);
-        if finite.is_err() {
-            buffers.put_back(self.tasks)?;
-        }
-        if !finite.map_err(|error| self.at(next, error))? {
+        if !self.is_finite(index, next, &losses, tell).map_err(|error| self.at(next, error))? {
             return Ok(None);
         }
         self.backward(&losses).map_err(|error| self.at(next, error))?;
