@@ -4,7 +4,7 @@
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 /// A place where ranks meet: a listening socket that rank 0 inherits, so that nobody else takes the port.
 #[derive(Debug)]
@@ -65,18 +65,26 @@ impl Default for Meeting {
     }
 }
 
+/// How each process ended, and what it printed, by rank.
+///
+/// # Panics
+/// If the system loses one of them.
+pub fn ended(children: Vec<Child>) -> Vec<(ExitStatus, String)> {
+    let end = |child: Child| {
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        (status, String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+    };
+    children.into_iter().map(end).collect()
+}
+
 /// What each process printed, by rank.
 ///
 /// # Panics
 /// If one of them failed.
 pub fn printed(children: Vec<Child>) -> Vec<String> {
-    let text = |output: &Output| {
-        let both = [output.stdout.as_slice(), &output.stderr].concat();
-        String::from_utf8_lossy(&both).into_owned()
+    let told = |(index, (status, text)): (usize, (ExitStatus, String))| {
+        assert!(status.success(), "process {index}, {status}: {text}");
+        text
     };
-    let outputs: Vec<Output> = children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
-    for (index, output) in outputs.iter().enumerate() {
-        assert!(output.status.success(), "process {index}, {}: {}", output.status, text(output));
-    }
-    outputs.iter().map(text).collect()
+    ended(children).into_iter().enumerate().map(told).collect()
 }

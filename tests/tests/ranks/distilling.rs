@@ -2,24 +2,18 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::Output;
 
 use brew_core::tch::{Kind, Tensor};
 use tempfile::TempDir;
-use tests::Meeting;
+use tests::{Meeting, ended};
 
 pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_distils_as_one_of_several");
 
 /// What each rank printed, and whether it succeeded.
 pub(super) fn distil(folder: &Path, what: &[&str], world_size: usize) -> Vec<(bool, String)> {
     let arguments = [&[folder.to_str().unwrap()], what].concat();
-    let children = Meeting::new().start_all(PROGRAM, &arguments, world_size);
-    let outputs: Vec<Output> = children.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
-    let text = |output: &Output| {
-        let both = [output.stdout.as_slice(), &output.stderr].concat();
-        String::from_utf8_lossy(&both).into_owned()
-    };
-    outputs.iter().map(|output| (output.status.success(), text(output))).collect()
+    let told = ended(Meeting::new().start_all(PROGRAM, &arguments, world_size));
+    told.into_iter().map(|(status, text)| (status.success(), text)).collect()
 }
 
 /// What rank 0 printed of a run that succeeded on all ranks.
@@ -74,6 +68,18 @@ fn one_two_three_and_four_ranks_distil_the_same_student_with_the_same_metrics() 
         assert_eq!(losses(&told), losses(&alone));
         let worst = difference(&expected, &student(folder, world_size));
         println!("{world_size} ranks: {worst:.1e} from one rank's student");
+        assert!(worst < 1e-6, "{world_size} ranks: {worst:.1e}");
+    }
+}
+
+#[test]
+fn steps_that_cross_from_one_epoch_to_the_next_are_divided_too() {
+    let [alone, two, three] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let expected = distilled(alone.path(), &["steps"], 1);
+    for (world_size, folder) in [(2, &two), (3, &three)] {
+        let told = distilled(folder.path(), &["steps"], world_size);
+        assert_eq!(told.lines().last(), expected.lines().last());
+        let worst = difference(&student(alone.path(), 1), &student(folder.path(), world_size));
         assert!(worst < 1e-6, "{world_size} ranks: {worst:.1e}");
     }
 }

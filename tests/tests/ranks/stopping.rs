@@ -85,6 +85,7 @@ fn ranks_that_train_something_else_are_refused_before_the_first_step() {
         ("plan", "temperature` differs: 2.0 on ranks 0 and 2, 3.0 on rank 1"),
         ("teacher", "`teachers[0].tensors (hash)` differs: "),
         ("rows", "`the first two rows of the data (hash)` differs: "),
+        ("threads", "`threads of libtorch (OMP_NUM_THREADS)` differs: 1 on ranks 0 and 2, 2 on rank 1"),
     ] {
         for error in errors_of(&[what], 3) {
             assert!(
@@ -114,4 +115,48 @@ fn a_run_folder_that_cannot_be_written_ends_all_ranks() {
     let [zero, one] = <[String; 2]>::try_from(errors(&distil(folder.path(), &["run"], 2))).unwrap();
     assert!(zero.contains("run") && !zero.contains("rank"), "{zero}");
     assert!(one.starts_with("rank 1 of 2: `opening the run`: rank 0 failed: "), "{one}");
+}
+
+#[test]
+fn a_metric_that_fails_ends_all_ranks_with_its_error_again_when_the_run_resumes() {
+    let folder = tempfile::tempdir().unwrap();
+    for start in ["first", "second"] {
+        for error in errors(&distil(folder.path(), &["run", "metric"], 2)) {
+            assert!(error.contains("nobody is sure of anything"), "{start}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_rank_that_dies_during_an_evaluation_is_named_and_not_the_checkpoint_that_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = distil(folder.path(), &["run", "absent"], 2);
+    assert!(!told[1].0);
+    for error in errors(&told[..1]) {
+        assert!(error.contains("`evaluation after step 10`: rank 1 gave no sign of life"), "{error}");
+    }
+}
+
+#[test]
+fn data_that_differs_without_saying_so_is_refused_at_the_first_step_with_other_batches() {
+    for error in errors_of(&["longer", "steps"], 2) {
+        assert!(
+            error.contains(
+                "rank 0 has the batches [(0, 0, 36), (0, 0, 37), (0, 1, 0), (0, 1, 1)] for step 10, rank 1 has [(0, 0, 36), (0, 0, 37), (0, 0, 38), (0, 1, 0)]"
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn students_that_compute_something_else_are_refused_whatever_parameters_they_list() {
+    for what in [["start", "run"], ["statistics", "run"]] {
+        let [zero, one] = <[String; 2]>::try_from(errors_of(&what, 2)).unwrap();
+        for error in [&zero, &one] {
+            assert!(error.contains("the student's outputs differ from those of rank 0"), "{error}");
+        }
+        assert!(zero.contains("rank 1 failed"), "{zero}");
+        assert_eq!(zero.contains("step 3"), what[0] == "statistics", "{zero}");
+    }
 }

@@ -11,9 +11,12 @@
     reason = "a test's program fails where a helper does, and tells its test what came out"
 )]
 
+mod student;
+mod unnamed;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe, RkdDistance, Taid};
@@ -21,7 +24,9 @@ use brew_core::observe::{Event, F1, Matthews, Observer, Predictions};
 use brew_core::plan::Projection;
 use brew_core::prelude::*;
 use brew_core::train::NotFinite;
-use tests::{Sentence, Toy, ToyOutput, ToyOutputAdaptor, sentences};
+use student::Student;
+use tests::{Sentence, Toy, ToyOutputAdaptor, sentences};
+use unnamed::Unnamed;
 
 /// The batches at which things go wrong, of the fourth step: rank 1 of 3 or 4 has the first, rank 1 of 2 the second.
 const ODD: [usize; 2] = [13, 14];
@@ -36,47 +41,17 @@ fn odd() -> bool {
     std::env::var("RANK").is_ok_and(|rank| rank == "1")
 }
 
-/// A toy whose logits are not numbers for one batch, and that counts its passes in a buffer if asked to.
-struct Student {
-    toy: Toy,
-    odd: Option<Tensor>,
-    seen: Tensor,
+/// The file that says that rank 0 evaluates.
+fn evaluating() -> PathBuf {
+    PathBuf::from(std::env::args().nth(1).unwrap()).join("evaluating")
 }
 
-#[distill(batch = Sentence)]
-impl Student {
-    fn forward(
-        &self,
-        tokens: &Tensor,
-        mask: &Tensor,
-        labels: Option<&Tensor>,
-        pass: &Pass,
-    ) -> Result<ToyOutput> {
-        let mut output = self.toy.forward(tokens, mask, labels, pass)?;
-        if pass.is_training() && has("buffer") {
-            let _ = self.seen.shallow_clone().f_add_scalar_(1)?;
-        }
-        if pass.is_training() && pass.step() == 3 && self.odd.as_ref().is_some_and(|odd| odd == tokens) {
-            output.logits = output.logits.f_mul_scalar(f64::NAN)?;
-        }
-        Ok(output)
+/// Dies while rank 0 evaluates.
+fn dies_during_an_evaluation() {
+    while !evaluating().exists() {
+        std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-impl Model for Student {
-    fn parameters(&self) -> Parameters {
-        let parameters = Model::parameters(&self.toy);
-        if !has("buffer") {
-            return parameters;
-        }
-        let named: Vec<(String, Tensor)> =
-            parameters.iter().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect();
-        Parameters::new(named).with_buffers([("seen".to_owned(), self.seen.shallow_clone())])
-    }
-
-    fn save(&self, folder: &Path) -> Result<()> {
-        self.toy.save(folder)
-    }
+    std::process::abort();
 }
 
 /// The share of examples of which the model is at least 40 percent sure: a metric of the user's own.
@@ -87,7 +62,18 @@ impl Metric for Sure {
     fn name(&self) -> &'static str {
         "sure"
     }
+    fn check(&self, _: &Predictions) -> Result<()> {
+        // Whatever goes wrong does so during the run.
+        Ok(())
+    }
     fn value(&self, predictions: &Predictions) -> Result<f64> {
+        if has("metric") {
+            return Err(Error::invalid("nobody is sure of anything"));
+        }
+        if has("absent") {
+            std::fs::write(evaluating(), "")?;
+            std::thread::sleep(Duration::from_millis(500));
+        }
         let sure = predictions.logits()[0].f_softmax(-1, Kind::Double)?.f_amax([-1_i64], false)?.f_ge(0.4)?;
         Ok(sure.f_mean(Kind::Double)?.f_double_value(&[])?)
     }
@@ -128,7 +114,13 @@ fn goes_wrong(odd_batches: &[Tensor], batch: Sentence) -> Result<Sentence> {
 }
 
 fn train(folder: &Path) -> Result<()> {
-    let mut batches = sentences(BATCHES, 5, 3);
+    if has("threads") && odd() {
+        brew_core::tch::set_num_threads(2);
+    }
+    if has("absent") && odd() {
+        std::thread::spawn(dies_during_an_evaluation);
+    }
+    let mut batches = sentences(BATCHES + usize::from(has("longer") && odd()), 5, 3);
     if has("rows") && odd() {
         batches.swap(0, 1);
     }
@@ -136,7 +128,8 @@ fn train(folder: &Path) -> Result<()> {
     let teacher = Toy::new(2, 8, if has("teacher") && odd() { 5 } else { 0 });
     let student = Toy::new(1, 6, 1).with_dropout(0.1).with_sparse_gradients();
     let odd_batch = has("nan").then(|| odd_batches[1].shallow_clone());
-    let student = Student { toy: student, odd: odd_batch, seen: Tensor::from_slice(&[0_i64]) };
+    let hidden = Tensor::from_slice(&[if has("start") && odd() { 1.0_f32 } else { 0.0 }]);
+    let student = Student { toy: student, odd: odd_batch, seen: Tensor::from_slice(&[0_i64]), hidden };
     let temperature = if has("plan") && odd() { 3.0 } else { 2.0 };
     let pipeline = Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor));
     let pipeline = match has("state") {
@@ -158,19 +151,29 @@ fn train(folder: &Path) -> Result<()> {
         .schedule(Decay::linear().with_warmup(0.1))
         .clip(0.5)
         .accumulate(4)
-        .epochs(5)
         .seed(if has("seed") && odd() { 8 } else { 7 })
-        .checkpoints_per_epoch(3)
         .log_every(7)
         .on_not_finite(if has("skip") { NotFinite::Skip } else { NotFinite::Stop })
         .evaluate(dev(), F1::Macro)
         .evaluate(dev(), Matthews)
         .evaluate(dev(), Sure)
         .observe(Tells);
+    trainer = match has("steps") {
+        // Steps 10 and 20 end in another epoch than they begin in.
+        true => trainer.steps(45).checkpoint_every_steps(9),
+        false => trainer.epochs(5).checkpoints_per_epoch(3),
+    };
+    if has("absent") {
+        trainer = trainer.checkpoint_every_epochs(2);
+    }
     if has("run") {
         trainer = trainer.run_dir(folder.join("run"));
     }
-    let trained = trainer.run(batches.processed(move |batch| goes_wrong(&odd_batches, batch)))?;
+    let processed = move |batch| goes_wrong(&odd_batches, batch);
+    let trained = match has("longer") {
+        true => trainer.run(Unnamed(batches).processed(processed))?,
+        false => trainer.run(batches.processed(processed))?,
+    };
     let rank = std::env::var("RANK").unwrap_or_else(|_| "0".to_owned());
     let student = Model::parameters(trained.student());
     let all: Vec<(String, Tensor)> = (student.iter().chain(trained.projections().iter()))
