@@ -1,6 +1,7 @@
-//! What several tests share: closed-form tensors, golden values, a recorded training run, a gradient
+//! What several tests share: closed-form tensors, golden values, distances, a recorded training run, a gradient
 //! by finite differences, and small models.
 
+mod distance;
 mod golden;
 mod gradient;
 mod live;
@@ -10,11 +11,12 @@ mod totals;
 mod toy;
 mod trajectory;
 
+pub use distance::off;
 pub use golden::{golden, mask, peer, seq};
 pub use gradient::finite_difference_error;
 pub use live::{Sweep, python, say};
 pub use lives::{Dice, finished, newest, start};
-pub use several::{Meeting, printed};
+pub use several::{Meeting, ended, printed};
 pub use totals::Totals;
 pub use toy::{Count, Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, drawn, sentences};
 pub use trajectory::{read_tensors, recorded_batches, trajectory};

@@ -72,6 +72,14 @@ impl Parameters {
         self.iter().filter(|(name, _)| !self.buffers.contains(*name))
     }
 
+    /// Name and tensor of each parameter, a shared tensor once, without the buffers.
+    pub(crate) fn distinct(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        let mut seen = BTreeSet::new();
+        // Empty tensors have no memory address of their own to compare.
+        self.without_buffers()
+            .filter(move |(_, tensor)| tensor.numel() == 0 || seen.insert(tensor.data_ptr() as usize))
+    }
+
     /// Name and tensor of each buffer.
     pub(crate) fn buffers(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.iter().filter(|(name, _)| self.buffers.contains(*name))
@@ -79,11 +87,7 @@ impl Parameters {
 
     /// The number of scalars in the parameters; shared tensors count once, buffers not at all.
     pub fn scalars(&self) -> usize {
-        let mut seen = BTreeSet::new();
-        self.without_buffers()
-            .filter(|(_, tensor)| seen.insert(tensor.data_ptr() as usize))
-            .map(|(_, tensor)| tensor.numel())
-            .sum()
+        self.distinct().map(|(_, tensor)| tensor.numel()).sum()
     }
 
     /// The hash of all names, dtypes, shapes, and values, in hexadecimal digits.

@@ -1,6 +1,5 @@
 //! One step of training on several ranks: whose micro-batches, and the sum of the gradients.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use tch::{Device, Kind, Tensor};
@@ -40,11 +39,7 @@ impl Group {
     /// Those of [`Group::all_reduce`]; a gradient that is not on the CPU, is sparse in more than its first dimension, or
     /// is sparse on one rank and dense on another, with the name of its parameter.
     pub fn sum_gradients(&mut self, parameters: &Parameters) -> Result<()> {
-        let mut seen = BTreeSet::new();
-        // Empty tensors have no memory address of their own to compare.
-        let named: Vec<(&str, &Tensor)> = (parameters.without_buffers())
-            .filter(|(_, tensor)| tensor.numel() == 0 || seen.insert(tensor.data_ptr() as usize))
-            .collect();
+        let named: Vec<(&str, &Tensor)> = parameters.distinct().collect();
         let own = named.iter().map(|(_, tensor)| state(&tensor.grad())).collect::<Result<Vec<u8>>>()?;
         let states = self.all_gather_bytes(&own)?;
         // Every rank finds this, so none continues alone.

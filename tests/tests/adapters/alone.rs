@@ -4,9 +4,9 @@ use brew_core::generate::{GenerationConfig, Prompts, generate};
 use brew_core::model::{DecoderForCausalLm, Lora};
 use brew_core::pass::Wants;
 use brew_core::prelude::*;
-use tests::alone;
+use tests::{alone, off};
 
-use super::support::{Any, RECORDED, evaluation, fill, fixture, inputs, off, wants};
+use super::support::{Any, RECORDED, evaluation, fill, fixture, inputs, wants};
 
 #[test]
 fn new_adapters_change_nothing_and_alone_learn() {

@@ -1,9 +1,9 @@
 //! Recorded adapters of peft: the same logits and the same gradients, merged and not.
 
 use brew_core::prelude::*;
-use tests::read_tensors;
+use tests::{off, read_tensors};
 
-use super::support::{Any, RECORDED, differences, fixture, inputs, off, peft};
+use super::support::{Any, RECORDED, differences, fixture, inputs, peft};
 
 #[test]
 fn logits_and_all_gradients_are_those_of_peft() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use brew_core::model::{BertForQuestionAnswering, BertForTokenClassification, DecoderForCausalLm, Lora};
 use brew_core::pass::Wants;
 use brew_core::prelude::*;
-use tests::{drawn, read_tensors};
+use tests::{drawn, off, read_tensors};
 
 /// The recorded adapters, with the folders of their bases.
 pub(crate) const RECORDED: [(&str, &str); 4] = [
@@ -158,14 +158,6 @@ pub(crate) fn at_tokens(logits: &Tensor, inputs: &Named) -> Tensor {
 /// The recorded inputs of a base.
 pub(crate) fn inputs(base: &str) -> Named {
     read_tensors(&fixture(base).join("golden.safetensors"))
-}
-
-/// How far numbers are from others, relative to the largest of these if it is above 1.
-pub(crate) fn off(ours: &Tensor, theirs: &Tensor) -> f64 {
-    assert_eq!(ours.size(), theirs.size());
-    let [ours, theirs] = [ours, theirs].map(|side| side.detach().to_kind(Kind::Double));
-    let largest = theirs.abs().max().double_value(&[]).max(1.0);
-    (ours - theirs).abs().max().double_value(&[]) / largest
 }
 
 /// Fills everything that learns with numbers from a seed: a new `B` is 0.

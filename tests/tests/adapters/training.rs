@@ -9,9 +9,9 @@ use brew_core::loss::{Kl, next_token};
 use brew_core::model::{CausalLmBatch, CausalLmOutputAdaptor, DecoderForCausalLm, Lora};
 use brew_core::prelude::*;
 use tempfile::TempDir;
-use tests::{alone, read_tensors};
+use tests::{alone, off, read_tensors};
 
-use super::support::{fixture, off};
+use super::support::fixture;
 
 fn base() -> DecoderForCausalLm {
     DecoderForCausalLm::from_pretrained(fixture("decoders/llama"), Device::Cpu).unwrap()

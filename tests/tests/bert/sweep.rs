@@ -13,10 +13,10 @@ use brew_core::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::{Sweep, python, read_tensors, say};
+use tests::{Sweep, off, python, read_tensors, say};
 
 use super::folders::write;
-use super::support::{difference, optional};
+use super::support::optional;
 use super::transformers_reads_it::IMPORTS;
 
 fn fixtures() -> PathBuf {
@@ -91,11 +91,6 @@ fn computed(folder: &Path, head: &str) -> Result<Computed> {
             Computed::new(last(output.hidden_states), output.logits)
         }
     })
-}
-
-/// How far numbers are from those of transformers, relative to the largest of these if it is above 1.
-fn off(ours: &Tensor, theirs: &Tensor) -> f64 {
-    difference(ours, theirs) / theirs.abs().max().double_value(&[]).max(1.0)
 }
 
 /// What is wrong with how brew reads a folder; notes what it computed beside what it saved.

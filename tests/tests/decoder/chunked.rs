@@ -8,10 +8,10 @@ use brew_core::loss::{
 };
 use brew_core::model::{CausalLmOutputAdaptor, DecoderArchitecture, DecoderConfig, DecoderForCausalLm};
 use brew_core::prelude::*;
+use tests::off;
 
 use super::denominators::over;
 use super::packed::{packed, separate};
-use super::support::off;
 
 /// A decoder over so many tokens whose logits are capped, unless it is of an architecture without a cap.
 pub(crate) fn capped(seed: u64, architecture: DecoderArchitecture, vocab_size: i64) -> DecoderForCausalLm {

@@ -3,10 +3,10 @@
 use brew_core::model::{CausalLmBatch, DecoderForCausalLm};
 use brew_core::prelude::*;
 
-use tests::alone;
+use tests::{alone, off};
 
 use super::packed::{at_tokens, packed, separate};
-use super::support::{ALL, difference, fixture, load, off, off_at_tokens, wants};
+use super::support::{ALL, difference, fixture, load, off_at_tokens, wants};
 
 /// A model in float64, so that rounding hides nothing.
 fn in_double(case: &str) -> DecoderForCausalLm {

@@ -10,9 +10,9 @@ use brew_core::model::{
 };
 use brew_core::pass::Wants;
 use brew_core::prelude::*;
+use tests::off;
 
 use super::packed::{packed, rows_of, separate};
-use super::support::off;
 
 /// A small model over the tokens of the packed rows.
 pub(crate) fn model(seed: u64, architecture: DecoderArchitecture) -> DecoderForCausalLm {

@@ -6,9 +6,9 @@ use brew_core::execute::Executor;
 use brew_core::loss::{AtMse, AttentionCe, AttentionMse, Cos, Fsp, HiddenMse, MiniLmAttention, Nst};
 use brew_core::model::{CausalLmBatch, CausalLmOutputAdaptor, DecoderArchitecture};
 use brew_core::prelude::*;
+use tests::off;
 
 use super::denominators::{model, over};
-use super::support::off;
 
 /// The lengths of the documents of each row, and how much padding follows.
 const ROWS: [(&[i64], i64); 3] = [(&[5, 4, 3], 0), (&[2, 7], 3), (&[1, 6, 1], 4)];

@@ -2,8 +2,9 @@
 
 use brew_core::pass::Wants;
 use brew_core::prelude::*;
+use tests::off;
 
-use super::support::{ALL, difference, load, off, off_at_tokens, recorded, wants};
+use super::support::{ALL, difference, load, off_at_tokens, recorded, wants};
 
 const INSIDE: [&str; 7] = ["logits", "hidden", "attention", "query", "key", "value", "losses"];
 

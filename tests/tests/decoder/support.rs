@@ -9,7 +9,7 @@ use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::read_tensors;
+use tests::{off, read_tensors};
 
 /// The architectures, by the names of their folders.
 pub(crate) const ALL: [&str; 8] =
@@ -71,12 +71,7 @@ pub(crate) fn difference(left: &Tensor, right: &Tensor) -> f64 {
     (left.to_kind(Kind::Double) - right.to_kind(Kind::Double)).abs().max().double_value(&[])
 }
 
-/// How far numbers are from those of transformers, relative to the largest of these if it is above 1.
-pub(crate) fn off(ours: &Tensor, theirs: &Tensor) -> f64 {
-    difference(ours, theirs) / theirs.abs().max().double_value(&[]).max(1.0)
-}
-
-/// The same at the tokens of a mask only, of tensors `(batch, length, …)`: nobody reads what padding gives.
+/// How far numbers are from those of transformers at the tokens of a mask only, of tensors `(batch, length, …)`: nobody reads what padding gives.
 pub(crate) fn off_at_tokens(ours: &Tensor, theirs: &Tensor, mask: &Tensor) -> f64 {
     let tokens = mask.flatten(0, 1).nonzero().squeeze_dim(1);
     let [ours, theirs] = [ours, theirs].map(|side| side.flatten(0, 1).index_select(0, &tokens));

@@ -11,9 +11,9 @@ use brew_core::model::DecoderForCausalLm;
 use brew_core::prelude::*;
 use serde::Deserialize;
 use tempfile::TempDir;
-use tests::{Sweep, python, read_tensors, say};
+use tests::{Sweep, off, python, read_tensors, say};
 
-use super::support::{fixture, off, off_at_tokens, wants};
+use super::support::{fixture, off_at_tokens, wants};
 
 /// A folder that `sweep.py` made.
 #[derive(Debug, Deserialize)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::attach::{REFUSED, Source, ends_with, saves};
 use super::attached::{Attached, Base};
-use super::{Attach, Lora, Targets};
+use super::{Attach, Lora};
 use crate::error::{Error, Result};
 use crate::model::weights::Weights;
 use crate::parameters::Parameters;
@@ -25,7 +25,7 @@ pub(crate) trait Adaptable: Sized {
 /// What an architecture and a task mean for adapters.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    /// The suffixes of [`Targets::Usual`].
+    /// The suffixes of [`Targets::Usual`](super::Targets::Usual).
     pub(crate) usual: &'static [&'static str],
     /// What peft calls the task, if it has a name for it.
     pub(crate) task_type: Option<&'static str>,
@@ -49,10 +49,8 @@ pub(crate) fn with_lora<M: Adaptable>(model: &M, mut lora: Lora, seed: u64) -> R
     let mut problems = lora.problems();
     problems.extend(of_tied(&lora, &facts));
     let saved = lora.modules_to_save.iter();
-    let unknown = saved.filter(|suffix| {
-        let alone = Lora::rank(1).modules_to_save([suffix.as_str()]);
-        !base.iter().any(|(name, _)| saves(&alone, name))
-    });
+    let unknown =
+        saved.filter(|suffix| !base.iter().any(|(name, _)| saves(std::slice::from_ref(*suffix), name)));
     problems.extend(unknown.map(|suffix| format!("no module's name ends with `{suffix}`, to be saved")));
     if !problems.is_empty() {
         return Err(Error::invalid(numbered(REFUSED, &problems)));
@@ -85,16 +83,13 @@ pub(super) fn refuse_second<M: Adaptable>(model: &M) -> Result<()> {
 /// What is wrong with the use of a matrix that two modules share: an adapter of one of them could not be merged, and
 /// training one whole would part them.
 pub(super) fn of_tied(lora: &Lora, facts: &Facts) -> Vec<String> {
-    let targets = match &lora.targets {
-        Targets::Suffixes(suffixes) => suffixes.as_slice(),
-        Targets::Usual | Targets::AllLinear => &[],
-    };
     let shared = |module: &str| {
         format!(
             "`{module}` cannot be adapted or learn whole: the head of this model is its matrix of embeddings, so leave it out"
         )
     };
-    let targets = targets.iter().filter(|suffix| facts.tied.iter().any(|module| ends_with(module, suffix)));
+    let targets = lora.targets.suffixes().iter();
+    let targets = targets.filter(|suffix| facts.tied.iter().any(|module| ends_with(module, suffix)));
     let saved = lora.modules_to_save.iter();
     let saved = saved.filter(|suffix| facts.tied.iter().any(|module| module.ends_with(suffix.as_str())));
     targets.chain(saved).map(|suffix| shared(suffix)).collect()

@@ -41,7 +41,7 @@ pub(crate) struct Attach {
 }
 
 /// A parameter to take: its name, its shape, and its value if there is one.
-pub(crate) type Wanted = (String, [i64; 2], Option<Stored>);
+pub(crate) type ToTake = (String, [i64; 2], Option<Stored>);
 
 impl Attach {
     /// `usual` are the suffixes of [`Targets::Usual`].
@@ -57,7 +57,7 @@ impl Attach {
 
     /// Whether a parameter belongs to a module that learns whole.
     pub(crate) fn saves(&self, parameter: &str) -> bool {
-        saves(&self.lora, parameter)
+        saves(&self.lora.modules_to_save, parameter)
     }
 
     /// The first value of such a parameter: a copy of the base's, or that of the folder.
@@ -77,7 +77,7 @@ impl Attach {
         &mut self,
         linear: &str,
         (inputs, outputs): (i64, i64),
-    ) -> Result<Option<[Wanted; 2]>> {
+    ) -> Result<Option<[ToTake; 2]>> {
         self.linears.insert(linear.to_owned());
         let is_target = self
             .suffixes
@@ -184,9 +184,7 @@ pub(super) fn ends_with(module: &str, suffix: &str) -> bool {
 
 /// Whether a parameter is in a module that learns whole. As in peft, the name of a module may end with any of the
 /// suffixes, also in the middle of a word: `classifier` means `pre_classifier` too.
-pub(super) fn saves(lora: &Lora, parameter: &str) -> bool {
+pub(super) fn saves(suffixes: &[String], parameter: &str) -> bool {
     let modules = parameter.match_indices('.').map(|(dot, _)| &parameter[..dot]);
-    modules
-        .into_iter()
-        .any(|module| lora.modules_to_save.iter().any(|suffix| module.ends_with(suffix.as_str())))
+    modules.into_iter().any(|module| suffixes.iter().any(|suffix| module.ends_with(suffix.as_str())))
 }

@@ -63,6 +63,16 @@ pub enum Targets {
     Suffixes(Vec<String>),
 }
 
+impl Targets {
+    /// The names that are given.
+    fn suffixes(&self) -> &[String] {
+        match self {
+            Targets::Suffixes(suffixes) => suffixes,
+            Targets::Usual | Targets::AllLinear => &[],
+        }
+    }
+}
+
 impl Lora {
     /// Adapters of this rank with alpha equal to it, so that the scale is 1; no dropout; [`Targets::Usual`].
     pub fn rank(rank: i64) -> Self {
@@ -132,14 +142,10 @@ impl Lora {
         if !(0.0..1.0).contains(&self.dropout) {
             problems.push(format!("the dropout is {}; it must lie in [0, 1)", self.dropout));
         }
-        let of_targets = match &self.targets {
-            Targets::Suffixes(suffixes) => suffixes.as_slice(),
-            Targets::Usual | Targets::AllLinear => &[],
-        };
         if self.targets == Targets::Suffixes(Vec::new()) {
             problems.push("there are no targets: name linear layers, or use `all_linear`".to_owned());
         }
-        if of_targets.iter().chain(&self.modules_to_save).any(String::is_empty) {
+        if self.targets.suffixes().iter().chain(&self.modules_to_save).any(String::is_empty) {
             problems.push("a target or a module to save has an empty name".to_owned());
         }
         problems
