@@ -42,7 +42,7 @@ pub(crate) fn take() -> Result<Option<Group>> {
             return Err(Error::invalid(text));
         }
         Joined::Ended => {
-            let text = "an earlier run of this process ended without the other ranks: start all ranks again";
+            let text = "an earlier run of this process failed and left the ranks: start all ranks again";
             Err(Error::invalid(text))
         }
     };

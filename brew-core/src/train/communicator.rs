@@ -155,7 +155,9 @@ impl Communicator {
         let (false, Some(group)) = (differences.is_empty(), &self.group) else { return Ok(()) };
         // Every rank finds the same differences.
         self.told.set(true);
-        Err(group.borrow().error(doing, numbered("the ranks are not training the same", &differences)))
+        Err(group
+            .borrow()
+            .error(doing, numbered("the ranks are not training the same student", &differences)))
     }
 
     /// Replaces each gradient by its sum over all ranks.

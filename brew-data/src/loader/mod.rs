@@ -129,19 +129,19 @@ impl<B> Loader<B> {
 
     /// Augments the tokens of each row anew in each epoch. The batch needs the columns `input_ids` and
     /// `attention_mask`; bucketing uses the original lengths. A row then differs between epochs, so a teacher
-    /// cache is of no use.
+    /// cache is refused.
     pub fn augmented(mut self, augmentation: Augmentation) -> Self {
         self.augmentation = Some(augmentation);
         self
     }
 
-    /// Masks the tokens of each row anew in each epoch, and makes the `labels` of a masked language model of them:
-    /// the original tokens where they are to be restored, and -100 elsewhere. A column `labels` of the data is not
+    /// Draws new masks for every row in each epoch, and makes the `labels` of a masked language model: the original
+    /// tokens where they are to be restored, and -100 elsewhere. A column `labels` of the data is not
     /// read.
     ///
     /// The batch needs the columns `input_ids`, `attention_mask`, and `labels`, as
     /// [`MaskedLmBatch`](brew_core::model::MaskedLmBatch) has them. Rows are augmented before they are masked. A
-    /// teacher cache is of no use, as for augmented rows. An evaluation always has the masks of epoch 0.
+    /// teacher cache is refused, as for augmented rows. An evaluation always has the masks of epoch 0.
     pub fn masked_lm(mut self, masked_lm: MaskedLm) -> Self {
         self.masked_lm = Some(masked_lm);
         self

@@ -71,7 +71,7 @@ impl Metric for Sure {
             return Err(Error::invalid("nobody is sure of anything"));
         }
         if has("absent") {
-            std::fs::write(evaluating(), "")?;
+            std::fs::write(evaluating(), "").unwrap();
             std::thread::sleep(Duration::from_millis(500));
         }
         let sure = predictions.logits()[0].f_softmax(-1, Kind::Double)?.f_amax([-1_i64], false)?.f_ge(0.4)?;
@@ -128,8 +128,12 @@ fn train(folder: &Path) -> Result<()> {
     let teacher = Toy::new(2, 8, if has("teacher") && odd() { 5 } else { 0 });
     let student = Toy::new(1, 6, 1).with_dropout(0.1).with_sparse_gradients();
     let odd_batch = has("nan").then(|| odd_batches[1].shallow_clone());
-    let hidden = Tensor::from_slice(&[if has("start") && odd() { 1.0_f32 } else { 0.0 }]);
-    let student = Student { toy: student, odd: odd_batch, seen: Tensor::from_slice(&[0_i64]), hidden };
+    let student = Student {
+        toy: student,
+        odd: odd_batch,
+        seen: Tensor::from_slice(&[0_i64]),
+        hidden: Tensor::from_slice(&[if has("start") && odd() { 1.0_f32 } else { 0.0 }]),
+    };
     let temperature = if has("plan") && odd() { 3.0 } else { 2.0 };
     let pipeline = Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor));
     let pipeline = match has("state") {
