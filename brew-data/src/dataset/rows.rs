@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 
 use super::{ColumnOrigin, Dataset};
 use crate::error::{Error, Result};
-use crate::parse::columns::is_json;
+use crate::parse::columns::type_in_words;
 use crate::source::schema::ColumnPlace;
 use crate::source::unpack::{unpacked, unpacked_field};
 
@@ -104,11 +104,7 @@ impl Dataset {
         Error::WrongType {
             path: self.path().into(),
             column: field.name().clone(),
-            found: if is_json(field) {
-                "lists of objects (JSON)".to_owned()
-            } else {
-                field.data_type().to_string()
-            },
+            found: type_in_words(field),
             needed: needed.to_owned(),
         }
     }

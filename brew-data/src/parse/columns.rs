@@ -20,6 +20,11 @@ pub(crate) fn is_json(field: &Field) -> bool {
     field.metadata().get(EXTENSION.0).is_some_and(|name| name == EXTENSION.1)
 }
 
+/// The type of a column, for messages.
+pub(crate) fn type_in_words(field: &Field) -> String {
+    if is_json(field) { "lists of objects (JSON)".to_owned() } else { field.data_type().to_string() }
+}
+
 /// Why a column cannot be read, and where.
 #[derive(Debug, Clone)]
 pub(crate) struct Unreadable {

@@ -48,6 +48,20 @@ impl Json {
         }
     }
 
+    /// Rejects what [`written`](Self::written) would.
+    ///
+    /// # Errors
+    /// A number that JSON or int64 does not have; the text names it.
+    pub(super) fn check_numbers(&self) -> Result<(), String> {
+        match self {
+            Json::Float(value) if !value.is_finite() => Err(format!("the number {value}")),
+            Json::Beyond => Err(self.kind().to_owned()),
+            Json::List(values) => values.iter().try_for_each(Json::check_numbers),
+            Json::Object(members) => members.iter().try_for_each(|(_, value)| value.check_numbers()),
+            _ => Ok(()),
+        }
+    }
+
     /// Appends it as JSON.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ pub(crate) enum JsonType {
     Float,
     Text,
     List(Box<JsonType>),
-    /// Lists of objects, which are kept as JSON.
+    /// Lists of objects, or of lists of them, which are kept as JSON.
     Objects,
 }
 
@@ -36,9 +36,7 @@ impl JsonType {
             Json::Object(_) => return Err("an object, which is no column within a list".to_owned()),
             Json::List(values) if matches!(values.first(), Some(Json::Object(_))) => {
                 for value in values {
-                    value
-                        .written(&mut String::new())
-                        .map_err(|found| format!("a list of objects with {found}"))?;
+                    value.check_numbers().map_err(|found| format!("a list of objects with {found}"))?;
                 }
                 match values.iter().find(|value| !matches!(value, Json::Object(_))) {
                     Some(other) => return Err(format!("a list of objects and of {}", other.kind())),
@@ -57,7 +55,8 @@ impl JsonType {
                         format!("a list of {} and of {}", known.in_words(), of_value.in_words())
                     })?;
                 }
-                JsonType::List(Box::new(item))
+                // A list of lists of objects is JSON as a whole.
+                if item == JsonType::Objects { item } else { JsonType::List(Box::new(item)) }
             }
         })
     }

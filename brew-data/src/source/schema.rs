@@ -13,6 +13,7 @@ use super::table::Table;
 use super::wider::wider;
 use crate::arrays::half::Half;
 use crate::error::Error;
+use crate::parse::columns::{is_json, type_in_words};
 
 /// Why a column cannot be read.
 #[derive(Debug, Clone)]
@@ -99,10 +100,11 @@ fn one_column(tables: &[Table], field: &Field) -> (Field, ColumnPlace) {
         if *joined.data_type() == DataType::Null {
             (joined, typed) = (other.clone(), table);
         } else if *other.data_type() != DataType::Null {
-            // Two-byte floats stored as integers must not be widened.
+            // Two-byte floats stored as integers must not be widened, and JSON is not text.
             let is_bits = |field: &Field| !matches!(Half::of(field, None), Ok(None));
-            let same = joined.data_type().equals_datatype(other.data_type());
-            let wider = match same || is_bits(&joined) || is_bits(other) {
+            let alike = is_json(&joined) == is_json(other);
+            let same = alike && joined.data_type().equals_datatype(other.data_type());
+            let wider = match same || !alike || is_bits(&joined) || is_bits(other) {
                 true => same.then(|| joined.data_type().clone()),
                 false => wider(joined.data_type(), other.data_type()),
             };
@@ -114,8 +116,8 @@ fn one_column(tables: &[Table], field: &Field) -> (Field, ColumnPlace) {
             let message = format!(
                 "the column `{}` is {}, but {} in {}: write all files with one type",
                 field.name(),
-                other.data_type(),
-                joined.data_type(),
+                type_in_words(other),
+                type_in_words(&joined),
                 typed.path.display()
             );
             return refused(field.name(), table, message);

@@ -33,10 +33,7 @@ impl Cells<'_> {
 
     /// A column of text.
     pub(super) fn texts(&self, name: &str) -> Result<Vec<&str>> {
-        let array = self.column(name)?;
-        if self.is_json(name) {
-            return Err(self.wrong_type(name, "text"));
-        }
+        let array = self.text_column(name, "text")?;
         let texts = (0..self.rows()).map(|row| text_at(array, row));
         texts.collect::<Option<_>>().ok_or_else(|| self.wrong_type(name, "text"))
     }
@@ -70,7 +67,7 @@ impl Cells<'_> {
 
     /// A column of lists of text; plain text counts as lists of one.
     pub(super) fn lists_of_texts(&self, name: &str) -> Result<Vec<Vec<&str>>> {
-        let array = self.column(name)?;
+        let array = self.text_column(name, "lists of text")?;
         let (values, ranges) = lists(array);
         self.refuse_nulls(name, values, &ranges)?;
         let texts = |range: Range<usize>| range.map(|value| text_at(values, value)).collect::<Option<_>>();
@@ -106,6 +103,11 @@ impl Cells<'_> {
         self.columns
             .column_by_name(name)
             .ok_or_else(|| Error::format(self.dataset.path(), format!("column `{name}` was not read")))
+    }
+
+    /// A column whose text, if it is text, is not JSON.
+    fn text_column(&self, name: &str, needed: &str) -> Result<&ArrayRef> {
+        if self.is_json(name) { Err(self.wrong_type(name, needed)) } else { self.column(name) }
     }
 
     /// Whether a column holds lists of objects as JSON.

@@ -1,6 +1,6 @@
 //! A column that nobody uses refuses no file; one that is used says which row, and what is wrong with it.
 
-use arrow::array::{Int64Array, NullArray, RecordBatch, StringArray};
+use arrow::array::{Int64Array, LargeStringArray, NullArray, RecordBatch, StringArray};
 use brew_data::{Dataset, Delimited, Format, Layout};
 use tempfile::tempdir;
 
@@ -96,6 +96,23 @@ fn json_members_of_mixed_types_are_refused_when_they_are_used() {
         let used = odd("a.json", &format!("[{}]", rows.join(",\n")), column);
         assert!(used.ends_with(&format!("`: row {row}")), "{used}");
     }
+}
+
+#[test]
+fn lists_of_lists_of_objects_are_kept_as_json_and_the_other_columns_are_read() {
+    let start = r#""text": "a good film", "label": 1"#;
+    for turns in [r#"[[{"role":"user"}]]"#, r#"[[],[{"role":"user"}],null]"#, r#"[[[{"n":1.5}]]]"#] {
+        let content = format!("{{{start}, \"turns\": {turns}}}\n");
+        let folder = files(&[("a.jsonl", content.as_bytes())]);
+        let rows = Dataset::open(folder.path().join("a.jsonl")).unwrap();
+        assert_eq!(rows.texts("text").unwrap(), ["a good film"]);
+        assert_eq!(rows.texts("turns").unwrap(), [turns]);
+    }
+    let content = format!("{{{start}, \"turns\": [[{{\"n\": NaN}}]]}}\n");
+    assert_eq!(
+        odd("a.jsonl", &content, "turns"),
+        "a.jsonl, line 1, column `turns`: row 0: the value is a list of a list of objects with the number NaN"
+    );
 }
 
 #[test]
@@ -196,6 +213,36 @@ fn columns_that_differ_between_shards_are_refused_when_they_are_used() {
             used("late"),
             format!("1.{extension}: there is no column `late`, which 2.{extension} has")
         );
+    }
+}
+
+#[test]
+fn text_and_json_in_shards_of_one_column_are_refused_when_they_are_used() {
+    let json = files(&[("a.jsonl", br#"{"id": 1, "prompt": [{"role": "user", "content": "Hi"}]}"#)]);
+    let json = Dataset::open(json.path().join("a.jsonl")).unwrap();
+    let plain =
+        table(&[("id", array(Int64Array::from(vec![2]))), ("prompt", array(StringArray::from(vec!["Hi"])))]);
+    let large = table(&[
+        ("id", array(Int64Array::from(vec![2]))),
+        ("prompt", array(LargeStringArray::from(vec!["Hi"]))),
+    ]);
+    for (plain, type_name) in [(&plain, "Utf8"), (&large, "LargeUtf8")] {
+        let lists = "lists of objects (JSON)";
+        for (shards, found, known) in [([plain, &json], lists, type_name), ([&json, plain], type_name, lists)]
+        {
+            let folder = tempdir().unwrap();
+            for (number, rows) in (1..).zip(shards) {
+                rows.write_parquet(folder.path().join(format!("{number}.parquet"))).unwrap();
+            }
+            let rows = Dataset::open(folder.path().join("*.parquet")).unwrap();
+            assert_eq!(rows.integers("id").unwrap().len(), 2);
+            assert_eq!(
+                message(&folder, rows.texts("prompt").map(|_| rows.clone())),
+                format!(
+                    "2.parquet: the column `prompt` is {found}, but {known} in 1.parquet: write all files with one type"
+                )
+            );
+        }
     }
 }
 
