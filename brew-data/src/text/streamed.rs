@@ -25,7 +25,7 @@ impl<'t> Streamed<'t> {
     pub(super) fn push(&mut self, id: i64) -> Result<Option<String>> {
         self.ids.push(id);
         let text = self.tokenizer.decode(&self.ids)?;
-        // The text so far may change only in its last, incomplete character.
+        // The end may still change: it is incomplete.
         Ok(if text.ends_with(INCOMPLETE) { None } else { self.give(text) })
     }
 
@@ -36,7 +36,12 @@ impl<'t> Streamed<'t> {
     }
 
     fn give(&mut self, text: String) -> Option<String> {
-        let rest = text.strip_prefix(&self.given)?.to_owned();
+        // With byte fallback, a byte that makes a run of bytes invalid also undoes the characters before it in the run.
+        // What was given cannot be taken back, so what follows as many characters is new.
+        let rest = match text.strip_prefix(&self.given) {
+            Some(rest) => rest.to_owned(),
+            None => text.chars().skip(self.given.chars().count()).collect(),
+        };
         self.given = text;
         (!rest.is_empty()).then_some(rest)
     }
@@ -63,6 +68,21 @@ mod tests {
         Tokenizer::from_folder(folder.path()).unwrap()
     }
 
+    /// A tokenizer whose tokens are characters and, where it has none, the bytes of `é` and `€`, as Llama 2's.
+    fn byte_fallback() -> Tokenizer {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = ["<unk>", "a", "b", "c", "<0xC3>", "<0xA9>", "<0xE2>", "<0x82>", "<0xAC>"];
+        let vocabulary: serde_json::Map<_, _> =
+            tokens.iter().enumerate().map(|(id, token)| ((*token).to_owned(), id.into())).collect();
+        let tokenizer = serde_json::json!({
+            "version": "1.0",
+            "decoder": { "type": "Sequence", "decoders": [{ "type": "ByteFallback" }, { "type": "Fuse" }] },
+            "model": { "type": "BPE", "vocab": vocabulary, "merges": [], "unk_token": "<unk>", "byte_fallback": true },
+        });
+        std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+        Tokenizer::from_folder(folder.path()).unwrap()
+    }
+
     fn pieces(tokenizer: &Tokenizer, ids: &[i64]) -> Vec<Option<String>> {
         let mut streamed = Streamed::new(tokenizer);
         let mut pieces: Vec<_> = ids.iter().map(|id| streamed.push(*id).unwrap()).collect();
@@ -79,6 +99,15 @@ mod tests {
         // The answer ended before its last character was complete.
         let cut = pieces(&tokenizer, &[1, 6, 7]);
         assert_eq!(cut, [Some("a".to_owned()), None, None, Some("\u{fffd}".to_owned())]);
+    }
+
+    #[test]
+    fn what_follows_a_character_that_byte_fallback_undoes_is_given() {
+        let tokenizer = byte_fallback();
+        let given = pieces(&tokenizer, &[4, 5, 6, 1, 2, 3]);
+        let given: Vec<&str> = given.iter().map(|piece| piece.as_deref().unwrap_or("-")).collect();
+        assert_eq!(tokenizer.decode(&[4, 5, 6, 1, 2, 3]).unwrap(), "\u{fffd}\u{fffd}\u{fffd}abc");
+        assert_eq!(given, ["-", "é", "-", "\u{fffd}\u{fffd}a", "b", "c", "-"]);
     }
 
     #[test]
