@@ -1,5 +1,6 @@
 //! A saved language model that continues text: tokenizer, model, and settings in one.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use brew_core::generate::{GenerationConfig, Prompts, generate_streaming};
@@ -11,6 +12,9 @@ use super::chat::conversation::Chat;
 use super::chat::template::ChatTemplate;
 use super::streamed::Streamed;
 use super::tokenizer::Tokenizer;
+
+/// Who is told what was added to which answer.
+type Listener<'l> = Option<&'l mut dyn FnMut(usize, &str) -> Result<()>>;
 
 /// A language model with its tokenizer.
 ///
@@ -33,7 +37,8 @@ pub struct TextGenerator {
     model: DecoderForCausalLm,
     tokenizer: Tokenizer,
     config: GenerationConfig,
-    template: Option<ChatTemplate>,
+    /// The template set, or the folder's once it is needed.
+    template: OnceCell<ChatTemplate>,
     /// The folder that may have a template.
     folder: Option<PathBuf>,
 }
@@ -69,7 +74,13 @@ impl TextGenerator {
 
     /// A model in memory, with the tokenizer that made its data, and default settings.
     pub fn new(model: DecoderForCausalLm, tokenizer: Tokenizer) -> Self {
-        TextGenerator { config: GenerationConfig::of(&model), model, tokenizer, template: None, folder: None }
+        TextGenerator {
+            config: GenerationConfig::of(&model),
+            model,
+            tokenizer,
+            template: OnceCell::new(),
+            folder: None,
+        }
     }
 
     /// The same generator with other settings.
@@ -94,7 +105,7 @@ impl TextGenerator {
     /// The same generator with this chat template instead of the folder's, or with the folder's and arguments of one's own.
     #[must_use]
     pub fn with_template(self, template: ChatTemplate) -> Self {
-        TextGenerator { template: Some(template), ..self }
+        TextGenerator { template: OnceCell::from(template), ..self }
     }
 
     /// The settings: those of the folder over the defaults.
@@ -113,7 +124,7 @@ impl TextGenerator {
     /// Those of [`generate`](fn@brew_core::generate::generate), among them a prompt too long for the model; the tokenizer
     /// rejects a text.
     pub fn generate(&self, prompts: &[&str]) -> Result<Vec<Written>> {
-        self.generate_streaming(prompts, |_, _| Ok(()))
+        self.texts(prompts, None)
     }
 
     /// As [`generate`](Self::generate), and calls `told` with the number of an answer and the text that was added to it,
@@ -137,10 +148,15 @@ impl TextGenerator {
     pub fn generate_streaming(
         &self,
         prompts: &[&str],
-        told: impl FnMut(usize, &str) -> Result<()>,
+        mut told: impl FnMut(usize, &str) -> Result<()>,
     ) -> Result<Vec<Written>> {
-        let tokens = self.tokenizer.encode(prompts)?;
-        self.continued(tokens.into_iter().map(|tokens| tokens.input_ids), &self.config, told)
+        self.texts(prompts, Some(&mut told))
+    }
+
+    fn texts(&self, prompts: &[&str], listener: Listener<'_>) -> Result<Vec<Written>> {
+        let encodings = self.tokenizer.encode_all(prompts.to_vec())?;
+        let tokens = encodings.iter().map(|one| one.get_ids()[self.tokenizer.of_prompt(one)].to_vec());
+        self.continued(tokens, &self.config, listener)
     }
 
     /// Answers each chat, as its template writes it. An answer also ends at the template's `eos_token`.
@@ -161,7 +177,7 @@ impl TextGenerator {
     /// # Errors
     /// As [`generate`](Self::generate); there is no template, or it refuses a chat.
     pub fn chat(&self, chats: &[Chat]) -> Result<Vec<Written>> {
-        self.chat_streaming(chats, |_, _| Ok(()))
+        self.answers(chats, None)
     }
 
     /// As [`chat`](Self::chat), and calls `told` as [`generate_streaming`](Self::generate_streaming) does.
@@ -171,38 +187,46 @@ impl TextGenerator {
     pub fn chat_streaming(
         &self,
         chats: &[Chat],
-        told: impl FnMut(usize, &str) -> Result<()>,
+        mut told: impl FnMut(usize, &str) -> Result<()>,
     ) -> Result<Vec<Written>> {
-        let found;
-        let template = match (&self.template, &self.folder) {
-            (Some(template), _) => template,
-            (None, Some(folder)) => {
-                found = ChatTemplate::from_folder(folder)?;
-                &found
-            }
-            (None, None) => {
-                return Err(Error::invalid("there is no chat template: set one with `with_template`"));
-            }
-        };
+        self.answers(chats, Some(&mut told))
+    }
+
+    fn answers(&self, chats: &[Chat], listener: Listener<'_>) -> Result<Vec<Written>> {
+        let template = self.template()?;
         let texts = chats.iter().map(|chat| Ok(template.render(&chat.clone().answered())?));
         let texts = texts.collect::<Result<Vec<String>>>()?;
         let tokens = self.tokenizer.encode_rendered(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
         let mut config = self.config.clone();
         config.stop_at(template.token("eos_token").and_then(|token| self.tokenizer.id_of(token)));
-        self.continued(tokens.into_iter().map(|tokens| tokens.input_ids), &config, told)
+        self.continued(tokens.into_iter().map(|tokens| tokens.input_ids), &config, listener)
+    }
+
+    /// The template set, or the folder's, read once.
+    fn template(&self) -> Result<&ChatTemplate> {
+        if let Some(template) = self.template.get() {
+            return Ok(template);
+        }
+        let Some(folder) = &self.folder else {
+            return Err(Error::invalid("there is no chat template: set one with `with_template`"));
+        };
+        let found = ChatTemplate::from_folder(folder)?;
+        Ok(self.template.get_or_init(|| found))
     }
 
     fn continued(
         &self,
         prompts: impl Iterator<Item = Vec<u32>>,
         config: &GenerationConfig,
-        mut told: impl FnMut(usize, &str) -> Result<()>,
+        mut listener: Listener<'_>,
     ) -> Result<Vec<Written>> {
         let prompts = Prompts::of_ids(prompts.map(|ids| ids.into_iter().map(i64::from).collect()));
         let each = usize::try_from(config.num_return_sequences).unwrap_or(0);
-        let mut texts: Vec<Streamed<'_>> =
-            (0..prompts.rows().len() * each).map(|_| Streamed::new(&self.tokenizer)).collect();
+        // Every token decodes its whole answer again, which only a listener needs.
+        let streamed = if listener.is_some() { prompts.rows().len() * each } else { 0 };
+        let mut texts: Vec<Streamed<'_>> = (0..streamed).map(|_| Streamed::new(&self.tokenizer)).collect();
         let generation = generate_streaming(&self.model, &prompts, config, |chosen| {
+            let Some(told) = listener.as_mut() else { return Ok(()) };
             for (row, id) in chosen.rows.iter().zip(chosen.ids) {
                 if let Some(text) = texts[*row].push(*id)? {
                     told(*row, &text)?;
@@ -210,9 +234,11 @@ impl TextGenerator {
             }
             Ok(())
         })?;
-        for (row, text) in texts.into_iter().enumerate() {
-            if let Some(text) = text.finish()? {
-                told(row, &text)?;
+        if let Some(told) = listener {
+            for (row, text) in texts.into_iter().enumerate() {
+                if let Some(text) = text.finish()? {
+                    told(row, &text)?;
+                }
             }
         }
         let rows = prompts.rows().iter().flat_map(|prompt| std::iter::repeat_n(prompt, each));

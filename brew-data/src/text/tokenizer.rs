@@ -5,6 +5,7 @@
 //! batches are padded to their own longest row.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use brew_core::vocabulary::Vocabulary;
@@ -193,6 +194,19 @@ impl Tokenizer {
     /// As [`Tokenizer::encode_all`], with the word of each token.
     pub(crate) fn encode_words(&self, words: Vec<Vec<&str>>) -> Result<Vec<Encoding>> {
         self.inner.encode_batch(words, true).map_err(|error| Error::format(&self.path, error))
+    }
+
+    /// The tokens of a plain prompt that stay: not the special token that was added before the same one of the text, nor
+    /// the end-of-sequence token that was added after it, since the model is to continue.
+    pub(super) fn of_prompt(&self, encoding: &Encoding) -> Range<usize> {
+        let (ids, added) = (encoding.get_ids(), encoding.get_special_tokens_mask());
+        let is_special = |id: u32| {
+            let token = self.inner.id_to_token(id);
+            token.is_some_and(|token| self.inner.get_added_vocabulary().is_special_token(&token))
+        };
+        let doubled = matches!((ids, added), ([first, second, ..], [1, 0, ..]) if first == second && is_special(*first));
+        let ended = self.eos.is_some() && ids.last().copied() == self.eos && added.last() == Some(&1);
+        usize::from(doubled)..ids.len() - usize::from(ended)
     }
 
     /// All token ids, added tokens included.

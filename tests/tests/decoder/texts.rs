@@ -126,6 +126,36 @@ fn a_templated_prompt_begins_once() {
     assert_eq!(generator.with_template(other).chat(&chats).unwrap()[0].prompt, [4, 5]);
 }
 
+// Defect: a tokenizer that ends texts ended the prompt, and the model was asked what follows the end.
+#[test]
+fn a_prompt_begins_once_and_is_not_ended() {
+    let folder = folder();
+    let path = folder.path().join("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let special = |token: &str| json!({ "SpecialToken": { "id": token, "type_id": 0 } });
+    let single = json!([special("<s>"), { "Sequence": { "id": "A", "type_id": 0 } }, special("</s>")]);
+    tokenizer["post_processor"]["single"] = single;
+    tokenizer["post_processor"]["special_tokens"]["</s>"] =
+        json!({ "id": "</s>", "ids": [1], "tokens": ["</s>"] });
+    write(folder.path(), "tokenizer.json", &tokenizer);
+    let generator = open(folder.path());
+    for (prompt, tokens) in
+        [("ab", &[0, 4, 5][..]), ("<s>ab", &[0, 4, 5]), ("ab</s>", &[0, 4, 5, 1]), ("", &[0])]
+    {
+        assert_eq!(generator.generate(&[prompt]).unwrap()[0].prompt, tokens, "{prompt}");
+    }
+}
+
+#[test]
+fn the_template_of_a_folder_is_read_once() {
+    let folder = folder();
+    let generator = open(folder.path());
+    let chats = [Chat::new([Message::user("ab")])];
+    let first = generator.chat(&chats).unwrap();
+    std::fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
+    assert_eq!(generator.chat(&chats).unwrap(), first);
+}
+
 #[test]
 fn answers_end_at_the_tokens_of_both_configs_and_of_the_template() {
     let folder = folder();

@@ -43,7 +43,7 @@ impl CausalRows {
         for (row, (text, encoding)) in texts.iter().zip(&encodings).enumerate() {
             let mut made = Row { tokens: placed(text, encoding, &is_special), cut: 0 };
             if is_plain {
-                self.finish(&mut made, encoding, tokenizer.eos(), &is_special);
+                self.finish(&mut made, encoding, tokenizer);
             }
             tally.unstopped += unstopped(&made.tokens, &is_special);
             let length = made.tokens.len();
@@ -68,31 +68,14 @@ impl CausalRows {
 
     /// Sets right the special tokens of plain text: one at the start even where the text brings its own, and the
     /// end-of-sequence token after everything but a prompt.
-    fn finish(
-        &self,
-        row: &mut Row,
-        encoding: &Encoding,
-        eos: Option<u32>,
-        is_special: &impl Fn(u32) -> bool,
-    ) {
-        let added = |place: Option<&u32>| place == Some(&1);
-        let mask = encoding.get_special_tokens_mask();
-        if let [(first, _), (second, _), ..] = row.tokens[..]
-            && first == second
-            && is_special(first)
-            && added(mask.first())
+    fn finish(&self, row: &mut Row, encoding: &Encoding, tokenizer: &Tokenizer) {
+        let kept = tokenizer.of_prompt(encoding);
+        row.tokens.truncate(kept.end);
+        row.tokens.drain(..kept.start);
+        if self.has_labels()
+            && let Some(eos) = tokenizer.eos()
         {
-            row.tokens.remove(0);
-        }
-        let ends = row.tokens.last().is_some_and(|(last, _)| Some(*last) == eos);
-        if !self.has_labels() {
-            if ends && added(mask.last()) {
-                row.tokens.pop();
-            }
-        } else if let Some(eos) = eos {
-            if ends {
-                row.tokens.pop();
-            }
+            row.tokens.pop_if(|(last, _)| *last == eos);
             row.tokens.push((eos, true));
         }
     }
