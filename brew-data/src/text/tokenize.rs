@@ -91,8 +91,10 @@ impl Tokenize {
     }
 
     /// Adds the segment of each token, for models that read it.
+    ///
+    /// [`Tokenize::pair`] and [`Tokenize::questions`] always add it, and [`Tokenize::causal`] never.
     pub fn token_type_ids(mut self) -> Self {
-        self.token_type_ids = true;
+        self.token_type_ids = !matches!(self.input, Input::Causal(_));
         self
     }
 

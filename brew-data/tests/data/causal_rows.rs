@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use brew_data::{CausalRows, ChatTemplate, Dataset, LossOn, Tokenize, Tokenizer, Truncate};
+use brew_data::{CausalRows, ChatTemplate, Dataset, LossOn, Tokenize, Tokenizer, Truncate, Words};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
@@ -189,7 +189,8 @@ fn every_shape_has_its_text_and_its_loss() {
     for (row, text) in [(json!("Hi"), "Hi"), (chat()["messages"].clone(), "")] {
         let is_chat = row.is_array();
         let row = json!({"prompt": if is_chat { json!([row[0]]) } else { row }});
-        let made = made(&[row], CausalRows::prompts("prompt").template(&untagged()), 64).unwrap();
+        let causal = CausalRows::prompts("prompt");
+        let made = made(&[row], if is_chat { causal.template(&untagged()) } else { causal }, 64).unwrap();
         assert!(!made.columns().contains(&"labels"));
         let text = if is_chat { "<|turn|>user\nHi<|end|>\n<|turn|>assistant\n" } else { text };
         assert_eq!(decoded(&made.integer_lists("input_ids").unwrap()[0]), text);
@@ -217,22 +218,43 @@ fn the_end_of_sequence_token_is_learnt_once_where_the_row_has_it_and_where_it_ha
     assert_eq!(found, expected);
 }
 
+/// The tokenizer with special tokens around each text.
+fn adding(folder: &TempDir, single: &[Value]) -> Tokenizer {
+    let mut file: Value =
+        serde_json::from_slice(&fs::read(fixture("tokenizer/tokenizer.json")).unwrap()).unwrap();
+    let special =
+        |token: &str| json!({"id": token, "ids": [file["model"]["vocab"][token]], "tokens": [token]});
+    file["post_processor"] = json!({"type": "TemplateProcessing", "single": single,
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {"<s>": special("<s>"), "</s>": special("</s>")}});
+    fs::write(folder.path().join("tokenizer.json"), file.to_string()).unwrap();
+    fs::copy(fixture("tokenizer/tokenizer_config.json"), folder.path().join("tokenizer_config.json"))
+        .unwrap();
+    Tokenizer::from_folder(folder.path()).unwrap()
+}
+
+#[test]
+fn a_tokenizer_that_ends_texts_ends_each_once_and_no_prompt() {
+    let folder = tempdir().unwrap();
+    let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+    let tokenizer = adding(&folder, &[text, json!({"SpecialToken": {"id": "</s>", "type_id": 0}})]);
+    let rows = table(&folder, &[json!({"text": "Hi"}), json!({"text": "Hi</s>"})]);
+    let ids = |causal: CausalRows| {
+        let made = rows.tokenize(&tokenizer, &Tokenize::causal(causal, 64), folder.path()).unwrap();
+        made.integer_lists("input_ids").unwrap().iter().map(|ids| decoded(ids)).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(CausalRows::text("text")), ["Hi</s>", "Hi</s>"]);
+    assert_eq!(ids(CausalRows::prompts("text")), ["Hi", "Hi</s>"]);
+}
+
 /// Defect 18: templated text tokenised again with special tokens, and two BOS.
 #[test]
 fn a_text_that_brings_its_first_special_token_has_it_once() {
     let folder = tempdir().unwrap();
-    let path = folder.path().join("tokenizer.json");
-    let mut file: Value =
-        serde_json::from_slice(&fs::read(fixture("tokenizer/tokenizer.json")).unwrap()).unwrap();
-    let bos = file["model"]["vocab"]["<s>"].as_i64().unwrap();
-    file["post_processor"] = json!({"type": "TemplateProcessing",
-        "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
-        "special_tokens": {"<s>": {"id": "<s>", "ids": [bos], "tokens": ["<s>"]}}});
-    fs::write(&path, file.to_string()).unwrap();
-    fs::copy(fixture("tokenizer/tokenizer_config.json"), folder.path().join("tokenizer_config.json"))
-        .unwrap();
-    let tokenizer = Tokenizer::from_folder(folder.path()).unwrap();
+    let begins = json!({"SpecialToken": {"id": "<s>", "type_id": 0}});
+    let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+    let tokenizer = adding(&folder, &[begins, text]);
+    let bos = tokenizer.encode(&[""]).unwrap()[0].input_ids[0].into();
     let rows = table(
         &folder,
         &[
@@ -375,7 +397,11 @@ fn a_row_that_is_no_chat_is_refused_by_row_and_column() {
     assert!(refusal(&[row], causal()).contains("add `.tools(\"tools\")`"));
     let mut row = chat();
     row["chat_template_kwargs"] = json!({"enable_thinking": false});
-    assert!(refusal(&[row], causal()).contains("not supported yet"));
+    assert!(refusal(std::slice::from_ref(&row), causal()).contains("not supported yet"));
+    // A column that is named like the tools, and is not them, hides nothing.
+    row["tools"] = json!([{"type": "function"}]);
+    row["my_tools"] = row["tools"].clone();
+    assert!(refusal(&[row], causal().tools("my_tools")).contains("not supported yet"));
     let asked = json!({"prompt": [{"role": "assistant", "content": "Hi"}], "completion": [{"role": "assistant", "content": "Yes"}]});
     let message = refusal(&[asked], CausalRows::completions("prompt", "completion").template(&untagged()));
     assert!(
@@ -385,9 +411,44 @@ fn a_row_that_is_no_chat_is_refused_by_row_and_column() {
 }
 
 #[test]
-fn a_column_of_messages_is_not_tokenised_as_a_text() {
+fn a_template_that_would_not_be_used_is_refused() {
+    let messages = r#"[{"role": "user", "content": "Hi"}]"#;
+    for (row, causal) in [
+        (json!({"text": "Hi"}), CausalRows::text("text")),
+        (json!({"prompt": "Hi"}), CausalRows::prompts("prompt")),
+        (json!({"prompt": messages}), CausalRows::prompts("prompt")),
+        (
+            json!({"prompt": messages, "completion": messages}),
+            CausalRows::completions("prompt", "completion"),
+        ),
+    ] {
+        assert!(made(std::slice::from_ref(&row), causal.clone(), 512).is_ok());
+        let message = refusal(&[row], causal.template(&untagged()));
+        assert!(message.contains("plain text, which no template renders"), "{message}");
+    }
+}
+
+#[test]
+fn rows_for_language_models_have_no_segments() {
+    let folder = tempdir().unwrap();
+    let rows = table(&folder, &[json!({"text": "Hi"})]);
+    let settings = Tokenize::causal(CausalRows::text("text"), 8).token_type_ids();
+    let made = rows.tokenize(&tokenizer(), &settings, folder.path()).unwrap();
+    assert_eq!(made.columns(), ["input_ids", "attention_mask", "labels", "truncated"]);
+}
+
+#[test]
+fn a_column_of_messages_is_not_tokenised_as_a_text_or_as_words() {
     let folder = tempdir().unwrap();
     let rows = table(&folder, &[chat()]);
+    let words = Tokenize::words(Words::of("messages"), 64);
+    let message = rows.tokenize(&tokenizer(), &words, folder.path()).unwrap_err().to_string();
+    assert!(
+        message.contains(
+            "column `messages`: its type is lists of objects (JSON), which cannot be read as lists of text"
+        ),
+        "{message}"
+    );
     let message =
         rows.tokenize(&tokenizer(), &Tokenize::text("messages", 64), folder.path()).unwrap_err().to_string();
     assert!(

@@ -32,28 +32,36 @@ impl CausalRows {
                  the model that learns from them",
             );
         }
+        if !is_chat && self.template.is_some() {
+            return refuse(
+                "a chat template was given, but the columns are plain text, which no template renders: leave out \
+                 `.template(…)`, or give lists of messages (JSON text of messages in a text column is read by \
+                 `CausalRows::messages` only)",
+            );
+        }
         if !is_chat && let Some(tools) = &self.tools {
             return refuse(&format!(
                 "`{tools}` was declared as tools, and only the template of messages reads tools"
             ));
         }
         // Left unread, both would change what the model learns without a word.
-        let unread = ["tools", "chat_template_kwargs"].into_iter().find(|name| {
+        let has = |name: &str| {
             let is_within =
-                |column: &&str| column.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
-            let found = dataset.columns().into_iter().any(|column| column == *name || is_within(&column));
-            is_chat && found && self.tools.as_deref() != Some(name)
-        });
-        match unread {
-            Some("tools") if self.tools.is_none() => refuse(
+                |column: &str| column.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+            is_chat && dataset.columns().into_iter().any(|column| column == name || is_within(column))
+        };
+        if self.tools.is_none() && has("tools") {
+            return refuse(
                 "the table has a column `tools`, which templates read: add `.tools(\"tools\")`, or leave the column out \
                  with `Dataset::only`",
-            ),
-            Some("chat_template_kwargs") => refuse(
+            );
+        }
+        if has("chat_template_kwargs") {
+            return refuse(
                 "the table has template arguments per row (`chat_template_kwargs`), which are not supported yet: leave \
                  them out with `Dataset::only`, and give all rows the same with `ChatTemplate::with_argument`",
-            ),
-            _ => Ok(()),
+            );
         }
+        Ok(())
     }
 }

@@ -63,8 +63,8 @@ enum Shape {
 /// | [`messages`](Self::messages) | a list of messages, `role` and `content` or ShareGPT's `from` and `value` | the assistant's turns |
 /// | [`prompts`](Self::prompts) | a prompt: a text, or a list of messages | no labels |
 ///
-/// Messages need the [`template`](Self::template) of the model. A column of messages is a list of objects: from JSON,
-/// from Parquet or Arrow (a list of structs), or JSON text in any format.
+/// Messages need the [`template`](Self::template) of the model. A column of messages is a list of objects: from JSON, or
+/// from Parquet or Arrow (a list of structs). [`messages`](Self::messages) also reads JSON text in a column of any format.
 ///
 /// ```
 /// use brew_data::{CausalRows, ChatTemplate, Dataset, Tokenize, Tokenizer, TooLong, Truncate};
@@ -131,7 +131,8 @@ impl CausalRows {
         CausalRows { shape, loss, template: None, tools: None, truncate: Truncate::Never }
     }
 
-    /// Renders messages with this template. Its text, special tokens, and arguments are part of the cache's key.
+    /// Renders messages with this template; with columns of plain text it is an error. Its text, special tokens, and
+    /// arguments are part of the cache's key.
     pub fn template(mut self, template: &ChatTemplate) -> Self {
         self.template = Some(template.clone());
         self

@@ -74,19 +74,19 @@ impl CausalRows {
                 Ok(pairs.map(|(prompt, rest)| plain(format!("{prompt}{rest}"), prompt.len())).collect())
             }
             Shape::Instructions { instruction, input, output } => {
-                let (instructions, outputs) = (cells.texts(instruction)?, cells.texts(output)?);
-                let rows = instructions.into_iter().zip(outputs).enumerate();
-                rows.map(|(row, (instruction, output))| {
+                let (instructions, answers) = (cells.texts(instruction)?, cells.texts(output)?);
+                let rows = instructions.into_iter().zip(answers).enumerate();
+                rows.map(|(row, (instruction, answer))| {
                     let given = cells.text_if_any(input, row)?.filter(|given| !given.is_empty());
                     let asked = given
                         .map_or_else(|| instruction.to_owned(), |given| format!("{instruction}\n\n{given}"));
                     if !is_chat {
                         let prompt = asked + "\n\n";
                         let length = prompt.len();
-                        return Ok(plain(prompt + output, length));
+                        return Ok(plain(prompt + answer, length));
                     }
-                    let chat = Chat::new([Message::user(&asked), Message::assistant(output)]);
-                    self.chat_text(cells, row, output_column(&self.shape), chat, 1)
+                    let chat = Chat::new([Message::user(&asked), Message::assistant(answer)]);
+                    self.chat_text(cells, row, output, chat, 1)
                 })
                 .collect()
             }
@@ -134,14 +134,6 @@ impl CausalRows {
         };
         let (text, trained) = rendered.map_err(|error| bad(error.to_string()))?;
         Ok(RowText { text, trained, is_plain: false })
-    }
-}
-
-fn output_column(shape: &Shape) -> &str {
-    match shape {
-        Shape::Instructions { output, .. } => output,
-        Shape::Text(column) | Shape::Prompt(column) | Shape::Messages(column) => column,
-        Shape::Completion { completion, .. } => completion,
     }
 }
 
