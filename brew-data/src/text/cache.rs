@@ -6,7 +6,7 @@ use std::path::Path;
 use arrow::ipc::writer::StreamWriter;
 
 use crate::dataset::Dataset;
-use crate::disk::is_whole;
+use crate::disk::{is_whole, seal};
 use crate::error::{Error, Result};
 use crate::progress::bar;
 
@@ -45,8 +45,18 @@ pub(super) fn key_of(
     Ok(hasher.finalize().to_hex().to_string())
 }
 
+/// The cache at this path for this key; `write` makes it if it is missing, damaged, or another's.
+pub(super) fn cached_or(path: &Path, key: &str, write: impl FnOnce() -> Result<()>) -> Result<Dataset> {
+    if let Some(known) = cached(path, key) {
+        return Ok(known);
+    }
+    write()?;
+    seal(path)?;
+    Dataset::open(path)
+}
+
 /// The cache at this path, if it is complete, unchanged, and made for this key.
-pub(super) fn cached(path: &Path, key: &str) -> Option<Dataset> {
+fn cached(path: &Path, key: &str) -> Option<Dataset> {
     is_whole(path).then_some(())?;
     let dataset = Dataset::open(path).ok()?;
     (dataset.schema().metadata().get(CACHE_KEY).map(String::as_str) == Some(key)).then_some(dataset)

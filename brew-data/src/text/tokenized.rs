@@ -8,13 +8,13 @@ use arrow::compute::take;
 use arrow::datatypes::Schema;
 use arrow::ipc::writer::FileWriter;
 
-use super::cache::{CACHE_KEY, cached, key_of};
+use super::cache::{CACHE_KEY, cached_or, key_of};
 use super::causal::tally::Tally;
 use super::cells::Cells;
 use super::tokenize::Tokenize;
 use super::tokenizer::Tokenizer;
 use crate::dataset::{Dataset, of_vocabulary, with_made};
-use crate::disk::{atomically, seal};
+use crate::disk::atomically;
 use crate::error::{Error, Result};
 use crate::progress::bar;
 
@@ -55,14 +55,7 @@ impl Dataset {
         }
         let key = key_of(self, &settings.columns(), tokenizer.hash().as_bytes(), settings)?;
         let path = cache_folder.as_ref().join(format!("tokens-{}.arrow", &key[..32]));
-        let tokens = match cached(&path, &key) {
-            Some(tokens) => tokens,
-            None => {
-                self.write_tokens(&cutting, settings, &key, &path)?;
-                seal(&path)?;
-                Dataset::open(&path)?
-            }
-        };
+        let tokens = cached_or(&path, &key, || self.write_tokens(&cutting, settings, &key, &path))?;
         Ok(tokens.limited_as(self))
     }
 

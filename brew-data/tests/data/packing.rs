@@ -138,6 +138,10 @@ fn rows_that_cannot_be_packed_are_refused_by_row_and_column() {
     assert!(twice.contains("is packed or padded already"), "{twice}");
     let limited = tokens(&folder, &[2]).limited_to(4, TooLong::Cut).pack(8, TooLong::Refuse, folder.path());
     assert!(limited.unwrap_err().to_string().contains("pack without a limit"));
+    for too_long in [TooLong::Refuse, TooLong::Cut] {
+        let none = tokens(&folder, &[2]).pack(0, too_long, folder.path()).unwrap_err().to_string();
+        assert_eq!(none, "packed rows of 0 tokens have no room: ask for 1 or more");
+    }
 }
 
 #[test]
@@ -165,7 +169,7 @@ fn packed_rows_are_cached_by_their_tokens_and_capacity_and_keep_the_vocabulary()
 }
 
 #[test]
-fn a_packed_epoch_that_is_resumed_goes_on_with_the_same_batches() {
+fn a_resumed_packed_epoch_has_the_same_batches() {
     let folder = tempdir().unwrap();
     let lengths: Vec<usize> = (0..200).map(|row| 1 + row * 7 % 13).collect();
     let loader = || {
