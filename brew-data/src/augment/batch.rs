@@ -5,11 +5,10 @@ use brew_core::error::InStage as _;
 use brew_core::tch::{Device, Kind, Tensor};
 
 use super::Augmentation;
+use super::masked_lm::INPUT_IDS;
 use super::row::Token;
 use crate::error::{Error, Result};
 
-/// The column of tokens; every padded list of the same length changes with it.
-const TOKENS: &str = "input_ids";
 /// The column that gives the number of tokens per row.
 const MASK: &str = "attention_mask";
 
@@ -17,7 +16,7 @@ impl Augmentation {
     /// Checks that batches with these columns can be augmented; reports all problems at once.
     pub(crate) fn check(&self, columns: &[Column]) -> Result<()> {
         let mut problems = self.problems();
-        for name in [TOKENS, MASK] {
+        for name in [INPUT_IDS, MASK] {
             if !columns.iter().any(|column| column.name == name && column.kind == Kind::Int64) {
                 problems.push(format!("the batch needs a column `{name}` of int64 to be augmented"));
             }
@@ -34,7 +33,7 @@ impl Augmentation {
         rows: &[u64],
         multiple: usize,
     ) -> brew_core::Result<B> {
-        let (Some(ids), Some(mask)) = (batch.column(TOKENS), batch.column(MASK)) else {
+        let (Some(ids), Some(mask)) = (batch.column(INPUT_IDS), batch.column(MASK)) else {
             return batch.map(&mut |_, tensor| Ok(tensor.shallow_clone()));
         };
         if mask.f_gt(1)?.f_any()?.f_int64_value(&[])? == 1 {
@@ -67,7 +66,7 @@ impl Augmentation {
             };
             let moved = tensor.f_gather(1, &places, false).in_stage(name)?;
             let moved = match (name, self.mask()) {
-                (TOKENS, Some(mask)) => moved.f_masked_fill(&masked, mask)?,
+                (INPUT_IDS, Some(mask)) => moved.f_masked_fill(&masked, mask)?,
                 _ => moved,
             };
             moved.f_masked_fill(&padding, pad).in_stage(name)
@@ -75,7 +74,8 @@ impl Augmentation {
     }
 }
 
-fn integers(tensor: &Tensor) -> brew_core::Result<Vec<i64>> {
+/// The values of a tensor, in order.
+pub(super) fn integers(tensor: &Tensor) -> brew_core::Result<Vec<i64>> {
     Ok(Vec::try_from(&tensor.f_to_device(Device::Cpu)?.f_reshape([-1])?)?)
 }
 

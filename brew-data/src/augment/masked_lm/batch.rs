@@ -3,9 +3,10 @@
 use brew_core::batch::FromColumns;
 use brew_core::error::InStage as _;
 use brew_core::role::IGNORED;
-use brew_core::tch::{Device, Tensor};
+use brew_core::tch::Tensor;
 
 use super::MaskedLm;
+use crate::augment::batch::integers;
 
 /// The column of tokens.
 pub(crate) const INPUT_IDS: &str = "input_ids";
@@ -60,8 +61,4 @@ impl MaskedLm {
             _ => Ok(tensor.shallow_clone()),
         })
     }
-}
-
-fn integers(tensor: &Tensor) -> brew_core::Result<Vec<i64>> {
-    Ok(Vec::try_from(&tensor.f_to_device(Device::Cpu)?.f_reshape([-1])?)?)
 }

@@ -1,4 +1,4 @@
-//! Masks and labels for masked language models: which tokens a model has to restore, anew in each epoch.
+//! Masks and labels for masked language models: which tokens a model has to restore, drawn again for each epoch.
 //!
 //! Each token is chosen with one probability (Devlin et al., "BERT", 2019). Of the chosen ones a share is replaced by
 //! the mask, a share by random tokens, and the others stay. The labels are the original tokens where they were
