@@ -100,7 +100,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let model = DecoderForCausalLm::from_pretrained(&arguments.model, device)?;
         let config = arguments.settings(GenerationConfig::of(&model).with_file_of(&arguments.model)?);
         let generation = generate(&model, &Prompts::of_ids([ids.clone()]), &config)?;
-        let tokenizer = Tokenizer::from_folder(&arguments.model).ok();
+        let tokenizer = Tokenizer::from_folder(&arguments.model);
+        let tokenizer = tokenizer.map_err(|error| eprintln!("no text: {error}")).ok();
         let answers = generation.answers.into_iter().zip(generation.ended);
         let answers = answers.map(|(answer, ended)| {
             let text = tokenizer.as_ref().map(|tokenizer| tokenizer.decode(&answer)).transpose()?;
