@@ -154,6 +154,7 @@ fn what_nobody_reads_is_not_kept() {
 
 #[test]
 fn dropout_is_on_in_training_alone() {
+    let _alone = tests::alone();
     let folder = copy_of_teacher();
     edit_config(folder.path(), |config| {
         config["hidden_dropout_prob"] = 0.5.into();

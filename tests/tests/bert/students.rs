@@ -76,6 +76,7 @@ fn layers_that_the_teacher_lacks_are_named() {
 
 #[test]
 fn a_new_head_comes_from_its_seed_alone() {
+    let _alone = tests::alone();
     let with_head = |seed| {
         let folder = trajectory("teacher");
         let model = BertForSequenceClassification::from_encoder(folder, 5, seed, Device::Cpu).unwrap();
