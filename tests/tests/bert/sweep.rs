@@ -106,6 +106,11 @@ fn problem(folder: &Path, head: &str, refused: Option<&str>) -> Option<String> {
     let ours = [("hidden", Some(hidden)), ("logits", logits), ("loss", loss)];
     let ours = ours.into_iter().filter_map(|(name, tensor)| Some((name.to_owned(), tensor?)));
     let ours: BTreeMap<String, Tensor> = ours.collect();
+    let wanted: Vec<&str> =
+        ["hidden", "logits", "loss"].into_iter().filter(|name| golden.contains_key(*name)).collect();
+    if !ours.keys().eq(&wanted) {
+        return Some(format!("it gives {:?}, and transformers {wanted:?}", ours.keys().collect::<Vec<_>>()));
+    }
     let found: Vec<(&String, f64)> =
         ours.iter().map(|(name, tensor)| (name, off(tensor, &golden[name]))).collect();
     if let Some(other) = under_a_new_head(folder, head, &golden) {
