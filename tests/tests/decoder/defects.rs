@@ -5,6 +5,7 @@ use brew_core::prelude::*;
 
 use tests::{alone, off};
 
+use super::denominators::assert_same_tensors;
 use super::packed::{at_tokens, packed, separate};
 use super::support::{ALL, difference, fixture, load, off_at_tokens, wants};
 
@@ -58,18 +59,11 @@ fn defect_17_packed_documents_do_not_see_each_other_on_any_path() {
         for (roles, recomputes) in paths {
             let one = on_path(&in_double(case), &packed, roles, recomputes);
             let other = on_path(&in_double(case), &separate, roles, recomputes);
-            assert_eq!(one.len(), other.len());
-            for ((name, one), (_, other)) in one.iter().zip(&other) {
-                let off = off(one, other);
-                assert!(off < 1e-6, "{case}, {roles:?}: {name} is off by {off:e}");
-            }
+            assert_same_tensors(&one, &other, 1e-6, &format!("{case}, {roles:?}"));
         }
         let [one, other] =
             [&packed, &separate].map(|batch| on_path(&load(case), batch, &["losses", "logits"], false));
-        for ((name, one), (_, other)) in one.iter().zip(&other) {
-            let off = off(one, other);
-            assert!(off < 2e-5, "{case} in float32: {name} is off by {off:e}");
-        }
+        assert_same_tensors(&one, &other, 2e-5, &format!("{case} in float32"));
         // The same in half precision, up to its rounding.
         for (kind, tolerance) in [(Kind::BFloat16, 0.06), (Kind::Half, 0.01)] {
             let teacher = DecoderForCausalLm::frozen(fixture(case), kind, Device::Cpu).unwrap();

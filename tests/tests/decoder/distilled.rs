@@ -134,7 +134,7 @@ fn a_student_learns_from_its_teacher_and_resumes_to_the_last_bit() {
     }
 }
 
-// The same dropout in each, which is seeded anew for every batch of every step.
+// The same dropout in each, which is reseeded for every batch of every step.
 #[test]
 fn a_loss_over_hidden_states_and_the_heads_matrix_teaches_as_one_over_logits() {
     let _alone = alone();
@@ -174,5 +174,7 @@ fn a_student_learns_in_low_precision_too() {
         assert!((totals[0] - wide[0]).abs() < 0.02 * wide[0], "{precision:?}: {} of {}", totals[0], wide[0]);
         assert!(totals.iter().all(|total| total.is_finite() && *total < 1.2 * wide[0]), "{totals:?}");
         assert!(totals != wide, "{precision:?}: it was rounded");
+        let (first, last) = (mean(&totals[..6]), mean(&totals[6..]));
+        assert!(last < first, "{precision:?}: {first} became {last}");
     }
 }

@@ -31,6 +31,7 @@ fn influences_are_those_measured_by_transformers() {
         ("gemma3", [0.617880, 0.233277]),
     ] {
         let ours = load(case).block_influence(&sample(case)).unwrap();
+        assert_eq!(ours.of_layers().len(), theirs.len(), "{case}");
         for (ours, theirs) in ours.of_layers().iter().zip(theirs) {
             assert!((ours - theirs).abs() < 2e-6, "{case}: {ours} and {theirs}");
         }
