@@ -38,6 +38,7 @@ fn programs(textbrewer: bool) -> Vec<(&'static str, String)> {
         ("expert, nothing dropped", undropped(EXPERT)),
         ("expert without dropout", with_fault(EXPERT, "student.train()\nevaluations", "evaluations")),
         ("expert without dropout later", with_fault(EXPERT, "        model.train(training)\n", "")),
+        ("expert that loses rows", with_fault(EXPERT, "in batches[epoch]:", "in (b[:7] for b in batches[epoch]):")),
         ("expert with other tokens", with_fault(EXPERT, "max_length=config[\"length\"]", "max_length=3")),
     ];
     if textbrewer {
@@ -54,6 +55,8 @@ fn programs(textbrewer: bool) -> Vec<(&'static str, String)> {
 fn assert_drops(said: &Value) {
     assert_eq!(said["dropout"]["passes"], 12, "{said}");
     assert_eq!(said["evaluations"][1]["step"], 12, "{said}");
+    // 45 rows, twice.
+    assert_eq!(said["examples"], 90, "{said}");
     let probes = said["probes"].as_array().unwrap();
     assert_eq!(probes.iter().map(|probe| probe["step"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 7]);
     for probe in probes {
@@ -88,7 +91,9 @@ fn the_student_of_each_peer_drops_from_its_first_step_on_and_one_that_does_not_i
     refused("expert without dropout", "step 1: the student trains without dropout");
     refused("expert without dropout later", "step 7: the student trains without dropout");
     refused("expert with other tokens", "train: the tokens or labels differ");
-    // The probe finds out a student of which nothing is dropped; with the same arithmetic the peers learn the same.
+    // It reports what it trained on, which `fair` compares: batches of 7, 7, 7, 7, 7, and 5 rows, twice.
+    assert_eq!(said["expert that loses rows"]["examples"], 80, "{said}");
+    // The probe detects a student without dropout; there the peers' losses are equal.
     let quiet = |name: &str| {
         let probe = &said[name]["probes"][1];
         assert_eq!(probe["passes_differ"], false, "{name}: {}", said[name]);
