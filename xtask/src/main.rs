@@ -118,7 +118,7 @@ enum Bench {
         /// Threads of each side.
         #[arg(long, default_value_t = 2)]
         threads: u64,
-        /// Discards the reports of earlier runs; without this, an interrupted race resumes.
+        /// Discards the reports of earlier runs; without this, an interrupted race resumes. Changed code is not noticed.
         #[arg(long)]
         fresh: bool,
     },

@@ -25,6 +25,8 @@ pub(crate) struct Times {
     pub(crate) evaluations: Vec<Evaluation>,
     /// Rows and bytes of the teacher's cache.
     pub(crate) cached: Option<(usize, u64)>,
+    /// Rows that the teacher computed for its cache.
+    pub(crate) computed: u64,
     last: Option<Instant>,
 }
 
@@ -43,6 +45,7 @@ impl Observer for Clock {
         match event {
             Event::TeacherCache { report, .. } => {
                 times.cached = Some((report.rows, report.bytes));
+                times.computed += report.computed;
             }
             Event::Evaluated { step, metric, value, .. } => match *metric {
                 "accuracy" => {

@@ -51,9 +51,7 @@ pub(crate) fn run(Arguments { recipe, tokenizer, out }: &Arguments) -> Result<()
         (0..recipe.epochs).map(|epoch| rows(&batches, epoch)).collect::<Result<Vec<_>>>()
     });
     let random = random?;
-    let steps: usize = random.iter().map(Vec::len).sum();
-    // No dataset has as many batches.
-    let steps = u64::try_from(steps).unwrap_or(u64::MAX);
+    let steps = random.iter().map(|epoch| epoch.len() as u64).sum::<u64>();
     let told = json!({
         "train": texts(&train)?,
         "dev": texts(&numbered(&reviews.dev)?)?,

@@ -149,5 +149,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Value> {
         "anonymous_bytes": anonymous * 1e6,
         "cached_rows": rows,
         "cached_bytes": bytes,
+        "computed_rows": times.computed,
     }))
 }

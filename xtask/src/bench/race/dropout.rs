@@ -38,7 +38,10 @@ fn programs(textbrewer: bool) -> Vec<(&'static str, String)> {
         ("expert, nothing dropped", undropped(EXPERT)),
         ("expert without dropout", with_fault(EXPERT, "student.train()\nevaluations", "evaluations")),
         ("expert without dropout later", with_fault(EXPERT, "        model.train(training)\n", "")),
-        ("expert that loses rows", with_fault(EXPERT, "in batches[epoch]:", "in (b[:7] for b in batches[epoch]):")),
+        (
+            "expert that loses rows",
+            with_fault(EXPERT, "in batches[epoch]:", "in (b[:7] for b in batches[epoch]):"),
+        ),
         ("expert with other tokens", with_fault(EXPERT, "max_length=config[\"length\"]", "max_length=3")),
     ];
     if textbrewer {

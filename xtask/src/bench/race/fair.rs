@@ -1,13 +1,16 @@
 //! Checks that the sides of a race did the same work.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::Run;
+use super::ways::{Keeps, Way};
 use crate::bench::measured::number;
 use crate::failure::{Failure, Result};
 
 /// Refuses runs of which one trained without dropout, or differs from the first in steps, examples, dropout, or
-/// teacher.
+/// teacher, and runs of several Pythons.
 ///
 /// # Errors
 ///
@@ -15,6 +18,7 @@ use crate::failure::{Failure, Result};
 pub(super) fn fair(runs: &[Run]) -> Result<()> {
     let Some(first) = runs.first() else { return Ok(()) };
     let mut problems = Vec::new();
+    let of_python = runs.iter().find(|run| run.measured.get("versions").is_some());
     for run in runs {
         let mut problem =
             |text: String| problems.push(format!("{} with seed {}: {text}", run.way.name, run.seed));
@@ -31,6 +35,14 @@ pub(super) fn fair(runs: &[Run]) -> Result<()> {
         for (what, found, expected) in alike.into_iter().filter(|(_, found, expected)| found != expected) {
             problem(format!("{what}: {found}, but {expected} for {}", first.way.name));
         }
+        let [own, other] = [Some(run), of_python].map(|run| run.and_then(|run| run.measured.get("versions")));
+        if let (Some(own), Some(other)) = (own, other)
+            && own != other
+        {
+            problem(format!(
+                "it ran with {own}, but another with {other}: choose one with BREW_PYTHON and add --fresh"
+            ));
+        }
         let [ours, theirs] = [run, first].map(|run| number(&run.measured, "teacher_accuracy"));
         let (ours, theirs) = (ours?, theirs?);
         // Rounding may change the class of a row or two.
@@ -39,6 +51,23 @@ pub(super) fn fair(runs: &[Run]) -> Result<()> {
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::all(problems)) }
+}
+
+/// Refuses what a way measured whose cache should have been full when it began, if the teacher ran after all.
+///
+/// # Errors
+///
+/// The number of rows that the cache lacked; the run has stored them.
+pub(super) fn cache_was_full(way: &Way, measured: &Value, cache: &Path) -> Result<()> {
+    let computed = if way.keeps == Keeps::Full { number(measured, "computed_rows")? } else { 0.0 };
+    if computed == 0.0 {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{}: `{}` lacked {computed} rows, so the teacher ran. They are there now: start the race again",
+        way.name,
+        cache.display()
+    )))
 }
 
 /// A probability of dropout that a run reported.
@@ -62,7 +91,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::bench::race::ways::WAYS;
+    use crate::bench::race::ways::{Side, WAYS};
 
     fn run(passes: u64, hidden: f64, teacher: f64) -> Run {
         let measured = json!({
@@ -82,5 +111,30 @@ mod tests {
             assert!(failure.contains(said), "{said} is not in\n{failure}");
         }
         assert!(fair(&[Run { way: &WAYS[0], seed: 0, measured: json!({}) }]).is_err());
+    }
+
+    #[test]
+    fn runs_of_two_pythons_are_refused() {
+        let with = |versions: &str| {
+            let mut run = run(10, 0.1, 0.86);
+            run.measured["versions"] = versions.into();
+            run
+        };
+        // brew's own runs report no Python.
+        assert_eq!(fair(&[run(10, 0.1, 0.86), with("torch 2.11.0"), with("torch 2.11.0")]), Ok(()));
+        let runs = [run(10, 0.1, 0.86), with("torch 2.11.0"), with("torch 2.10.0")];
+        let failure = fair(&runs).unwrap_err().to_string();
+        assert!(failure.contains(r#"ran with "torch 2.10.0", but another with "torch 2.11.0""#), "{failure}");
+    }
+
+    #[test]
+    fn a_run_whose_cache_was_not_full_is_refused_before_it_is_remembered() {
+        let of = |keeps: Keeps| WAYS.iter().find(|way| way.side == Side::Brew && way.keeps == keeps).unwrap();
+        let check = |keeps, measured| cache_was_full(of(keeps), &measured, Path::new("cache-f32-0"));
+        assert_eq!(check(Keeps::Full, json!({"computed_rows": 0})), Ok(()));
+        assert_eq!(check(Keeps::Fills, json!({"computed_rows": 320})), Ok(()));
+        let refused = check(Keeps::Full, json!({"computed_rows": 320})).unwrap_err().to_string();
+        assert!(refused.contains("brew, buckets, cache full: `cache-f32-0` lacked 320 rows"), "{refused}");
+        assert!(check(Keeps::Full, json!({})).is_err(), "a report without that number");
     }
 }

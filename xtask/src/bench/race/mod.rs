@@ -10,6 +10,7 @@ mod fair;
 mod pythons;
 mod sides;
 mod table;
+mod told;
 mod ways;
 
 use std::fs;

@@ -7,7 +7,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::Asked;
+use super::fair::cache_was_full;
 use super::pythons::Pythons;
+use super::told;
 use super::ways::{Keeps, Side, Way};
 use crate::bench::measured::parsed;
 use crate::bench::remembered::Remembered;
@@ -31,6 +33,10 @@ pub(super) struct Seed<'a> {
 
 impl Seed<'_> {
     /// Writes what all sides start from: the student, and the tokens, batches, and learning rates.
+    ///
+    /// # Errors
+    ///
+    /// If these are not those of the race that it resumes.
     pub(super) fn prepare(&self) -> Result<()> {
         let start = self.start();
         if !start.exists() {
@@ -40,7 +46,9 @@ impl Seed<'_> {
         }
         let mut program = race("data");
         program.args(self.recipe()).arg("--tokenizer").arg(workspace::minilm());
-        process::run(program.arg("--out").arg(self.told()))
+        let now = self.folder.join(format!("told-{}.new.json", self.number));
+        process::run(program.arg("--out").arg(&now))?;
+        told::keep(&now, &self.told())
     }
 
     /// What a way measures, or measured in an earlier race; `None` if there is no Python for it.
@@ -94,7 +102,9 @@ impl Seed<'_> {
             }
             let mut program = race("run");
             program.arg("--teacher").arg(self.teacher()).arg("--student").arg(self.start());
-            parsed(program.args(&arguments))
+            let measured = parsed(program.args(&arguments))?;
+            cache_was_full(way, &measured, &cache)?;
+            Ok(measured)
         })
     }
 
