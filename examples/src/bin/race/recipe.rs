@@ -46,9 +46,9 @@ impl Recipe {
         open_reviews(&self.data, (tokenizer, LENGTH), self.rows, &self.tokens)
     }
 
-    /// The training batches of all epochs.
+    /// The training batches of all epochs, made by one thread beside those of libtorch.
     pub(crate) fn batches<B: FromColumns>(&self, train: &Dataset, order: Order) -> Loader<B> {
-        let batches = train.batches::<B>(self.batch).shuffled(self.seed.into());
+        let batches = train.batches::<B>(self.batch).shuffled(self.seed.into()).workers(1);
         if order == Order::Bucketed { batches.bucketed() } else { batches }
     }
 }
