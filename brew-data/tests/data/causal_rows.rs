@@ -7,11 +7,8 @@ use brew_data::{CausalRows, ChatTemplate, Dataset, LossOn, Tokenize, Tokenizer, 
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
-use crate::chat_templates::{chats, rendered_by_python};
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chat").join(name)
-}
+use crate::chat_templates::{TOKENS, chats, fixture, rendered_by_python};
+use crate::say;
 
 fn tokenizer() -> Tokenizer {
     Tokenizer::from_folder(fixture("tokenizer")).unwrap()
@@ -19,7 +16,7 @@ fn tokenizer() -> Tokenizer {
 
 fn template(name: &str) -> ChatTemplate {
     let text = fs::read_to_string(fixture("templates").join(name)).unwrap();
-    ChatTemplate::new(&text, &[("bos_token", "<s>"), ("eos_token", "</s>")]).unwrap()
+    ChatTemplate::new(&text, &TOKENS).unwrap()
 }
 
 /// A chat template without tags, as most models have it: a turn ends with a special token and a newline.
@@ -112,7 +109,7 @@ fn compare(templates: &Path, tokenizer: &Tokenizer, rendered: &Value) -> usize {
         let path = folder.path().join("rows.json");
         fs::write(&path, format!("[{}]", given.join(","))).unwrap();
         let text = fs::read_to_string(templates.join(name)).unwrap();
-        let template = ChatTemplate::new(&text, &[("bos_token", "<s>"), ("eos_token", "</s>")]).unwrap();
+        let template = ChatTemplate::new(&text, &TOKENS).unwrap();
         let causal = CausalRows::messages("messages").template(&template);
         let opened = Dataset::open(path).unwrap();
         let causal = if opened.columns().contains(&"tools") { causal.tools("tools") } else { causal };
@@ -147,8 +144,7 @@ fn ids_and_assistant_masks_of_the_templates_of_trl_are_those_of_transformers_whe
     };
     let compared = compare(&templates, &Tokenizer::from_folder(saved).unwrap(), &rendered);
     assert!(compared > 0);
-    let line = format!("{compared} rows with the ids and assistant masks of transformers\n");
-    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+    say(&format!("{compared} rows with the ids and assistant masks of transformers"));
 }
 
 #[test]
@@ -199,7 +195,7 @@ fn every_shape_has_its_text_and_its_loss() {
 
 /// Defect 25: earlier assistant turns trained as if sampled.
 #[test]
-fn all_turns_of_the_assistant_are_learnt_or_only_the_last_as_declared_and_never_the_newline_after_the_stop_token()
+fn all_turns_of_the_assistant_are_learned_or_only_the_last_as_declared_and_never_the_newline_after_the_stop_token()
  {
     for template in [untagged(), template("thinking.jinja")] {
         let rows = CausalRows::messages("messages").template(&template);
@@ -210,7 +206,7 @@ fn all_turns_of_the_assistant_are_learnt_or_only_the_last_as_declared_and_never_
 
 /// Defect 2: pad == eos, and the end of a text masked or deleted.
 #[test]
-fn the_end_of_sequence_token_is_learnt_once_where_the_row_has_it_and_where_it_has_not() {
+fn the_end_of_sequence_token_is_learned_once_where_the_row_has_it_and_where_it_has_not() {
     let rows =
         [json!({"text": "Hi</s>"}), json!({"text": "Hi"}), json!({"text": ""}), json!({"text": "a</s>b"})];
     let found = texts(&rows, CausalRows::text("text"));

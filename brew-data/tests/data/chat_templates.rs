@@ -10,11 +10,11 @@ use brew_data::{Chat, ChatTemplate, Message};
 use serde_json::Value;
 use tempfile::tempdir;
 
-use crate::skipped;
+use crate::{python, say, skipped};
 
-const TOKENS: [(&str, &str); 2] = [("bos_token", "<s>"), ("eos_token", "</s>")];
+pub(crate) const TOKENS: [(&str, &str); 2] = [("bos_token", "<s>"), ("eos_token", "</s>")];
 
-fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chat").join(name)
 }
 
@@ -35,16 +35,11 @@ pub(crate) fn chats() -> Vec<Given> {
 ///
 /// `BREW_TRL` names the folder: `pip install --no-deps --target DIR trl`, then `BREW_TRL=DIR/trl/chat_templates`.
 pub(crate) fn rendered_by_python(arguments: &[&str]) -> Option<(PathBuf, Value)> {
-    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let Ok(templates) = std::env::var("BREW_TRL") else {
         skipped("BREW_TRL names no folder of chat templates: see chat_templates.rs");
         return None;
     };
-    let imports = Command::new(&python).args(["-c", "import transformers, jinja2"]).output();
-    if !imports.is_ok_and(|output| output.status.success()) {
-        skipped(&format!("`{python}` (BREW_PYTHON, else python3) has no transformers"));
-        return None;
-    }
+    let python = python("import transformers, jinja2")?;
     let output = Command::new(&python)
         .arg(fixture("render.py"))
         .args([&templates, "--given"])
@@ -108,8 +103,7 @@ fn the_templates_of_trl_render_as_in_transformers_where_they_are_given() {
     let Some((templates, rendered)) = rendered_by_python(&[]) else { return };
     let (rows, refused, marked) = compare(&templates, &rendered);
     assert!(rows >= 5 && marked > 0);
-    let line = format!("{rows} renders equal, {refused} of them refused by both, {marked} with parts\n");
-    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+    say(&format!("{rows} renders equal, {refused} of them refused by both, {marked} with parts"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use brew_data::{Dataset, Pieces, Tokenize, Tokenizer, Words};
 use tempfile::tempdir;
 
 use crate::batches::{Scores, array, epoch};
-use crate::skipped;
+use crate::python;
 
 fn carried(name: &str) -> Dataset {
     Dataset::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/carried").join(name)).unwrap()
@@ -212,12 +212,7 @@ fn dictionaries_within_lists_and_structs_are_copied_as_their_values() {
 /// pyarrow reads in the copies what it reads in its own files. The interpreter is `BREW_PYTHON`, or `python3`.
 #[test]
 fn pyarrow_reads_the_same_in_a_copy_as_in_its_original() {
-    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has = std::process::Command::new(&python).args(["-c", "import pyarrow"]).output();
-    if !has.is_ok_and(|has| has.status.success()) {
-        skipped(&format!("`{python}` (BREW_PYTHON, else python3) has no pyarrow"));
-        return;
-    }
+    let Some(python) = python("import pyarrow") else { return };
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     for name in ["bf16.arrow", "classes.parquet", "two_batches.arrow"] {
         let folder = tempdir().unwrap();

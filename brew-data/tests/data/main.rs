@@ -43,8 +43,24 @@ mod tokenizing;
 mod two_tokenizers;
 mod widened;
 
-/// Says that a check was skipped, past the test runner, which holds back what a passing test prints.
-pub(crate) fn skipped(why: &str) {
+/// Prints a line past the test runner, which holds back what a passing test prints.
+pub(crate) fn say(line: &str) {
     use std::io::Write as _;
-    std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes()).expect("standard error");
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).expect("standard error");
+}
+
+/// Says that a check was skipped.
+pub(crate) fn skipped(why: &str) {
+    say(&format!("skipped: {why}"));
+}
+
+/// The interpreter that `BREW_PYTHON` names, or `python3`, if it runs `imports`; otherwise says that a check is skipped.
+pub(crate) fn python(imports: &str) -> Option<String> {
+    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let output = std::process::Command::new(&python).args(["-c", imports]).output();
+    if output.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    skipped(&format!("`{python}` (BREW_PYTHON, else python3) cannot `{imports}`"));
+    None
 }

@@ -12,7 +12,7 @@ use tempfile::{TempDir, tempdir};
 
 use crate::batches::integers;
 
-/// Rows of tokens that say which row they are of, learnt from the second half on.
+/// Rows of tokens that say which row they are of, learned from the second half on.
 fn tokens(folder: &TempDir, lengths: &[usize]) -> Dataset {
     let rows: Vec<Value> = lengths
         .iter()
@@ -86,8 +86,8 @@ proptest! {
                 let whole: Vec<i64> = (0..lengths[row] as i64).map(|token| row as i64 * 100 + token).collect();
                 prop_assert_eq!(&ids[at..at + length], &whole);
                 for token in 0..length {
-                    let learnt = token > 0 && token * 2 >= length;
-                    prop_assert_eq!(labels[at + token], if learnt { whole[token] } else { -100 });
+                    let learned = token > 0 && token * 2 >= length;
+                    prop_assert_eq!(labels[at + token], if learned { whole[token] } else { -100 });
                 }
                 prop_assert!(!std::mem::replace(&mut seen[row], true));
                 at += length;

@@ -13,7 +13,7 @@ use tempfile::{TempDir, tempdir};
 
 use crate::aligned::column;
 use crate::batches::{array, table};
-use crate::skipped;
+use crate::python;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -89,12 +89,7 @@ fn tokens_are_those_that_transformers_gives_whatever_the_folder_has() {
 
 #[test]
 fn the_recorded_tokens_are_still_those_of_transformers() {
-    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let imports = Command::new(&python).args(["-c", "import transformers, tokenizers"]).output();
-    if !imports.is_ok_and(|output| output.status.success()) {
-        skipped(&format!("`{python}` (BREW_PYTHON, else python3) has no transformers"));
-        return;
-    }
+    let Some(python) = python("import transformers, tokenizers") else { return };
     let output = Command::new(&python)
         .args([fixture("tokenizer_folders.py"), fixture("tokenizer_folders.json")])
         .output()
@@ -155,13 +150,7 @@ print(json.dumps(AutoTokenizer.from_pretrained(sys.argv[1])("a gorgeous film")["
 
 #[test]
 fn the_conversion_of_a_sentence_piece_model_works_as_it_is_printed() {
-    let python = std::env::var("BREW_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let imports =
-        Command::new(&python).args(["-c", "import transformers, sentencepiece, google.protobuf"]).output();
-    if !imports.is_ok_and(|output| output.status.success()) {
-        skipped(&format!("`{python}` (BREW_PYTHON, else python3) has no transformers with sentencepiece"));
-        return;
-    }
+    let Some(python) = python("import transformers, sentencepiece, google.protobuf") else { return };
     let folder = tempdir().unwrap();
     let run = |script: &str| {
         let output = Command::new(&python).args(["-c", script]).arg(folder.path()).output().unwrap();
