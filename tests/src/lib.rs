@@ -2,6 +2,7 @@
 //! by finite differences, and small models.
 
 mod distance;
+mod downloaded;
 mod golden;
 mod gradient;
 mod live;
@@ -12,11 +13,12 @@ mod toy;
 mod trajectory;
 
 pub use distance::off;
+pub use downloaded::smollm2;
 pub use golden::{golden, mask, peer, seq};
 pub use gradient::finite_difference_error;
-pub use live::{Sweep, python, say};
-pub use lives::{Dice, finished, newest, start};
+pub use live::{Sweep, printed_json, python, say};
+pub use lives::{Dice, finished, killed_at, newest, start};
 pub use several::{Meeting, ended, printed};
 pub use totals::Totals;
-pub use toy::{Count, Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, drawn, sentences};
+pub use toy::{Count, Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, drawn, sentences, wants};
 pub use trajectory::{read_tensors, recorded_batches, trajectory};

@@ -36,6 +36,16 @@ pub fn python(test: &str, imports: &str) -> Option<String> {
     None
 }
 
+/// What a program prints as JSON.
+///
+/// # Panics
+/// It fails, or prints something else.
+pub fn printed_json<T: DeserializeOwned>(program: &mut Command) -> T {
+    let output = program.output().expect("the program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("it prints JSON")
+}
+
 /// A script that makes model folders with transformers, and reads what brew saved of them.
 #[derive(Debug)]
 pub struct Sweep<'a> {
@@ -56,11 +66,7 @@ struct Answer {
 
 impl Sweep<'_> {
     fn run<T: DeserializeOwned>(&self, task: &str, rest: &[&str]) -> T {
-        let output =
-            Command::new(self.python).arg(self.script).arg(task).arg(self.folder).args(rest).output();
-        let output = output.expect("the interpreter that was found before");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("the script prints JSON")
+        printed_json(Command::new(self.python).arg(self.script).arg(task).arg(self.folder).args(rest))
     }
 
     /// The cases of `BREW_SWEEP` folders that the script makes, or of this many.

@@ -1,4 +1,4 @@
-//! Runs of a program of this package that are killed and started again.
+//! Runs that are killed and started again, and what is drawn for them.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use brew_core::prelude::*;
 
 /// Starts a single-threaded program on a run folder and reads what it prints.
 ///
@@ -45,12 +47,22 @@ pub fn newest(folder: &Path) -> u64 {
     steps.max().unwrap_or(0)
 }
 
-/// Pseudo-random numbers from a seed that is printed (SplitMix64).
+/// For `on_checkpoint`: ends a run at this step as if it had been killed.
+pub fn killed_at<S>(stop: Option<u64>) -> impl FnMut(&S, u64) -> Result<()> {
+    move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) }
+}
+
+/// Pseudo-random numbers from a seed (SplitMix64).
 #[derive(Debug)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// Seeded by the clock.
+    /// Seeded by this number.
+    pub fn of(seed: u64) -> Self {
+        Dice(seed)
+    }
+
+    /// Seeded by the clock; the seed is printed.
     ///
     /// # Panics
     /// Before 1970.

@@ -64,6 +64,11 @@ impl Count {
     }
 }
 
+/// Wishes for these roles.
+pub fn wants(roles: &[&str]) -> Wants {
+    roles.iter().fold(Wants::nothing(), |wants, role| wants.and_role(*role))
+}
+
 /// Keeps tests that draw random numbers apart: libtorch's generator belongs to the whole process.
 pub fn alone() -> MutexGuard<'static, ()> {
     static GENERATOR: Mutex<()> = Mutex::new(());

@@ -6,6 +6,7 @@ use brew_core::execute::Executor;
 use brew_core::model::{BertForMaskedLm, MaskedLmOutput, MaskedLmOutputAdaptor};
 use brew_core::pass::Wants;
 use brew_core::prelude::*;
+use tests::wants;
 
 use super::support::{Columns, difference, masked_batch, masked_folder, masked_golden};
 
@@ -13,10 +14,6 @@ const ALL: [&str; 4] = ["bert", "roberta", "distilbert", "untied"];
 
 fn load(case: &str) -> BertForMaskedLm {
     BertForMaskedLm::from_pretrained(masked_folder(case), Device::Cpu).unwrap()
-}
-
-fn wants(roles: &[&str]) -> Wants {
-    roles.iter().fold(Wants::nothing(), |wants, role| wants.and_role(*role))
 }
 
 fn run(model: &BertForMaskedLm, columns: &Columns, pass: &Pass) -> MaskedLmOutput {

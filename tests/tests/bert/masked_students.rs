@@ -14,7 +14,7 @@ use brew_core::train::Sgd;
 use brew_data::augment::MaskedLm;
 use brew_data::prelude::*;
 use tempfile::TempDir;
-use tests::{Totals, alone};
+use tests::{Totals, alone, killed_at};
 
 /// Forty words in which each is followed by the next or the one after it, so that there is something to restore.
 fn texts(folder: &Path) -> PathBuf {
@@ -35,7 +35,7 @@ fn texts(folder: &Path) -> PathBuf {
     path
 }
 
-/// Batches of six rows, masked anew in each epoch if the batch has labels of tokens.
+/// Batches of six rows, with new masks in each epoch if the batch has labels of tokens.
 fn batches<B: brew_core::batch::FromColumns>(folder: &Path, masked: bool) -> Loader<B> {
     let texts = Dataset::open(texts(folder)).unwrap();
     let tokenizer = Tokenizer::from_folder(folder).unwrap();
@@ -75,7 +75,7 @@ where
         .checkpoint_every_steps(10)
         .run_dir(folder.join("run"))
         .observe(totals.clone())
-        .on_checkpoint(move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) })
+        .on_checkpoint(killed_at(stop))
         .run(data);
     let totals = totals.so_far();
     if let Err(error) = ended {
@@ -187,14 +187,10 @@ fn accumulated_masked_batches_teach_as_one_batch_of_their_rows() {
     let _alone = alone();
     let run = |size: usize, together: usize| {
         let folder = TempDir::new().unwrap();
-        let tokenizer = {
-            texts(folder.path());
-            Tokenizer::from_folder(folder.path()).unwrap()
-        };
-        let tokens = Dataset::open(folder.path().join("texts.jsonl"))
-            .unwrap()
-            .tokenize(&tokenizer, &Tokenize::text("text", 16), folder.path().join("cache"))
-            .unwrap();
+        let texts = Dataset::open(texts(folder.path())).unwrap();
+        let tokenizer = Tokenizer::from_folder(folder.path()).unwrap();
+        let tokens =
+            texts.tokenize(&tokenizer, &Tokenize::text("text", 16), folder.path().join("cache")).unwrap();
         let settings =
             BertConfig { hidden_dropout_prob: 0.0, attention_probs_dropout_prob: 0.0, ..config(2, 16) };
         let model = BertForMaskedLm::new(settings, 1, Device::Cpu).unwrap();
@@ -236,10 +232,8 @@ fn a_random_token_without_an_embedding_is_found_before_the_first_step() {
     let folder = TempDir::new().unwrap();
     let model = BertForMaskedLm::new(BertConfig { vocab_size: 44, ..config(2, 16) }, 1, Device::Cpu).unwrap();
     // No text has the last word.
-    let tokenizer = {
-        texts(folder.path());
-        Tokenizer::from_folder(folder.path()).unwrap()
-    };
+    texts(folder.path());
+    let tokenizer = Tokenizer::from_folder(folder.path()).unwrap();
     let text = folder.path().join("few.jsonl");
     std::fs::write(&text, "{\"text\": \"w1 w2 w3\"}\n{\"text\": \"w4 w5\"}\n").unwrap();
     let tokens = Dataset::open(&text).unwrap();

@@ -13,7 +13,7 @@ use brew_core::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::{Sweep, off, python, read_tensors, say};
+use tests::{Sweep, off, python, read_tensors, say, wants};
 
 use super::folders::write;
 use super::support::optional;
@@ -73,8 +73,7 @@ fn computed(folder: &Path, head: &str) -> Result<Computed> {
             let model = BertForMaskedLm::from_pretrained(folder, Device::Cpu)?;
             model.save(&saved)?;
             let labels = Some(&golden["labels"]);
-            let pass =
-                Pass::evaluation(Wants::nothing().and_role("hidden").and_role("logits").and_role("losses"));
+            let pass = Pass::evaluation(wants(&["hidden", "logits", "losses"]));
             let output = model.forward(ids, mask, types.as_ref(), labels, &pass)?;
             Computed { hidden: last(output.hidden_states), logits: Some(output.logits), loss: output.loss }
         }

@@ -10,7 +10,7 @@ use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::{python, say, trajectory};
+use tests::{printed_json, python, say, trajectory};
 
 use super::support::{batch, difference, head_folder, recorded, run, teacher};
 
@@ -91,15 +91,13 @@ fn transformers_loads_a_saved_student_and_agrees() {
     student.save(folder.path()).unwrap();
 
     let numbers = serde_json::to_string(&BATCHES).unwrap();
-    let output = Command::new(&python)
-        .args(["-c", SCRIPT])
-        .arg(folder.path())
-        .arg(trajectory("batches.safetensors"))
-        .arg(numbers)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let answer: Value = printed_json(
+        Command::new(&python)
+            .args(["-c", SCRIPT])
+            .arg(folder.path())
+            .arg(trajectory("batches.safetensors"))
+            .arg(numbers),
+    );
     say(test, &format!("compared with {}", answer["versions"].as_str().unwrap()));
     assert_eq!(answer["class"], "BertForSequenceClassification");
     assert_eq!(answer["problems"], serde_json::json!([]));
@@ -161,9 +159,7 @@ fn transformers_loads_every_architecture_with_every_head_and_agrees() {
         }
     }
     let pairs = serde_json::to_string(&pairs).unwrap();
-    let output = Command::new(&python).args(["-c", SCRIPT_OF_HEADS, &pairs]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let answers: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let answers: Vec<Value> = printed_json(Command::new(&python).args(["-c", SCRIPT_OF_HEADS, &pairs]));
     assert_eq!(answers.len(), students.len());
     for (answer, (class, ours)) in answers.iter().zip(&students) {
         assert_eq!(
@@ -193,9 +189,7 @@ fn queries_keys_and_values_are_what_transformers_linear_maps_give() {
         }
     }
     let asked = serde_json::to_string(&asked).unwrap();
-    let output = Command::new(&python).args(["-c", SCRIPT_OF_INSIDES, &asked]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let answers: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let answers: Vec<Value> = printed_json(Command::new(&python).args(["-c", SCRIPT_OF_INSIDES, &asked]));
     assert_eq!(answers.len(), 2 * cases.len());
     let roles = Wants::nothing().and_role("query").and_role("key").and_role("value");
     let mut compared = 0;

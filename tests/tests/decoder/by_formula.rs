@@ -10,8 +10,7 @@
 use brew_core::model::decoder::{Rope, RopeScaling};
 use brew_core::model::{DecoderArchitecture, DecoderConfig, DecoderForCausalLm};
 use brew_core::prelude::*;
-
-use super::support::wants;
+use tests::wants;
 
 pub(super) struct Golden {
     pub(super) config: DecoderConfig,

@@ -2,6 +2,7 @@
 
 use brew_core::model::{CausalLm, DecoderArchitecture, DecoderConfig, DecoderForCausalLm, Prefill};
 use brew_core::prelude::*;
+use tests::wants;
 
 use super::by_formula::{all, by_formula};
 use super::support::{ALL, difference, fixture, load, recorded};
@@ -88,7 +89,7 @@ fn checkpointing_before_and_after_changes_no_step() {
     let golden = recorded("llama");
     let [plain, recomputing] = [false, true].map(|recompute| {
         let model = load("llama");
-        let pass = Pass::training(0, super::support::wants(&["losses"])).recomputing(recompute);
+        let pass = Pass::training(0, wants(&["losses"])).recomputing(recompute);
         let (ids, mask, labels) = (&golden["input_ids"], &golden["attention_mask"], &golden["labels"]);
         model.forward(ids, mask, Some(labels), &pass).unwrap().loss.unwrap().backward();
         let (ids, mask, next) = prompts();

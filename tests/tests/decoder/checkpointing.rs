@@ -2,9 +2,9 @@
 
 use brew_core::model::{DecoderConfig, DecoderForCausalLm};
 use brew_core::prelude::*;
-use tests::alone;
+use tests::{alone, wants};
 
-use super::support::{ALL, load, recorded, wants};
+use super::support::{ALL, load, recorded};
 
 #[test]
 fn losses_and_gradients_are_equal_to_the_last_bit_with_dropout_too() {

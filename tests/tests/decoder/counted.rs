@@ -5,9 +5,9 @@ use brew_core::execute::Executor;
 use brew_core::model::CausalLmBatch;
 use brew_core::pass::Wants;
 use brew_core::prelude::*;
-use tests::off;
+use tests::{off, wants};
 
-use super::support::{difference, load, recorded, wants};
+use super::support::{difference, load, recorded};
 
 /// The loss of a batch in parts of these sizes, and the gradients.
 fn in_parts(case: &str, rows: &CausalLmBatch, sizes: &[i64]) -> (f64, Vec<(String, Tensor)>) {

@@ -3,11 +3,11 @@
 use brew_core::model::{CausalLmBatch, DecoderForCausalLm};
 use brew_core::prelude::*;
 
-use tests::{alone, off};
+use tests::{alone, off, wants};
 
 use super::denominators::assert_same_tensors;
 use super::packed::{at_tokens, packed, separate};
-use super::support::{ALL, difference, fixture, load, off_at_tokens, wants};
+use super::support::{ALL, difference, fixture, load, off_at_tokens};
 
 /// A model in float64, so that rounding hides nothing.
 fn in_double(case: &str) -> DecoderForCausalLm {

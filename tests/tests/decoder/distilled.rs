@@ -9,7 +9,7 @@ use brew_core::model::{
     CausalLmBatch, CausalLmOutputAdaptor, DecoderArchitecture, DecoderConfig, DecoderForCausalLm,
 };
 use brew_core::prelude::*;
-use tests::{Totals, alone};
+use tests::{Totals, alone, killed_at};
 
 use super::support::difference;
 
@@ -95,7 +95,7 @@ fn trained_in(
         .checkpoint_every_steps(5)
         .run_dir(folder.join("run"))
         .observe(totals.clone())
-        .on_checkpoint(move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) })
+        .on_checkpoint(killed_at(stop))
         .run(texts());
     let totals = totals.so_far();
     if let Err(error) = ended {

@@ -3,9 +3,10 @@
 use brew_core::generate::{Generation, GenerationConfig, Prompts, generate, generate_streaming};
 use brew_core::model::{CausalLm, Continuation, DecoderForCausalLm, Prefill};
 use brew_core::prelude::*;
+use tests::wants;
 
 use super::by_formula::{all, by_formula};
-use super::support::{difference, load, wants};
+use super::support::{difference, load};
 
 /// Greedy, without an end.
 fn endless(tokens: i64) -> GenerationConfig {
@@ -95,7 +96,7 @@ fn free(model: &DecoderForCausalLm) -> Vec<Vec<i64>> {
 
 // Defect: only the first id of a list ended an answer.
 #[test]
-fn any_of_several_stop_ids_ends_its_row_and_the_others_go_on() {
+fn any_of_several_stop_ids_ends_its_row_and_no_other() {
     let model = by_formula(all().into_iter().nth(1).unwrap().config);
     let free = free(&model);
     // The fourth token of one row and the second of another, unless they come before.

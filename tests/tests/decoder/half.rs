@@ -3,8 +3,9 @@
 use brew_core::model::DecoderForCausalLm;
 use brew_core::prelude::*;
 use tempfile::TempDir;
+use tests::wants;
 
-use super::support::{ALL, config_of, difference, fixture, load, off_at_tokens, recorded, wants};
+use super::support::{ALL, config_of, difference, fixture, load, off_at_tokens, recorded};
 
 #[test]
 fn a_frozen_teacher_is_held_in_its_dtype_and_computes_in_it() {

@@ -2,9 +2,9 @@
 
 use brew_core::pass::Wants;
 use brew_core::prelude::*;
-use tests::off;
+use tests::{off, wants};
 
-use super::support::{ALL, difference, load, off_at_tokens, recorded, wants};
+use super::support::{ALL, difference, load, off_at_tokens, recorded};
 
 const INSIDE: [&str; 7] = ["logits", "hidden", "attention", "query", "key", "value", "losses"];
 

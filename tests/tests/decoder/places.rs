@@ -2,8 +2,9 @@
 
 use brew_core::model::{CausalLmBatch, DecoderArchitecture, DecoderConfig, DecoderForCausalLm};
 use brew_core::prelude::*;
+use tests::wants;
 
-use super::support::{ALL, difference, load, off_at_tokens, wants};
+use super::support::{ALL, difference, load, off_at_tokens};
 
 fn ids() -> Tensor {
     Tensor::from_slice(&[3_i64, 1, 4, 1, 5, 9, 2, 6]).unsqueeze(0)

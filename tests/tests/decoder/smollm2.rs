@@ -9,6 +9,7 @@ use brew_core::generate::{GenerationConfig, Prompts, generate};
 use brew_core::prelude::*;
 use brew_data::prelude::*;
 use serde::Deserialize;
+use tests::smollm2;
 
 /// A prompt and transformers' answer.
 #[derive(Debug, Deserialize)]
@@ -32,8 +33,7 @@ fn greedy_answers_are_those_of_transformers_alone_and_in_a_padded_batch() {
     // Rounding moves scores by about 1e-4.
     assert!(cases.iter().all(|case| case.margin > 1e-3));
 
-    let model = root.join("../.brew/models/SmolLM2-135M-Instruct/Q4_1.gguf");
-    let generator = TextGenerator::from_pretrained(&model, Device::Cpu).unwrap();
+    let generator = TextGenerator::from_pretrained(smollm2(), Device::Cpu).unwrap();
     assert_eq!(generator.config().eos_token_id, [2]);
     let config = GenerationConfig { max_new_tokens: tokens as i64, ..generator.config().clone() };
     let generator = generator.with_config(config);

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use brew_core::model::{DecoderArchitecture, DecoderConfig, DecoderForCausalLm};
 use brew_core::prelude::*;
 use tempfile::TempDir;
+use tests::wants;
 
-use super::support::{ALL, difference, load, recorded, wants};
+use super::support::{ALL, difference, load, recorded};
 
 fn named(model: &DecoderForCausalLm) -> BTreeMap<String, Tensor> {
     model.parameters().iter().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()

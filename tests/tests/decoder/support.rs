@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use brew_core::model::DecoderForCausalLm;
-use brew_core::pass::Wants;
 use brew_core::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -76,9 +75,4 @@ pub(crate) fn off_at_tokens(ours: &Tensor, theirs: &Tensor, mask: &Tensor) -> f6
     let tokens = mask.flatten(0, 1).nonzero().squeeze_dim(1);
     let [ours, theirs] = [ours, theirs].map(|side| side.flatten(0, 1).index_select(0, &tokens));
     off(&ours, &theirs)
-}
-
-/// Wishes for these roles.
-pub(crate) fn wants(roles: &[&str]) -> Wants {
-    roles.iter().fold(Wants::nothing(), |wants, role| wants.and_role(*role))
 }

@@ -11,9 +11,9 @@ use brew_core::model::DecoderForCausalLm;
 use brew_core::prelude::*;
 use serde::Deserialize;
 use tempfile::TempDir;
-use tests::{Sweep, off, python, read_tensors, say};
+use tests::{Sweep, off, python, read_tensors, say, wants};
 
-use super::support::{fixture, off_at_tokens, wants};
+use super::support::{fixture, off_at_tokens};
 
 /// A folder that `sweep.py` made.
 #[derive(Debug, Deserialize)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use brew_core::model::DecoderForCausalLm;
 use brew_core::prelude::*;
 use tempfile::TempDir;
+use tests::Dice;
 
 use super::support::{fixture, open};
 
@@ -253,11 +254,8 @@ fn a_file_that_is_no_gguf_file_or_ends_early_is_refused() {
 fn a_file_with_changed_bytes_is_refused_or_opened_and_never_panics() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("changed.gguf");
-    let mut state = 7_u64;
-    let mut draw = |end: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % end
-    };
+    let mut dice = Dice::of(7);
+    let mut draw = |end: u64| dice.below(end) as usize;
     let mut opened = 0;
     for (name, turns) in [("llama", 150), ("qwen2", 150)] {
         let whole = std::fs::read(fixture(&format!("{name}.gguf"))).unwrap();

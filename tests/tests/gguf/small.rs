@@ -10,7 +10,7 @@ use brew_data::Tokenizer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::{python, read_tensors};
+use tests::{python, read_tensors, say};
 
 use super::support::{ask, fixture, logits, open, read_by_transformers};
 
@@ -114,6 +114,7 @@ fn transformers_reads_the_saved_folder_whole() {
         assert_eq!(read.chat, "<|user|>What is the capital of France?<|end|>", "{name}");
         assert_eq!(read.eos, json!(284), "{name}");
     }
+    say(test, &format!("compared {} models", ALL.len()));
 }
 
 #[test]

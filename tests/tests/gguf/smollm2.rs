@@ -1,15 +1,13 @@
 //! SmolLM2-135M-Instruct as `cargo xtask setup` lays it out: 4-bit weights, against transformers 5.24.0 (float32, one
 //! thread) with the same numbers.
 
-use std::path::{Path, PathBuf};
-
 use brew_core::model::DecoderForCausalLm;
 use brew_core::prelude::*;
 use brew_core::tch::Kind;
 use brew_data::{Chat, ChatTemplate, Message, Tokenizer};
 use serde_json::json;
 use tempfile::TempDir;
-use tests::python;
+use tests::{python, say, smollm2};
 
 use super::support::{QUESTION, ask, logits, open, read_by_transformers};
 
@@ -24,12 +22,6 @@ const CHAT_IDS: [i64; 37] = [
     2, 198, 1, 4093, 198, 1780, 314, 260, 3575, 282, 4649, 47, 2, 198, 1, 520, 9531, 198,
 ];
 
-fn path() -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.brew/models/SmolLM2-135M-Instruct/Q4_1.gguf");
-    assert!(path.is_file(), "{} is missing: run `cargo xtask setup` first", path.display());
-    path
-}
-
 fn nll(model: &DecoderForCausalLm, ids: &[i64]) -> f64 {
     let logits = logits(model, ids).select(0, 0).narrow(0, 0, ids.len() as i64 - 1);
     let next = Tensor::from_slice(&ids[1..]);
@@ -38,7 +30,7 @@ fn nll(model: &DecoderForCausalLm, ids: &[i64]) -> f64 {
 
 #[test]
 fn smollm2_computes_what_transformers_computes() {
-    let model = open(&path());
+    let model = open(&smollm2());
     assert_eq!(model.parameters().scalars(), 134_515_008);
     // With the rows of queries and keys as they are stored it would be 3.4595.
     let found = nll(&model, &SENTENCE_IDS);
@@ -61,9 +53,9 @@ fn smollm2_computes_what_transformers_computes() {
 
 #[test]
 fn smollm2_reads_texts_and_chats_as_it_was_trained_to() {
-    let tokenizer = Tokenizer::from_folder(path()).unwrap();
+    let tokenizer = Tokenizer::from_folder(smollm2()).unwrap();
     let chat = Chat::new([Message::user(QUESTION)]).answered();
-    let render = ChatTemplate::from_folder(path()).unwrap().render(&chat).unwrap();
+    let render = ChatTemplate::from_folder(smollm2()).unwrap().render(&chat).unwrap();
     let found = tokenizer.encode(&[SENTENCE, &render]).unwrap();
     let ids = |place: usize| found[place].input_ids.iter().map(|id| i64::from(*id)).collect::<Vec<_>>();
     assert_eq!(ids(0), SENTENCE_IDS);
@@ -73,7 +65,7 @@ fn smollm2_reads_texts_and_chats_as_it_was_trained_to() {
 #[test]
 fn smollm2_saved_as_a_folder_is_the_same_model_and_transformers_reads_it_whole() {
     let test = "smollm2_saved_as_a_folder_is_the_same_model_and_transformers_reads_it_whole";
-    let model = open(&path());
+    let model = open(&smollm2());
     let folder = TempDir::new().unwrap();
     model.save(folder.path()).unwrap();
     assert!(logits(&model, &CHAT_IDS).equal(&logits(&open(folder.path()), &CHAT_IDS)));
@@ -93,11 +85,12 @@ fn smollm2_saved_as_a_folder_is_the_same_model_and_transformers_reads_it_whole()
     let read = read_by_transformers(&python, &[folder.path()]).remove(0);
     assert_eq!(read.problems, Vec::<String>::new());
     assert!(read.off < 1e-5, "off by {}", read.off);
-    for path in [path().as_path(), folder.path()] {
+    for path in [smollm2().as_path(), folder.path()] {
         let found = Tokenizer::from_folder(path).unwrap().encode(&texts).unwrap();
         assert_eq!(found.into_iter().map(|found| found.input_ids).collect::<Vec<_>>(), read.ids);
     }
     let chat = Chat::new([Message::user(QUESTION)]).answered();
-    assert_eq!(ChatTemplate::from_folder(path()).unwrap().render(&chat).unwrap(), read.chat);
+    assert_eq!(ChatTemplate::from_folder(smollm2()).unwrap().render(&chat).unwrap(), read.chat);
     assert_eq!(read.eos, json!(2));
+    say(test, "compared SmolLM2-135M-Instruct");
 }

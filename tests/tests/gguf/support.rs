@@ -7,6 +7,7 @@ use brew_core::model::DecoderForCausalLm;
 use brew_core::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
+use tests::printed_json;
 
 /// A file beside `make.py`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -48,9 +49,7 @@ pub(crate) fn ask((folder, model): (&Path, &DecoderForCausalLm), ids: &[i64], te
 
 /// Lets transformers read saved folders.
 pub(crate) fn read_by_transformers(python: &str, folders: &[&Path]) -> Vec<Read> {
-    let output = Command::new(python).arg(fixture("make.py")).arg("read").args(folders).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    printed_json(Command::new(python).arg(fixture("make.py")).arg("read").args(folders))
 }
 
 /// The question that is put to chat templates.

@@ -22,7 +22,7 @@ use brew_core::schedule::{Flsw, Weight};
 use brew_core::semantics::Semantics;
 use brew_core::train::MultiTask;
 use brew_core::train::{Adafactor, Adam, Lion, NotFinite, Optimizer, Sgd};
-use tests::{alone, sentences};
+use tests::{alone, killed_at, sentences};
 
 use super::pipelines::{ToyPipeline, data, plain, student, teacher};
 use super::run::Quiet;
@@ -115,7 +115,7 @@ fn life(folder: &Path, stop: Option<u64>, set: fn(Toys) -> Toys) -> Result<()> {
         .checkpoint_every_steps(1)
         .evaluate(sentences(1, 4, 9), Accuracy)
         .observe(Quiet)
-        .on_checkpoint(move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) })
+        .on_checkpoint(killed_at(stop))
         .run_dir(folder);
     set(trainer).run(data()).map(drop)
 }
@@ -524,9 +524,7 @@ fn tasks_in_another_order_or_drawn_otherwise_are_refused() {
             .steps(4)
             .checkpoint_every_steps(1)
             .observe(Quiet)
-            .on_checkpoint(
-                move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) },
-            )
+            .on_checkpoint(killed_at(stop))
             .run_dir(folder.path())
             .run()
             .map(drop)

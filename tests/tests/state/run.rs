@@ -9,6 +9,7 @@ use brew_core::prelude::*;
 use brew_core::train::Trains;
 use safetensors::SafeTensors;
 use serde_json::Value;
+use tests::killed_at;
 
 /// Optimizer steps of a run.
 pub(crate) const STEPS: u64 = 7;
@@ -34,7 +35,8 @@ pub(crate) fn in_folder<'o, P: Trains>(
         .log_every(1)
         .run_dir(folder)
         .observe(Quiet)
-        .on_checkpoint(move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) })
+        // In a closure, so that its type does not hold the student's, which may not outlive the trainer.
+        .on_checkpoint(move |student, step| killed_at(stop)(student, step))
 }
 
 /// What a run left in its folder.

@@ -8,7 +8,7 @@ use brew_core::loss::KdCe;
 use brew_core::prelude::*;
 use brew_core::tch::nn::{self, ModuleT as _};
 use brew_core::train::NotFinite;
-use tests::{Sentence, ToyOutput, ToyOutputAdaptor, alone, drawn, sentences};
+use tests::{Sentence, ToyOutput, ToyOutputAdaptor, alone, drawn, killed_at, sentences};
 
 use super::support::{Seen as Told, stored};
 
@@ -109,7 +109,7 @@ fn run(folder: &Path, lists: Lists, stop: Option<u64>) -> Result<Vec<(String, Ve
         .checkpoint_every_steps(1)
         .run_dir(folder.join("run"))
         .observe(Told::default())
-        .on_checkpoint(move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) })
+        .on_checkpoint(killed_at(stop))
         .run(sentences(4, 4, 5))?;
     let parameters = trained.student().parameters();
     let values = |tensor: &Tensor| Vec::try_from(tensor.detach().to_kind(Kind::Double).view([-1])).unwrap();

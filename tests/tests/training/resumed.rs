@@ -8,9 +8,9 @@ use brew_core::observe::Predictions;
 use brew_core::observe::{Event, Observer, Summary};
 use brew_core::prelude::*;
 use brew_core::semantics::Semantics;
-use tests::{Sentence, Toy, ToyOutputAdaptor, alone, sentences};
+use tests::{Sentence, Toy, ToyOutputAdaptor, alone, killed_at, sentences};
 
-use super::support::{Seen, ToyPipeline, checkpoints, pipeline};
+use super::support::{Seen, checkpoints, pipeline};
 
 /// Gives these values, one per evaluation of a process, and the last of them ever after.
 #[derive(Debug)]
@@ -43,11 +43,6 @@ impl Observer for From {
     }
 }
 
-fn killed_at(trainer: Trainer<'static, ToyPipeline>, stop: Option<u64>) -> Trainer<'static, ToyPipeline> {
-    trainer
-        .on_checkpoint(move |_, step| if Some(step) == stop { Err(Error::other("killed")) } else { Ok(()) })
-}
-
 /// Six steps with an evaluation and a checkpoint after each; where it resumed, and its summary.
 fn evaluated(folder: &Path, values: &[f64], stop: Option<u64>) -> (u64, Result<Summary>) {
     let from = From::default();
@@ -58,7 +53,7 @@ fn evaluated(folder: &Path, values: &[f64], stop: Option<u64>) -> (u64, Result<S
         .evaluate(sentences(1, 4, 9), Values(RefCell::new(values.to_vec())))
         .run_dir(folder.join("run"))
         .observe(from);
-    let ended = killed_at(trainer, stop).run(sentences(3, 4, 0));
+    let ended = trainer.on_checkpoint(killed_at(stop)).run(sentences(3, 4, 0));
     (resumed.get(), ended.map(|trained| trained.summary().clone()))
 }
 
@@ -77,7 +72,7 @@ fn a_value_that_does_not_rise_ends_a_resumed_run_where_it_ends_one_left_alone() 
                 .evaluate(sentences(1, 4, 9), Values(RefCell::new(vec![787.0 / 872.0])))
                 .run_dir(folder.path().join("run"))
                 .observe(Seen::default());
-            killed_at(trainer, stop).run(sentences(3, 4, 0))
+            trainer.on_checkpoint(killed_at(stop)).run(sentences(3, 4, 0))
         };
         if stop.is_some() {
             life(stop).unwrap_err();
@@ -223,7 +218,7 @@ fn a_learning_rate_of_any_digits_is_the_one_that_the_run_had() {
                 .checkpoint_every_steps(1)
                 .run_dir(folder.path().join("run"))
                 .observe(Seen::default());
-            killed_at(trainer, stop).run(sentences(3, 4, 0)).map(drop)
+            trainer.on_checkpoint(killed_at(stop)).run(sentences(3, 4, 0)).map(drop)
         };
         life(Some(1)).unwrap_err();
         life(None).unwrap();
@@ -273,7 +268,7 @@ fn another_teacher_is_noticed_as_the_run_resumes() {
             .checkpoint_every_steps(1)
             .run_dir(folder.path().join("run"))
             .observe(Seen::default());
-        killed_at(trainer, stop).run(sentences(3, 4, 0)).map(drop)
+        trainer.on_checkpoint(killed_at(stop)).run(sentences(3, 4, 0)).map(drop)
     };
     life(0, Some(1)).unwrap_err();
     let error = life(5, None).unwrap_err().to_string();
