@@ -259,3 +259,38 @@ fn draws_are_no_top_logits() {
     assert!(!loss.reads_top_logits() && loss.reads_drawn_logits());
     assert!(!TopK::of(2, Kl::at(1.0)).reads_drawn_logits());
 }
+
+// Around the shift, the logits of the last prompt token were taken for padding: 0 on both sides, and yet counted.
+#[test]
+fn standardising_is_the_same_within_and_around_the_shift_to_the_next_token() {
+    let answers = || Tensor::from_slice(&[0_i64, 0, 0, 1, 1, 0, 0, 1, 1, 0]).view([2, 5]);
+    let tokens = || Tensor::from_slice(&[1_i64, 1, 1, 1, 1, 0, 1, 1, 1, 0]).view([2, 5]);
+    for documents in [None, Some(tokens())] {
+        let side = |phase: f64| {
+            let read = Features::one(seq(&[2, 5, 7], 0.37, phase, 3.0)).with_mask(answers());
+            match &documents {
+                Some(documents) => read.with_documents(documents.shallow_clone()),
+                None => read,
+            }
+        };
+        let (student, teacher) = (side(0.1), side(0.7));
+        let of = |loss: &dyn Loss| loss.term(&student, &teacher).unwrap().mean().unwrap().double_value(&[]);
+        let (within, around) =
+            (of(&next_token(standardised(Kl::at(2.0)))), of(&standardised(next_token(Kl::at(2.0)))));
+        assert!(within > 1e-3 && (within - around).abs() < 1e-12, "{within} and {around}");
+    }
+}
+
+// What nothing counts may be NaN, in values and gradients.
+#[test]
+fn standardising_around_the_shift_reads_no_logits_that_predict_nothing_that_counts() {
+    let mask = Tensor::from_slice(&[0_i64, 0, 1, 1, 0]).view([1, 5]);
+    let logits = seq(&[1, 5, 7], 0.37, 0.1, 3.0);
+    let spoiled = logits.index_fill(1, &Tensor::from_slice(&[0_i64, 3, 4]), f64::NAN).set_requires_grad(true);
+    let teacher = Features::one(seq(&[1, 5, 7], 0.37, 0.7, 3.0)).with_mask(mask.shallow_clone());
+    let student = Features::one(spoiled.shallow_clone()).with_mask(mask);
+    let value = standardised(next_token(Kl::at(2.0))).term(&student, &teacher).unwrap().mean().unwrap();
+    value.backward();
+    assert!(value.double_value(&[]).is_finite());
+    assert_eq!(spoiled.grad().isfinite().all().int64_value(&[]), 1);
+}

@@ -13,7 +13,7 @@
 //!   temperature for the teacher, and `scheduled` one per row.
 //! - **T squared.** Losses are not multiplied by it unless requested with `times_temperature_squared`, which
 //!   multiplies everything computed at T by the square of the student's T.
-//! - **Reduction.** The sum over classes, and the mean over rows: examples, or positions whose mask is 1;
+//! - **Reduction.** The sum over classes, and the mean over rows: examples, or positions whose mask is not 0;
 //!   of positions without a mask the mean over the length and then over examples, which is the same
 //!   number; where labels are read, rows whose label counts. Nothing divides by the number of classes.
 //! - **Log space.** Probabilities are kept as logarithms, so that logits of +-1e4 give finite values and
@@ -58,7 +58,7 @@ pub use kl::Kl;
 pub use mft::Mft;
 pub use multi_label::MultiLabelKl;
 pub use next_token::{NextTokenShift, next_token};
-pub(crate) use next_token::{Targets, labels_ahead};
+pub(crate) use next_token::{Targets, but_first, labels_ahead};
 pub use nkd::Nkd;
 pub use regression::RegressionMse;
 pub use reverse_kl::ReverseKl;

@@ -91,7 +91,7 @@ impl Transform for NextTokenShift {
         })
     }
 
-    fn apply(&self, read: &Features) -> Result<Features> {
+    fn apply(&self, read: &Features, _: bool) -> Result<Features> {
         let mut moved = read.changed(but_last)?;
         for role in [TokenIds::NAME, ByteEnds::NAME] {
             if let Some(tensor) = moved.also.get_mut(role) {
@@ -148,23 +148,35 @@ impl Targets {
     }
 }
 
-/// The labels by which the logits of each position are judged, in the labels' shape: those of the next position, and
-/// -100 at the end.
-pub(crate) fn labels_ahead(labels: &Tensor) -> Result<Tensor> {
-    let next = Targets(None).labels(labels)?;
-    Ok(Tensor::f_cat(&[&next, &next.f_narrow(1, 0, 1)?.f_full_like(IGNORED)?], 1)?)
+/// The mask of the logits that a loss of the next token counts, `(batch, length)`: 0 at the end, and where the next
+/// position is no target.
+pub(super) fn mask_ahead(mask: Option<&Tensor>, documents: Option<&Tensor>) -> Result<Option<Tensor>> {
+    let next = Targets::of(mask, documents)?.mask(mask.or(documents))?;
+    next.map(|next| followed_by(&next, 0)).transpose()
+}
+
+/// The labels by which the logits of each position are judged, `(batch, length)`: those of the next position, and
+/// -100 at the end and where that is no target.
+pub(crate) fn labels_ahead(labels: &Tensor, documents: Option<&Tensor>) -> Result<Tensor> {
+    followed_by(&Targets::of(None, documents)?.labels(labels)?, IGNORED)
+}
+
+/// The same with a last position of this value.
+fn followed_by(next: &Tensor, value: i64) -> Result<Tensor> {
+    let rows = next.size().first().copied().unwrap_or(0);
+    Ok(Tensor::f_cat(&[next, &Tensor::f_full([rows, 1], value, (next.kind(), next.device()))?], 1)?)
 }
 
 fn but_last(tensor: &Tensor) -> Result<Tensor> {
     Ok(tensor.f_narrow(1, 0, (length(tensor) - 1).max(0))?)
 }
 
-fn but_first(tensor: &Tensor) -> Result<Tensor> {
+/// All positions but the first, of `(batch, length, …)`.
+pub(crate) fn but_first(tensor: &Tensor) -> Result<Tensor> {
     let length = length(tensor);
     Ok(tensor.f_narrow(1, length.min(1), (length - 1).max(0))?)
 }
 
-/// Of `(batch, length, …)`.
 fn length(tensor: &Tensor) -> i64 {
     tensor.size().get(1).copied().unwrap_or(0)
 }

@@ -4,8 +4,10 @@ use tch::Tensor;
 
 use super::super::catalogue::{Entry, OptionRow, boxed};
 use super::super::logit_shapes::ONE_LOGIT_MEND;
+use super::super::states::kept;
 use super::super::term::wide;
 use super::super::{Features, Loss};
+use super::next_token::mask_ahead;
 use super::transform::{Transform, Transformed};
 use crate::error::Result;
 use crate::role::{OutputWeight, Role as _};
@@ -65,12 +67,17 @@ impl Transform for Standardisation {
         }
     }
 
-    fn apply(&self, read: &Features) -> Result<Features> {
+    fn apply(&self, read: &Features, shifted_later: bool) -> Result<Features> {
+        let of_rows = |mask: &&Tensor| mask.dim() == 2;
+        let mask = match shifted_later {
+            // A position counts by what follows it.
+            true => mask_ahead(read.mask.as_ref().filter(of_rows), read.documents.as_ref().filter(of_rows))?,
+            false => read.mask.as_ref().map(Tensor::shallow_clone),
+        };
         read.changed(|logits| {
             // Padding may hold anything: the loss ignores it, but in the gradient of a deviation 0 times NaN
             // would remain.
-            let logits =
-                super::super::states::kept(&wide(logits)?, read.mask.as_ref().filter(|_| logits.dim() == 3))?;
+            let logits = kept(&wide(logits)?, mask.as_ref().filter(|_| logits.dim() == 3))?;
             let centred = logits.f_sub(&logits.f_mean_dim(-1, true, logits.kind())?)?;
             let classes = logits.size().last().copied().unwrap_or(1);
             let length = centred.f_norm_scalaropt_dim(2.0, [-1_i64].as_slice(), true)?;

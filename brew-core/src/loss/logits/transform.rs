@@ -35,8 +35,8 @@ pub trait Transform: fmt::Debug + Send + 'static {
     /// Why it cannot be applied to a side's features.
     fn mismatch(&self, side: &str, read: &Features) -> Option<String>;
 
-    /// The changed features that the loss reads.
-    fn apply(&self, read: &Features) -> Result<Features>;
+    /// The changed features that the loss reads, which may pair them with the next token afterwards.
+    fn apply(&self, read: &Features, shifted_later: bool) -> Result<Features>;
 }
 
 /// A loss whose features are transformed first: made by [`standardised`](super::standardised),
@@ -45,6 +45,12 @@ pub trait Transform: fmt::Debug + Send + 'static {
 pub struct Transformed<X, K> {
     pub(crate) transform: X,
     pub(crate) loss: K,
+}
+
+impl<X: Transform, K: Loss> Transformed<X, K> {
+    fn changed(&self, read: &Features) -> Result<Features> {
+        self.transform.apply(read, self.loss.pairs_next_token())
+    }
 }
 
 #[brew_macros::forwards(|this| this.loss)]
@@ -62,7 +68,7 @@ impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
     fn problems(&self) -> Vec<String> {
         let mut problems = self.transform.problems();
         if self.transform.pairs_next_token() && self.loss.pairs_next_token() {
-            problems.push("the loss is moved to the next token twice: leave out one `next_token`".to_owned());
+            problems.push("the loss is shifted to the next token twice: remove one `next_token`".to_owned());
         }
         problems.extend(self.loss.problems());
         problems
@@ -87,7 +93,7 @@ impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
         if !found.is_empty() {
             return found;
         }
-        match (self.transform.apply(student), self.transform.apply(teacher)) {
+        match (self.changed(student), self.changed(teacher)) {
             (Ok(student), Ok(teacher)) => self.loss.mismatches(&student, &teacher),
             (student, teacher) => {
                 student.err().into_iter().chain(teacher.err()).map(|error| error.to_string()).collect()
@@ -96,7 +102,7 @@ impl<X: Transform, K: Loss> Loss for Transformed<X, K> {
     }
 
     fn term(&self, student: &Features, teacher: &Features) -> Result<Term> {
-        let (student, teacher) = (self.transform.apply(student)?, self.transform.apply(teacher)?);
+        let (student, teacher) = (self.changed(student)?, self.changed(teacher)?);
         self.loss.term(&student, &teacher)
     }
 }

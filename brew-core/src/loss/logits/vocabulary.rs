@@ -77,7 +77,7 @@ impl Transform for RealTokens {
         }
     }
 
-    fn apply(&self, read: &Features) -> Result<Features> {
+    fn apply(&self, read: &Features, _: bool) -> Result<Features> {
         if !read.also.contains_key(OutputWeight::NAME) {
             return read.changed(|logits| Ok(logits.f_narrow(-1, 0, self.0)?));
         }

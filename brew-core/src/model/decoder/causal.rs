@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::Forward;
 use crate::model::layer_outputs::LayerOutputs;
 use crate::pass::{Pass, Wants};
-use crate::role;
+use crate::role::{self, counts};
 
 /// A batch of tokenized texts for a language model.
 #[derive(Debug, Batch)]
@@ -17,7 +17,7 @@ pub struct CausalLmBatch {
     #[column(i64, pad = 0)]
     pub input_ids: Tensor,
     /// 1 for a token, 0 for padding, `(batch, length)`. In a packed row, the number of the token's document: 1 for the
-    /// first, 2 for the second and so on. Documents do not see each other, and positions begin anew in each.
+    /// first, 2 for the second and so on. Documents do not see each other, and positions start from 0 in each.
     #[column(i64, pad = 0)]
     pub attention_mask: Tensor,
     /// The tokens of `input_ids` to learn, each at its own position, and -100 elsewhere, `(batch, length)`. Absent
@@ -167,8 +167,10 @@ impl Forward<CausalLmBatch> for DecoderForCausalLm {
         Some(["input_ids", "attention_mask", "labels"].map(str::to_owned).into())
     }
     fn losses_count(&self, batch: &CausalLmBatch) -> Result<Option<Vec<Tensor>>> {
-        let count =
-            |labels: &Tensor| Ok(vec![loss::counted(labels, &batch.attention_mask)?.f_to_kind(Kind::Float)?]);
+        let count = |labels: &Tensor| {
+            let ahead = loss::ahead(labels, &batch.attention_mask)?;
+            Ok(vec![counts(&ahead)?.f_to_kind(Kind::Float)?])
+        };
         batch.labels.as_ref().map(count).transpose()
     }
 }

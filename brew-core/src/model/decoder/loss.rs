@@ -7,20 +7,14 @@
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
+use crate::loss::logits::labels_ahead;
 use crate::model::cross_entropy::CrossEntropy;
-use crate::role::IGNORED;
+use crate::role::{IGNORED, counts};
 
-/// Which labels count, `(batch, length)`, bool: those that are not -100, of tokens that follow a token of the same
-/// document.
-pub(super) fn counted(labels: &Tensor, attention_mask: &Tensor) -> Result<Tensor> {
-    let of_batch = || -> Result<Tensor> {
-        let length = labels.size2()?.1;
-        let none = attention_mask.f_narrow(1, 0, 1)?.f_zeros_like()?;
-        let before = Tensor::f_cat(&[none, attention_mask.f_narrow(1, 0, (length - 1).max(0))?], 1)?;
-        let follows = before.f_narrow(1, 0, length)?.f_eq_tensor(attention_mask)?;
-        Ok(labels.f_ne(IGNORED)?.f_logical_and(&attention_mask.f_ne(0)?)?.f_logical_and(&follows)?)
-    };
-    of_batch().in_stage("labels")
+/// The label that the logits of each position are to predict, `(batch, length)`: that of the next token of the same
+/// document, and -100 if there is none.
+pub(super) fn ahead(labels: &Tensor, attention_mask: &Tensor) -> Result<Tensor> {
+    labels_ahead(labels, Some(attention_mask)).in_stage("labels")
 }
 
 /// The mean over the labels that count, a scalar; 0 if none does. `logits_of` turns rows of hidden states into
@@ -30,10 +24,10 @@ pub(super) fn next_token(
     (labels, attention_mask): (&Tensor, &Tensor),
     logits_of: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let rows = counted(labels, attention_mask)?.f_reshape([-1])?.f_nonzero()?.f_reshape([-1])?;
-    let asked = labels.f_reshape([-1])?.f_index_select(0, &rows).in_stage("labels")?;
-    // A token is predicted at the position before it.
-    let before = hidden.f_flatten(0, 1)?.f_index_select(0, &rows.f_sub_scalar(1)?).in_stage("loss")?;
+    let ahead = ahead(labels, attention_mask)?.f_reshape([-1])?;
+    let rows = counts(&ahead)?.f_nonzero()?.f_reshape([-1])?;
+    let asked = ahead.f_index_select(0, &rows).in_stage("labels")?;
+    let before = hidden.f_flatten(0, 1)?.f_index_select(0, &rows).in_stage("loss")?;
     let logits = logits_of(&before)?;
     let wide = if logits.kind() == Kind::Double { Kind::Double } else { Kind::Float };
     let logits = logits.f_to_kind(wide)?;

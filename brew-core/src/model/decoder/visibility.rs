@@ -8,6 +8,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
+use crate::loss::has_documents;
 
 /// Which tokens see which, and their positions.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Visibility {
             let places = Tensor::f_arange(length, (Kind::Int64, device))?;
             // On a GPU, reading these values would block: there, every row may be packed.
             let on_cpu = device == Device::Cpu;
-            let packed = !on_cpu || attention_mask.f_gt(1)?.f_any()?.f_int64_value(&[])? == 1;
+            let packed = !on_cpu || has_documents(attention_mask)?;
             let ends_in_padding = !packed && length <= asked.longest && padded_at_the_end(&tokens)?;
             // A window of the text's length hides nothing.
             let windows: Vec<i64> = asked.windows.iter().copied().filter(|window| *window < length).collect();
