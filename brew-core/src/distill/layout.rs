@@ -60,7 +60,8 @@ impl Layout {
         let mask = mask.filter(|_| loss.masks() != Masks::Ignored);
         // Which positions are tokens, and of which document, if the mask does not say it.
         let documents = Some(InputsMask::NAME).filter(|role| loss.pairs_next_token() && mask != Some(*role));
-        let masked = mask.is_some_and(|mask| self.gives(self.student, mask));
+        let masks = [mask, documents.filter(|_| loss.masks() != Masks::Ignored)];
+        let masked = masks.into_iter().flatten().any(|mask| self.gives(self.student, mask));
         let stage = LossStage {
             loss: loss.name().to_owned(),
             options: loss.options(),

@@ -19,6 +19,8 @@ use crate::role::{InputsMask, Labels, LogitsMask, Role, TeacherIndex, may_be_abs
 pub(super) struct RolesOfSide {
     pub(super) features: Vec<Tensor>,
     pub(super) masks: Vec<Tensor>,
+    /// The role of the masks: `inputs_mask` if there is no `logits_mask`.
+    pub(super) masked_by: Option<&'static str>,
     /// Its `inputs_mask`, which is also the mask if there is no `logits_mask`.
     pub(super) documents: Vec<Tensor>,
     /// The student's labels, for a probability shift or to combine teachers.
@@ -29,19 +31,10 @@ pub(super) struct RolesOfSide {
     pub(super) also: BTreeMap<&'static str, Vec<Tensor>>,
 }
 
-/// What a role that arrived is to the loss.
-pub(super) enum Taken {
-    /// What the loss compares.
-    Compared,
-    /// The mask of what it compares.
-    Mask(&'static str),
-    /// What it reads beside that.
-    Beside,
-}
-
 impl RolesOfSide {
-    /// Puts a role's tensors in their place; `also` is the role if the loss itself declares that it reads it.
-    pub(super) fn take(&mut self, role: &str, tensors: Vec<Tensor>, also: Option<&'static str>) -> Taken {
+    /// Puts a role's tensors in their place, and returns whether they are what the loss compares; `also` is the role if
+    /// the loss itself declares that it reads it.
+    pub(super) fn take(&mut self, role: &str, tensors: Vec<Tensor>, also: Option<&'static str>) -> bool {
         if role == Labels::NAME {
             self.labels = tensors.iter().map(Tensor::shallow_clone).collect();
         }
@@ -51,19 +44,18 @@ impl RolesOfSide {
         if let Some(also) = also {
             self.also.insert(also, tensors);
         } else if role == LogitsMask::NAME {
-            self.masks = tensors;
-            return Taken::Mask(LogitsMask::NAME);
+            (self.masks, self.masked_by) = (tensors, Some(LogitsMask::NAME));
         } else if role == InputsMask::NAME {
-            if self.masks.is_empty() {
+            if self.masked_by.is_none() {
                 self.masks = tensors.iter().map(Tensor::shallow_clone).collect();
+                self.masked_by = Some(InputsMask::NAME);
             }
             self.documents = tensors;
-            return Taken::Mask(InputsMask::NAME);
         } else if role != Labels::NAME && role != TeacherIndex::NAME {
             self.features = tensors;
-            return Taken::Compared;
+            return true;
         }
-        Taken::Beside
+        false
     }
 
     pub(super) fn whole(self) -> Result<Features> {
@@ -99,7 +91,7 @@ impl RolesOfSide {
     /// The labels by which a head's logits are judged.
     fn labels(&self, head: usize, loss: &dyn Loss) -> Result<Option<Tensor>> {
         let judged = |labels: &Tensor| match labels.dim() > 1 && loss.pairs_next_token() {
-            true => labels_ahead(labels),
+            true => labels_ahead(labels, None),
             false => Ok(labels.shallow_clone()),
         };
         self.labels.get(head).map(judged).transpose()

@@ -3,13 +3,13 @@
 use tch::Tensor;
 
 use super::class_orders::Orders;
-use super::heads::{RolesOfSide, Taken, by_head};
+use super::heads::{RolesOfSide, by_head};
 use super::held::Held;
 use crate::error::{Error, Result};
 use crate::feature::Feature;
 use crate::loss::{Features, HardLabels, Loss, Masks};
 use crate::plan::{Flow, Plan, StageId, StageKind};
-use crate::role::{Logits, LogitsMask, Losses, Role, may_be_absent};
+use crate::role::{Logits, Losses, Role, may_be_absent};
 use crate::side::Owner;
 
 /// The usual cause: the labels were not carried along when the texts were tokenised.
@@ -98,7 +98,6 @@ pub(super) fn gather(
     orders: &Orders,
     held: &mut Held,
 ) -> Result<LossInputs> {
-    let mut mask = None;
     let mut compared = String::new();
     let mut student = RolesOfSide::default();
     let mut teachers: Vec<RolesOfSide> = Vec::new();
@@ -123,14 +122,15 @@ pub(super) fn gather(
                 &mut teachers[index]
             }
         };
-        match side.take(role, tensors, also.map(|also| also.role)) {
-            Taken::Compared => compared.clone_from(role),
-            // The logits' own mask says what of them counts.
-            Taken::Mask(of_side) if owner == Owner::Student && mask != Some(LogitsMask::NAME) => {
-                mask = Some(of_side);
-            }
-            Taken::Mask(_) | Taken::Beside => {}
+        if side.take(role, tensors, also.map(|also| also.role)) {
+            compared.clone_from(role);
         }
+    }
+    let mask = student.masked_by;
+    if mask.is_some() && loss.masks() == Masks::Same {
+        // Which positions are tokens is not which of them count: only masks of one role can be compared.
+        let others = teachers.iter_mut().filter(|teacher| teacher.masked_by != mask);
+        others.for_each(|teacher| teacher.masks.clear());
     }
     let pairs = if compared == Losses::NAME {
         own_losses(student.features, held.counts.losses.as_deref(), held.counts.rows)?

@@ -15,6 +15,7 @@ mod generated;
 mod generation_refusals;
 mod half;
 mod influence;
+mod masks;
 mod measured;
 mod packed;
 mod parity;
