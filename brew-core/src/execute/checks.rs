@@ -3,17 +3,19 @@
 use tch::{Kind, Tensor};
 
 use super::Executor;
+use super::classes::stage_of;
 use super::held::Held;
 use super::probe::Findings;
 use super::vocabularies::same_batch;
 use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
-use crate::error::{Error, Result};
+use crate::error::{Error, InStage as _, Result};
 use crate::feature::Feature;
 use crate::loss::{check_mask, has_documents};
 use crate::model::ProblemType;
 use crate::plan::{Stage, StageId, StageKind};
 use crate::role::{InputsMask, Labels, Logits, LogitsMask, Role};
+use crate::side::Owner;
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// Checks that labels lie in 0 to classes - 1, or are -100, which no loss counts.
@@ -56,26 +58,52 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             // A mask that cannot be read is reported where it is read.
             let Ok(Some(masks)) = self.student().read(role, batch.student(), &**output) else { continue };
             for mask in masks.into_tensors() {
-                check_mask(&format!("the student's `{role}`"), &mask, self.student().reads_documents())?;
-                if has_documents(&mask)? {
-                    self.no_loss_reads_whole_rows(role)?;
-                }
+                self.check_mask_of_student(role, &mask)?;
             }
         }
         Ok(())
     }
 
-    fn no_loss_reads_whole_rows(&self, role: &str) -> Result<()> {
+    /// Refuses a batch of packed rows if a model or a loss would mix their documents. The probe sees only some rows of
+    /// the data, and a model on a GPU cannot look at its mask without waiting.
+    pub(crate) fn check_packed<B: Feeds<T, A::Batch>>(&self, batch: &B) -> Result<()> {
+        let student = self.student();
+        if !student.reads_documents() || self.loss_of_whole_rows()?.is_some() {
+            let stage = stage_of(self.plan(), Owner::Student);
+            for role in [InputsMask::NAME, LogitsMask::NAME] {
+                let masks = student.read_batch(role, batch.student()).in_stage(&stage)?;
+                for mask in masks.into_iter().flat_map(Feature::into_tensors) {
+                    if has_documents(&mask)? {
+                        self.check_mask_of_student(role, &mask).in_stage(&stage)?;
+                    }
+                }
+            }
+        }
+        for index in 0..self.pipeline.teachers.len() {
+            self.check_documents(index, batch).in_stage(&stage_of(self.plan(), Owner::Teacher(index)))?;
+        }
+        Ok(())
+    }
+
+    fn check_mask_of_student(&self, role: &str, mask: &Tensor) -> Result<()> {
+        check_mask(&format!("the student's `{role}`"), mask, self.student().reads_documents())?;
+        match self.loss_of_whole_rows()? {
+            Some(loss) if has_documents(mask)? => Err(Error::invalid(format!(
+                "`{role}` numbers the documents of packed rows, but the loss `{loss}` reads each row as a whole and would mix them: give each document a row of its own, or leave out this loss"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The name of the first loss that would mix the documents of packed rows.
+    fn loss_of_whole_rows(&self) -> Result<Option<&str>> {
         for &id in &self.order {
             let Some(stage) = self.plan().stage(id) else { continue };
             if matches!(stage.kind, StageKind::Loss(_)) && self.weighed(id)?.loss().reads_whole_row() {
-                return Err(Error::invalid(format!(
-                    "`{role}` numbers the documents of packed rows, but the loss `{}` reads each row as a whole and would mix them: give each document a row of its own, or leave out this loss",
-                    stage.name
-                )));
+                return Ok(Some(&stage.name));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Refuses packed rows for a teacher that does not tell their documents apart.

@@ -163,11 +163,12 @@ pub trait Loss: fmt::Debug + Send + 'static {
     }
 
     /// Whether a position's value depends on the other positions of its row beyond those of its document, which
-    /// would mix the documents of packed rows: such rows are refused. The default goes by
-    /// [`average`](Self::average): averages over tokens, pairs or labels do not mix.
+    /// would mix the documents of packed rows: such rows are refused. By default, a loss that averages
+    /// over tokens, pairs or labels ([`average`](Self::average)) does not mix, unless it
+    /// [reads padding](Self::reads_padding): what reads positions that do not count reads other documents, too.
     fn reads_whole_row(&self) -> bool {
         let average = self.average(self.masks() != Masks::Ignored);
-        !matches!(average, Average::Tokens | Average::Pairs | Average::Labels)
+        self.reads_padding() || !matches!(average, Average::Tokens | Average::Pairs | Average::Labels)
     }
 
     /// Whether it compares logits of two vocabularies. Other losses need the same tokenizer on both sides, if the
@@ -217,6 +218,9 @@ pub trait Loss: fmt::Debug + Send + 'static {
 
     /// The loss, with gradients to the student's features only. It has no side effects: anything that a later
     /// step needs from this one goes into [`Term::noted`].
+    ///
+    /// A loss that relates the positions of a row to each other must keep to pairs of one document (equal, nonzero
+    /// numbers in the mask), or return true from [`reads_whole_row`](Self::reads_whole_row).
     fn term(&self, student: &Features, teacher: &Features) -> Result<Term>;
 }
 

@@ -5,8 +5,8 @@ use tch::{Device, Tensor};
 use crate::error::{Error, Result};
 use crate::loss::has_documents;
 
-/// Refuses the mask of packed rows. On a GPU, reading the mask would block; there, the check before the first step
-/// refuses it.
+/// Refuses the mask of packed rows. On a GPU, reading the mask would block; there, a run refuses each such batch before it
+/// moves to the device.
 pub(crate) fn one_document_per_row(attention_mask: &Tensor) -> Result<()> {
     if attention_mask.device() == Device::Cpu && has_documents(attention_mask)? {
         return Err(Error::invalid(

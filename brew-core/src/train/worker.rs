@@ -144,7 +144,9 @@ where
         for epoch in 0..=position.epoch {
             let batches = if epoch == position.epoch { position.batch } else { usize::MAX };
             for batch in self.data.epoch(epoch)?.take(batches) {
-                self.executor.fill_caches(&batch?.to_device(self.device())?)?;
+                let batch = batch?;
+                self.executor.check_packed(&batch)?;
+                self.executor.fill_caches(&batch.to_device(self.device())?)?;
             }
         }
         Ok(())
@@ -176,6 +178,7 @@ where
     fn walk(&self, from: &Position, wanted: Option<&Wanted>) -> Result<SomeBatches<'_>> {
         let run = |batch: Result<Option<D::Batch>>| -> Result<Option<Box<dyn MicroBatch + '_>>> {
             let Some(batch) = batch? else { return Ok(None) };
+            self.executor.check_packed(&batch)?;
             // Hashing needs the bytes on the CPU, so it comes before the batch moves to a device.
             let keys = self.executor.keys(&batch)?;
             let batch = batch.to_device(self.device())?;

@@ -1,9 +1,11 @@
 //! Rows in which several documents are packed, beside the same documents in rows of their own.
 
-use brew_core::batch::Batch as _;
+use brew_core::batch::{Batch as _, Walk};
 use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::execute::Executor;
-use brew_core::loss::{AtMse, AttentionCe, AttentionMse, Cos, Fsp, HiddenMse, MiniLmAttention, Nst};
+use brew_core::loss::{
+    AtMse, AttentionCe, AttentionCeMean, AttentionMse, Cos, Fsp, HiddenMse, MiniLmAttention, Nst,
+};
 use brew_core::model::{CausalLmBatch, CausalLmOutputAdaptor, DecoderArchitecture};
 use brew_core::prelude::*;
 
@@ -122,6 +124,9 @@ fn losses_that_read_a_row_as_a_whole_refuse_packed_rows_wherever_they_are() {
         start().matching([layer().by(AtMse)]).plan().unwrap(),
         start().matching([layers().by(Fsp)]).plan().unwrap(),
         start().matching([maps().by(MiniLmAttention::probabilities())]).plan().unwrap(),
+        // Their softmax goes over all keys of the row.
+        start().matching([maps().by(AttentionCe::textbrewer())]).plan().unwrap(),
+        start().matching([maps().by(AttentionCeMean::textbrewer())]).plan().unwrap(),
     ];
     for plan in &plans {
         let executor = Executor::new(plan, 0).unwrap();
@@ -149,4 +154,38 @@ fn an_encoder_refuses_packed_rows_by_name() {
         bert.forward(&batch.input_ids, &batch.attention_mask, None, None, &pass).unwrap_err().to_string();
     assert!(told.contains("`attention_mask` has values other than 0 and 1"), "{told}");
     assert!(told.contains("give each document a row of its own"), "{told}");
+}
+
+/// Batches whose rows nobody has looked at: a stream of a user's own knows no extremes.
+struct Unseen(Vec<CausalLmBatch>);
+
+impl Batches for Unseen {
+    type Batch = CausalLmBatch;
+
+    fn batches_per_epoch(&self) -> Option<usize> {
+        Some(self.0.len())
+    }
+
+    fn rows(&self) -> Option<usize> {
+        None
+    }
+
+    fn epoch(&self, _: u64) -> Result<Walk<'_, CausalLmBatch>> {
+        Ok(Box::new(self.0.iter().map(|batch| batch.map(&mut |_, tensor| Ok(tensor.shallow_clone())))))
+    }
+}
+
+// The first two rows hold one document each.
+#[test]
+fn packed_rows_that_a_loss_would_mix_are_refused_in_whatever_batch_they_come() {
+    let _alone = tests::alone();
+    let run = |packed_at_last: bool| {
+        let layer = hidden(teacher_layer(1), student_layer(1));
+        let last = if packed_at_last { packed() } else { separate() };
+        let plan = start().matching([layer.by(AtMse)]).plan().unwrap();
+        Trainer::new(plan).epochs(1).run(Unseen(vec![separate(), separate(), last])).map(|_| ())
+    };
+    let told = run(true).unwrap_err().to_string();
+    assert!(told.contains("reads each row as a whole and would mix them"), "{told}");
+    run(false).unwrap();
 }
