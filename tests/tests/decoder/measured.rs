@@ -1,12 +1,14 @@
 //! Metrics of language models in a run: perplexity and exact matches over the tokens of all batches.
 
 use brew_core::loss::next_token;
-use brew_core::model::{CausalLmBatch, DecoderArchitecture};
+use brew_core::model::{CausalLmBatch, CausalLmOutput, DecoderArchitecture};
 use brew_core::observe::{ExactMatch, Perplexity, Predictions};
 use brew_core::prelude::*;
 use tests::alone;
 
+use super::denominators::model;
 use super::distilled::{pipeline, texts};
+use super::packed::{packed, separate};
 
 /// The same rows, one in each batch.
 fn row_by_row() -> Vec<CausalLmBatch> {
@@ -61,4 +63,49 @@ fn perplexity_counts_tokens_whatever_the_batches_and_its_smallest_value_is_the_b
     let wanted = f64::exp(loss / labels);
     assert!((values[2] / wanted - 1.0).abs() < 1e-5, "{} of {wanted}", values[2]);
     assert_eq!(summary.evaluations[8], right / 24.0);
+}
+
+// By hand: two answers of three tokens, of which the model misses one token.
+#[test]
+fn exact_match_judges_each_document_of_a_packed_row() {
+    let predicted = [7_i64, 8, 0, 1, 3, 0];
+    let logits = Tensor::from_slice(&predicted).one_hot(10).to_kind(Kind::Float);
+    let labels = Tensor::from_slice(&[5_i64, 7, 8, 4, 1, 2]);
+    let of = |shape: [i64; 2], documents: &[i64]| {
+        let logits = logits.view([shape[0], shape[1], 10]);
+        let predictions = Predictions::new(vec![logits], vec![labels.view(shape)], None).unwrap();
+        let predictions = predictions.with_documents(Tensor::from_slice(documents).view(shape));
+        next_token(ExactMatch).value(&predictions).unwrap()
+    };
+    assert_eq!(of([2, 3], &[1, 1, 1, 1, 1, 1]), 0.5);
+    assert_eq!(of([1, 6], &[1, 1, 1, 2, 2, 2]), 0.5);
+}
+
+/// Numbers the documents by its logits' mask alone.
+#[derive(Debug)]
+struct Numbered;
+
+#[adaptor(batch = CausalLmBatch, output = CausalLmOutput)]
+impl Numbered {
+    fn logits(output: &CausalLmOutput) -> &Tensor {
+        &output.logits
+    }
+    fn logits_mask(batch: &CausalLmBatch) -> &Tensor {
+        &batch.attention_mask
+    }
+    fn labels(batch: &CausalLmBatch) -> Option<&Tensor> {
+        batch.labels.as_ref()
+    }
+}
+
+// Whose first token has a label, too, which follows the last token of another document.
+#[test]
+fn metrics_of_the_next_token_know_the_documents_that_only_the_mask_of_logits_numbers() {
+    let of = |batch: CausalLmBatch| {
+        let seen = model(5, DecoderArchitecture::Llama).seen_by(Numbered);
+        let predictions = Predictions::of(&seen, &vec![batch]).unwrap();
+        next_token(Perplexity).value(&predictions).unwrap()
+    };
+    let (packed, separate) = (of(packed()), of(separate()));
+    assert!((packed / separate - 1.0).abs() < 1e-5, "{packed} of {separate}");
 }

@@ -1,4 +1,5 @@
-//! Exact match: `number of rows whose labels are all predicted / number of rows with a label`.
+//! Exact match: `number of rows whose labels are all predicted / number of rows with a label`, where each document of a
+//! packed row is a row of its own.
 //!
 //! For a language model this is the share of answers that greedy decoding writes word for word: the tokens before a position
 //! are the label's if and only if all of them were predicted.
@@ -10,7 +11,7 @@ use super::labelled_rows::{Labelled, pairs};
 use crate::error::Result;
 use crate::observe::Predictions;
 
-/// The share of rows of which every label is the most likely token, 0 to 1.
+/// The share of rows of which every label is the most likely token, 0 to 1. In packed rows, each document counts as a row.
 ///
 /// A language model's logits predict the next token, so it is [`next_token(ExactMatch)`](crate::loss::next_token) that
 /// measures it, with labels on answers only. Only two numbers of each row stay in memory. Texts are compared by
@@ -31,7 +32,7 @@ use crate::observe::Predictions;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExactMatch;
 
-/// Of each row the number of labels that are not predicted, and of labels.
+/// Of each row, or document, the number of labels that are not predicted, and of labels.
 fn sums(predictions: &Predictions) -> Result<Tensor> {
     let labelled = Labelled::of("exact_match", predictions)?;
     let missed = labelled.logits.f_argmax(-1, false)?.f_ne_tensor(&labelled.labels)?;
@@ -48,10 +49,7 @@ impl Metric for ExactMatch {
     }
 
     fn value(&self, predictions: &Predictions) -> Result<f64> {
-        let pairs = match predictions.reduced() {
-            Some(sums) => pairs("exact_match", sums)?,
-            None => pairs("exact_match", &sums(predictions)?)?,
-        };
+        let pairs = pairs("exact_match", predictions, sums)?;
         Ok(pairs.iter().filter(|(missed, _)| *missed == 0.0).count() as f64 / pairs.len() as f64)
     }
 

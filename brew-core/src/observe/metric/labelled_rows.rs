@@ -14,7 +14,7 @@ pub(super) struct Labelled {
     pub(super) logits: Tensor,
     /// `(positions,)` int64.
     pub(super) labels: Tensor,
-    /// The row of each position, and the number of rows.
+    /// The row of each position, and the number of rows; in packed rows, each document is a row of its own.
     row: Tensor,
     rows: i64,
 }
@@ -44,15 +44,26 @@ impl Labelled {
         let places = counts.f_nonzero()?;
         let flat = counts.f_reshape([-1])?.f_nonzero()?.f_squeeze_dim(1)?;
         let (classes, rows) = (shape.last().copied().unwrap_or(1), shape.first().copied().unwrap_or(0));
+        let row = places.f_select(1, 0)?;
+        let documents = predictions.documents().or(predictions.numbers());
+        let (row, rows) = match documents.filter(|mask| mask.size() == found && mask.numel() > 0) {
+            Some(documents) => {
+                let documents = documents.f_to_kind(Kind::Int64)?.f_clamp_min(1)?;
+                let numbers = documents.f_max()?.f_int64_value(&[])? + 1;
+                let document = documents.f_reshape([-1])?.f_index_select(0, &flat)?;
+                (row.f_mul_scalar(numbers)?.f_add(&document)?, rows * numbers)
+            }
+            None => (row, rows),
+        };
         Ok(Labelled {
             logits: logits.f_reshape([-1, classes])?.f_index_select(0, &flat)?,
             labels: labels.f_reshape([-1])?.f_index_select(0, &flat)?,
-            row: places.f_select(1, 0)?,
+            row,
             rows,
         })
     }
 
-    /// Per row the sum of a number of each position, and the number of positions: `(rows, 2)`.
+    /// Per row, or document, the sum of a number of each position, and the number of positions: `(rows, 2)`.
     pub(super) fn sums(&self, numbers: &Tensor) -> Result<Tensor> {
         let numbers = numbers.f_to_kind(Kind::Double)?;
         let both = Tensor::f_stack(&[&numbers, &numbers.f_ones_like()?], 1)?;
@@ -61,11 +72,20 @@ impl Labelled {
     }
 }
 
-/// The sums of all rows, as pairs of a sum and a number of positions, of rows that have positions.
+/// The sums of all rows, as pairs of a sum and a number of positions, of rows that have positions: those that were kept
+/// of batches, or else those of the predictions.
 ///
 /// # Errors
-/// No row has any.
-pub(super) fn pairs(metric: &str, sums: &Tensor) -> Result<Vec<(f64, f64)>> {
+/// No row has any; those of the sums.
+pub(super) fn pairs(
+    metric: &str,
+    predictions: &Predictions,
+    sums: fn(&Predictions) -> Result<Tensor>,
+) -> Result<Vec<(f64, f64)>> {
+    let sums = match predictions.reduced() {
+        Some(sums) => sums.shallow_clone(),
+        None => sums(predictions)?,
+    };
     let flat = Vec::<f64>::try_from(sums.f_to_kind(Kind::Double)?.f_reshape([-1])?)?;
     let pairs: Vec<(f64, f64)> = flat
         .chunks_exact(2)

@@ -141,7 +141,7 @@ pub trait Metric<R: Role = Logits>: fmt::Debug {
         Ok(values)
     }
 
-    /// What to keep of a batch, if labels decide it: a tensor with one row per example, `(rows, numbers)`, which
+    /// What to keep of a batch, if labels decide it: a tensor with any number of rows, `(rows, numbers)`, which
     /// [`value`](Self::value) then finds in [`Predictions::reduced`]. By default `None`:
     /// [`of_batch`](Self::of_batch) decides.
     ///

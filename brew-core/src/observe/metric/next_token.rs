@@ -5,7 +5,7 @@ use tch::Tensor;
 use super::Metric;
 use crate::error::{Error, InStage as _, Result};
 use crate::loss::Transformed;
-use crate::loss::logits::{NextTokenShift, Targets};
+use crate::loss::logits::{NextTokenShift, Targets, but_first};
 use crate::observe::Predictions;
 
 /// Made by [`next_token`](crate::loss::next_token); it has the name of the inner metric.
@@ -56,7 +56,18 @@ fn shifted(predictions: &Predictions) -> Result<Predictions> {
             short.size()
         )));
     }
-    let targets = Targets::of(predictions.mask(), predictions.documents())?;
+    let rows = |tensor: &Tensor| tensor.size().into_iter().take(2).collect::<Vec<_>>();
+    let documents = predictions.documents();
+    if let (Some(documents), Some(logits)) = (documents, predictions.logits().first())
+        && documents.size() != rows(logits)
+    {
+        return Err(Error::invalid(format!(
+            "inputs_mask is {:?}; for a shift to the next token it must be (examples, length), here {:?}",
+            documents.size(),
+            rows(logits)
+        )));
+    }
+    let targets = Targets::of(predictions.numbers().or(predictions.mask()), documents)?;
     let logits = predictions
         .logits()
         .iter()
@@ -64,7 +75,12 @@ fn shifted(predictions: &Predictions) -> Result<Predictions> {
     let labels = predictions.labels().iter().map(|labels| targets.labels(labels).in_stage("next_token"));
     let mask = targets.mask(predictions.mask()).in_stage("next_token")?;
     let shifted = Predictions::new(logits.collect::<Result<_>>()?, labels.collect::<Result<_>>()?, mask)?;
-    Ok(shifted.with_problem(predictions.problem()))
+    let shifted = shifted.with_problem(predictions.problem());
+    let shifted = shifted.with_numbers(predictions.numbers().map(but_first).transpose()?);
+    Ok(match documents {
+        Some(documents) => shifted.with_documents(but_first(documents)?),
+        None => shifted,
+    })
 }
 
 #[cfg(test)]

@@ -52,10 +52,7 @@ impl Metric for Perplexity {
     }
 
     fn value(&self, predictions: &Predictions) -> Result<f64> {
-        let pairs = match predictions.reduced() {
-            Some(sums) => pairs("perplexity", sums)?,
-            None => pairs("perplexity", &sums(predictions)?)?,
-        };
+        let pairs = pairs("perplexity", predictions, sums)?;
         let (loss, labels) = pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
         Ok((loss / labels).exp())
     }

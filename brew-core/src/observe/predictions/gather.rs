@@ -48,21 +48,29 @@ impl<R: Role> Predictions<R> {
                 None => None,
             };
             let documents = read(InputsMask::NAME)?.pop().filter(|mask| mask.dim() == 2);
+            // The mask becomes booleans, which tell no documents apart.
+            let numbers = mask.as_ref().filter(|mask| documents.is_none() && mask.dim() == 2);
+            let numbers = numbers.map(Tensor::shallow_clone);
             let inputs = input_of(&batch, &labels)?;
             let values = read(R::NAME)?;
             let shared = |tensors: &[Tensor]| tensors.iter().map(Tensor::shallow_clone).collect();
             let whole_mask = mask.as_ref().map(|mask| mask.f_ne(0)).transpose()?;
             let whole = Self::of_values(shared(&values), shared(&labels), whole_mask)?;
-            let of_batch = documents.as_ref().map(Tensor::shallow_clone);
-            let whole =
-                Predictions { inputs, documents: of_batch, ..whole.with_problem(model.problem_type()) };
+            let same = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
+            let whole = Predictions {
+                inputs,
+                documents: same(&documents),
+                numbers: same(&numbers),
+                ..whole.with_problem(model.problem_type())
+            };
             if let Some(kept) = with_labels(&whole)? {
                 parts.push(Self::part(vec![kept], Vec::new(), None)?.that_are_reduced());
                 continue;
             }
             let part = Self::part(keep(values, mask.as_ref())?, labels, mask)?;
-            let documents = documents.map(|mask| mask.f_to_device(Device::Cpu)).transpose()?;
-            parts.push(Predictions { inputs, documents, ..part });
+            let on_cpu = |mask: Tensor| mask.f_to_device(Device::Cpu);
+            let (documents, numbers) = (documents.map(on_cpu).transpose()?, numbers.map(on_cpu).transpose()?);
+            parts.push(Predictions { inputs, documents, numbers, ..part });
         }
         if parts.is_empty() {
             return Err(Error::invalid("nothing to evaluate: the data has no rows"));
@@ -117,12 +125,13 @@ impl<R: Role> Predictions<R> {
         }
         let masks: Vec<&Tensor> = parts.iter().filter_map(|part| part.mask.as_ref()).collect();
         let mask = (!masks.is_empty()).then(|| join(masks, |_| 0.0)).transpose()?;
-        let documents: Option<Vec<&Tensor>> = parts.iter().map(|part| part.documents.as_ref()).collect();
-        let documents = documents.map(|documents| join(documents, |_| 0.0)).transpose()?;
+        let of_all = |masks: Option<Vec<&Tensor>>| masks.map(|masks| join(masks, |_| 0.0)).transpose();
+        let documents = of_all(parts.iter().map(|part| part.documents.as_ref()).collect())?;
+        let numbers = of_all(parts.iter().map(|part| part.numbers.as_ref()).collect())?;
         let joined = Self::of_values(values, labels, mask)?;
         let inputs = Inputs::of_all(parts.iter().map(|part| part.inputs));
         let reduced = parts.iter().all(|part| part.reduced);
-        Ok(Predictions { inputs, documents, reduced, ..joined })
+        Ok(Predictions { inputs, documents, numbers, reduced, ..joined })
     }
 }
 

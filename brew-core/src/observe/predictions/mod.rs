@@ -36,6 +36,8 @@ pub struct Predictions<R: Role = Logits> {
     mask: Option<Tensor>,
     /// The documents of the tokens, `(examples, length)`, 0 for padding, if the model's inputs mask says it.
     documents: Option<Tensor>,
+    /// The mask with the numbers of documents, which it may have if no inputs mask says them.
+    numbers: Option<Tensor>,
     /// The column that the labels copy, if they are the model's input.
     inputs: Inputs,
     /// The problem type that the model states.
@@ -122,6 +124,7 @@ impl<R: Role> Predictions<R> {
             labels,
             mask,
             documents: None,
+            numbers: None,
             inputs: Inputs::Unknown,
             problem: None,
             reduced: false,
@@ -152,7 +155,7 @@ impl<R: Role> Predictions<R> {
         Self::gather(model, batches, &|values, mask| metric.of_batch(values, mask), &with_labels)
     }
 
-    /// What the metric kept of each batch ([`Metric::of_labelled_batch`]), joined: `(examples, numbers)`.
+    /// What the metric kept of each batch ([`Metric::of_labelled_batch`]), joined: `(rows, numbers)`.
     pub fn reduced(&self) -> Option<&Tensor> {
         self.values.first().filter(|_| self.reduced)
     }
@@ -181,6 +184,16 @@ impl<R: Role> Predictions<R> {
     /// has no `inputs_mask`.
     pub fn documents(&self) -> Option<&Tensor> {
         self.documents.as_ref()
+    }
+
+    /// The mask with the numbers of documents, `(examples, length)`, if there is no inputs mask.
+    pub(crate) fn numbers(&self) -> Option<&Tensor> {
+        self.numbers.as_ref()
+    }
+
+    /// The same predictions with a mask of these numbers.
+    pub(crate) fn with_numbers(self, numbers: Option<Tensor>) -> Self {
+        Predictions { numbers, ..self }
     }
 
     /// The same predictions with the inputs mask of their rows: which positions are tokens, and of which document.
