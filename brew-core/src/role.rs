@@ -107,9 +107,13 @@ roles! {
     ByteEnds = "byte_ends";
 }
 
+/// The parts of a model's head: the matrix, and what a model may lack.
+pub(crate) const PARTS_OF_HEAD: [&str; 4] =
+    [OutputWeight::NAME, OutputBias::NAME, LogitScale::NAME, LogitSoftcap::NAME];
+
 /// Whether an adaptor may provide the role without having a value: a part of the head that a model may lack.
 pub fn may_be_absent(role: &str) -> bool {
-    [OutputBias::NAME, LogitScale::NAME, LogitSoftcap::NAME].contains(&role)
+    PARTS_OF_HEAD[1..].contains(&role)
 }
 
 /// The mask role that says which positions of a role count; `None` for roles without positions.

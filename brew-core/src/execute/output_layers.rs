@@ -13,7 +13,7 @@ use crate::feature::Feature;
 use crate::loss::{Features, logits_of};
 use crate::model::ErasedModel;
 use crate::pass::{Pass, Wants};
-use crate::role::{Hidden, LogitScale, LogitSoftcap, Logits, OutputBias, OutputWeight, Role};
+use crate::role::{Hidden, Logits, OutputWeight, PARTS_OF_HEAD, Role};
 use crate::side::Owner;
 
 /// Logits of more positions would need more memory than the losses are allowed to.
@@ -26,9 +26,12 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         let owners = (0..self.pipeline.teachers.len()).map(Owner::Teacher).chain([Owner::Student]);
         for owner in owners.filter(|owner| gives(self.plan(), *owner, &[OutputWeight::NAME])) {
             let checked = match owner {
-                Owner::Student => self.output_layer(self.student(), batch.student()),
+                // Its weights are float32: autocast would only hide differences in rounding.
+                Owner::Student => self.output_layer(self.student(), batch.student(), false),
                 Owner::Teacher(index) if batch.teacher_output(index).is_none() => {
-                    self.teacher(index).and_then(|teacher| self.output_layer(teacher, batch.teacher()))
+                    let low = self.precision.is_some();
+                    self.autocast()
+                        .and_then(|_autocast| self.output_layer(self.teacher(index)?, batch.teacher(), low))
                 }
                 Owner::Teacher(_) => Ok(()),
             };
@@ -38,7 +41,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         }
     }
 
-    fn output_layer<B: 'static>(&self, model: &dyn ErasedModel<B>, batch: &B) -> Result<()> {
+    fn output_layer<B: 'static>(&self, model: &dyn ErasedModel<B>, batch: &B, low: bool) -> Result<()> {
         if !model.roles().contains(&Logits::NAME) {
             return Ok(());
         }
@@ -48,22 +51,20 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             true => model.padded(&row, &keys.padded, POSITIONS, POSITIONS)?,
             false => row,
         };
-        let parts = [OutputWeight::NAME, OutputBias::NAME, LogitScale::NAME, LogitSoftcap::NAME];
-        let wants = parts.iter().fold(Wants::nothing(), |wants, role| wants.and_role(*role));
+        let wants = PARTS_OF_HEAD.iter().fold(Wants::nothing(), |wants, role| wants.and_role(*role));
         let wants = wants.and_role(Logits::NAME).and_layer(Hidden::NAME, -1);
         let pass = Pass::evaluation(wants).with_argument(self.pipeline.argument.clone());
-        let _autocast = self.autocast()?;
         let output = model.forward(&row, &pass)?;
         let read = |role: &str| model.read(role, &row, &*output);
         let logits = read(Logits::NAME)?.map(Feature::into_tensors).unwrap_or_default();
         let [logits] = logits.as_slice() else { return Ok(()) };
         let hidden = reads::pick(Hidden::NAME, read(Hidden::NAME)?, Some(&[-1]))?;
         let mut side = Features::of(hidden);
-        for role in parts {
+        for role in PARTS_OF_HEAD {
             let part = read(role)?.map(Feature::into_tensors).unwrap_or_default();
             side.also.extend(part.into_iter().next().map(|tensor| (role, tensor)));
         }
-        same(logits, &logits_of(&side)?, self.precision.is_some()).in_stage("output_weight")
+        same(logits, &logits_of(&side)?, low).in_stage("output_weight")
     }
 }
 
@@ -73,9 +74,14 @@ fn same(logits: &Tensor, made: &Tensor, low: bool) -> Result<()> {
     let [logits, made] = [logits, made].map(|side| side.f_to_kind(Kind::Double));
     let (logits, made) = (logits?, made?);
     let of_made = if logits.size() == made.size() { logits.f_sub(&made)? } else { logits.shallow_clone() };
-    let largest = |values: &Tensor| -> Result<f64> { Ok(values.f_abs()?.f_max()?.f_double_value(&[])?) };
+    // A model may forbid tokens with -inf, and padding may hold anything: the other logits show whether the head is
+    // whole.
+    let unknown = logits.f_isfinite()?.f_logical_not()?;
+    let largest = |values: &Tensor| -> Result<f64> {
+        Ok(values.f_masked_fill(&unknown, 0.0)?.f_abs()?.f_max()?.f_double_value(&[])?)
+    };
     let (difference, size) = (largest(&of_made)?, largest(&logits)?);
-    if difference > size * if low { 0.05 } else { 1e-3 } {
+    if difference.is_nan() || difference > size * if low { 0.05 } else { 1e-3 } {
         return Err(Error::invalid(format!(
             "the model's logits are up to {size:.4}, and those that a loss computes of its adaptor's `hidden`, `output_weight`, `output_bias`, `logit_scale` and `logit_softcap` differ from them by up to {difference:.4}: give the adaptor every part of the model's head, or use the loss over `logits`"
         )));

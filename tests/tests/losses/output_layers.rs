@@ -253,6 +253,20 @@ fn parts_that_do_not_fit_are_named() {
     assert!(said.contains("the student's logit_scale is learned"), "{said}");
 }
 
+// The check before the first step runs without gradients: there, only a leaf says that it is learned.
+#[test]
+fn a_number_that_the_model_computes_of_a_learned_one_is_refused_where_it_would_get_no_gradient() {
+    let teacher = parts_of(&leaves(17, 8, 0.7), NONE);
+    let student = || parts_of(&leaves(17, 5, 0.1), NONE);
+    let learned = || number(0.7).set_requires_grad(true).exp();
+    let told = |loss: &dyn Loss, student: Features| loss.term(&student, &teacher).unwrap_err().to_string();
+    let said = told(&Chunked::of(Kl::at(1.0)), student().with::<LogitScale>(learned()));
+    assert!(said.contains("the student's logit_scale is learned"), "{said}");
+    let labelled = Chunked::of(Kl::at(1.0)).with_labels(0.5);
+    let said = told(&labelled, student().with::<LogitSoftcap>(learned()));
+    assert!(said.contains("the student's logit_softcap is learned"), "{said}");
+}
+
 /// Says of a tagger that its logits are capped, and forgets it beside the matrix.
 #[derive(Debug)]
 struct Forgetful<const CAPPED: bool>;
@@ -301,4 +315,64 @@ fn an_adaptor_that_forgets_a_part_of_the_head_is_refused_before_the_first_step()
     assert!(told.contains("stage `teacher"), "{told}");
     let pipeline = Distill::new(capped(), capped()).soft_targets(loss()).plan().unwrap();
     Executor::new(&pipeline, 0).unwrap().probe(&rows).unwrap();
+}
+
+/// A tagger whose logits are a hundredth larger, and -inf for tokens that it forbids; it forgets the scale unless it says it.
+#[derive(Debug)]
+struct Larger<const SAID: bool, const FORBIDDEN: i64>;
+
+#[adaptor(batch = Sentence, output = Tags)]
+impl<const SAID: bool, const FORBIDDEN: i64> Larger<SAID, FORBIDDEN> {
+    fn hidden(output: &Tags) -> &[Tensor] {
+        &output.hidden
+    }
+    fn logits(output: &Tags) -> Result<Option<Tensor>> {
+        let larger = |logits: &Tensor| {
+            let larger = logits.f_mul_scalar(1.01)?;
+            let allowed = larger.f_narrow(-1, 0, 23 - FORBIDDEN)?;
+            let forbidden = larger.f_narrow(-1, 0, FORBIDDEN)?.f_full_like(f64::NEG_INFINITY)?;
+            Ok(Tensor::f_cat(&[allowed, forbidden], -1)?)
+        };
+        output.logits.as_ref().map(larger).transpose()
+    }
+    fn output_weight(output: &Tags) -> &Tensor {
+        &output.weight
+    }
+    fn output_bias() -> Option<Tensor> {
+        None
+    }
+    fn logit_scale() -> Option<Tensor> {
+        SAID.then(|| number(1.01))
+    }
+    fn logit_softcap() -> Option<Tensor> {
+        None
+    }
+    fn inputs_mask(batch: &Sentence) -> &Tensor {
+        &batch.mask
+    }
+}
+
+// Infinities were as far off as the logits were large, and in low precision a twentieth passed as rounding.
+#[test]
+fn a_forgotten_scale_is_found_beside_forbidden_tokens_and_whatever_the_precision() {
+    fn probed<const SAID: bool, const FORBIDDEN: i64>(precision: Option<Kind>) -> Result<(), String> {
+        let rows = sentences(1, 6, 3).remove(0);
+        let student = Tagger::new(5, 0.1).seen_by(Larger::<SAID, FORBIDDEN>);
+        let teacher = Tagger::new(7, 0.4).seen_by(Forgetful::<true>);
+        let plan = Distill::new(teacher, student).soft_targets(Chunked::of(Kl::at(2.0))).plan();
+        let plan = plan.map_err(|error| error.to_string())?;
+        let mut executor = Executor::new(&plan, 0).map_err(|error| error.to_string())?;
+        executor.compute_in(precision).map_err(|error| error.to_string())?;
+        executor.probe(&rows).map(|_| ()).map_err(|error| error.to_string())
+    }
+    let _alone = alone();
+    for precision in [None, Some(Kind::BFloat16)] {
+        for told in [probed::<false, 0>(precision), probed::<false, 2>(precision)] {
+            let told = told.unwrap_err();
+            assert!(told.contains("stage `student"), "{precision:?}: {told}");
+            assert!(told.contains("give the adaptor every part of the model's head"), "{told}");
+        }
+        probed::<true, 0>(precision).unwrap();
+        probed::<true, 2>(precision).unwrap();
+    }
 }

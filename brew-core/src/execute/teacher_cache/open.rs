@@ -12,7 +12,7 @@ use crate::distill::Weighed;
 use crate::error::{Error, Result};
 use crate::model::ErasedModel;
 use crate::plan::{Flow, Plan, RecallStage, StageId, StageKind, passes};
-use crate::role::{InputsMask, Logits, LogitsMask, OutputWeight, Role, mask_of, may_be_absent};
+use crate::role::{InputsMask, Logits, LogitsMask, PARTS_OF_HEAD, Role, mask_of};
 use crate::side::Owner;
 use crate::words::thousands;
 
@@ -133,7 +133,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                     "`{reader}` reads all logits of a teacher, but its cache stores only `{payload}`: store all logits, or use a loss over top logits"
                 )));
             }
-            if role == OutputWeight::NAME || may_be_absent(role) {
+            if PARTS_OF_HEAD.contains(&role.as_str()) {
                 return Err(Error::invalid(format!(
                     "`{role}` is not one value per row: it cannot be cached"
                 )));

@@ -4,6 +4,7 @@ use tch::Tensor;
 
 use super::super::Features;
 use super::super::logit_shapes::one_logit;
+use super::output_layer::learned;
 use crate::role::{LogitScale, LogitSoftcap, OutputBias, OutputWeight, Role as _};
 use crate::words::shape;
 
@@ -34,6 +35,7 @@ pub(super) fn hidden_mismatches(student: &Features, teacher: &Features) -> Vec<S
             Err(error) => problems.push(error.to_string()),
         }
     }
+    problems.extend(learned(student));
     if let [student, teacher] = vocabularies.as_slice()
         && student != teacher
     {
@@ -75,11 +77,6 @@ fn layer_mismatches(side: &str, read: &Features, tokens: i64) -> Vec<String> {
         if !value.is_some_and(|value| value.is_finite() && fits(value)) {
             let wanted = if role == LogitSoftcap::NAME { "above 0" } else { "other than 0" };
             problems.push(format!("the {side}'s {role} must be one finite number {wanted}"));
-        }
-        if number.requires_grad() {
-            problems.push(format!(
-                "the {side}'s {role} is learned, but a chunked loss takes it as a constant: use the loss over logits"
-            ));
         }
     }
     problems

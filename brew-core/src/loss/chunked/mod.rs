@@ -15,13 +15,15 @@ use super::logits::{
 };
 use super::uses::{Gives, SoftTargets, TargetsRead};
 use super::{AlsoReads, Average, Features, Loss, Term};
-use crate::error::Result;
-use crate::role::{Hidden, LogitScale, LogitSoftcap, OutputBias, OutputWeight, Role as _};
+use crate::error::{Error, Result};
+use crate::role::{
+    Hidden, Labels, LogitScale, LogitSoftcap, OutputBias, OutputWeight, PARTS_OF_HEAD, Role as _,
+};
 use crate::side::Side;
 use linear::summed;
 use mismatches::hidden_mismatches;
-use output_layer::OutputLayer;
 pub(crate) use output_layer::logits_of;
+use output_layer::{OutputLayer, learned};
 pub use with_labels::ChunkedWithLabels;
 
 /// A divergence between the logits computed from the last hidden states and the output matrices, some rows at
@@ -39,8 +41,8 @@ pub use with_labels::ChunkedWithLabels;
 ///
 /// Rows that do not count are left out before the product.
 ///
-/// Each chunk's gradients are computed immediately, while its logits exist, and added to two buffers for the
-/// backward pass, with the sizes of the hidden states and of the output matrix: memory does not grow with the
+/// Each chunk's gradients are computed immediately, while its logits exist, and added to buffers for the
+/// backward pass, with the sizes of the hidden states, the output matrix and the bias: memory does not grow with the
 /// rows beyond that. No logits are computed twice. A model does not compute its own logits if they are not
 /// wanted ([`Wants`](crate::pass::Wants)).
 ///
@@ -138,6 +140,9 @@ impl<D: Divergence> Chunked<D> {
         counted: &CountedRows,
         also: &dyn Fn(&Tensor, i64) -> Result<Option<Tensor>>,
     ) -> Result<Term> {
+        if let Some(learned) = learned(student) {
+            return Err(Error::invalid(learned));
+        }
         let output = |read: &Features| OutputLayer::of(counted.select(read.feature()?)?, read);
         let (student, teacher) = (output(student)?, output(teacher)?);
         let vocabulary = student.weight.size().first().copied().unwrap_or(1).max(1);
@@ -155,17 +160,17 @@ impl<D: Divergence> Chunked<D> {
     }
 }
 
-/// What turns the hidden states of both sides into logits.
-const OUTPUT_LAYERS: [AlsoReads; 8] = [
-    AlsoReads { side: Side::Student, role: OutputWeight::NAME },
-    AlsoReads { side: Side::Student, role: OutputBias::NAME },
-    AlsoReads { side: Side::Student, role: LogitScale::NAME },
-    AlsoReads { side: Side::Student, role: LogitSoftcap::NAME },
-    AlsoReads { side: Side::Teacher, role: OutputWeight::NAME },
-    AlsoReads { side: Side::Teacher, role: OutputBias::NAME },
-    AlsoReads { side: Side::Teacher, role: LogitScale::NAME },
-    AlsoReads { side: Side::Teacher, role: LogitSoftcap::NAME },
-];
+/// What turns the hidden states of both sides into logits, and last the student's labels.
+const READ: [AlsoReads; 2 * PARTS_OF_HEAD.len() + 1] = {
+    let mut read = [AlsoReads { side: Side::Student, role: Labels::NAME }; 2 * PARTS_OF_HEAD.len() + 1];
+    let mut part = 0;
+    while part < PARTS_OF_HEAD.len() {
+        read[part] = AlsoReads { side: Side::Student, role: PARTS_OF_HEAD[part] };
+        read[PARTS_OF_HEAD.len() + part] = AlsoReads { side: Side::Teacher, role: PARTS_OF_HEAD[part] };
+        part += 1;
+    }
+    read
+};
 
 impl<D: Divergence> Loss for Chunked<D> {
     fn name(&self) -> &'static str {
@@ -181,7 +186,7 @@ impl<D: Divergence> Loss for Chunked<D> {
     }
 
     fn also_reads(&self) -> &'static [AlsoReads] {
-        &OUTPUT_LAYERS
+        &READ[..2 * PARTS_OF_HEAD.len()]
     }
 
     fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {

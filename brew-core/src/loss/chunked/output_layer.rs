@@ -52,6 +52,15 @@ impl OutputLayer {
     }
 }
 
+/// The problem of a student's output layer with a number that is learned: as a constant it would get no gradient. Of a
+/// number that the model computes, this is known only while gradients are enabled.
+pub(super) fn learned(student: &Features) -> Option<String> {
+    let learned = |role: &&str| student.also.get(*role).is_some_and(Tensor::requires_grad);
+    [LogitScale::NAME, LogitSoftcap::NAME].into_iter().find(learned).map(|role| {
+        format!("the student's {role} is learned, but a chunked loss takes it as a constant: use the loss over logits")
+    })
+}
+
 /// The logits of a side's hidden states, `(…, vocabulary)`, all at once and without gradients.
 pub(crate) fn logits_of(side: &Features) -> Result<Tensor> {
     let layer = OutputLayer::of(side.feature()?.f_detach()?, side)?;

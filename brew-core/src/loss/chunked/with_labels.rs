@@ -9,11 +9,10 @@ use super::super::logits::{
 };
 use super::super::uses::{Gives, SoftTargets, TargetsRead};
 use super::super::{AlsoReads, Average, Features, Loss, Masks, Term};
-use super::{Chunked, OUTPUT_LAYERS, hidden_mismatches};
+use super::{Chunked, READ, hidden_mismatches};
 use super::{ROWS_OF_CHUNK, made};
 use crate::error::Result;
-use crate::role::{Hidden, Labels, LogitScale, LogitSoftcap, OutputBias, OutputWeight, Role as _};
-use crate::side::Side;
+use crate::role::{Hidden, Labels, LogitScale, LogitSoftcap, OutputBias, OutputWeight};
 
 /// A chunked divergence plus weight x mean_r( - log softmax(s)_y ), over the rows whose label y counts: made
 /// by [`Chunked::with_labels`].
@@ -47,12 +46,6 @@ impl<D: Divergence> ChunkedWithLabels<D> {
     }
 }
 
-/// Output layers, and the student's labels.
-const LABELLED: [AlsoReads; 9] = {
-    let [a, b, c, d, e, f, g, h] = OUTPUT_LAYERS;
-    [a, b, c, d, e, f, g, h, AlsoReads { side: Side::Student, role: Labels::NAME }]
-};
-
 impl<D: Divergence> Loss for ChunkedWithLabels<D> {
     fn name(&self) -> &'static str {
         "chunked_with_labels"
@@ -83,7 +76,7 @@ impl<D: Divergence> Loss for ChunkedWithLabels<D> {
     }
 
     fn also_reads(&self) -> &'static [AlsoReads] {
-        &LABELLED
+        &READ
     }
 
     fn mismatches(&self, student: &Features, teacher: &Features) -> Vec<String> {
