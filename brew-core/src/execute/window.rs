@@ -45,8 +45,8 @@ pub(super) struct Divided<'d> {
     pub(super) heads: usize,
 }
 
-/// What is counted: the ones of a mask, or the labels at 0 or above, alone or where the mask of the compared
-/// role is 1.
+/// What is counted: the positions of a mask that are not 0, or the labels at 0 or above, alone or where the mask of the
+/// compared role is not 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Unit {
     Mask(&'static str),
@@ -89,7 +89,7 @@ pub struct BatchCounts {
 struct MaskCounts {
     rows: Tensor,
     tokens: Tensor,
-    /// Only if a loss averages over pairs, since counting them takes the square of the length.
+    /// Of a mask, and only if a loss averages over pairs, since counting them takes the square of the length.
     pairs: Option<Tensor>,
 }
 
@@ -227,6 +227,7 @@ impl CountedBy {
             Unit::Mask(role) => (role, self.masked::<A>(role, batch)?),
             Unit::Labels { under } => (Labels::NAME, self.labelled::<A>(under, batch)?),
         };
+        let pairs = pairs && matches!(self.unit, Unit::Mask(_));
         counted.map(|counted| MaskCounts::of(&counted, pairs).in_stage(role)).transpose()
     }
 

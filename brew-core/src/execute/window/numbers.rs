@@ -1,6 +1,6 @@
 //! The counts of a batch as a list of numbers, which another rank reads.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::{BatchCounts, CountedBy, MaskCounts};
 use crate::error::{Error, Result};
@@ -11,23 +11,25 @@ const UNCOUNTED: f64 = -1.0;
 impl BatchCounts {
     /// The rows; for each mask 1 and its three counts, or 0; then the number of losses plus 1 and their counts, or 0.
     pub(crate) fn to_numbers(&self) -> Result<Vec<f64>> {
+        let masks: Vec<Option<&MaskCounts>> =
+            CountedBy::all().map(|counted| self.counts.get(&counted)).collect();
+        let of_masks = masks.iter().flatten().flat_map(|counts| {
+            [Some(&counts.rows), Some(&counts.tokens), counts.pairs.as_ref()].into_iter().flatten()
+        });
+        let all: Vec<&Tensor> = of_masks.chain(self.losses.iter().flatten()).collect();
+        let mut read = read(&all)?.into_iter();
         let mut numbers = vec![self.rows as f64];
-        for counted in CountedBy::all() {
-            let Some(counts) = self.counts.get(&counted) else {
+        for counts in masks {
+            let Some(counts) = counts else {
                 numbers.push(0.0);
                 continue;
             };
             numbers.push(1.0);
-            for count in [&counts.rows, &counts.tokens] {
-                numbers.push(count.f_double_value(&[])?);
-            }
-            numbers.push(counts.pairs.as_ref().map_or(Ok(UNCOUNTED), |pairs| pairs.f_double_value(&[]))?);
+            numbers.extend(read.by_ref().take(2));
+            numbers.extend(if counts.pairs.is_some() { read.next() } else { Some(UNCOUNTED) });
         }
-        let losses = self.losses.as_ref();
-        numbers.push(losses.map_or(0.0, |losses| losses.len() as f64 + 1.0));
-        for count in losses.into_iter().flatten() {
-            numbers.push(count.f_double_value(&[])?);
-        }
+        numbers.push(self.losses.as_ref().map_or(0.0, |losses| losses.len() as f64 + 1.0));
+        numbers.extend(read);
         Ok(numbers)
     }
 
@@ -56,4 +58,12 @@ impl BatchCounts {
         };
         Ok(BatchCounts { rows, counts, losses })
     }
+}
+
+/// The values of scalars, all at once: on a GPU, each reading waits for the device.
+fn read(scalars: &[&Tensor]) -> Result<Vec<f64>> {
+    let Some(first) = scalars.first() else { return Ok(Vec::new()) };
+    let together = scalars.iter().map(|scalar| Ok(scalar.f_to_device(first.device())?));
+    let together = Tensor::f_stack(&together.collect::<Result<Vec<_>>>()?, 0)?;
+    Ok(Vec::try_from(together.f_to_kind(Kind::Double)?)?)
 }
