@@ -115,7 +115,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             let shared = |name: &str| read.has(name) && read_by_student.has(name);
             if let Some(column) = token_column::<A>(&shared, batch.student())? {
                 let sides = format!("{whose} and the student read the same `{column}`, and");
-                // Whose logits belong to tokens needs more than texts that each side reads.
+                // If losses compare tokens, tokenising once for each side is not enough.
                 let mend = match A::ROLES.contains(&TokenIds::NAME) {
                     true => format!("{TWO_WAYS}, with the texts tokenised once for each: `Both<TeacherBatch, StudentBatch>`"),
                     false => "tokenise the texts once for each and stream `Both<TeacherBatch, StudentBatch>`, or take a student with the teacher's vocabulary".to_owned(),

@@ -13,7 +13,7 @@
 //!
 //! - `probabilities()`: they are the maps. log Q of less than the smallest normal float32 number is
 //!   taken as the log of that number (-87.3), so that a key the student has dropped has a finite loss.
-//! - `scores()`: the softmax of the maps over the keys whose mask is 1.
+//! - `scores()`: the softmax of the maps over the keys of the same document whose mask is not 0.
 //! - `textbrewer()`: the softmax of the maps over all keys including padding, which is excluded only
 //!   afterwards; without a mask P is 0 wherever the teacher's score is -0.001 or less. Where the scores of
 //!   padding are -10000, the first makes no difference to `scores()`.

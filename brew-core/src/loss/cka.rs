@@ -4,7 +4,7 @@
 //!
 //! - 1 - | X^T Y |_F^2 / ( | X^T X |_F | Y^T Y |_F )
 //!
-//! Hidden states have one row per position whose mask is 1. The loss reads the whole batch, lies in [0, 1],
+//! Hidden states have one row per position whose mask is not 0. The loss reads the whole batch, lies in [0, 1],
 //! and is 0 if a side does not vary; the sides may have different widths. Source: Kornblith et al.,
 //! "Similarity of Neural Network Representations Revisited" (2019).
 

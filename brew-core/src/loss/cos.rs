@@ -4,7 +4,7 @@
 //! `(batch, length)`:
 //!
 //! - cos = s . t / sqrt( (|s|^2 + 1e-12) (|t|^2 + 1e-12) )
-//! - the loss is the mean of 1 - cos over the positions whose mask is 1; without a mask over all positions
+//! - the loss is the mean of 1 - cos over the positions whose mask is not 0; without a mask over all positions
 //!
 //! The small number is that of PyTorch's `cosine_embedding_loss`: a zero vector is orthogonal to everything,
 //! and its loss is 1. Source: Sanh et al., "DistilBERT" (2019).

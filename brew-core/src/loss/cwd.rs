@@ -5,7 +5,7 @@
 //!
 //! - T^2 mean over examples and channels of sum_i p_i log(p_i / q_i)
 //!
-//! Only positions whose mask is 1 have a share, and only examples with such a position are in the mean.
+//! Only positions whose mask is not 0 have a share, and only examples with such a position are in the mean.
 //! Source: Shu et al., "Channel-wise Knowledge Distillation for Dense Prediction" (2021).
 
 use serde_json::json;

@@ -11,13 +11,13 @@ use crate::error::{Error, Result};
 pub enum Average {
     /// Examples.
     Rows,
-    /// Examples with a position whose mask is 1: an example of only padding does not count.
+    /// Examples with a position whose mask is not 0: an example of only padding does not count.
     RowsWithTokens,
-    /// Positions whose mask is 1.
+    /// Positions whose mask is not 0.
     Tokens,
     /// Pairs of positions in one document, both with a mask that is not 0: the squares of their counts.
     Pairs,
-    /// Examples, or positions whose mask is 1, with a label that counts: 0 or above.
+    /// Examples, or positions whose mask is not 0, with a label that counts: 0 or above.
     Labels,
     /// Something that only the loss can count, batch by batch, such as tokens aligned between two tokenizers.
     Own,
@@ -79,7 +79,7 @@ impl Term {
         Ok(Term::new(value.f_mul_scalar(rows as f64)?, count, Average::Rows))
     }
 
-    /// The sum of one value per position, over the positions whose mask is 1; without a mask the mean over
+    /// The sum of one value per position, over the positions whose mask is not 0; without a mask the mean over
     /// positions counts once per row.
     ///
     /// `per_position` and `mask` are `(batch, length)`.
@@ -94,8 +94,8 @@ impl Term {
         }
     }
 
-    /// The sum of one value per pair of positions, over the pairs whose masks are both 1; without a mask the
-    /// mean over pairs counts once per row.
+    /// The sum of one value per pair of positions, over the pairs of one document whose masks are not 0; without
+    /// a mask the mean over pairs counts once per row.
     ///
     /// `per_pair` is `(batch, length, length)`, `mask` is `(batch, length)`.
     pub fn pairs(per_pair: &Tensor, mask: Option<&Tensor>) -> Result<Self> {

@@ -1,7 +1,7 @@
 //! Shared code of the losses that compare examples with each other, by one vector per example.
 //!
 //! Features of `(batch, width)` are such vectors. For hidden states, `(batch, length, width)`, the
-//! constructor chooses: the mean over the positions whose mask is 1, or the first position (BERT's `[CLS]`).
+//! constructor chooses: the mean over the positions whose mask is not 0, or the first position (BERT's `[CLS]`).
 //! Each side has its own mask, length and width; a teacher without a mask uses the student's.
 
 use serde_json::json;

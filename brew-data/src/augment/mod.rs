@@ -1,4 +1,4 @@
-//! Augments texts anew in each epoch: five steps over the tokens of a row; and masks them for a masked language model.
+//! Augments texts, drawn again in each epoch: five steps over the tokens of a row; and masks them for a masked language model.
 //!
 //! TextBrewer's `data_utils` as steps of the loader. The result is a pure function of the seed, the epoch,
 //! and the row, so a run can resume anywhere. The functions work on any list; [`Augmentation`] applies them

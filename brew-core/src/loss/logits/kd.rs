@@ -1,6 +1,6 @@
 //! TextBrewer's soft targets: compares the student's logits with the teacher's, at a temperature.
 //!
-//! Formulas of the rows r (examples, or positions whose mask is 1) and classes c, with temperature T:
+//! Formulas of the rows r (examples, or positions whose mask is not 0) and classes c, with temperature T:
 //!
 //! - `kd_ce`: mean_r( - sum_c softmax(t/T)_c * log_softmax(s/T)_c )
 //! - `kd_mse`: mean_{r,c}( (s/T - t/T)^2 )

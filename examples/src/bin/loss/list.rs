@@ -11,8 +11,9 @@ pub(crate) fn text() -> String {
 }
 
 const KEYS: &str = "Keys of the inputs: `.N` is the number of a layer and may be omitted if there is only one; masks are
-optional, (batch, length) of 0 and 1, and `teacher.inputs_mask` is the teacher's own; where the tensors of several of
-a loss's roles are given, the value is the sum over them. A `loss.…` that is not given starts from a seed.";
+optional, (batch, length) of 0 and 1 or of the numbers of documents, and `teacher.inputs_mask` is the teacher's own;
+where the tensors of several of a loss's roles are given, the value is the sum over them. A `loss.…` that is not given
+starts from a seed.";
 
 /// A paragraph about a loss.
 fn described(entry: &Entry) -> String {
