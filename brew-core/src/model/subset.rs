@@ -39,8 +39,8 @@ fn names_in_student(name: &str, layers: &str, kept: &[usize]) -> Vec<String> {
 /// A leaf of its own storage. (`detach_copy` would stay tied to the graph it leaves.)
 pub(crate) fn copy(tensor: &Tensor) -> Result<Tensor> {
     let source = tensor.f_detach()?;
-    let mut copy = source.f_empty_like().in_stage("copying the teacher's layers")?;
-    copy.f_copy_(&source).in_stage("copying the teacher's layers")?;
+    let mut copy = source.f_empty_like().in_stage("copying a parameter")?;
+    copy.f_copy_(&source).in_stage("copying a parameter")?;
     Ok(copy)
 }
 

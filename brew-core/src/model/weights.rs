@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{InStage, Result};
+use crate::gguf;
 use crate::model::lora::Attach;
 use crate::words;
 
@@ -104,9 +105,13 @@ impl Weights {
         Weights { held: None, ..Weights::new(origin, device, stored) }
     }
 
-    /// The folder that the parameters came from, if they came from files.
+    /// Where the parameters came from, if they came from files: a folder, or a GGUF file.
     pub(crate) fn folder(&self) -> Option<PathBuf> {
-        self.origin.parent().filter(|_| self.origin.is_file()).map(Path::to_owned)
+        match self.origin.as_path() {
+            file if !file.is_file() => None,
+            file if gguf::is_gguf(file) => Some(file.to_owned()),
+            file => file.parent().map(Path::to_owned),
+        }
     }
 
     /// A parameter as it is stored, if it exists.
@@ -162,11 +167,17 @@ impl Weights {
     pub(crate) fn take(&mut self, name: &str, shape: &[i64]) -> Tensor {
         let stored = self.stored.remove(name);
         let Some(adapters) = self.adapters.as_mut().filter(|adapters| adapters.saves(name)) else {
-            return self.settle(name, shape, stored, self.held);
+            return self.hold(name, shape, stored, self.held);
         };
         let kind = adapters::kind_beside(stored.as_ref().and_then(|stored| stored.as_ref().ok()));
-        let own = adapters.value_of(name, stored).unwrap_or_else(|error| Some(Err(error.to_string())));
-        let taken = self.settle(name, shape, own, Some((kind, true)));
+        let own = match adapters.value_of(name, stored) {
+            Ok(own) => own,
+            Err(error) => {
+                self.problems.push(format!("{}: {error}", self.shown(name)));
+                return Tensor::new();
+            }
+        };
+        let taken = self.hold(name, shape, own, Some((kind, true)));
         if let Some(adapters) = &mut self.adapters {
             adapters.learns(name, &taken);
         }
@@ -174,7 +185,7 @@ impl Weights {
     }
 
     /// A value as a parameter of this shape.
-    fn settle(
+    fn hold(
         &mut self,
         name: &str,
         shape: &[i64],

@@ -200,3 +200,19 @@ fn several_ranks_save_the_same_adapter_to_one_folder_and_keep_its_other_files() 
     assert_eq!(names(&folder), expected);
     assert_eq!(names(place.path()), ["adapter"]);
 }
+
+#[test]
+fn an_adapter_names_the_folder_of_its_base_only_while_the_base_is_what_the_folder_holds() {
+    let place = TempDir::new().unwrap();
+    let folder = place.path().join("adapter");
+    for (case, base) in RECORDED {
+        let adapted = || Any::base(base).load_adapter(&peft(case)).unwrap();
+        let name = |base: Any| {
+            base.with_lora(Lora::rank(2), 1).unwrap().model().save(&folder).unwrap();
+            config(&folder)["base_model_name_or_path"].clone()
+        };
+        assert_eq!(name(adapted().merge_lora().unwrap()), Value::Null, "{case}");
+        let left = name(adapted().lora_off().unwrap());
+        assert!(left.as_str().is_some_and(|left| left.ends_with(base)), "{case}: {left}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Low-rank adapters on a model of BERT's family.
 
+use std::path::PathBuf;
+
 use super::architecture::Network;
 use super::{Bert, Head};
 use crate::error::Result;
@@ -10,10 +12,9 @@ use crate::parameters::Parameters;
 methods_of_lora!(Bert<H: Head>);
 
 impl<H: Head> Adaptable for Bert<H> {
-    fn rebuilt(&self, weights: Weights) -> Result<Self> {
+    fn rebuilt(&self, weights: Weights, folder: Option<PathBuf>) -> Result<Self> {
         let rebuilt = Self::build(self.told_config(), weights, self.companions.clone())?;
-        let (cross_entropy, folder) = (self.cross_entropy.shallow_clone(), self.folder.clone());
-        Ok(Bert { cross_entropy, folder, ..rebuilt })
+        Ok(Bert { cross_entropy: self.cross_entropy.shallow_clone(), folder, ..rebuilt })
     }
 
     fn all_parameters(&self) -> Parameters {

@@ -1,5 +1,7 @@
 //! Low-rank adapters on a language model.
 
+use std::path::PathBuf;
+
 use super::DecoderForCausalLm;
 use super::names::ProjectionNames;
 use crate::error::Result;
@@ -10,9 +12,9 @@ use crate::parameters::Parameters;
 methods_of_lora!(DecoderForCausalLm);
 
 impl Adaptable for DecoderForCausalLm {
-    fn rebuilt(&self, weights: Weights) -> Result<Self> {
+    fn rebuilt(&self, weights: Weights, folder: Option<PathBuf>) -> Result<Self> {
         let rebuilt = Self::build(self.config.clone(), weights, self.companions.clone())?;
-        Ok(DecoderForCausalLm { folder: self.folder.clone(), ..rebuilt })
+        Ok(DecoderForCausalLm { folder, ..rebuilt })
     }
 
     fn all_parameters(&self) -> Parameters {

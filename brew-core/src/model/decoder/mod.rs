@@ -86,7 +86,7 @@ pub struct DecoderForCausalLm {
     head: Head,
     /// Files of the folder it came from, which are saved with the model.
     companions: Vec<PathBuf>,
-    /// The folder that it came from.
+    /// The folder, or the GGUF file, that it came from.
     folder: Option<PathBuf>,
     lora: Option<Attached>,
 }

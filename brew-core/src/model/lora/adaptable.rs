@@ -12,8 +12,8 @@ use crate::words::numbered;
 
 /// A model whose linear layers may have adapters.
 pub(crate) trait Adaptable: Sized {
-    /// The same model from other weights of the same names and shapes.
-    fn rebuilt(&self, weights: Weights) -> Result<Self>;
+    /// The same model from other weights of the same names and shapes; `folder` is where the base is stored, if it is.
+    fn rebuilt(&self, weights: Weights, folder: Option<PathBuf>) -> Result<Self>;
     /// All that it computes with, adapters among it.
     fn all_parameters(&self) -> Parameters;
     /// Its adapters.
@@ -37,7 +37,7 @@ pub(crate) struct Facts {
     pub(crate) inputs_first: bool,
     /// The prefix of all names that peft leaves out, because the model is an encoder alone; or nothing.
     pub(crate) prefix: String,
-    /// The folder of the base.
+    /// The folder, or the GGUF file, of the base.
     pub(crate) folder: Option<PathBuf>,
 }
 
@@ -67,7 +67,8 @@ pub(crate) fn with_lora<M: Adaptable>(model: &M, mut lora: Lora, seed: u64) -> R
 pub(super) fn attach<M: Adaptable>(model: &M, attach: Attach, origin: impl Into<PathBuf>) -> Result<M> {
     let parameters = model.all_parameters();
     let stored = parameters.iter().map(|(name, tensor)| (name.to_owned(), Ok(tensor.shallow_clone())));
-    model.rebuilt(Weights::shared(origin, parameters.device(), stored).with_adapters(attach))
+    let weights = Weights::shared(origin, parameters.device(), stored).with_adapters(attach);
+    model.rebuilt(weights, model.facts().folder)
 }
 
 /// Refuses a model that has adapters already.
@@ -99,7 +100,7 @@ pub(super) fn of_tied(lora: &Lora, facts: &Facts) -> Vec<String> {
 pub(crate) fn lora_off<M: Adaptable>(model: &M) -> Result<M> {
     let base = &required(model)?.base;
     let stored = base.handles()?.into_iter().map(|(name, tensor)| (name, Ok(tensor)));
-    model.rebuilt(Weights::shared("the base", base.device(), stored))
+    model.rebuilt(Weights::shared("the base", base.device(), stored), model.facts().folder)
 }
 
 /// The model without adapters that computes the same.
@@ -107,7 +108,8 @@ pub(crate) fn merge_lora<M: Adaptable>(model: &M) -> Result<M> {
     let attached = required(model)?;
     let merged = attached.merged(model.facts().inputs_first)?;
     let stored = merged.into_iter().map(|(name, tensor)| (name, Ok(tensor)));
-    model.rebuilt(Weights::shared("the merged model", attached.base.device(), stored))
+    // No folder holds merged weights yet.
+    model.rebuilt(Weights::shared("the merged model", attached.base.device(), stored), None)
 }
 
 /// The parameters of the model without adapters that computes the same; the model's own if it has no adapters.

@@ -22,7 +22,7 @@ impl Weights {
             }
         };
         let held = Some((kind_beside(Some(weight).filter(|weight| weight.defined())), true));
-        let matrices = wanted.map(|(name, shape, stored)| self.settle(&name, &shape, stored, held));
+        let matrices = wanted.map(|(name, shape, stored)| self.hold(&name, &shape, stored, held));
         Some(self.adapters.as_mut()?.adapter(name, matrices))
     }
 
