@@ -215,7 +215,7 @@ fn weights_that_are_not_read_are_named_with_what_to_do() {
             .contains("the folder has `flax_model.msgpack`, `tf_model.h5`")
     );
     assert!(of(&["model_fp16.safetensors"]).contains("`model_fp16.safetensors`"));
-    assert!(of(&["adapter_config.json", "adapter_model.safetensors"]).contains("merge_and_unload"));
+    assert!(of(&["adapter_config.json", "adapter_model.safetensors"]).contains("`load_adapter`"));
     assert!(of(&[]).contains("put the model's weights beside its config.json"));
 }
 

@@ -3,7 +3,7 @@
 //! Their logits are those of transformers 5.24.0 with the numbers that gguf 0.19.0 makes of the blocks, and their ids
 //! those of transformers' tokenizers (`fixtures/gguf/make.py`).
 
-use brew_core::model::{DecoderForCausalLm, ModelFiles};
+use brew_core::model::{DecoderForCausalLm, Lora, ModelFiles};
 use brew_core::prelude::*;
 use brew_core::tch::Kind;
 use brew_data::Tokenizer;
@@ -15,6 +15,9 @@ use tests::{python, read_tensors, say};
 use super::support::{ask, fixture, logits, open, read_by_transformers};
 
 const ALL: [&str; 3] = ["llama", "qwen2", "qwen3"];
+
+/// How the error of a save begins that wrote the model.
+const SAVED: &str = "the model was saved, but not all of its tokenizer: ";
 
 fn ids_of(name: &str) -> Vec<i64> {
     Vec::try_from(read_tensors(&fixture(&format!("{name}.safetensors")))["ids"].view(-1)).unwrap()
@@ -144,13 +147,28 @@ fn a_tokenizer_that_is_not_supported_is_refused_by_name_and_the_model_opens() {
     let path = folder.path().join("other.gguf");
     std::fs::write(&path, other).unwrap();
     let model = open(&path);
-    let wanted = "key `tokenizer.ggml.pre` is `deepseek3`; only `gpt-2`, `smollm`, `llama-bpe`, `qwen2` are supported yet";
+    let wanted = "key `tokenizer.ggml.pre` is `deepseek3`, which is not supported yet; `gpt-2`, `smollm`, `llama-bpe`, `qwen2` are";
     let message = Tokenizer::from_folder(&path).unwrap_err().to_string();
     assert!(message.contains("other.gguf: ") && message.contains(wanted), "{message}");
     // Everything else is saved, and the advice works.
     let saved = folder.path().join("saved");
-    assert!(model.save(&saved).unwrap_err().to_string().contains(wanted));
+    let message = model.save(&saved).unwrap_err().to_string();
+    assert!(message.starts_with(SAVED) && message.contains(wanted), "{message}");
     assert!(logits(&open(&saved), &[1, 2, 3]).equal(&logits(&model, &[1, 2, 3])));
+    std::fs::remove_file(&path).unwrap();
+    let message = model.save(&saved).unwrap_err().to_string();
+    assert!(message.starts_with(SAVED) && message.contains("other.gguf: "), "{message}");
     model.with_tokenizer_of(fixture("llama.gguf")).save(&saved).unwrap();
     assert!(Tokenizer::from_folder(&saved).is_ok());
+}
+
+#[test]
+fn an_adapter_names_the_file_of_its_base() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path().join("adapter");
+    open(&fixture("qwen3.gguf")).with_lora(Lora::rank(2), 1).unwrap().save(&folder).unwrap();
+    let config = std::fs::read(folder.join("adapter_config.json")).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    let base = &config["base_model_name_or_path"];
+    assert!(base.as_str().is_some_and(|base| base.ends_with("qwen3.gguf")), "{base}");
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::gguf::{self, Gguf};
 
@@ -57,24 +58,29 @@ pub(crate) fn companions(folder: &Path) -> Vec<PathBuf> {
     COMPANIONS.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
 }
 
-/// Copies such files into a folder.
+/// Copies such files into a folder, beside the saved model.
 pub(crate) fn copy_companions(companions: &[PathBuf], folder: &Path) -> Result<()> {
-    for source in companions {
-        if gguf::is_gguf(source) {
-            let file = Gguf::open(source)?;
-            for (name, bytes) in file.companions() {
-                if let Some(bytes) = bytes? {
-                    crate::disk::write(&folder.join(name), &bytes)?;
-                }
-            }
-            continue;
+    companions.iter().try_for_each(|source| {
+        let copied = if gguf::is_gguf(source) { unpack(source, folder) } else { copy(source, folder) };
+        copied.map_err(|error| {
+            Error::invalid(format!("the model was saved, but not all of its tokenizer: {error}"))
+        })
+    })
+}
+
+/// Writes the files that a GGUF file stands for.
+fn unpack(source: &Path, folder: &Path) -> Result<()> {
+    let file = Gguf::open(source)?;
+    for (name, bytes) in file.companions() {
+        if let Some(bytes) = bytes? {
+            disk::write(&folder.join(name), &bytes)?;
         }
-        let Some(name) = source.file_name() else { continue };
-        let bytes = std::fs::read(source).map_err(|error| {
-            let advice = "the model was saved, but this tokenizer file could not be copied";
-            Error::file(source, format!("{advice}: {error}"))
-        })?;
-        crate::disk::write(&folder.join(name), &bytes)?;
     }
     Ok(())
+}
+
+fn copy(source: &Path, folder: &Path) -> Result<()> {
+    let Some(name) = source.file_name() else { return Ok(()) };
+    let bytes = std::fs::read(source).map_err(|error| Error::file(source, error))?;
+    disk::write(&folder.join(name), &bytes)
 }

@@ -19,6 +19,8 @@ const CONVERSION: &str = "import pathlib, sys, torch; from safetensors.torch imp
 const OTHERS: [&str; 9] =
     [".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".safetensors"];
 
+const OF_ADAPTER: &str = "this is the folder of an adapter: load the base that it was trained on, and then the adapter with `load_adapter`";
+
 /// The error for a folder without weights that brew can read.
 pub(super) fn no_weights(folder: &Path) -> Error {
     let files = names_in(folder, |path| path.is_file());
@@ -29,10 +31,8 @@ pub(super) fn no_weights(folder: &Path) -> Error {
              python -c \"{CONVERSION}\" {}",
             quoted(folder)
         )
-    } else if files.iter().any(|name| name == "adapter_config.json") {
-        "this is an adapter for another model's weights: in Python load both with peft, and save \
-         `model.merge_and_unload()` with save_pretrained"
-            .to_owned()
+    } else if files.iter().any(|name| name == ADAPTER_CONFIG) {
+        OF_ADAPTER.to_owned()
     } else {
         let others: Vec<_> =
             files.iter().filter(|name| OTHERS.iter().any(|end| name.ends_with(end))).collect();
@@ -54,10 +54,7 @@ pub(super) fn no_config(folder: &Path) -> Error {
         return Error::file(folder, "the folder does not exist");
     }
     if folder.join(ADAPTER_CONFIG).is_file() {
-        return Error::file(
-            folder,
-            "this is the folder of an adapter: load the base that it was trained on, and then the adapter with `load_adapter`",
-        );
+        return Error::file(folder, OF_ADAPTER);
     }
     let models = names_in(folder, |path| path.join(CONFIG).is_file());
     let files = names_in(folder, gguf::is_gguf);
