@@ -102,12 +102,12 @@ impl GenerationConfig {
             [("temperature", self.temperature), ("repetition_penalty", self.repetition_penalty)]
         {
             if !(value.is_finite() && value > 0.0) {
-                let greedy = if name == "temperature" && value == 0.0 {
-                    ": to take the most likely token, set do_sample to false"
-                } else {
-                    ""
+                let mend = match (name, value, self.do_sample) {
+                    ("temperature", 0.0, true) => ": to take the most likely token, set do_sample to false",
+                    ("temperature", _, false) => "; it has no effect unless do_sample is true: leave it out",
+                    _ => "",
                 };
-                problems.push(format!("{name} is {value}; it must be above 0{greedy}"));
+                problems.push(format!("{name} is {value}; it must be above 0{mend}"));
             }
         }
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {

@@ -3,6 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
+use crate::loss::check_mask;
 
 /// Prompts to continue.
 ///
@@ -27,11 +28,11 @@ impl Prompts {
         Prompts { rows, numbers }
     }
 
-    /// The rows of a batch: `input_ids` and `attention_mask` are `(rows, length)`, integers; where the mask is 0 there is
-    /// padding, which may be on any side.
+    /// The rows of a batch: `input_ids`, integers, and `attention_mask` are `(rows, length)`. The mask is 1 for a
+    /// token and 0 for padding, which may be on any side.
     ///
     /// # Errors
-    /// Other or different shapes.
+    /// Other or different shapes, tokens that are not integers, a mask of other values.
     pub fn of_tensors(input_ids: &Tensor, attention_mask: &Tensor) -> Result<Self> {
         let (size, masked) = (input_ids.size(), attention_mask.size());
         let &[rows, length] = size.as_slice() else {
@@ -42,15 +43,17 @@ impl Prompts {
                 "`attention_mask` is {masked:?} and `input_ids` {size:?}; they must be equal"
             )));
         }
+        check_mask("`attention_mask`", attention_mask, false)?;
+        if input_ids.is_floating_point() {
+            return Err(Error::invalid(format!(
+                "`input_ids` is {:?}; it must be integers",
+                input_ids.kind()
+            )));
+        }
         let flat = |tensor: &Tensor| -> Result<Vec<i64>> {
             Ok(Vec::try_from(tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Int64)?.f_reshape([-1])?)?)
         };
         let (ids, mask) = (flat(input_ids)?, flat(attention_mask)?);
-        if mask.iter().any(|number| *number > 1) {
-            return Err(Error::invalid(
-                "`attention_mask` has numbers above 1, which tell the documents of packed rows apart: give each prompt a row of its own",
-            ));
-        }
         let length = usize::try_from(length).unwrap_or(0);
         let row = |row: usize| {
             let columns = row * length..(row + 1) * length;
@@ -141,5 +144,18 @@ mod tests {
         assert!(prompts.numbered([1]).unwrap_err().to_string().contains("1 numbers for 3 prompts"));
         let error = Prompts::of_tensors(&ids, &mask.narrow(0, 0, 1)).unwrap_err().to_string();
         assert!(error.contains("they must be equal"), "{error}");
+    }
+
+    #[test]
+    fn a_mask_that_is_not_0_and_1_and_tokens_that_are_no_integers_are_refused() {
+        let ids = Tensor::from_slice(&[7_i64, 8]).view([1, 2]);
+        for values in [[1.0_f32, 0.5], [1.0, -1.0], [1.0, 2.0], [1.0, f32::NAN]] {
+            let mask = Tensor::from_slice(&values).view([1, 2]);
+            let error = Prompts::of_tensors(&ids, &mask).unwrap_err().to_string();
+            assert!(error.contains("`attention_mask` has values other than 0 and 1"), "{error}");
+        }
+        let halves = ids.to_kind(Kind::Float) / 2;
+        let error = Prompts::of_tensors(&halves, &ids.ones_like()).unwrap_err().to_string();
+        assert!(error.contains("`input_ids` is Float; it must be integers"), "{error}");
     }
 }

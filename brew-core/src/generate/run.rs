@@ -12,7 +12,7 @@ use crate::model::{CausalLm, Prefill};
 pub struct Chosen<'s> {
     /// The position of the tokens in their answers, from 0.
     pub position: usize,
-    /// The rows whose answers have not ended before.
+    /// The rows whose answers are still being written.
     pub rows: &'s [usize],
     /// The token of each of these rows.
     pub ids: &'s [i64],
@@ -80,7 +80,9 @@ pub fn generate_streaming(
 }
 
 fn check_positions(positions: Option<i64>, prompt: i64, new: i64) -> Result<()> {
-    let Some(positions) = positions.filter(|positions| prompt + new > *positions) else { return Ok(()) };
+    let Some(positions) = positions.filter(|positions| prompt.saturating_add(new) > *positions) else {
+        return Ok(());
+    };
     let mend = match positions - prompt {
         room if room > 0 => format!("lower max_new_tokens to at most {room}, or shorten the prompt"),
         _ => "shorten the prompt".to_owned(),

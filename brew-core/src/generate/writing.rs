@@ -70,8 +70,9 @@ impl<'c> Writing<'c> {
         told: &mut dyn FnMut(&Chosen<'_>) -> Result<()>,
     ) -> Result<Tensor> {
         let logits = logits.f_to_kind(Kind::Float)?;
-        self.check_finite(&logits, position)?;
         let scores = self.config.scores(&logits, self.used.as_ref())?;
+        // Behind the processors: a tiny temperature or penalty makes scores infinite, too.
+        self.check_finite(&scores, position)?;
         let chosen = if self.config.do_sample {
             let number = |row: &Row| uniform(self.config.seed, *row, position as u64);
             drawn(&scores, &self.rows.iter().map(number).collect::<Vec<f64>>())?
@@ -103,8 +104,8 @@ impl<'c> Writing<'c> {
         self.open.is_empty()
     }
 
-    fn check_finite(&self, logits: &Tensor, position: usize) -> Result<()> {
-        let finite = logits.f_amax([-1_i64], false)?.f_isfinite()?;
+    fn check_finite(&self, scores: &Tensor, position: usize) -> Result<()> {
+        let finite = scores.f_amax([-1_i64], false)?.f_isfinite()?;
         if finite.f_all()?.f_int64_value(&[])? != 0 {
             return Ok(());
         }

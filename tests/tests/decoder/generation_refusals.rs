@@ -25,6 +25,8 @@ fn more_tokens_than_positions_are_refused_with_the_room_there_is() {
     assert!(generate(&model, &Prompts::of_ids([vec![1, 2, 3]]), &fits).is_ok());
     let message = refusal(&[&[1; 12]], &few());
     assert!(message.ends_with("12 positions: shorten the prompt"), "{message}");
+    let message = refusal(&[&[1, 2, 3]], &GenerationConfig { max_new_tokens: i64::MAX, ..few() });
+    assert!(message.contains("12 positions: lower max_new_tokens to at most 9"), "{message}");
 }
 
 #[test]
@@ -44,6 +46,7 @@ fn empty_prompts_and_tokens_that_the_model_does_not_have_are_named() {
 fn all_settings_out_of_range_are_named_together() {
     let config = GenerationConfig {
         max_new_tokens: 0,
+        do_sample: true,
         temperature: 0.0,
         top_k: -1,
         top_p: 0.0,
@@ -68,5 +71,28 @@ fn all_settings_out_of_range_are_named_together() {
         "padding is 99",
     ] {
         assert!(message.contains(said), "{said}: {message}");
+    }
+}
+
+#[test]
+fn a_temperature_that_is_not_read_is_to_be_left_out() {
+    let message = refusal(&[&[1]], &GenerationConfig { temperature: 0.0, ..few() });
+    let wanted =
+        "temperature is 0; it must be above 0; it has no effect unless do_sample is true: leave it out";
+    assert!(message.contains(wanted), "{message}");
+}
+
+// Both make some scores larger than float32 can hold.
+#[test]
+fn settings_that_leave_no_finite_scores_are_refused_at_the_first_token() {
+    let prompt: Vec<i64> = (0..10).collect();
+    let (do_sample, max_new_tokens) = (true, 1);
+    for config in [
+        GenerationConfig { do_sample, max_new_tokens, temperature: 1e-40, ..few() },
+        GenerationConfig { do_sample, max_new_tokens, repetition_penalty: 1e-40, ..few() },
+        GenerationConfig { max_new_tokens, repetition_penalty: 1e-40, ..few() },
+    ] {
+        let message = refusal(&[&prompt], &config);
+        assert!(message.contains("row 0 at token 0 of its answer is not a finite number"), "{message}");
     }
 }
