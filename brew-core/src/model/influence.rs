@@ -55,16 +55,17 @@ impl Sums {
     /// padding.
     pub(super) fn add(&mut self, states: &[Tensor], mask: &Tensor) -> Result<()> {
         let of_batch = || -> Result<(Vec<f64>, i64)> {
-            let tokens = mask.f_ne(0)?;
-            let cosines = states.windows(2).map(|pair| {
-                let [before, after] = pair else { return Ok(0.0) };
+            let padding = mask.f_eq(0)?;
+            let cosines = states.iter().zip(states.iter().skip(1)).map(|(before, after)| {
                 let [before, after] = [before.f_to_kind(Kind::Float)?, after.f_to_kind(Kind::Float)?];
                 let cosines = Tensor::f_cosine_similarity(&before, &after, -1, 1e-8)?;
                 // Not a product with the mask: padding may hold anything.
-                let counted = cosines.f_masked_fill(&tokens.f_logical_not()?, 0.0)?;
-                Ok(counted.f_sum(Kind::Double)?.f_double_value(&[])?)
+                Ok(cosines.f_masked_fill(&padding, 0.0)?.f_sum(Kind::Double)?)
             });
-            Ok((cosines.collect::<Result<_>>()?, tokens.f_sum(Kind::Int64)?.f_int64_value(&[])?))
+            // Read at once: each reading waits for a GPU.
+            let cosines = Tensor::f_stack(&cosines.collect::<Result<Vec<_>>>()?, 0)?;
+            let tokens = padding.f_logical_not()?.f_sum(Kind::Int64)?;
+            Ok((Vec::try_from(cosines)?, tokens.f_int64_value(&[])?))
         };
         let (cosines, tokens) = of_batch().in_stage("block influence")?;
         self.cosines.resize(cosines.len(), 0.0);

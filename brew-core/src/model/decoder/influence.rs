@@ -1,6 +1,6 @@
 //! Measures how much each layer changes what passes through it.
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{CausalLmBatch, DecoderForCausalLm};
 use crate::batch::{Batch as _, Batches};
@@ -20,10 +20,9 @@ impl DecoderForCausalLm {
     /// hidden states that are not finite.
     pub fn block_influence(&self, sample: &impl Batches<Batch = CausalLmBatch>) -> Result<BlockInfluence> {
         let _guard = tch::no_grad_guard();
-        let device = self.named_parameters().device();
+        let device = self.embeddings.table().device();
         let pass = Pass::evaluation(Wants::nothing().and_role("hidden"));
-        let bar = ProgressBar::new(sample.batches_in(0)?.unwrap_or_default() as u64)
-            .with_message("measuring the influence of layers");
+        let bar = bar(sample.batches_in(0)?);
         let mut sums = Sums::default();
         for (number, batch) in sample.epoch(0)?.enumerate() {
             let of_batch = batch.and_then(|batch| {
@@ -41,4 +40,14 @@ impl DecoderForCausalLm {
         bar.finish_and_clear();
         sums.influence()
     }
+}
+
+/// The progress over this many batches, if that is known.
+fn bar(batches: Option<usize>) -> ProgressBar {
+    let (bar, template) = match batches {
+        Some(batches) => (ProgressBar::new(batches as u64), "{msg} {bar:24} {pos}/{len} batches"),
+        None => (ProgressBar::no_length(), "{msg} {spinner} {pos} batches"),
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(style).with_message("measuring the influence of layers")
 }
