@@ -146,7 +146,7 @@ impl Gguf {
             return Ok(());
         }
         Err(self.error(numbered(
-            "open the model's Hugging Face folder instead: keys are not supported",
+            "not supported in a GGUF file, so open the model's Hugging Face folder instead",
             &problems,
         )))
     }

@@ -79,7 +79,7 @@ impl Gguf {
     }
 
     pub(super) fn text(&self, key: &str) -> Result<Option<&str>> {
-        self.typed(key, "a text", |value| match value {
+        self.typed(key, "a string", |value| match value {
             Value::Text(text) => Some(text.as_str()),
             _ => None,
         })
@@ -114,7 +114,7 @@ impl Gguf {
     }
 
     pub(super) fn texts(&self, key: &str) -> Result<Option<&[String]>> {
-        self.typed(key, "a list of texts", |value| match value {
+        self.typed(key, "a list of strings", |value| match value {
             Value::Texts(list) => Some(list.as_slice()),
             _ => None,
         })

@@ -22,7 +22,8 @@ const HIGH: f64 = 4.0;
 const TOLERANCE: f64 = 1e-5;
 
 impl Gguf {
-    /// Adds `rope_theta` and `rope_scaling` to a config; `prefix` begins the keys of the architecture.
+    /// Adds `rope_theta` and `rope_scaling` to a config that has `head_dim`; `prefix` begins the keys of the
+    /// architecture.
     pub(super) fn rope(&self, prefix: &str, config: &mut Map<String, Json>) -> Result<()> {
         let key = |name: &str| format!("{prefix}{name}");
         let theta = self.float(&key("rope.freq_base"))?.unwrap_or(10_000.0);
@@ -42,7 +43,8 @@ impl Gguf {
                 )));
             }
         };
-        let llama3 = self.llama3(theta)?;
+        let width = config.get("head_dim").and_then(Json::as_u64).unwrap_or(0);
+        let llama3 = self.llama3(theta, width)?;
         let scaling = match (linear, llama3) {
             (true, Some(_)) => {
                 return Err(self.error(format!(
@@ -58,13 +60,20 @@ impl Gguf {
         Ok(())
     }
 
-    /// The four numbers of Llama 3's rotation, if the file has its tensor.
-    fn llama3(&self, theta: f64) -> Result<Option<Json>> {
+    /// The four numbers of Llama 3's rotation, if the file has its tensor; `width` is that of a head.
+    fn llama3(&self, theta: f64, width: u64) -> Result<Option<Json>> {
         if self.shape(DIVISORS).is_none() {
             return Ok(None);
         }
         let divisors = self.tensor(DIVISORS, Kind::Double)?.f_reshape([-1])?;
         let divisors: Vec<f64> = Vec::try_from(divisors)?;
+        if divisors.len() as u64 != width / 2 {
+            return Err(self.error(format!(
+                "`{DIVISORS}` has {} divisors, but a head of width {width} has {} frequencies: convert the original model again",
+                divisors.len(),
+                width / 2
+            )));
+        }
         if divisors.iter().all(|divisor| *divisor == 1.0) {
             return Ok(None);
         }

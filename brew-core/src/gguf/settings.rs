@@ -3,7 +3,6 @@
 use serde_json::{Value as Json, json};
 
 use super::file::Gguf;
-use super::parse::Value;
 use crate::error::{Error, Result};
 
 const TEMPLATE: &str = "tokenizer.chat_template";
@@ -95,14 +94,12 @@ impl Gguf {
     /// The chat template, or a list of named ones.
     fn chat_templates(&self) -> Result<Option<Json>> {
         let default = self.text(TEMPLATE)?;
-        let named = self.values().filter_map(|(key, value)| {
-            let name = key.strip_prefix(TEMPLATE)?.strip_prefix('.')?;
-            match value {
-                Value::Text(text) => Some((name, text.as_str())),
-                _ => None,
+        let mut named: Vec<_> = default.map(|text| ("default", text)).into_iter().collect();
+        for (key, _) in self.values() {
+            if let Some(name) = key.strip_prefix(TEMPLATE).and_then(|rest| rest.strip_prefix('.')) {
+                named.extend(self.text(key)?.map(|text| (name, text)));
             }
-        });
-        let named: Vec<_> = default.map(|text| ("default", text)).into_iter().chain(named).collect();
+        }
         Ok(match (named.as_slice(), default) {
             ([], _) => None,
             ([_], Some(text)) => Some(json!(text)),

@@ -75,7 +75,7 @@ impl Gguf {
             Some("gpt2") => {}
             Some(other) => {
                 return Err(self.error(format!(
-                    "key `{MODEL}` is `{other}`; only `gpt2` (byte-level byte-pair encoding) is supported yet: {MEND}"
+                    "key `{MODEL}` is `{other}`, which is not supported yet; `gpt2` (byte-level byte-pair encoding) is: {MEND}"
                 )));
             }
         }
@@ -83,13 +83,15 @@ impl Gguf {
         let rule = TABLE.iter().find(|rule| rule.name == name).ok_or_else(|| {
             let known: Vec<_> = TABLE.iter().map(|rule| format!("`{}`", rule.name)).collect();
             self.error(format!(
-                "key `{RULE}` is `{name}`; only {} are supported yet: {MEND}",
+                "key `{RULE}` is `{name}`, which is not supported yet; {} are: {MEND}",
                 known.join(", ")
             ))
         })?;
         if self.bool(SPACE)? == Some(true) {
             return Err(self.error(format!("key `{SPACE}` is true, which is not supported yet: {MEND}")));
         }
+        // Without them, tokens such as `<|im_end|>` would be taken apart like any text.
+        self.needed(TYPES, self.integers(TYPES)?)?;
         let tokens = self.tokens()?;
         let mut vocabulary = BTreeMap::new();
         for token in &tokens {

@@ -26,7 +26,7 @@ impl Gguf {
             }
         }
         if !unknown.is_empty() {
-            let what = "open the model's Hugging Face folder instead: tensors are not supported";
+            let what = "tensors that are not supported in a GGUF file, so open the model's Hugging Face folder instead";
             return Err(self.error(numbered(what, &unknown)));
         }
         let read = |(name, common): (&str, String)| {

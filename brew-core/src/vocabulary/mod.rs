@@ -57,8 +57,8 @@ impl Vocabulary {
     }
 
     /// The vocabulary in the tokenizer files of a model folder: `tokenizer.json`, or else `vocab.json` with
-    /// `added_tokens.json`, or `vocab.txt`; or that of a GGUF file. `None` without any of these, and for a kind of tokenizer whose
-    /// file has no table of tokens.
+    /// `added_tokens.json`, or `vocab.txt`; or that of a GGUF file. `None` without any of these, and for a kind of
+    /// tokenizer whose file has no table of tokens.
     ///
     /// # Errors
     /// A file that cannot be read, or is not JSON.
@@ -66,8 +66,7 @@ impl Vocabulary {
         let file = |name: &str| files.iter().find(|path| path.file_name().is_some_and(|found| found == name));
         let mut found = Vocabulary::default();
         if let Some(path) = files.iter().find(|path| gguf::is_gguf(path)) {
-            let tokens = Gguf::open(path)?.vocabulary()?;
-            tokens.into_iter().for_each(|(token, id)| found.add(id, token));
+            found = Vocabulary::new(Gguf::open(path)?.vocabulary()?);
         } else if let Some(path) = file("tokenizer.json") {
             let whole = read_object(path)?;
             found.add_table(&whole["model"]["vocab"]);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use brew_core::model::DecoderForCausalLm;
+use brew_core::model::{DecoderForCausalLm, ModelFiles};
 use brew_core::prelude::*;
 use tempfile::TempDir;
 use tests::Dice;
@@ -29,6 +29,16 @@ struct Stored {
 
 fn text(value: &str) -> Vec<u8> {
     [&8_u32.to_le_bytes()[..], &(value.len() as u64).to_le_bytes(), value.as_bytes()].concat()
+}
+
+fn texts(values: &[&str]) -> Vec<u8> {
+    let mut list =
+        [&9_u32.to_le_bytes()[..], &8_u32.to_le_bytes(), &(values.len() as u64).to_le_bytes()].concat();
+    for value in values {
+        list.extend((value.len() as u64).to_le_bytes());
+        list.extend(value.as_bytes());
+    }
+    list
 }
 
 fn number(value: u32) -> Vec<u8> {
@@ -220,6 +230,30 @@ fn what_is_wrong_with_a_file_is_said_by_key_or_tensor() {
     let mut divisors = Parts::llama();
     divisors.tensors.push(tensor("rope_freqs.weight", &[2]));
     assert!(refusal(&path, &divisors.bytes()).contains("`rope_freqs.weight` is not a rotation of Llama 3"));
+    divisors.at("rope_freqs.weight").sizes = vec![3];
+    let wanted = "`rope_freqs.weight` has 3 divisors, but a head of width 4 has 2 frequencies";
+    assert!(refusal(&path, &divisors.bytes()).contains(wanted));
+}
+
+#[test]
+fn a_tokenizer_that_lacks_the_types_of_its_tokens_is_refused_and_its_vocabulary_is_read() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("untyped.gguf");
+    let mut parts = Parts::llama();
+    parts.set("tokenizer.ggml.model", text("gpt2"));
+    parts.set("tokenizer.ggml.pre", text("gpt-2"));
+    parts.set("tokenizer.ggml.tokens", texts(&["a", "b", "ab", "<|end|>"]));
+    parts.set("tokenizer.ggml.merges", texts(&["a b"]));
+    std::fs::write(&path, parts.bytes()).unwrap();
+    let refused = |name: &str| ModelFiles::open(&path).unwrap().read(name).unwrap_err().to_string();
+    let message = refused("tokenizer.json");
+    assert!(message.contains("there is no key `tokenizer.ggml.token_type`"), "{message}");
+    assert_eq!(open(&path).vocabulary().unwrap().unwrap().len(), 4);
+    parts.set("tokenizer.chat_template.tool_use", texts(&["{{ messages }}"]));
+    std::fs::write(&path, parts.bytes()).unwrap();
+    let message = refused("tokenizer_config.json");
+    let wanted = "key `tokenizer.chat_template.tool_use` is a list of 1 strings; it must be a string";
+    assert!(message.contains(wanted), "{message}");
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl Value {
             Value::Integers(list) => format!("a list of {} integers", list.len()),
             Value::Floats(list) => format!("a list of {} numbers", list.len()),
             Value::Bools(list) => format!("a list of {} booleans", list.len()),
-            Value::Texts(list) => format!("a list of {} texts", list.len()),
+            Value::Texts(list) => format!("a list of {} strings", list.len()),
         }
     }
 }

@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::config::DEFAULT_CLASSES;
 use super::head::checked_classes;
+use super::span_head::SCORES;
 use super::{Bert, BertConfig, BertForMaskedLm, BertForQuestionAnswering, BertModel, ClassHead, Head};
 use crate::error::{Error, Result};
 use crate::model::class_order::default_names;
@@ -59,7 +60,7 @@ impl BertForQuestionAnswering {
     /// # Errors
     /// Lists every invalid value of the config.
     pub fn new(config: BertConfig, seed: u64, device: Device) -> Result<Self> {
-        Self::with_new_weights(config, Some(DEFAULT_CLASSES), seed, device)
+        Self::with_new_weights(config, Some(SCORES), seed, device)
     }
 }
 
