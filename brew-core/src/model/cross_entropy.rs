@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::error::{Error, InStage, Result};
-use crate::role::IGNORED;
+use crate::loss::wide;
+use crate::role::{IGNORED, counts};
 
 /// Class weights and label smoothing; by default neither.
 #[derive(Debug, Default)]
@@ -117,6 +118,33 @@ impl CrossEntropy {
         let classes = labels.f_masked_fill(&counted.f_logical_not()?, 0)?;
         Ok(weights.f_take(&classes).in_stage("class weights")?.f_mul(&counted)?)
     }
+}
+
+/// The mean cross entropy over the tokens whose label is not -100, a scalar; 0 if none counts. Computed in float32 or
+/// wider.
+///
+/// `states` is `(batch, length, …)`, `labels` `(batch, length)`; `logits_of` turns the states of the tokens that count,
+/// `(tokens, …)`, into logits.
+pub(crate) fn mean_over_tokens(
+    states: &Tensor,
+    labels: &Tensor,
+    logits_of: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let labels = labels.f_reshape([-1]).in_stage("labels")?;
+    let places = counts(&labels)?.f_nonzero()?.f_reshape([-1]).in_stage("labels")?;
+    let labels = labels.f_index_select(0, &places)?.f_to_kind(Kind::Int64).in_stage("labels")?;
+    let states = states.f_flatten(0, 1)?.f_index_select(0, &places).in_stage("loss")?;
+    let logits = wide(&logits_of(&states)?)?;
+    CrossEntropy::default().mean(&logits, &labels, IGNORED).map_err(|error| {
+        let tokens = logits.size().last().copied().unwrap_or(0);
+        let outside = labels.f_lt(0).and_then(|below| below.f_logical_or(&labels.f_ge(tokens)?)?.f_any());
+        match outside.and_then(|any| any.f_int64_value(&[])) {
+            Ok(1) => {
+                Error::invalid(format!("`labels` must be tokens, int64, from 0 to {}: {error}", tokens - 1))
+            }
+            _ => error,
+        }
+    })
 }
 
 #[cfg(test)]

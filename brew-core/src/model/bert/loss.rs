@@ -9,7 +9,7 @@ use tch::{Kind, Reduction, Tensor};
 use crate::error::{Error, InStage, Result};
 use crate::model::cross_entropy::CrossEntropy;
 use crate::model::problem::{HeadProblem, ProblemType};
-use crate::role::{IGNORED, counts};
+use crate::role::IGNORED;
 
 /// The mean loss of the examples that count, for logits `(batch, classes)` and labels of the head's problem
 /// type; a label of -100 does not count.
@@ -66,23 +66,6 @@ pub(crate) fn of_tokens(logits: &Tensor, labels: &Tensor, cross_entropy: &CrossE
     let logits = logits.f_to_kind(Kind::Float)?.f_flatten(0, 1).in_stage("loss")?;
     mean_cross_entropy(cross_entropy, &logits, &labels.f_reshape([-1]).in_stage("labels")?, IGNORED)
         .map_err(|error| out_of_range("one class per token", &logits, error))
-}
-
-/// The mean cross entropy over the tokens of the batch whose label is not -100, a scalar; 0 if no token
-/// counts. `states` is `(batch, length, …)`, `labels` `(batch, length)`; `logits_of` turns the states of the
-/// tokens that count, `(tokens, …)`, into logits.
-pub(crate) fn of_labelled_tokens(
-    states: &Tensor,
-    labels: &Tensor,
-    logits_of: impl Fn(&Tensor) -> Result<Tensor>,
-) -> Result<Tensor> {
-    let rows = counts(labels)?.f_reshape([-1])?.f_nonzero()?.f_reshape([-1]).in_stage("labels")?;
-    let labels = labels.f_reshape([-1])?.f_index_select(0, &rows).in_stage("labels")?;
-    let logits = logits_of(&states.f_flatten(0, 1)?.f_index_select(0, &rows).in_stage("loss")?)?;
-    let wide = if logits.kind() == Kind::Double { Kind::Double } else { Kind::Float };
-    let logits = logits.f_to_kind(wide).in_stage("loss")?;
-    mean_cross_entropy(&CrossEntropy::default(), &logits, &labels, IGNORED)
-        .map_err(|error| out_of_range("tokens", &logits, error))
 }
 
 /// The mean cross entropy of positions over the length, a scalar; 0 if no position counts.

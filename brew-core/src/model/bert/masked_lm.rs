@@ -7,9 +7,10 @@ use tch::{Device, Kind, Tensor};
 
 use super::config::DEFAULT_CLASSES;
 use super::masked_lm_head::MaskedLmHead;
-use super::{Bert, loss};
+use super::Bert;
 use crate::error::{Error, Result};
 use crate::model::Forward;
+use crate::model::cross_entropy::mean_over_tokens;
 use crate::model::layer_outputs::LayerOutputs;
 use crate::pass::{Pass, Wants};
 use crate::role;
@@ -153,9 +154,9 @@ impl BertForMaskedLm {
                 )));
             }
             if logits.defined() {
-                loss::of_labelled_tokens(&logits, labels, |logits| Ok(logits.shallow_clone()))
+                mean_over_tokens(&logits, labels, |logits| Ok(logits.shallow_clone()))
             } else {
-                loss::of_labelled_tokens(&last, labels, head)
+                mean_over_tokens(&last, labels, head)
             }
         });
         let loss = loss.transpose()?;
