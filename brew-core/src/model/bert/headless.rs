@@ -8,7 +8,6 @@ use super::config::BertConfig;
 use super::head::Head;
 use super::{Bert, TextBatch};
 use crate::error::Result;
-use crate::model::Forward;
 use crate::model::layer_outputs::LayerOutputs;
 use crate::model::parts::Linear;
 use crate::model::weights::Weights;
@@ -66,6 +65,7 @@ pub struct EncoderOutput {
 /// ```
 pub type BertModel = Bert<NoHead>;
 
+#[distill(batch = TextBatch)]
 impl BertModel {
     /// One forward pass.
     ///
@@ -86,17 +86,6 @@ impl BertModel {
         let LayerOutputs { hidden_states, attentions, queries, keys, values, .. } =
             self.encode(input_ids, attention_mask, token_type_ids, pass)?;
         Ok(EncoderOutput { hidden_states, attentions, queries, keys, values })
-    }
-}
-
-// By hand: it does not read the labels of the batch.
-impl Forward<TextBatch> for BertModel {
-    type Output = EncoderOutput;
-    fn run(&self, batch: &TextBatch, pass: &Pass) -> Result<EncoderOutput> {
-        self.forward(&batch.input_ids, &batch.attention_mask, batch.token_type_ids.as_ref(), pass)
-    }
-    fn reads(&self) -> Option<Vec<String>> {
-        Some(["input_ids", "attention_mask", "token_type_ids"].map(str::to_owned).into())
     }
 }
 
