@@ -1,9 +1,9 @@
 //! Attention of new tokens, whose keys and values are kept for the tokens after them.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::super::cached::{KeysValues, Seen};
-use super::{Attention, Rotation, Visibility, capped};
+use super::{Attention, Rotation, Visibility};
 use crate::error::{InStage, Result};
 use crate::pass::Pass;
 
@@ -63,15 +63,12 @@ impl Attention {
         let hidden = hidden.map(|hidden| hidden.f_narrow(3, first, length)).transpose()?;
         let rows = self.heads / self.key_value_heads;
         let query = query.f_reshape([texts, self.key_value_heads, rows, self.head_size])?;
-        let context = if let Some(cap) = self.cap {
-            let scores = query.f_matmul(&keys.f_transpose(2, 3)?)?.f_mul_scalar(self.scale)?;
-            let mut scores = capped(&scores, cap)?;
-            if let Some(hidden) = &hidden {
-                scores = scores.f_add(hidden)?;
-            }
-            let kind = scores.kind();
-            let wide = if kind == Kind::Double { Kind::Double } else { Kind::Float };
-            scores.f_softmax(-1, Some(wide))?.f_to_kind(kind)?.f_matmul(&values)?
+        let context = if self.cap.is_some() {
+            let map = self.probabilities(&query, &keys, |scores| match &hidden {
+                Some(hidden) => Ok(scores.f_add(hidden)?),
+                None => Ok(scores),
+            })?;
+            map.f_matmul(&values)?
         } else {
             let scale = Some(self.scale);
             Tensor::f_scaled_dot_product_attention(&query, &keys, &values, hidden, 0.0, false, scale, false)?

@@ -24,23 +24,33 @@ impl Attention {
         visibility: &Visibility,
         pass: &Pass,
     ) -> Result<Tensor> {
-        let map = || -> Result<Tensor> {
-            let mut scores = query.f_matmul(&key.f_transpose(2, 3)?)?.f_mul_scalar(self.scale)?;
-            if let Some(cap) = self.cap {
-                scores = capped(&scores, cap)?;
-            }
+        let map = self.probabilities(query, key, |scores| {
             let length = scores.size().last().copied().unwrap_or(0);
             let hidden = match visibility.of(self.window) {
                 Some(seen) => seen.f_logical_not()?,
                 None => Tensor::f_ones([length, length], (Kind::Bool, scores.device()))?.f_triu(1)?,
             };
             // No row is completely hidden: every position sees itself.
-            let scores = scores.f_masked_fill(&hidden, f64::NEG_INFINITY)?;
-            let kind = scores.kind();
-            let wide = if kind == Kind::Double { Kind::Double } else { Kind::Float };
-            Ok(scores.f_softmax(-1, Some(wide))?.f_to_kind(kind)?)
-        };
-        dropout(map().in_stage("attention map")?, self.dropout, pass)
+            Ok(scores.f_masked_fill(&hidden, f64::NEG_INFINITY)?)
+        });
+        dropout(map.in_stage("attention map")?, self.dropout, pass)
+    }
+
+    /// `softmax(cap(Q Kᵀ scale))`, where `hide` sets the scores of keys that are not seen to -inf.
+    pub(super) fn probabilities(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        hide: impl FnOnce(Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let mut scores = query.f_matmul(&key.f_transpose(2, 3)?)?.f_mul_scalar(self.scale)?;
+        if let Some(cap) = self.cap {
+            scores = capped(&scores, cap)?;
+        }
+        let scores = hide(scores)?;
+        let kind = scores.kind();
+        let wide = if kind == Kind::Double { Kind::Double } else { Kind::Float };
+        Ok(scores.f_softmax(-1, Some(wide))?.f_to_kind(kind)?)
     }
 
     pub(super) fn fused(
