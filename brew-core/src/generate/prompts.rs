@@ -4,6 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, InStage, Result};
 use crate::loss::check_mask;
+use crate::model::shapes::check_shapes;
 
 /// Prompts to continue.
 ///
@@ -34,17 +35,10 @@ impl Prompts {
     /// # Errors
     /// Other or different shapes, tokens that are not integers, a mask of other values.
     pub fn of_tensors(input_ids: &Tensor, attention_mask: &Tensor) -> Result<Self> {
-        let (size, masked) = (input_ids.size(), attention_mask.size());
-        let &[rows, length] = size.as_slice() else {
-            return Err(Error::invalid(format!("`input_ids` is {size:?}; it must be (prompts, length)")));
-        };
-        if size != masked {
-            return Err(Error::invalid(format!(
-                "`attention_mask` is {masked:?} and `input_ids` {size:?}; they must be equal"
-            )));
-        }
+        check_shapes(input_ids, &[("attention_mask", Some(attention_mask))])?;
+        let (rows, length) = input_ids.size2()?;
         check_mask("`attention_mask`", attention_mask, false)?;
-        if input_ids.is_floating_point() {
+        if input_ids.f_is_floating_point()? {
             return Err(Error::invalid(format!(
                 "`input_ids` is {:?}; it must be integers",
                 input_ids.kind()

@@ -16,7 +16,6 @@ pub(super) struct Writing<'c> {
     /// The rows whose answers have not ended.
     open: Vec<usize>,
     answers: Vec<Vec<i64>>,
-    ended: Vec<bool>,
     /// Which tokens each text has, `(rows, tokens)`, if there is a repetition penalty.
     used: Option<Tensor>,
     /// The log-probabilities of each step's tokens, `(rows,)`: the model's, and the sampler's.
@@ -34,7 +33,6 @@ impl<'c> Writing<'c> {
             config,
             open: (0..rows.len()).collect(),
             answers: vec![Vec::new(); rows.len()],
-            ended: vec![false; rows.len()],
             rows,
             used: None,
             log_probs: [Vec::new(), Vec::new()],
@@ -85,7 +83,6 @@ impl<'c> Writing<'c> {
         for (row, id) in self.open.iter().zip(&of_open) {
             ids[*row] = *id;
             self.answers[*row].push(*id);
-            self.ended[*row] = self.config.eos_token_id.contains(id);
         }
         let ids = Tensor::f_from_slice(&ids)?.f_to_device(logits.device())?;
         if self.config.output_log_probs {
@@ -95,7 +92,8 @@ impl<'c> Writing<'c> {
             let _ = used.f_scatter_value_(1, &ids.f_unsqueeze(1)?, 1)?;
         }
         told(&Chosen { position, rows: &self.open, ids: &of_open })?;
-        self.open.retain(|row| !self.ended[*row]);
+        let (answers, config) = (&self.answers, self.config);
+        self.open.retain(|row| !has_ended(&answers[*row], config));
         Ok(ids)
     }
 
@@ -162,8 +160,12 @@ impl<'c> Writing<'c> {
             } else {
                 None
             },
+            ended: self.answers.iter().map(|answer| has_ended(answer, self.config)).collect(),
             answers: self.answers,
-            ended: self.ended,
         })
     }
+}
+
+fn has_ended(answer: &[i64], config: &GenerationConfig) -> bool {
+    answer.last().is_some_and(|id| config.eos_token_id.contains(id))
 }

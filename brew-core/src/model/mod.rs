@@ -26,6 +26,7 @@ mod parts;
 pub(crate) mod problem;
 mod scores;
 mod seen;
+pub(crate) mod shapes;
 mod shared;
 mod subset;
 mod told;

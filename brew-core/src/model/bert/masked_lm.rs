@@ -8,10 +8,11 @@ use tch::{Device, Kind, Tensor};
 use super::config::DEFAULT_CLASSES;
 use super::masked_lm_head::MaskedLmHead;
 use super::Bert;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Forward;
 use crate::model::cross_entropy::mean_over_tokens;
 use crate::model::layer_outputs::LayerOutputs;
+use crate::model::shapes::check_shapes;
 use crate::pass::{Pass, Wants};
 use crate::role;
 
@@ -146,13 +147,7 @@ impl BertForMaskedLm {
         let head = |hidden: &Tensor| self.head.forward(hidden, self.embeddings.table(), pass);
         let logits = if pass.wants().role::<role::Logits>() { head(&last)? } else { Tensor::new() };
         let loss = labels.filter(|_| pass.wants().role::<role::Losses>()).map(|labels| {
-            if labels.size() != input_ids.size() {
-                return Err(Error::invalid(format!(
-                    "`labels` is {:?} and `input_ids` is {:?}; their shapes must be equal",
-                    labels.size(),
-                    input_ids.size()
-                )));
-            }
+            check_shapes(input_ids, &[("labels", Some(labels))])?;
             if logits.defined() {
                 mean_over_tokens(&logits, labels, |logits| Ok(logits.shallow_clone()))
             } else {
@@ -179,7 +174,7 @@ impl BertForMaskedLm {
     }
 }
 
-// By hand: what counts is known without a forward pass.
+// By hand: the labels weigh the loss even if an adaptor does not read them.
 impl Forward<MaskedLmBatch> for BertForMaskedLm {
     type Output = MaskedLmOutput;
     fn run(&self, batch: &MaskedLmBatch, pass: &Pass) -> Result<MaskedLmOutput> {

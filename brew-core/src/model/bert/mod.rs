@@ -60,11 +60,12 @@ pub use token_classification::{
 
 use self::embeddings::Embeddings;
 use self::encoder::Encoder;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::cross_entropy::CrossEntropy;
 use crate::model::layer_outputs::LayerOutputs;
 use crate::model::lora::Attached;
 use crate::model::problem::HeadProblem;
+use crate::model::shapes::check_shapes;
 use crate::model::weights::Weights;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
@@ -138,23 +139,9 @@ impl<H: Head> Bert<H> {
         token_type_ids: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<LayerOutputs> {
-        check_shapes(input_ids, attention_mask, token_type_ids)?;
+        let others = [("attention_mask", Some(attention_mask)), ("token_type_ids", token_type_ids)];
+        check_shapes(input_ids, &others)?;
         let embedded = self.embeddings.forward(input_ids, token_type_ids, pass)?;
         self.encoder.forward(embedded, attention_mask, pass)
     }
-}
-
-fn check_shapes(input_ids: &Tensor, attention_mask: &Tensor, token_type_ids: Option<&Tensor>) -> Result<()> {
-    let shape = input_ids.size();
-    if shape.len() != 2 {
-        return Err(Error::invalid(format!("`input_ids` is {shape:?}; it must be (batch, length)")));
-    }
-    for (name, column) in [("attention_mask", Some(attention_mask)), ("token_type_ids", token_type_ids)] {
-        if let Some(found) = column.map(Tensor::size).filter(|found| *found != shape) {
-            return Err(Error::invalid(format!(
-                "`{name}` is {found:?} and `input_ids` is {shape:?}; their shapes must be equal"
-            )));
-        }
-    }
-    Ok(())
 }

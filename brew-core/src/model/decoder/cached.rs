@@ -12,6 +12,7 @@ use super::rope::Rotation;
 use super::visibility::Visibility;
 use crate::error::{Error, InStage, Result};
 use crate::model::causal_lm::{CausalLm, Continuation, Prefill};
+use crate::model::shapes::check_shapes;
 use crate::pass::{Pass, Wants};
 
 /// The keys and values of one layer: `(texts, heads, columns, head width)` each.
@@ -65,10 +66,9 @@ impl Seen<'_> {
 struct CachedTexts<'m> {
     model: &'m DecoderForCausalLm,
     layers: Vec<KeysValues>,
-    /// The number of columns of the prompts, of all columns, and of those written.
+    /// The number of columns of the prompts, and of steps done.
     prompt: i64,
-    columns: i64,
-    column: i64,
+    done: i64,
     /// 0 for tokens and -inf for padding, `(texts, 1, 1, columns)`; `None` if there is no padding.
     hidden: Option<Tensor>,
     /// The positions of the tokens to come, `(texts, steps)`, and their rotations.
@@ -99,12 +99,12 @@ impl CausalLm for DecoderForCausalLm {
 
     fn prefill(&self, prompts: &Prefill<'_>) -> Result<(Tensor, Box<dyn Continuation + '_>)> {
         let _guard = tch::no_grad_guard();
-        let (texts, visibility) = self.texts_after(prompts)?;
-        let mut texts = texts;
+        let (mut texts, visibility) = self.texts_after(prompts)?;
         let pass = Pass::evaluation(Wants::nothing());
         let embedded = self.embeddings.forward(prompts.input_ids, &visibility.positions, &pass)?;
         let rotations = self.stack.rotations(&visibility.positions, embedded.kind())?;
-        let last = self.stack.cached(embedded, &rotations, &mut texts.layers, &Seen::Prompt(&visibility))?;
+        let seen = Seen::Prompt(&visibility);
+        let last = self.stack.cached(embedded, &rotations, (&mut texts.layers, &seen), &pass)?;
         let logits = self.head.forward(&last.f_squeeze_dim(1)?, self.embeddings.table())?;
         let logits = match prompts.answers {
             1 => logits,
@@ -118,7 +118,7 @@ impl DecoderForCausalLm {
     /// Room for prompts and what follows them, and what the prompts' tokens see.
     fn texts_after(&self, prompts: &Prefill<'_>) -> Result<(CachedTexts<'_>, Visibility)> {
         let Prefill { input_ids, attention_mask, answers, steps } = *prompts;
-        super::check_shapes(input_ids, attention_mask, None)?;
+        check_shapes(input_ids, &[("attention_mask", Some(attention_mask))])?;
         let (rows, prompt) = input_ids.size2()?;
         if rows < 1 || prompt < 1 || answers < 1 || steps < 0 {
             return Err(Error::invalid(format!(
@@ -144,9 +144,8 @@ impl DecoderForCausalLm {
         let options = (table.kind(), table.device());
         let texts = |tensor: &Tensor| tensor.f_repeat_interleave_self_int(answers, 0, None);
         let hidden = if padded {
-            let hidden = Tensor::f_zeros([rows, 1, 1, columns], options)?;
+            let hidden = Tensor::f_zeros([rows * answers, 1, 1, columns], options)?;
             let padding = texts(&tokens)?.f_logical_not()?.f_unsqueeze(1)?.f_unsqueeze(1)?;
-            let hidden = texts(&hidden)?;
             let _ = hidden.f_narrow(3, 0, prompt)?.f_masked_fill_(&padding, f64::NEG_INFINITY)?;
             Some(hidden)
         } else {
@@ -160,8 +159,7 @@ impl DecoderForCausalLm {
             model: self,
             layers: layers.collect::<Result<_>>()?,
             prompt,
-            columns,
-            column: prompt,
+            done: 0,
             hidden,
             rotations: self.stack.rotations(&positions, table.kind())?,
             positions,
@@ -173,12 +171,11 @@ impl DecoderForCausalLm {
 impl Continuation for CachedTexts<'_> {
     fn step(&mut self, ids: &Tensor) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
-        let (column, model) = (self.column, self.model);
-        let rows = self.positions.size()[0];
-        if column == self.columns {
+        let (number, model) = (self.done, self.model);
+        let (rows, steps) = self.positions.size2()?;
+        if number == steps {
             return Err(Error::invalid(format!(
-                "there was room for {} steps after the prompts, and all are done",
-                self.columns - self.prompt
+                "there was room for {steps} steps after the prompts, and all are done"
             )));
         }
         if ids.size() != [rows] {
@@ -188,15 +185,16 @@ impl Continuation for CachedTexts<'_> {
             )));
         }
         let pass = Pass::evaluation(Wants::nothing());
-        let number = column - self.prompt;
         let positions = self.positions.f_narrow(1, number, 1)?;
         let embedded = model.embeddings.forward(&ids.f_unsqueeze(1)?, &positions, &pass)?;
         let rotations = self.rotations.iter().map(|rotation| rotation.narrow(number, 1));
         let rotations = rotations.collect::<Result<Vec<_>>>()?;
+        let column = self.prompt + number;
         let hidden = self.hidden.as_ref().map(|hidden| hidden.f_narrow(3, 0, column + 1)).transpose()?;
         let seen = Seen::Columns { column, hidden: hidden.as_ref() };
-        let last = model.stack.cached(embedded, &rotations, &mut self.layers, &seen).in_stage("step")?;
-        self.column += 1;
+        let last = model.stack.cached(embedded, &rotations, (&mut self.layers, &seen), &pass);
+        let last = last.in_stage("step")?;
+        self.done += 1;
         model.head.forward(&last.f_squeeze_dim(1)?, model.embeddings.table())
     }
 }

@@ -7,6 +7,7 @@ use super::{DecoderForCausalLm, loss};
 use crate::error::Result;
 use crate::model::Forward;
 use crate::model::layer_outputs::LayerOutputs;
+use crate::model::shapes::check_shapes;
 use crate::pass::{Pass, Wants};
 use crate::role::{self, counts};
 
@@ -97,7 +98,7 @@ impl DecoderForCausalLm {
         labels: Option<&Tensor>,
         pass: &Pass,
     ) -> Result<CausalLmOutput> {
-        super::check_shapes(input_ids, attention_mask, labels)?;
+        check_shapes(input_ids, &[("attention_mask", Some(attention_mask)), ("labels", labels)])?;
         let LayerOutputs { last, hidden_states, attentions, queries, keys, values } =
             self.decode(input_ids, attention_mask, pass)?;
         let wants = pass.wants();

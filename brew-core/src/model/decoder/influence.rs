@@ -6,6 +6,7 @@ use super::{CausalLmBatch, DecoderForCausalLm};
 use crate::batch::{Batch as _, Batches};
 use crate::error::{InStage as _, Result};
 use crate::model::influence::{BlockInfluence, Sums};
+use crate::model::shapes::check_shapes;
 use crate::pass::{Pass, Wants};
 
 impl DecoderForCausalLm {
@@ -27,7 +28,7 @@ impl DecoderForCausalLm {
         for (number, batch) in sample.epoch(0)?.enumerate() {
             let of_batch = batch.and_then(|batch| {
                 let batch = batch.to_device(device)?;
-                super::check_shapes(&batch.input_ids, &batch.attention_mask, None)?;
+                check_shapes(&batch.input_ids, &[("attention_mask", Some(&batch.attention_mask))])?;
                 let visibility = self.stack.visibility(&batch.attention_mask, &pass)?;
                 let embedded = self.embeddings.forward(&batch.input_ids, &visibility.positions, &pass)?;
                 let mut outputs = self.stack.layers(embedded, &visibility, &pass)?;

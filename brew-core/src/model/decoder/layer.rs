@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::model::layer_outputs::Inside;
 use crate::model::parts::dropout_and_add;
 use crate::model::weights::Weights;
-use crate::pass::{Pass, Wants};
+use crate::pass::Pass;
 
 /// A layer of the decoder.
 #[derive(Debug)]
@@ -77,11 +77,10 @@ impl Layer {
         hidden: &Tensor,
         rotation: Option<&Rotation>,
         (kept, seen): (&mut KeysValues, &Seen<'_>),
+        pass: &Pass,
     ) -> Result<Tensor> {
-        let pass = Pass::evaluation(Wants::nothing());
-        let attend =
-            |normed: &Tensor| Ok((self.attention.cached(normed, rotation, (kept, seen), &pass)?, ()));
-        Ok(self.around(hidden, &pass, attend)?.0)
+        let attend = |normed: &Tensor| Ok((self.attention.cached(normed, rotation, (kept, seen), pass)?, ()));
+        Ok(self.around(hidden, pass, attend)?.0)
     }
 
     /// The layer around its attention, which maps the normed input.

@@ -46,7 +46,7 @@ pub use rope::{Rope, RopeScaling};
 use self::embeddings::Embeddings;
 use self::head::Head;
 use self::stack::Stack;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::layer_outputs::LayerOutputs;
 use crate::model::lora::Attached;
 use crate::model::weights::Weights;
@@ -124,19 +124,4 @@ impl DecoderForCausalLm {
         let embedded = self.embeddings.forward(input_ids, &visibility.positions, pass)?;
         self.stack.forward(embedded, &visibility, pass)
     }
-}
-
-fn check_shapes(input_ids: &Tensor, attention_mask: &Tensor, labels: Option<&Tensor>) -> Result<()> {
-    let shape = input_ids.size();
-    if shape.len() != 2 {
-        return Err(Error::invalid(format!("`input_ids` is {shape:?}; it must be (batch, length)")));
-    }
-    for (name, column) in [("attention_mask", Some(attention_mask)), ("labels", labels)] {
-        if let Some(found) = column.map(Tensor::size).filter(|found| *found != shape) {
-            return Err(Error::invalid(format!(
-                "`{name}` is {found:?} and `input_ids` {shape:?}; they must be equal"
-            )));
-        }
-    }
-    Ok(())
 }

@@ -110,12 +110,12 @@ impl Stack {
         &self,
         embedded: Tensor,
         rotations: &[Rotation],
-        kept: &mut [KeysValues],
-        seen: &Seen<'_>,
+        (kept, seen): (&mut [KeysValues], &Seen<'_>),
+        pass: &Pass,
     ) -> Result<Tensor> {
         let mut hidden = embedded;
         for (index, (layer, kept)) in self.layers.iter().zip(kept).enumerate() {
-            hidden = layer.cached(&hidden, self.rotation_of(index, rotations), (kept, seen))?;
+            hidden = layer.cached(&hidden, self.rotation_of(index, rotations), (kept, seen), pass)?;
         }
         self.norm.forward(&hidden.f_narrow(1, -1, 1)?)
     }
