@@ -5,9 +5,9 @@ use std::path::Path;
 use brew_macros::{Batch, distill};
 use tch::{Device, Kind, Tensor};
 
+use super::Bert;
 use super::config::DEFAULT_CLASSES;
 use super::masked_lm_head::MaskedLmHead;
-use super::Bert;
 use crate::error::Result;
 use crate::model::Forward;
 use crate::model::cross_entropy::mean_over_tokens;
