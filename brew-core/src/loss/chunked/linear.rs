@@ -31,14 +31,13 @@ pub(super) fn summed(
     let student_products = Products::of(student)?;
     let teacher_products = Products::of(teacher)?;
     let buffer = |of: &Tensor| -> Result<Option<Tensor>> {
-        // A view requires a gradient only if gradients are enabled, which they are not in a probe.
-        let wanted = count > 0 && of.f_narrow(0, 0, 0)?.requires_grad();
+        let wanted = count > 0 && gets_gradient(of)?;
         Ok(if wanted { Some(Tensor::f_empty(of.size(), (kind, device))?) } else { None })
     };
     let mut of_hidden = buffer(&student.hidden)?;
     let mut of_weight = buffer(&student.weight)?;
     let mut of_bias = match &student.bias {
-        Some(bias) if count > 0 && bias.f_narrow(0, 0, 0)?.requires_grad() => {
+        Some(bias) if count > 0 && gets_gradient(bias)? => {
             Some(Tensor::f_zeros(bias.size(), (kind, device))?)
         }
         _ => None,
@@ -93,6 +92,12 @@ pub(super) fn summed(
     }
 }
 
+/// Whether what is computed of this tensor now gets a gradient: not where gradients are disabled, as in a probe. (A view of
+/// a parameter says that it requires one even there.)
+fn gets_gradient(of: &Tensor) -> Result<bool> {
+    Ok(of.f_narrow(0, 0, 0)?.f_neg()?.requires_grad())
+}
+
 /// The products before and after a chunk's logits, outside of any graph.
 struct Products {
     hidden: Tensor,
@@ -143,4 +148,19 @@ fn put_product(place: &mut Tensor, left: &Tensor, right: &Tensor, adds: bool) ->
         }
     };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Buffers of gradients that nobody computes would hold whatever was in memory, and their products could be NaN.
+    #[test]
+    fn without_gradients_no_buffer_is_made_for_a_parameter() {
+        let parameter = Tensor::ones([3, 2], (Kind::Float, tch::Device::Cpu)).set_requires_grad(true);
+        assert!(gets_gradient(&parameter).unwrap());
+        assert!(!gets_gradient(&parameter.detach()).unwrap());
+        let _guard = tch::no_grad_guard();
+        assert!(!gets_gradient(&parameter).unwrap());
+    }
 }
