@@ -3,14 +3,14 @@
 use brew_core::loss::{
     AdaptiveKl, AlignedUld, AtMse, AtNorm, AttentionCe, AttentionCeMean, AttentionMse, AttentionMseSum,
     BinaryKl, Chunked, Cka, Cos, Cwd, Dist, Dkd, EmdAttention, EmdHidden, Features, Fsp, Gold, Hcl,
-    HiddenMse, Ickd, Jsd, KdCe, KdMse, Kl, Loss, Mft, MiniLmAttention, MiniLmRelation, MultiLabelKl, Nkd,
-    Nst, NstPoly, PearsonKd, Pkd, Pkt, Place, RegressionMse, ReverseKl, RkdAngle, RkdDistance, SampledKl,
-    SharedTokens, SkewKl, SkewReverseKl, Sp, Taid, TopK, TopKSemantics, TotalVariation, Uld, Vid, Wsld,
-    next_token, standardised, within_vocabulary,
+    HiddenMse, Ickd, Jsd, KdCe, KdMse, Kl, Learns, Loss, Mft, MiniLmAttention, MiniLmRelation, MultiLabelKl,
+    Nkd, Nst, NstPoly, PearsonKd, Pkd, Pkt, Place, RegressionMse, ReverseKl, RkdAngle, RkdDistance,
+    SampledKl, SharedTokens, SkewKl, SkewReverseKl, Sp, Taid, TopK, TopKSemantics, TotalVariation, Uld, Vid,
+    Wsld, next_token, standardised, within_vocabulary,
 };
 use brew_core::role::{ByteEnds, Labels, OutputWeight, Role as _, TokenIds};
 use brew_core::tch::{Device, Kind, Tensor};
-use tests::seq;
+use tests::{alone, seq};
 
 /// The student's features and the teacher's.
 pub(crate) type Sides = (Vec<Tensor>, Vec<Tensor>);
@@ -42,6 +42,12 @@ pub(crate) fn value(loss: &dyn Loss, student: &Features, teacher: &Features) -> 
     loss.term(student, teacher).unwrap().mean().unwrap().double_value(&[])
 }
 
+/// Prepares what a loss learns, in float64. Nothing else may draw from libtorch's generator meanwhile.
+pub(crate) fn prepare(learns: &mut dyn Learns, seed: i64) {
+    let _alone = alone();
+    learns.prepare(&Place { kind: Kind::Double, device: Device::Cpu, seed }).unwrap();
+}
+
 #[track_caller]
 pub(crate) fn assert_close(found: f64, expected: f64, what: &str) {
     assert!((found - expected).abs() < 1e-9, "{what}: found {found}, expected {expected}");
@@ -52,7 +58,7 @@ impl Case {
         let name = format!("{} {}", loss.name(), loss.options());
         let lengths: &[i64] = if loss.name().contains("attention") { &[2, 3] } else { &[1] };
         if let Some(learns) = loss.learns() {
-            learns.prepare(&Place { kind: Kind::Double, device: Device::Cpu, seed: 7 }).unwrap();
+            prepare(learns, 7);
             // What a loss learns starts so small that finite differences would see little of it.
             brew_core::tch::no_grad(|| {
                 for (_, parameter) in learns.parameters().iter() {

@@ -9,15 +9,13 @@ use std::collections::BTreeMap;
 
 use brew_core::loss::{
     AtMse, AtNorm, CandidatesKl, Cka, Crd, Cwd, Features, Hcl, Ickd, Learns, Loss, MarginMse, MiniLmRelation,
-    NstPoly, PearsonKd, Pkt, Place, RkdAngle, RkdDistance, Sp, Vid,
+    NstPoly, PearsonKd, Pkt, RkdAngle, RkdDistance, Sp, Vid,
 };
 use brew_core::role::Index;
 use brew_core::tch::{Device, Kind, Tensor};
 use tests::{finite_difference_error, peer, seq};
 
-use crate::cases::{assert_close, value};
-
-const PLACE: Place = Place { kind: Kind::Double, device: Device::Cpu, seed: 0 };
+use crate::cases::{assert_close, prepare, value};
 
 /// Six examples, 5 and 8 wide.
 fn vectors() -> (Tensor, Tensor) {
@@ -124,7 +122,7 @@ fn the_hierarchical_context_loss_equals_reviewkds_on_maps_and_on_the_positions_o
 fn vid_with_a_known_mean_and_variance_equals_torchdistill() {
     let (student, teacher) = maps();
     let mut loss = Vid::between(3, 3);
-    loss.prepare(&PLACE).unwrap();
+    prepare(&mut loss, 0);
     let rho = ((0.5_f64 - 1e-5).exp() - 1.0).ln();
     set(&loss, "regressor.weight", &Tensor::eye(3, (Kind::Double, Device::Cpu)));
     set(&loss, "rho", &Tensor::from_slice(&[rho; 3]));
@@ -170,7 +168,7 @@ fn unit(tensor: &Tensor) -> Tensor {
 /// RepDistiller's setting: ten rows of data, vectors of 4, three negatives, no map.
 fn crd() -> Crd {
     let mut loss = Crd::over(10).between(4, 4).width(4).negatives(3);
-    loss.prepare(&PLACE).unwrap();
+    prepare(&mut loss, 0);
     for side in ["student", "teacher"] {
         set(&loss, &format!("{side}.weight"), &Tensor::eye(4, (Kind::Double, Device::Cpu)));
         set(&loss, &format!("{side}.bias"), &Tensor::zeros([4], (Kind::Double, Device::Cpu)));

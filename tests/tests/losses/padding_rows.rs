@@ -4,13 +4,13 @@
 
 use brew_core::loss::catalogue::entries;
 use brew_core::loss::{
-    AtNorm, Crd, Cwd, Fsp, Ickd, Learns, Loss, MiniLmRelation, NstPoly, Pkt, Place, RkdAngle, RkdDistance, Sp,
+    AtNorm, Crd, Cwd, Fsp, Ickd, Learns, Loss, MiniLmRelation, NstPoly, Pkt, RkdAngle, RkdDistance, Sp,
 };
 use brew_core::role::Index;
 use brew_core::tch::{Device, Kind, Tensor};
 use tests::{mask, seq};
 
-use crate::cases::{Case, Sides, assert_close, cases, read, value};
+use crate::cases::{Case, Sides, assert_close, cases, prepare, read, value};
 
 /// Losses that read no mask, each with the reason.
 const WITHOUT_A_MASK: [(&str, &str); 3] = [
@@ -140,7 +140,7 @@ fn means_are_over_the_rows_that_have_a_position() {
 fn contrasted(rows: &[i64], mask: Option<&Tensor>) -> (f64, Tensor, Tensor) {
     let at = Tensor::from_slice(rows);
     let mut loss = Crd::over(8).between(4, 4).width(5).negatives(3);
-    loss.prepare(&Place { kind: Kind::Double, device: Device::Cpu, seed: 3 }).unwrap();
+    prepare(&mut loss, 3);
     let select = |tensor: Tensor| tensor.index_select(0, &at);
     let leaf = select(seq(&[4, 3, 4], 0.6, 0.1, 1.0)).set_requires_grad(true);
     let mut student =
@@ -174,6 +174,6 @@ fn a_contrast_of_padding_alone_is_0_and_leaves_no_trace() {
     let (value, gradient, bank) = contrasted(&[0, 2, 3], Some(&nothing));
     assert_eq!((value, gradient.abs().max().double_value(&[])), (0.0, 0.0));
     let mut untouched = Crd::over(8).between(4, 4).width(5).negatives(3);
-    untouched.prepare(&Place { kind: Kind::Double, device: Device::Cpu, seed: 3 }).unwrap();
+    prepare(&mut untouched, 3);
     assert_eq!(bank, untouched.state().unwrap()["student_bank"]);
 }

@@ -55,6 +55,7 @@ fn what_keeps_state_in_the_sources_has_a_row() {
 
 #[test]
 fn a_loss_that_learns_or_carries_something_has_a_row_and_says_so() {
+    let _alone = alone();
     let rows = parts();
     for entry in catalogue::entries() {
         let kept: Vec<&str> =
