@@ -20,6 +20,7 @@ pub struct Pass {
     wants: Wants,
     recomputes: bool,
     sparse_gradients: bool,
+    dropout: Option<f64>,
     argument: Option<PassArgument>,
 }
 
@@ -52,6 +53,13 @@ impl Pass {
         Pass { sparse_gradients, ..self }
     }
 
+    /// The same pass with this probability for all of the model's dropout, in [0, 1): see
+    /// [`Trainer::student_dropout`](crate::train::Trainer::student_dropout). `None` leaves the model its own.
+    #[must_use]
+    pub fn with_dropout(self, probability: Option<f64>) -> Self {
+        Pass { dropout: probability, ..self }
+    }
+
     /// An evaluation pass: dropout is off.
     pub fn evaluation(wants: Wants) -> Self {
         Pass {
@@ -61,6 +69,7 @@ impl Pass {
             wants,
             recomputes: false,
             sparse_gradients: false,
+            dropout: None,
             argument: None,
         }
     }
@@ -107,6 +116,25 @@ impl Pass {
     /// Whether dropout and similar training behaviour is on.
     pub fn is_training(&self) -> bool {
         self.training
+    }
+
+    /// The probability of a dropout in this pass, for a model that has it with probability `own`: 0 unless the pass
+    /// is for training, and that of [`Trainer::student_dropout`](crate::train::Trainer::student_dropout) if the run
+    /// sets one.
+    ///
+    /// A model that asks for all its probabilities here says so with
+    /// [`Model::takes_dropout`](crate::model::Model::takes_dropout).
+    ///
+    /// ```
+    /// use brew_core::pass::{Pass, Wants};
+    ///
+    /// let training = Pass::training(0, Wants::nothing());
+    /// assert_eq!(training.dropout(0.1), 0.1);
+    /// assert_eq!(training.with_dropout(Some(0.0)).dropout(0.1), 0.0);
+    /// assert_eq!(Pass::evaluation(Wants::nothing()).with_dropout(Some(0.3)).dropout(0.1), 0.0);
+    /// ```
+    pub fn dropout(&self, own: f64) -> f64 {
+        if self.training { self.dropout.unwrap_or(own) } else { 0.0 }
     }
 
     /// The optimizer step that this pass belongs to, from 0.

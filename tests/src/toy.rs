@@ -156,7 +156,8 @@ impl Toy {
                 attention
                     .push(state.f_matmul(&state.f_transpose(1, 2)?)?.f_softmax(-1, None)?.f_unsqueeze(1)?);
             }
-            state = state.f_matmul(layer)?.f_tanh()?.f_dropout(self.dropout, pass.is_training())?;
+            state =
+                state.f_matmul(layer)?.f_tanh()?.f_dropout(pass.dropout(self.dropout), pass.is_training())?;
             hidden.push(keep(&state, index + 1));
         }
         let weights = mask.f_to_kind(Kind::Double)?.f_unsqueeze(-1)?;
@@ -187,6 +188,10 @@ impl Model for Toy {
             ("embeddings".to_owned(), self.embeddings.shallow_clone()),
             ("head".to_owned(), self.head.shallow_clone()),
         ]))
+    }
+
+    fn takes_dropout(&self) -> bool {
+        true
     }
 
     fn save(&self, folder: &Path) -> Result<()> {

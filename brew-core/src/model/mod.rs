@@ -102,7 +102,7 @@ pub trait Model: Send + 'static {
     fn parameters(&self) -> Parameters;
 
     /// The model that this one wraps: `Some(&self.0)` for a struct around one of brew's. Whatever the wrapper
-    /// does not state itself (identity, problem type, class names, vocabulary, whether it reads packed rows) is then
+    /// does not state itself (identity, problem type, class names, vocabulary, whether it reads packed rows and takes its dropout from the pass) is then
     /// taken from that model, so that training can check it. [`parameters`](Self::parameters) and [`save`](Self::save) are the
     /// wrapper's own.
     fn inner(&self) -> Option<&dyn Model> {
@@ -148,6 +148,14 @@ pub trait Model: Send + 'static {
     /// with such numbers is refused for other models, which would mix the documents.
     fn reads_documents(&self) -> bool {
         self.inner().is_some_and(Model::reads_documents)
+    }
+
+    /// Whether all of its dropout has the probability that the pass gives it ([`Pass::dropout`](crate::pass::Pass::dropout)),
+    /// so that [`Trainer::student_dropout`](crate::train::Trainer::student_dropout) can set it. brew's own models do;
+    /// so does a wrapper around one of them, unless it adds dropout of its own without asking the pass and says
+    /// `false` here.
+    fn takes_dropout(&self) -> bool {
+        self.inner().is_some_and(Model::takes_dropout)
     }
 
     /// Called on a student before training if it does not state a problem type or class names, with those of

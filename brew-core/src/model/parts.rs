@@ -102,12 +102,15 @@ fn weight_and_bias(name: &str, weight: &Tensor, bias: &Tensor) -> [(String, Tens
     [(format!("{name}.weight"), weight.shallow_clone()), (format!("{name}.bias"), bias.shallow_clone())]
 }
 
-/// Sets values to zero with this probability and scales up the others, only in training passes.
+/// Sets values to zero with this probability, or with that of the pass, and scales up the others; only in training
+/// passes. `None` where an architecture has no dropout, so that none is set there.
 ///
 /// On the CPU the probability is rounded to a multiple of 2⁻¹⁶, and the scale is that of the rounded
 /// probability.
-pub(crate) fn dropout(input: Tensor, probability: f64, pass: &Pass) -> Result<Tensor> {
-    if !(pass.is_training() && probability > 0.0) {
+pub(crate) fn dropout(input: Tensor, own: impl Into<Option<f64>>, pass: &Pass) -> Result<Tensor> {
+    let probability = own.into().map_or(0.0, |own| pass.dropout(own));
+    // Not `<=`, so that one that is not a number is refused.
+    if probability == 0.0 {
         return Ok(input);
     }
     match input.device() {
@@ -120,14 +123,15 @@ pub(crate) fn dropout(input: Tensor, probability: f64, pass: &Pass) -> Result<Te
 pub(crate) fn dropout_and_add(
     input: Tensor,
     residual: &Tensor,
-    probability: f64,
+    own: impl Into<Option<f64>>,
     pass: &Pass,
 ) -> Result<Tensor> {
-    let drops = pass.is_training() && probability > 0.0;
-    if drops && input.device() == Device::Cpu && input.kind() == residual.kind() {
+    let own = own.into();
+    let probability = own.map_or(0.0, |own| pass.dropout(own));
+    if probability != 0.0 && input.device() == Device::Cpu && input.kind() == residual.kind() {
         return ffi::dropout(&input, Some(residual), probability);
     }
-    dropout(input, probability, pass)?.f_add(residual).in_stage("residual")
+    dropout(input, own, pass)?.f_add(residual).in_stage("residual")
 }
 
 #[cfg(test)]

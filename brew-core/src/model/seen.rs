@@ -114,6 +114,9 @@ impl<A: Adaptor> Model for Seen<A> {
     fn reads_documents(&self) -> bool {
         self.model.reads_documents()
     }
+    fn takes_dropout(&self) -> bool {
+        self.model.takes_dropout()
+    }
     fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
         self.model.learn_task(problem, names);
     }

@@ -36,6 +36,9 @@ impl<M: Model> Model for Arc<Mutex<M>> {
     fn reads_documents(&self) -> bool {
         self.lock().unwrap_or_else(PoisonError::into_inner).reads_documents()
     }
+    fn takes_dropout(&self) -> bool {
+        self.lock().unwrap_or_else(PoisonError::into_inner).takes_dropout()
+    }
     fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
         self.lock().unwrap_or_else(PoisonError::into_inner).learn_task(problem, names);
     }

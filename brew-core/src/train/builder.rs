@@ -46,6 +46,28 @@ impl<'o, P: Trains> Trainer<'o, P> {
         self
     }
 
+    /// Trains with this probability for all of the student's dropout, in place of those in its config: embeddings,
+    /// attention, feed-forward blocks, head, and adapters; in [0, 1). By default the student keeps its own.
+    ///
+    /// A student taken from a pretrained teacher has the dropout of the teacher's config, usually 0.1. A small
+    /// student that imitates a teacher seldom overfits; with few rows or few epochs 0 may serve it better. Where the
+    /// architecture has no dropout, none is added. Evaluation is not affected, and the saved student has its own
+    /// config. brew's own models support it; your own model supports it by heeding
+    /// [`Pass::dropout`](crate::pass::Pass::dropout) and saying so in
+    /// [`Model::takes_dropout`](crate::model::Model::takes_dropout); others are refused before the first step.
+    ///
+    /// ```no_run
+    /// # use brew_core::prelude::*;
+    /// # fn example<A: Adaptor>(pipeline: Pipeline<A::Batch, A>, reviews: Vec<A::Batch>) -> Result<()> {
+    /// let student = Trainer::new(pipeline).student_dropout(0.0).epochs(3).run(reviews)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn student_dropout(mut self, probability: f64) -> Self {
+        self.settings.student_dropout = Some(probability);
+        self
+    }
+
     /// Updates only the embedding rows whose tokens occur in the current step, so that the cost no longer
     /// grows with the vocabulary. By default, as in PyTorch and TextBrewer, momentum and weight decay update
     /// all rows in every step, so results differ, and more so the rarer a token is (docs/performance.md shows

@@ -24,6 +24,8 @@ pub(crate) trait ErasedExecutor {
     fn student(&self) -> Parameters;
     /// The student's identity apart from its tensors, as named values.
     fn student_identity(&self) -> Result<BTreeMap<String, String>>;
+    /// Whether the student takes its dropout from the pass.
+    fn student_takes_dropout(&self) -> bool;
     /// Each teacher's identity as named values: the hash of its tensors and what its model reports.
     fn teachers(&self) -> Result<Vec<BTreeMap<String, String>>>;
     /// The parameters learned beside the student's, by name.
@@ -69,6 +71,10 @@ impl<T: 'static, A: Adaptor> ErasedExecutor for Executor<'_, T, A> {
         let mut identity = self.pipeline().student.identity()?;
         identity.insert("adaptor".to_owned(), std::any::type_name::<A>().to_owned());
         Ok(identity)
+    }
+
+    fn student_takes_dropout(&self) -> bool {
+        self.pipeline().student.takes_dropout()
     }
 
     fn teachers(&self) -> Result<Vec<BTreeMap<String, String>>> {

@@ -145,6 +145,7 @@ impl Run<'_, '_> {
         let sparse = self.device == Device::Cpu || settings.sparse_updates == SparseUpdates::RowsInUse;
         let pass = Pass::training(self.step, Wants::nothing()).of_steps(self.length.steps);
         let pass = pass.recomputing(settings.gradient_checkpointing).with_sparse_gradients(sparse);
+        let pass = pass.with_dropout(settings.student_dropout);
         let losses =
             next.batch().and_then(|batch| batch.run(&pass, window)).map_err(|error| self.at(next, error))?;
         if self.ranks.alone() {

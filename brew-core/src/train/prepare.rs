@@ -36,6 +36,7 @@ pub(super) fn prepare(
     tau: f64,
     caller: &dyn Caller,
 ) -> Result<Ready> {
+    let dropout = dropout(settings, tasks)?;
     let (length, per_epoch) = length(settings, tasks)?;
     let draw = draw(settings, tasks, tau)?;
     let device = student_of(tasks).device();
@@ -46,7 +47,26 @@ pub(super) fn prepare(
     share(tasks, settings)?;
     let mut found = probe(tasks, &draw, caller)?;
     found.extend(cache_teachers(tasks, settings)?);
+    found.extend(dropout);
     Ok(Ready { length, per_epoch, draw, device, precision, found })
+}
+
+/// A line about the student's dropout, if the run sets it.
+///
+/// # Errors
+/// A student that would not heed it.
+fn dropout(settings: &Settings<'_>, tasks: &[Task<'_>]) -> Result<Option<String>> {
+    let Some(dropout) = settings.student_dropout else { return Ok(None) };
+    let Some(task) = tasks.iter().find(|task| !task.work.executor().student_takes_dropout()) else {
+        return Ok(Some(format!("the student's dropout is {dropout}, in place of its own")));
+    };
+    let error = Error::invalid(format!(
+        "`.student_dropout({dropout})`: this student's `Model::takes_dropout` is false, so it would keep its own dropout. If it is your model, let `forward` take each probability from `pass.dropout(own)` and `takes_dropout` return true; or remove the setting"
+    ));
+    Err(match &task.name {
+        Some(name) => error.of_task(name),
+        None => error,
+    })
 }
 
 /// The optimizer steps of the run, and in a run of epochs the batches of each: an epoch has ceil(batches /

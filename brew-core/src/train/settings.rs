@@ -18,6 +18,7 @@ pub(super) struct Settings<'o> {
     pub(super) layer_decay: f64,
     pub(super) precision: Precision,
     pub(super) gradient_checkpointing: bool,
+    pub(super) student_dropout: Option<f64>,
     pub(super) sparse_updates: SparseUpdates,
     pub(super) schedule: Box<dyn Schedule>,
     pub(super) accumulation: usize,
@@ -53,6 +54,7 @@ impl Default for Settings<'_> {
             layer_decay: 1.0,
             precision: Precision::default(),
             gradient_checkpointing: false,
+            student_dropout: None,
             sparse_updates: SparseUpdates::default(),
             schedule: Box::new(Decay::constant()),
             accumulation: 1,
@@ -116,6 +118,9 @@ impl Settings<'_> {
         {
             problems.push(format!("`clip` is {norm}; it must be finite and above 0"));
         }
+        if let Some(dropout) = self.student_dropout.filter(|dropout| !(0.0..1.0).contains(dropout)) {
+            problems.push(format!("`student_dropout` is {dropout}; it must be at least 0 and below 1"));
+        }
         problems
     }
 
@@ -144,6 +149,7 @@ impl Settings<'_> {
             "optimizer": { self.optimizer.name(): self.optimizer.settings() },
             "layer_decay": self.layer_decay,
             "sparse_embedding_updates": self.sparse_updates == SparseUpdates::RowsInUse,
+            "student_dropout": self.student_dropout,
             "precision": self.precision,
             "accumulation": self.accumulation,
             "max_gradient_norm": self.max_gradient_norm,

@@ -42,11 +42,12 @@ enum Change {
 use Change::{DecidesNothing, Elsewhere, Refused};
 
 /// The settings of a trainer, by the method that makes them.
-const TRAINER: [(&str, Change); 32] = [
+const TRAINER: [(&str, Change); 33] = [
     ("optimizer", Refused(|trainer| trainer.optimizer(AdamW::with_lr(0.02)), "adamw.learning_rate was 0.01")),
     ("layer_decay", Refused(|trainer| trainer.layer_decay(0.9), "layer_decay was 1")),
     ("precision", Refused(|trainer| trainer.precision(Precision::Bf16), "autocast was null")),
     ("gradient_checkpointing", DecidesNothing(|trainer| trainer.gradient_checkpointing(true))),
+    ("student_dropout", Refused(|trainer| trainer.student_dropout(0.0), "student_dropout was null")),
     (
         "sparse_embedding_updates",
         Refused(Trainer::sparse_embedding_updates, "sparse_embedding_updates was false"),

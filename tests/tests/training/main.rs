@@ -15,6 +15,7 @@ mod repeats;
 mod resumed;
 mod spans;
 mod steps;
+mod student_dropout;
 mod support;
 mod tasks;
 mod two_heads;

@@ -28,7 +28,8 @@ pub(crate) struct Attention {
     heads: i64,
     head_size: i64,
     probability_dropout: f64,
-    hidden_dropout: f64,
+    /// `None` in DistilBERT, which has no dropout there.
+    hidden_dropout: Option<f64>,
 }
 
 impl Attention {
@@ -52,8 +53,8 @@ impl Attention {
             head_size: config.head_size(),
             probability_dropout: config.attention_probs_dropout_prob,
             hidden_dropout: match config.model_type.network() {
-                Network::Bert | Network::Roberta => config.hidden_dropout_prob,
-                Network::DistilBert => 0.0,
+                Network::Bert | Network::Roberta => Some(config.hidden_dropout_prob),
+                Network::DistilBert => None,
             },
         }
     }
@@ -100,11 +101,11 @@ impl Attention {
             }
         };
         let wants_map = wants.layer::<role::Attention>(layer, layers);
-        let drops = pass.is_training() && self.probability_dropout > 0.0;
+        let probability = pass.dropout(self.probability_dropout);
         // libtorch has no fused CPU kernel with dropout, and draws the masks slowly.
-        let slow_to_drop = drops && joined.device() == Device::Cpu;
+        let slow_to_drop = probability != 0.0 && joined.device() == Device::Cpu;
         let context = if slow_to_drop && !wants_map && joined.kind() == Kind::Float {
-            ffi::attention(&joined, mask, self.heads, self.probability_dropout)?
+            ffi::attention(&joined, mask, self.heads, probability)?
         } else {
             let (query, key, value) = (self.split(&query)?, self.split(&key)?, self.split(&value)?);
             let context = if wants_map || slow_to_drop || attended.nothing {
@@ -144,7 +145,7 @@ impl Attention {
         mask: &Tensor,
         pass: &Pass,
     ) -> Result<Tensor> {
-        let dropout = if pass.is_training() { self.probability_dropout } else { 0.0 };
+        let dropout = pass.dropout(self.probability_dropout);
         Tensor::f_scaled_dot_product_attention(query, key, value, Some(mask), dropout, false, None, false)
             .in_stage("fused attention")
     }

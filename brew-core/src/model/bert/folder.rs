@@ -110,6 +110,10 @@ impl<H: Head> Model for Bert<H> {
         H::NAMES_CLASSES.then(own).flatten()
     }
 
+    fn takes_dropout(&self) -> bool {
+        true
+    }
+
     fn vocabulary(&self) -> Result<Option<Vocabulary>> {
         Vocabulary::of_files(&self.companions)
     }

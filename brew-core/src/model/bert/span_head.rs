@@ -17,7 +17,8 @@ pub(super) const SCORES: i64 = 2;
 #[derive(Debug)]
 pub struct SpanHead {
     pub(super) output: Linear,
-    pub(super) dropout: f64,
+    /// `None` for those without dropout.
+    pub(super) dropout: Option<f64>,
 }
 
 impl Head for SpanHead {
@@ -33,8 +34,8 @@ impl Head for SpanHead {
         SpanHead {
             output: Linear::take(weights, name, config.hidden_size, SCORES),
             dropout: match config.model_type.network() {
-                Network::Bert | Network::Roberta => 0.0,
-                Network::DistilBert => config.qa_dropout,
+                Network::Bert | Network::Roberta => None,
+                Network::DistilBert => Some(config.qa_dropout),
             },
         }
     }

@@ -111,16 +111,16 @@ impl Attention {
         let value = self.heads_of(&value, self.key_value_heads, None, None)?;
 
         let wants_map = wants.layer::<role::Attention>(layer, layers);
-        let drops = pass.is_training() && self.dropout > 0.0;
+        let dropout = pass.dropout(self.dropout);
         // libtorch has no fused kernel with dropout there, and draws its masks slowly.
-        let slow_to_drop = drops && query.device() == Device::Cpu;
+        let slow_to_drop = dropout != 0.0 && query.device() == Device::Cpu;
         let context = if wants_map || slow_to_drop || self.cap.is_some() {
             let map = self.map(&query, &self.for_all_heads(&key)?, visibility, pass)?;
             let context = map.f_matmul(&self.for_all_heads(&value)?).in_stage("attention")?;
             inside.map = keep(wants_map, &map);
             context
         } else {
-            self.fused(&query, &key, &value, visibility, if drops { self.dropout } else { 0.0 })?
+            self.fused(&query, &key, &value, visibility, dropout)?
         };
         let context = context.f_transpose(1, 2)?.f_flatten(2, 3).in_stage("attention")?;
         Ok((self.output.forward(&context, pass)?, inside))

@@ -18,7 +18,8 @@ pub(crate) struct Embeddings {
     /// The token whose embedding gets no gradient; -1 for none.
     padding: i64,
     scale: Option<f64>,
-    dropout: f64,
+    /// `None` for those without dropout there.
+    dropout: Option<f64>,
     /// Whether the gradient is always dense, because the head uses the same table.
     dense: bool,
 }
@@ -44,7 +45,7 @@ impl Embeddings {
             },
             // Rounded to float32, as in transformers.
             scale: switches.scaled_embeddings.then(|| f64::from((width as f64).sqrt() as f32)),
-            dropout: config.embedding_dropout,
+            dropout: config.dropout("embedding_dropout", config.embedding_dropout),
             dense: config.tie_word_embeddings,
         }
     }

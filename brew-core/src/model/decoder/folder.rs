@@ -195,6 +195,10 @@ impl Model for DecoderForCausalLm {
         true
     }
 
+    fn takes_dropout(&self) -> bool {
+        true
+    }
+
     fn vocabulary(&self) -> Result<Option<Vocabulary>> {
         Vocabulary::of_files(&self.companions)
     }

@@ -24,7 +24,8 @@ pub(crate) struct Layer {
     feed_forward_norm: Norm,
     feed_forward: FeedForward,
     behind_feed_forward: Option<Norm>,
-    dropout: f64,
+    /// `None` for those without dropout there.
+    dropout: Option<f64>,
 }
 
 impl Layer {
@@ -42,7 +43,7 @@ impl Layer {
             feed_forward_norm: norm(weights, names.feed_forward_norm),
             feed_forward: FeedForward::take(weights, &name, config),
             behind_feed_forward: names.behind_feed_forward.map(|part| norm(weights, part)),
-            dropout: config.residual_dropout,
+            dropout: config.dropout("residual_dropout", config.residual_dropout),
         }
     }
 

@@ -21,6 +21,11 @@ impl DecoderConfig {
         self.intermediate_size.unwrap_or(4 * self.hidden_size)
     }
 
+    /// The probability in a field of the config; `None` if its architecture has no such dropout.
+    pub(crate) fn dropout(&self, field: &str, probability: f64) -> Option<f64> {
+        (self.key(field).is_some() || probability > 0.0).then_some(probability)
+    }
+
     /// How many of the last tokens a layer sees; `None` means all.
     pub fn window(&self, layer: usize) -> Option<i64> {
         self.sliding_window.filter(|_| self.layer_type(layer) == LayerType::SlidingAttention)

@@ -65,6 +65,10 @@ impl<T: BiGruTask> Model for BiGru<T> {
         own_names(&self.config.id2label).or_else(|| self.learned_names.get().cloned())
     }
 
+    fn takes_dropout(&self) -> bool {
+        true
+    }
+
     fn vocabulary(&self) -> Result<Option<Vocabulary>> {
         Vocabulary::of_files(&self.companions)
     }
