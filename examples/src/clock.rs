@@ -18,7 +18,7 @@ const PARTS: [&str; 5] = ["teacher", "student", "backward", "clip", "optimizer"]
 
 /// Listens to the spans of brew's loop.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Clock(Arc<Mutex<Times>>);
+pub struct Clock(Arc<Mutex<Times>>);
 
 #[derive(Debug, Default)]
 struct Times {
@@ -32,7 +32,7 @@ struct Times {
 
 impl Clock {
     /// Starts listening.
-    pub(crate) fn listen() -> Result<Self> {
+    pub fn listen() -> Result<Self> {
         let clock = Clock::default();
         tracing::subscriber::set_global_default(clock.clone())
             .map_err(|error| Error::other(format!("cannot listen to the loop: {error}")))?;
@@ -44,7 +44,7 @@ impl Clock {
     }
 
     /// The median of each part in milliseconds, over all steps after the warm-up.
-    pub(crate) fn report(&self, warm_up: u64) -> Result<Value> {
+    pub fn report(&self, warm_up: u64) -> Result<Value> {
         let steps = self.times(|times| std::mem::take(&mut times.steps));
         let steps = steps.get(warm_up as usize..).unwrap_or_default();
         if steps.is_empty() {

@@ -4,6 +4,8 @@
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
+mod clock;
+mod language_model;
 mod memory;
 mod reviews;
 mod settings;
@@ -11,6 +13,8 @@ mod table;
 mod tokens;
 mod training;
 
+pub use clock::Clock;
+pub use language_model::{LanguageModel, distilled_from};
 pub use memory::Sampler;
 pub use reviews::{Reviews, ReviewsFile, open_reviews, spread};
 pub use settings::{Settings, Training, run};

@@ -6,7 +6,6 @@
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
 
 mod batches;
-mod clock;
 mod recipe;
 mod synthetic;
 
@@ -14,10 +13,8 @@ use std::path::PathBuf;
 
 use brew_core::prelude::*;
 use clap::Parser;
-use examples::Sampler;
+use examples::{Clock, Sampler};
 use serde_json::json;
-
-use crate::clock::Clock;
 
 /// Measures the parts of a training step.
 #[derive(Debug, Parser)]
