@@ -100,6 +100,25 @@ enum Bench {
         #[arg(long, default_value_t = 2)]
         threads: u64,
     },
+    /// Measures a training step of a student of SmolLM2, next to PyTorch by hand and TRL's GKD if BREW_PYTHON (or
+    /// else python3) has them. Run nothing else meanwhile.
+    Lm {
+        /// Rows per batch.
+        #[arg(long, default_value_t = 8)]
+        rows: u64,
+        /// Tokens per row.
+        #[arg(long, default_value_t = 512)]
+        length: u64,
+        /// Steps per measurement.
+        #[arg(long, default_value_t = 5)]
+        steps: u64,
+        /// Warm-up steps.
+        #[arg(long, default_value_t = 2)]
+        warm_up: u64,
+        /// Threads of each side.
+        #[arg(long, default_value_t = 2)]
+        threads: u64,
+    },
     /// Races brew against TextBrewer and against the loop an expert writes in PyTorch, on the movie reviews.
     ///
     /// With the defaults it takes about two hours on two cores; run nothing else meanwhile. An interrupted race resumes.
@@ -164,6 +183,9 @@ fn main() -> ExitCode {
         }
         Command::Bench { bench: Bench::Step { steps, warm_up, precision, threads } } => {
             bench::step::command(precision.as_deref(), [steps, warm_up, threads])
+        }
+        Command::Bench { bench: Bench::Lm { rows, length, steps, warm_up, threads } } => {
+            bench::lm::command(&bench::lm::Asked { rows, length, steps, warm_up, threads })
         }
         Command::Bench { bench: Bench::Race { seeds, epochs, rows, threads, fresh } } => {
             bench::race::command(bench::race::Asked { seeds, epochs, rows, threads, fresh })

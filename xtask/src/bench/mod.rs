@@ -3,6 +3,7 @@
 pub(crate) mod accuracy;
 pub(crate) mod data;
 pub(crate) mod growth;
+pub(crate) mod lm;
 mod measured;
 pub(crate) mod race;
 mod remembered;

@@ -1,6 +1,6 @@
 //! A training step in the real loop, with a run folder like any user's.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use brew_core::model::{CausalLmBatch, DecoderForCausalLm};
 use brew_core::observe::{Event, Observer};
@@ -15,15 +15,25 @@ pub(crate) struct Arguments {
     /// The teacher's folder or GGUF file.
     #[arg(long)]
     model: PathBuf,
-    /// A safetensors file with `input_ids`, int64 (batches, rows, length): every id is a token. One step per batch.
-    #[arg(long)]
-    batches: PathBuf,
     /// The layers that the student keeps.
     #[arg(long, value_delimiter = ',', required = true)]
     layers: Vec<usize>,
+    /// Rows per batch.
+    #[arg(long, default_value_t = 8)]
+    rows: i64,
+    /// Tokens per row; there is no padding.
+    #[arg(long, default_value_t = 512)]
+    length: i64,
+    /// Measured steps.
+    #[arg(long, default_value_t = 5)]
+    steps: i64,
     /// Warm-up steps.
     #[arg(long, default_value_t = 2)]
-    warm_up: u64,
+    warm_up: i64,
+    /// Where to write the batches, `input_ids` (batches, rows, length) of safetensors, so that another program can train
+    /// on them.
+    #[arg(long)]
+    batches: PathBuf,
     /// Where the run is kept.
     #[arg(long, default_value = "runs/lm/step")]
     run_dir: PathBuf,
@@ -31,9 +41,10 @@ pub(crate) struct Arguments {
 
 /// Median milliseconds of each part, the peak memory, and the losses.
 pub(crate) fn measured(arguments: &Arguments) -> Result<Value> {
-    let batches = read(&arguments.batches)?;
-    let steps = batches.len() as u64;
     let teacher = DecoderForCausalLm::frozen(&arguments.model, Kind::Float, Device::Cpu)?;
+    let ids = drawn(arguments, teacher.config().vocab_size)?;
+    Tensor::write_safetensors(&[("input_ids", &ids)], &arguments.batches)
+        .map_err(|error| Error::file(&arguments.batches, error))?;
     let student = DecoderForCausalLm::from_layers_of(&teacher, Keep::layers(arguments.layers.clone()))?;
     let pipeline = distilled_from(teacher, student, (1.0, 1.0))?;
     let clock = Clock::listen()?;
@@ -41,27 +52,28 @@ pub(crate) fn measured(arguments: &Arguments) -> Result<Value> {
     Trainer::new(pipeline)
         .optimizer(AdamW::with_lr(1e-4).weight_decay(0.01))
         .clip(1.0)
-        .steps(steps)
+        .steps(arguments.warm_up as u64 + arguments.steps as u64)
         .log_every(1)
         .run_dir(&arguments.run_dir)
         .fresh()
         .observe(Totals(&mut losses))
-        .run(batches)?;
-    let mut report = clock.report(arguments.warm_up)?;
+        .run(batches_of(&ids)?)?;
+    let mut report = clock.report(arguments.warm_up as u64)?;
     report["losses"] = json!(losses);
     Ok(report)
 }
 
-fn read(file: &Path) -> Result<Vec<CausalLmBatch>> {
-    let tensors = Tensor::read_safetensors(file).map_err(|error| Error::file(file, error))?;
-    let ids = tensors.into_iter().find(|(name, _)| name == "input_ids").map(|(_, tensor)| tensor);
-    let ids = ids.ok_or_else(|| Error::file(file, "it has no tensor `input_ids`"))?;
+/// Which tokens they are changes the losses, and no time: they are drawn.
+fn drawn(arguments: &Arguments, vocabulary: i64) -> Result<Tensor> {
+    let size = [arguments.warm_up + arguments.steps, arguments.rows, arguments.length];
+    brew_core::tch::manual_seed(0);
+    Ok(Tensor::f_randint(vocabulary, size, (Kind::Int64, Device::Cpu))?)
+}
+
+fn batches_of(ids: &Tensor) -> Result<Vec<CausalLmBatch>> {
     let batch = |ids: Tensor| {
-        Ok(CausalLmBatch {
-            attention_mask: ids.f_ones_like()?,
-            labels: Some(ids.shallow_clone()),
-            input_ids: ids,
-        })
+        let attention_mask = ids.f_ones_like()?;
+        Ok(CausalLmBatch { attention_mask, labels: Some(ids.shallow_clone()), input_ids: ids })
     };
     ids.f_unbind(0)?.into_iter().map(batch).collect()
 }
