@@ -100,8 +100,8 @@ enum Bench {
         #[arg(long, default_value_t = 2)]
         threads: u64,
     },
-    /// Measures a training step of a student of SmolLM2, next to PyTorch by hand and TRL's GKD if BREW_PYTHON (or
-    /// else python3) has them. Run nothing else meanwhile.
+    /// Measures a training step of a student of SmolLM2, and generation, next to PyTorch by hand, TRL's GKD, and
+    /// transformers if BREW_PYTHON (or else python3) has them. Run nothing else meanwhile.
     Lm {
         /// Rows per batch.
         #[arg(long, default_value_t = 8)]
@@ -115,6 +115,9 @@ enum Bench {
         /// Warm-up steps.
         #[arg(long, default_value_t = 2)]
         warm_up: u64,
+        /// New tokens per prompt when generating.
+        #[arg(long, default_value_t = 128)]
+        new_tokens: u64,
         /// Threads of each side.
         #[arg(long, default_value_t = 2)]
         threads: u64,
@@ -184,8 +187,8 @@ fn main() -> ExitCode {
         Command::Bench { bench: Bench::Step { steps, warm_up, precision, threads } } => {
             bench::step::command(precision.as_deref(), [steps, warm_up, threads])
         }
-        Command::Bench { bench: Bench::Lm { rows, length, steps, warm_up, threads } } => {
-            bench::lm::command(&bench::lm::Asked { rows, length, steps, warm_up, threads })
+        Command::Bench { bench: Bench::Lm { rows, length, steps, warm_up, new_tokens, threads } } => {
+            bench::lm::command(&bench::lm::Asked { rows, length, steps, warm_up, new_tokens, threads })
         }
         Command::Bench { bench: Bench::Race { seeds, epochs, rows, threads, fresh } } => {
             bench::race::command(bench::race::Asked { seeds, epochs, rows, threads, fresh })

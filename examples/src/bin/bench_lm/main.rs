@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "a command-line program talks to its reader")]
 
+mod generation;
 mod step;
 
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ struct Arguments {
 enum What {
     /// A training step: a student of some of the teacher's layers learns from the teacher and from the tokens.
     Step(step::Arguments),
+    /// Generation: a batch of prompts, greedily.
+    Generate(generation::Arguments),
     /// Saves a model as a Hugging Face folder, which PyTorch reads.
     Convert {
         /// The model's folder or GGUF file.
@@ -46,6 +49,7 @@ fn main() -> Result<()> {
     }
     let report = match arguments.what {
         What::Step(arguments) => step::measured(&arguments)?,
+        What::Generate(arguments) => generation::measured(&arguments)?,
         What::Convert { model, to } => {
             DecoderForCausalLm::from_pretrained(&model, Device::Cpu)?.save(&to)?;
             serde_json::json!({ "folder": to })

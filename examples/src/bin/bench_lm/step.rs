@@ -46,7 +46,7 @@ pub(crate) fn measured(arguments: &Arguments) -> Result<Value> {
     Tensor::write_safetensors(&[("input_ids", &ids)], &arguments.batches)
         .map_err(|error| Error::file(&arguments.batches, error))?;
     let student = DecoderForCausalLm::from_layers_of(&teacher, Keep::layers(arguments.layers.clone()))?;
-    let pipeline = distilled_from(teacher, student, (1.0, 1.0))?;
+    let pipeline = distilled_from(teacher.seen(), student.seen(), (1.0, 1.0))?;
     let clock = Clock::listen()?;
     let mut losses = Vec::new();
     Trainer::new(pipeline)

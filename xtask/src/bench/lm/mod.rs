@@ -1,6 +1,7 @@
 //! Language models: a training step and generation, next to PyTorch with transformers and to TRL on the same machine in
 //! the same session.
 
+mod generation;
 mod step;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub(crate) struct Asked {
     /// Measured steps, and warm-up steps before them.
     pub(crate) steps: u64,
     pub(crate) warm_up: u64,
+    /// New tokens per prompt when generating, for as many prompts as a batch has rows.
+    pub(crate) new_tokens: u64,
     pub(crate) threads: u64,
 }
 
@@ -28,7 +31,9 @@ pub(crate) fn command(asked: &Asked) -> Result<()> {
     setup::run()?;
     let place = workspace::runs("lm");
     let folder = converted(&place)?;
-    println!("\n{}\n", step::table(asked, &folder, &place)?);
+    let step = step::table(asked, &folder, &place)?;
+    println!("\n{step}\n");
+    println!("{}\n", generation::table(asked, &folder, &place)?);
     Ok(())
 }
 
