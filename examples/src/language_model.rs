@@ -2,7 +2,7 @@
 //! beside them the tokens of the text.
 
 use brew_core::loss::{Chunked, Kl, next_token};
-use brew_core::model::{CausalLmBatch, CausalLmOutputAdaptor, DecoderForCausalLm};
+use brew_core::model::{CausalLmBatch, CausalLmOutputAdaptor};
 use brew_core::prelude::*;
 
 /// A student of a language model.
@@ -12,10 +12,10 @@ pub type LanguageModel = Pipeline<CausalLmBatch, CausalLmOutputAdaptor>;
 ///
 /// Both come from hidden states and the head's matrices, in chunks: no logits of a whole batch are ever held.
 pub fn distilled_from(
-    teacher: DecoderForCausalLm,
-    student: DecoderForCausalLm,
+    teacher: Seen<CausalLmOutputAdaptor>,
+    student: Seen<CausalLmOutputAdaptor>,
     (temperature, labels): (f64, f64),
 ) -> Result<LanguageModel> {
     let loss = Chunked::of(Kl::at(temperature)).with_labels(labels);
-    Distill::new(teacher.seen(), student.seen()).soft_targets(next_token(loss)).plan()
+    Distill::new(teacher, student).soft_targets(next_token(loss)).plan()
 }

@@ -145,6 +145,19 @@ impl<R: Role> Predictions<R> {
         Self::gather(model, data.epoch(0)?, &|values, _| Ok(values), &|_| Ok(None))
     }
 
+    /// What this metric needs of a model's outputs over the first epoch of some batches: see [`Predictions::of`]. For
+    /// perplexity these are two numbers per row instead of all logits.
+    ///
+    /// # Errors
+    /// Those of the data and the model; data without batches; outputs that the metric does not read.
+    pub fn for_metric<A, D>(metric: &(impl Metric<R> + ?Sized), model: &Seen<A>, data: &D) -> Result<Self>
+    where
+        A: Adaptor + Provides<R>,
+        D: Batches<Batch = A::Batch> + ?Sized,
+    {
+        Self::kept_by(metric, model, data.epoch(0)?)
+    }
+
     /// What a metric keeps of these batches, joined.
     pub(crate) fn kept_by<A: Adaptor + Provides<R>>(
         metric: &(impl Metric<R> + ?Sized),
