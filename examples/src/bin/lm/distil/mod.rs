@@ -18,7 +18,7 @@ use clap::{Args, ValueEnum};
 use examples::{LanguageModel, distilled_from};
 
 use report::Report;
-use text::Text;
+use text::{Source, Text};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -28,12 +28,9 @@ pub(crate) struct Arguments {
     /// Layers of the student: those that change most of what passes through them.
     #[arg(long, value_name = "N")]
     layers: usize,
-    /// The text: Parquet, Arrow, CSV, TSV, or JSON lines.
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
-    /// The column of the texts.
-    #[arg(long, value_name = "COLUMN", default_value = "text")]
-    text: String,
+    /// The text: Parquet, Arrow, CSV, TSV, JSON lines, or SQuAD's JSON. Repeat it for more files [default column: text].
+    #[arg(long, value_name = "FILE[:COLUMN]", required = true)]
+    data: Vec<Source>,
     /// What the student learns from.
     #[arg(long, value_enum, default_value = "teacher")]
     from: From,
@@ -44,7 +41,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
     /// Steps.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 200)]
     steps: u64,
     /// Peak learning rate.
     #[arg(long, value_name = "X", default_value_t = 5e-4)]
@@ -65,8 +62,8 @@ pub(crate) struct Arguments {
     /// The order of the rows.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u32,
-    /// Evaluates on the held-out rows, and saves a checkpoint, every N steps.
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    /// Evaluates on the held-out texts, and saves a checkpoint, every N steps.
+    #[arg(long, value_name = "N", default_value_t = 100)]
     every: u64,
     /// Where the student, its metrics, tokens, and checkpoints are kept.
     #[arg(long, value_name = "DIR", default_value = "runs/lm")]
@@ -106,17 +103,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let kind = if arguments.teacher_dtype == Dtype::F32 { Kind::Float } else { Kind::BFloat16 };
     let teacher = DecoderForCausalLm::frozen(&arguments.teacher, kind, device)?;
     let text = Text::open(arguments)?;
-    println!("{}", text.told()?);
+    println!("{}", text.told());
     let influence = teacher.block_influence(&text.sample(SAMPLE)?)?;
     let keep = Keep::by_influence(arguments.layers, &influence);
     println!("{}", told(&influence, &keep)?);
     let mut report = Report::new(&influence, &keep)?;
 
-    let dev = || text.dev.batches::<CausalLmBatch>(2);
     let student = DecoderForCausalLm::from_layers_of(&teacher, keep)?.seen();
     let teacher = teacher.seen();
-    report.nll("teacher", report::nll(&teacher, &dev())?);
-    report.nll("start", report::nll(&student, &dev())?);
+    report.measure("teacher", &teacher, &text)?;
+    report.measure("student before", &student, &text)?;
     let pipeline = pipeline(arguments, teacher, student)?;
     println!("{}", pipeline.explain());
     let trainer = Trainer::new(pipeline)
@@ -126,7 +122,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .steps(arguments.steps)
         .checkpoint_every_steps(arguments.every)
         .seed(arguments.seed.into())
-        .evaluate(dev(), next_token(Perplexity))
+        .evaluate(text.dev.batches::<CausalLmBatch>(2), next_token(Perplexity))
         .run_dir(&arguments.run_dir);
     let trainer = if arguments.fresh { trainer.fresh() } else { trainer };
     let trainer = match arguments.top_k.filter(|_| arguments.from == From::Teacher) {
@@ -138,6 +134,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let train = text.train.batches::<CausalLmBatch>(arguments.batch).shuffled(arguments.seed.into());
     let trained = trainer.run(train)?;
+    report.measure("student after", trained.student(), &text)?;
     report.finish(trained.summary(), arguments.report.as_deref())?;
     println!("the student is in {}", arguments.run_dir.join("student").display());
     Ok(())

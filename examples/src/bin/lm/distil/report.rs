@@ -8,14 +8,7 @@ use brew_core::observe::{Perplexity, Predictions, Summary};
 use brew_core::prelude::*;
 use serde_json::{Value, json};
 
-/// The mean negative log-likelihood of the held-out tokens, in nats.
-pub(super) fn nll(
-    model: &Seen<CausalLmOutputAdaptor>,
-    dev: &impl Batches<Batch = CausalLmBatch>,
-) -> Result<f64> {
-    let metric = next_token(Perplexity);
-    Ok(metric.value(&Predictions::for_metric(&metric, model, dev)?)?.ln())
-}
+use super::text::Text;
 
 /// Numbers of a run.
 #[derive(Debug)]
@@ -27,19 +20,28 @@ impl Report {
         Ok(Report(json!({ "influence": layers, "kept": keep.of(layers.len())?, "nll": {} })))
     }
 
-    /// Notes and prints a negative log-likelihood.
-    pub(super) fn nll(&mut self, name: &str, nll: f64) {
-        println!("{name}: {nll:.3} nats per held-out token, perplexity {:.1}", nll.exp());
-        self.0["nll"][name] = json!(nll);
+    /// Measures, notes and prints how well a model predicts what is held out of each file: the mean negative
+    /// log-likelihood of a token, in nats.
+    pub(super) fn measure(
+        &mut self,
+        who: &str,
+        model: &Seen<CausalLmOutputAdaptor>,
+        text: &Text,
+    ) -> Result<()> {
+        for (name, held_out) in &text.held_out {
+            let metric = next_token(Perplexity);
+            let kept = Predictions::for_metric(&metric, model, &held_out.batches::<CausalLmBatch>(2))?;
+            let nll = metric.value(&kept)?.ln();
+            println!("{who}: {nll:.3} nats per held-out token of {name}, perplexity {:.1}", nll.exp());
+            self.0["nll"][who][name] = json!(nll);
+        }
+        Ok(())
     }
 
-    /// Prints the end of a run and writes the file.
+    /// Writes the file.
     pub(super) fn finish(mut self, summary: &Summary, file: Option<&Path>) -> Result<()> {
-        let curve: Vec<f64> = summary.evaluations.iter().map(|perplexity| perplexity.ln()).collect();
-        if let Some(last) = curve.last() {
-            self.nll("student", *last);
-        }
-        self.0["curve"] = json!(curve);
+        self.0["curve"] =
+            json!(summary.evaluations.iter().map(|perplexity| perplexity.ln()).collect::<Vec<_>>());
         self.0["steps"] = json!(summary.steps);
         self.0["seconds"] = json!(summary.seconds);
         self.0["tokens_per_second"] = json!(summary.tokens_per_second);
