@@ -17,7 +17,7 @@ pub use downloaded::smollm2;
 pub use golden::{golden, mask, peer, seq};
 pub use gradient::finite_difference_error;
 pub use live::{Sweep, printed_json, python, say};
-pub use lives::{Dice, finished, killed_at, newest, start};
+pub use lives::{Dice, Tells, finished, killed_at, newest, start};
 pub use several::{Meeting, ended, printed};
 pub use totals::Totals;
 pub use toy::{Count, Probe, Sentence, Toy, ToyOutput, ToyOutputAdaptor, alone, drawn, sentences, wants};

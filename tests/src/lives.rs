@@ -7,10 +7,12 @@
 )]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 
 /// Starts a single-threaded program on a run folder and reads what it prints.
@@ -45,6 +47,24 @@ pub fn newest(folder: &Path) -> u64 {
     let names = fs::read_dir(folder.join("checkpoints")).into_iter().flatten().flatten();
     let steps = names.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok());
     steps.max().unwrap_or(0)
+}
+
+/// Prints which checkpoint was loaded, what a teacher cache did, and all warnings.
+#[derive(Debug)]
+pub struct Tells;
+
+impl Observer for Tells {
+    fn on(&mut self, event: &Event<'_>) {
+        let mut out = std::io::stdout();
+        let _ = match event {
+            Event::Resumed { step, .. } => writeln!(out, "resumed {step}"),
+            Event::TeacherCache { report, .. } => {
+                writeln!(out, "cache {} found, {} computed", report.found, report.computed)
+            }
+            Event::Warning(text) => writeln!(out, "warning {text}"),
+            _ => Ok(()),
+        };
+    }
 }
 
 /// For `on_checkpoint`: ends a run at this step as if it had been killed.

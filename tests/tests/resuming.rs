@@ -35,15 +35,15 @@ fn half_written(folder: &Path) -> bool {
 
 /// Kills a run with SIGKILL this many times, starts it again each time, and compares the result with an uninterrupted
 /// run's.
-fn killed(precision: &str, times: u64, in_saves: u64) {
+fn killed(start: impl Fn(&Path, u64) -> Child, times: u64, in_saves: u64) {
     let (alone, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let steps = times * 4;
-    finished(start(alone.path(), steps, precision));
+    finished(start(alone.path(), steps));
     let mut dice = Dice::seeded();
     let (mut kills, mut kills_in_saves) = (0, 0);
     while kills < times {
         let before = newest(folder.path());
-        let mut child = start(folder.path(), steps, precision);
+        let mut child = start(folder.path(), steps);
         // Each life makes at least a step, so that the run comes to its end.
         let patience = Instant::now();
         while newest(folder.path()) <= before {
@@ -70,7 +70,7 @@ fn killed(precision: &str, times: u64, in_saves: u64) {
         kills += 1;
         kills_in_saves += u64::from(half_written(folder.path()));
     }
-    let told = finished(start(folder.path(), steps, precision));
+    let told = finished(start(folder.path(), steps));
     println!("{kills} kills, {kills_in_saves} of them inside a save; {}", told.trim());
     assert!(kills_in_saves >= in_saves, "only {kills_in_saves} kills hit a save");
     assert_eq!(outcome(alone.path(), steps), outcome(folder.path(), steps));
@@ -84,12 +84,18 @@ fn killed(precision: &str, times: u64, in_saves: u64) {
 
 #[test]
 fn a_run_that_is_killed_fifty_times_ends_as_if_it_had_not_been() {
-    killed("f32", 50, 10);
+    killed(|folder, steps| start(folder, steps, "f32"), 50, 10);
 }
 
 #[test]
 fn a_run_in_bfloat16_that_is_killed_ends_as_if_it_had_not_been() {
-    killed("bf16", 6, 1);
+    killed(|folder, steps| start(folder, steps, "bf16"), 6, 1);
+}
+
+// Eight packed rows per step of about 35 in all: every life ends in the middle of an epoch, or begins a new one.
+#[test]
+fn a_language_model_on_packed_rows_that_is_killed_ends_as_if_it_had_not_been() {
+    killed(|folder, steps| tests::start(env!("CARGO_BIN_EXE_packed_to_kill"), folder, steps, &[]), 20, 4);
 }
 
 /// A run that was killed once it had three checkpoints.

@@ -13,29 +13,12 @@ use brew_core::cache::{MemoryCache, Payload};
 use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{AttentionMse, HiddenMse, KdCe, Kl, TopK};
 use brew_core::model::ClassifierOutputAdaptor;
-use brew_core::observe::{Event, Observer};
 use brew_core::prelude::*;
 use brew_data::TeacherStore;
+use tests::Tells;
 
 /// Rows of a batch.
 const ROWS: usize = 5;
-
-/// Prints which checkpoint was loaded, what the cache did, and all warnings.
-struct Tells;
-impl Observer for Tells {
-    fn on(&mut self, event: &Event<'_>) {
-        use std::io::Write as _;
-        let mut out = std::io::stdout();
-        let _ = match event {
-            Event::Resumed { step, .. } => writeln!(out, "resumed {step}"),
-            Event::TeacherCache { report, .. } => {
-                writeln!(out, "cache {} found, {} computed", report.found, report.computed)
-            }
-            Event::Warning(text) => writeln!(out, "warning {text}"),
-            _ => Ok(()),
-        };
-    }
-}
 
 /// Texts in a different order in every epoch.
 struct Texts(Vec<Vec<i64>>);

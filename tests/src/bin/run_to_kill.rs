@@ -8,26 +8,11 @@
 use brew_core::distill::{student_layer, teacher_layer};
 use brew_core::loss::{HiddenMse, KdCe};
 use brew_core::model::ClassifierOutputAdaptor;
-use brew_core::observe::{Event, Observer};
 use brew_core::plan::Projection;
 use brew_core::prelude::*;
 use brew_core::schedule::Weight;
 use brew_core::train::Precision;
-use tests::{recorded_batches, trajectory};
-
-/// Prints which checkpoint was loaded, and all warnings.
-struct Tells;
-impl Observer for Tells {
-    fn on(&mut self, event: &Event<'_>) {
-        use std::io::Write as _;
-        let mut out = std::io::stdout();
-        let _ = match event {
-            Event::Resumed { step, .. } => writeln!(out, "resumed {step}"),
-            Event::Warning(text) => writeln!(out, "warning {text}"),
-            _ => Ok(()),
-        };
-    }
-}
+use tests::{Tells, recorded_batches, trajectory};
 
 fn load(folder: &str) -> BertForSequenceClassification {
     BertForSequenceClassification::from_pretrained(trajectory(folder), Device::Cpu).expect("the model loads")

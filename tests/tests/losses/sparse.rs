@@ -220,3 +220,35 @@ fn a_stored_teacher_of_far_logits_or_low_precision_gives_finite_and_right_values
         }
     }
 }
+
+// A reverse divergence over the teacher's top k alone costs a student nothing for what it says beside them: with
+// both sides renormalised it may leave them altogether.
+#[test]
+fn defect_23_a_student_does_not_leave_the_teachers_top_k() {
+    let teacher = Tensor::from_slice(&[4.0, 3.0, 0.0, -1.0, -1.0, -2.0]).view([1, 6]);
+    let ids = teacher.topk(2, -1, true, true).1;
+    // The student's probability outside after 400 steps down the gradient, from 0.98.
+    let outside = |loss: &dyn Loss| {
+        let student =
+            Tensor::from_slice(&[0.0, 0.0, 4.0, 4.0, 2.0, 1.0]).view([1, 6]).set_requires_grad(true);
+        for _ in 0..400 {
+            let (student, teacher) =
+                (read(&[student.shallow_clone()], None), read(&[teacher.shallow_clone()], None));
+            loss.term(&student, &teacher).unwrap().mean().unwrap().backward();
+            let leaf = &student.tensors[0];
+            let mut gradient = leaf.grad();
+            brew_core::tch::no_grad(|| leaf.shallow_clone().copy_(&(leaf - &gradient)));
+            let _ = gradient.zero_();
+        }
+        1.0 - student.softmax(-1, Kind::Double).gather(-1, &ids, false).sum(Kind::Double).double_value(&[])
+    };
+    let of_teacher =
+        1.0 - teacher.softmax(-1, Kind::Double).gather(-1, &ids, false).sum(Kind::Double).double_value(&[]);
+    let (top, dense) = (TopK::of(2, ReverseKl::at(1.0)), ReverseKl::at(1.0));
+    for loss in [&top as &dyn Loss, &dense] {
+        let found = outside(loss);
+        assert!((found - of_teacher).abs() < 0.01, "{}: {found}, the teacher's is {of_teacher}", loss.name());
+    }
+    let renormalised = outside(&TopK::of(2, ReverseKl::at(1.0)).semantics(TopKSemantics::RenormalisedBoth));
+    assert!(renormalised > 0.9, "{renormalised}");
+}
