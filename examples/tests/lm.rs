@@ -44,3 +44,74 @@ fn mistakes_are_named() {
         assert!(output.stdout.is_empty());
     }
 }
+
+fn distil(folder: &Path, more: &[&str]) -> Output {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let texts = folder.join("texts.tsv");
+    if !texts.exists() {
+        let rows: String = (0..60).map(|row| format!("the {row}th film is {}\n", row * 7 % 60)).collect();
+        std::fs::write(&texts, format!("sentence\n{rows}")).unwrap();
+    }
+    Command::new(env!("CARGO_BIN_EXE_lm"))
+        .current_dir(root)
+        .args([
+            "distil",
+            "--teacher",
+            SMALL,
+            "--layers",
+            "1",
+            "--length",
+            "32",
+            "--steps",
+            "4",
+            "--every",
+            "2",
+        ])
+        .arg("--data")
+        .arg(format!("{}:sentence", texts.display()))
+        .arg("--run-dir")
+        .arg(folder.join("run"))
+        .arg("--report")
+        .arg(folder.join("report.json"))
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_smaller_model_is_distilled_from_distributions_from_their_largest_and_from_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    for more in [&["--fresh"][..], &["--fresh", "--top-k", "5"], &["--fresh", "--from", "tokens"]] {
+        let output = distil(folder.path(), &[&["--layers", "1", "--length", "32"], more].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{more:?}: {said}");
+        let report = std::fs::read(folder.path().join("report.json")).unwrap();
+        let report: Value = serde_json::from_slice(&report).unwrap();
+        assert_eq!(report["steps"], 4, "{report}");
+        for who in ["teacher", "student before", "student after"] {
+            let nll = report["nll"][who]["texts"].as_f64().unwrap();
+            assert!((3.0..9.0).contains(&nll), "{report}");
+        }
+        assert_eq!(report["curve"].as_array().unwrap().len(), 2, "{report}");
+        assert!(folder.path().join("run/student/config.json").is_file());
+    }
+}
+
+#[test]
+fn what_cannot_be_distilled_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (more, wanted) in [
+        (&["--layers", "3"][..], "3"),
+        (&["--layers", "1", "--length", "129"], "128"),
+        (&["--layers", "1", "--data", "no/such/file.tsv"], "no/such/file.tsv"),
+        (&["--layers", "1", "--data", "data/movie_reviews.parquet:review"], "review"),
+    ] {
+        let output = distil(folder.path(), more);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && said.contains(wanted),
+            "{more:?} does not say `{wanted}`:\n{said}"
+        );
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}
