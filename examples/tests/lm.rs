@@ -54,19 +54,7 @@ fn distil(folder: &Path, more: &[&str]) -> Output {
     }
     Command::new(env!("CARGO_BIN_EXE_lm"))
         .current_dir(root)
-        .args([
-            "distil",
-            "--teacher",
-            SMALL,
-            "--layers",
-            "1",
-            "--length",
-            "32",
-            "--steps",
-            "4",
-            "--every",
-            "2",
-        ])
+        .args(["distil", "--teacher", SMALL, "--steps", "4", "--every", "2"])
         .arg("--data")
         .arg(format!("{}:sentence", texts.display()))
         .arg("--run-dir")
@@ -102,7 +90,6 @@ fn what_cannot_be_distilled_is_named() {
     let folder = tempfile::tempdir().unwrap();
     for (more, wanted) in [
         (&["--layers", "3"][..], "3"),
-        (&["--layers", "1", "--length", "129"], "128"),
         (&["--layers", "1", "--data", "no/such/file.tsv"], "no/such/file.tsv"),
         (&["--layers", "1", "--data", "data/movie_reviews.parquet:review"], "review"),
     ] {
