@@ -16,7 +16,7 @@ const ROUNDS: &str = "3";
 pub(super) fn table(asked: &Asked, folder: &Path, place: &Path) -> Result<String> {
     let file = place.join("prompts.json");
     let prompts = prompts(asked.rows);
-    std::fs::write(&file, serde_json::to_string(&prompts).unwrap_or_default()).at("write", &file)?;
+    std::fs::write(&file, serde_json::json!(prompts).to_string()).at("write", &file)?;
     let [new_tokens, threads] = [asked.new_tokens, asked.threads].map(|number| number.to_string());
     println!("brew writes {} x {new_tokens} tokens, {threads} threads", asked.rows);
     let mut ours = bench_lm();
