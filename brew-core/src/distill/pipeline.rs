@@ -69,7 +69,8 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         &self.plan
     }
 
-    /// The declared stages as a table; works before anything has run.
+    /// The declared stages as a table; works before anything has run. What several ranks would hold and send depends on
+    /// the optimizer, too: [`Trainer::explain_on`](crate::train::Trainer::explain_on).
     pub fn explain(&self) -> String {
         self.plan.explain()
     }

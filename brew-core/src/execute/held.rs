@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tch::Tensor;
 
+use super::run::Noted;
 use super::teacher::Origin;
 use crate::plan::{FlowId, StageId};
 
@@ -16,6 +17,7 @@ pub(super) struct Held {
     /// Where the features of each teacher come from.
     pub(super) origins: BTreeMap<usize, Origin>,
     pub(super) counts: OwnCounts,
+    pub(super) noted: Vec<Noted>,
 }
 
 /// The counts of the student's own losses for a batch.

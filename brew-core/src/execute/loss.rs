@@ -6,21 +6,38 @@ use super::held::Held;
 use super::reads::LossInputs;
 use super::run::PassInputs;
 use super::window::Divided;
-use super::{Executor, Window, balance, reads};
+use super::{Executor, Noted, Window, balance, reads};
 use crate::adaptor::Adaptor;
-use crate::error::{Error, Result};
+use crate::error::{Error, InStage as _, Result};
 use crate::loss::{Loss, Term};
 use crate::plan::StageId;
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// The value of a loss: the sum of its terms, each divided by its count.
-    pub(super) fn loss(&self, id: StageId, window: Option<&Window>, held: &mut Held) -> Result<Tensor> {
+    pub(super) fn loss<B>(&self, id: StageId, inputs: &PassInputs<'_, B>, held: &mut Held) -> Result<Tensor> {
         let weighed = self.weighed(id)?;
-        let (value, terms) = self.terms(id, &*weighed.loss(), window, held)?;
+        let (value, terms) = self.terms(id, &*weighed.loss(), inputs.window, held)?;
         // Only a training pass is part of a step.
-        let mut of_step = terms.iter().filter(|term| term.sum.requires_grad());
-        weighed.learns(|learns| of_step.try_for_each(|term| learns.after_term(term))).transpose()?;
+        let mut of_step = terms.into_iter().filter(|term| term.sum.requires_grad());
+        if inputs.notes_apart {
+            if weighed.learns(|_| ()).is_some() {
+                for term in of_step {
+                    held.noted.push(Noted { stage: id, term: term.detached()? });
+                }
+            }
+        } else {
+            weighed.learns(|learns| of_step.try_for_each(|term| learns.after_term(&term))).transpose()?;
+        }
         Ok(value)
+    }
+
+    /// Tells losses of terms that passes left in [`StepLosses::noted`](super::StepLosses), of this process or another.
+    pub(crate) fn note(&self, noted: &[Noted]) -> Result<()> {
+        for Noted { stage, term } in noted {
+            let name = self.plan().stage(*stage).map_or("", |stage| &stage.name);
+            self.weighed(*stage)?.learns(|learns| learns.after_term(term)).transpose().in_stage(name)?;
+        }
+        Ok(())
     }
 
     /// The value of a loss and its terms: one per head.

@@ -48,6 +48,7 @@ use crate::schedule::Weight;
 
 pub use probe::Probe;
 pub use projections::Projections;
+pub(crate) use run::Noted;
 pub use run::StepLosses;
 pub(crate) use window::tokens;
 pub use window::{BatchCounts, Window};

@@ -20,7 +20,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         // A model that also draws random numbers in evaluation mode draws the same ones every time.
         tch::manual_seed(0);
         let pass = Pass::evaluation(Wants::nothing());
-        let inputs = PassInputs { batch, keys: &Keys::new(), pass: &pass, window: None };
+        let inputs = PassInputs { batch, keys: &Keys::new(), pass: &pass, window: None, notes_apart: false };
         let (mut held, mut named) = (Held::default(), Vec::new());
         for &id in &self.order {
             let Some(stage) = self.plan().stage(id) else { continue };

@@ -106,7 +106,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         losses: bool,
     ) -> Result<Findings> {
         let pass = Pass::evaluation(Wants::nothing());
-        let inputs = PassInputs { batch, keys: &Keys::new(), pass: &pass, window: None };
+        let inputs = PassInputs { batch, keys: &Keys::new(), pass: &pass, window: None, notes_apart: false };
         let _guard = tch::no_grad_guard();
         let mut held = Held::default();
         if losses {

@@ -10,6 +10,7 @@ use super::{Executor, Keys, Window};
 use crate::adaptor::Adaptor;
 use crate::batch::Feeds;
 use crate::error::{InStage, Result};
+use crate::loss::Term;
 use crate::pass::Pass;
 use crate::plan::{FlowId, Stage, StageId, StageKind};
 use crate::side::Owner;
@@ -21,6 +22,15 @@ pub struct StepLosses {
     pub total: Tensor,
     /// Each loss before its weight, a scalar without gradient, in the plan's order.
     pub terms: Vec<(String, Tensor)>,
+    /// What the losses have not been told of yet, if it is kept apart.
+    pub(crate) noted: Vec<Noted>,
+}
+
+/// A term of a training pass, without gradient, for a loss that learns.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    pub(crate) stage: StageId,
+    pub(crate) term: Term,
 }
 
 /// The inputs of one pass.
@@ -31,6 +41,8 @@ pub(super) struct PassInputs<'a, B> {
     pub(super) pass: &'a Pass,
     /// What to divide losses by, if the batch is one of several in a step.
     pub(super) window: Option<&'a Window>,
+    /// Whether the terms that losses want to be told of are kept in [`StepLosses::noted`].
+    pub(super) notes_apart: bool,
 }
 
 /// The outputs of a stage, each flow with its own error.
@@ -74,7 +86,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         window: Option<&Window>,
         watch: &mut dyn FnMut(&Stage, usize),
     ) -> Result<StepLosses> {
-        self.run_with(&PassInputs { batch, keys: &Keys::new(), pass, window }, watch)
+        let keys = &Keys::new();
+        self.run_with(&PassInputs { batch, keys, pass, window, notes_apart: false }, watch)
     }
 
     pub(crate) fn run_keyed<B: Feeds<T, A::Batch>>(
@@ -82,8 +95,9 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         (batch, keys): (&B, &Keys),
         pass: &Pass,
         window: Option<&Window>,
+        notes_apart: bool,
     ) -> Result<StepLosses> {
-        self.run_with(&PassInputs { batch, keys, pass, window }, &mut |_, _| {})
+        self.run_with(&PassInputs { batch, keys, pass, window, notes_apart }, &mut |_, _| {})
     }
 
     fn run_with<B: Feeds<T, A::Batch>>(
@@ -92,7 +106,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         watch: &mut dyn FnMut(&Stage, usize),
     ) -> Result<StepLosses> {
         let mut held = Held::default();
-        let mut losses = StepLosses { total: Tensor::new(), terms: Vec::new() };
+        let mut losses = StepLosses { total: Tensor::new(), terms: Vec::new(), noted: Vec::new() };
         for &id in &self.order {
             let Some(stage) = self.plan().stage(id) else { continue };
             match self.provide(id, stage, inputs, &mut held).in_stage(&stage.name)? {
@@ -115,6 +129,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             }
             watch(stage, held.tensors());
         }
+        losses.noted = held.noted;
         Ok(losses)
     }
 
@@ -142,7 +157,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
             StageKind::Projection(_) => self.project(id, held).map(Provided::Features),
             StageKind::Loss(_) => {
                 let _span = debug_span!("loss", name = stage.name).entered();
-                self.loss(id, inputs.window, held).map(Provided::Term)
+                self.loss(id, inputs, held).map(Provided::Term)
             }
             StageKind::Sum => self.sum(id, inputs, held).map(Provided::Total),
         }

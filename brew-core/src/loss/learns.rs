@@ -83,8 +83,19 @@ pub trait Learns {
 
     /// Called with every term of a training pass, and only those, so that probes and evaluations leave no
     /// trace. [`Learns::state`] must not change yet: the step may still be skipped.
+    ///
+    /// On several ranks it is called for the batches of all ranks, in the order of the step, with sums that have no
+    /// gradient.
     fn after_term(&mut self, _term: &Term) -> Result<()> {
         Ok(())
+    }
+
+    /// Whether [`Loss::term`](super::Loss::term) depends on what [`after_term`](Learns::after_term) was told earlier in
+    /// the same step. If so, several ranks run the forward passes of a step one after another, each knowing the terms
+    /// before it; if not, all at once. The default is `true`, which trains the same student in any case: return `false`
+    /// if `term` depends only on [`Learns::state`].
+    fn reads_own_step(&self) -> bool {
+        true
     }
 
     /// Called after each optimizer step that was made: only here may [`Learns::state`] change. A step that

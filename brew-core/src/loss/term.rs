@@ -109,6 +109,11 @@ impl Term {
         }
     }
 
+    /// The same without the graph of its gradient.
+    pub(crate) fn detached(self) -> Result<Self> {
+        Ok(Term { sum: self.sum.f_detach()?, count: self.count.f_detach()?, ..self })
+    }
+
     /// The term divided by its own count; 0 if the count is 0.
     pub fn mean(&self) -> Result<Tensor> {
         self.over(&self.count)

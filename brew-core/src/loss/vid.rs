@@ -109,6 +109,9 @@ impl Loss for Vid {
 }
 
 impl Learns for Vid {
+    fn reads_own_step(&self) -> bool {
+        false
+    }
     fn prepare(&mut self, place: &Place) -> Result<()> {
         tch::manual_seed(place.seed);
         let cpu = (place.kind, Device::Cpu);

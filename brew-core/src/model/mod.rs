@@ -101,6 +101,13 @@ pub trait Model: Send + 'static {
     /// resumed run detects this by the student's outputs for two rows, and refuses to continue.
     fn parameters(&self) -> Parameters;
 
+    /// The weights that it holds, never learns and does not list in [`parameters`](Self::parameters): the base of an
+    /// adapter. [`Trainer::explain_on`](crate::train::Trainer::explain_on) counts them. The default is those of the
+    /// [`inner`](Self::inner) model.
+    fn unlisted(&self) -> Parameters {
+        self.inner().map(Model::unlisted).unwrap_or_default()
+    }
+
     /// The model that this one wraps: `Some(&self.0)` for a struct around one of brew's. Whatever the wrapper
     /// does not state itself (identity, problem type, class names, vocabulary, whether it reads packed rows and takes its dropout from the pass) is then
     /// taken from that model, so that training can check it. [`parameters`](Self::parameters) and [`save`](Self::save) are the

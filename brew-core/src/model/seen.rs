@@ -98,6 +98,9 @@ impl<A: Adaptor> Model for Seen<A> {
     fn parameters(&self) -> Parameters {
         self.model.parameters()
     }
+    fn unlisted(&self) -> Parameters {
+        self.model.unlisted()
+    }
     fn identity(&self) -> Result<BTreeMap<String, String>> {
         self.model.identity()
     }

@@ -20,6 +20,9 @@ impl<M: Model> Model for Arc<Mutex<M>> {
     fn parameters(&self) -> Parameters {
         self.lock().unwrap_or_else(PoisonError::into_inner).parameters()
     }
+    fn unlisted(&self) -> Parameters {
+        self.lock().unwrap_or_else(PoisonError::into_inner).unlisted()
+    }
     fn identity(&self) -> Result<BTreeMap<String, String>> {
         self.lock().unwrap_or_else(PoisonError::into_inner).identity()
     }

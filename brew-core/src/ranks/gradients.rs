@@ -11,15 +11,15 @@ use crate::native::ffi::{Exchange, set_gradient};
 use crate::parameters::Parameters;
 
 /// Bytes per message: the copy of the gradients that is under way stays small.
-const MESSAGE: usize = 32 << 20;
+pub(super) const MESSAGE: usize = 32 << 20;
 
 /// What a rank knows of a parameter's gradient.
-const ABSENT: u8 = 0;
+pub(super) const ABSENT: u8 = 0;
 const DENSE: u8 = 1;
-const SPARSE: u8 = 2;
+pub(super) const SPARSE: u8 = 2;
 const UNSUITABLE: u8 = 3;
 
-const CALL: &str = "sum_gradients";
+pub(super) const CALL: &str = "sum_gradients";
 
 impl Group {
     /// Which of the micro-batches of a step are this rank's: consecutive ones, possibly none. The shares of all ranks
@@ -67,7 +67,7 @@ impl Group {
         }
         // In the same order and the same messages each time: where an element lies decides the order of its sum.
         let mut pending = Vec::new();
-        for message in messages(&dense) {
+        for message in messages(&dense, MESSAGE) {
             pending.push(self.start(CALL, Exchange::Sum, message)?);
         }
         pending.into_iter().try_for_each(|pending| self.wait(pending))?;
@@ -76,14 +76,31 @@ impl Group {
 
     /// Replaces a sparse gradient by the sum over all ranks: the rows of all, added up in the order of ranks.
     fn sum_rows(&mut self, parameter: &Tensor) -> Result<()> {
-        let (size, place) = (parameter.size(), (parameter.kind(), Device::Cpu));
-        let gradient = parameter.grad();
-        let (rows, values) = if gradient.defined() {
-            let once = gradient.f_coalesce()?;
-            (once.f_internal_indices()?.f_detach()?, once.f_internal_values()?.f_detach()?)
-        } else {
-            let empty = [&[0], &size[1..]].concat();
-            (Tensor::f_zeros([1, 0], (Kind::Int64, Device::Cpu))?, Tensor::f_zeros(empty, place)?)
+        let gradient = Some(parameter.grad()).filter(Tensor::defined);
+        let (rows, values): (Vec<Tensor>, Vec<Tensor>) =
+            self.gather_rows(parameter, gradient.as_ref())?.into_iter().unzip();
+        let (rows, values) = (Tensor::f_cat(&rows, 1)?, Tensor::f_cat(&values, 0)?);
+        let place = (parameter.kind(), Device::Cpu);
+        let sum = Tensor::f_sparse_coo_tensor_indices_size(&rows, &values, parameter.size(), place, false)?;
+        set_gradient(parameter, &sum.f_coalesce()?)
+    }
+
+    /// The rows of a sparse gradient and their values, by rank.
+    pub(super) fn gather_rows(
+        &mut self,
+        parameter: &Tensor,
+        gradient: Option<&Tensor>,
+    ) -> Result<Vec<(Tensor, Tensor)>> {
+        let (rows, values) = match gradient {
+            Some(gradient) => {
+                let once = gradient.f_coalesce()?;
+                (once.f_internal_indices()?.f_detach()?, once.f_internal_values()?.f_detach()?)
+            }
+            None => {
+                let empty = [&[0], &parameter.size()[1..]].concat();
+                let place = (parameter.kind(), Device::Cpu);
+                (Tensor::f_zeros([1, 0], (Kind::Int64, Device::Cpu))?, Tensor::f_zeros(empty, place)?)
+            }
         };
         let counts = self.all_gather(&[Tensor::f_from_slice(&[rows.size()[1]])?])?;
         let counts: Vec<i64> =
@@ -96,12 +113,10 @@ impl Group {
             Ok(Tensor::f_cat(&[tensor, &zeros], dimension)?)
         };
         let all = self.all_gather(&[padded(&rows, 1)?, padded(&values, 0)?])?;
-        let cut = |index: usize, dimension: i64| -> Result<Tensor> {
-            let parts = all.iter().zip(&counts).map(|(of, count)| of[index].f_narrow(dimension, 0, *count));
-            Ok(Tensor::f_cat(&parts.collect::<Result<Vec<_>, _>>()?, dimension)?)
+        let cut = |(of, count): (&Vec<Tensor>, &i64)| {
+            Ok((of[0].f_narrow(1, 0, *count)?, of[1].f_narrow(0, 0, *count)?))
         };
-        let sum = Tensor::f_sparse_coo_tensor_indices_size(&cut(0, 1)?, &cut(1, 0)?, &size, place, false)?;
-        set_gradient(parameter, &sum.f_coalesce()?)
+        all.iter().zip(&counts).map(cut).collect()
     }
 }
 
@@ -111,7 +126,7 @@ pub(crate) fn share(micro_batches: usize, rank: usize, world_size: usize) -> Ran
     begin(rank)..begin(rank + 1)
 }
 
-fn state(gradient: &Tensor) -> Result<u8> {
+pub(super) fn state(gradient: &Tensor) -> Result<u8> {
     Ok(match gradient.defined() {
         false => ABSENT,
         true if gradient.device() != Device::Cpu => UNSUITABLE,
@@ -122,7 +137,7 @@ fn state(gradient: &Tensor) -> Result<u8> {
 }
 
 /// What the ranks know together, or why they cannot sum it.
-fn kind(of_ranks: &[u8]) -> Result<u8, String> {
+pub(super) fn kind(of_ranks: &[u8]) -> Result<u8, String> {
     let with = |state: u8| -> Vec<usize> {
         (of_ranks.iter().enumerate()).filter(|(_, known)| **known == state).map(|(rank, _)| rank).collect()
     };
@@ -145,12 +160,12 @@ fn kind(of_ranks: &[u8]) -> Result<u8, String> {
     }
 }
 
-/// Runs of gradients, each of at most [`MESSAGE`] bytes or a single one.
-fn messages(gradients: &[Tensor]) -> Vec<&[Tensor]> {
+/// Runs of gradients, each of at most this many bytes or a single one.
+pub(super) fn messages(gradients: &[Tensor], most: usize) -> Vec<&[Tensor]> {
     let bytes = |tensor: &Tensor| tensor.numel() * tensor.kind().elt_size_in_bytes();
     let (mut messages, mut begin, mut size) = (Vec::new(), 0, 0);
     for (index, gradient) in gradients.iter().enumerate() {
-        if size > 0 && size + bytes(gradient) > MESSAGE {
+        if size > 0 && size + bytes(gradient) > most {
             messages.push(&gradients[begin..index]);
             (begin, size) = (index, 0);
         }
@@ -183,8 +198,8 @@ mod tests {
         let of = |count: usize| Tensor::zeros([count as i64], (Kind::Float, Device::Cpu));
         let most = MESSAGE / 4;
         let gradients = [of(10), of(most), of(most - 10), of(10), of(1), of(0)];
-        let lengths: Vec<usize> = messages(&gradients).iter().map(|message| message.len()).collect();
+        let lengths: Vec<usize> = messages(&gradients, MESSAGE).iter().map(|message| message.len()).collect();
         assert_eq!(lengths, [1, 1, 2, 2]);
-        assert!(messages(&[]).is_empty());
+        assert!(messages(&[], MESSAGE).is_empty());
     }
 }

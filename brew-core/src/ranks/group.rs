@@ -159,7 +159,7 @@ impl Group {
         Ok(Pending { call, started })
     }
 
-    fn finish(&mut self, pending: Pending) -> Result<Vec<Tensor>> {
+    pub(super) fn finish(&mut self, pending: Pending) -> Result<Vec<Tensor>> {
         pending.started.wait().map_err(|error| self.fail(pending.call, error))
     }
 

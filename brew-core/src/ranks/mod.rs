@@ -12,6 +12,12 @@
 //! as there are ranks ([`accumulate`](crate::train::Trainer::accumulate)): four ranks and `.accumulate(4)` compute one
 //! batch each where a single process computes four in turn.
 //!
+//! - [`Trainer::explain_on`](crate::train::Trainer::explain_on) tells, without any ranks, what each of several would hold
+//!   in memory and send per step.
+//! - With [`Trainer::exact_sums`](crate::train::Trainer::exact_sums), any number of ranks gives the same bytes.
+//! - Losses with state (such as TAID, and CRD's memory) are told of the batches of all ranks, in the order of the step, so
+//!   their state is that of a single process, on every rank. See
+//!   [`Learns::reads_own_step`](crate::loss::Learns::reads_own_step) for your own.
 //! - Rank 0 alone notifies observers, writes the run folder, evaluates, and calls the function of
 //!   [`on_checkpoint`](crate::train::Trainer::on_checkpoint); the others wait meanwhile. All get the same metrics, and the
 //!   same trained student. What the program does outside of the run, every rank does: each prints and saves.
@@ -22,9 +28,8 @@
 //!   reason and the rank. A rank that dies is noticed at once; one that hangs during a step, after five minutes.
 //! - The teachers' cache is each rank's own: with a folder, a run that starts later finds the rows of all ranks.
 //!
-//! Not supported yet, and refused by name: a student on a GPU, losses that carry state from step to step (such as TAID, and
-//! CRD's memory), and buffers that change in training (such as the running statistics of a batch norm). In a run of
-//! several tasks every rank makes all batches, though it runs only its own.
+//! Not supported yet, and refused by name: a student on a GPU, and buffers that change in training (such as the running
+//! statistics of a batch norm). In a run of several tasks every rank makes all batches, though it runs only its own.
 //!
 //! # Training loops of your own
 //!
@@ -73,6 +78,8 @@
 mod address;
 mod agreement;
 mod environment;
+mod estimate;
+mod exact;
 mod exchange;
 mod failure;
 mod gradients;
@@ -80,8 +87,12 @@ mod group;
 mod join;
 mod meeting;
 pub(crate) mod process;
+mod tree;
 
 pub use agreement::Agreement;
 pub use environment::Ranks;
+pub use estimate::Estimate;
+pub(crate) use estimate::sent;
 pub(crate) use gradients::share;
 pub use group::{Group, Pending};
+pub(crate) use tree::Tree;

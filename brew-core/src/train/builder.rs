@@ -93,6 +93,25 @@ impl<'o, P: Trains> Trainer<'o, P> {
         self
     }
 
+    /// Adds up the gradients of a step's batches in a fixed tree, so that one rank and any other number of
+    /// [`ranks`](crate::ranks) write the same bytes; by default, ranks give the same student up to rounding. A run alone
+    /// needs the same setting to be compared with, since the order of additions differs from PyTorch's. It holds a copy
+    /// of the gradients for each doubling of the batches that a rank computes, and ranks send more:
+    /// [`Trainer::explain_on`] tells how much.
+    ///
+    /// ```no_run
+    /// # use brew_core::prelude::*;
+    /// # fn example<A: Adaptor>(pipeline: Pipeline<A::Batch, A>, reviews: Vec<A::Batch>) -> Result<()> {
+    /// // Equal bytes of `student/model.safetensors` on 1, 2 and 4 ranks.
+    /// Trainer::new(pipeline).accumulate(4).exact_sums().run_dir("runs/reviews").run(reviews)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn exact_sums(mut self) -> Self {
+        self.settings.exact_sums = true;
+        self
+    }
+
     /// Clips gradients to this global norm, taken over student and projections together; in TextBrewer's
     /// semantics over the student alone.
     pub fn clip(mut self, max_gradient_norm: f64) -> Self {

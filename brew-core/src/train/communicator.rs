@@ -12,7 +12,7 @@ use tch::Tensor;
 
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
-use crate::ranks::{Agreement, Group, process};
+use crate::ranks::{Agreement, Group, Tree, process};
 use crate::words::numbered;
 
 /// For work that takes as long as it takes, such as an evaluation: a rank that dies is noticed at once nevertheless.
@@ -158,6 +158,19 @@ impl Communicator {
         Err(group
             .borrow()
             .error(doing, numbered("the ranks are not training the same student", &differences)))
+    }
+
+    /// The bytes of every rank, by rank; none if this process is alone.
+    pub(super) fn gather(&self, doing: &str, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+        self.group.as_ref().map_or(Ok(Vec::new()), |group| group.borrow_mut().gather_for(doing, bytes))
+    }
+
+    /// Gives every parameter the sum of its gradients over all ranks, in an order that does not depend on their number.
+    pub(super) fn sum_exactly(&self, tree: Tree) -> Result<()> {
+        match &self.group {
+            Some(group) => group.borrow_mut().sum_exactly(tree),
+            None => tree.put_back(),
+        }
     }
 
     /// Replaces each gradient by its sum over all ranks.

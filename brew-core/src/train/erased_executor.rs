@@ -6,13 +6,26 @@ use tch::{Kind, Tensor};
 
 use crate::adaptor::Adaptor;
 use crate::cache::CacheReport;
+use crate::distill::Weighed;
 use crate::error::{InStage as _, Result};
-use crate::execute::Executor;
+use crate::execute::{Executor, Noted};
 use crate::loss::Learns;
 use crate::model::Model as _;
 use crate::parameters::Parameters;
 use crate::plan::{OptimizerChanges, Plan};
 use crate::schedule::Weight;
+
+/// What losses need to know of the batches that other ranks run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Notes {
+    /// No loss learns.
+    #[default]
+    Nothing,
+    /// Their terms, before the step ends.
+    AfterThePasses,
+    /// Their terms, before the next batch runs.
+    InTurn,
+}
 
 /// The executor of any pipeline.
 pub(crate) trait ErasedExecutor {
@@ -28,6 +41,10 @@ pub(crate) trait ErasedExecutor {
     fn student_takes_dropout(&self) -> bool;
     /// Each teacher's identity as named values: the hash of its tensors and what its model reports.
     fn teachers(&self) -> Result<Vec<BTreeMap<String, String>>>;
+    /// What the student holds and does not list.
+    fn student_unlisted(&self) -> Parameters;
+    /// The parameters and buffers of each teacher, and then what each holds and does not list.
+    fn teachers_hold(&self) -> Vec<[Parameters; 2]>;
     /// The parameters learned beside the student's, by name.
     fn learned(&self) -> Parameters;
     /// The parameters learned in groups, with each group's changes to the optimizer's settings.
@@ -42,6 +59,10 @@ pub(crate) trait ErasedExecutor {
     fn scheduled_weights(&self, at: &BTreeSet<u64>, steps: u64) -> Vec<(String, Vec<f64>)>;
     /// Notifies the losses that an optimizer step begins.
     fn before_step(&self, step: u64, steps: u64) -> Result<()>;
+    /// What its losses need to know of the batches that other ranks run.
+    fn notes(&self) -> Notes;
+    /// Tells the losses of terms that were kept apart, in the order of the step.
+    fn note(&self, noted: &[Noted]) -> Result<()>;
     /// Notifies the losses that the step is done.
     fn after_step(&self) -> Result<()>;
     /// The state that losses carry from step to step, by stage and name.
@@ -81,6 +102,15 @@ impl<T: 'static, A: Adaptor> ErasedExecutor for Executor<'_, T, A> {
         Executor::teachers(self)
     }
 
+    fn student_unlisted(&self) -> Parameters {
+        self.pipeline().student.unlisted()
+    }
+
+    fn teachers_hold(&self) -> Vec<[Parameters; 2]> {
+        let teachers = self.pipeline().teachers.iter();
+        teachers.map(|teacher| [teacher.parameters(), teacher.unlisted()]).collect()
+    }
+
     fn learned(&self) -> Parameters {
         Executor::learned(self)
     }
@@ -110,6 +140,19 @@ impl<T: 'static, A: Adaptor> ErasedExecutor for Executor<'_, T, A> {
 
     fn before_step(&self, step: u64, steps: u64) -> Result<()> {
         each_learns(self, |learns| learns.before_step(step, steps))
+    }
+
+    fn notes(&self) -> Notes {
+        let of_loss = |loss: &Weighed| loss.learns(|learns| learns.reads_own_step());
+        let needed = self.losses().filter_map(|(_, loss)| of_loss(loss));
+        needed
+            .map(|in_turn| if in_turn { Notes::InTurn } else { Notes::AfterThePasses })
+            .max()
+            .unwrap_or_default()
+    }
+
+    fn note(&self, noted: &[Noted]) -> Result<()> {
+        Executor::note(self, noted)
     }
 
     fn after_step(&self) -> Result<()> {

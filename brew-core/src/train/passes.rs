@@ -2,23 +2,21 @@
 //! after them.
 
 use serde::{Deserialize, Serialize};
-use tch::Device;
+use tch::Tensor;
 use tracing::debug_span;
 
 use super::buffers::Buffers;
 use super::caller::Tell;
 use super::drawn::Drawn;
-use super::optimizer::SparseUpdates;
-use super::random::mix;
+use super::erased_executor::Notes;
+use super::noted::{Forward, bytes};
 use super::run::Run;
 use super::signals::Listening;
 use super::task::{learned_of, student_of};
-use super::windows::NextBatch;
-use super::work::MicroBatch;
-use crate::error::{During, Error, Result};
-use crate::execute::{StepLosses, Window};
+use crate::error::{Error, Result};
 use crate::observe::{BatchReport, Event};
-use crate::pass::{Pass, Wants};
+use crate::parameters::Parameters;
+use crate::ranks::Tree;
 
 /// What the passes of a step gave, on all ranks.
 pub(super) struct Passed {
@@ -50,7 +48,14 @@ impl Run<'_, '_> {
         log: bool,
         tell: &mut Tell<'_>,
     ) -> Result<Passed> {
-        let own = self.own_passes(drawn, log, tell);
+        let mut tree = self.settings.exact_sums.then(|| Tree::new(self.trained()));
+        let notes = self.notes(drawn);
+        let own = self.own_passes(drawn, (log, notes), tree.as_mut(), tell);
+        let mut noted = Vec::new();
+        let own = own.map(|(own, of_own)| {
+            noted = of_own;
+            own
+        });
         let own = own.and_then(|own| if self.ranks.alone() { Ok(own) } else { self.unchanged(buffers, own) });
         let all = match self.ranks.exchange(&format!("step {}", self.step + 1), own) {
             Ok(all) => all,
@@ -65,10 +70,18 @@ impl Run<'_, '_> {
             self.asked = all.iter().any(|of| of.asked);
             self.due = all.iter().any(|of| of.due);
             self.tell_of_others(&all, tell);
-            if finite {
-                let _span = debug_span!("all_reduce").entered();
-                self.ranks.sum_gradients(&student_of(self.tasks))?;
-                self.ranks.sum_gradients(&learned_of(self.tasks))?;
+        }
+        if finite {
+            if notes == Notes::AfterThePasses {
+                self.tell_losses(&self.ranks.gather("the terms of the losses", &noted)?)?;
+            }
+            let _span = debug_span!("all_reduce").entered();
+            match tree {
+                Some(tree) => self.ranks.sum_exactly(tree)?,
+                None => {
+                    self.ranks.sum_gradients(&student_of(self.tasks))?;
+                    self.ranks.sum_gradients(&learned_of(self.tasks))?;
+                }
             }
         }
         let mut losses = log.then(Vec::new);
@@ -80,31 +93,73 @@ impl Run<'_, '_> {
         Ok(Passed { finite, losses })
     }
 
-    fn own_passes(&mut self, drawn: &Drawn<'_>, log: bool, tell: &mut Tell<'_>) -> Result<OfRank> {
+    /// The batches of this rank, and a message with what losses of other ranks need to know of them.
+    fn own_passes(
+        &mut self,
+        drawn: &Drawn<'_>,
+        (log, notes): (bool, Notes),
+        mut tree: Option<&mut Tree>,
+        tell: &mut Tell<'_>,
+    ) -> Result<(OfRank, Vec<u8>)> {
         let mut own = OfRank { finite: true, ..OfRank::default() };
-        let batches = drawn.batches.len();
-        for index in self.ranks.share(batches) {
-            let next = &drawn.batches[index];
-            let of_task = drawn.counts.get(&next.task).and_then(Option::as_ref);
-            let values = self.pass((index, next), of_task, log, tell)?;
-            let Some(losses) = values else {
-                own.finite = false;
-                break;
+        let (batches, share) = (drawn.batches.len(), self.ranks.share(drawn.batches.len()));
+        let mut noted = Vec::new();
+        for (index, next) in drawn.batches.iter().enumerate() {
+            let is_own = share.contains(&index);
+            if !is_own && notes != Notes::InTurn {
+                continue;
+            }
+            let mut forward = Ok(Forward::OfAnotherRank);
+            if is_own {
+                let of_task = drawn.counts.get(&next.task).and_then(Option::as_ref);
+                forward = self.forward((index, next), of_task, tell).map_err(|error| self.at(next, error));
+            }
+            if notes == Notes::InTurn {
+                forward = self.take_turn((index, next.task), forward);
+            }
+            let losses = match forward? {
+                Forward::OfAnotherRank => continue,
+                Forward::NotFinite => {
+                    own.finite = false;
+                    break;
+                }
+                Forward::Done(losses) => losses,
             };
+            self.backward(&losses).map_err(|error| self.at(next, error))?;
+            if let Some(tree) = &mut tree {
+                tree.take(index)?;
+            }
             if log {
+                let losses = self.tasks[next.task].values(&losses).map_err(|error| self.at(next, error))?;
                 let report = BatchReport { epoch: next.epoch, step: self.step + 1, index, batches, losses };
                 if self.ranks.alone() {
                     tell(&Event::Batch(&report));
                 }
                 own.reports.push(report);
             }
+            noted.extend(losses.noted.into_iter().map(|noted| (next.task, noted)));
         }
+        let noted = match notes {
+            Notes::AfterThePasses => bytes(noted.iter().map(|(task, noted)| (*task, noted)))?,
+            Notes::Nothing | Notes::InTurn => Vec::new(),
+        };
         if !self.ranks.alone() {
             own.warnings = std::mem::take(&mut self.warnings);
             own.asked = self.signals.as_ref().is_some_and(Listening::asked);
             own.due = self.ranks.leads() && self.is_due();
         }
-        Ok(own)
+        Ok((own, noted))
+    }
+
+    /// Everything that is trained, each tensor once.
+    fn trained(&self) -> Vec<(String, Tensor)> {
+        let of = |parameters: &Parameters| -> Vec<(String, Tensor)> {
+            let trained = parameters.distinct().filter(|(_, tensor)| tensor.requires_grad());
+            trained.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()
+        };
+        let (mut student, learned) = (of(&student_of(self.tasks)), of(&learned_of(self.tasks)));
+        student.extend(learned);
+        student
     }
 
     /// Refuses buffers that training changes: each rank would have those of its own batches.
@@ -127,48 +182,6 @@ impl Run<'_, '_> {
                 tell(&Event::Batch(report));
             }
         }
-    }
-
-    /// Forward and backward pass of one batch of a window. Returns the values of its losses, empty if they
-    /// are not logged; `None` if the loss is not finite and the step must be skipped.
-    fn pass(
-        &mut self,
-        (index, next): (usize, &NextBatch<'_>),
-        window: Option<&Window>,
-        log: bool,
-        tell: &mut Tell<'_>,
-    ) -> Result<Option<Vec<(String, f64)>>> {
-        let settings = self.settings;
-        // Reseeded for every batch, so that a step can be replayed without the steps before it, and on any rank.
-        tch::manual_seed(mix(settings.seed, self.step, index as u64));
-        // On a GPU, sparse gradients would require reading back the number of rows in every step.
-        let sparse = self.device == Device::Cpu || settings.sparse_updates == SparseUpdates::RowsInUse;
-        let pass = Pass::training(self.step, Wants::nothing()).of_steps(self.length.steps);
-        let pass = pass.recomputing(settings.gradient_checkpointing).with_sparse_gradients(sparse);
-        let pass = pass.with_dropout(settings.student_dropout);
-        let losses =
-            next.batch().and_then(|batch| batch.run(&pass, window)).map_err(|error| self.at(next, error))?;
-        if self.ranks.alone() {
-            let tokens = next.batch().and_then(MicroBatch::tokens).map_err(|error| self.at(next, error))?;
-            self.tokens.add(tokens)?;
-        }
-        if !self.is_finite(index, next, &losses, tell).map_err(|error| self.at(next, error))? {
-            return Ok(None);
-        }
-        self.backward(&losses).map_err(|error| self.at(next, error))?;
-        Ok(Some(if log { self.tasks[next.task].values(&losses)? } else { Vec::new() }))
-    }
-
-    fn backward(&self, losses: &StepLosses) -> Result<()> {
-        let scaled = self.scale.as_ref().map(|scale| scale.scaled(&losses.total)).transpose()?;
-        let _span = debug_span!("backward").entered();
-        Ok(scaled.as_ref().unwrap_or(&losses.total).f_backward()?)
-    }
-
-    /// Adds the batch to an error that it caused.
-    pub(super) fn at(&self, next: &NextBatch<'_>, error: Error) -> Error {
-        let task = self.tasks[next.task].name.clone();
-        error.during(During::Batch { task, epoch: next.epoch, batch: next.index })
     }
 }
 

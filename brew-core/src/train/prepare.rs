@@ -97,13 +97,18 @@ fn length(settings: &Settings<'_>, tasks: &[Task<'_>]) -> Result<(Length, Option
 /// Shares projections between tasks: each is that of the first task that has it, with the initial values from
 /// the settings.
 fn share(tasks: &mut [Task<'_>], settings: &Settings<'_>) -> Result<()> {
-    for index in 1..tasks.len() {
-        let before = learned_of(&tasks[..index]);
-        tasks[index].work.executor_mut().share_projections(&before);
-    }
+    share_projections(tasks);
     match &settings.projections {
         Some(given) => Projections::start(&projections_of(tasks), given),
         None => Ok(()),
+    }
+}
+
+/// Shares projections between tasks.
+pub(super) fn share_projections(tasks: &mut [Task<'_>]) {
+    for index in 1..tasks.len() {
+        let before = learned_of(&tasks[..index]);
+        tasks[index].work.executor_mut().share_projections(&before);
     }
 }
 

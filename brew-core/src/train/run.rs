@@ -22,7 +22,7 @@ use super::task::{Task, student_of};
 use super::tokens::Tokens;
 use super::windows::Windows;
 use super::work::NOTHING;
-use super::{sent_checkpoint, undivided};
+use super::{explain, sent_checkpoint, undivided};
 use crate::error::{Error, Result};
 use crate::observe::{Best, Event, Summary};
 use crate::parameters::Parameters;
@@ -56,6 +56,10 @@ fn run_on(
     let ready = ranks.agree("preparing the run", prepare(settings, tasks, tau, &*caller))?;
     let mut observers = Observers::of(settings, ranks);
     let (settings, tasks) = (&*settings, &*tasks);
+    let mut ready = ready;
+    if !ranks.alone() {
+        ready.found.push(explain::of_tasks(settings, ranks.world_size(), tasks)?.line());
+    }
     let mut folder = open(ranks, settings, tasks, (tau, &ready), caller)?;
     let resumed = folder.as_mut().and_then(|folder| folder.resumed.take());
     let written = match &folder {

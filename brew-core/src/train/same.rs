@@ -46,10 +46,18 @@ pub(super) fn agreement(
     with_weights(agreement, tasks)
 }
 
-/// Adds the weights that ranks train.
+/// Adds the weights that ranks train, and the state that losses carry.
 pub(super) fn with_weights(agreement: Agreement, tasks: &[Task<'_>]) -> Result<Agreement> {
     let agreement = agreement.parameters("the student's parameters", &student_of(tasks))?;
-    agreement.parameters("the parameters learned beside the student", &learned_of(tasks))
+    let mut agreement =
+        agreement.parameters("the parameters learned beside the student", &learned_of(tasks))?;
+    for task in tasks {
+        for (name, tensor) in task.work.executor().carried()? {
+            let name = format!("the state `{}`", task.full_name(&name));
+            agreement = agreement.parameters(&name, &Parameters::new([(name.clone(), tensor)]))?;
+        }
+    }
+    Ok(agreement)
 }
 
 /// The values in a JSON value, each with its path.

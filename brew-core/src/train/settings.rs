@@ -22,6 +22,7 @@ pub(super) struct Settings<'o> {
     pub(super) sparse_updates: SparseUpdates,
     pub(super) schedule: Box<dyn Schedule>,
     pub(super) accumulation: usize,
+    pub(super) exact_sums: bool,
     pub(super) max_gradient_norm: Option<f64>,
     pub(super) duration: Duration,
     pub(super) checkpoints: Checkpoints,
@@ -58,6 +59,7 @@ impl Default for Settings<'_> {
             sparse_updates: SparseUpdates::default(),
             schedule: Box::new(Decay::constant()),
             accumulation: 1,
+            exact_sums: false,
             max_gradient_norm: None,
             duration: Duration::Epochs(1),
             checkpoints: Checkpoints::default(),
@@ -160,9 +162,14 @@ impl Settings<'_> {
             "seed": self.seed,
             "teacher_cache": self.teacher_cache.as_ref().map(|cache| cache.payload().to_string()),
         });
-        match settings {
+        let mut settings = match settings {
             serde_json::Value::Object(settings) => settings,
             _ => serde_json::Map::new(),
+        };
+        // Absent where it is off, so that runs begun before it existed resume.
+        if self.exact_sums {
+            settings.insert("exact_sums".to_owned(), true.into());
         }
+        settings
     }
 }

@@ -5,10 +5,10 @@ use tracing::debug_span;
 
 use super::buffers::Buffers;
 use super::caller::Tell;
+use super::clip;
 use super::drawn::Drawn;
 use super::passes::Passed;
 use super::run::Run;
-use super::{clip, undivided};
 use crate::error::Result;
 use crate::observe::{Event, StepReport};
 use crate::semantics::Semantics;
@@ -37,7 +37,6 @@ impl Run<'_, '_> {
             for task in drawn.counts.keys() {
                 self.tasks[*task].work.executor().after_step()?;
             }
-            undivided::refuse(self.ranks, self.tasks)?;
         } else {
             // The step is discarded: losses drop its contributions when the next step begins.
             buffers.put_back(self.tasks)?;

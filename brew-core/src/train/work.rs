@@ -59,6 +59,6 @@ pub(crate) trait MicroBatch {
     fn tokens(&self) -> Result<Option<Tensor>>;
     /// Its counts in a window of several batches.
     fn counts(&self) -> Result<BatchCounts>;
-    /// Its losses.
-    fn run(&self, pass: &Pass, window: Option<&Window>) -> Result<StepLosses>;
+    /// Its losses. What they are to be told of it is kept apart, or they are told at once.
+    fn run(&self, pass: &Pass, window: Option<&Window>, notes_apart: bool) -> Result<StepLosses>;
 }

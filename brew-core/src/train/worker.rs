@@ -217,7 +217,7 @@ impl<T: 'static, A: Adaptor, B: Feeds<T, A::Batch>> MicroBatch for Runnable<'_, 
         self.executor.counts(&self.batch)
     }
 
-    fn run(&self, pass: &Pass, window: Option<&Window>) -> Result<StepLosses> {
-        self.executor.run_keyed((&self.batch, &self.keys), pass, window)
+    fn run(&self, pass: &Pass, window: Option<&Window>, notes_apart: bool) -> Result<StepLosses> {
+        self.executor.run_keyed((&self.batch, &self.keys), pass, window, notes_apart)
     }
 }

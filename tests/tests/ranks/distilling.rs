@@ -17,7 +17,7 @@ pub(super) fn distil(folder: &Path, what: &[&str], world_size: usize) -> Vec<(bo
 }
 
 /// What rank 0 printed of a run that succeeded on all ranks.
-fn distilled(folder: &Path, what: &[&str], world_size: usize) -> String {
+pub(super) fn distilled(folder: &Path, what: &[&str], world_size: usize) -> String {
     let told = distil(folder, what, world_size);
     assert!(told.iter().all(|(success, _)| *success), "{told:?}");
     for (_, other) in &told[1..] {
@@ -56,10 +56,17 @@ fn one_two_three_and_four_ranks_distil_the_same_student_with_the_same_metrics() 
     let folders: Vec<TempDir> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
     let alone = distilled(folders[0].path(), &[], 1);
     assert_eq!(metrics(&alone).len(), 15, "{alone}");
+    assert!(!alone.contains("started"), "{alone}");
     let expected = student(folders[0].path(), 1);
     for world_size in 2..=4 {
         let folder = folders[world_size - 1].path();
         let told = distilled(folder, &[], world_size);
+        assert!(
+            told.contains(&format!(
+                "started {world_size} ranks divide the batches of a step (4); each holds"
+            )),
+            "{told}"
+        );
         assert_eq!(metrics(&told), metrics(&alone));
         assert_eq!(told.lines().last(), alone.lines().last());
         let losses = |told: &str| -> Vec<String> {
@@ -84,16 +91,18 @@ fn steps_that_cross_from_one_epoch_to_the_next_are_divided_too() {
     }
 }
 
+/// The step that a run resumed after.
+pub(super) fn resumed(told: &str) -> u64 {
+    let line = told.lines().find_map(|line| line.strip_prefix("resumed "));
+    line.unwrap_or_else(|| panic!("not resumed: {told}")).parse().unwrap()
+}
+
 #[test]
 fn a_run_of_two_ranks_resumes_with_four_and_then_with_one() {
     let [whole, folder] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     distilled(whole.path(), &[], 1);
     let died = distil(folder.path(), &["run", "dies"], 2);
     assert!(died.iter().all(|(success, _)| !success), "{died:?}");
-    let resumed = |told: &str| {
-        let line = told.lines().find_map(|line| line.strip_prefix("resumed ")).map(str::to_owned);
-        line.unwrap_or_else(|| panic!("not resumed: {told}")).parse::<u64>().unwrap()
-    };
     let signalled = distil(folder.path(), &["run", "signal"], 4);
     assert_eq!(resumed(&signalled[0].1), 3, "{signalled:?}");
     let told = distilled(folder.path(), &["run"], 1);

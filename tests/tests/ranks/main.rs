@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bert;
 mod distilling;
+mod exact;
+mod explained;
 mod failures;
 mod stopping;
 mod sums;

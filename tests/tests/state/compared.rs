@@ -42,7 +42,7 @@ enum Change {
 use Change::{DecidesNothing, Elsewhere, Refused};
 
 /// The settings of a trainer, by the method that makes them.
-const TRAINER: [(&str, Change); 33] = [
+const TRAINER: [(&str, Change); 34] = [
     ("optimizer", Refused(|trainer| trainer.optimizer(AdamW::with_lr(0.02)), "adamw.learning_rate was 0.01")),
     ("layer_decay", Refused(|trainer| trainer.layer_decay(0.9), "layer_decay was 1")),
     ("precision", Refused(|trainer| trainer.precision(Precision::Bf16), "autocast was null")),
@@ -56,6 +56,7 @@ const TRAINER: [(&str, Change); 33] = [
         "schedule",
         Refused(|trainer| trainer.schedule(Decay::linear().with_warmup(0.5)), "schedule.multipliers"),
     ),
+    ("exact_sums", Refused(Trainer::exact_sums, "exact_sums was null, now it is true")),
     ("accumulate", Refused(|trainer| trainer.accumulate(2), "accumulation was 1")),
     ("clip", Refused(|trainer| trainer.clip(0.5), "max_gradient_norm was null")),
     ("steps", Refused(|trainer| trainer.steps(5), "steps was 4")),

@@ -39,6 +39,12 @@ impl Constant {
         self.of_step = Some(divisor);
     }
 
+    /// Whether no step has fixed it yet.
+    pub(super) fn is_open(&self) -> bool {
+        // A value that cannot be read counts as open, which is right in any case.
+        self.kept.f_double_value(&[0]).map_or(true, |kept| kept == 0.0)
+    }
+
     /// The step was made.
     pub(super) fn keep(&mut self) {
         if let Some(of_step) = self.of_step.take() {

@@ -70,6 +70,13 @@ impl Learns for Crd {
         }
     }
 
+    fn reads_own_step(&self) -> bool {
+        // Until a step is made, the batches of a step share the constants of its first batch.
+        self.memory
+            .as_ref()
+            .is_none_or(|memory| memory.sides().iter().any(|(_, bank)| bank.constant.is_open()))
+    }
+
     fn after_step(&mut self) -> Result<()> {
         let Some(memory) = &mut self.memory else { return Ok(()) };
         memory.student.constant.keep();

@@ -180,6 +180,10 @@ impl Learns for Taid {
         Ok(())
     }
 
+    fn reads_own_step(&self) -> bool {
+        false
+    }
+
     fn after_step(&mut self) -> Result<()> {
         let Some((sum, count)) = self.progress.seen.take() else { return Ok(()) };
         let (sum, count) = (sum.f_double_value(&[])?, count.f_double_value(&[])?);

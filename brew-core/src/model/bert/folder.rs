@@ -92,6 +92,10 @@ impl<H: Head> Model for Bert<H> {
         self.lora.as_ref().map_or_else(|| self.named_parameters(), Attached::parameters)
     }
 
+    fn unlisted(&self) -> Parameters {
+        self.lora.as_ref().map(Attached::base).unwrap_or_default()
+    }
+
     fn identity(&self) -> Result<BTreeMap<String, String>> {
         let mut identity = identity_of::<Self>(&self.config)?;
         identity.extend(self.cross_entropy.identity()?);

@@ -183,6 +183,10 @@ impl Model for DecoderForCausalLm {
         self.lora.as_ref().map_or_else(|| self.named_parameters(), Attached::parameters)
     }
 
+    fn unlisted(&self) -> Parameters {
+        self.lora.as_ref().map(Attached::base).unwrap_or_default()
+    }
+
     fn identity(&self) -> Result<BTreeMap<String, String>> {
         let mut identity = identity_of::<Self>(&self.config)?;
         if let Some(lora) = &self.lora {

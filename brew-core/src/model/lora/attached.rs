@@ -63,6 +63,12 @@ impl Attached {
         Parameters::new(self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())))
     }
 
+    /// The base, also of modules that have a trained copy.
+    pub(crate) fn base(&self) -> Parameters {
+        let shared = |(name, tensor): (&str, &Tensor)| (name.to_owned(), tensor.shallow_clone());
+        Parameters::new(self.base.parameters.iter().map(shared))
+    }
+
     /// What the model's output depends on beside these: the settings, and the base by the hash of its weights.
     pub(crate) fn add_identity(&self, identity: &mut BTreeMap<String, String>) -> Result<()> {
         identity.insert("lora".to_owned(), serde_json::to_string(&self.lora).map_err(Error::other)?);

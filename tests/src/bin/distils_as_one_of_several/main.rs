@@ -2,8 +2,8 @@
 //! sparse embedding, clipping, accumulation, and epochs that do not end with a whole step.
 //!
 //! `distils_as_one_of_several FOLDER [WHAT …]`; each process writes its student to `student-R.safetensors`, and prints what
-//! it observed and how the run ended. WHAT: `run` writes a run folder; the other words make something go wrong, most of
-//! them on rank 1 alone.
+//! it observed and how the run ended. WHAT: `run` writes a run folder, `exact` adds up exactly, `taid`, `crd` and `running`
+//! add a loss with state; the other words make something go wrong, most of them on rank 1 alone.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,6 +11,7 @@
     reason = "a test's program fails where a helper does, and tells its test what came out"
 )]
 
+mod running;
 mod student;
 mod unnamed;
 
@@ -19,12 +20,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use brew_core::distill::{student_layer, teacher_layer};
-use brew_core::loss::{HiddenMse, KdCe, RkdDistance, Taid};
+use brew_core::loss::{Crd, HiddenMse, KdCe, RkdDistance, Taid};
 use brew_core::observe::{Event, F1, Matthews, Observer, Predictions};
 use brew_core::plan::Projection;
 use brew_core::prelude::*;
 use brew_core::train::NotFinite;
-use student::Student;
+use running::Running;
+use student::{Student, WithRows};
 use tests::{Sentence, Toy, ToyOutputAdaptor, sentences};
 use unnamed::Unnamed;
 
@@ -87,6 +89,12 @@ impl Observer for Tells {
         match event {
             Event::Evaluated { step, metric, value, .. } => println!("{step} {metric} {value:?}"),
             Event::Warning(text) => println!("warning {text}"),
+            Event::Started { found, .. } => {
+                found
+                    .iter()
+                    .filter(|line| line.contains(" ranks "))
+                    .for_each(|line| println!("started {line}"));
+            }
             Event::Resumed { step, .. } => println!("resumed {step}"),
             Event::Step(report) if report.losses.is_some() => {
                 println!("step {} {:.9}", report.step, report.losses.as_ref().unwrap()[0].1);
@@ -135,11 +143,18 @@ fn train(folder: &Path) -> Result<()> {
         hidden: Tensor::from_slice(&[if has("start") && odd() { 1.0_f32 } else { 0.0 }]),
     };
     let temperature = if has("plan") && odd() { 3.0 } else { 2.0 };
-    let pipeline = Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(ToyOutputAdaptor));
-    let pipeline = match has("state") {
-        true => pipeline.soft_targets(Taid::at(2.0)),
-        false => pipeline.soft_targets(KdCe::at(temperature)),
-    };
+    let pipeline = Distill::new(teacher.seen_by(ToyOutputAdaptor), student.seen_by(WithRows));
+    let mut pipeline = pipeline.soft_targets(KdCe::at(temperature));
+    if has("taid") {
+        pipeline = pipeline.soft_targets(Taid::at(2.0));
+    }
+    if has("crd") {
+        let crd = Crd::over(12).between(6, 8).width(4).negatives(3);
+        pipeline = pipeline.matching(hidden(teacher_layer(2), student_layer(1)).by(crd));
+    }
+    if has("running") {
+        pipeline = pipeline.soft_targets(Running::default());
+    }
     let pipeline = pipeline
         .matching(hidden(teacher_layer(2), student_layer(1)).by(HiddenMse).project(Projection::linear(6, 8)))
         .matching(hidden(teacher_layer(1), student_layer(1)).by(RkdDistance::of_means()))
@@ -169,6 +184,9 @@ fn train(folder: &Path) -> Result<()> {
     };
     if has("absent") {
         trainer = trainer.checkpoint_every_epochs(2);
+    }
+    if has("exact") {
+        trainer = trainer.exact_sums();
     }
     if has("run") {
         trainer = trainer.run_dir(folder.join("run"));

@@ -58,3 +58,28 @@ impl Model for Student {
         self.toy.save(folder)
     }
 }
+
+/// All that the toy gives, with the first token as the row of the data.
+pub(crate) struct WithRows;
+
+#[adaptor(batch = Sentence, output = ToyOutput)]
+impl WithRows {
+    fn logits(output: &ToyOutput) -> &Tensor {
+        &output.logits
+    }
+    fn hidden(output: &ToyOutput) -> &Vec<Tensor> {
+        &output.hidden
+    }
+    fn losses(output: &ToyOutput) -> &Option<Tensor> {
+        &output.loss
+    }
+    fn inputs_mask(batch: &Sentence) -> &Tensor {
+        &batch.mask
+    }
+    fn labels(batch: &Sentence) -> &Option<Tensor> {
+        &batch.labels
+    }
+    fn index(batch: &Sentence) -> Tensor {
+        batch.tokens.select(1, 0)
+    }
+}
