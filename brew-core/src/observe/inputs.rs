@@ -3,6 +3,9 @@
 //!
 //! Comparing such a label with the logits of its own position measures nothing.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::batch::Batch;
@@ -13,18 +16,18 @@ use crate::role::counts;
 const FEWEST: i64 = 4;
 
 /// What some labels show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Inputs {
     /// Too few labels count to tell.
     Unknown,
     /// The labels differ from every column that the model could read.
     No,
     /// Every label that counts equals this column at the same position.
-    Copy(&'static str),
+    Copy(Cow<'static, str>),
 }
 
 impl Inputs {
-    pub(super) fn column(self) -> Option<&'static str> {
+    pub(super) fn column(&self) -> Option<&str> {
         match self {
             Inputs::Copy(column) => Some(column),
             Inputs::Unknown | Inputs::No => None,
@@ -71,11 +74,11 @@ pub(super) fn input_of<B: Batch>(batch: &B, labels: &[Tensor]) -> Result<Inputs>
         others = true;
         let equal = column.f_eq_tensor(labels)?.f_logical_or(&counts.f_logical_not()?)?;
         if equal.f_all()?.f_int64_value(&[])? != 0 {
-            return Ok(Inputs::Copy(name));
+            return Ok(Inputs::Copy(name.into()));
         }
     }
     Ok(match itself {
-        Some(name) if !others && name != "labels" => Inputs::Copy(name),
+        Some(name) if !others && name != "labels" => Inputs::Copy(name.into()),
         _ => Inputs::No,
     })
 }

@@ -12,6 +12,7 @@
 //! | `student` | the student's forward pass |
 //! | `loss` (`name`) | one loss of the plan, forward |
 //! | `backward` | the gradients of one batch |
+//! | `all_reduce` | the sum of the gradients over all [ranks](crate::ranks) |
 //! | `clip` | the gradients' global norm, and scaling them |
 //! | `optimizer` | the update of the student and of the parameters learned beside it |
 //!
@@ -38,6 +39,7 @@ pub use metric::{
     SquadAnswers, SquadExactMatch, SquadF1, entities, entity_f1, exact_match, token_f1,
 };
 pub use metrics_file::MetricsFile;
+pub(crate) use predictions::Parts;
 pub use predictions::Predictions;
 pub use progress::Progress;
 pub use report::Report;

@@ -1,5 +1,6 @@
 //! A model's parameters and buffers: named tensors.
 
+mod packed;
 mod safetensors;
 mod table;
 
@@ -11,6 +12,7 @@ use tch::{Device, Tensor, nn};
 use crate::error::{Error, InStage as _, Result};
 use crate::words::{numbered, suggest};
 
+pub(crate) use packed::{next_of, packed, unpacked};
 pub(crate) use safetensors::{
     WEIGHTS, bytes_of, float_kind, read_tensors, tensor_in, tensors_as_bytes, write_tensors, write_weights,
 };

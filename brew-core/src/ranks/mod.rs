@@ -18,9 +18,11 @@
 //! - Losses with state (such as TAID, and CRD's memory) are told of the batches of all ranks, in the order of the step, so
 //!   their state is that of a single process, on every rank. See
 //!   [`Learns::reads_own_step`](crate::loss::Learns::reads_own_step) for your own.
-//! - Rank 0 alone notifies observers, writes the run folder, evaluates, and calls the function of
-//!   [`on_checkpoint`](crate::train::Trainer::on_checkpoint); the others wait meanwhile. All get the same metrics, and the
-//!   same trained student. What the program does outside of the run, every rank does: each prints and saves.
+//! - Rank 0 alone notifies observers, writes the run folder, and calls the function of
+//!   [`on_checkpoint`](crate::train::Trainer::on_checkpoint); the others wait meanwhile. All get the same trained student.
+//! - An evaluation is divided: rank r predicts the batches r, r + w, and so on, of w ranks, and rank 0 computes the metric of
+//!   all predictions in the order of the data, so any metric has its value of a single process. Data that does not say what
+//!   it depends on ([`Batches::settings`](crate::batch::Batches::settings)) is evaluated by rank 0 alone. What the program does outside of the run, every rank does: each prints and saves.
 //! - Before the first step the ranks compare program, settings, plan, data, teachers, weights, the student's outputs, and
 //!   the number of threads, and each difference is an error that names the ranks.
 //! - A run may resume with another number of ranks.

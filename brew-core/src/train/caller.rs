@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::communicator::Communicator;
 use crate::error::{Problem, Result};
 use crate::observe::Event;
 
@@ -11,8 +12,8 @@ pub(super) trait Caller {
     fn problems(&self) -> Vec<Problem>;
     /// Whether there is anything to evaluate.
     fn evaluates(&self) -> bool;
-    /// Evaluates the student, metric by metric.
-    fn evaluate(&mut self, tell: &mut dyn FnMut(Measured<'_>)) -> Result<()>;
+    /// Evaluates the student on all ranks together, metric by metric; `doing` is for errors.
+    fn evaluate(&mut self, over: (&Communicator, &str), tell: &mut dyn FnMut(Measured<'_>)) -> Result<()>;
     /// The evaluations, metric by metric, as `config.json` stores them.
     fn evaluations(&self) -> Result<Vec<serde_json::Value>>;
     /// Called after each checkpoint, with its step.

@@ -165,6 +165,12 @@ impl Communicator {
         self.group.as_ref().map_or(Ok(Vec::new()), |group| group.borrow_mut().gather_for(doing, bytes))
     }
 
+    /// The bytes of every rank, by rank, however long each takes to make them; an error of one is an error of all.
+    pub(super) fn collect(&self, doing: &str, own: Result<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
+        let own = self.agree(doing, own)?;
+        self.gather(doing, &own)
+    }
+
     /// Gives every parameter the sum of its gradients over all ranks, in an order that does not depend on their number.
     pub(super) fn sum_exactly(&self, tree: Tree) -> Result<()> {
         match &self.group {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use tracing::info_span;
 
 use super::caller::{Caller, Measured, Tell};
@@ -10,15 +9,6 @@ use super::checkpoint::Checkpoint;
 use super::run::Run;
 use crate::error::{During, Result};
 use crate::observe::{Best, Event};
-
-/// What an evaluation gave.
-#[derive(Default, Serialize, Deserialize)]
-struct Evaluated {
-    #[serde(with = "crate::json::floats")]
-    values: Vec<f64>,
-    /// That of the first metric.
-    less_is_better: Option<bool>,
-}
 
 impl Run<'_, '_> {
     /// Evaluates, and adds the results to this step's checkpoint if there is one. If the evaluation fails and
@@ -52,16 +42,12 @@ impl Run<'_, '_> {
         let step = self.step;
         let _span = info_span!("evaluation", step).entered();
         let doing = format!("evaluation after step {step}");
-        // Rank 0 evaluates all batches, so that every metric is that of a single process, whatever its formula.
-        let Evaluated { values, less_is_better } = self.ranks.lead(&doing, || {
-            let mut evaluated = Evaluated::default();
-            caller.evaluate(&mut |measured| {
-                let Measured { metric, value, .. } = measured;
-                evaluated.values.push(value);
-                evaluated.less_is_better.get_or_insert(measured.less_is_better);
-                tell(&Event::Evaluated { epoch, step, metric, value });
-            })?;
-            Ok(evaluated)
+        let (mut values, mut less_is_better) = (Vec::new(), None);
+        caller.evaluate((self.ranks, &doing), &mut |measured| {
+            let Measured { metric, value, .. } = measured;
+            values.push(value);
+            less_is_better.get_or_insert(measured.less_is_better);
+            tell(&Event::Evaluated { epoch, step, metric, value });
         })?;
         self.evaluations.extend(&values);
         let Some((value, less_is_better)) = values.first().copied().zip(less_is_better) else {

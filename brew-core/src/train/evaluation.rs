@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::communicator::Communicator;
 use super::label_names::label_names;
 use crate::adaptor::{Adaptor, Provides};
-use crate::batch::{Batch, Batches, Extreme};
+use crate::batch::{Batch, Batches, Extreme, Walk, Wanted};
 use crate::error::{Error, Problem, Result};
 use crate::execute::vocabularies::same_vocabulary;
 use crate::model::{Agreement, Model as _, Seen, agreement, listed};
-use crate::observe::{Metric, Predictions, labels_within_classes};
+use crate::observe::{Metric, Parts, Predictions, labels_within_classes};
 use crate::role::{Logits, Role};
 
 /// A metric's name, and how to compute the metric for what is trained.
@@ -22,8 +26,8 @@ pub(super) struct Evaluation<'o, S> {
 
 /// A type-erased evaluation: the types of its batches and its metric are hidden.
 pub(super) trait Evaluates<S> {
-    /// The value of the metric for the current student.
-    fn value(&self, trained: &S) -> Result<f64>;
+    /// The value of the metric for the current student, on all ranks; for errors, what they do.
+    fn value(&self, trained: &S, over: (&Communicator, &str)) -> Result<f64>;
     /// Whether a smaller value is better.
     fn less_is_better(&self) -> bool;
     /// All problems found with the first two rows and with the rows that hold the data's extremes.
@@ -74,9 +78,28 @@ where
     M: Metric<R>,
     R: Role,
 {
-    fn value(&self, trained: &S) -> Result<f64> {
+    fn value(&self, trained: &S, (ranks, doing): (&Communicator, &str)) -> Result<f64> {
         let student = self.judged.student(trained);
-        self.metric.value(&Predictions::kept_by(&self.metric, student, self.data.epoch(0)?)?)
+        // Data that does not say what it depends on is not known to be the same on all ranks.
+        let divided = match ranks.shares() {
+            Some(share) if !ranks.agree(doing, self.data.settings())?.is_empty() => Some(share),
+            _ => None,
+        };
+        let messages = match divided {
+            Some(share) => {
+                ranks.collect(doing, self.part(student, share).and_then(|part| part.to_bytes()))?
+            }
+            None => Vec::new(),
+        };
+        let Value(value) = ranks.lead(doing, || {
+            let predictions = match divided {
+                // In the order of the batches, so that the metric is that of a single process, whatever its formula.
+                Some(_) => Predictions::of_ranks(&messages, student.problem_type())?,
+                None => Predictions::kept_by(&self.metric, student, self.data.epoch(0)?)?,
+            };
+            self.metric.value(&predictions).map(Value)
+        })?;
+        Ok(value)
     }
 
     fn less_is_better(&self) -> bool {
@@ -112,6 +135,29 @@ where
 
     fn settings(&self) -> Result<BTreeMap<String, String>> {
         self.data.settings()
+    }
+}
+
+/// A value in a message, also one that is not finite.
+#[derive(Serialize, Deserialize)]
+struct Value(#[serde(with = "crate::json::float")] f64);
+
+impl<J, D: Batches, M, R: Role> EvaluationSet<J, D, M, R> {
+    /// The predictions for every w-th batch, from this rank's.
+    fn part<A>(&self, student: &Seen<A>, (rank, world_size): (usize, usize)) -> Result<Parts<R>>
+    where
+        A: Adaptor<Batch = D::Batch> + Provides<R>,
+        M: Metric<R>,
+    {
+        let wanted: Wanted = Arc::new(move |number| number % world_size == rank);
+        let batches: Walk<'_, Option<D::Batch>> = match self.data.epoch_part(0, 0, &wanted)? {
+            Some(part) => part,
+            None => {
+                let all = self.data.epoch(0)?.enumerate();
+                Box::new(all.map(move |(number, batch)| batch.map(|batch| wanted(number).then_some(batch))))
+            }
+        };
+        Predictions::part_kept_by(&self.metric, student, batches)
     }
 }
 

@@ -72,6 +72,7 @@ use crate::distill::Pipeline;
 use crate::error::{Error, Problem, Result};
 use crate::model::{Model as _, Seen};
 use caller::Measured;
+use communicator::Communicator;
 use evaluation::{Evaluates, Evaluation};
 use settings::Settings;
 
@@ -188,9 +189,9 @@ impl<P: Trains> caller::Caller for Student<'_, '_, P> {
         !self.evaluations.is_empty()
     }
 
-    fn evaluate(&mut self, tell: &mut dyn FnMut(Measured<'_>)) -> Result<()> {
+    fn evaluate(&mut self, over: (&Communicator, &str), tell: &mut dyn FnMut(Measured<'_>)) -> Result<()> {
         for Evaluation { metric, of } in self.evaluations {
-            let value = of.value(self.trained.student())?;
+            let value = of.value(self.trained.student(), over)?;
             tell(Measured { metric, value, less_is_better: of.less_is_better() });
         }
         Ok(())

@@ -1,8 +1,6 @@
 //! What losses that learn are told of a step's batches on several ranks: every rank tells its losses of the batches of all
 //! ranks, in the order of the step, so that their state is the same everywhere.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -12,7 +10,7 @@ use super::run::Run;
 use crate::error::{Error, Result};
 use crate::execute::{Noted, StepLosses};
 use crate::loss::{Average, Term};
-use crate::parameters::{Parameters, read_tensors, tensors_as_bytes};
+use crate::parameters::{next_of, packed, unpacked};
 use crate::plan::StageId;
 
 /// The forward pass of a batch.
@@ -32,9 +30,6 @@ struct Outline {
     /// Sum, count, and what the loss noted.
     tensors: usize,
 }
-
-/// For errors about a message, which is no file.
-const MESSAGE: &str = "the terms of a rank's batches";
 
 impl Run<'_, '_> {
     /// What the losses of a step need to know of the batches of other ranks.
@@ -88,27 +83,13 @@ pub(super) fn bytes<'n>(noted: impl Iterator<Item = (usize, &'n Noted)>) -> Resu
         outlines.push(Outline { task, stage: *stage, average: *average, tensors: 2 + noted.len() });
         tensors.extend([sum, count].into_iter().chain(noted).map(Tensor::shallow_clone));
     }
-    if outlines.is_empty() {
-        return Ok(Vec::new());
-    }
-    let named = tensors.into_iter().enumerate().map(|(index, tensor)| (format!("{index:08}"), tensor));
-    let outlines = serde_json::to_vec(&outlines).map_err(Error::other)?;
-    let mut message = (outlines.len() as u64).to_le_bytes().to_vec();
-    message.extend(outlines);
-    message.extend(tensors_as_bytes(Path::new(MESSAGE), &Parameters::new(named))?);
-    Ok(message)
+    if outlines.is_empty() { Ok(Vec::new()) } else { packed(&outlines, tensors) }
 }
 
 fn read(message: &[u8]) -> Result<Vec<(usize, Noted)>> {
-    let broken = || Error::invalid(format!("{MESSAGE} are incomplete"));
-    let (length, rest) = message.split_first_chunk::<8>().ok_or_else(broken)?;
-    let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
-    let (outlines, tensors) = rest.split_at_checked(length).ok_or_else(broken)?;
-    let outlines: Vec<Outline> = serde_json::from_slice(outlines).map_err(Error::other)?;
-    // Sorted by name, which is the order they were written in.
-    let mut tensors = read_tensors(Path::new(MESSAGE), tensors)?.into_values();
+    let (outlines, mut tensors) = unpacked::<Vec<Outline>>(message)?;
     let term = |Outline { task, stage, average, tensors: count }| {
-        let mut next = || tensors.next().ok_or_else(broken);
+        let mut next = || next_of(&mut tensors);
         let (sum, of_all) = (next()?, next()?);
         let noted = (2..count).map(|_| next()).collect::<Result<_>>()?;
         Ok((task, Noted { stage, term: Term::new(sum, of_all, average).noting(noted) }))

@@ -58,9 +58,13 @@ fn one_two_three_and_four_ranks_distil_the_same_student_with_the_same_metrics() 
     assert_eq!(metrics(&alone).len(), 15, "{alone}");
     assert!(!alone.contains("started"), "{alone}");
     let expected = student(folders[0].path(), 1);
+    // Five evaluations of three batches, and the check before the first step, which every rank makes.
+    let checked = predicted(folders[0].path(), 0) - 5 * 3;
     for world_size in 2..=4 {
         let folder = folders[world_size - 1].path();
         let told = distilled(folder, &[], world_size);
+        let of_ranks = (0..world_size).map(|rank| predicted(folder, rank) - checked).collect::<Vec<_>>();
+        assert_eq!(of_ranks, [vec![10, 5], vec![5, 5, 5], vec![5, 5, 5, 0]][world_size - 2]);
         assert!(
             told.contains(&format!(
                 "started {world_size} ranks divide the batches of a step (4); each holds"
@@ -89,6 +93,11 @@ fn steps_that_cross_from_one_epoch_to_the_next_are_divided_too() {
         let worst = difference(&student(alone.path(), 1), &student(folder.path(), world_size));
         assert!(worst < 1e-6, "{world_size} ranks: {worst:.1e}");
     }
+}
+
+/// How many batches a rank has predicted.
+fn predicted(folder: &Path, rank: usize) -> usize {
+    std::fs::read_to_string(folder.join(format!("predicted-{rank}"))).unwrap().parse().unwrap()
 }
 
 /// The step that a run resumed after.

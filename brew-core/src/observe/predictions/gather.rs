@@ -3,6 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::Predictions;
+use super::parts::Parts;
 use crate::adaptor::{Adaptor, Provides};
 use crate::batch::Batch as _;
 use crate::error::{Error, InStage, Result};
@@ -26,12 +27,27 @@ impl<R: Role> Predictions<R> {
         keep: &KeepOfBatch<'_>,
         with_labels: &KeepWithLabels<'_, R>,
     ) -> Result<Self> {
+        let all = batches.into_iter().map(|batch| batch.map(Some));
+        let Parts { parts, .. } = Self::parts(model, all, keep, with_labels)?;
+        let parts: Vec<Self> = parts.into_iter().map(|(_, part)| part).collect();
+        Ok(Self::join(&parts)?.with_problem(model.problem_type()))
+    }
+
+    /// The same batch by batch, without those that are `None`.
+    pub(super) fn parts<A: Adaptor + Provides<R>>(
+        model: &Seen<A>,
+        batches: impl IntoIterator<Item = Result<Option<A::Batch>>>,
+        keep: &KeepOfBatch<'_>,
+        with_labels: &KeepWithLabels<'_, R>,
+    ) -> Result<Parts<R>> {
         let _guard = tch::no_grad_guard();
         let device = model.parameters().device();
         let pass = Pass::evaluation(Wants::nothing().and_role(R::NAME));
-        let mut parts = Vec::new();
+        let (mut count, mut parts) = (0, Vec::new());
         for batch in batches {
-            let batch = batch?.to_device(device)?;
+            count += 1;
+            let Some(batch) = batch? else { continue };
+            let batch = batch.to_device(device)?;
             let output = model.run(&batch, &pass).in_stage("evaluation")?;
             let read = |role| Ok::<_, Error>(tensors(model.read(role, &batch, &output)?));
             let mut labels = read(Labels::NAME)?;
@@ -58,24 +74,22 @@ impl<R: Role> Predictions<R> {
             let whole = Self::of_values(shared(&values), shared(&labels), whole_mask)?;
             let same = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
             let whole = Predictions {
-                inputs,
+                inputs: inputs.clone(),
                 documents: same(&documents),
                 numbers: same(&numbers),
                 ..whole.with_problem(model.problem_type())
             };
             if let Some(kept) = with_labels(&whole)? {
-                parts.push(Self::part(vec![kept], Vec::new(), None)?.that_are_reduced());
+                let part = Self::part(vec![kept], Vec::new(), None)?;
+                parts.push((count - 1, part.that_are_reduced()));
                 continue;
             }
             let part = Self::part(keep(values, mask.as_ref())?, labels, mask)?;
             let on_cpu = |mask: Tensor| mask.f_to_device(Device::Cpu);
             let (documents, numbers) = (documents.map(on_cpu).transpose()?, numbers.map(on_cpu).transpose()?);
-            parts.push(Predictions { inputs, documents, numbers, ..part });
+            parts.push((count - 1, Predictions { inputs, documents, numbers, ..part }));
         }
-        if parts.is_empty() {
-            return Err(Error::invalid("nothing to evaluate: the data has no rows"));
-        }
-        Ok(Self::join(&parts)?.with_problem(model.problem_type()))
+        Ok(Parts { batches: count, parts })
     }
 
     /// One batch on the CPU. For token classes a mask is created if there is none, because padding to the
@@ -104,8 +118,14 @@ impl<R: Role> Predictions<R> {
         Self::of_values(values, labels, mask)
     }
 
-    fn join(parts: &[Self]) -> Result<Self> {
-        let first = &parts[0];
+    /// The parts as one, padded to the longest.
+    ///
+    /// # Errors
+    /// No parts; parts that do not fit together.
+    pub(super) fn join(parts: &[Self]) -> Result<Self> {
+        let Some(first) = parts.first() else {
+            return Err(Error::invalid("nothing to evaluate: the data has no rows"));
+        };
         let values = (0..first.values.len()).map(|index| {
             join(parts.iter().filter_map(|part| part.values.get(index)), |rank| {
                 if rank == 2 && R::NAME == Logits::NAME { f64::NEG_INFINITY } else { 0.0 }
@@ -129,7 +149,7 @@ impl<R: Role> Predictions<R> {
         let documents = of_all(parts.iter().map(|part| part.documents.as_ref()).collect())?;
         let numbers = of_all(parts.iter().map(|part| part.numbers.as_ref()).collect())?;
         let joined = Self::of_values(values, labels, mask)?;
-        let inputs = Inputs::of_all(parts.iter().map(|part| part.inputs));
+        let inputs = Inputs::of_all(parts.iter().map(|part| part.inputs.clone()));
         let reduced = parts.iter().all(|part| part.reduced);
         Ok(Predictions { inputs, documents, numbers, reduced, ..joined })
     }

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod gather;
+mod parts;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,6 +16,7 @@ use crate::batch::Batches;
 use crate::error::{Error, Result};
 use crate::model::{ProblemType, Seen};
 use crate::role::{Logits, Role};
+pub(crate) use parts::Parts;
 
 /// A model's outputs for each example of a data set, in the order of the batches: the tensors of one role, by
 /// default the logits, and the labels.
@@ -168,6 +170,16 @@ impl<R: Role> Predictions<R> {
         Self::gather(model, batches, &|values, mask| metric.of_batch(values, mask), &with_labels)
     }
 
+    /// What a metric keeps of a rank's part of the batches: `None` stands for those of the others.
+    pub(crate) fn part_kept_by<A: Adaptor + Provides<R>>(
+        metric: &(impl Metric<R> + ?Sized),
+        model: &Seen<A>,
+        batches: impl IntoIterator<Item = Result<Option<A::Batch>>>,
+    ) -> Result<Parts<R>> {
+        let with_labels = |batch: &Self| metric.of_labelled_batch(batch);
+        Self::parts(model, batches, &|values, mask| metric.of_batch(values, mask), &with_labels)
+    }
+
     /// What the metric kept of each batch ([`Metric::of_labelled_batch`]), joined: `(rows, numbers)`.
     pub fn reduced(&self) -> Option<&Tensor> {
         self.values.first().filter(|_| self.reduced)
@@ -226,7 +238,7 @@ impl<R: Role> Predictions<R> {
     }
 
     /// The column that the labels are a copy of, if the model reads it.
-    pub(crate) fn labels_are_inputs(&self) -> Option<&'static str> {
+    pub(crate) fn labels_are_inputs(&self) -> Option<&str> {
         self.inputs.column()
     }
 }

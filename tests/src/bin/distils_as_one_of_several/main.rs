@@ -17,6 +17,7 @@ mod unnamed;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use brew_core::distill::{student_layer, teacher_layer};
@@ -56,6 +57,9 @@ fn dies_during_an_evaluation() {
     std::process::abort();
 }
 
+/// The batches that this process has predicted, those of the check before the first step among them.
+static PREDICTED: AtomicUsize = AtomicUsize::new(0);
+
 /// The share of examples of which the model is at least 40 percent sure: a metric of the user's own.
 #[derive(Debug)]
 struct Sure;
@@ -67,6 +71,10 @@ impl Metric for Sure {
     fn check(&self, _: &Predictions) -> Result<()> {
         // Whatever goes wrong does so during the run.
         Ok(())
+    }
+    fn of_batch(&self, logits: Vec<Tensor>, _: Option<&Tensor>) -> Result<Vec<Tensor>> {
+        PREDICTED.fetch_add(1, Ordering::Relaxed);
+        Ok(logits)
     }
     fn value(&self, predictions: &Predictions) -> Result<f64> {
         if has("metric") {
@@ -202,6 +210,8 @@ fn train(folder: &Path) -> Result<()> {
         .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
         .collect();
     Tensor::write_safetensors(&all, folder.join(format!("student-{rank}.safetensors")))?;
+    let predicted = PREDICTED.load(Ordering::Relaxed).to_string();
+    std::fs::write(folder.join(format!("predicted-{rank}")), predicted).unwrap();
     let summary = trained.summary();
     let (examples, tokens) = (summary.examples, summary.tokens);
     println!("end {} {examples} {tokens:?} {} {:?}", summary.steps, summary.skipped, summary.evaluations);
