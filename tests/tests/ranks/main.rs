@@ -9,6 +9,7 @@ mod explained;
 mod failures;
 mod stopping;
 mod sums;
+mod torchrun;
 mod training;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_one_of_several");
