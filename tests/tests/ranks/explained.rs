@@ -197,3 +197,27 @@ fn no_ranks_are_refused() {
     let told = trainer.explain_on(0).unwrap_err().to_string();
     assert!(told.contains("explain at least 1") && told.contains("`accumulate` is 0"), "{told}");
 }
+
+#[test]
+fn the_page_shows_what_is_printed() {
+    let config = BertConfig {
+        vocab_size: 30_522,
+        hidden_size: 384,
+        num_hidden_layers: 6,
+        num_attention_heads: 12,
+        intermediate_size: 1_536,
+        ..BertConfig::base(Architecture::Bert)
+    };
+    let teacher = BertForSequenceClassification::new(config, 2, 0, Device::Cpu).unwrap();
+    let student = BertForSequenceClassification::from_layers_of(&teacher, Keep::every(2)).unwrap();
+    let pipeline =
+        Distill::new(teacher.seen_by(ClassifierOutputAdaptor), student.seen_by(ClassifierOutputAdaptor))
+            .soft_targets(KdCe::at(8.0))
+            .plan()
+            .unwrap();
+    let trainer = Trainer::new(pipeline).optimizer(AdamW::with_lr(1e-4)).accumulate(8);
+    let explained = trainer.explain_on(4).unwrap().with_bandwidth(1.25e9);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ranks.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains(&explained.to_string()), "docs/ranks.md does not have\n{explained}");
+}

@@ -134,7 +134,7 @@ impl TrainingConfig {
         ] {
             if asked {
                 problems.push(format!(
-                    "`{key}` is {value}, but several devices are not supported yet: remove the key"
+                    "`{key}` is {value}: remove the key; the trainer finds out by itself whether the program was started as several processes, such as by torchrun (see `brew_core::ranks`)"
                 ));
             }
         }
