@@ -52,7 +52,7 @@ impl Clock {
         }
         let of_step = |step: &BTreeMap<_, Duration>, name: &str| step.get(name).map_or(0.0, milliseconds);
         let over = |of: &dyn Fn(&BTreeMap<&'static str, Duration>) -> f64| median(steps.iter().map(of));
-        let mut parts: BTreeMap<String, f64> = ["loss", "data"]
+        let mut parts: BTreeMap<String, f64> = ["loss", "data", "all_reduce"]
             .iter()
             .chain(&PARTS)
             .map(|name| ((*name).to_owned(), over(&|step| of_step(step, name))))

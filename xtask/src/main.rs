@@ -122,6 +122,19 @@ enum Bench {
         #[arg(long, default_value_t = 2)]
         threads: u64,
     },
+    /// Compares a training step on one rank with a step divided among several on this machine, and shows what the ranks
+    /// send.
+    Ranks {
+        /// How many ranks; the rank it is compared with has as many threads.
+        #[arg(default_value_t = 2)]
+        count: usize,
+        /// Steps per measurement.
+        #[arg(long, default_value_t = 20)]
+        steps: u64,
+        /// Warm-up steps.
+        #[arg(long, default_value_t = 3)]
+        warm_up: u64,
+    },
     /// Races brew against TextBrewer and against the loop an expert writes in PyTorch, on the movie reviews.
     ///
     /// With the defaults it takes about two hours on two cores; run nothing else meanwhile. An interrupted race resumes.
@@ -189,6 +202,9 @@ fn main() -> ExitCode {
         }
         Command::Bench { bench: Bench::Lm { rows, length, steps, warm_up, new_tokens, threads } } => {
             bench::lm::command(&bench::lm::Asked { rows, length, steps, warm_up, new_tokens, threads })
+        }
+        Command::Bench { bench: Bench::Ranks { count, steps, warm_up } } => {
+            bench::ranks::command(count, [steps, warm_up])
         }
         Command::Bench { bench: Bench::Race { seeds, epochs, rows, threads, fresh } } => {
             bench::race::command(bench::race::Asked { seeds, epochs, rows, threads, fresh })

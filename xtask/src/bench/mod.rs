@@ -6,6 +6,7 @@ pub(crate) mod growth;
 pub(crate) mod lm;
 mod measured;
 pub(crate) mod race;
+pub(crate) mod ranks;
 mod remembered;
 mod report;
 mod stage;

@@ -130,7 +130,7 @@ fn cells(ours: f64, theirs: Option<f64>, digits: usize) -> String {
     }
 }
 
-fn milliseconds(measured: &Value, part: &str) -> Result<f64> {
+pub(super) fn milliseconds(measured: &Value, part: &str) -> Result<f64> {
     let all = measured.get("milliseconds");
     number(all.ok_or_else(|| Failure::new(format!("there is no `milliseconds` in {measured}")))?, part)
 }

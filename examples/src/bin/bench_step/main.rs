@@ -12,6 +12,7 @@ mod synthetic;
 use std::path::PathBuf;
 
 use brew_core::prelude::*;
+use brew_core::ranks::Ranks;
 use clap::Parser;
 use examples::{Clock, Sampler};
 use serde_json::json;
@@ -41,6 +42,9 @@ struct Arguments {
     /// Tokens per row; shorter rows are padded, longer ones truncated.
     #[arg(long, default_value_t = 64)]
     length: usize,
+    /// Batches per step, which ranks divide.
+    #[arg(long, default_value_t = 1)]
+    accumulate: usize,
     /// Layers of the student; the teacher's number of layers must be a multiple.
     #[arg(long, default_value_t = 3)]
     layers: usize,
@@ -86,8 +90,11 @@ fn main() -> Result<()> {
     let pipeline = recipe::pipeline(&arguments)?;
     let clock = Clock::listen()?;
     let trainer = recipe::trainer(pipeline, &arguments);
+    let ranks = Ranks::from_environment()?.map_or(1, |ranks| ranks.world_size());
+    let sent = trainer.explain_on(ranks)?.sent;
     trainer.run(rows)?;
     let mut report = clock.report(arguments.warm_up)?;
+    report["sent_megabytes"] = json!(sent as f64 / 1e6);
     if let Some(sampler) = sampler {
         report["anonymous_megabytes"] = json!(sampler.finish().0);
     }

@@ -51,6 +51,7 @@ pub(crate) fn trainer(pipeline: Recipe, arguments: &Arguments) -> Trainer<'stati
         .optimizer(AdamW::with_lr(1e-4).weight_decay(0.01))
         .schedule(Decay::linear().with_warmup(0.1))
         .clip(1.0)
+        .accumulate(arguments.accumulate)
         .precision(precision)
         .gradient_checkpointing(arguments.gradient_checkpointing)
         .steps(arguments.warm_up + arguments.steps)
