@@ -151,8 +151,8 @@ fn megabytes(bytes: u64) -> String {
     let megabytes = bytes as f64 / 1e6;
     match bytes {
         0 => "0".to_owned(),
-        ..1_000 => format!("{megabytes:.6}"),
-        ..1_000_000 => format!("{megabytes:.3}"),
+        1..1_000 => format!("{megabytes:.6}"),
+        1_000..1_000_000 => format!("{megabytes:.3}"),
         _ => format!("{megabytes:.1}"),
     }
 }
