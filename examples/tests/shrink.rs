@@ -1,7 +1,5 @@
 //! The program of docs/language-models.md: that the page shows it, and that it makes a student.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its case must fail")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
