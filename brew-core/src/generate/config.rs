@@ -107,7 +107,7 @@ impl GenerationConfig {
                     ("temperature", _, false) => "; it has no effect unless do_sample is true: leave it out",
                     _ => "",
                 };
-                problems.push(format!("{name} is {value}; it must be above 0{mend}"));
+                problems.push(format!("{name} is {value}; it must be a number above 0{mend}"));
             }
         }
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
@@ -117,7 +117,8 @@ impl GenerationConfig {
             problems.push(format!("min_p is {}; it must be from 0 to 1", self.min_p));
         }
         let ids = self.eos_token_id.iter().map(|id| ("eos_token_id", *id));
-        for (name, id) in ids.chain([("padding", self.padding())]) {
+        let padding = self.pad_token_id.filter(|pad| *pad >= 0).map(|id| ("pad_token_id", id));
+        for (name, id) in ids.chain(padding) {
             if !(0..tokens).contains(&id) {
                 problems.push(format!("{name} is {id}; the model's tokens are 0 to {}", tokens - 1));
             }

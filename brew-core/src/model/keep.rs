@@ -90,7 +90,11 @@ impl Keep {
                     ranking.len()
                 )));
             }
-            KeepRule::Influential(count, _) if *count > layers => (0..*count).collect(),
+            KeepRule::Influential(count, _) if *count > layers => {
+                return Err(Error::invalid(format!(
+                    "{count} layers would be kept, and the model has {layers}"
+                )));
+            }
             KeepRule::Influential(count, ranking) => {
                 let mut kept: Vec<usize> = ranking.iter().copied().take(*count).collect();
                 kept.sort_unstable();

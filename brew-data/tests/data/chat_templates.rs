@@ -141,7 +141,7 @@ fn a_template_that_fails_names_its_file_and_line() {
 fn a_folder_has_one_template_or_named_ones_and_the_special_tokens_of_its_tokenizer() {
     let folder = tempdir().unwrap();
     let missing = ChatTemplate::from_folder(folder.path()).unwrap_err().to_string();
-    assert!(missing.contains("the folder has no chat template"), "{missing}");
+    assert!(missing.contains("there is no chat template"), "{missing}");
     let config = |text: &str| fs::write(folder.path().join("tokenizer_config.json"), text).unwrap();
     config(
         r#"{"chat_template": [{"name": "default", "template": "plain{{ eos_token }}{{ bos_token }}"},

@@ -128,14 +128,16 @@ fn sizes_that_make_no_model_are_refused_all_at_once() {
         num_attention_heads: 4,
         initializer_range: 0.0,
         hidden_dropout_prob: 1.0,
+        layer_norm_eps: -1.0,
         ..BertConfig::default()
     };
     let refused = BertForSequenceClassification::new(config, 3, 0, Device::Cpu).unwrap_err().to_string();
     for part in [
-        "invalid model config, 4 problems:",
+        "invalid model config, 5 problems:",
         "hidden_dropout_prob is 1; it must be at least 0 and below 1",
         "hidden_size 30 must be a multiple of num_attention_heads 4",
         "initializer_range is 0; it must be above 0",
+        "layer_norm_eps is -1; it must be at least 0",
     ] {
         assert!(refused.contains(part), "{refused}");
     }

@@ -63,12 +63,12 @@ fn all_settings_out_of_range_are_named_together() {
         "max_new_tokens is 0",
         "num_return_sequences is 0",
         "top_k is -1",
-        "temperature is 0; it must be above 0: to take the most likely token, set do_sample to false",
+        "temperature is 0; it must be a number above 0: to take the most likely token, set do_sample to false",
         "repetition_penalty is NaN",
         "top_p is 0;",
         "min_p is 1.5",
         "eos_token_id is 20; the model's tokens are 0 to 19",
-        "padding is 99",
+        "pad_token_id is 99",
     ] {
         assert!(message.contains(said), "{said}: {message}");
     }
@@ -77,8 +77,7 @@ fn all_settings_out_of_range_are_named_together() {
 #[test]
 fn a_temperature_that_is_not_read_is_to_be_left_out() {
     let message = refusal(&[&[1]], &GenerationConfig { temperature: 0.0, ..few() });
-    let wanted =
-        "temperature is 0; it must be above 0; it has no effect unless do_sample is true: leave it out";
+    let wanted = "temperature is 0; it must be a number above 0; it has no effect unless do_sample is true: leave it out";
     assert!(message.contains(wanted), "{message}");
 }
 

@@ -86,6 +86,13 @@ impl BertConfig {
         for (field, dropout) in dropouts.into_iter().filter(|(_, dropout)| !(0.0..1.0).contains(dropout)) {
             problems.push(format!("{} is {dropout}; it must be at least 0 and below 1", key(field)));
         }
+        if !(self.layer_norm_eps.is_finite() && self.layer_norm_eps >= 0.0) {
+            problems.push(format!(
+                "{} is {}; it must be at least 0",
+                key("layer_norm_eps"),
+                self.layer_norm_eps
+            ));
+        }
         if self.num_attention_heads > 0 && self.hidden_size % self.num_attention_heads != 0 {
             problems.push(format!(
                 "{} {} must be a multiple of {} {}",

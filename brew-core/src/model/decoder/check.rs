@@ -3,6 +3,9 @@
 use super::config::{DecoderConfig, LayerType};
 use super::rope_file;
 
+/// The largest size: products of two stay whole numbers.
+const MOST: i64 = i32::MAX as i64;
+
 impl DecoderConfig {
     /// Lists everything that makes the config invalid.
     pub(super) fn problems(&self) -> Vec<String> {
@@ -28,8 +31,11 @@ impl DecoderConfig {
             ("final_logit_softcapping", self.final_logit_softcapping),
         ];
         let mut problems = Vec::new();
-        for (field, size) in sizes.into_iter().filter(|(_, size)| *size < 1) {
-            problems.push(format!("{} is {size}; it must be at least 1", key(field)));
+        if !(self.norm_eps.is_finite() && self.norm_eps >= 0.0) {
+            problems.push(format!("{} is {}; it must be at least 0", key("norm_eps"), self.norm_eps));
+        }
+        for (field, size) in sizes.into_iter().filter(|(_, size)| !(1..=MOST).contains(size)) {
+            problems.push(format!("{} is {size}; it must be from 1 to {MOST}", key(field)));
         }
         for (field, dropout) in dropouts.into_iter().filter(|(_, dropout)| !(0.0..1.0).contains(dropout)) {
             problems.push(format!("{} is {dropout}; it must be at least 0 and below 1", key(field)));

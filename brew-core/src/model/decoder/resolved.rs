@@ -18,7 +18,7 @@ impl DecoderConfig {
 
     /// Width between the linear layers of a feed-forward block.
     pub fn feed_forward_size(&self) -> i64 {
-        self.intermediate_size.unwrap_or(4 * self.hidden_size)
+        self.intermediate_size.unwrap_or(self.hidden_size.saturating_mul(4))
     }
 
     /// The probability in a field of the config; `None` if its architecture has no such dropout.

@@ -8,6 +8,9 @@ use super::switches::{Positions, Switches};
 
 type Object = Map<String, Value>;
 
+/// Beyond it a float64 does not hold every whole number.
+const MOST_POSITIONS: f64 = 9_007_199_254_740_992.0;
+
 /// The supported types, by their names in a config.
 const DONE: &str = "`default`, `linear` and `llama3`";
 
@@ -67,7 +70,8 @@ impl Reader<'_> {
 
     /// The rotation in both dialects, which must agree.
     fn in_both(&mut self, new: &Object, old: &Object, beside: &str, theta: f64) -> Rope {
-        let theta = [new, old].iter().find_map(|from| number(from, "rope_theta")).unwrap_or(theta);
+        let theta =
+            self.number(new, "rope_theta").or_else(|| self.number(old, "rope_theta")).unwrap_or(theta);
         match (new.is_empty(), old.is_empty()) {
             (_, true) => self.rope("rope_parameters", new, &[beside], theta),
             (true, false) => self.rope("rope_scaling", old, &[beside], theta),
@@ -87,25 +91,29 @@ impl Reader<'_> {
 
     /// The rotation of one object; `beside` are keys of the file that may hold its theta.
     fn rope(&mut self, name: &str, object: &Object, beside: &[&str], theta: f64) -> Rope {
-        let stated = number(object, "rope_theta");
-        let theta = stated.or_else(|| beside.iter().find_map(|key| number(self.file, key))).unwrap_or(theta);
-        let kind = ["rope_type", "type"].iter().find_map(|key| object.get(*key)).and_then(Value::as_str);
-        let mut factor = |key: &str| {
-            number(object, key).unwrap_or_else(|| {
-                self.problems.push(format!("{name} lacks the number `{key}`, which its rope_type needs"));
-                1.0
-            })
+        let of_object = self.number(object, "rope_theta");
+        let theta =
+            of_object.or_else(|| beside.iter().find_map(|key| self.number(self.file, key))).unwrap_or(theta);
+        let stated =
+            ["rope_type", "type"].iter().filter_map(|key| object.get(*key)).find(|kind| !kind.is_null());
+        let kind = match stated {
+            None => "default",
+            Some(Value::String(kind)) => kind,
+            Some(other) => {
+                self.problems.push(format!("the rope_type is {other}; it must be one of {DONE}"));
+                "default"
+            }
         };
-        let scaling = match kind.unwrap_or("default") {
+        let scaling = match kind {
             "default" => RopeScaling::Default,
-            "linear" => RopeScaling::Linear { factor: factor("factor") },
+            "linear" => RopeScaling::Linear { factor: self.needed(name, object, "factor") },
             "llama3" => RopeScaling::Llama3 {
-                factor: factor("factor"),
-                low_freq_factor: factor("low_freq_factor"),
-                high_freq_factor: factor("high_freq_factor"),
-                original_max_position_embeddings: [self.file, object]
-                    .iter()
-                    .find_map(|from| from.get("original_max_position_embeddings")?.as_i64())
+                factor: self.needed(name, object, "factor"),
+                low_freq_factor: self.needed(name, object, "low_freq_factor"),
+                high_freq_factor: self.needed(name, object, "high_freq_factor"),
+                original_max_position_embeddings: self
+                    .positions(self.file)
+                    .or_else(|| self.positions(object))
                     .unwrap_or(self.longest),
             },
             other => {
@@ -113,17 +121,50 @@ impl Reader<'_> {
                 RopeScaling::Default
             }
         };
-        let partial = [object, self.file].iter().find_map(|from| number(from, "partial_rotary_factor"));
+        let partial = "partial_rotary_factor";
+        let partial = self.number(object, partial).or_else(|| self.number(self.file, partial));
         if let Some(part) = partial.filter(|part| *part != 1.0) {
             self.problems
                 .push(format!("partial_rotary_factor is {part}; partial rotation is not supported yet"));
         }
         Rope { theta, scaling }
     }
-}
 
-fn number(object: &Object, key: &str) -> Option<f64> {
-    object.get(key)?.as_f64()
+    /// A number that the type of rotation cannot do without.
+    fn needed(&mut self, name: &str, object: &Object, key: &str) -> f64 {
+        if object.get(key).is_none_or(Value::is_null) {
+            self.problems.push(format!("{name} lacks the number `{key}`, which its rope_type needs"));
+        }
+        self.number(object, key).unwrap_or(1.0)
+    }
+
+    /// A number, if it is there: null is as if it were not, and anything else is a problem.
+    fn number(&mut self, object: &Object, key: &str) -> Option<f64> {
+        let value = object.get(key).filter(|value| !value.is_null())?;
+        let number = value.as_f64();
+        if number.is_none() {
+            self.problem(format!("{key} is {value}; it must be a number"));
+        }
+        number
+    }
+
+    /// The positions that a model was first trained with. Some programs write them as `8192.0`.
+    fn positions(&mut self, object: &Object) -> Option<i64> {
+        let key = "original_max_position_embeddings";
+        let number = self.number(object, key)?;
+        if number.fract() != 0.0 || number.abs() > MOST_POSITIONS {
+            self.problem(format!("{key} is {number}; it must be a whole number"));
+            return None;
+        }
+        Some(number as i64)
+    }
+
+    /// Notes a problem, once if a value is read several times.
+    fn problem(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
 }
 
 /// Writes the rotation in both dialects: most readers other than transformers 5 know only the old one.

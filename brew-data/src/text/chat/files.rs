@@ -80,9 +80,9 @@ pub(super) fn read(files: &ModelFiles, folder: &Path) -> Result<Vec<Source>> {
         }
     }
     if sources.is_empty() {
-        let message = "the folder has no chat template: neither `chat_template.jinja` nor `chat_template` in \
-                       `tokenizer_config.json`. Copy the file of the model that was trained on chats into it, or \
-                       pass the template's text to `ChatTemplate::new`";
+        let message = "there is no chat template: a folder has it in `chat_template.jinja` or as `chat_template` in \
+                       `tokenizer_config.json`, a GGUF file as `tokenizer.chat_template`. Add that of the model that \
+                       was trained on chats, or pass the template's text to `ChatTemplate::new`";
         return Err(Error::format(folder, message));
     }
     Ok(sources)

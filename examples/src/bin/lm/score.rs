@@ -42,8 +42,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let pass = Pass::evaluation(Wants::nothing().and_role("logits").and_role("losses"));
         let output = model.forward(&input_ids, &input_ids.f_ones_like()?, Some(&input_ids), &pass)?;
         let loss = output.loss.ok_or_else(|| Error::invalid("the model returned no loss"))?;
+        let nll = loss.f_double_value(&[])? as f32;
+        if !nll.is_finite() {
+            return Err(Error::invalid(format!("the model's mean negative log-likelihood is {nll}")));
+        }
         let last = output.logits.f_select(1, -1)?.f_reshape([-1])?.f_to_device(Device::Cpu)?;
-        Ok(Scored { nll: loss.f_double_value(&[])? as f32, last: Vec::try_from(last)? })
+        Ok(Scored { nll, last: Vec::try_from(last)? })
     })?;
     println!("{}", serde_json::to_string(&scored).map_err(Error::other)?);
     Ok(())

@@ -16,7 +16,7 @@ import time
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from transformers.utils import logging
 from trl.experimental.gkd import GKDConfig, GKDTrainer
 
@@ -90,6 +90,8 @@ def main():
             processing_class=AutoTokenizer.from_pretrained(folder),
             callbacks=[clock],
         )
+        # It prints to where the result goes.
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
     step = 1e3 * statistics.median(clock.seconds[int(warm_up) :])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

@@ -40,6 +40,10 @@ fn a_rotation_is_read_in_both_dialects() {
         "original_max_position_embeddings": 8192, "rope_theta": 500000.0, "rope_type": "llama3" } });
     assert_eq!(read(old).rope, LLAMA3);
     assert_eq!(read(new).rope, LLAMA3);
+    let whole = json!({ "model_type": "llama", "rope_theta": 500000.0, "rope_scaling": {
+        "factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+        "original_max_position_embeddings": 8192.0, "rope_type": "llama3" } });
+    assert_eq!(read(whole).rope, LLAMA3);
     let linear = json!({ "model_type": "llama", "rope_scaling": { "type": "linear", "factor": 2 } });
     assert_eq!(read(linear).rope, Rope { theta: 1e4, scaling: RopeScaling::Linear { factor: 2.0 } });
     let beside = json!({ "model_type": "qwen3", "rope_theta": 1000000, "rope_parameters": { "rope_type": "default" } });
@@ -138,6 +142,29 @@ fn what_is_not_supported_is_refused_by_name() {
             "the rope_type `dynamic` is not supported yet",
         ),
         (json!({ "model_type": "llama", "rope_scaling": { "type": "linear" } }), "lacks the number `factor`"),
+        (
+            json!({ "model_type": "llama", "rope_scaling": { "type": "linear", "factor": "2.0" } }),
+            "factor is \"2.0\"; it must be a number",
+        ),
+        (
+            json!({ "model_type": "qwen3", "rope_theta": "1000000" }),
+            "rope_theta is \"1000000\"; it must be a number",
+        ),
+        (json!({ "model_type": "qwen3", "rope_parameters": { "rope_type": 7 } }), "the rope_type is 7"),
+        (
+            json!({ "model_type": "llama", "partial_rotary_factor": "0.5" }),
+            "partial_rotary_factor is \"0.5\"; it must be a number",
+        ),
+        (
+            json!({ "model_type": "llama", "rope_scaling": { "rope_type": "llama3", "factor": 8, "low_freq_factor": 1,
+                "high_freq_factor": 4, "original_max_position_embeddings": 16.5 } }),
+            "original_max_position_embeddings is 16.5; it must be a whole number",
+        ),
+        (json!({ "model_type": "llama", "rms_norm_eps": -1 }), "rms_norm_eps is -1; it must be at least 0"),
+        (
+            json!({ "model_type": "gpt2", "n_embd": 4_611_686_018_427_387_904_i64 }),
+            "n_embd is 4611686018427387904",
+        ),
         (
             json!({ "model_type": "llama", "rope_scaling": { "type": "linear", "factor": 2 },
                 "rope_parameters": { "rope_type": "default" } }),

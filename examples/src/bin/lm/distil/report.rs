@@ -10,14 +10,21 @@ use serde_json::{Value, json};
 
 use super::text::Text;
 
-/// Numbers of a run.
+/// Numbers of a run, written to a file as they come.
 #[derive(Debug)]
-pub(super) struct Report(Value);
+pub(super) struct Report<'f> {
+    file: Option<&'f Path>,
+    numbers: Value,
+}
 
-impl Report {
-    pub(super) fn new(influence: &BlockInfluence, keep: &Keep) -> Result<Self> {
+impl<'f> Report<'f> {
+    /// Begins the file, so that one that cannot be written is known before the training.
+    pub(super) fn new(influence: &BlockInfluence, keep: &Keep, file: Option<&'f Path>) -> Result<Self> {
         let layers = influence.of_layers();
-        Ok(Report(json!({ "influence": layers, "kept": keep.of(layers.len())?, "nll": {} })))
+        let numbers = json!({ "influence": layers, "kept": keep.of(layers.len())?, "nll": {} });
+        let report = Report { file, numbers };
+        report.write()?;
+        Ok(report)
     }
 
     /// Measures, notes and prints how well a model predicts what is held out of each file: the mean negative
@@ -33,20 +40,24 @@ impl Report {
             let kept = Predictions::for_metric(&metric, model, &held_out.batches::<CausalLmBatch>(2))?;
             let nll = metric.value(&kept)?.ln();
             println!("{who}: {nll:.3} nats per held-out token of {name}, perplexity {:.1}", nll.exp());
-            self.0["nll"][who][name] = json!(nll);
+            self.numbers["nll"][who][name] = json!(nll);
         }
-        Ok(())
+        self.write()
     }
 
-    /// Writes the file.
-    pub(super) fn finish(mut self, summary: &Summary, file: Option<&Path>) -> Result<()> {
-        self.0["curve"] =
-            json!(summary.evaluations.iter().map(|perplexity| perplexity.ln()).collect::<Vec<_>>());
-        self.0["steps"] = json!(summary.steps);
-        self.0["seconds"] = json!(summary.seconds);
-        self.0["tokens_per_second"] = json!(summary.tokens_per_second);
-        match file {
-            Some(file) => brew_core::disk::write(file, format!("{:#}\n", self.0).as_bytes()),
+    /// Adds what the run was.
+    pub(super) fn finish(mut self, summary: &Summary) -> Result<()> {
+        let curve = summary.evaluations.iter().map(|perplexity| perplexity.ln());
+        self.numbers["curve"] = json!(curve.collect::<Vec<_>>());
+        self.numbers["steps"] = json!(summary.steps);
+        self.numbers["seconds"] = json!(summary.seconds);
+        self.numbers["tokens_per_second"] = json!(summary.tokens_per_second);
+        self.write()
+    }
+
+    fn write(&self) -> Result<()> {
+        match self.file {
+            Some(file) => brew_core::disk::write(file, format!("{:#}\n", self.numbers).as_bytes()),
             None => Ok(()),
         }
     }

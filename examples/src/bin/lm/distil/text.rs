@@ -22,8 +22,24 @@ const COLUMN: &str = "text";
 /// A file and its column of texts.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
+    /// As given.
+    name: String,
     file: PathBuf,
     column: String,
+}
+
+impl Source {
+    fn texts(&self) -> Result<Vec<String>> {
+        let data = Dataset::open(&self.file)?;
+        let field = data.schema().field_with_name(&self.column).ok();
+        if field.and_then(|field| field.extension_type_name()) == Some("arrow.json") {
+            return Err(Error::invalid(format!(
+                "--data {}: the column holds lists of objects, such as chats; a column of plain text is needed",
+                self.name
+            )));
+        }
+        Ok(data.texts(&self.column)?)
+    }
 }
 
 impl FromStr for Source {
@@ -35,7 +51,7 @@ impl FromStr for Source {
             Some((file, column)) if !Path::new(text).exists() => (file, column),
             _ => (text, COLUMN),
         };
-        Ok(Source { file: file.into(), column: column.into() })
+        Ok(Source { name: text.into(), file: file.into(), column: column.into() })
     }
 }
 
@@ -61,14 +77,23 @@ impl Text {
             Ok(texts.pack(arguments.length, TooLong::Refuse, &cache)?)
         };
         let (mut train, mut dev, mut held_out) = (Vec::new(), Vec::new(), Vec::new());
-        for Source { file, column } in &arguments.data {
-            let texts = distinct(Dataset::open(file)?.texts(column)?);
+        // Each text once in all files: one that is held out and trained on measures memory.
+        let mut seen = HashSet::new();
+        for source in &arguments.data {
+            let mut texts = source.texts()?;
+            texts.retain(|text| !text.trim().is_empty() && seen.insert(text.clone()));
+            if texts.len() < 2 {
+                return Err(Error::invalid(format!(
+                    "--data {}: {} texts that are neither empty nor repeated; at least 2 are needed, one of them to be held out",
+                    source.name,
+                    texts.len()
+                )));
+            }
             let (mut of_dev, mut of_train) = (Vec::new(), Vec::new());
             for (row, text) in texts.into_iter().enumerate() {
                 if row % HELD_OUT == 0 { of_dev.push(text) } else { of_train.push(text) }
             }
-            let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-            held_out.push((name, packed(file, of_dev.clone())?));
+            held_out.push((source.name.clone(), packed(&source.file, of_dev.clone())?));
             dev.extend(of_dev);
             train.extend(of_train);
         }
@@ -81,17 +106,12 @@ impl Text {
         format!("{} packed rows to train on, {} held out", self.train.rows(), self.dev.rows())
     }
 
-    /// The first training rows, one per batch.
+    /// Training rows from the longest texts to the shortest, one per batch: packed rows are in that order.
     pub(super) fn sample(&self, rows: usize) -> Result<Loader<CausalLmBatch>> {
-        let rows: Vec<usize> = (0..self.train.rows().min(rows)).collect();
-        Ok(self.train.select(&rows)?.batches(1))
+        let (all, rows) = (self.train.rows(), rows.min(self.train.rows()));
+        let spread: Vec<usize> = (0..rows).map(|row| row * all / rows).collect();
+        Ok(self.train.select(&spread)?.batches(1))
     }
-}
-
-/// Each text once: a held-out text that is also trained on measures memory.
-fn distinct(texts: Vec<String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    texts.into_iter().filter(|text| !text.trim().is_empty() && seen.insert(text.clone())).collect()
 }
 
 fn table(name: &Path, texts: Vec<String>) -> Result<Dataset> {
