@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
+use brew_core::generate::GenerationConfig;
 use brew_core::loss::{Chunked, Kl, next_token};
 use brew_core::model::{CausalLmBatch, DecoderForCausalLm};
 use brew_core::observe::Perplexity;
@@ -54,6 +55,7 @@ fn main() -> Result<()> {
         .run(train.batches::<CausalLmBatch>(4).shuffled(0))?;
 
     let student = TextGenerator::from_pretrained("runs/shrink/student", device)?;
-    println!("{}", student.generate(&["This film"])?[0].text);
+    let short = GenerationConfig { max_new_tokens: 32, ..student.config().clone() };
+    println!("{}", student.with_config(short).generate(&["This film"])?[0].text);
     Ok(())
 }
