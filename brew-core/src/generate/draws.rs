@@ -4,7 +4,7 @@
 use tch::{Kind, Tensor};
 
 use crate::error::{InStage, Result};
-use crate::random::finish;
+use crate::random;
 
 /// Which answer to which prompt, for draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,16 +15,9 @@ pub(super) struct Row {
     pub(super) answer: u64,
 }
 
-/// A number from 0 to below 1: 52 random bits, so that its product with a sum of probabilities is below that sum.
+/// The number from 0 to below 1 that decides a token.
 pub(super) fn uniform(seed: i64, row: Row, position: u64) -> f64 {
-    // Each number is mixed before the next is added, so that (1, 2) and (2, 1) differ.
-    let parts = [seed as u64, row.prompt, row.answer, position];
-    let mixed = parts.into_iter().fold(0_u64, |state, part| {
-        finish(
-            state.wrapping_add(part).wrapping_mul(0xD1B5_4A32_D192_ED03).wrapping_add(0x9E37_79B9_7F4A_7C15),
-        )
-    });
-    (mixed >> 12) as f64 / (1_u64 << 52) as f64
+    random::uniform([seed as u64, row.prompt, row.answer, position])
 }
 
 /// The token of each row at which the sum of the probabilities first exceeds the row's number, `(rows,)`.
