@@ -35,7 +35,8 @@
 //! 5. [`loss`]: the losses, each with its formula, shapes, and source.
 //! 6. [`train`]: the [`Trainer`](train::Trainer) with its optimizers, precision, checkpoints, and resuming.
 //!
-//! Then, as needed: [`generate`](mod@generate) lets a language model write, [`plan`] prints and draws a pipeline, [`observe`] has metrics, progress, and reports, [`cache`] saves
+//! Then, as needed: [`generate`](mod@generate) lets a language model write, [`rollout`] trains a student on what it writes,
+//! [`plan`] prints and draws a pipeline, [`observe`] has metrics, progress, and reports, [`cache`] saves
 //! running the teacher in every epoch, [`schedule`] varies learning rates and weights over a run, [`textbrewer`] reads
 //! TextBrewer's configs, and [`execute`] runs a plan on a device. The [`prelude`] has what nearly every program needs.
 //!
@@ -64,6 +65,7 @@ pub mod plan;
 mod random;
 pub mod ranks;
 pub mod role;
+pub mod rollout;
 mod row_key;
 pub mod schedule;
 pub mod semantics;

@@ -74,6 +74,11 @@ impl Pass {
         }
     }
 
+    /// The same pass without dropout, unless the run sets its probability.
+    pub(crate) fn without_own_dropout(&self) -> Self {
+        Pass { training: self.training && self.dropout.is_some(), ..self.clone() }
+    }
+
     /// The same pass for a teacher: without dropout, and with these wants.
     pub(crate) fn for_teacher(&self, wants: Wants) -> Self {
         Pass { training: false, recomputes: false, wants, ..self.clone() }

@@ -36,6 +36,14 @@ pub trait Feeds<T, S>: Send {
     fn to_device(&self, device: Device) -> Result<Self>
     where
         Self: Sized;
+    /// A batch whose teachers read what the student reads; `None` if the two sides, or the batch's teachers' outputs,
+    /// cannot follow from the student's batch alone.
+    fn of_student(_batch: S) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
     /// The output of this teacher (from 0), if the batch brings it: then the teacher does not run. See
     /// [`WithTeacherOutput`](super::WithTeacherOutput).
     fn teacher_output(&self, _teacher: usize) -> Option<&dyn Any> {
@@ -55,6 +63,9 @@ impl<B: Batch> Feeds<B, B> for B {
     }
     fn to_device(&self, device: Device) -> Result<Self> {
         Batch::to_device(self, device)
+    }
+    fn of_student(batch: B) -> Option<B> {
+        Some(batch)
     }
 }
 

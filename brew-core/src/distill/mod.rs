@@ -7,6 +7,8 @@
 mod layers;
 mod layout;
 mod matching;
+mod on_policy;
+mod on_policy_recipes;
 mod pipeline;
 mod recipes;
 mod supervised;
@@ -30,6 +32,8 @@ pub use layers::{
     teacher_layer,
 };
 pub use matching::{Match, Matches, Pair, attention, features, hidden};
+pub(crate) use on_policy::TextsOf;
+pub use on_policy_recipes::{Objective, OnPolicy};
 pub use pipeline::Pipeline;
 pub(crate) use pipeline::Weighed;
 pub use recipes::{MatchesOf, minilm_v2, tiny_bert};

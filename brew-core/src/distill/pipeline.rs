@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::layout::Layout;
+use super::on_policy::TextsOf;
 use super::{Declared, Reads, Sides};
 use crate::adaptor::Adaptor;
 use crate::error::{Error, Problem, Result};
@@ -31,6 +32,8 @@ pub struct Pipeline<T, A: Adaptor> {
     pub(crate) losses: BTreeMap<StageId, Weighed>,
     pub(crate) warnings: Vec<String>,
     pub(crate) argument: Option<PassArgument>,
+    /// What a rollout of the plan reads and makes of a batch.
+    pub(crate) texts: Option<TextsOf<A::Batch>>,
 }
 
 /// A loss with its weight in the sum.
@@ -157,9 +160,15 @@ impl<T: 'static, A: Adaptor> Pipeline<T, A> {
         }
         let plan = layout.finish();
         match plan.check() {
-            Ok(()) if problems.is_empty() => {
-                Ok(Pipeline { plan, teachers, student, losses: parts, warnings: Vec::new(), argument: None })
-            }
+            Ok(()) if problems.is_empty() => Ok(Pipeline {
+                plan,
+                teachers,
+                student,
+                losses: parts,
+                warnings: Vec::new(),
+                argument: None,
+                texts: None,
+            }),
             Ok(()) => Err(Error::Plan(problems)),
             Err(Error::Plan(found)) => {
                 // If a loss was refused, do not also report that it or its term is missing.

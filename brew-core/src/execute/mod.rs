@@ -5,7 +5,7 @@
 //! as its adaptor has extracted the wanted features.
 //!
 //! `run` walks the plan with one match over the kinds of stages. The kinds are implemented in `teacher`,
-//! `student`, `loss` and `teacher_cache`; `probe` walks the plan with two rows and collects every problem.
+//! `student`, `loss` and `teacher_cache`; `rollout` rewrites the batches of a step before it begins; `probe` walks the plan with two rows and collects every problem.
 
 mod balance;
 mod checks;
@@ -21,6 +21,7 @@ mod outputs;
 mod probe;
 mod projections;
 mod reads;
+mod rollout;
 mod run;
 mod shift;
 mod student;

@@ -64,7 +64,8 @@ pub(super) enum Provided {
 
 impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
     /// One pass over the plan. The `wants` of `pass` are replaced by the plan's own; teachers never train.
-    /// `window` says what to divide by if the batch is one of several in a step.
+    /// `window` says what to divide by if the batch is one of several in a step. If the plan has a rollout, the batch is one
+    /// that [`roll_out`](Self::roll_out) returned.
     ///
     /// # Errors
     /// The first error of a stage, with the stage's name.
@@ -142,7 +143,8 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         held: &mut Held,
     ) -> Result<Provided> {
         match &stage.kind {
-            StageKind::Batch => Ok(Provided::Nothing),
+            // The student has answered the prompts of the whole step before its batches were counted: see `rollout`.
+            StageKind::Batch | StageKind::Rollout(_) => Ok(Provided::Nothing),
             StageKind::Teacher { index } => self.teach(id, *index, inputs, held),
             StageKind::Student => self.study(id, inputs).map(Provided::Output),
             StageKind::Adaptor { owner: Owner::Teacher(index), .. } => {

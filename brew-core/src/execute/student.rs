@@ -33,6 +33,7 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
         inputs: &PassInputs<'_, B>,
     ) -> Result<Box<dyn Any>> {
         let pass = inputs.pass.with_argument(self.pipeline.argument.clone()).with_wants(self.wants_of(id));
+        let pass = if self.plan().rollout().is_some() { pass.without_own_dropout() } else { pass };
         let _autocast = self.autocast()?;
         let (student, batch) = (self.student(), inputs.batch.student());
         student.forward(batch, &pass).map_err(|error| with_label_range(error, student, batch))

@@ -86,7 +86,7 @@ impl GenerationConfig {
     ///
     /// # Errors
     /// Every setting out of range.
-    pub(super) fn check(&self, tokens: i64) -> Result<()> {
+    pub(crate) fn check(&self, tokens: i64) -> Result<()> {
         let mut problems = Vec::new();
         for (name, value) in
             [("max_new_tokens", self.max_new_tokens), ("num_return_sequences", self.num_return_sequences)]

@@ -51,8 +51,8 @@ pub use bert::{
 pub use causal_lm::{CausalLm, Continuation, Prefill};
 pub(crate) use class_order::{Agreement, agreement, listed, order_of};
 pub use decoder::{
-    CausalLmBatch, CausalLmOutput, CausalLmOutputAdaptor, DecoderArchitecture, DecoderConfig,
-    DecoderForCausalLm,
+    CausalLmAnswersAdaptor, CausalLmBatch, CausalLmOutput, CausalLmOutputAdaptor, DecoderArchitecture,
+    DecoderConfig, DecoderForCausalLm,
 };
 pub use erased::ErasedModel;
 pub(crate) use erased::labelled;
@@ -163,6 +163,16 @@ pub trait Model: Send + 'static {
     /// `false` here.
     fn takes_dropout(&self) -> bool {
         self.inner().is_some_and(Model::takes_dropout)
+    }
+
+    /// The same model as one that continues texts, if it can. A student needs it to learn on policy, from texts that it
+    /// writes itself: see [`rollout`](crate::rollout).
+    ///
+    /// Unlike the other methods, this one does not follow [`inner`](Self::inner), since a wrapper that changes what its
+    /// model computes would write with another model than the one that learns. A wrapper that changes nothing returns
+    /// `Some(&self.0)`.
+    fn causal_lm(&self) -> Option<&dyn CausalLm> {
+        None
     }
 
     /// Called on a student before training if it does not state a problem type or class names, with those of

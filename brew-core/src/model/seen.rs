@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tch::Tensor;
 
-use super::{Forward, Model, ProblemType};
+use super::{CausalLm, Forward, Model, ProblemType};
 use crate::adaptor::{Adapted, Adaptor};
 use crate::error::Result;
 use crate::feature::Feature;
@@ -119,6 +119,9 @@ impl<A: Adaptor> Model for Seen<A> {
     }
     fn takes_dropout(&self) -> bool {
         self.model.takes_dropout()
+    }
+    fn causal_lm(&self) -> Option<&dyn CausalLm> {
+        self.model.causal_lm()
     }
     fn learn_task(&self, problem: Option<ProblemType>, names: Option<&[String]>) {
         self.model.learn_task(problem, names);

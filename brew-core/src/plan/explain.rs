@@ -36,7 +36,7 @@ impl Plan {
         let read = |(_, from, flow): &(_, StageId, &Flow)| {
             let from = self.stage(*from).map_or("?", |stage| stage.name.as_str());
             match flow {
-                Flow::Batch => "batch".to_owned(),
+                Flow::Batch => from.to_owned(),
                 Flow::Output => format!("{from}'s output"),
                 feature => format!("{from}: {feature}"),
             }
@@ -64,6 +64,9 @@ fn notes(kind: &StageKind) -> String {
     match kind {
         StageKind::Teacher { .. } => "frozen, evaluation mode".to_owned(),
         StageKind::Student => "trained".to_owned(),
+        StageKind::Rollout(rollout) => {
+            format!("{}\nno dropout, unless the run sets it", rollout.lines().join("\n"))
+        }
         StageKind::Recall(recall) => {
             let keeps: Vec<String> = recall.keeps.iter().map(ToString::to_string).collect();
             format!("keeps {}\n{}, {}", keeps.join(", "), recall.payload, recall.place)

@@ -29,6 +29,7 @@ pub struct KindRow {
 #[rustfmt::skip]
 pub const KINDS: &[KindRow] = &[
     KindRow { name: "batch", inputs: 0..=0, reads: "the data", provides: "a batch", gradient: false, state: "" },
+    KindRow { name: "rollout", inputs: 1..=1, reads: "a batch", provides: "a batch", gradient: false, state: "" },
     KindRow { name: "teacher", inputs: 1..=1, reads: "a batch", provides: "an output", gradient: false, state: "" },
     KindRow { name: "student", inputs: 1..=1, reads: "a batch", provides: "an output", gradient: true, state: "parameters" },
     KindRow { name: "adaptor", inputs: 1..=2, reads: "an output and its batch", provides: "features", gradient: true, state: "" },
@@ -43,13 +44,14 @@ impl StageKind {
     pub fn row(&self) -> &'static KindRow {
         let index = match self {
             StageKind::Batch => 0,
-            StageKind::Teacher { .. } => 1,
-            StageKind::Student => 2,
-            StageKind::Adaptor { .. } => 3,
-            StageKind::Recall(_) => 4,
-            StageKind::Projection(_) => 5,
-            StageKind::Loss(_) => 6,
-            StageKind::Sum => 7,
+            StageKind::Rollout(_) => 1,
+            StageKind::Teacher { .. } => 2,
+            StageKind::Student => 3,
+            StageKind::Adaptor { .. } => 4,
+            StageKind::Recall(_) => 5,
+            StageKind::Projection(_) => 6,
+            StageKind::Loss(_) => 7,
+            StageKind::Sum => 8,
         };
         &KINDS[index]
     }

@@ -29,6 +29,7 @@ use petgraph::visit::EdgeRef;
 use serde::{Deserialize, Serialize};
 
 use crate::pass::Wants;
+use crate::rollout::Rollout;
 use crate::semantics::Semantics;
 
 pub use balance::Balance;
@@ -175,6 +176,14 @@ impl Plan {
             }
             Flow::Feature { role, layers: None } => wants.and_role(role),
             _ => wants,
+        })
+    }
+
+    /// How the student answers the prompts that it learns from, if it does.
+    pub fn rollout(&self) -> Option<&Rollout> {
+        self.stages().find_map(|(_, stage)| match &stage.kind {
+            StageKind::Rollout(rollout) => Some(rollout),
+            _ => None,
         })
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Combine, Projection};
 use crate::cache::{KeptFeature, Payload};
 use crate::loss::Average;
+use crate::rollout::Rollout;
 use crate::side::Owner;
 
 /// The position of a stage in a [`Plan`](super::Plan).
@@ -29,6 +30,9 @@ pub struct Stage {
 pub enum StageKind {
     /// Brings the batch.
     Batch,
+    /// Lets the student answer the prompts of a step, before its rows are counted. Inserted by
+    /// [`passes::rollout`](super::passes::rollout).
+    Rollout(Rollout),
     /// Runs a teacher: frozen, in evaluation mode, without gradients.
     Teacher {
         /// The index of the teacher in the pipeline, from 0.

@@ -47,7 +47,8 @@ impl<'o, P: Trains> Trainer<'o, P> {
     }
 
     /// Trains with this probability for all of the student's dropout, in place of those in its config: embeddings,
-    /// attention, feed-forward blocks, head, and adapters; in [0, 1). By default the student keeps its own.
+    /// attention, feed-forward blocks, head, and adapters; in [0, 1). By default the student keeps its own, except in a
+    /// pipeline that is [`on_policy`](crate::distill::Pipeline::on_policy), where it has none.
     ///
     /// A student taken from a pretrained teacher has the dropout of the teacher's config, usually 0.1. A small
     /// student that imitates a teacher seldom overfits; with few rows or few epochs 0 may serve it better. Where the

@@ -37,10 +37,10 @@ struct Counted {
 }
 
 impl<'r> Run<'r, '_> {
-    /// Draws the batches of the next step and counts them.
+    /// Draws the batches of the next step, lets the student answer their prompts if the plan says so, and counts them.
     ///
     /// # Errors
-    /// Those of the data, on any rank.
+    /// Those of the data, on any rank, and of the rollout.
     pub(super) fn draw(&mut self) -> Result<Drawn<'r>> {
         let batches = {
             let _span = debug_span!("data").entered();
@@ -49,7 +49,8 @@ impl<'r> Run<'r, '_> {
         if !self.ranks.alone() {
             return self.count_over_ranks(batches);
         }
-        let batches = batches?;
+        let mut batches = batches?;
+        self.roll_out(&mut batches)?;
         let rows = batches.iter().map(|next| Ok(next.batch()?.rows())).sum::<Result<u64>>()?;
         let counts = match batches.len() {
             1 => Vec::new(),

@@ -13,6 +13,7 @@ use crate::loss::Learns;
 use crate::model::Model as _;
 use crate::parameters::Parameters;
 use crate::plan::{OptimizerChanges, Plan};
+use crate::rollout::TextRow;
 use crate::schedule::Weight;
 
 /// What losses need to know of the batches that other ranks run.
@@ -53,6 +54,8 @@ pub(crate) trait ErasedExecutor {
     fn projections(&self) -> Parameters;
     /// Replaces its projections with these where name and size match.
     fn share_projections(&mut self, with: &Parameters);
+    /// What is learnt in place of each row of a step, if the plan has a rollout.
+    fn write(&self, texts: &[TextRow], seed: i64, step: u64) -> Result<Vec<Vec<TextRow>>>;
     /// Sets the dtype that the models compute in; `None` is float32.
     fn compute_in(&mut self, kind: Option<Kind>) -> Result<()>;
     /// The loss weights that change over the run, by loss name: their values at these steps.
@@ -125,6 +128,10 @@ impl<T: 'static, A: Adaptor> ErasedExecutor for Executor<'_, T, A> {
 
     fn share_projections(&mut self, with: &Parameters) {
         Executor::share_projections(self, with);
+    }
+
+    fn write(&self, texts: &[TextRow], seed: i64, step: u64) -> Result<Vec<Vec<TextRow>>> {
+        Executor::write(self, texts, seed, step)
     }
 
     fn compute_in(&mut self, kind: Option<Kind>) -> Result<()> {

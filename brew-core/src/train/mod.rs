@@ -45,6 +45,7 @@ mod prepare;
 mod probe;
 mod random;
 mod resume;
+mod rollout;
 mod run;
 mod run_folder;
 mod same;

@@ -12,6 +12,12 @@ pub(super) fn refuse(ranks: &Communicator, tasks: &[Task<'_>]) -> Result<()> {
     if ranks.alone() {
         return Ok(());
     }
+    if tasks.iter().any(|task| task.work.executor().plan().rollout().is_some()) {
+        return Err(Error::invalid(format!(
+            "the student writes the rows of a step (the plan has a rollout), which {} ranks cannot divide yet: start the run alone",
+            ranks.world_size()
+        )));
+    }
     let device = student_of(tasks).device();
     if device == Device::Cpu {
         return Ok(());

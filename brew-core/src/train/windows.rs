@@ -13,6 +13,7 @@ use super::work::{MicroBatch, NOTHING};
 use crate::batch::{Position, Wanted};
 use crate::error::{Error, Result};
 use crate::ranks::share;
+use crate::rollout::TextRow;
 
 /// The position in a task's data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,15 @@ impl NextBatch<'_> {
     pub(super) fn batch(&self) -> Result<&dyn MicroBatch> {
         let other = || Error::invalid("the batch belongs to another rank");
         self.batch.as_deref().map(|batch| batch as &dyn MicroBatch).ok_or_else(other)
+    }
+
+    /// Replaces the rows of the batch.
+    ///
+    /// # Errors
+    /// Another rank has it.
+    pub(super) fn put(&mut self, texts: &[TextRow]) -> Result<()> {
+        let batch = self.batch.as_deref_mut();
+        batch.ok_or_else(|| Error::invalid("the batch belongs to another rank"))?.put(texts)
     }
 }
 

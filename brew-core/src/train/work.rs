@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::execute::{BatchCounts, StepLosses, Window};
 use crate::parameters::Parameters;
 use crate::pass::Pass;
+use crate::rollout::TextRow;
 
 /// The error for data that yields nothing.
 pub(super) const NOTHING: &str = "there is nothing to train on: the data has no rows";
@@ -59,6 +60,10 @@ pub(crate) trait MicroBatch {
     fn tokens(&self) -> Result<Option<Tensor>>;
     /// Its counts in a window of several batches.
     fn counts(&self) -> Result<BatchCounts>;
+    /// Its rows, whose prompts the student can answer, if the plan has a rollout.
+    fn texts(&self) -> Result<Vec<TextRow>>;
+    /// Replaces its rows.
+    fn put(&mut self, texts: &[TextRow]) -> Result<()>;
     /// Its losses. What they are to be told of it is kept apart, or they are told at once.
     fn run(&self, pass: &Pass, window: Option<&Window>, notes_apart: bool) -> Result<StepLosses>;
 }

@@ -12,11 +12,12 @@ use crate::adaptor::Adaptor;
 use crate::batch::{Batch as _, Batches, Extreme, Feeds, Position, Walk, Wanted};
 use crate::cache::TeacherCache;
 use crate::distill::Pipeline;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::execute::{BatchCounts, Executor, Keys, StepLosses, Window, tokens};
 use crate::model::Model as _;
 use crate::parameters::Parameters;
 use crate::pass::Pass;
+use crate::rollout::TextRow;
 
 /// The first batch of the first epoch, and the batches after it.
 type OpenedEpoch<'p, B> = Option<(B, Walk<'p, B>)>;
@@ -72,7 +73,7 @@ where
         if let Some(rows) = self.rows.get() {
             return Ok(rows);
         }
-        let rows = self.first()?.first_rows(2)?;
+        let rows = self.executor.unwritten(self.first()?.first_rows(2)?)?;
         Ok(self.rows.get_or_init(|| rows))
     }
 
@@ -114,11 +115,19 @@ where
         let rows = self.first_two()?;
         let names = label_names::<A>(self.data, rows.student())?;
         let vocabulary = |column: &str| self.data.vocabulary(column);
+        let written = self.executor.written_for_check(rows)?;
+        let rows = written.as_ref().unwrap_or(rows);
         let probe = self.executor.probe_data(rows, names.as_deref(), &vocabulary)?;
         *self.warnings.borrow_mut() = probe.warnings;
         let mut problems = Vec::new();
         for Extreme { row, batch } in self.data.extremes()? {
-            problems.extend(self.executor.probe_row(&row, &batch.to_device(self.device())?)?);
+            match self.executor.unwritten(batch.to_device(self.device())?) {
+                Ok(batch) => problems.extend(self.executor.probe_row(&row, &batch)?),
+                Err(error) => problems.push(Problem::Unfit {
+                    stage: "rollout".to_owned(),
+                    message: format!("{row}: {}", error.within("rollout")),
+                }),
+            }
         }
         if problems.is_empty() { Ok(probe.found) } else { Err(Error::Plan(problems)) }
     }
@@ -178,7 +187,9 @@ where
     fn walk(&self, from: &Position, wanted: Option<&Wanted>) -> Result<SomeBatches<'_>> {
         let run = |batch: Result<Option<D::Batch>>| -> Result<Option<Box<dyn MicroBatch + '_>>> {
             let Some(batch) = batch? else { return Ok(None) };
-            self.executor.check_packed(&batch)?;
+            if self.executor.plan().rollout().is_none() {
+                self.executor.check_packed(&batch)?;
+            }
             // Hashing needs the bytes on the CPU, so it comes before the batch moves to a device.
             let keys = self.executor.keys(&batch)?;
             let batch = batch.to_device(self.device())?;
@@ -215,6 +226,15 @@ impl<T: 'static, A: Adaptor, B: Feeds<T, A::Batch>> MicroBatch for Runnable<'_, 
 
     fn counts(&self) -> Result<BatchCounts> {
         self.executor.counts(&self.batch)
+    }
+
+    fn texts(&self) -> Result<Vec<TextRow>> {
+        self.executor.texts(&self.batch)
+    }
+
+    fn put(&mut self, texts: &[TextRow]) -> Result<()> {
+        self.batch = self.executor.batch_of(texts)?;
+        Ok(())
     }
 
     fn run(&self, pass: &Pass, window: Option<&Window>, notes_apart: bool) -> Result<StepLosses> {

@@ -40,6 +40,11 @@ impl<T: 'static, A: Adaptor> Executor<'_, T, A> {
                 "the rows differ from epoch to epoch (they are augmented or masked), so the cache would never hit: remove `.teacher_cache(…)`, or the augmentation and the masks",
             ));
         }
+        if self.plan().rollout().is_some() {
+            return Err(Error::invalid(
+                "the student writes other rows in each step, so the teacher's features for them cannot be in a cache: remove `.teacher_cache(…)`",
+            ));
+        }
         let problems = cache.payload().problems();
         if !problems.is_empty() {
             return Err(Error::invalid(problems.join("; ")));

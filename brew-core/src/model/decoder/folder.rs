@@ -12,7 +12,7 @@ use crate::model::folder::{CONFIG, companions, copy_companions, read_config, rea
 use crate::model::lora::{self, Attached};
 use crate::model::subset::layers_in;
 use crate::model::weights::Weights;
-use crate::model::{Model, identity_of};
+use crate::model::{CausalLm, Model, identity_of};
 use crate::parameters::{Parameters, WEIGHTS, write_tensors};
 use crate::vocabulary::Vocabulary;
 
@@ -201,6 +201,10 @@ impl Model for DecoderForCausalLm {
 
     fn takes_dropout(&self) -> bool {
         true
+    }
+
+    fn causal_lm(&self) -> Option<&dyn CausalLm> {
+        Some(self)
     }
 
     fn vocabulary(&self) -> Result<Option<Vocabulary>> {

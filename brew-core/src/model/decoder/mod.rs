@@ -6,6 +6,7 @@
 //! network has its own file; this one assembles them.
 
 mod adapters;
+mod answers;
 mod architecture;
 mod attention;
 mod cached;
@@ -38,6 +39,7 @@ use std::path::PathBuf;
 
 use tch::Tensor;
 
+pub use answers::CausalLmAnswersAdaptor;
 pub use architecture::DecoderArchitecture;
 pub use causal::{CausalLmBatch, CausalLmOutput, CausalLmOutputAdaptor};
 pub use config::{DecoderConfig, LayerType, TokenIds};
