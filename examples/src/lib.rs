@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program's results go to standard output")]
 
+pub mod classify;
 mod clock;
 mod language_model;
 mod memory;

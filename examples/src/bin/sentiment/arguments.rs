@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use examples::Training;
+use examples::classify::{Init, Precision};
 
 /// Fine-tunes a teacher on movie reviews and distils a student from it.
 #[derive(Debug, Parser)]
@@ -64,39 +65,4 @@ pub(crate) enum StageName {
     Distill,
     /// All three, and a table that compares them.
     All,
-}
-
-/// Where a student's layers come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Init {
-    /// The first layers of the pretrained encoder.
-    First,
-    /// Every second (third, …) layer of the pretrained encoder.
-    Every,
-    /// Every second (third, …) layer of the fine-tuned teacher.
-    Teacher,
-}
-
-/// The precision of the models.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Precision {
-    /// float32.
-    F32,
-    /// bfloat16.
-    Bf16,
-    /// float16.
-    F16,
-    /// bfloat16 if the device is fast at it, else float32.
-    Auto,
-}
-
-impl From<Precision> for brew_core::train::Precision {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => brew_core::train::Precision::F32,
-            Precision::Bf16 => brew_core::train::Precision::Bf16,
-            Precision::F16 => brew_core::train::Precision::F16,
-            Precision::Auto => brew_core::train::Precision::Auto,
-        }
-    }
 }

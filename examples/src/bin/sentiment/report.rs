@@ -3,27 +3,26 @@
 use std::fs;
 use std::path::Path;
 
-use brew_core::observe::Summary;
 use brew_core::{Error, Result};
+use examples::classify::{Stage, Trained};
 use serde_json::{Map, Value, json};
 
 /// Adds a stage to the report, replacing its earlier entry.
-pub(crate) fn write(
-    path: &Path,
-    stage: &str,
-    accuracy: f64,
-    summary: &Summary,
-    parameters: usize,
-) -> Result<()> {
+pub(crate) fn write(path: &Path, stage: Stage, trained: &Trained) -> Result<()> {
     let mut report = read(path)?;
+    let key = match stage {
+        Stage::Teacher => "teacher",
+        Stage::Plain => "plain",
+        Stage::Distill => "distill",
+    };
     report.insert(
-        stage.to_owned(),
+        key.to_owned(),
         json!({
-            "accuracy": accuracy,
-            "examples_per_second": summary.examples_per_second,
-            "seconds": summary.seconds,
-            "parameters": parameters,
-            "steps": summary.steps,
+            "accuracy": trained.value,
+            "examples_per_second": trained.summary.examples_per_second,
+            "seconds": trained.summary.seconds,
+            "parameters": trained.parameters,
+            "steps": trained.summary.steps,
         }),
     );
     brew_core::disk::write(path, format!("{:#}\n", Value::Object(report)).as_bytes())
