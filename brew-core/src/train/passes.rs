@@ -75,7 +75,7 @@ impl Run<'_, '_> {
             if notes == Notes::AfterThePasses {
                 self.tell_losses(&self.ranks.gather("the terms of the losses", &noted)?)?;
             }
-            let _span = debug_span!("all_reduce").entered();
+            let _span = (!self.ranks.alone()).then(|| debug_span!("all_reduce").entered());
             match tree {
                 Some(tree) => self.ranks.sum_exactly(tree)?,
                 None => {

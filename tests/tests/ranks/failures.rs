@@ -83,10 +83,10 @@ fn what_ranks_must_have_in_common_is_compared_before_they_connect() {
 }
 
 /// Ranks as (rank, world size) on one meeting place.
-fn with_sizes(ranks: &[(usize, usize)]) -> Vec<String> {
+fn with_sizes(scenario: &str, ranks: &[(usize, usize)]) -> Vec<String> {
     let meeting = Meeting::new();
     let start = |(rank, size): &(usize, usize)| {
-        let child = meeting.start(PROGRAM, &["meets"], *rank, *size);
+        let child = meeting.start(PROGRAM, &[scenario], *rank, *size);
         std::thread::sleep(Duration::from_millis(100));
         child
     };
@@ -95,7 +95,7 @@ fn with_sizes(ranks: &[(usize, usize)]) -> Vec<String> {
 
 #[test]
 fn a_rank_that_never_comes_is_named() {
-    let told = with_sizes(&[(0, 3), (1, 3)]);
+    let told = with_sizes("meets", &[(0, 3), (1, 3)]);
     for told in &told {
         let (seconds, text) = error(told);
         assert!(seconds < 8.0, "{seconds} s: {text}");
@@ -105,7 +105,7 @@ fn a_rank_that_never_comes_is_named() {
 
 #[test]
 fn two_processes_of_one_rank_are_refused() {
-    let told = with_sizes(&[(0, 3), (1, 3), (1, 3)]);
+    let told = with_sizes("meets-late", &[(0, 3), (1, 3), (1, 3)]);
     for told in &told {
         assert!(told.contains("both say that they are rank 1"), "{told}");
     }
@@ -113,7 +113,7 @@ fn two_processes_of_one_rank_are_refused() {
 
 #[test]
 fn ranks_that_disagree_about_their_number_are_refused() {
-    let told = with_sizes(&[(0, 2), (1, 3)]);
+    let told = with_sizes("meets-late", &[(0, 2), (1, 3)]);
     for told in &told {
         assert!(told.contains("`world size` differs: 2 on rank 0, 3 on rank 1"), "{told}");
     }
