@@ -138,6 +138,7 @@ impl Casting<'_> {
         let needed = "lists of classes, which are text or whole numbers";
         let values = self.values(needed)?;
         let names = self.names(classes, &values)?;
+        self.refuse_multi_hot(&names, &values)?;
         let values = self.numbered_by(&names, values)?;
         let rows = match &values {
             ColumnValues::TextLists(lists) => self.each(lists, |list| {
@@ -158,6 +159,21 @@ impl Casting<'_> {
             builder.append(true);
         }
         Ok((Arc::new(builder.finish()), names))
+    }
+
+    /// Refuses a column that is multi-hot already: its 0s and 1s would be taken for the classes 0 and 1.
+    fn refuse_multi_hot(&self, names: &[String], values: &ColumnValues) -> Result<()> {
+        let ColumnValues::IntegerLists(lists) = values else { return Ok(()) };
+        let is_hot = |list: &Vec<i64>| list.len() == names.len() && list.iter().all(|of| matches!(of, 0 | 1));
+        let looks_so = names.len() > 1 && !lists.is_empty() && lists.iter().all(is_hot);
+        if !looks_so && !is_multi_hot(self.dataset.schema().metadata(), self.column) {
+            return Ok(());
+        }
+        let message = format!(
+            "column `{}` is multi-hot already, a 0 or 1 for each class in every list: read it as it is, without `to_multi_hot`",
+            self.column
+        );
+        Err(Error::format(self.dataset.path(), message))
     }
 
     /// The description of a column of whole numbers that names their classes, for the same numbers in int64.

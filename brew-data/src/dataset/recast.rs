@@ -97,7 +97,8 @@ impl Recast<'_> {
     /// Turns lists of classes, given as text or as numbers, into multi-hot lists: one 0 or 1 per class (a
     /// fixed-length list of uint8, which a batch takes as any dtype). A class listed twice in a row counts
     /// once. Numbers whose column names their classes are taken by name, as by
-    /// [`to_classes`](Self::to_classes).
+    /// [`to_classes`](Self::to_classes). A column that is multi-hot already, with a 0 or 1 per class in every list, is
+    /// refused.
     pub fn to_multi_hot(self, classes: impl Into<Classes>) -> Self {
         Recast { to: To::MultiHot(classes.into()), ..self }
     }

@@ -131,6 +131,28 @@ fn lists_of_classes_become_multi_hot_that_a_batch_takes_as_floats() {
     assert_eq!(sorted.integer_lists("tags").unwrap()[0], [1, 1, 0]);
 }
 
+// Its 0s and 1s would be taken for the classes 0 and 1, so that every row would have both or one of them.
+#[test]
+fn a_column_that_is_multi_hot_already_is_rejected() {
+    let names = ["a", "b", "c"];
+    let hot = tags().column("tags").to_multi_hot(names).as_("hot").unwrap();
+    let message =
+        "column `hot` is multi-hot already, a 0 or 1 for each class in every list: read it as it is";
+    let again = told(hot.column("hot").to_multi_hot(names).as_("l"));
+    assert!(again.contains(message), "{again}");
+    // From a file that says nothing of its meaning.
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("hot.jsonl");
+    std::fs::write(&file, "{\"hot\": [0, 1, 1]}\n{\"hot\": [0, 0, 0]}\n").unwrap();
+    let plain = Dataset::open(&file).unwrap();
+    let plain_again = told(plain.column("hot").to_multi_hot(names).as_("l"));
+    assert!(plain_again.contains(message) && plain_again.contains("hot.jsonl"), "{plain_again}");
+    // Lists of class numbers that are no such vectors.
+    std::fs::write(&file, "{\"hot\": [0, 1]}\n{\"hot\": [1]}\n").unwrap();
+    let numbers = Dataset::open(&file).unwrap().column("hot").to_multi_hot(names).as_("l").unwrap();
+    assert_eq!(numbers.integer_lists("l").unwrap(), [[1, 1, 0], [0, 1, 0]]);
+}
+
 #[test]
 fn a_value_that_is_not_a_class_is_rejected_with_its_row() {
     let two = ["negative", "positive"];
