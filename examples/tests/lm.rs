@@ -160,3 +160,18 @@ fn a_student_that_cannot_be_written_is_an_error_in_the_end() {
     assert!(!output.status.success() && !out.contains("the student is in"), "{said}\n{out}");
     assert!(said.contains("the student was trained, and its folder cannot be used"), "{said}");
 }
+
+#[test]
+fn a_chat_that_is_not_json_says_how_to_write_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (chat, wanted) in [
+        ("[oops] hello", "--chat begins with a bracket, so it is read as JSON"),
+        (r#"{"role": "user", "content": "hi"}"#, r#"as [{"role": "user", "content": "…"}]"#),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lm"));
+        let output =
+            command.current_dir(&root).args(["generate", "--model", SMALL, "--chat", chat]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(wanted), "{said}");
+    }
+}

@@ -140,7 +140,11 @@ impl Arguments {
 /// A chat as JSON, or one message of the user.
 fn read_chat(text: &str) -> Result<Chat> {
     if text.trim_start().starts_with(['[', '{']) {
-        return Ok(Chat::from_json(text)?);
+        return Chat::from_json(text).map_err(|error| {
+            Error::invalid(format!(
+                "--chat begins with a bracket, so it is read as JSON, and {error}; give a text that begins so, or one message, as [{{\"role\": \"user\", \"content\": \"…\"}}]"
+            ))
+        });
     }
     Ok(Chat::new([Message::user(text)]))
 }
