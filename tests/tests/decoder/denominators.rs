@@ -5,31 +5,16 @@ use brew_core::execute::Executor;
 use brew_core::loss::{
     AdaptiveKl, Chunked, Dkd, Jsd, Kl, Nkd, ReverseKl, TopK, next_token, within_vocabulary,
 };
-use brew_core::model::{
-    CausalLmBatch, CausalLmOutputAdaptor, DecoderArchitecture, DecoderConfig, DecoderForCausalLm,
-};
+use brew_core::model::{CausalLmBatch, CausalLmOutputAdaptor, DecoderArchitecture, DecoderForCausalLm};
 use brew_core::pass::Wants;
 use brew_core::prelude::*;
-use tests::off;
+use tests::{off, small_lm};
 
 use super::packed::{packed, rows_of, separate};
 
 /// A small model over the tokens of the packed rows.
 pub(crate) fn model(seed: u64, architecture: DecoderArchitecture) -> DecoderForCausalLm {
-    let config = DecoderConfig {
-        vocab_size: 20,
-        hidden_size: 16,
-        num_hidden_layers: 1,
-        num_attention_heads: 4,
-        num_key_value_heads: (architecture != DecoderArchitecture::Gpt2).then_some(2),
-        head_dim: None,
-        intermediate_size: Some(24),
-        max_position_embeddings: 16,
-        initializer_range: 0.4,
-        pad_token_id: None,
-        ..DecoderConfig::base(architecture)
-    };
-    DecoderForCausalLm::new(config, seed, Device::Cpu).unwrap()
+    small_lm(architecture, seed, 0.0)
 }
 
 /// Rows by their masks, with a label for each token: some of no length, some whose labels are all left out.

@@ -116,8 +116,8 @@ impl WithRows {
     }
 }
 
-#[test]
-fn teachers_count_in_the_dtype_that_they_run_in_and_tasks_share_what_they_share() {
+/// A BERT of one layer.
+fn small_bert() -> BertForSequenceClassification {
     let config = BertConfig {
         vocab_size: 10,
         hidden_size: 4,
@@ -127,7 +127,12 @@ fn teachers_count_in_the_dtype_that_they_run_in_and_tasks_share_what_they_share(
         max_position_embeddings: 6,
         ..BertConfig::base(Architecture::Bert)
     };
-    let bert = BertForSequenceClassification::new(config, 3, 1, Device::Cpu).unwrap();
+    BertForSequenceClassification::new(config, 3, 1, Device::Cpu).unwrap()
+}
+
+#[test]
+fn teachers_count_in_the_dtype_that_they_run_in_and_tasks_share_what_they_share() {
+    let bert = small_bert();
     // transformers 5.24.0, BertForSequenceClassification of this config: sum(p.numel() for p in model.parameters()).
     let numbers = 287;
     let student = BertForSequenceClassification::from_layers_of(&bert, Keep::first(1)).unwrap();
@@ -162,16 +167,7 @@ fn teachers_count_in_the_dtype_that_they_run_in_and_tasks_share_what_they_share(
 
 #[test]
 fn the_base_of_an_adapter_is_held_and_never_sent() {
-    let config = BertConfig {
-        vocab_size: 10,
-        hidden_size: 4,
-        num_hidden_layers: 1,
-        num_attention_heads: 1,
-        intermediate_size: 8,
-        max_position_embeddings: 6,
-        ..BertConfig::base(Architecture::Bert)
-    };
-    let bert = BertForSequenceClassification::new(config, 3, 1, Device::Cpu).unwrap();
+    let bert = small_bert();
     let student = bert.with_lora(Lora::rank(2).targets(["query"]), 7).unwrap();
     let teacher = student.lora_off().unwrap();
     let trained: u64 = Model::parameters(&student).scalars() as u64;
