@@ -11,7 +11,8 @@ use crate::words::numbered;
 /// [`GenerationConfig`].
 ///
 /// A plan prints every setting with its value. The student writes without dropout, and also learns without it unless
-/// [`Trainer::student_dropout`](crate::train::Trainer::student_dropout) sets it. `temperature`, `top_k`, `top_p` and `min_p` decide which texts are visited
+/// [`Trainer::student_dropout`](crate::train::Trainer::student_dropout) sets it; a model of your own must take its dropout from
+/// the pass for that ([`Model::takes_dropout`](crate::model::Model::takes_dropout)). `temperature`, `top_k`, `top_p` and `min_p` decide which texts are visited
 /// and change no loss: a divergence over the whole vocabulary is that of the two models at each visited position.
 ///
 /// ```

@@ -67,7 +67,10 @@ impl Run<'_, '_> {
     pub(super) fn tell_losses(&self, messages: &[Vec<u8>]) -> Result<()> {
         for message in messages.iter().filter(|message| !message.is_empty()) {
             for (task, noted) in read(message)? {
-                let task = self.tasks.get(task).ok_or_else(|| Error::invalid("a rank has a task more"))?;
+                let task = self
+                    .tasks
+                    .get(task)
+                    .ok_or_else(|| Error::invalid("another rank has more tasks than this one"))?;
                 task.work.executor().note(&[noted])?;
             }
         }

@@ -6,7 +6,7 @@ use crate::error::{InStage as _, Result};
 use crate::feature::Feature;
 use crate::role::{LogitsMask, Role};
 
-/// Reads a [`CausalLmOutput`] as [`CausalLmOutputAdaptor`] does, except that `logits_mask` is not 0 only for tokens with a
+/// Reads a [`CausalLmOutput`] as [`CausalLmOutputAdaptor`] does, except that `logits_mask` is 0 for tokens without a
 /// label: losses wrapped in [`next_token`](crate::loss::next_token) count the tokens of answers, and not those of prompts.
 ///
 /// In a packed row, the mask still has the number of a token's document. A batch without labels has no `logits_mask`.

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::text::Source;
 
 /// A number of at least `least`.
-fn from(least: u64) -> RangedU64ValueParser<usize> {
+fn at_least(least: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(least..)
 }
 
@@ -19,22 +19,22 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR_OR_GGUF")]
     pub(super) teacher: PathBuf,
     /// Layers of the student: those that change most of what passes through them.
-    #[arg(long, value_name = "N", value_parser = from(1))]
+    #[arg(long, value_name = "N", value_parser = at_least(1))]
     pub(super) layers: usize,
     /// Plain text: Parquet, Arrow, CSV, TSV, JSON lines, or SQuAD's JSON. Repeat it for more files [default column: text].
     #[arg(long, value_name = "FILE[:COLUMN]", required = true)]
     pub(super) data: Vec<Source>,
     /// What the student learns from.
     #[arg(long, value_enum, default_value = "teacher")]
-    pub(super) from: From,
+    pub(super) from: LearnsFrom,
     /// Tokens per row: whole texts are packed into rows, and longer texts are cut.
-    #[arg(long, value_name = "N", default_value_t = 512, value_parser = from(2))]
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = at_least(2))]
     pub(super) length: usize,
     /// Rows per step.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = from(1))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least(1))]
     pub(super) batch: usize,
     /// Steps.
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = from(1))]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = at_least(1))]
     pub(super) steps: usize,
     /// Peak learning rate.
     #[arg(long, value_name = "X", default_value_t = 5e-4, allow_negative_numbers = true)]
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     labels: Option<f64>,
     /// Keeps only the teacher's K likeliest tokens of each position, on disk: the teacher runs once over the text, however
     /// many epochs there are.
-    #[arg(long, value_name = "K", value_parser = from(1))]
+    #[arg(long, value_name = "K", value_parser = at_least(1))]
     pub(super) top_k: Option<usize>,
     /// Holds the teacher's weights in this dtype.
     #[arg(long, value_enum, default_value = "f32")]
@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) seed: u32,
     /// Evaluates on the held-out texts, and saves a checkpoint, every N steps.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = from(1))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least(1))]
     pub(super) every: usize,
     /// Where the student, its metrics, tokens, and checkpoints are kept.
     #[arg(long, value_name = "DIR", default_value = "runs/lm")]
@@ -71,7 +71,7 @@ pub(crate) struct Arguments {
 
 /// What a student learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum From {
+pub(super) enum LearnsFrom {
     /// The teacher's distributions, and the tokens.
     Teacher,
     /// The tokens alone: what the teacher is worth is the difference.
@@ -123,7 +123,7 @@ impl Arguments {
         if !(self.labels().is_finite() && self.labels() >= 0.0) {
             problems.push(format!("--labels is {}; it must be a number of at least 0", self.labels()));
         }
-        if self.from == From::Tokens {
+        if self.from == LearnsFrom::Tokens {
             let of_teacher = [
                 ("--temperature", self.temperature.is_some()),
                 ("--labels", self.labels.is_some()),

@@ -20,7 +20,7 @@ use brew_data::prelude::*;
 use examples::{LanguageModel, distilled_from};
 
 pub(crate) use arguments::Arguments;
-use arguments::From;
+use arguments::LearnsFrom;
 use report::Report;
 use text::Text;
 
@@ -105,9 +105,9 @@ fn pipeline(
 ) -> Result<LanguageModel> {
     let (temperature, labels) = (arguments.temperature(), arguments.labels());
     match (arguments.from, arguments.top_k) {
-        (From::Tokens, _) => Supervised::new(student).plan(),
-        (From::Teacher, None) => distilled_from(teacher, student, (temperature, labels)),
-        (From::Teacher, Some(k)) => {
+        (LearnsFrom::Tokens, _) => Supervised::new(student).plan(),
+        (LearnsFrom::Teacher, None) => distilled_from(teacher, student, (temperature, labels)),
+        (LearnsFrom::Teacher, Some(k)) => {
             let loss = TopK::of(k as i64, Kl::at(temperature));
             let pipeline = Distill::new(teacher, student).soft_targets(next_token(loss));
             if labels > 0.0 { pipeline.hard_labels(labels).plan() } else { pipeline.plan() }
